@@ -1,0 +1,49 @@
+//! The eBPF thing under test.
+
+use serde::{Deserialize, Serialize};
+
+/// A `.bpf.o`, or a `.bpf.c` that is compiled once per LLVM and architecture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Artifact {
+    /// File name without `.bpf.o`, `.bpf.c`, `.o` or `.c`; the first part of a cell's id.
+    pub name: String,
+    /// Where the file was read, as the user wrote it.
+    pub path: String,
+    /// SHA-256 of the bytes, hex.
+    pub sha256: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// Prebuilt or compiled by `ukci`.
+    pub form: Form,
+}
+
+/// Whether an artifact needs a compiler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// A compiled object.
+    Object,
+    /// C source.
+    Source,
+}
+
+/// The artifact's name for a file name: what is left without its endings.
+pub fn name_of(file_name: &str) -> &str {
+    [".bpf.o", ".bpf.c", ".o", ".c"]
+        .iter()
+        .find_map(|ending| file_name.strip_suffix(ending))
+        .filter(|stem| !stem.is_empty())
+        .unwrap_or(file_name)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_lose_their_endings() {
+        assert_eq!(super::name_of("execsnoop.bpf.o"), "execsnoop");
+        assert_eq!(super::name_of("execsnoop.o"), "execsnoop");
+        assert_eq!(super::name_of(".bpf.o"), ".bpf.o");
+        assert_eq!(super::name_of("notes.txt"), "notes.txt");
+    }
+}

@@ -1,0 +1,131 @@
+//! Cells and the axes they stand on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A machine architecture, in the words of `uname -m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Arch {
+    /// 64-bit x86: Debian's `amd64`.
+    #[serde(rename = "x86_64")]
+    X86_64,
+    /// 64-bit Arm: Debian's `arm64`.
+    #[serde(rename = "aarch64")]
+    Aarch64,
+    /// 64-bit RISC-V.
+    #[serde(rename = "riscv64")]
+    Riscv64,
+}
+
+impl Arch {
+    /// Every architecture, in the order reports show them.
+    pub const ALL: [Self; 3] = [Self::X86_64, Self::Aarch64, Self::Riscv64];
+
+    /// The name that `uname -m` prints.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+            Self::Riscv64 => "riscv64",
+        }
+    }
+
+    /// The name Debian gives it in package files.
+    pub const fn debian(self) -> &'static str {
+        match self {
+            Self::X86_64 => "amd64",
+            Self::Aarch64 => "arm64",
+            Self::Riscv64 => "riscv64",
+        }
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is no architecture of `ukci`'s.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown architecture `{0}`; it is one of x86_64, aarch64, riscv64")]
+pub struct UnknownArch(pub String);
+
+impl FromStr for Arch {
+    type Err = UnknownArch;
+
+    fn from_str(name: &str) -> Result<Self, UnknownArch> {
+        Self::ALL
+            .into_iter()
+            .find(|arch| arch.name() == name)
+            .ok_or_else(|| UnknownArch(name.to_owned()))
+    }
+}
+
+/// One (artifact, kernel, toolchain, arch): what is booted once and judged once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// Name of the artifact: its file name without `.bpf.o` or `.bpf.c`.
+    pub artifact: String,
+    /// Name of the kernel in the catalogue, e.g. `debian-12-6.1-cloud`.
+    pub kernel: String,
+    /// LLVM major that compiles the artifact; `None` for a prebuilt object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llvm: Option<String>,
+    /// Architecture of the guest.
+    pub arch: Arch,
+}
+
+impl Cell {
+    /// The readable identity: `execsnoop/debian-12-6.1/x86_64/llvm-22`, without the last part for
+    /// a prebuilt object.
+    pub fn id(&self) -> String {
+        let mut id = format!("{}/{}/{}", self.artifact, self.kernel, self.arch);
+        if let Some(llvm) = &self.llvm {
+            id.push_str("/llvm-");
+            id.push_str(llvm);
+        }
+        id
+    }
+
+    /// The identity as one path component, for directories: anything that is not a letter, a
+    /// digit, `.`, `-`, `+` or `_` becomes `_`, so a name never becomes a path.
+    pub fn slug(&self) -> String {
+        let slug: String = self
+            .id()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || ".-+".contains(c) { c } else { '_' })
+            .collect();
+        if slug.starts_with('.') { format!("_{slug}") } else { slug }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arch, Cell};
+
+    fn cell(artifact: &str, llvm: Option<&str>) -> Cell {
+        Cell {
+            artifact: artifact.into(),
+            kernel: "debian-12-6.1".into(),
+            llvm: llvm.map(Into::into),
+            arch: Arch::X86_64,
+        }
+    }
+
+    #[test]
+    fn an_id_is_readable_and_its_slug_is_one_path_component() {
+        assert_eq!(cell("execsnoop", Some("22")).id(), "execsnoop/debian-12-6.1/x86_64/llvm-22");
+        assert_eq!(cell("execsnoop", None).slug(), "execsnoop_debian-12-6.1_x86_64");
+        assert_eq!(cell("../etc", None).slug(), "_.._etc_debian-12-6.1_x86_64");
+    }
+}

@@ -1,0 +1,162 @@
+//! Why an artifact was refused: a code, a sentence, a source line, a log excerpt, hints.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::verdict::Stage;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// A kind of diagnosis. The names are part of the interface: matrices and reports use them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Code {
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name, as in `UNSUPPORTED_HELPER`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The kernel or the object lacks the BTF that the load needs.
+    MissingBtf = "MISSING_BTF",
+    /// A CO-RE relocation matched nothing in the kernel's BTF.
+    CoreRelocationFailure = "CORE_RELOCATION_FAILURE",
+    /// The kernel has no such map type.
+    UnsupportedMapType = "UNSUPPORTED_MAP_TYPE",
+    /// The kernel has no such program type.
+    UnsupportedProgramType = "UNSUPPORTED_PROGRAM_TYPE",
+    /// The kernel has no such attach type.
+    UnsupportedAttachType = "UNSUPPORTED_ATTACH_TYPE",
+    /// The kernel has no such helper, or not for this program type.
+    UnsupportedHelper = "UNSUPPORTED_HELPER",
+    /// No kernel BTF, of vmlinux or a module, has this kfunc.
+    MissingKfunc = "MISSING_KFUNC",
+    /// The kfunc is there with another prototype.
+    KfuncMismatch = "KFUNC_MISMATCH",
+    /// The map's type is known; its sizes or flags were refused.
+    MapRefused = "MAP_REFUSED",
+    /// A configuration option that the artifact needs is off.
+    MissingKernelConfig = "MISSING_KERNEL_CONFIG",
+    /// The function, tracepoint or hook to attach to does not exist.
+    AttachTargetMissing = "ATTACH_TARGET_MISSING",
+    /// The target exists and the kernel refused the attachment.
+    AttachRefused = "ATTACH_REFUSED",
+    /// BPF is not among the active LSMs: the program attaches and is never called.
+    LsmInactive = "LSM_INACTIVE",
+    /// The verifier rejected the program.
+    VerifierRejection = "VERIFIER_REJECTION",
+    /// The verifier gave up: too many instructions, states or too much time.
+    VerifierLimit = "VERIFIER_LIMIT",
+    /// A helper or kfunc is for GPL-compatible programs only.
+    LicenseRequired = "LICENSE_REQUIRED",
+    /// A security policy (lockdown, an LSM) forbids it.
+    PolicyDenied = "POLICY_DENIED",
+    /// The loader lacks a capability.
+    CapabilityFailure = "CAPABILITY_FAILURE",
+    /// The guest had too little memory to tell.
+    GuestResources = "GUEST_RESOURCES",
+    /// The object needs its own loader to set something before it loads.
+    LoaderContract = "LOADER_CONTRACT",
+    /// libbpf cannot read the file as a BPF object.
+    InvalidObject = "INVALID_OBJECT",
+    /// The compiler refused the source.
+    CompileError = "COMPILE_ERROR",
+    /// A functional test of the manifest failed.
+    FunctionalTestFailure = "FUNCTIONAL_TEST_FAILURE",
+    /// A command of the manifest failed.
+    CommandValidationFailure = "COMMAND_VALIDATION_FAILURE",
+    /// The kernel panicked.
+    KernelPanic = "KERNEL_PANIC",
+    /// The kernel printed a warning, an oops or a lockup.
+    KernelSplat = "KERNEL_SPLAT",
+    /// No transport works between this host and this kernel.
+    UnsupportedTransport = "UNSUPPORTED_TRANSPORT",
+    /// Refused for a reason no rule names: a bug report with its evidence attached.
+    Unclassified = "UNCLASSIFIED",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is no [`Code`].
+#[derive(Debug, thiserror::Error)]
+#[error("unknown diagnosis code `{0}`")]
+pub struct UnknownCode(pub String);
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    /// Takes `UNSUPPORTED_HELPER` and `unsupported-helper` alike.
+    fn from_str(name: &str) -> Result<Self, UnknownCode> {
+        let wanted = name.to_ascii_uppercase().replace('-', "_");
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.name() == wanted)
+            .ok_or_else(|| UnknownCode(name.to_owned()))
+    }
+}
+
+/// Why a compiler or a kernel refused an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Diagnosis {
+    /// What kind of refusal.
+    pub code: Code,
+    /// The stage that failed.
+    pub stage: Stage,
+    /// The guilty program, where one is to blame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// One sentence that names the thing: a helper, a map, a type and field.
+    pub headline: String,
+    /// The line of source the kernel stopped at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<SourceLine>,
+    /// What the kernel or libbpf printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<Excerpt>,
+    /// Actions, best first.
+    #[serde(default)]
+    pub hints: Vec<String>,
+}
+
+/// A place in the artifact's source, from its BTF line information.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceLine {
+    /// File, as the compiler wrote it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1; 0 where the compiler gave none.
+    pub column: u32,
+    /// The line's text.
+    pub text: String,
+}
+
+/// Part of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Excerpt {
+    /// Which log: `verifier` or `libbpf`.
+    pub of: String,
+    /// The lines shown.
+    pub lines: Vec<String>,
+    /// How many lines were left out before them.
+    pub omitted: usize,
+}

@@ -1,0 +1,437 @@
+//! What a guest observed, verbatim. Facts only: [`judge`](crate::judge) has the opinions.
+//!
+//! Evidence comes out of a guest and is untrusted: lengths are bounded by the frame limits of
+//! [`message`](crate::message), names never become paths.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnosis::SourceLine;
+
+/// Version of the evidence's shape.
+pub const SCHEMA: &str = "ukci.evidence/1";
+
+/// Everything a guest saw of one artifact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// `load` or `attach`: how far the guest was asked to go.
+    pub mode: Mode,
+    /// The libbpf that did it, e.g. `v1.7`.
+    pub libbpf: String,
+    /// The running kernel.
+    pub guest: GuestFacts,
+    /// What the object is, read from its ELF and BTF before anything was loaded.
+    pub object: ObjectFacts,
+    /// What this kernel was probed to have, of the things that the object asks for.
+    pub features: Vec<Feature>,
+    /// `bpf_object__open`.
+    pub open: Step,
+    /// `bpf_object__load` of the whole, unedited object (but for `edits`).
+    pub load: Step,
+    /// One entry a program, in the object's order.
+    pub programs: Vec<ProgramEvidence>,
+    /// One entry a map, in the object's order.
+    pub maps: Vec<MapEvidence>,
+    /// Changes made to the object or the guest before the load that counts.
+    pub edits: Vec<String>,
+    /// What libbpf printed while it opened, loaded and attached the whole object.
+    pub log: Log,
+    /// Lines of `/dev/kmsg` at level warning or worse that appeared during the cell.
+    pub kmsg: Vec<String>,
+}
+
+/// How far an artifact is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Open and load.
+    Load,
+    /// Open, load and attach.
+    #[default]
+    Attach,
+}
+
+/// How one step ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Whether it was tried, and worked.
+    pub outcome: StepOutcome,
+    /// The positive errno that libbpf returned, where it failed. libbpf has its own from 4000 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    /// Wall time in microseconds, in the guest.
+    #[serde(default)]
+    pub micros: u64,
+}
+
+/// See [`Step::outcome`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepOutcome {
+    /// An earlier step failed, or nobody asked for it.
+    #[default]
+    NotAttempted,
+    /// It worked.
+    Ok,
+    /// It was refused.
+    Refused,
+}
+
+/// Facts about the running kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestFacts {
+    /// `uname -r`.
+    pub release: String,
+    /// `uname -v`.
+    pub version: String,
+    /// `uname -m`.
+    pub machine: String,
+    /// `/proc/cmdline`.
+    pub cmdline: String,
+    /// Size of `/sys/kernel/btf/vmlinux` in bytes; none where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub btf_bytes: Option<u64>,
+    /// `/sys/kernel/security/lsm`, split at commas; none where securityfs is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lsm: Option<Vec<String>>,
+    /// The bracketed word of `/sys/kernel/security/lockdown`: `none`, `integrity`, `confidentiality`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lockdown: Option<String>,
+    /// `net.core.bpf_jit_enable` as the kernel booted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jit: Option<String>,
+    /// `kernel.unprivileged_bpf_disabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unprivileged_bpf_disabled: Option<String>,
+    /// The kernel's configuration options that matter to BPF, without `CONFIG_`; `n` where unset.
+    #[serde(default)]
+    pub config: BTreeMap<String, String>,
+    /// Optional mounts that failed: target and reason.
+    #[serde(default)]
+    pub mounts_missing: BTreeMap<String, String>,
+    /// Modules that the agent loaded, in order, with the reason a load failed.
+    #[serde(default)]
+    pub modules: Vec<Module>,
+    /// `MemTotal` in KiB.
+    #[serde(default)]
+    pub memory_kib: u64,
+    /// Online CPUs.
+    #[serde(default)]
+    pub cpus: u32,
+}
+
+/// A kernel module that the agent loaded, or tried to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Module {
+    /// Its name.
+    pub name: String,
+    /// Why it could not be loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What an object says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectFacts {
+    /// The `license` section.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// Whether it has a `.BTF` section.
+    pub has_btf: bool,
+    /// Whether it has a `.BTF.ext` section (line information, CO-RE relocations).
+    pub has_btf_ext: bool,
+    /// `EM_BPF` and little-endian, or what else the ELF header says; why it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<String>,
+    /// Typed externs: `LINUX_KERNEL_VERSION`, `CONFIG_HZ`, ksyms that are variables.
+    #[serde(default)]
+    pub externs: Vec<Extern>,
+}
+
+/// A symbol that the kernel or its configuration must provide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extern {
+    /// Its name.
+    pub name: String,
+    /// `kconfig`, `ksym` (a variable) or `kfunc`.
+    pub kind: String,
+    /// Whether its absence is allowed (`__weak`).
+    pub weak: bool,
+}
+
+/// Something an object asks for, and whether this kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feature {
+    /// What kind of thing.
+    pub kind: FeatureKind,
+    /// Its name without prefix, as bpftool prints it: `bpf_loop`, `bloom_filter`, `kprobe`.
+    pub name: String,
+    /// Its number in the UAPI, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
+    /// For a helper: the program type it was probed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program_type: Option<String>,
+    /// The answer; none where the probe could not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<bool>,
+    /// How it is known: `libbpf-probe`, `vmlinux-btf`, `module-btf:NAME`, `kallsyms`.
+    pub source: String,
+    /// What else was seen: an errno, the nearest names, the kernel's prototype.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// See [`Feature::kind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeatureKind {
+    /// A BPF helper. Two entries can stand for one: whether the kernel knows it at all
+    /// (`enum bpf_func_id` of its BTF), and whether a program type may call it (a probe).
+    Helper,
+    /// A kernel function callable from BPF.
+    Kfunc,
+    /// A map type.
+    MapType,
+    /// A program type.
+    ProgramType,
+    /// An attach target: a function or tracepoint.
+    Target,
+}
+
+/// A log, bounded after it was captured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// The first part; all of it where nothing was cut.
+    pub head: String,
+    /// The last part, where something was cut.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tail: String,
+    /// How many bytes were cut between them.
+    #[serde(default)]
+    pub cut_bytes: u64,
+}
+
+impl Log {
+    /// Most bytes kept of a log's beginning.
+    pub const HEAD: usize = 32 * 1024;
+    /// Most bytes kept of a log's end, where the verifier says why.
+    pub const TAIL: usize = 96 * 1024;
+
+    /// Keeps the head and the tail of `text`, cut at line ends where there are any.
+    pub fn bounded(text: &str) -> Self {
+        if text.len() <= Self::HEAD + Self::TAIL {
+            return Self { head: text.to_owned(), ..Self::default() };
+        }
+        let mut head = text.floor_char_boundary(Self::HEAD);
+        if let Some(end) = text[..head].rfind('\n') {
+            head = end + 1;
+        }
+        let mut tail = text.ceil_char_boundary(text.len() - Self::TAIL);
+        if let Some(start) = text[tail..].find('\n') {
+            tail += start + 1;
+        }
+        Self {
+            head: text[..head].to_owned(),
+            tail: text[tail..].to_owned(),
+            cut_bytes: (tail - head) as u64,
+        }
+    }
+
+    /// Whether nothing was logged.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.tail.is_empty()
+    }
+
+    /// The lines kept, in order.
+    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.head.lines().chain(self.tail.lines())
+    }
+
+    /// The whole, with a line that says what was cut.
+    pub fn text(&self) -> String {
+        if self.cut_bytes == 0 {
+            return self.head.clone();
+        }
+        format!("{}[... {} bytes cut ...]\n{}", self.head, self.cut_bytes, self.tail)
+    }
+}
+
+/// One program of the object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramEvidence {
+    /// The C function.
+    pub name: String,
+    /// The ELF section, e.g. `kprobe/do_unlinkat`.
+    pub section: String,
+    /// libbpf's word for its type, e.g. `kprobe`.
+    #[serde(rename = "type")]
+    pub program_type: String,
+    /// libbpf's word for its expected attach type, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach_type: Option<String>,
+    /// The function, tracepoint or hook that the section names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// False where the section or the manifest switches it off (`?` prefix, `autoload`).
+    pub autoload: bool,
+    /// Names of the helpers it calls, its subprograms' included, as the object has them.
+    #[serde(default)]
+    pub helpers: Vec<String>,
+    /// Names of the kfuncs it calls.
+    #[serde(default)]
+    pub kfuncs: Vec<String>,
+    /// Names of the maps it refers to.
+    #[serde(default)]
+    pub maps: Vec<String>,
+    /// How its load ended.
+    pub load: ProgramLoad,
+    /// How its attachment ended.
+    pub attach: ProgramAttach,
+}
+
+/// How a program's load ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramLoad {
+    /// In the whole object if that loaded, else alone in a copy of the object.
+    pub outcome: StepOutcome,
+    /// True where `outcome` is of the program alone. It never counts towards a pass.
+    #[serde(default)]
+    pub isolated: bool,
+    /// The positive errno.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    /// Why it was not attempted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What the verifier counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifier: Option<VerifierStats>,
+    /// The source line of the last instruction the verifier looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<SourceLine>,
+    /// The verifier's log: statistics of a success, the trace of a refusal.
+    #[serde(default, skip_serializing_if = "Log::is_empty")]
+    pub log: Log,
+    /// What libbpf printed while it loaded the program alone.
+    #[serde(default, skip_serializing_if = "Log::is_empty")]
+    pub libbpf: Log,
+}
+
+/// The verifier's figures for one program. Zero where the kernel does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifierStats {
+    /// Instructions processed.
+    pub insns: u64,
+    /// The limit it is held to: 1,000,000 with privileges since 5.2.
+    pub limit: u64,
+    /// Most states kept for one instruction.
+    pub max_states_per_insn: u64,
+    /// States in all.
+    pub total_states: u64,
+    /// Most states at one time.
+    pub peak_states: u64,
+    /// Bytes of stack, the deepest path.
+    pub stack_depth: u64,
+    /// Verification time in microseconds, in the guest.
+    pub micros: u64,
+    /// Bytes of BPF instructions after the verifier's rewrites.
+    pub xlated_bytes: u64,
+    /// Bytes of machine code; 0 where the JIT is off.
+    pub jited_bytes: u64,
+}
+
+/// How a program's attachment ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramAttach {
+    /// Attached, refused, or not attempted.
+    pub outcome: AttachOutcome,
+    /// What was attached to, and how: `kprobe do_unlinkat`, `xdp generic on lo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The positive errno of a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    /// Why it was not attempted, or what else there is to say of the outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How often the kernel ran it while it was attached (`run_cnt`), where it was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fired: Option<u64>,
+    /// What was done to make it fire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stimulus: Option<String>,
+    /// What libbpf printed.
+    #[serde(default, skip_serializing_if = "Log::is_empty")]
+    pub libbpf: Log,
+}
+
+/// See [`ProgramAttach::outcome`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttachOutcome {
+    /// Never a pass.
+    #[default]
+    NotAttempted,
+    /// It was there, and has been detached.
+    Attached,
+    /// The kernel or libbpf said no.
+    Refused,
+}
+
+/// One map of the object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapEvidence {
+    /// Its name in the object.
+    pub name: String,
+    /// libbpf's word for its type, e.g. `ringbuf`.
+    #[serde(rename = "type")]
+    pub map_type: String,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Most entries; for a ring buffer, bytes.
+    pub max_entries: u32,
+    /// `BPF_F_*`.
+    pub flags: u32,
+    /// False where libbpf does not create it by itself.
+    pub autocreate: bool,
+    /// Created with the whole object, or alone if that failed.
+    pub created: StepOutcome,
+    /// The positive errno.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Log;
+
+    #[test]
+    fn a_long_log_keeps_both_ends_and_says_what_is_gone() {
+        let text: String = (0..40_000).map(|n| format!("line {n}\n")).collect();
+        let log = Log::bounded(&text);
+        assert!(log.head.starts_with("line 0\n"));
+        assert!(log.tail.ends_with("line 39999\n"));
+        assert_eq!(log.head.len() + log.tail.len() + usize::try_from(log.cut_bytes).unwrap(), text.len());
+        assert!(log.text().contains("bytes cut"));
+        assert_eq!(Log::bounded("short").text(), "short");
+    }
+}

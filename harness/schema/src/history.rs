@@ -1,0 +1,1 @@
+//! Which mainline release brought a helper, a map type, a program type.

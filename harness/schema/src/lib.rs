@@ -1,0 +1,25 @@
+//! The vocabulary of `ukci`: everything that is ever written down or sent.
+//!
+//! A [`Matrix`](matrix::Matrix) names kernels, LLVMs and architectures. Resolved, it is a
+//! [`Plan`](plan::Plan): files by digest for every [`Cell`](cell::Cell). A guest observes
+//! [`Evidence`](evidence::Evidence); [`judge`](judge::judge) turns it into a
+//! [`Verdict`](verdict::Verdict) with a [`Diagnosis`](diagnosis::Diagnosis); all of them
+//! together are the [`Report`](report::Report).
+//!
+//! No I/O happens here. Serialised types refuse unknown fields; a change of one is additive or a
+//! new schema version.
+
+pub mod artifact;
+pub mod cell;
+pub mod diagnosis;
+pub mod evidence;
+pub mod explain;
+pub mod history;
+pub mod judge;
+pub mod lock;
+pub mod matrix;
+pub mod message;
+pub mod nearest;
+pub mod plan;
+pub mod report;
+pub mod verdict;

@@ -1,0 +1,1 @@
+//! The authored file: which kernels, LLVMs and architectures, and what is expected of them.

@@ -1,0 +1,97 @@
+//! A matrix resolved to files by digest. A plan does not know who resolved it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::Artifact;
+use crate::cell::{Arch, Cell};
+use crate::verdict::Expectation;
+
+/// Version of the plan's shape.
+pub const SCHEMA: &str = "ukci.plan/1";
+
+/// A file and the digest it must have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRef {
+    /// Where it lies on this host.
+    pub path: PathBuf,
+    /// SHA-256, hex.
+    pub sha256: String,
+}
+
+/// Everything a run needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Name of the matrix, or `adhoc` when kernels were named on the command line.
+    pub matrix: String,
+    /// The artifacts, by name.
+    pub artifacts: BTreeMap<String, PlannedArtifact>,
+    /// The kernels, by name.
+    pub kernels: BTreeMap<String, PlannedKernel>,
+    /// The agent for each architecture that a cell uses.
+    pub agents: BTreeMap<Arch, FileRef>,
+    /// The cells, in the order reports show them.
+    pub cells: Vec<PlannedCell>,
+    /// How many cells the matrix excluded.
+    #[serde(default)]
+    pub excluded: usize,
+}
+
+/// An artifact and its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedArtifact {
+    /// What it is.
+    pub artifact: Artifact,
+    /// The file; its bytes are copied into a run's evidence directory.
+    pub file: FileRef,
+}
+
+/// A kernel's boot files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedKernel {
+    /// Name in the catalogue, or a path's file name for the user's own kernel.
+    pub name: String,
+    /// `uname -r` as the lock or the image says; evidence has what the guest said.
+    pub release: String,
+    /// Architecture.
+    pub arch: Arch,
+    /// What QEMU's `-kernel` takes: an uncompressed PVH `vmlinux` on `x86_64`, `Image` elsewhere.
+    pub image: FileRef,
+    /// The kernel's initramfs segment: modules, their load order, `/boot/config-<release>`.
+    pub segment: FileRef,
+    /// Kernel arguments beyond those of the devices.
+    #[serde(default)]
+    pub cmdline: Vec<String>,
+    /// `sysctl` settings the agent applies, `key=value`; listed as edits in the evidence.
+    #[serde(default)]
+    pub sysctl: Vec<String>,
+    /// False where a byte came from outside the lock.
+    pub hermetic: bool,
+    /// SHA-256 of each package the files came from, by package name; empty for the user's own.
+    #[serde(default)]
+    pub packages: BTreeMap<String, String>,
+}
+
+/// A cell and what is expected of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedCell {
+    /// Which one.
+    pub cell: Cell,
+    /// What the matrix says of it.
+    pub expected: Expectation,
+    /// Whether it decides the exit status.
+    pub required: bool,
+    /// Guest memory in MiB.
+    pub memory: u32,
+    /// Virtual CPUs.
+    pub cpus: u32,
+}

@@ -1,0 +1,256 @@
+//! All that happened in a run. `report.json` is the contract; other formats render from it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::Artifact;
+use crate::cell::{Arch, Cell};
+use crate::diagnosis::{Diagnosis, SourceLine};
+use crate::evidence::{AttachOutcome, MapEvidence, StepOutcome, VerifierStats};
+use crate::verdict::{Expectation, Fault, Outcome, Stage, VerdictKind};
+
+/// Version of the report's shape.
+pub const SCHEMA: &str = "ukci.report/1";
+
+/// A run and its cells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The run.
+    pub run: RunInfo,
+    /// What was tested.
+    pub artifacts: Vec<Artifact>,
+    /// The kernels that cells ran on, by name: digests of what was booted.
+    pub kernels: BTreeMap<String, KernelInfo>,
+    /// One entry a cell, in the order of the plan, never of finishing.
+    pub cells: Vec<CellReport>,
+    /// The counts.
+    pub summary: Summary,
+}
+
+/// What holds for every cell of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunInfo {
+    /// Version of `ukci`.
+    pub ukci: String,
+    /// Name of the matrix.
+    pub matrix: String,
+    /// Start, UTC, RFC 3339.
+    pub started: String,
+    /// Wall time in seconds.
+    pub seconds: f64,
+    /// Machines at once.
+    pub jobs: usize,
+    /// `QEMU emulator version …` by architecture.
+    pub qemu: BTreeMap<Arch, String>,
+    /// The accelerator that was chosen, and why.
+    pub accel: Choice,
+    /// The transport that was chosen, and why.
+    pub transport: Choice,
+    /// SHA-256 of the agent by architecture.
+    pub agents: BTreeMap<Arch, String>,
+    /// Whether every byte came from the lock or the store.
+    pub hermetic: bool,
+    /// True where the run was cut short; the cells that finished are all here.
+    pub interrupted: bool,
+    /// What went not quite as asked.
+    pub warnings: Vec<String>,
+}
+
+/// Something that was chosen, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// `kvm` or `tcg`; `vhost-vsock`, `vhost-user-vsock` or `virtio-serial`.
+    pub name: String,
+    /// One sentence.
+    pub why: String,
+}
+
+/// What a kernel was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KernelInfo {
+    /// `uname -r` of the lock.
+    pub release: String,
+    /// SHA-256 of the image that QEMU booted.
+    pub image: String,
+    /// SHA-256 of its initramfs segment.
+    pub segment: String,
+    /// SHA-256 of its packages by name.
+    pub packages: BTreeMap<String, String>,
+    /// False where a byte came from outside the lock.
+    pub hermetic: bool,
+}
+
+/// One cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellReport {
+    /// [`Cell::id`].
+    pub id: String,
+    /// Name of the artifact.
+    pub artifact: String,
+    /// Name of the kernel.
+    pub kernel: String,
+    /// `uname -r` as the guest said it; as the lock says it where no guest spoke.
+    pub release: String,
+    /// Architecture.
+    pub arch: Arch,
+    /// LLVM major; none for a prebuilt object.
+    pub llvm: Option<String>,
+    /// `kvm` or `tcg`.
+    pub accel: String,
+    /// QEMU's `-cpu`.
+    pub cpu: String,
+    /// The transport that was used.
+    pub transport: String,
+    /// Whether every byte came from the lock or the store.
+    pub hermetic: bool,
+    /// Guest memory in MiB.
+    pub memory: u32,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Wall time in seconds.
+    pub seconds: f64,
+    /// CPU time of QEMU and its vsock device in seconds.
+    pub cpu_seconds: f64,
+    /// Peak resident memory of QEMU in KiB.
+    pub peak_kib: u64,
+    /// How often the cell was booted; 2 where it was retried with more memory.
+    pub boots: u32,
+    /// The bare verdict.
+    pub verdict: VerdictKind,
+    /// The verdict against the expectation.
+    pub outcome: Outcome,
+    /// What the matrix says.
+    pub expected: Expectation,
+    /// Whether it decides the exit status.
+    pub required: bool,
+    /// The last stage that was reached.
+    pub stage: Stage,
+    /// Why, with `fail`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
+    /// Why, with `error`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// Why, with `skip`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The libbpf that loaded it.
+    pub libbpf: String,
+    /// One entry a program.
+    pub programs: Vec<ProgramReport>,
+    /// One entry a map.
+    pub maps: Vec<MapEvidence>,
+    /// Changes made to the object or the guest before the load that counts.
+    pub edits: Vec<String>,
+    /// Directory of the cell's evidence, relative to the report's.
+    pub evidence: String,
+}
+
+impl CellReport {
+    /// The cell it is of.
+    pub fn cell(&self) -> Cell {
+        Cell {
+            artifact: self.artifact.clone(),
+            kernel: self.kernel.clone(),
+            llvm: self.llvm.clone(),
+            arch: self.arch,
+        }
+    }
+}
+
+/// One program of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramReport {
+    /// The C function.
+    pub name: String,
+    /// The ELF section.
+    pub section: String,
+    /// libbpf's word for its type.
+    #[serde(rename = "type")]
+    pub program_type: String,
+    /// How its load ended.
+    pub load: StepOutcome,
+    /// Whether `load` is of the program alone, after the whole object was refused.
+    pub isolated: bool,
+    /// How its attachment ended.
+    pub attach: AttachOutcome,
+    /// What it was attached to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Why it was not attempted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How often it fired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fired: Option<u64>,
+    /// The positive errno of whichever step was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    /// What the verifier counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifier: Option<VerifierStats>,
+    /// The source line of a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<SourceLine>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
+}
+
+/// How many cells ended how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// Cells that ran.
+    pub cells: usize,
+    /// [`Outcome::Pass`].
+    pub pass: usize,
+    /// [`Outcome::Fail`].
+    pub fail: usize,
+    /// [`Outcome::Xfail`].
+    pub xfail: usize,
+    /// [`Outcome::Xpass`].
+    pub xpass: usize,
+    /// [`Outcome::Error`].
+    pub error: usize,
+    /// [`Outcome::Skip`].
+    pub skip: usize,
+    /// Cells that the matrix excluded.
+    pub excluded: usize,
+    /// Cells that were planned and did not run: the run was cut short.
+    pub not_run: usize,
+    /// Programs that were not attempted, over all cells.
+    pub programs_not_attempted: usize,
+}
+
+impl Summary {
+    /// Counts `cells`.
+    pub fn of(cells: &[CellReport], excluded: usize, not_run: usize) -> Self {
+        let count = |outcome| cells.iter().filter(|cell| cell.outcome == outcome).count();
+        Self {
+            cells: cells.len(),
+            pass: count(Outcome::Pass),
+            fail: count(Outcome::Fail),
+            xfail: count(Outcome::Xfail),
+            xpass: count(Outcome::Xpass),
+            error: count(Outcome::Error),
+            skip: count(Outcome::Skip),
+            excluded,
+            not_run,
+            programs_not_attempted: cells
+                .iter()
+                .flat_map(|cell| &cell.programs)
+                .filter(|p| p.attach == AttachOutcome::NotAttempted && p.reason.is_some())
+                .count(),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What was decided, and how that compares with what was expected.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnosis::{Code, Diagnosis};
+
+/// The steps of a cell, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// A `.bpf.c` becomes an object.
+    Compile,
+    /// QEMU starts and the kernel reaches the agent.
+    Boot,
+    /// The agent dials the host and says hello.
+    Connect,
+    /// libbpf parses the object.
+    Open,
+    /// libbpf creates maps, relocates, and the verifier accepts the programs.
+    Load,
+    /// The programs are attached to their hooks.
+    Attach,
+    /// The programs do what they should.
+    Behave,
+}
+
+impl Stage {
+    /// The word reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Compile => "compile",
+            Self::Boot => "boot",
+            Self::Connect => "connect",
+            Self::Open => "open",
+            Self::Load => "load",
+            Self::Attach => "attach",
+            Self::Behave => "behave",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Why there is no verdict: `ukci`, the host or the guest broke, not the artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// The stage the cell was in.
+    pub stage: Stage,
+    /// What kind of fault: `KERNEL_PANIC`, `GUEST_RESOURCES`, … or none of the codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// One sentence: what happened, and what was awaited.
+    pub headline: String,
+    /// The last lines of the console, oldest first.
+    #[serde(default)]
+    pub console: Vec<String>,
+    /// Actions that may help.
+    #[serde(default)]
+    pub hints: Vec<String>,
+}
+
+/// What a cell's evidence means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The artifact did all that was asked of it.
+    Pass,
+    /// A compiler or a kernel refused the artifact.
+    Fail {
+        /// Why.
+        diagnosis: Diagnosis,
+    },
+    /// `ukci` could not tell.
+    Error {
+        /// Why not.
+        fault: Fault,
+    },
+    /// Nothing was attempted that could pass.
+    Skip {
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// The bare word.
+    pub const fn kind(&self) -> VerdictKind {
+        match self {
+            Self::Pass => VerdictKind::Pass,
+            Self::Fail { .. } => VerdictKind::Fail,
+            Self::Error { .. } => VerdictKind::Error,
+            Self::Skip { .. } => VerdictKind::Skip,
+        }
+    }
+
+    /// The code of a failure or a fault.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Fail { diagnosis } => Some(diagnosis.code),
+            Self::Error { fault } => fault.code,
+            Self::Pass | Self::Skip { .. } => None,
+        }
+    }
+}
+
+/// A verdict without its reasons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictKind {
+    /// See [`Verdict::Pass`].
+    #[default]
+    Pass,
+    /// See [`Verdict::Fail`].
+    Fail,
+    /// See [`Verdict::Error`].
+    Error,
+    /// See [`Verdict::Skip`].
+    Skip,
+}
+
+/// What a matrix says of a cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The expected verdict.
+    pub verdict: VerdictKind,
+    /// With `fail`: the only code that meets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// Why it is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A verdict against its expectation, as shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Passed, as expected.
+    Pass,
+    /// Refused, and not (or not so) expected.
+    Fail,
+    /// Refused with the expected code.
+    Xfail,
+    /// Passed where a failure was expected: a stale expectation.
+    Xpass,
+    /// No verdict.
+    Error,
+    /// Nothing could be attempted.
+    Skip,
+}
+
+impl Outcome {
+    /// Compares a verdict with what was expected.
+    ///
+    /// An expected failure holds only for its code; an expectation without a code takes any.
+    pub fn of(verdict: &Verdict, expected: &Expectation) -> Self {
+        match (verdict, expected.verdict) {
+            (Verdict::Pass, VerdictKind::Fail) => Self::Xpass,
+            (Verdict::Pass, _) => Self::Pass,
+            (Verdict::Fail { diagnosis }, VerdictKind::Fail)
+                if expected.code.is_none_or(|code| code == diagnosis.code) =>
+            {
+                Self::Xfail
+            }
+            (Verdict::Fail { .. }, _) => Self::Fail,
+            (Verdict::Error { .. }, _) => Self::Error,
+            (Verdict::Skip { .. }, _) => Self::Skip,
+        }
+    }
+
+    /// The word reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Xfail => "xfail",
+            Self::Xpass => "xpass",
+            Self::Error => "error",
+            Self::Skip => "skip",
+        }
+    }
+
+    /// Whether the cell did what the matrix says.
+    pub const fn is_met(self) -> bool {
+        matches!(self, Self::Pass | Self::Xfail)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

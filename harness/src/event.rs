@@ -1,0 +1,59 @@
+//! What happened just now: the only thing that leaves a run before it ends.
+
+use ukci_schema::cell::Cell;
+use ukci_schema::report::{CellReport, Choice, Report};
+use ukci_schema::verdict::Stage;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The run begins.
+    Started {
+        /// Name of the matrix.
+        matrix: String,
+        /// The artifacts' names.
+        artifacts: Vec<String>,
+        /// Cells to run.
+        cells: usize,
+        /// How many kernels, LLVMs (0 where nothing is compiled) and architectures they span.
+        axes: (usize, usize, usize),
+        /// Cells that the matrix excluded.
+        excluded: usize,
+        /// Machines at once.
+        jobs: usize,
+        /// The accelerator, and why.
+        accel: Choice,
+        /// The transport, and why.
+        transport: Choice,
+    },
+    /// Something is not quite as asked; said once.
+    Warning(String),
+    /// A cell reached a stage.
+    Stage {
+        /// Which cell.
+        cell: Cell,
+        /// Which stage.
+        stage: Stage,
+    },
+    /// A cell is booted once more, with more memory.
+    Retry {
+        /// Which cell.
+        cell: Cell,
+        /// Why.
+        why: String,
+    },
+    /// A cell ended.
+    Finished {
+        /// What is reported of it.
+        report: Box<CellReport>,
+        /// How many have ended, this one included.
+        done: usize,
+        /// How many were planned.
+        total: usize,
+    },
+    /// The run was told to stop; the machines still up are being shut down.
+    Interrupted,
+    /// The run is over.
+    Ended(Box<Report>),
+}

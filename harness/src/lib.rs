@@ -1,0 +1,19 @@
+//! Runs plans: resolves a matrix to files, boots each cell's kernel, hands the artifact to the
+//! guest, judges what comes back, and collects the report.
+//!
+//! Nothing here prints. What happens leaves a run as an [`event::Event`]; files are rendered from
+//! the report by [`render`].
+
+pub mod arch;
+pub mod catalogue;
+pub mod cell;
+pub mod channel;
+pub mod console;
+pub mod event;
+pub mod evidence_dir;
+pub mod initramfs;
+pub mod machine;
+pub mod render;
+pub mod resolve;
+pub mod run;
+pub mod transport;
