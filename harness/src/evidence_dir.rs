@@ -1,1 +1,187 @@
-//! Placeholder.
+//! What is kept of a cell, and under which names. Nothing is deleted after a failed run.
+//!
+//! | File | Holds |
+//! |---|---|
+//! | `command.txt` | the QEMU command, written before it starts |
+//! | `console.log` | the serial console |
+//! | `qemu.log` | what QEMU and its vsock device printed |
+//! | `plan.json` | the cell, its kernel and its inputs by digest |
+//! | `evidence.json` | what the guest observed |
+//! | `libbpf.log` | what libbpf printed about the whole object |
+//! | `kmsg.log` | the kernel's warnings during the cell, if there were any |
+//! | `verifier/<program>.log` | the verifier's log of each program that has one |
+//! | `first-boot/` | the same, of the boot before a retry |
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use ukci_schema::cell::Cell;
+use ukci_schema::evidence::Evidence;
+
+/// An I/O error and the path it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("write `{path}`")]
+pub struct Error {
+    /// Which file or directory.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// The directory of one cell.
+#[derive(Clone, Debug)]
+pub struct EvidenceDir {
+    path: PathBuf,
+    relative: String,
+}
+
+const FILES: &[&str] = &[
+    "command.txt", "console.log", "qemu.log", "plan.json", "evidence.json", "libbpf.log",
+    "kmsg.log",
+];
+const DIRS: &[&str] = &["verifier", "first-boot"];
+
+impl EvidenceDir {
+    /// Makes `<out>/cells/<cell>`, and empties it of what an older run left there.
+    pub fn create(out: &Path, cell: &Cell) -> Result<Self, Error> {
+        let relative = format!("cells/{}", cell.slug());
+        let path = out.join(&relative);
+        fs::create_dir_all(&path).map_err(|source| Error { path: path.clone(), source })?;
+        for name in FILES {
+            ignore_missing(&path.join(name), |p| fs::remove_file(p))?;
+        }
+        for name in DIRS {
+            ignore_missing(&path.join(name), |p| fs::remove_dir_all(p))?;
+        }
+        Ok(Self { path, relative })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its path below the run's directory.
+    pub fn relative(&self) -> &str {
+        &self.relative
+    }
+
+    /// Moves what the first boot left into `first-boot/`, before a retry.
+    pub fn set_first_boot_aside(&self) -> Result<(), Error> {
+        let aside = self.path.join("first-boot");
+        fs::create_dir_all(&aside).map_err(|source| Error { path: aside.clone(), source })?;
+        for name in FILES.iter().chain(["verifier"].iter()).filter(|name| **name != "plan.json") {
+            ignore_missing(&self.path.join(name), |p| fs::rename(p, aside.join(name)))?;
+        }
+        Ok(())
+    }
+
+    /// Writes `name` as pretty JSON.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+        let path = self.path.join(name);
+        let mut text = serde_json::to_vec_pretty(value)
+            .map_err(|e| Error { path: path.clone(), source: e.into() })?;
+        text.push(b'\n');
+        fs::write(&path, text).map_err(|source| Error { path, source })
+    }
+
+    /// Writes what a guest observed: the whole, and its logs as files of their own.
+    pub fn write_evidence(&self, evidence: &Evidence) -> Result<(), Error> {
+        self.write_json("evidence.json", evidence)?;
+        if !evidence.log.is_empty() {
+            self.write_text(Path::new("libbpf.log"), &evidence.log.text())?;
+        }
+        if !evidence.kmsg.is_empty() {
+            self.write_text(Path::new("kmsg.log"), &evidence.kmsg.join("\n"))?;
+        }
+        let mut names = BTreeSet::new();
+        for program in evidence.programs.iter().filter(|program| !program.load.log.is_empty()) {
+            let mut name = file_name(&program.name);
+            // Two programs can only share a name after it was made harmless.
+            while !names.insert(name.clone()) {
+                name.push('_');
+            }
+            let relative = Path::new("verifier").join(format!("{name}.log"));
+            self.write_text(&relative, &program.load.log.text())?;
+        }
+        Ok(())
+    }
+
+    fn write_text(&self, relative: &Path, text: &str) -> Result<(), Error> {
+        let path = self.path.join(relative);
+        let error = |source| Error { path: path.clone(), source };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(error)?;
+        }
+        fs::write(&path, text).map_err(error)
+    }
+}
+
+/// The name of a program's log: a guest's word never becomes a path.
+pub fn file_name(program: &str) -> String {
+    let mut name: String = program
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' })
+        .take(120)
+        .collect();
+    if name.is_empty() {
+        name.push('_');
+    }
+    name
+}
+
+fn ignore_missing(
+    path: &Path,
+    act: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<(), Error> {
+    match act(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error { path: path.to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ukci_schema::cell::{Arch, Cell};
+    use ukci_schema::evidence::{Evidence, Log, ProgramEvidence, ProgramLoad};
+
+    use super::EvidenceDir;
+
+    #[test]
+    fn a_guests_names_stay_inside_the_cells_directory() {
+        let out = tempfile::tempdir().unwrap();
+        let cell = Cell {
+            artifact: "../../x".into(),
+            kernel: "k".into(),
+            llvm: None,
+            arch: Arch::X86_64,
+        };
+        let dir = EvidenceDir::create(out.path(), &cell).unwrap();
+        let program = |name: &str| ProgramEvidence {
+            name: name.into(),
+            load: ProgramLoad { log: Log::bounded("log"), ..ProgramLoad::default() },
+            ..ProgramEvidence::default()
+        };
+        let evidence = Evidence {
+            programs: vec![program("../../../etc/passwd"), program("a/b"), program("a_b")],
+            ..Evidence::default()
+        };
+        dir.write_evidence(&evidence).unwrap();
+        let mut logs: Vec<_> = std::fs::read_dir(dir.path().join("verifier"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        logs.sort();
+        assert_eq!(logs, ["_________etc_passwd.log", "a_b.log", "a_b_.log"]);
+        assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 1);
+
+        dir.set_first_boot_aside().unwrap();
+        assert!(dir.path().join("first-boot/evidence.json").exists());
+        assert!(!dir.path().join("evidence.json").exists());
+    }
+}

@@ -1,15 +1,21 @@
 //! Runs a plan: schedules cells under a budget, stops on cancel or the first failure, collects
 //! the report.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
 use ukci_schema::evidence::Mode;
-use ukci_schema::plan::Plan;
-use ukci_schema::report::{Report, RunInfo};
+use ukci_schema::plan::{Plan, PlannedKernel};
+use ukci_schema::report::{CellReport, KernelInfo, Report, RunInfo, SCHEMA, Summary};
 
+use crate::cell::{self, Inputs, Telling};
 use crate::event::Event;
+use crate::evidence_dir;
+use crate::initramfs;
 use crate::machine::Machine;
 
 /// How to run a plan.
@@ -27,22 +33,67 @@ pub struct Options {
     pub fail_fast: bool,
     /// Directory for the evidence; created. `report.json` goes there too, by the caller.
     pub out: PathBuf,
+    /// Where assembled initramfs files are kept.
+    pub cache: PathBuf,
     /// What the report says of the run; `seconds`, `interrupted` and `hermetic` are filled in.
     pub info: RunInfo,
 }
 
-/// A run that could not start.
+/// A run that could not go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A directory or file of the evidence could not be written.
-    #[error("write `{path}`")]
-    Write {
+    #[error("keep the evidence")]
+    Evidence(#[from] evidence_dir::Error),
+    /// A file of the plan could not be read.
+    #[error("read `{path}`")]
+    Read {
         /// Which.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
+    /// An initramfs could not be made.
+    #[error("assemble the initramfs of `{kernel}`")]
+    Initramfs {
+        /// The kernel's name.
+        kernel: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The plan names a kernel, artifact or agent that it does not hold.
+    #[error("the plan has no {what} `{name}`, which cell `{cell}` needs")]
+    Incomplete {
+        /// `kernel`, `artifact` or `agent`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The cell's id.
+        cell: String,
+    },
+    /// A cell's task died: a defect of `ukci`'s.
+    #[error("finish cell `{cell}`: {reason}")]
+    Task {
+        /// The cell's id.
+        cell: String,
+        /// The panic's message.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// An action that may help.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Evidence(error) if error.source.kind() == std::io::ErrorKind::StorageFull => {
+                Some("free some space, or put the evidence elsewhere with `--out`".into())
+            }
+            Self::Evidence(_) => Some("put the evidence elsewhere with `--out`".into()),
+            Self::Task { .. } => Some("this is a bug in ukci; please report it".into()),
+            _ => None,
+        }
+    }
 }
 
 /// Runs every cell of `plan` on `machine` and tells `observe` what happens as it happens.
@@ -53,9 +104,181 @@ pub async fn run<M: Machine>(
     plan: Plan,
     machine: M,
     options: Options,
-    cancel: watch::Receiver<bool>,
-    observe: impl FnMut(Event) + Send,
+    mut cancel: watch::Receiver<bool>,
+    mut observe: impl FnMut(Event) + Send,
 ) -> Result<Report, Error> {
-    let _ = (plan, machine, options, cancel, observe);
-    unimplemented!()
+    let started = Instant::now();
+    let inputs = prepare(&plan, &options)?;
+    observe(started_event(&plan, &options));
+    for warning in &options.info.warnings {
+        observe(Event::Warning(warning.clone()));
+    }
+
+    let total = inputs.len();
+    let machine = Arc::new(machine);
+    let gate = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let (say, mut hear) = mpsc::unbounded_channel();
+    // Dropped on every way out, and with it every guest.
+    let mut tasks = JoinSet::new();
+    let mut indices = HashMap::new();
+    for (index, inputs) in inputs.into_iter().enumerate() {
+        let (machine, gate, say) = (Arc::clone(&machine), Arc::clone(&gate), say.clone());
+        let task = tasks.spawn(async move {
+            let _permit = gate.acquire_owned().await;
+            cell::run(machine.as_ref(), &inputs, |telling| drop(say.send((index, telling)))).await
+        });
+        indices.insert(task.id(), index);
+    }
+
+    let mut reports: BTreeMap<usize, CellReport> = BTreeMap::new();
+    let mut interrupted = false;
+    loop {
+        // In this order: a cell's stages are told before its end.
+        tokio::select! {
+            biased;
+            () = cancelled(&mut cancel) => {
+                interrupted = true;
+                observe(Event::Interrupted);
+                break;
+            }
+            Some((index, telling)) = hear.recv() => {
+                let cell = plan.cells[index].cell.clone();
+                observe(match telling {
+                    Telling::Stage(stage) => Event::Stage { cell, stage },
+                    Telling::Retry(why) => Event::Retry { cell, why },
+                });
+            }
+            ended = tasks.join_next_with_id() => {
+                let Some(ended) = ended else { break };
+                let (id, report) = match ended {
+                    Ok((id, report)) => (id, report.map_err(Error::Evidence)),
+                    Err(error) => (error.id(), Err(Error::Task {
+                        cell: plan.cells[indices[&error.id()]].cell.id(),
+                        reason: error.to_string(),
+                    })),
+                };
+                let report = report?;
+                let stop = options.fail_fast && report.required && !report.outcome.is_met();
+                reports.insert(indices[&id], report.clone());
+                observe(Event::Finished { report: Box::new(report), done: reports.len(), total });
+                if stop {
+                    break;
+                }
+            }
+        }
+    }
+    // Aborting a cell drops its guest, which kills and reaps what was started for it.
+    tasks.shutdown().await;
+
+    let cells: Vec<CellReport> = reports.into_values().collect();
+    let not_run = total - cells.len();
+    let report = Report {
+        schema: SCHEMA.into(),
+        run: RunInfo {
+            seconds: started.elapsed().as_secs_f64(),
+            hermetic: cells.iter().all(|cell| cell.hermetic),
+            interrupted: interrupted || not_run > 0,
+            ..options.info
+        },
+        artifacts: plan.artifacts.into_values().map(|planned| planned.artifact).collect(),
+        kernels: plan.kernels.iter().map(|(name, k)| (name.clone(), kernel_info(k))).collect(),
+        summary: Summary::of(&cells, plan.excluded, not_run),
+        cells,
+    };
+    observe(Event::Ended(Box::new(report.clone())));
+    Ok(report)
+}
+
+/// Resolves when the run is told to stop; never if nobody can tell it any more.
+async fn cancelled(cancel: &mut watch::Receiver<bool>) {
+    if cancel.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn started_event(plan: &Plan, options: &Options) -> Event {
+    let distinct = |names: Vec<String>| {
+        names.into_iter().collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let cells = || plan.cells.iter().map(|planned| &planned.cell);
+    Event::Started {
+        matrix: plan.matrix.clone(),
+        artifacts: plan.artifacts.keys().cloned().collect(),
+        cells: plan.cells.len(),
+        axes: (
+            distinct(cells().map(|cell| cell.kernel.clone()).collect()),
+            distinct(cells().filter_map(|cell| cell.llvm.clone()).collect()),
+            distinct(cells().map(|cell| cell.arch.to_string()).collect()),
+        ),
+        excluded: plan.excluded,
+        jobs: options.jobs,
+        accel: options.info.accel.clone(),
+        transport: options.info.transport.clone(),
+    }
+}
+
+/// Reads and assembles what the cells share, once.
+fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
+    let mut kernels: BTreeMap<&str, (Arc<PlannedKernel>, Arc<Path>)> = BTreeMap::new();
+    let mut artifacts = BTreeMap::new();
+    let out: Arc<Path> = options.out.as_path().into();
+    let mut inputs = Vec::with_capacity(plan.cells.len());
+    for planned in &plan.cells {
+        let cell = &planned.cell;
+        let incomplete = |what, name: &str| Error::Incomplete {
+            what,
+            name: name.to_owned(),
+            cell: cell.id(),
+        };
+        let agent = plan
+            .agents
+            .get(&cell.arch)
+            .ok_or_else(|| incomplete("agent", cell.arch.name()))?;
+        if !kernels.contains_key(cell.kernel.as_str()) {
+            let kernel = plan
+                .kernels
+                .get(&cell.kernel)
+                .ok_or_else(|| incomplete("kernel", &cell.kernel))?;
+            let file = initramfs::assemble(&options.cache, agent, &kernel.segment).map_err(
+                |source| Error::Initramfs { kernel: cell.kernel.clone(), source },
+            )?;
+            kernels.insert(&cell.kernel, (Arc::new(kernel.clone()), file.into()));
+        }
+        let (kernel, initramfs) = kernels[cell.kernel.as_str()].clone();
+        if !artifacts.contains_key(cell.artifact.as_str()) {
+            let artifact = plan
+                .artifacts
+                .get(&cell.artifact)
+                .ok_or_else(|| incomplete("artifact", &cell.artifact))?;
+            let path = &artifact.file.path;
+            let object: Arc<[u8]> = std::fs::read(path)
+                .map_err(|source| Error::Read { path: path.clone(), source })?
+                .into();
+            artifacts.insert(cell.artifact.as_str(), (Arc::new(artifact.clone()), object));
+        }
+        let (artifact, object) = artifacts[cell.artifact.as_str()].clone();
+        inputs.push(Inputs {
+            planned: planned.clone(),
+            kernel,
+            artifact,
+            object,
+            initramfs,
+            agent: agent.sha256.as_str().into(),
+            mode: options.mode,
+            strict: options.strict,
+            timeout: options.timeout,
+            out: Arc::clone(&out),
+        });
+    }
+    Ok(inputs)
+}
+
+fn kernel_info(kernel: &PlannedKernel) -> KernelInfo {
+    KernelInfo {
+        release: kernel.release.clone(),
+        image: kernel.image.sha256.clone(),
+        segment: kernel.segment.sha256.clone(),
+        packages: kernel.packages.clone(),
+        hermetic: kernel.hermetic,
+    }
 }

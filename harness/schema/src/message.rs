@@ -59,7 +59,7 @@ pub enum FrameError {
     #[error("not a frame: it begins with byte {0:#04x}")]
     Kind(u8),
     /// The length is over [`FRAME_LIMIT`].
-    #[error("a frame of {0} bytes is over the limit of {FRAME_LIMIT}")]
+    #[error("a frame of {0} bytes, over the limit of {FRAME_LIMIT}")]
     TooLong(usize),
     /// The message is over [`MESSAGE_LIMIT`].
     #[error("a message of over {MESSAGE_LIMIT} bytes")]

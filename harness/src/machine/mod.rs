@@ -66,6 +66,15 @@ pub enum Ending {
     },
 }
 
+/// Why no agent dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoConnection {
+    /// The guest ended first.
+    Ended(Ending),
+    /// The host could not listen any longer.
+    Failed(String),
+}
+
 /// What a guest cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
@@ -95,8 +104,9 @@ pub trait Guest: Send + 'static {
     /// The connection that the agent dials.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send;
 
-    /// Waits for the agent to dial. Has no deadline of its own.
-    fn connect(&mut self) -> impl Future<Output = Result<Self::Stream, Fault>> + Send;
+    /// Waits for the agent to dial, or for the guest to end before it did. Has no deadline of
+    /// its own.
+    fn connect(&mut self) -> impl Future<Output = Result<Self::Stream, NoConnection>> + Send;
 
     /// Waits until the guest ends by itself, or its console shows that it might as well have.
     fn ended(&mut self) -> impl Future<Output = Ending> + Send;

@@ -120,7 +120,7 @@ impl Machine for Qemu {
 impl Guest for QemuGuest {
     type Stream = tokio::net::UnixStream;
 
-    async fn connect(&mut self) -> Result<Self::Stream, Fault> {
+    async fn connect(&mut self) -> Result<Self::Stream, super::NoConnection> {
         unimplemented!()
     }
 

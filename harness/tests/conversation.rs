@@ -1,0 +1,528 @@
+//! The harness against scripted guests: everything an agent or a kernel can do wrong, in
+//! milliseconds and without QEMU.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::watch;
+use ukci_harness::event::Event;
+use ukci_harness::machine::{Boot, Ending, Guest, Hardware, Machine, NoConnection, Usage};
+use ukci_harness::run::{self, Options};
+use ukci_schema::artifact::{Artifact, Form};
+use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::evidence::{Evidence, GuestFacts, Mode, ObjectFacts, Step, StepOutcome};
+use ukci_schema::message::{
+    FRAME_LIMIT, FrameKind, FromGuest, FromHost, HEADER, PROTOCOL, decode_header, encode_header,
+    frames,
+};
+use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel};
+use ukci_schema::report::{CellReport, Choice, Report, RunInfo};
+use ukci_schema::verdict::{Expectation, Fault, Outcome, Stage, VerdictKind};
+
+/// What a scripted guest does after it dialled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Script {
+    /// Answers as an agent should: the object loads.
+    Good,
+    /// Needs two machines at once; says so to the test.
+    GoodAndSlow,
+    /// The kernel panics before anyone dials.
+    PanicAtBoot,
+    /// The kernel panics while the object is loaded, every time.
+    PanicAtLoad,
+    /// The kernel panics while the object is loaded, but not the second time.
+    PanicAtLoadOnce,
+    /// Nobody dials, for ever.
+    NeverDials,
+    /// It dials and says nothing.
+    Silent,
+    /// It dials and says no protocol of ours.
+    Garbage,
+    /// A frame that claims 16 MiB.
+    Oversized,
+    /// A frame that ends half-way, then the connection closes.
+    Short,
+    /// Well framed, but no message.
+    Nonsense,
+    /// Another version.
+    OldProtocol,
+    /// The agent could not do its work.
+    Trouble,
+    /// Evidence, then silence instead of the last word.
+    NeverDone,
+    /// Done without an answer.
+    DoneTooSoon,
+    /// QEMU ends at once.
+    QemuDies,
+}
+
+#[derive(Default)]
+struct Ledger {
+    up: AtomicUsize,
+    most: AtomicUsize,
+    boots: AtomicUsize,
+}
+
+struct Scripted {
+    scripts: BTreeMap<String, Script>,
+    ledger: Arc<Ledger>,
+}
+
+struct ScriptedGuest {
+    stream: Option<DuplexStream>,
+    ending: watch::Receiver<Option<Ending>>,
+    task: tokio::task::JoinHandle<()>,
+    dials: bool,
+    ledger: Arc<Ledger>,
+}
+
+impl Drop for ScriptedGuest {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.ledger.up.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Machine for Scripted {
+    type Guest = ScriptedGuest;
+
+    fn hardware(&self, _: Arch, _: &str) -> Hardware {
+        Hardware { accel: "tcg".into(), cpu: "qemu64".into(), transport: "vhost-user-vsock".into() }
+    }
+
+    fn slowness(&self) -> u32 {
+        2
+    }
+
+    async fn boot(&self, boot: Boot) -> Result<ScriptedGuest, Fault> {
+        assert!(boot.evidence.is_dir());
+        let script = self.scripts[&boot.cell.kernel];
+        let attempt = self.ledger.boots.fetch_add(1, Ordering::SeqCst);
+        let up = self.ledger.up.fetch_add(1, Ordering::SeqCst) + 1;
+        self.ledger.most.fetch_max(up, Ordering::SeqCst);
+        let (ours, theirs) = tokio::io::duplex(4096);
+        let (end, ending) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            play(script, attempt, theirs, &end).await;
+            // A guest that has nothing left to say stays up until it is stopped.
+            std::future::pending::<()>().await;
+        });
+        let dials = !matches!(script, Script::PanicAtBoot | Script::NeverDials);
+        Ok(ScriptedGuest {
+            stream: Some(ours),
+            ending,
+            task,
+            dials,
+            ledger: Arc::clone(&self.ledger),
+        })
+    }
+}
+
+impl Guest for ScriptedGuest {
+    type Stream = DuplexStream;
+
+    async fn connect(&mut self) -> Result<DuplexStream, NoConnection> {
+        if !self.dials {
+            return Err(NoConnection::Ended(self.ended().await));
+        }
+        Ok(self.stream.take().expect("connect is called once"))
+    }
+
+    async fn ended(&mut self) -> Ending {
+        let ended = self.ending.wait_for(Option::is_some).await.map(|end| end.clone());
+        match ended {
+            Ok(Some(ending)) => ending,
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn console_tail(&self) -> Vec<String> {
+        vec!["[    0.1] the last words".into()]
+    }
+
+    async fn stop(self, _: Duration) -> Usage {
+        Usage { cpu_seconds: 1.5, peak_kib: 2048 }
+    }
+}
+
+async fn say(stream: &mut DuplexStream, message: &FromGuest) {
+    let text = serde_json::to_vec(message).unwrap();
+    for (header, payload) in frames(FrameKind::Json, &text) {
+        stream.write_all(&header).await.unwrap();
+        stream.write_all(payload).await.unwrap();
+    }
+    let mut ack = [0; HEADER];
+    stream.read_exact(&mut ack).await.unwrap();
+    assert_eq!(decode_header(ack), Ok((FrameKind::Ack, 0)));
+}
+
+async fn hear(stream: &mut DuplexStream) -> (FrameKind, Vec<u8>) {
+    let mut message = Vec::new();
+    loop {
+        let mut header = [0; HEADER];
+        stream.read_exact(&mut header).await.unwrap();
+        let (kind, length) = decode_header(header).unwrap();
+        let start = message.len();
+        message.resize(start + length, 0);
+        stream.read_exact(&mut message[start..]).await.unwrap();
+        if kind != FrameKind::More {
+            stream.write_all(&encode_header(FrameKind::Ack, 0)).await.unwrap();
+            return (kind, message);
+        }
+    }
+}
+
+fn hello(protocol: u32) -> FromGuest {
+    FromGuest::Hello {
+        protocol,
+        agent: "0.1.0".into(),
+        libbpf: "v1.7".into(),
+        facts: Box::new(GuestFacts { release: "6.1.0-56".into(), ..GuestFacts::default() }),
+    }
+}
+
+fn panicked() -> Option<Ending> {
+    Some(Ending::Panicked("Kernel panic - not syncing: Fatal exception".into()))
+}
+
+async fn play(
+    script: Script,
+    attempt: usize,
+    mut stream: DuplexStream,
+    end: &watch::Sender<Option<Ending>>,
+) {
+    match script {
+        Script::PanicAtBoot => return drop(end.send(panicked())),
+        Script::QemuDies => {
+            drop(stream);
+            return drop(end.send(Some(Ending::Exited {
+                reason: Some("guest-reset".into()),
+                status: "exit status 0".into(),
+                complaint: Some("qemu: could not open disk".into()),
+            })));
+        }
+        Script::NeverDials | Script::Silent => return std::future::pending().await,
+        Script::Garbage => return stream.write_all(b"login: root\n").await.unwrap(),
+        Script::Oversized => return stream.write_all(&[0xb2, 0, 0, 0xff]).await.unwrap(),
+        Script::Short => {
+            stream.write_all(&encode_header(FrameKind::Json, 100)).await.unwrap();
+            return stream.write_all(b"{\"say\":").await.unwrap();
+        }
+        Script::Nonsense => {
+            let text = br#"{"say":"hello","protocol":"one"}"#;
+            stream.write_all(&encode_header(FrameKind::Json, text.len())).await.unwrap();
+            return stream.write_all(text).await.unwrap();
+        }
+        Script::OldProtocol => return say(&mut stream, &hello(PROTOCOL + 1)).await,
+        Script::Trouble => {
+            let message = "mount proc: Operation not permitted".into();
+            return say(&mut stream, &FromGuest::Trouble { message }).await;
+        }
+        _ => {}
+    }
+    say(&mut stream, &hello(PROTOCOL)).await;
+    let (kind, text) = hear(&mut stream).await;
+    assert_eq!(kind, FrameKind::Json);
+    let FromHost::Request(request) = serde_json::from_slice(&text).unwrap();
+    assert_eq!(request.entropy.len(), 64);
+    let (kind, object) = hear(&mut stream).await;
+    assert_eq!((kind, object.len() as u64), (FrameKind::Bytes, request.size));
+    assert!(object.len() > 2 * FRAME_LIMIT, "the object must need several frames");
+    let progress = |stage| FromGuest::Progress { stage, doing: "the object".into() };
+    say(&mut stream, &progress(Stage::Open)).await;
+    say(&mut stream, &progress(Stage::Load)).await;
+    if script == Script::PanicAtLoad || (script == Script::PanicAtLoadOnce && attempt == 0) {
+        drop(stream);
+        return drop(end.send(panicked()));
+    }
+    if script == Script::GoodAndSlow {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    let ok = Step { outcome: StepOutcome::Ok, ..Step::default() };
+    let evidence = Evidence {
+        schema: ukci_schema::evidence::SCHEMA.into(),
+        mode: Mode::Load,
+        object: ObjectFacts { has_btf: true, ..ObjectFacts::default() },
+        open: ok.clone(),
+        load: ok,
+        ..Evidence::default()
+    };
+    if script == Script::DoneTooSoon {
+        return say(&mut stream, &FromGuest::Done).await;
+    }
+    say(&mut stream, &FromGuest::Reply { evidence: Box::new(evidence) }).await;
+    if script == Script::NeverDone {
+        return std::future::pending().await;
+    }
+    say(&mut stream, &FromGuest::Done).await;
+}
+
+fn plan(dir: &Path, kernels: &[&str]) -> Plan {
+    let object = dir.join("x.bpf.o");
+    std::fs::write(&object, vec![7; 3 * FRAME_LIMIT]).unwrap();
+    let agent = dir.join("agent");
+    std::fs::write(&agent, b"agent").unwrap();
+    let file = |path: &Path, sha256: &str| FileRef { path: path.into(), sha256: sha256.into() };
+    let artifact = PlannedArtifact {
+        artifact: Artifact {
+            name: "x".into(),
+            path: "x.bpf.o".into(),
+            sha256: "11".repeat(32),
+            size: 3 * FRAME_LIMIT as u64,
+            form: Form::Object,
+        },
+        file: file(&object, &"11".repeat(32)),
+    };
+    let kernel = |name: &&str| {
+        (
+            (*name).to_owned(),
+            PlannedKernel {
+                name: (*name).into(),
+                release: "6.1.0-56-cloud-amd64".into(),
+                arch: Arch::X86_64,
+                image: file(&agent, &"22".repeat(32)),
+                segment: file(&agent, &"33".repeat(32)),
+                cmdline: Vec::new(),
+                sysctl: Vec::new(),
+                hermetic: true,
+                packages: BTreeMap::new(),
+            },
+        )
+    };
+    let cell = |name: &&str| PlannedCell {
+        cell: Cell {
+            artifact: "x".into(),
+            kernel: (*name).into(),
+            llvm: None,
+            arch: Arch::X86_64,
+        },
+        expected: Expectation::default(),
+        required: true,
+        memory: 256,
+        cpus: 1,
+    };
+    Plan {
+        schema: ukci_schema::plan::SCHEMA.into(),
+        matrix: "test".into(),
+        artifacts: BTreeMap::from([("x".into(), artifact)]),
+        kernels: kernels.iter().map(kernel).collect(),
+        agents: BTreeMap::from([(Arch::X86_64, file(&agent, &"44".repeat(32)))]),
+        cells: kernels.iter().map(cell).collect(),
+        excluded: 0,
+    }
+}
+
+fn options(dir: &Path) -> Options {
+    Options {
+        mode: Mode::Load,
+        strict: false,
+        jobs: 2,
+        timeout: Duration::from_secs(60),
+        fail_fast: false,
+        out: dir.join("out"),
+        cache: dir.join("cache"),
+        info: RunInfo {
+            ukci: "0.1.0".into(),
+            matrix: "test".into(),
+            started: "2026-11-21T00:00:00Z".into(),
+            seconds: 0.0,
+            jobs: 2,
+            qemu: BTreeMap::new(),
+            accel: Choice::default(),
+            transport: Choice::default(),
+            agents: BTreeMap::new(),
+            hermetic: true,
+            interrupted: false,
+            warnings: Vec::new(),
+        },
+    }
+}
+
+struct Ran {
+    report: Report,
+    events: Vec<Event>,
+    ledger: Arc<Ledger>,
+    _dir: tempfile::TempDir,
+}
+
+/// Runs one cell a script, under a paused clock: deadlines pass as soon as nothing else can.
+async fn run_with(
+    scripts: &[(&str, Script)],
+    adjust: impl FnOnce(&mut Options),
+    cancel: watch::Receiver<bool>,
+) -> Ran {
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<&str> = scripts.iter().map(|(name, _)| *name).collect();
+    let ledger = Arc::new(Ledger::default());
+    let machine = Scripted {
+        scripts: scripts.iter().map(|(name, script)| ((*name).into(), *script)).collect(),
+        ledger: Arc::clone(&ledger),
+    };
+    let mut options = options(dir.path());
+    adjust(&mut options);
+    let events = Mutex::new(Vec::new());
+    let plan = plan(dir.path(), &names);
+    let report = run::run(plan, machine, options, cancel, |event| {
+        events.lock().unwrap().push(event);
+    })
+    .await
+    .unwrap();
+    assert_eq!(ledger.up.load(Ordering::SeqCst), 0, "a guest outlived the run");
+    Ran { report, events: events.into_inner().unwrap(), ledger, _dir: dir }
+}
+
+async fn one(script: Script) -> (CellReport, Ran) {
+    let (_keep, cancel) = watch::channel(false);
+    let ran = run_with(&[("k", script)], |_| {}, cancel).await;
+    (ran.report.cells[0].clone(), ran)
+}
+
+/// The stage, code and words of a cell that has no verdict.
+async fn fault(script: Script) -> String {
+    let (cell, _) = one(script).await;
+    assert_eq!((cell.verdict, cell.outcome), (VerdictKind::Error, Outcome::Error), "{cell:?}");
+    let fault = cell.fault.unwrap();
+    assert_eq!(fault.console, ["[    0.1] the last words"]);
+    let code = fault.code.map_or("-", ukci_schema::diagnosis::Code::name);
+    format!("{} {} {}", fault.stage, code, fault.headline)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_agent_is_heard_to_the_end() {
+    let (cell, ran) = one(Script::Good).await;
+    assert_eq!((cell.verdict, cell.stage), (VerdictKind::Pass, Stage::Load));
+    assert_eq!((cell.release.as_str(), cell.libbpf.as_str()), ("6.1.0-56", "v1.7"));
+    assert_eq!((cell.cpu_seconds, cell.peak_kib, cell.boots), (1.5, 2048, 1));
+    let stages: Vec<_> = ran
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Stage { stage, .. } => Some(*stage),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(stages, [Stage::Boot, Stage::Connect, Stage::Open, Stage::Load]);
+    assert!(ran._dir.path().join("out").join(&cell.evidence).join("evidence.json").exists());
+    assert!(!ran.report.run.interrupted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kernel_that_panics_while_booting() {
+    insta::assert_snapshot!(fault(Script::PanicAtBoot).await, @"boot KERNEL_PANIC the guest's kernel panicked: Kernel panic - not syncing: Fatal exception");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_never_says_hello() {
+    let silent = fault(Script::Silent).await;
+    insta::assert_snapshot!(silent, @"connect - no hello from the guest within 120s");
+    assert_eq!(fault(Script::NeverDials).await, silent, "the transport must not matter");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_sends_garbage() {
+    insta::assert_snapshot!(fault(Script::Garbage).await, @"connect - the agent's bytes are not a frame: it begins with byte 0x6c");
+    insta::assert_snapshot!(fault(Script::Oversized).await, @"connect - the agent's bytes are a frame of 16711680 bytes, over the limit of 16380");
+    insta::assert_snapshot!(fault(Script::Short).await, @"connect - the agent closed the connection");
+    insta::assert_snapshot!(fault(Script::Nonsense).await, @"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_of_another_version() {
+    insta::assert_snapshot!(fault(Script::OldProtocol).await, @"connect - the agent speaks protocol 2, this ukci 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_in_trouble() {
+    insta::assert_snapshot!(fault(Script::Trouble).await, @"boot - the agent could not do its work: mount proc: Operation not permitted");
+    insta::assert_snapshot!(fault(Script::DoneTooSoon).await, @"load - the agent could not do its work: it was done without an answer");
+    insta::assert_snapshot!(fault(Script::NeverDone).await, @"load - no last word from the agent within 120s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn qemu_that_ends_says_what_it_printed() {
+    insta::assert_snapshot!(fault(Script::QemuDies).await, @"boot - QEMU ended (exit status 0, guest-reset) while ukci waited for the hello from the guest: qemu: could not open disk");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_under_the_artifact_must_reproduce_to_be_its_failure() {
+    let (cell, ran) = one(Script::PanicAtLoad).await;
+    let diagnosis = cell.diagnosis.unwrap();
+    assert_eq!((cell.verdict, cell.boots), (VerdictKind::Fail, 2));
+    assert_eq!((diagnosis.code.name(), diagnosis.stage), ("KERNEL_PANIC", Stage::Load));
+    assert!(ran.events.iter().any(|event| matches!(event, Event::Retry { .. })));
+
+    let (cell, ran) = one(Script::PanicAtLoadOnce).await;
+    assert_eq!((cell.verdict, cell.boots), (VerdictKind::Pass, 2));
+    assert_eq!(ran.ledger.boots.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_machines_at_once_than_jobs_and_the_order_is_the_plans() {
+    let names: Vec<String> = (0..40).map(|n| format!("k{n:02}")).collect();
+    let scripts: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| {
+            (name.as_str(), if n % 3 == 0 { Script::GoodAndSlow } else { Script::Good })
+        })
+        .collect();
+    let (_keep, cancel) = watch::channel(false);
+    let ran = run_with(&scripts, |options| options.jobs = 3, cancel).await;
+    assert_eq!(ran.ledger.most.load(Ordering::SeqCst), 3);
+    let kernels: Vec<_> = ran.report.cells.iter().map(|cell| cell.kernel.clone()).collect();
+    assert_eq!(kernels, names);
+    assert_eq!((ran.report.summary.pass, ran.report.summary.not_run), (40, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_run_reports_what_finished_and_leaves_no_guest() {
+    let (stop, cancel) = watch::channel(false);
+    let scripts = [("a", Script::Good), ("b", Script::Silent), ("c", Script::Good)];
+    let run = run_with(&scripts, |options| options.jobs = 3, cancel);
+    let stopper = async {
+        // Long after the good cells, long before the silent one's deadline.
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        stop.send(true).unwrap();
+    };
+    let (ran, ()) = tokio::join!(run, stopper);
+    assert!(ran.report.run.interrupted);
+    assert_eq!((ran.report.summary.pass, ran.report.summary.not_run), (2, 1));
+    assert!(ran.events.iter().any(|event| matches!(event, Event::Interrupted)));
+    assert!(ran.report.run.seconds < 30.0, "the silent cell was waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn fail_fast_stops_at_the_first_unmet_cell() {
+    let (_keep, cancel) = watch::channel(false);
+    let scripts = [("a", Script::PanicAtBoot), ("b", Script::GoodAndSlow), ("c", Script::Good)];
+    let adjust = |options: &mut Options| {
+        options.fail_fast = true;
+        options.jobs = 1;
+    };
+    let ran = run_with(&scripts, adjust, cancel).await;
+    assert_eq!((ran.report.summary.error, ran.report.summary.not_run), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_run_drops_its_guests() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Arc::new(Ledger::default());
+    let machine = Scripted {
+        scripts: BTreeMap::from([("k".into(), Script::Silent)]),
+        ledger: Arc::clone(&ledger),
+    };
+    let (_keep, cancel) = watch::channel(false);
+    let plan = plan(dir.path(), &["k"]);
+    let options = options(dir.path());
+    let run: std::pin::Pin<Box<dyn Future<Output = _>>> =
+        Box::pin(run::run(plan, machine, options, cancel, |_| {}));
+    assert!(tokio::time::timeout(Duration::from_secs(20), run).await.is_err());
+    tokio::task::yield_now().await;
+    assert_eq!(ledger.boots.load(Ordering::SeqCst), 1);
+    assert_eq!(ledger.up.load(Ordering::SeqCst), 0);
+}
