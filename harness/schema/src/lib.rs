@@ -11,6 +11,7 @@
 
 pub mod artifact;
 pub mod cell;
+pub mod compare;
 pub mod diagnosis;
 pub mod evidence;
 pub mod explain;

@@ -1,0 +1,80 @@
+//! JUnit XML: a suite an artifact, a case a cell. A failure is the kernel's, an error is ours,
+//! a skip is neither.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Property, Report as Junit, TestCase, TestCaseStatus, TestSuite};
+use ukci_schema::report::{CellReport, Report};
+use ukci_schema::verdict::Outcome;
+
+/// The report as JUnit XML.
+pub fn junit(report: &Report) -> String {
+    let mut document = Junit::new("ukci");
+    document.set_time(seconds(report.run.seconds));
+    for artifact in &report.artifacts {
+        let mut suite = TestSuite::new(artifact.name.clone());
+        suite.add_property(Property::new("sha256", artifact.sha256.clone()));
+        let cells = report.cells.iter().filter(|cell| cell.artifact == artifact.name);
+        suite.add_test_cases(cells.map(case));
+        document.add_test_suite(suite);
+    }
+    // Writing to memory cannot fail, and quick-junit replaces what XML cannot hold.
+    document.to_string().unwrap_or_default()
+}
+
+fn case(cell: &CellReport) -> TestCase {
+    let mut status = match cell.outcome {
+        Outcome::Pass | Outcome::Xfail => TestCaseStatus::success(),
+        Outcome::Fail | Outcome::Xpass => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Outcome::Error => TestCaseStatus::non_success(NonSuccessKind::Error),
+        Outcome::Skip => TestCaseStatus::skipped(),
+    };
+    match cell.outcome {
+        Outcome::Pass | Outcome::Xfail => {}
+        Outcome::Xpass => {
+            status.set_type("XPASS");
+            status.set_message("passed where a failure is expected: remove the expectation");
+        }
+        Outcome::Fail => {
+            if let Some(diagnosis) = &cell.diagnosis {
+                status.set_type(diagnosis.code.name());
+                status.set_message(diagnosis.headline.clone());
+                let mut text = Vec::new();
+                if let Some(at) = &diagnosis.at {
+                    text.push(format!("{}:{}: {}", at.file, at.line, at.text.trim()));
+                }
+                if let Some(excerpt) = &diagnosis.excerpt {
+                    text.extend(excerpt.lines.iter().cloned());
+                }
+                text.extend(diagnosis.hints.iter().map(|hint| format!("hint: {hint}")));
+                status.set_description(text.join("\n"));
+            }
+        }
+        Outcome::Error => {
+            if let Some(fault) = &cell.fault {
+                status.set_type(fault.code.map_or("error", ukci_schema::diagnosis::Code::name));
+                status.set_message(format!("{}: {}", fault.stage, fault.headline));
+                status.set_description(fault.console.join("\n"));
+            }
+        }
+        Outcome::Skip => {
+            status.set_message(cell.reason.clone().unwrap_or_default());
+        }
+    }
+    let toolchain = cell.llvm.as_ref().map_or_else(|| "prebuilt".into(), |v| format!("llvm-{v}"));
+    let mut case = TestCase::new(toolchain, status);
+    case.set_classname(format!("{}.{}.{}", cell.artifact, cell.kernel, cell.arch));
+    case.set_time(seconds(cell.seconds));
+    case.add_property(Property::new("release", cell.release.clone()));
+    case.add_property(Property::new("accel", cell.accel.clone()));
+    case.add_property(Property::new("outcome", cell.outcome.name()));
+    if let (Outcome::Xfail, Some(diagnosis)) = (cell.outcome, &cell.diagnosis) {
+        case.add_property(Property::new("expected", diagnosis.code.name()));
+    }
+    case
+}
+
+/// A clock that went backwards is no reason to have no report.
+fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or_default()
+}
