@@ -1,1 +1,16 @@
-//! x
+//! Probes an eBPF object on the running kernel with the real libbpf: opens, loads, attaches, and
+//! says what was seen. Facts only; `ukci_schema::judge` has the opinions.
+//!
+//! Synchronous and single-threaded: libbpf's print callback is one a process, and the agent
+//! forks.
+
+pub mod attach;
+pub mod bpf;
+pub mod capture;
+pub mod facts;
+pub mod features;
+pub mod kernel;
+pub mod needs;
+pub mod probe;
+pub mod serve;
+pub mod verifier;

@@ -1,0 +1,365 @@
+//! A thin, safe face on the parts of libbpf that libbpf-rs does not show: verifier buffers, line
+//! information, autocreate, probes. Everything unsafe about BPF objects is here.
+#![expect(unsafe_code, reason = "libbpf is a C library")]
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use libbpf_sys as sys;
+use ukci_schema::diagnosis::SourceLine;
+
+/// A positive errno; libbpf has its own from 4000 on.
+pub type Errno = i32;
+
+/// `log_level` bit 2: statistics only. On success nothing else is written; a refusal still says
+/// its last sentence.
+pub const LOG_STATS: u32 = 4;
+/// `log_level` 1: the trace of the path that was refused.
+pub const LOG_TRACE: u32 = 1;
+
+/// The longest verifier log that a 5.10 kernel takes (`UINT_MAX >> 8`); longer is EINVAL there.
+pub const LONGEST_LOG: usize = (1 << 24) - 1;
+
+/// An object that libbpf has parsed, and loaded or not.
+#[derive(Debug)]
+pub struct Object {
+    ptr: NonNull<sys::bpf_object>,
+    /// Where the kernel writes; they must outlive the object.
+    logs: Vec<Box<[u8]>>,
+}
+
+impl Object {
+    /// `bpf_object__open_mem`.
+    pub fn open(bytes: &[u8], name: &str, log_level: u32) -> Result<Self, Errno> {
+        let name = CString::new(name.replace('\0', "")).unwrap_or_default();
+        let mut opts = sys::bpf_object_open_opts {
+            sz: size_of::<sys::bpf_object_open_opts>() as sys::size_t,
+            object_name: name.as_ptr(),
+            kernel_log_level: log_level,
+            ..Default::default()
+        };
+        // SAFETY: libbpf copies name and bytes before it returns; a failure is NULL and errno.
+        let ptr = unsafe {
+            sys::bpf_object__open_mem(bytes.as_ptr().cast(), bytes.len() as sys::size_t, &raw mut opts)
+        };
+        NonNull::new(ptr).map(|ptr| Self { ptr, logs: Vec::new() }).ok_or_else(errno)
+    }
+
+    /// `bpf_object__load`.
+    pub fn load(&mut self) -> Result<(), Errno> {
+        // SAFETY: the object is alive; libbpf refuses a second load itself.
+        check(unsafe { sys::bpf_object__load(self.ptr.as_ptr()) })
+    }
+
+    /// The programs, in the object's order.
+    pub fn programs(&self) -> Vec<Program<'_>> {
+        let mut programs = Vec::new();
+        let mut last = ptr::null_mut();
+        loop {
+            // SAFETY: `last` is NULL or a program of this object.
+            last = unsafe { sys::bpf_object__next_program(self.ptr.as_ptr(), last) };
+            match NonNull::new(last) {
+                Some(ptr) => programs.push(Program { ptr, object: PhantomData }),
+                None => return programs,
+            }
+        }
+    }
+
+    /// The maps, in the object's order.
+    pub fn maps(&self) -> Vec<Map<'_>> {
+        let mut maps = Vec::new();
+        let mut last = ptr::null_mut();
+        loop {
+            // SAFETY: `last` is NULL or a map of this object.
+            last = unsafe { sys::bpf_object__next_map(self.ptr.as_ptr(), last) };
+            match NonNull::new(last) {
+                Some(ptr) => maps.push(Map { ptr, object: PhantomData }),
+                None => return maps,
+            }
+        }
+    }
+
+    /// Gives the program at `index` a verifier log of `size` bytes of its own.
+    pub fn give_log(&mut self, index: usize, size: usize) {
+        let Some(program) = self.programs().get(index).map(|program| program.ptr) else { return };
+        let mut log = vec![0; size].into_boxed_slice();
+        // SAFETY: the buffer lives in `self.logs`, unmoved on the heap, until the object is gone.
+        unsafe {
+            sys::bpf_program__set_log_buf(
+                program.as_ptr(),
+                log.as_mut_ptr().cast::<c_char>(),
+                size as sys::size_t,
+            );
+        }
+        self.logs.push(log);
+    }
+
+    /// A string of the object's BTF.
+    fn btf_string(&self, offset: u32) -> Option<String> {
+        // SAFETY: both calls take what libbpf returned; NULL is handled.
+        unsafe {
+            let btf = sys::bpf_object__btf(self.ptr.as_ptr());
+            if btf.is_null() {
+                return None;
+            }
+            string(sys::btf__str_by_offset(btf, offset))
+        }
+    }
+
+    /// The source line of the program's instruction `insn`, from its BTF line information.
+    pub fn source_line(&self, program: &Program<'_>, insn: u32) -> Option<SourceLine> {
+        // SAFETY: libbpf owns the array of `count` records for as long as the object is open.
+        let lines = unsafe {
+            let lines = sys::bpf_program__line_info(program.ptr.as_ptr());
+            let count = sys::bpf_program__line_info_cnt(program.ptr.as_ptr());
+            if lines.is_null() {
+                return None;
+            }
+            std::slice::from_raw_parts(lines, count as usize)
+        };
+        let info = lines.iter().take_while(|line| line.insn_off <= insn).last()?;
+        Some(SourceLine {
+            file: self.btf_string(info.file_name_off)?,
+            // linux/bpf.h: BPF_LINE_INFO_LINE_NUM and BPF_LINE_INFO_LINE_COL.
+            line: info.line_col >> 10,
+            column: info.line_col & 0x3ff,
+            text: self.btf_string(info.line_off).unwrap_or_default().trim_end().to_owned(),
+        })
+    }
+
+    /// The raw object, for calls that only `attach` makes.
+    pub(crate) fn as_ptr(&self) -> *mut sys::bpf_object {
+        self.ptr.as_ptr()
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // SAFETY: closed once, here; links were dropped before.
+        unsafe { sys::bpf_object__close(self.ptr.as_ptr()) };
+    }
+}
+
+/// A program of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    ptr: NonNull<sys::bpf_program>,
+    object: PhantomData<&'a Object>,
+}
+
+impl Program<'_> {
+    /// The C function.
+    pub fn name(&self) -> String {
+        // SAFETY: the program is alive with its object.
+        unsafe { string(sys::bpf_program__name(self.ptr.as_ptr())) }.unwrap_or_default()
+    }
+
+    /// The ELF section.
+    pub fn section(&self) -> String {
+        // SAFETY: as above.
+        unsafe { string(sys::bpf_program__section_name(self.ptr.as_ptr())) }.unwrap_or_default()
+    }
+
+    /// `enum bpf_prog_type`.
+    pub fn kind(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { sys::bpf_program__type(self.ptr.as_ptr()) }
+    }
+
+    /// libbpf's word for the type.
+    pub fn kind_name(&self) -> String {
+        program_type_name(self.kind())
+    }
+
+    /// `enum bpf_attach_type`.
+    pub fn attach_type(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { sys::bpf_program__expected_attach_type(self.ptr.as_ptr()) }
+    }
+
+    /// Whether `load` would load it.
+    pub fn autoload(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { sys::bpf_program__autoload(self.ptr.as_ptr()) }
+    }
+
+    /// Switches it on or off, before the load.
+    pub fn set_autoload(&self, on: bool) {
+        // SAFETY: as above; libbpf refuses it after the load, which no caller does.
+        unsafe { sys::bpf_program__set_autoload(self.ptr.as_ptr(), on) };
+    }
+
+    /// What the kernel wrote about it, up to the first NUL.
+    pub fn log(&self) -> String {
+        let mut size: sys::size_t = 0;
+        // SAFETY: libbpf returns the buffer that `give_log` set, or NULL.
+        unsafe {
+            let log = sys::bpf_program__log_buf(self.ptr.as_ptr(), &raw mut size);
+            if log.is_null() || size == 0 {
+                return String::new();
+            }
+            let bytes = std::slice::from_raw_parts(log.cast::<u8>(), size as usize);
+            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+            String::from_utf8_lossy(&bytes[..end]).into_owned()
+        }
+    }
+
+    /// The descriptor of the loaded program.
+    pub fn fd(&self) -> Option<c_int> {
+        // SAFETY: as above.
+        let fd = unsafe { sys::bpf_program__fd(self.ptr.as_ptr()) };
+        (fd >= 0).then_some(fd)
+    }
+
+    /// What the kernel says of the loaded program.
+    pub fn info(&self) -> Option<sys::bpf_prog_info> {
+        let fd = self.fd()?;
+        let mut info = sys::bpf_prog_info::default();
+        let mut length = u32::try_from(size_of::<sys::bpf_prog_info>()).ok()?;
+        // SAFETY: the kernel fills at most `length` bytes; no array pointer is set.
+        let result =
+            unsafe { sys::bpf_prog_get_info_by_fd(fd, &raw mut info, &raw mut length) };
+        (result == 0).then_some(info)
+    }
+
+    /// The raw program, for calls that only `attach` makes.
+    pub(crate) fn as_ptr(&self) -> *mut sys::bpf_program {
+        self.ptr.as_ptr()
+    }
+}
+
+/// A map of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Map<'a> {
+    ptr: NonNull<sys::bpf_map>,
+    object: PhantomData<&'a Object>,
+}
+
+impl Map<'_> {
+    /// Its name.
+    pub fn name(&self) -> String {
+        // SAFETY: the map is alive with its object.
+        unsafe { string(sys::bpf_map__name(self.ptr.as_ptr())) }.unwrap_or_default()
+    }
+
+    /// `enum bpf_map_type`.
+    pub fn kind(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { sys::bpf_map__type(self.ptr.as_ptr()) }
+    }
+
+    /// libbpf's word for the type.
+    pub fn kind_name(&self) -> String {
+        map_type_name(self.kind())
+    }
+
+    /// Bytes of key and value, most entries, flags.
+    pub fn shape(&self) -> (u32, u32, u32, u32) {
+        let map = self.ptr.as_ptr();
+        // SAFETY: as above.
+        unsafe {
+            (
+                sys::bpf_map__key_size(map),
+                sys::bpf_map__value_size(map),
+                sys::bpf_map__max_entries(map),
+                sys::bpf_map__map_flags(map),
+            )
+        }
+    }
+
+    /// Whether `load` would create it.
+    pub fn autocreate(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { sys::bpf_map__autocreate(self.ptr.as_ptr()) }
+    }
+
+    /// Switches its creation on or off, before the load.
+    pub fn set_autocreate(&self, on: bool) {
+        // SAFETY: as above.
+        unsafe { sys::bpf_map__set_autocreate(self.ptr.as_ptr(), on) };
+    }
+
+    /// The descriptor of the created map.
+    pub fn fd(&self) -> Option<c_int> {
+        // SAFETY: as above.
+        let fd = unsafe { sys::bpf_map__fd(self.ptr.as_ptr()) };
+        (fd >= 0).then_some(fd)
+    }
+
+    /// The raw map, for calls that only `attach` makes.
+    pub(crate) fn as_ptr(&self) -> *mut sys::bpf_map {
+        self.ptr.as_ptr()
+    }
+}
+
+/// libbpf's word for an `enum bpf_prog_type`.
+pub fn program_type_name(kind: u32) -> String {
+    // SAFETY: a static string or NULL.
+    unsafe { string(sys::libbpf_bpf_prog_type_str(kind)) }.unwrap_or_else(|| format!("type {kind}"))
+}
+
+/// libbpf's word for an `enum bpf_map_type`.
+pub fn map_type_name(kind: u32) -> String {
+    // SAFETY: a static string or NULL.
+    unsafe { string(sys::libbpf_bpf_map_type_str(kind)) }.unwrap_or_else(|| format!("type {kind}"))
+}
+
+/// libbpf's word for an `enum bpf_attach_type`.
+pub fn attach_type_name(kind: u32) -> Option<String> {
+    // SAFETY: a static string or NULL.
+    unsafe { string(sys::libbpf_bpf_attach_type_str(kind)) }
+}
+
+/// `v1.7`.
+pub fn libbpf_version() -> String {
+    // SAFETY: a static string.
+    unsafe { string(sys::libbpf_version_string()) }.unwrap_or_default()
+}
+
+/// Whether the kernel lets programs of this type call this helper; none where libbpf cannot tell.
+pub fn probe_helper(program_type: u32, helper: u32) -> Option<bool> {
+    // SAFETY: numbers only; the options must be NULL.
+    answer(unsafe { sys::libbpf_probe_bpf_helper(program_type, helper, ptr::null()) })
+}
+
+/// Whether the kernel has this map type; none where libbpf cannot tell.
+pub fn probe_map_type(kind: u32) -> Option<bool> {
+    // SAFETY: as above.
+    answer(unsafe { sys::libbpf_probe_bpf_map_type(kind, ptr::null()) })
+}
+
+/// Whether the kernel has this program type; none where libbpf cannot tell.
+pub fn probe_program_type(kind: u32) -> Option<bool> {
+    // SAFETY: as above.
+    answer(unsafe { sys::libbpf_probe_bpf_prog_type(kind, ptr::null()) })
+}
+
+fn answer(result: c_int) -> Option<bool> {
+    match result {
+        1 => Some(true),
+        0 => Some(false),
+        _ => None,
+    }
+}
+
+/// Zero or more is fine; less is a negated errno.
+pub(crate) fn check(result: c_int) -> Result<(), Errno> {
+    if result < 0 { Err(-result) } else { Ok(()) }
+}
+
+/// The errno that libbpf left behind.
+pub(crate) fn errno() -> Errno {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+/// # Safety
+///
+/// `text` is NULL or a NUL-terminated string that lives during the call.
+unsafe fn string(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+}

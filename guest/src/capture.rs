@@ -1,0 +1,29 @@
+//! What libbpf prints: its callback is one a process, so the text goes through one place.
+
+use std::sync::Mutex;
+
+use libbpf_rs::{PrintLevel, set_print};
+use ukci_schema::evidence::Log;
+
+static TEXT: Mutex<String> = Mutex::new(String::new());
+
+fn keep(_: PrintLevel, line: String) {
+    let mut text = TEXT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    text.push_str(&line);
+}
+
+/// Runs `act` and returns what libbpf printed meanwhile, at level info or worse. The callback
+/// that was set before is put back.
+pub fn captured<T>(act: impl FnOnce() -> T) -> (T, Log) {
+    let before = set_print(Some((PrintLevel::Info, keep)));
+    let outer = take();
+    let result = act();
+    let log = Log::bounded(&take());
+    TEXT.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_str(&outer);
+    set_print(before);
+    (result, log)
+}
+
+fn take() -> String {
+    std::mem::take(&mut *TEXT.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+}

@@ -1,0 +1,175 @@
+//! What PID 1 does before there is a cell: mounts, modules, the way to the host.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::mount::{MountFlags, mount};
+use ukci_schema::evidence::Module;
+use ukci_schema::message::{PORT, SERIAL_PORT};
+
+/// One file system: source, target, type, whether the agent can do without.
+struct Mount(&'static str, &'static str, &'static str, bool);
+
+const REQUIRED: bool = true;
+const OPTIONAL: bool = false;
+
+const MOUNTS: &[Mount] = &[
+    Mount("proc", "/proc", "proc", REQUIRED),
+    Mount("sysfs", "/sys", "sysfs", REQUIRED),
+    Mount("devtmpfs", "/dev", "devtmpfs", REQUIRED),
+    Mount("tmpfs", "/tmp", "tmpfs", OPTIONAL),
+    Mount("tmpfs", "/run", "tmpfs", OPTIONAL),
+    Mount("bpf", "/sys/fs/bpf", "bpf", OPTIONAL),
+    Mount("cgroup2", "/sys/fs/cgroup", "cgroup2", OPTIONAL),
+    Mount("debugfs", "/sys/kernel/debug", "debugfs", OPTIONAL),
+    // libbpf looks for kprobe events here; below debugfs only where this is absent.
+    Mount("tracefs", "/sys/kernel/tracing", "tracefs", OPTIONAL),
+    Mount("securityfs", "/sys/kernel/security", "securityfs", OPTIONAL),
+];
+
+/// Mounts what there is. Returns the optional ones that failed and why.
+pub(crate) fn mounts() -> Result<BTreeMap<String, String>, String> {
+    let mut missing = BTreeMap::new();
+    for Mount(source, target, kind, required) in MOUNTS {
+        // It exists already in all but the initramfs's own directories.
+        let _ = fs::create_dir(target);
+        match mount(*source, *target, *kind, MountFlags::empty(), None) {
+            // The kernel mounts devtmpfs itself where it is so configured.
+            Ok(()) | Err(rustix::io::Errno::BUSY) => {}
+            Err(error) if *required => return Err(format!("mount {target}: {error}")),
+            Err(error) => drop(missing.insert((*target).to_owned(), error.to_string())),
+        }
+    }
+    Ok(missing)
+}
+
+/// How the kernel arguments tell the agent to reach the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Vsock,
+    Serial,
+}
+
+impl Transport {
+    /// `ukci.transport=vsock` or `serial`, as the machine's device asks for.
+    pub(crate) fn of(cmdline: &str) -> Result<Self, String> {
+        let value = cmdline
+            .split_ascii_whitespace()
+            .find_map(|word| word.strip_prefix("ukci.transport="));
+        match value {
+            Some("vsock") => Ok(Self::Vsock),
+            Some("serial") => Ok(Self::Serial),
+            other => Err(format!("kernel argument ukci.transport is {other:?}")),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Vsock => "vsock",
+            Self::Serial => "serial",
+        }
+    }
+}
+
+/// Loads the modules that the transport needs, in the order of their file names.
+pub(crate) fn load_modules(transport: Transport) -> Vec<Module> {
+    let dir = format!("/lib/ukci/{}", transport.name());
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
+    files.sort();
+    files.iter().map(|path| load_module(path)).collect()
+}
+
+/// Loads one module file, named `NN-name.ko`.
+fn load_module(path: &Path) -> Module {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = stem.split_once('-').map_or(&*stem, |(_, name)| name).to_owned();
+    let result = fs::File::open(path).and_then(|file| {
+        match rustix::system::finit_module(file.as_fd(), c"", 0) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+            Err(error) => Err(io::Error::from(error)),
+        }
+    });
+    Module { name, error: result.err().map(|error| error.to_string()) }
+}
+
+/// Bytes to and from the host.
+pub(crate) trait Stream: io::Read + io::Write {}
+impl<S: io::Read + io::Write> Stream for S {}
+
+/// Dials the host.
+pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
+    match transport {
+        Transport::Vsock => {
+            let host = vsock::VMADDR_CID_HOST;
+            vsock::VsockStream::connect_with_cid_port(host, PORT)
+                .map(|stream| Box::new(stream) as Box<dyn Stream>)
+                .map_err(|error| format!("dial the host on vsock port {PORT}: {error}"))
+        }
+        Transport::Serial => {
+            let device = serial_device()?;
+            let file = fs::File::options().read(true).write(true).open(&device);
+            file.map(|file| Box::new(SerialPort(file)) as Box<dyn Stream>)
+                .map_err(|error| format!("open {device}: {error}"))
+        }
+    }
+}
+
+/// The device of the port that the host named.
+fn serial_device() -> Result<String, String> {
+    let class = "/sys/class/virtio-ports";
+    let ports = fs::read_dir(class).map_err(|error| format!("read {class}: {error}"))?;
+    for port in ports.flatten() {
+        let name = fs::read_to_string(port.path().join("name")).unwrap_or_default();
+        if name.trim() == SERIAL_PORT {
+            return Ok(format!("/dev/{}", port.file_name().to_string_lossy()));
+        }
+    }
+    Err(format!("no virtio-serial port is named {SERIAL_PORT}"))
+}
+
+/// A virtio-serial port. It reads nothing, not an end, while the host is away.
+struct SerialPort(fs::File);
+
+impl io::Read for SerialPort {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Ok(0) if !buffer.is_empty() => wait_a_moment(),
+                other => return other,
+            }
+        }
+    }
+}
+
+impl io::Write for SerialPort {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The port has no event for "the host came": poll(2) reports a hang-up at once, again and again.
+fn wait_a_moment() {
+    std::thread::sleep(std::time::Duration::from_millis(5));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Transport;
+
+    #[test]
+    fn the_transport_is_a_kernel_argument() {
+        assert_eq!(Transport::of("quiet ukci.transport=vsock x"), Ok(Transport::Vsock));
+        assert_eq!(Transport::of("ukci.transport=serial"), Ok(Transport::Serial));
+        assert!(Transport::of("quiet").is_err());
+        assert!(Transport::of("ukci.transport=pigeon").is_err());
+    }
+}

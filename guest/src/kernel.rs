@@ -1,0 +1,129 @@
+//! What the running kernel says of itself: its BTF, its modules' BTF, its symbols.
+#![expect(unsafe_code, reason = "libbpf's BTF reader is a C library")]
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::fs;
+use std::ptr::NonNull;
+
+use libbpf_sys as sys;
+
+/// The kernel's own type information.
+#[derive(Debug)]
+pub struct Btf {
+    ptr: NonNull<sys::btf>,
+}
+
+impl Btf {
+    /// That of vmlinux; none where the kernel has none.
+    pub fn vmlinux() -> Option<Self> {
+        // SAFETY: returns an owned object or NULL.
+        NonNull::new(unsafe { sys::btf__load_vmlinux_btf() }).map(|ptr| Self { ptr })
+    }
+
+    /// That of a loaded module, which refers to vmlinux's.
+    fn module(name: &str, vmlinux: &Self) -> Option<Self> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: as above; `vmlinux` outlives every use, for both are dropped by one owner.
+        let ptr = unsafe { sys::btf__load_module_btf(name.as_ptr(), vmlinux.ptr.as_ptr()) };
+        NonNull::new(ptr).map(|ptr| Self { ptr })
+    }
+
+    /// The id of a type of this kind and name.
+    fn find(&self, name: &str, kind: u32) -> Option<u32> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: the object is alive; the name is a C string.
+        let id = unsafe { sys::btf__find_by_name_kind(self.ptr.as_ptr(), name.as_ptr(), kind) };
+        u32::try_from(id).ok().filter(|id| *id > 0)
+    }
+
+    /// Whether it has a function of this name.
+    pub fn has_function(&self, name: &str) -> bool {
+        self.find(name, sys::BTF_KIND_FUNC).is_some()
+    }
+
+    /// Whether it has a typedef of this name.
+    pub fn has_typedef(&self, name: &str) -> bool {
+        self.find(name, sys::BTF_KIND_TYPEDEF).is_some()
+    }
+
+    /// Whether it has a struct of this name.
+    pub fn has_struct(&self, name: &str) -> bool {
+        self.find(name, sys::BTF_KIND_STRUCT).is_some()
+    }
+
+    /// The names and values of an enum.
+    pub fn enumerators(&self, name: &str) -> Option<BTreeMap<u32, String>> {
+        let id = self.find(name, sys::BTF_KIND_ENUM)?;
+        // SAFETY: libbpf validated the BTF when it loaded it: an enum's `vlen` records follow its
+        // `btf_type`, and each name offset lies in the string section.
+        unsafe {
+            let kind = sys::btf__type_by_id(self.ptr.as_ptr(), id);
+            if kind.is_null() {
+                return None;
+            }
+            let count = ((*kind).info & 0xffff) as usize;
+            let records = kind.add(1).cast::<sys::btf_enum>();
+            Some(
+                std::slice::from_raw_parts(records, count)
+                    .iter()
+                    .filter_map(|record| {
+                        let name = sys::btf__name_by_offset(self.ptr.as_ptr(), record.name_off);
+                        if name.is_null() {
+                            return None;
+                        }
+                        let name = CStr::from_ptr(name).to_string_lossy().into_owned();
+                        Some((u32::try_from(record.val).ok()?, name))
+                    })
+                    .collect(),
+            )
+        }
+    }
+}
+
+impl Drop for Btf {
+    fn drop(&mut self) {
+        // SAFETY: freed once, here.
+        unsafe { sys::btf__free(self.ptr.as_ptr()) };
+    }
+}
+
+/// The loaded module whose BTF has this function.
+pub fn module_with_function(vmlinux: &Btf, name: &str) -> Option<String> {
+    let modules = fs::read_dir("/sys/kernel/btf").ok()?;
+    modules
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|module| module != "vmlinux")
+        .find(|module| Btf::module(module, vmlinux).is_some_and(|btf| btf.has_function(name)))
+}
+
+/// Names of the kernel's text symbols, loaded modules' included.
+pub fn text_symbols() -> Vec<String> {
+    let Ok(text) = fs::read_to_string("/proc/kallsyms") else { return Vec::new() };
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split_ascii_whitespace().skip(1);
+            let kind = words.next()?;
+            matches!(kind, "t" | "T" | "w" | "W").then(|| words.next().map(str::to_owned)).flatten()
+        })
+        .collect()
+}
+
+/// Whether tracefs has this event, `category/name`.
+pub fn has_tracepoint(event: &str) -> bool {
+    let plain = event.split('/').all(|part| !part.is_empty() && part != "..");
+    plain
+        && ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+            .iter()
+            .any(|root| fs::exists(format!("{root}/events/{event}")).unwrap_or(false))
+}
+
+/// Every event of tracefs, `category/name`.
+pub fn tracepoints() -> Vec<String> {
+    fs::read_to_string("/sys/kernel/tracing/available_events")
+        .unwrap_or_default()
+        .lines()
+        .map(|line| line.replacen(':', "/", 1))
+        .collect()
+}

@@ -1,0 +1,123 @@
+//! The guest's end of the conversation: messages in acknowledged frames over any byte stream.
+
+use std::io::{self, Read, Write};
+
+use ukci_schema::message::{
+    FrameKind, FromGuest, FromHost, HEADER, MESSAGE_LIMIT, decode_header, encode_header, frames,
+};
+
+/// A connection to the host, or from a probe to its agent.
+#[derive(Debug)]
+pub struct Channel<S> {
+    stream: S,
+}
+
+/// A message as it arrived.
+#[derive(Debug)]
+pub enum Arrived {
+    /// A JSON message's text.
+    Json(Vec<u8>),
+    /// Plain bytes.
+    Bytes(Vec<u8>),
+}
+
+impl<S: Read + Write> Channel<S> {
+    /// A conversation over `stream`, at its beginning.
+    pub fn new(stream: S) -> Self {
+        Self { stream }
+    }
+
+    /// Says something and waits until it was acknowledged.
+    pub fn say(&mut self, message: &FromGuest) -> io::Result<()> {
+        self.send(FrameKind::Json, &serde_json::to_vec(message)?)
+    }
+
+    /// Sends a message as it is and waits until it was acknowledged.
+    pub fn send(&mut self, kind: FrameKind, message: &[u8]) -> io::Result<()> {
+        for (header, payload) in frames(kind, message) {
+            // One write a frame: a header alone would be a packet of its own.
+            let mut frame = Vec::with_capacity(HEADER + payload.len());
+            frame.extend_from_slice(&header);
+            frame.extend_from_slice(payload);
+            self.stream.write_all(&frame)?;
+        }
+        self.stream.flush()?;
+        match self.header()? {
+            (FrameKind::Ack, 0) => Ok(()),
+            other => Err(io::Error::other(format!("{other:?} where an acknowledgement was due"))),
+        }
+    }
+
+    /// Waits for the next message and acknowledges it.
+    pub fn receive(&mut self) -> io::Result<Arrived> {
+        let mut message = Vec::new();
+        loop {
+            let (kind, length) = self.header()?;
+            if kind == FrameKind::Ack {
+                return Err(io::Error::other("an acknowledgement where a message was due"));
+            }
+            if message.len() + length > MESSAGE_LIMIT {
+                return Err(io::Error::other("the message is too long"));
+            }
+            let start = message.len();
+            message.resize(start + length, 0);
+            self.stream.read_exact(&mut message[start..])?;
+            let arrived = match kind {
+                FrameKind::Json => Arrived::Json(message),
+                FrameKind::Bytes => Arrived::Bytes(message),
+                FrameKind::More | FrameKind::Ack => continue,
+            };
+            self.stream.write_all(&encode_header(FrameKind::Ack, 0))?;
+            self.stream.flush()?;
+            return Ok(arrived);
+        }
+    }
+
+    /// Waits for the host's next word.
+    pub fn hear(&mut self) -> io::Result<FromHost> {
+        match self.receive()? {
+            Arrived::Json(text) => Ok(serde_json::from_slice(&text)?),
+            Arrived::Bytes(_) => Err(io::Error::other("plain bytes where a request was due")),
+        }
+    }
+
+    fn header(&mut self) -> io::Result<(FrameKind, usize)> {
+        let mut header = [0; HEADER];
+        self.stream.read_exact(&mut header)?;
+        decode_header(header).map_err(io::Error::other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use ukci_schema::message::{FRAME_LIMIT, FrameKind, FromGuest};
+
+    use super::{Arrived, Channel};
+
+    #[test]
+    fn long_messages_arrive_whole_and_are_acknowledged() {
+        let (one, other) = UnixStream::pair().unwrap();
+        let long = vec![5; 10 * FRAME_LIMIT + 3];
+        let sent = long.clone();
+        let speaker = thread::spawn(move || {
+            let mut channel = Channel::new(one);
+            channel.send(FrameKind::Bytes, &sent).unwrap();
+            channel.say(&FromGuest::Done).unwrap();
+        });
+        let mut channel = Channel::new(other);
+        assert!(matches!(channel.receive().unwrap(), Arrived::Bytes(bytes) if bytes == long));
+        assert!(matches!(channel.receive().unwrap(), Arrived::Json(_)));
+        speaker.join().unwrap();
+        assert!(channel.receive().is_err(), "the peer is gone");
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        let (mut one, other) = UnixStream::pair().unwrap();
+        std::io::Write::write_all(&mut one, b"hello there").unwrap();
+        assert!(Channel::new(other).receive().is_err());
+    }
+}

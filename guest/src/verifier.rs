@@ -1,0 +1,78 @@
+//! Reads the verifier's log: its statistics, and the last instruction it looked at.
+
+use ukci_schema::evidence::VerifierStats;
+
+/// The figures that the log states; none where it states none.
+///
+/// Up to 7.1: `processed 4 insns (limit 1000000) max_states_per_insn 0 total_states 0 …`,
+/// `verification time 87 usec`, `stack depth 8+0`. From 7.2: `insns processed A+B`,
+/// `stack depth A+B max N`.
+pub fn statistics(log: &str) -> Option<VerifierStats> {
+    let mut stats = VerifierStats::default();
+    let mut any = false;
+    for line in log.lines() {
+        if let Some(time) = line.strip_prefix("verification time ") {
+            stats.micros = number(time);
+        } else if let Some(depth) = line.strip_prefix("stack depth ") {
+            stats.stack_depth = match depth.rsplit_once("max ") {
+                Some((_, deepest)) => number(deepest),
+                None => depth.split('+').map(number).max().unwrap_or(0),
+            };
+        } else if let Some(processed) = line.strip_prefix("insns processed ") {
+            stats.insns = processed.split('+').map(number).sum();
+            any = true;
+        } else if line.contains("processed ") && line.contains(" insns (limit ") {
+            stats.insns = after(line, "processed ");
+            any = true;
+        }
+        if line.contains("total_states ") {
+            stats.limit = after(line, "(limit ").max(stats.limit);
+            stats.max_states_per_insn = after(line, "max_states_per_insn ");
+            stats.total_states = after(line, "total_states ");
+            stats.peak_states = after(line, "peak_states ");
+        }
+    }
+    any.then_some(stats)
+}
+
+/// The index of the last instruction in a trace: the last line that begins `N: (`.
+pub fn last_instruction(log: &str) -> Option<u32> {
+    log.lines().rev().find_map(|line| {
+        let (index, rest) = line.split_once(": ")?;
+        rest.trim_start().starts_with('(').then(|| index.trim().parse().ok()).flatten()
+    })
+}
+
+fn after(line: &str, word: &str) -> u64 {
+    line.split_once(word).map_or(0, |(_, rest)| number(rest))
+}
+
+/// The number that `text` begins with.
+fn number(text: &str) -> u64 {
+    let digits: String = text.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{last_instruction, statistics};
+
+    #[test]
+    fn figures_of_6_12() {
+        let log = "verification time 87 usec\nstack depth 16+8\nprocessed 62 insns (limit 1000000) \
+                   max_states_per_insn 1 total_states 4 peak_states 3 mark_read 2\n";
+        let stats = statistics(log).unwrap();
+        assert_eq!((stats.insns, stats.limit, stats.stack_depth), (62, 1_000_000, 16));
+        assert_eq!((stats.total_states, stats.peak_states, stats.micros), (4, 3, 87));
+        assert_eq!(stats.max_states_per_insn, 1);
+        assert!(statistics("func#0 @0\n").is_none());
+    }
+
+    #[test]
+    fn the_last_instruction_is_the_one_that_was_refused() {
+        let log = "0: R1=ctx() R10=fp0\n; int x; @ a.c:3\n0: (b7) r0 = 0\n12: (61) r0 = *(u32 *)(r0 +0)\n\
+                   R0 invalid mem access 'map_value_or_null'\nprocessed 13 insns\n";
+        assert_eq!(last_instruction(log), Some(12));
+        assert_eq!(last_instruction("nothing"), None);
+    }
+}
