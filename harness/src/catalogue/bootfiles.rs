@@ -9,7 +9,7 @@ use ukci_schema::cell::Arch;
 use super::error::Error;
 use super::image::{self, Image};
 use super::module::{self, Module, Order};
-use super::package::{self, Walk};
+use super::package;
 use super::store;
 use crate::initramfs::Archive;
 
@@ -19,7 +19,13 @@ pub(crate) const RECIPE: &[u8] = b"ukci.bootfiles/1";
 /// The transports, each with the modules at its end and the configuration option of each. The
 /// agent loads every file of `/lib/ukci/<transport>` in the order of the names.
 const TRANSPORTS: [(&str, &[(&str, &str)]); 2] = [
-    ("serial", &[("virtio_pci", "CONFIG_VIRTIO_PCI"), ("virtio_console", "CONFIG_VIRTIO_CONSOLE")]),
+    (
+        "serial",
+        &[
+            ("virtio_pci", "CONFIG_VIRTIO_PCI"),
+            ("virtio_console", "CONFIG_VIRTIO_CONSOLE"),
+        ],
+    ),
     (
         "vsock",
         &[
@@ -94,7 +100,7 @@ fn read_package(
             }
             None => {}
         }
-        Ok(Walk::On)
+        Ok(())
     })
 }
 
@@ -121,7 +127,10 @@ fn place(path: &str, release: &str) -> Option<Place> {
         };
     }
     let path = path.strip_prefix("usr/").unwrap_or(path);
-    let file = path.strip_prefix("lib/modules/")?.strip_prefix(release)?.strip_prefix('/')?;
+    let file = path
+        .strip_prefix("lib/modules/")?
+        .strip_prefix(release)?
+        .strip_prefix('/')?;
     match file {
         "vmlinuz" => Some(Place::Image),
         "config" => Some(Place::Config),
@@ -195,7 +204,9 @@ impl Found {
 
     fn is_built_in(&self, option: &str) -> bool {
         let config = String::from_utf8_lossy(self.config.as_deref().unwrap_or_default());
-        config.lines().any(|line| line.strip_prefix(option) == Some("=y"))
+        config
+            .lines()
+            .any(|line| line.strip_prefix(option) == Some("=y"))
     }
 
     /// The contents of the store's entry, made of the unpacked image and the rest.
@@ -214,10 +225,20 @@ impl Found {
         if let Some(config) = self.config.take() {
             files.insert("config", config);
         }
-        if let Some(map) = self.system_map.take().filter(|map| map.len() >= REAL_SYSTEM_MAP) {
+        if let Some(map) = self
+            .system_map
+            .take()
+            .filter(|map| map.len() >= REAL_SYSTEM_MAP)
+        {
             files.insert("System.map", map);
         }
-        store::Contents { release: image.release, arch, files, transports, packages }
+        store::Contents {
+            release: image.release,
+            arch,
+            files,
+            transports,
+            packages,
+        }
     }
 
     /// The kernel's part of the initramfs.
@@ -257,7 +278,10 @@ pub(crate) fn image(
             within: within.to_vec(),
         });
     };
-    let refuse = |reason| Error::Image { path: path.clone(), reason };
+    let refuse = |reason| Error::Image {
+        path: path.clone(),
+        reason,
+    };
     let image = image::bootable(bytes, arch).map_err(refuse)?;
     if image.release == release {
         Ok(image)

@@ -23,12 +23,15 @@ impl Hasher {
 
     /// The digest, 64 lower-case hex digits.
     pub(crate) fn finish(self) -> String {
-        self.0.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            for nibble in [byte >> 4, byte & 15] {
-                hex.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
-            }
-            hex
-        })
+        self.0
+            .finalize()
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                for nibble in [byte >> 4, byte & 15] {
+                    hex.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+                }
+                hex
+            })
     }
 }
 

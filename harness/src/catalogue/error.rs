@@ -71,8 +71,11 @@ pub enum Error {
         source: Box<Error>,
     },
     /// Twice, the bytes were not those of the lock.
-    #[error("`{package}` is not what the lock pins: expected SHA-256 {expected}, got {found}; \
-             kept {}", paths(kept))]
+    #[error(
+        "`{package}` is not what the lock pins: expected SHA-256 {expected}, got {found}; \
+             kept {}",
+        paths(kept)
+    )]
     Corrupt {
         /// Package name.
         package: String,
@@ -160,7 +163,9 @@ impl Error {
                 "check the network, or set UKCI_MIRROR_DEBIAN to a mirror that this host can reach"
                     .to_owned(),
             ),
-            Self::Gone { newer: Some(newer), .. } => Some(format!(
+            Self::Gone {
+                newer: Some(newer), ..
+            } => Some(format!(
                 "the suite has {newer} now: run without `--locked` to use it, or update the lock"
             )),
             Self::Gone { newer: None, .. } => Some(
@@ -178,9 +183,10 @@ impl Error {
                  pinned packages"
                     .to_owned(),
             ),
-            Self::Package { path, .. } => {
-                Some(format!("remove `{}` to have it fetched again", path.display()))
-            }
+            Self::Package { path, .. } => Some(format!(
+                "remove `{}` to have it fetched again",
+                path.display()
+            )),
             Self::Image { .. } => Some(
                 "give a `bzImage`, or an uncompressed `vmlinux` of a kernel with CONFIG_PVH=y"
                     .to_owned(),
@@ -202,7 +208,11 @@ impl Error {
             io::ErrorKind::PermissionDenied if !matches!(action, "read" | "open") => {
                 Self::ReadOnly { dir: dir(), source }
             }
-            _ => Self::Io { action, path: path.to_owned(), source },
+            _ => Self::Io {
+                action,
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 
@@ -224,10 +234,17 @@ fn listed(tried: &[String]) -> String {
 }
 
 fn paths(paths: &[PathBuf]) -> String {
-    let quoted: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    let quoted: Vec<String> = paths
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
     quoted.join(", ")
 }
 
 fn found_releases(found: &[String]) -> String {
-    if found.is_empty() { String::new() } else { format!("; it has {}", found.join(", ")) }
+    if found.is_empty() {
+        String::new()
+    } else {
+        format!("; it has {}", found.join(", "))
+    }
 }

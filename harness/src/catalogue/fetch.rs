@@ -4,6 +4,7 @@
 //! The digest decides, so it does not matter which mirror answered or whether over TLS. What is
 //! not what the lock says is kept aside, named, and fetched once more from the next mirror.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -27,7 +28,10 @@ const RESUMES: usize = 3;
 /// Largest index file that is read into memory; sid's `Packages.xz` has 11 MB.
 const MAX_INDEX: u64 = 256 << 20;
 
-static SLOTS: Slots = Slots { used: Mutex::new(0), freed: Condvar::new() };
+static SLOTS: Slots = Slots {
+    used: Mutex::new(0),
+    freed: Condvar::new(),
+};
 
 /// An HTTP client in which nothing waits forever: a mirror that is silent for half a minute has
 /// failed.
@@ -56,7 +60,8 @@ pub(crate) fn get(client: &ureq::Agent, url: &str) -> Result<Answer, String> {
         200 => {
             let mut bytes = Vec::new();
             let mut body = response.into_body().into_reader().take(MAX_INDEX);
-            body.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            body.read_to_end(&mut bytes)
+                .map_err(|error| error.to_string())?;
             Ok(Answer::Found(bytes))
         }
         404 | 410 => Ok(Answer::NotFound),
@@ -92,7 +97,11 @@ impl From<Error> for Failure {
 
 impl<'a> Fetcher<'a> {
     pub(crate) fn new(store: &'a Store, mirrors: &'a Mirrors) -> Self {
-        Self { store, mirrors, client: client() }
+        Self {
+            store,
+            mirrors,
+            client: client(),
+        }
     }
 
     /// The kernel's packages as verified files, in the order of the lock.
@@ -114,7 +123,9 @@ impl<'a> Fetcher<'a> {
                 })
                 .collect();
             let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             threads.into_iter().map(join).collect()
         });
@@ -139,15 +150,23 @@ impl<'a> Fetcher<'a> {
         let mut warnings = Vec::new();
         // A package in a store that cannot be written is as good as any.
         if is_intact(&path, package)? {
-            progress(Progress::Fetched { package: package.name.clone() });
+            progress(Progress::Fetched {
+                package: package.name.clone(),
+            });
             return Ok((path, warnings));
         }
-        let waiting = || progress(Progress::Waiting { what: package.name.clone() });
+        let waiting = || {
+            progress(Progress::Waiting {
+                what: package.name.clone(),
+            })
+        };
         let _lock = self.store.lock(&package.sha256, &waiting)?;
         fs::create_dir_all(&dir).map_err(Error::on("create", &dir))?;
         if path.exists() {
             if is_intact(&path, package)? {
-                progress(Progress::Fetched { package: package.name.clone() });
+                progress(Progress::Fetched {
+                    package: package.name.clone(),
+                });
                 return Ok((path, warnings));
             }
             let kept = keep_aside(&path, &path)?;
@@ -160,13 +179,8 @@ impl<'a> Fetcher<'a> {
         let mut tried = Vec::new();
         let mut wrong: Vec<(PathBuf, String)> = Vec::new();
         let mut gone = false;
-        let roots = self.mirrors.roots(&package.archive, date)?;
-        // Wrong bytes are fetched once more; from the same mirror where there is no other.
-        let again = roots.last().cloned();
-        let mut queue = roots.into_iter();
-        while let Some(root) =
-            queue.next().or_else(|| again.clone().filter(|_| wrong.len() == 1 && !gone))
-        {
+        let mut roots = VecDeque::from(self.mirrors.roots(&package.archive, date)?);
+        while let Some(root) = roots.pop_front() {
             let url = format!("{root}/{}", package.path);
             match self.from_mirror(&url, package, &path, progress) {
                 Ok(()) => {
@@ -177,24 +191,23 @@ impl<'a> Fetcher<'a> {
                             kept.display()
                         ));
                     }
-                    progress(Progress::Fetched { package: package.name.clone() });
+                    progress(Progress::Fetched {
+                        package: package.name.clone(),
+                    });
                     return Ok((path, warnings));
                 }
                 Err(Failure::NotFound) => {
                     gone = true;
                     tried.push(format!("{url}: not found"));
                 }
-                Err(Failure::Mirror(reason)) => {
-                    tried.push(format!("{url}: {reason}"));
-                    if wrong.len() == 1 && queue.len() == 0 {
-                        break;
-                    }
-                }
+                Err(Failure::Mirror(reason)) => tried.push(format!("{url}: {reason}")),
                 Err(Failure::Wrong { kept, found }) => {
                     wrong.push((kept, found));
                     if wrong.len() == 2 {
                         break;
                     }
+                    // It may have been the way here: once more, if no other mirror has it.
+                    roots.push_back(root);
                 }
                 Err(Failure::Local(error)) => return Err(error),
             }
@@ -215,7 +228,10 @@ impl<'a> Fetcher<'a> {
                 newer: None,
             });
         }
-        Err(Error::Fetch { what: package.name.clone(), tried })
+        Err(Error::Fetch {
+            what: package.name.clone(),
+            tried,
+        })
     }
 
     /// The package from one mirror, into place.
@@ -234,12 +250,18 @@ impl<'a> Fetcher<'a> {
                 End::Complete => {
                     let found = transfer.hasher.finish();
                     if found == package.sha256 {
-                        transfer.file.sync_all().map_err(Error::on("write", &part))?;
+                        transfer
+                            .file
+                            .sync_all()
+                            .map_err(Error::on("write", &part))?;
                         fs::rename(&part, path).map_err(Error::on("rename", &part))?;
                         return Ok(());
                     }
                     let kept = keep_aside(&part, path)?;
-                    return Err(Failure::Wrong { kept, found: format!("SHA-256 {found}") });
+                    return Err(Failure::Wrong {
+                        kept,
+                        found: format!("SHA-256 {found}"),
+                    });
                 }
                 End::WrongSize(size) => {
                     let kept = keep_aside(&part, path)?;
@@ -268,7 +290,9 @@ impl<'a> Fetcher<'a> {
         if have > 0 {
             request = request.header("Range", format!("bytes={have}-"));
         }
-        let response = request.call().map_err(|error| Failure::Mirror(error.to_string()))?;
+        let response = request
+            .call()
+            .map_err(|error| Failure::Mirror(error.to_string()))?;
         let length = response.body().content_length();
         let total = match response.status().as_u16() {
             200 => {
@@ -343,23 +367,39 @@ impl<'a> Transfer<'a> {
             .open(path)
             .map_err(Error::on("create", path))?;
         let mut hasher = Hasher::default();
-        let have = digest::absorb(&mut hasher, &mut (&mut file).take(package.size))
+        let left = file.metadata().map_err(Error::on("read", path))?.len();
+        let have = digest::absorb(&mut hasher, &mut (&mut file).take(left))
             .map_err(Error::on("read", path))?;
-        Ok(Self { path, file, hasher, have })
+        let mut transfer = Self {
+            path,
+            file,
+            hasher,
+            have,
+        };
+        if have > package.size {
+            transfer.restart()?;
+        }
+        Ok(transfer)
     }
 
     /// Forgets what has come.
     fn restart(&mut self) -> Result<(), Error> {
         if self.have > 0 {
-            self.file.set_len(0).map_err(Error::on("truncate", self.path))?;
-            self.file.seek(SeekFrom::Start(0)).map_err(Error::on("truncate", self.path))?;
+            self.file
+                .set_len(0)
+                .map_err(Error::on("truncate", self.path))?;
+            self.file
+                .seek(SeekFrom::Start(0))
+                .map_err(Error::on("truncate", self.path))?;
             (self.hasher, self.have) = (Hasher::default(), 0);
         }
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(Error::on("write", self.path))?;
+        self.file
+            .write_all(bytes)
+            .map_err(Error::on("write", self.path))?;
         self.hasher.update(bytes);
         self.have += bytes.len() as u64;
         Ok(())
@@ -370,7 +410,14 @@ impl<'a> Transfer<'a> {
 fn is_from(headers: &ureq::http::HeaderMap, start: u64) -> bool {
     headers
         .get("content-range")
-        .and_then(|value| value.to_str().ok()?.strip_prefix("bytes ")?.split('-').next())
+        .and_then(|value| {
+            value
+                .to_str()
+                .ok()?
+                .strip_prefix("bytes ")?
+                .split('-')
+                .next()
+        })
         .is_some_and(|first| first == start.to_string())
 }
 
@@ -389,9 +436,14 @@ fn is_intact(path: &Path, package: &Package) -> Result<bool, Error> {
 
 /// Moves `file` to the first free `<sha256>.corrupt-N` beside `path`.
 fn keep_aside(file: &Path, path: &Path) -> Result<PathBuf, Error> {
-    let free = (1_u32..).map(|n| path.with_extension(format!("corrupt-{n}"))).find(|p| !p.exists());
-    // An endless range has a free number long before its end.
-    let kept = free.unwrap_or_else(|| path.with_extension("corrupt"));
+    let mut number = 1_u32;
+    let kept = loop {
+        let kept = path.with_extension(format!("corrupt-{number}"));
+        if !kept.exists() {
+            break kept;
+        }
+        number += 1;
+    };
     fs::rename(file, &kept).map_err(Error::on("rename", file))?;
     Ok(kept)
 }

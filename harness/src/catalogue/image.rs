@@ -51,7 +51,11 @@ fn x86(bytes: Vec<u8>) -> Result<Image, String> {
         return Err("its payload is not an ELF file".to_owned());
     }
     // A kernel without CONFIG_PVH boots as the bzImage it is, only slower.
-    let bytes = if has_pvh_entry(&vmlinux) { vmlinux } else { bytes };
+    let bytes = if has_pvh_entry(&vmlinux) {
+        vmlinux
+    } else {
+        bytes
+    };
     Ok(Image { bytes, release })
 }
 
@@ -68,7 +72,9 @@ impl<'a> Setup<'a> {
     }
 
     fn u16(&self, at: usize) -> Option<u16> {
-        Some(u16::from_le_bytes(self.bytes.get(at..at + 2)?.try_into().ok()?))
+        Some(u16::from_le_bytes(
+            self.bytes.get(at..at + 2)?.try_into().ok()?,
+        ))
     }
 
     fn u32(&self, at: usize) -> Option<usize> {
@@ -99,7 +105,11 @@ impl<'a> Setup<'a> {
 /// Unpacks a payload. Behind the compressed data stand four bytes with the uncompressed size,
 /// which the kernel's build appends where the format has none of its own.
 fn unpack(payload: &[u8]) -> Result<Vec<u8>, String> {
-    let sized = payload.len().checked_sub(4).map(|end| &payload[..end]).ok_or("it is cut short")?;
+    let sized = payload
+        .len()
+        .checked_sub(4)
+        .map(|end| &payload[..end])
+        .ok_or("it is cut short")?;
     let mut image = Vec::new();
     let read = match *payload {
         [0x1f, 0x8b, ..] => limited(flate2::read::GzDecoder::new(payload), &mut image),
@@ -128,7 +138,9 @@ fn lz4_legacy(mut blocks: &[u8]) -> Result<Vec<u8>, String> {
     let mut image = Vec::new();
     while let Some((size, rest)) = blocks.split_first_chunk::<4>() {
         let size = usize::try_from(u32::from_le_bytes(*size)).unwrap_or(usize::MAX);
-        let block = rest.get(..size).ok_or_else(|| damaged("an LZ4 block is cut short"))?;
+        let block = rest
+            .get(..size)
+            .ok_or_else(|| damaged("an LZ4 block is cut short"))?;
         let data = lz4_flex::block::decompress(block, BLOCK)
             .map_err(|error| damaged(&error.to_string()))?;
         image.extend_from_slice(&data);
@@ -166,10 +178,15 @@ fn find(within: &[u8], wanted: &[u8]) -> Option<usize> {
 
 fn release_at(bytes: &[u8]) -> Option<String> {
     // __NEW_UTS_LEN
-    let end = bytes.iter().take(65).position(|byte| matches!(byte, b' ' | 0))?;
+    let end = bytes
+        .iter()
+        .take(65)
+        .position(|byte| matches!(byte, b' ' | 0))?;
     let release = std::str::from_utf8(&bytes[..end]).ok()?;
     let sound = release.starts_with(|c: char| c.is_ascii_digit())
-        && release.chars().all(|c| c.is_ascii_alphanumeric() || "._+-~".contains(c));
+        && release
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._+-~".contains(c));
     sound.then(|| release.to_owned())
 }
 
@@ -183,7 +200,9 @@ fn has_pvh_entry(vmlinux: &[u8]) -> bool {
             if segment.p_type(endian) != PT_NOTE {
                 continue;
             }
-            let Some(mut notes) = segment.notes(endian, vmlinux)? else { continue };
+            let Some(mut notes) = segment.notes(endian, vmlinux)? else {
+                continue;
+            };
             while let Some(note) = notes.next()? {
                 if note.name() == b"Xen" && note.n_type(endian) == XEN_ELFNOTE_PHYS32_ENTRY {
                     return Ok(true);
@@ -193,4 +212,88 @@ fn has_pvh_entry(vmlinux: &[u8]) -> bool {
         Ok(false)
     };
     search().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::testing::{bz_image, vmlinux};
+    use super::*;
+
+    const RELEASE: &str = "6.1.0-1-amd64";
+
+    fn sized(mut payload: Vec<u8>, size: usize) -> Vec<u8> {
+        payload.extend(u32::try_from(size).unwrap().to_le_bytes());
+        payload
+    }
+
+    #[test]
+    fn every_payload_of_a_bzimage_is_unpacked() {
+        let elf = vmlinux(RELEASE, true);
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(&elf).unwrap();
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(&elf).unwrap();
+        let block = lz4_flex::block::compress(&elf);
+        let mut lz4 = 0x184c_2102_u32.to_le_bytes().to_vec();
+        lz4.extend(u32::try_from(block.len()).unwrap().to_le_bytes());
+        lz4.extend(block);
+        for (format, payload) in [
+            ("none", elf.clone()),
+            ("gzip", gz.finish().unwrap()),
+            ("xz", sized(xz.finish().unwrap(), elf.len())),
+            (
+                "zstd",
+                sized(zstd::encode_all(elf.as_slice(), 1).unwrap(), elf.len()),
+            ),
+            ("lz4", sized(lz4, elf.len())),
+        ] {
+            let image = bootable(bz_image(RELEASE, &payload), Arch::X86_64).unwrap();
+            assert_eq!(image.release, RELEASE, "{format}");
+            assert_eq!(image.bytes, elf, "{format}");
+            // Damage is an error or, where it hits the release alone, another image; no panic.
+            let whole = bz_image(RELEASE, &payload);
+            for length in 0..whole.len() {
+                let cut = bootable(whole[..length].to_vec(), Arch::X86_64);
+                assert!(cut.is_err(), "{format}: {length} of {}", whole.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_kernel_without_pvh_boots_as_bzimage_only() {
+        let elf = vmlinux(RELEASE, false);
+        let bz = bz_image(RELEASE, &elf);
+        assert_eq!(bootable(bz.clone(), Arch::X86_64).unwrap().bytes, bz);
+        let reason = bootable(elf, Arch::X86_64).unwrap_err();
+        assert_eq!(reason, "this `vmlinux` has no PVH entry");
+    }
+
+    #[test]
+    fn a_vmlinux_says_its_release_in_its_banner() {
+        let image = bootable(vmlinux("7.3-cloud-amd64", true), Arch::X86_64).unwrap();
+        assert_eq!(image.release, "7.3-cloud-amd64");
+        let image = bootable(
+            b"MZ.. Linux version 6.12.1-arm64 (x)".to_vec(),
+            Arch::Aarch64,
+        );
+        assert_eq!(image.unwrap().release, "6.12.1-arm64");
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        for (bytes, reason) in [
+            (b"".to_vec(), "it is neither a `bzImage` nor a `vmlinux`"),
+            (vec![0; 4096], "it is neither a `bzImage` nor a `vmlinux`"),
+            (
+                bz_image(RELEASE, b"BZh91AY...."),
+                "its payload has an unknown compression",
+            ),
+            (bz_image("../../etc", b""), "it does not say its release"),
+            (bz_image(RELEASE, b""), "it is cut short"),
+        ] {
+            assert_eq!(bootable(bytes, Arch::X86_64).unwrap_err(), reason);
+        }
+    }
 }

@@ -14,7 +14,11 @@ const SECURITY: &str = "debian-security";
 
 /// The variable that overrides the mirrors of `archive`: addresses of roots, separated by commas.
 pub(crate) fn variable(archive: &str) -> &'static str {
-    if archive == SECURITY { "UKCI_MIRROR_DEBIAN_SECURITY" } else { "UKCI_MIRROR_DEBIAN" }
+    if archive == SECURITY {
+        "UKCI_MIRROR_DEBIAN_SECURITY"
+    } else {
+        "UKCI_MIRROR_DEBIAN"
+    }
 }
 
 /// The roots under which each archive is looked for, best first.
@@ -30,7 +34,11 @@ pub(crate) struct Mirrors {
 impl Mirrors {
     /// Those of this host.
     pub(crate) fn of_host() -> Self {
-        Self::configured(&|name| std::env::var(name).ok(), Path::new("/etc/apt"), Some(SNAPSHOT))
+        Self::configured(
+            &|name| std::env::var(name).ok(),
+            Path::new("/etc/apt"),
+            Some(SNAPSHOT),
+        )
     }
 
     /// Those that the variables name, else those of apt's sources in `apt`.
@@ -49,7 +57,10 @@ impl Mirrors {
             }
         }
         if security.is_empty() {
-            security = debian.iter().map(|root| format!("{root}-security")).collect();
+            security = debian
+                .iter()
+                .map(|root| format!("{root}-security"))
+                .collect();
         }
         Self {
             debian,
@@ -78,7 +89,10 @@ impl Mirrors {
         }
         if roots.is_empty() {
             let looked = self.looked.clone();
-            return Err(Error::NoMirror { archive: archive.to_owned(), looked });
+            return Err(Error::NoMirror {
+                archive: archive.to_owned(),
+                looked,
+            });
         }
         Ok(roots)
     }
@@ -92,12 +106,19 @@ impl Mirrors {
     #[cfg(test)]
     pub(crate) fn only(debian: &[&str]) -> Self {
         let roots: Vec<String> = debian.iter().map(|&root| root.to_owned()).collect();
-        Self { debian: roots.clone(), security: roots, ..Self::default() }
+        Self {
+            debian: roots.clone(),
+            security: roots,
+            ..Self::default()
+        }
     }
 }
 
 fn split(list: &str) -> Vec<String> {
-    list.split(',').map(root).filter(|root| !root.is_empty()).collect()
+    list.split(',')
+        .map(root)
+        .filter(|root| !root.is_empty())
+        .collect()
 }
 
 fn root(address: &str) -> String {
@@ -118,10 +139,19 @@ struct Source {
 fn roots(sources: &[Source], archive: &str) -> Vec<String> {
     let mut roots = Vec::new();
     for source in sources {
-        let is_security = source.suites.iter().any(|suite| suite.ends_with("-security"))
-            || source.suites.iter().any(|suite| suite.ends_with("/updates"));
+        let is_security = source
+            .suites
+            .iter()
+            .any(|suite| suite.ends_with("-security"))
+            || source
+                .suites
+                .iter()
+                .any(|suite| suite.ends_with("/updates"));
         let is_debian = source.suites.iter().any(|suite| is_debian_suite(suite))
-            && source.components.iter().any(|component| component == "main");
+            && source
+                .components
+                .iter()
+                .any(|component| component == "main");
         if !is_debian || is_security != (archive == SECURITY) {
             continue;
         }
@@ -137,8 +167,20 @@ fn roots(sources: &[Source], archive: &str) -> Vec<String> {
 
 fn is_debian_suite(suite: &str) -> bool {
     const NAMES: [&str; 14] = [
-        "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "oldoldstable",
-        "oldstable", "stable", "testing", "unstable", "experimental", "rc-buggy",
+        "buster",
+        "bullseye",
+        "bookworm",
+        "trixie",
+        "forky",
+        "duke",
+        "sid",
+        "oldoldstable",
+        "oldstable",
+        "stable",
+        "testing",
+        "unstable",
+        "experimental",
+        "rc-buggy",
     ];
     let name = suite.split_once(['-', '/']).map_or(suite, |(name, _)| name);
     NAMES.contains(&name) || NAMES.contains(&suite)
@@ -154,7 +196,9 @@ fn apt_sources(apt: &Path) -> Vec<Source> {
     files.append(&mut parts);
     let mut sources = Vec::new();
     for file in files {
-        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            continue;
+        };
         match file.extension().and_then(|ending| ending.to_str()) {
             Some("list") => sources.extend(text.lines().filter_map(one_line)),
             Some("sources") => sources.extend(deb822(&text)),
@@ -162,7 +206,11 @@ fn apt_sources(apt: &Path) -> Vec<Source> {
         }
     }
     for source in &mut sources {
-        source.addresses = source.addresses.iter().flat_map(|address| resolve(address)).collect();
+        source.addresses = source
+            .addresses
+            .iter()
+            .flat_map(|address| resolve(address))
+            .collect();
     }
     sources
 }
@@ -170,7 +218,9 @@ fn apt_sources(apt: &Path) -> Vec<Source> {
 /// `deb [options] address suite component…`
 fn one_line(line: &str) -> Option<Source> {
     let line = line.split('#').next()?.trim().strip_prefix("deb")?;
-    let rest = line.strip_prefix(|c: char| c.is_ascii_whitespace())?.trim_start();
+    let rest = line
+        .strip_prefix(|c: char| c.is_ascii_whitespace())?
+        .trim_start();
     let (options, rest) = match rest.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?,
         None => ("", rest),
@@ -210,7 +260,10 @@ fn deb822(text: &str) -> Vec<Source> {
             found.map_or("", |(_, value)| value.as_str())
         };
         let words = |name| -> Vec<String> {
-            field(name).split_ascii_whitespace().map(str::to_owned).collect()
+            field(name)
+                .split_ascii_whitespace()
+                .map(str::to_owned)
+                .collect()
         };
         let disabled = matches!(field("enabled"), "no" | "false" | "0");
         if disabled || !words("types").iter().any(|kind| kind == "deb") {
@@ -232,9 +285,18 @@ fn resolve(address: &str) -> Vec<String> {
     if let Some(file) = address.strip_prefix("mirror+file:") {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let first = |line: &str| line.split_ascii_whitespace().next().map(str::to_owned);
-        return text.lines().filter_map(first).filter(|line| is_http(line)).map(|a| root(&a)).collect();
+        return text
+            .lines()
+            .filter_map(first)
+            .filter(|line| is_http(line))
+            .map(|a| root(&a))
+            .collect();
     }
-    if is_http(address) { vec![root(address)] } else { Vec::new() }
+    if is_http(address) {
+        vec![root(address)]
+    } else {
+        Vec::new()
+    }
 }
 
 fn is_http(address: &str) -> bool {
@@ -256,7 +318,10 @@ mod tests {
 
     fn mirrors(variables: &[(&str, &str)], apt: &Path) -> Mirrors {
         let get = |name: &str| {
-            variables.iter().find(|(have, _)| *have == name).map(|(_, value)| (*value).to_owned())
+            variables
+                .iter()
+                .find(|(have, _)| *have == name)
+                .map(|(_, value)| (*value).to_owned())
         };
         Mirrors::configured(&get, apt, None)
     }
@@ -287,27 +352,49 @@ mod tests {
                     list.path().display()
                 ),
             ),
-            ("sources.list.d/b.list.disabled", "deb http://no.example/debian sid main\n"),
+            (
+                "sources.list.d/b.list.disabled",
+                "deb http://no.example/debian sid main\n",
+            ),
         ]);
         let found = mirrors(&[], dir.path());
         assert_eq!(
             found.roots(DEBIAN, "").unwrap(),
-            ["http://one.example/debian", "http://cloud.example/debian", "http://corp.example/d"]
+            [
+                "http://one.example/debian",
+                "http://cloud.example/debian",
+                "http://corp.example/d"
+            ]
         );
-        assert_eq!(found.roots(SECURITY, "").unwrap(), ["http://sec.example/debian-security"]);
+        assert_eq!(
+            found.roots(SECURITY, "").unwrap(),
+            ["http://sec.example/debian-security"]
+        );
     }
 
     #[test]
     fn variables_come_before_apt_and_security_is_derived() {
-        let dir = apt(&[("sources.list", "deb http://one.example/debian bookworm main\n")]);
-        let found = mirrors(&[("UKCI_MIRROR_DEBIAN", "http://a/debian/, http://b/d")], dir.path());
-        assert_eq!(found.roots(DEBIAN, "").unwrap(), ["http://a/debian", "http://b/d"]);
+        let dir = apt(&[(
+            "sources.list",
+            "deb http://one.example/debian bookworm main\n",
+        )]);
+        let found = mirrors(
+            &[("UKCI_MIRROR_DEBIAN", "http://a/debian/, http://b/d")],
+            dir.path(),
+        );
+        assert_eq!(
+            found.roots(DEBIAN, "").unwrap(),
+            ["http://a/debian", "http://b/d"]
+        );
         assert_eq!(
             found.roots(SECURITY, "").unwrap(),
             ["http://a/debian-security", "http://b/d-security"]
         );
         let found = mirrors(&[("UKCI_MIRROR_DEBIAN_SECURITY", "http://s/x")], dir.path());
-        assert_eq!(found.roots(DEBIAN, "").unwrap(), ["http://one.example/debian"]);
+        assert_eq!(
+            found.roots(DEBIAN, "").unwrap(),
+            ["http://one.example/debian"]
+        );
         assert_eq!(found.roots(SECURITY, "").unwrap(), ["http://s/x"]);
     }
 
@@ -320,7 +407,9 @@ mod tests {
             ["https://snap/archive/debian-security/20261121T235959Z"]
         );
         let error = found.current(DEBIAN).unwrap_err();
-        let text = error.to_string().replace(&dir.path().display().to_string(), "/etc/apt");
+        let text = error
+            .to_string()
+            .replace(&dir.path().display().to_string(), "/etc/apt");
         insta::assert_snapshot!(text, @"no mirror of the `debian` archive is known; looked at $UKCI_MIRROR_DEBIAN, `/etc/apt/sources.list`, `/etc/apt/sources.list.d`");
         insta::assert_snapshot!(error.hint().unwrap(), @"set UKCI_MIRROR_DEBIAN=http://HOST/PATH to a mirror's root, the directory that holds `pool`");
     }

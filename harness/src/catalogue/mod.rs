@@ -7,11 +7,16 @@ mod error;
 mod fetch;
 mod image;
 mod index;
+mod keyring;
 mod mirror;
 mod module;
 mod own;
 mod package;
 mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod update;
 mod version;
 
@@ -24,6 +29,7 @@ use ukci_schema::plan::PlannedKernel;
 
 pub use error::Error;
 use fetch::Fetcher;
+use keyring::Keyrings;
 use mirror::Mirrors;
 use store::{Entry, Store, StoredPackage};
 
@@ -73,7 +79,7 @@ pub struct Catalogue {
     locked: bool,
     store: Store,
     mirrors: Mirrors,
-    keyrings: index::Keyrings,
+    keyrings: Keyrings,
 }
 
 impl Catalogue {
@@ -89,7 +95,7 @@ impl Catalogue {
             locked,
             store: Store::new(&cache),
             mirrors: Mirrors::of_host(),
-            keyrings: index::Keyrings::of_host(),
+            keyrings: Keyrings::of_host(),
         })
     }
 
@@ -111,8 +117,18 @@ impl Catalogue {
         let mut warnings = Vec::new();
         match self.make(kernel, progress, &mut warnings) {
             Ok(entry) => Ok(planned(kernel, &entry, true, warnings)),
-            Err(Error::Gone { package, version, tried, .. }) => {
-                let gone = |newer| Error::Gone { package, version, tried, newer };
+            Err(Error::Gone {
+                package,
+                version,
+                tried,
+                ..
+            }) => {
+                let gone = |newer| Error::Gone {
+                    package,
+                    version,
+                    tried,
+                    newer,
+                };
                 let newest = match update::newest(kernel, &self.mirrors, &self.keyrings) {
                     // The index still names what the mirrors have not got.
                     Ok(newest) if newest.packages == kernel.packages => return Err(gone(None)),
@@ -123,7 +139,10 @@ impl Catalogue {
                     Err(_) if self.locked => return Err(gone(None)),
                     Err(source) => {
                         let gone = Box::new(gone(None));
-                        return Err(Error::NoSuccessor { gone, source: Box::new(source) });
+                        return Err(Error::NoSuccessor {
+                            gone,
+                            source: Box::new(source),
+                        });
                     }
                 };
                 let entry = self.make(&newest, progress, &mut warnings)?;
@@ -148,9 +167,10 @@ impl Catalogue {
         modules: &[PathBuf],
         arch: Arch,
     ) -> Result<Prepared, Error> {
-        let name = image
-            .file_name()
-            .map_or_else(|| image.display().to_string(), |name| name.to_string_lossy().into_owned());
+        let name = image.file_name().map_or_else(
+            || image.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        );
         let own = own::read(image, modules, arch)?;
         let entry = if let Some(entry) = self.store.get(&own.key) {
             entry
@@ -189,14 +209,20 @@ impl Catalogue {
         warnings: &mut Vec<String>,
     ) -> Result<Entry, Error> {
         let key = key(kernel);
-        let waiting = || progress(Progress::Waiting { what: kernel.name.clone() });
+        let waiting = || {
+            progress(Progress::Waiting {
+                what: kernel.name.clone(),
+            });
+        };
         let _lock = self.store.lock(&key, &waiting)?;
         if let Some(entry) = self.store.get(&key) {
             return Ok(entry);
         }
         let fetcher = Fetcher::new(&self.store, &self.mirrors);
         let packages = fetcher.fetch_all(kernel, progress, warnings)?;
-        progress(Progress::Unpacking { kernel: kernel.name.clone() });
+        progress(Progress::Unpacking {
+            kernel: kernel.name.clone(),
+        });
         let mut found = bootfiles::unpack(&packages, &kernel.uname)?;
         let image = bootfiles::image(&mut found, kernel.arch, &kernel.uname, &packages)?;
         let stored = kernel
@@ -204,12 +230,15 @@ impl Catalogue {
             .iter()
             .zip(&packages)
             .map(|(package, path)| {
-                let stored =
-                    StoredPackage { sha256: package.sha256.clone(), path: path.clone() };
+                let stored = StoredPackage {
+                    sha256: package.sha256.clone(),
+                    path: path.clone(),
+                };
                 (package.name.clone(), stored)
             })
             .collect();
-        self.store.put(&key, found.contents(image, kernel.arch, stored))
+        self.store
+            .put(&key, found.contents(image, kernel.arch, stored))
     }
 }
 
@@ -227,13 +256,21 @@ fn key(kernel: &LockedKernel) -> String {
 
 /// The version of the package with the image.
 fn version_of(kernel: &LockedKernel) -> &str {
-    let image = kernel.packages.iter().find(|package| package.roles.contains(&Role::Image));
-    image.or(kernel.packages.first()).map_or("", |package| &package.version)
+    let image = kernel
+        .packages
+        .iter()
+        .find(|package| package.roles.contains(&Role::Image));
+    image
+        .or(kernel.packages.first())
+        .map_or("", |package| &package.version)
 }
 
 /// `newest` under the name of the kernel it stands in for.
 fn named_as(kernel: &LockedKernel, newest: &LockedKernel) -> LockedKernel {
-    LockedKernel { name: kernel.name.clone(), ..newest.clone() }
+    LockedKernel {
+        name: kernel.name.clone(),
+        ..newest.clone()
+    }
 }
 
 fn superseded(kernel: &LockedKernel, newest: &LockedKernel) -> String {
@@ -290,7 +327,11 @@ pub fn cache_dir() -> PathBuf {
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
     std::env::var_os("XDG_CACHE_HOME")
         .and_then(|dir| absolute(dir.into()))
-        .or_else(|| std::env::home_dir().and_then(absolute).map(|home| home.join(".cache")))
+        .or_else(|| {
+            std::env::home_dir()
+                .and_then(absolute)
+                .map(|home| home.join(".cache"))
+        })
         .unwrap_or_else(|| PathBuf::from(".cache"))
         .join("ukci")
 }

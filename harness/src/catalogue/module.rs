@@ -44,18 +44,28 @@ impl Module {
         {
             let elf = object::File::parse(bytes.as_slice())
                 .map_err(|error| format!("it is not an ELF file: {error}"))?;
-            let section = elf.section_by_name(".modinfo").ok_or("it has no `.modinfo`")?;
+            let section = elf
+                .section_by_name(".modinfo")
+                .ok_or("it has no `.modinfo`")?;
             let modinfo = section.data().map_err(|error| error.to_string())?;
             for field in modinfo.split(|&byte| byte == 0) {
                 let field = String::from_utf8_lossy(field);
                 if let Some(names) = field.strip_prefix("depends=") {
-                    depends = names.split(',').filter(|name| !name.is_empty()).map(name).collect();
+                    depends = names
+                        .split(',')
+                        .filter(|name| !name.is_empty())
+                        .map(name)
+                        .collect();
                 } else if let Some(magic) = field.strip_prefix("vermagic=") {
                     release = magic.split(' ').next().map(str::to_owned);
                 }
             }
         }
-        Ok(Self { bytes, depends, release })
+        Ok(Self {
+            bytes,
+            depends,
+            release,
+        })
     }
 }
 
@@ -111,8 +121,14 @@ pub(crate) fn load_order(
     if !exists.contains(root) {
         return Order::Absent;
     }
-    let mut walk =
-        Closure { read, builtin, exists, order: Vec::new(), seen: BTreeSet::new(), need: BTreeSet::new() };
+    let mut walk = Closure {
+        read,
+        builtin,
+        exists,
+        order: Vec::new(),
+        seen: BTreeSet::new(),
+        need: BTreeSet::new(),
+    };
     match walk.visit(root) {
         Err(broken) => Order::Broken(broken),
         Ok(()) if walk.need.is_empty() => Order::Load(walk.order),
@@ -147,5 +163,93 @@ impl Closure<'_> {
         }
         self.order.push(name.to_owned());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::testing::module;
+    use super::*;
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn read(modules: &[(&str, &str)]) -> BTreeMap<String, Module> {
+        let read = |(name, depends): &(&str, &str)| {
+            let path = format!("kernel/{name}.ko");
+            (
+                (*name).to_owned(),
+                Module::read(&path, module(depends, "6.1.0")).unwrap(),
+            )
+        };
+        modules.iter().map(read).collect()
+    }
+
+    #[test]
+    fn a_module_is_read_in_every_compression() {
+        let plain = module("virtio-ring,virtio", "6.1.0-1-amd64");
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(&plain).unwrap();
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(&plain).unwrap();
+        for (path, raw) in [
+            ("kernel/a/virtio-pci.ko", plain.clone()),
+            ("virtio_pci.ko.xz", xz.finish().unwrap()),
+            (
+                "virtio_pci.ko.zst",
+                zstd::encode_all(plain.as_slice(), 1).unwrap(),
+            ),
+            ("virtio_pci.ko.gz", gz.finish().unwrap()),
+        ] {
+            assert_eq!(name_of(path).unwrap(), "virtio_pci");
+            let module = Module::read(path, raw).unwrap();
+            assert_eq!(module.depends, ["virtio_ring", "virtio"]);
+            assert_eq!(module.release.as_deref(), Some("6.1.0-1-amd64"));
+            assert_eq!(module.bytes, plain);
+        }
+        assert_eq!(name_of("modules.builtin"), None);
+        assert_eq!(name_of("a.ko.debug"), None);
+        assert!(
+            Module::read("a.ko.xz", plain.clone())
+                .unwrap_err()
+                .starts_with("it is damaged")
+        );
+        assert!(Module::read("a.ko", plain[..70].to_vec()).is_err());
+    }
+
+    #[test]
+    fn dependencies_come_first_and_what_is_built_in_is_left_out() {
+        let modules = read(&[("a", "b,c"), ("b", "d,builtin"), ("c", "d"), ("d", "")]);
+        let exists = modules.keys().cloned().collect();
+        let order = |root| load_order(root, &modules, &set(&["builtin"]), &exists);
+        let load = |names: &[&str]| Order::Load(names.iter().map(|&n| n.to_owned()).collect());
+        assert_eq!(order("a"), load(&["d", "b", "c", "a"]));
+        assert_eq!(order("builtin"), load(&[]));
+        assert_eq!(order("nosuch"), Order::Absent);
+    }
+
+    #[test]
+    fn what_was_not_read_is_asked_for_and_what_is_nowhere_is_named() {
+        let modules = read(&[("a", "b,c")]);
+        let order = |exists| load_order("a", &modules, &set(&[]), &set(exists));
+        assert_eq!(order(&["a", "b", "c"]), Order::Need(set(&["b", "c"])));
+        assert_eq!(order(&["a", "b"]), Order::Broken("c".into()));
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        let modules = read(&[("a", "b"), ("b", "a")]);
+        let exists = modules.keys().cloned().collect();
+        let order = load_order("a", &modules, &set(&[]), &exists);
+        assert_eq!(order, Order::Load(vec!["b".into(), "a".into()]));
+    }
+
+    #[test]
+    fn builtin_names_are_read() {
+        let text = "kernel/drivers/virtio/virtio-ring.ko\nkernel/net/vsock.ko\n";
+        assert_eq!(builtin(text), set(&["virtio_ring", "vsock"]));
     }
 }

@@ -28,8 +28,10 @@ pub(crate) struct OwnKernel {
 /// Reads a kernel and the modules that ukci needs of it.
 pub(crate) fn read(image: &Path, modules: &[PathBuf], arch: Arch) -> Result<OwnKernel, Error> {
     let bytes = read_file(image)?;
-    let image_file = image::bootable(bytes, arch)
-        .map_err(|reason| Error::Image { path: image.to_owned(), reason })?;
+    let image_file = image::bootable(bytes, arch).map_err(|reason| Error::Image {
+        path: image.to_owned(),
+        reason,
+    })?;
     let release = image_file.release.clone();
 
     let mut files = BTreeMap::new();
@@ -39,22 +41,30 @@ pub(crate) fn read(image: &Path, modules: &[PathBuf], arch: Arch) -> Result<OwnK
         collect(&tree, MAX_DEPTH, &mut files)?;
         trees.push(tree);
     }
-    let mut found = Found { exists: files.keys().cloned().collect(), ..Found::default() };
+    let mut found = Found {
+        exists: files.keys().cloned().collect(),
+        ..Found::default()
+    };
     for tree in &trees {
         let list = tree.join("modules.builtin");
         if list.is_file() {
             let text = read_file(&list)?;
-            found.builtin.extend(module::builtin(&String::from_utf8_lossy(&text)));
+            found
+                .builtin
+                .extend(module::builtin(&String::from_utf8_lossy(&text)));
         }
     }
     found.complete(&release, modules, &mut |name| {
         let path = &files[name];
-        let refuse = |reason| Error::Module { path: path.clone(), reason };
+        let refuse = |reason| Error::Module {
+            path: path.clone(),
+            reason,
+        };
         let module = Module::read(&path.to_string_lossy(), read_file(path)?).map_err(refuse)?;
         match &module.release {
-            Some(other) if *other != release => {
-                Err(refuse(format!("it was built for {other}, the kernel is {release}")))
-            }
+            Some(other) if *other != release => Err(refuse(format!(
+                "it was built for {other}, the kernel is {release}"
+            ))),
             _ => Ok(module),
         }
     })?;
@@ -83,7 +93,11 @@ pub(crate) fn read(image: &Path, modules: &[PathBuf], arch: Arch) -> Result<OwnK
         key.field(transport.as_bytes());
         key.field(format!("{order:?}").as_bytes());
     }
-    Ok(OwnKernel { key: key.finish(), contents, warnings })
+    Ok(OwnKernel {
+        key: key.finish(),
+        contents,
+        warnings,
+    })
 }
 
 /// The directory with the modules of `release` in or below `dir`: `lib/modules/<release>` of an
@@ -103,31 +117,34 @@ fn tree(dir: &Path, release: &str) -> Result<PathBuf, Error> {
             }
         }
     }
-    if ["modules.builtin", "modules.order", "kernel"].iter().any(|name| dir.join(name).exists()) {
+    if ["modules.builtin", "modules.order", "kernel"]
+        .iter()
+        .any(|name| dir.join(name).exists())
+    {
         return Ok(dir.to_owned());
     }
     // A missing directory is an error of its own.
     fs::read_dir(dir).map_err(Error::on("read", dir))?;
     found.sort();
-    Err(Error::NoModules { dir: dir.to_owned(), release: release.to_owned(), found })
+    Err(Error::NoModules {
+        dir: dir.to_owned(),
+        release: release.to_owned(),
+        found,
+    })
 }
 
 /// The modules below `dir` by name. Symbolic links are not followed: `build` and `source` lead to
 /// whole source trees.
-fn collect(
-    dir: &Path,
-    depth: usize,
-    files: &mut BTreeMap<String, PathBuf>,
-) -> Result<(), Error> {
+fn collect(dir: &Path, depth: usize, files: &mut BTreeMap<String, PathBuf>) -> Result<(), Error> {
     for entry in fs::read_dir(dir).map_err(Error::on("read", dir))? {
         let entry = entry.map_err(Error::on("read", dir))?;
         let kind = entry.file_type().map_err(Error::on("read", dir))?;
         if kind.is_dir() && depth > 0 {
             collect(&entry.path(), depth - 1, files)?;
-        } else if kind.is_file() {
-            if let Some(name) = module::name_of(&entry.file_name().to_string_lossy()) {
-                files.insert(name, entry.path());
-            }
+        } else if kind.is_file()
+            && let Some(name) = module::name_of(&entry.file_name().to_string_lossy())
+        {
+            files.insert(name, entry.path());
         }
     }
     Ok(())
@@ -137,14 +154,21 @@ fn collect(
 /// or in the build tree that the image lies in (`arch/x86/boot/bzImage`).
 fn config(image: &Path, release: &str, trees: &[PathBuf]) -> Result<Option<Vec<u8>>, Error> {
     let beside = image.parent().unwrap_or(Path::new("."));
-    let mut places = vec![beside.join(format!("config-{release}")), beside.join(".config")];
+    let mut places = vec![
+        beside.join(format!("config-{release}")),
+        beside.join(".config"),
+    ];
     if beside.ends_with("boot") {
         places.push(beside.join("../../../.config"));
     }
     for tree in trees {
         places.extend([tree.join("config"), tree.join(".config")]);
     }
-    places.iter().find(|path| path.is_file()).map(|path| read_file(path)).transpose()
+    places
+        .iter()
+        .find(|path| path.is_file())
+        .map(|path| read_file(path))
+        .transpose()
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Error> {

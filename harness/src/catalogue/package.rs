@@ -17,20 +17,11 @@ const MAX_TOTAL: u64 = 8 << 30;
 /// Largest single file that is read into memory. A `vmlinux` with debug information has 0.7 GiB.
 pub(crate) const MAX_FILE: u64 = 1 << 30;
 
-/// Whether the walk goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Walk {
-    /// To the next file.
-    On,
-    /// All that was wanted is found.
-    Done,
-}
+/// What is called with a file's path, its size and its contents.
+pub(crate) type Visit<'a> = dyn FnMut(&str, u64, &mut dyn Read) -> Result<(), Error> + 'a;
 
 /// Calls `each` with the path (without a leading `./`) and the contents of every regular file.
-pub(crate) fn walk(
-    path: &Path,
-    each: &mut dyn FnMut(&str, u64, &mut dyn Read) -> Result<Walk, Error>,
-) -> Result<(), Error> {
+pub(crate) fn walk(path: &Path, each: &mut Visit<'_>) -> Result<(), Error> {
     let file = File::open(path).map_err(Error::on("open", path))?;
     let mut archive = ar::Archive::new(BufReader::with_capacity(256 * 1024, file));
     while let Some(member) = archive.next_entry() {
@@ -42,22 +33,28 @@ pub(crate) fn walk(
         let stream = decompressor(compression, member)
             .map_err(|error| malformed(path, &error))?
             .ok_or_else(|| refused(path, format!("unknown compression of `{name}`")))?;
-        return walk_tar(path, Limited { inner: stream, left: MAX_TOTAL }, each);
+        return walk_tar(
+            path,
+            Limited {
+                inner: stream,
+                left: MAX_TOTAL,
+            },
+            each,
+        );
     }
     Err(refused(path, "it holds no `data.tar`".to_owned()))
 }
 
-fn walk_tar(
-    path: &Path,
-    stream: impl Read,
-    each: &mut dyn FnMut(&str, u64, &mut dyn Read) -> Result<Walk, Error>,
-) -> Result<(), Error> {
+fn walk_tar(path: &Path, stream: impl Read, each: &mut Visit<'_>) -> Result<(), Error> {
     let mut tar = tar::Archive::new(stream);
     for entry in tar.entries().map_err(|error| malformed(path, &error))? {
         let mut entry = entry.map_err(|error| malformed(path, &error))?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if name.starts_with('/') || name.split('/').any(|part| part == "..") {
-            return Err(refused(path, format!("`{name}` points outside of the package")));
+            return Err(refused(
+                path,
+                format!("`{name}` points outside of the package"),
+            ));
         }
         if !entry.header().entry_type().is_file() {
             continue;
@@ -66,10 +63,10 @@ fn walk_tar(
         if size > MAX_TOTAL {
             return Err(refused(path, format!("`{name}` claims {size} bytes")));
         }
-        if each(name.trim_start_matches("./"), size, &mut entry)? == Walk::Done {
-            return Ok(());
-        }
+        each(name.trim_start_matches("./"), size, &mut entry)?;
     }
+    // The archive ends before the compression's own checksum does.
+    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(|error| malformed(path, &error))?;
     Ok(())
 }
 
@@ -84,7 +81,9 @@ pub(crate) fn read_file(
         return Err(refused(package, format!("`{name}` claims {size} bytes")));
     }
     let mut bytes = Vec::new();
-    from.take(MAX_FILE).read_to_end(&mut bytes).map_err(|error| malformed(package, &error))?;
+    from.take(MAX_FILE)
+        .read_to_end(&mut bytes)
+        .map_err(|error| malformed(package, &error))?;
     if bytes.len() as u64 != size {
         return Err(refused(package, format!("`{name}` is cut short")));
     }
@@ -127,7 +126,10 @@ fn malformed(path: &Path, error: &io::Error) -> Error {
 }
 
 fn refused(path: &Path, reason: String) -> Error {
-    Error::Package { path: path.to_owned(), reason }
+    Error::Package {
+        path: path.to_owned(),
+        reason,
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +184,7 @@ pub(crate) mod tests {
         let mut seen = Vec::new();
         walk(file.path(), &mut |name, size, from| {
             seen.push((name.to_owned(), read_file(file.path(), name, size, from)?));
-            Ok(Walk::On)
+            Ok(())
         })?;
         Ok(seen)
     }
@@ -193,7 +195,10 @@ pub(crate) mod tests {
             let package = deb(&[("./boot/vmlinuz-1", b"kernel"), ("./etc/x", b"")], ending);
             assert_eq!(
                 listing(&package).unwrap(),
-                [("boot/vmlinuz-1".into(), b"kernel".to_vec()), ("etc/x".into(), Vec::new())],
+                [
+                    ("boot/vmlinuz-1".into(), b"kernel".to_vec()),
+                    ("etc/x".into(), Vec::new())
+                ],
                 "{ending}"
             );
         }
@@ -202,7 +207,9 @@ pub(crate) mod tests {
     #[test]
     fn paths_out_of_the_package_are_refused() {
         for name in ["../x", "./boot/../../x", "/etc/passwd"] {
-            let error = listing(&deb(&[(name, b"")], ".xz")).unwrap_err().to_string();
+            let error = listing(&deb(&[(name, b"")], ".xz"))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("points outside of the package"), "{error}");
         }
     }
@@ -211,7 +218,11 @@ pub(crate) mod tests {
     fn damage_is_an_error_at_every_length() {
         let package = deb(&[("./boot/vmlinuz-1", &[7; 5000])], ".xz");
         for length in 0..package.len() - 1 {
-            assert!(listing(&package[..length]).is_err(), "{length} of {}", package.len());
+            assert!(
+                listing(&package[..length]).is_err(),
+                "{length} of {}",
+                package.len()
+            );
         }
         let error = listing(b"not a package").unwrap_err();
         assert!(matches!(error, Error::Package { .. }), "{error}");
@@ -228,8 +239,11 @@ pub(crate) mod tests {
         tar.append(&header, io::empty()).unwrap();
         let data = tar.into_inner().unwrap();
         let mut ar = ar::Builder::new(Vec::new());
-        ar.append(&ar::Header::new(b"data.tar".to_vec(), data.len() as u64), data.as_slice())
-            .unwrap();
+        ar.append(
+            &ar::Header::new(b"data.tar".to_vec(), data.len() as u64),
+            data.as_slice(),
+        )
+        .unwrap();
         let error = listing(&ar.into_inner().unwrap()).unwrap_err().to_string();
         assert!(error.contains("claims 8589934593 bytes"), "{error}");
     }

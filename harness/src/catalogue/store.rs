@@ -82,7 +82,10 @@ impl Entry {
 
     /// A file that every entry has: [`Store::get`] and [`Store::put`] see to it.
     fn file(&self, name: &str) -> FileRef {
-        FileRef { path: self.dir.join(name), sha256: self.manifest.files[name].sha256.clone() }
+        FileRef {
+            path: self.dir.join(name),
+            sha256: self.manifest.files[name].sha256.clone(),
+        }
     }
 }
 
@@ -104,7 +107,9 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(cache: &Path) -> Self {
-        Self { cache: cache.to_owned() }
+        Self {
+            cache: cache.to_owned(),
+        }
     }
 
     pub(crate) fn packages(&self) -> PathBuf {
@@ -125,9 +130,11 @@ impl Store {
         let manifest: Manifest =
             serde_json::from_slice(&fs::read(dir.join(MANIFEST)).ok()?).ok()?;
         let has = |name| manifest.files.contains_key(name);
-        let whole = has(IMAGE) && has(SEGMENT) && manifest.files.iter().all(|(name, stored)| {
-            fs::metadata(dir.join(name)).is_ok_and(|found| found.len() == stored.size)
-        });
+        let whole = has(IMAGE)
+            && has(SEGMENT)
+            && manifest.files.iter().all(|(name, stored)| {
+                fs::metadata(dir.join(name)).is_ok_and(|found| found.len() == stored.size)
+            });
         whole.then_some(Entry { dir, manifest })
     }
 
@@ -166,7 +173,10 @@ impl Store {
         for (name, bytes) in contents.files {
             let path = dir.join(name);
             fs::write(&path, &bytes).map_err(Error::on("write", &path))?;
-            let stored = Stored { size: bytes.len() as u64, sha256: digest::of(&bytes) };
+            let stored = Stored {
+                size: bytes.len() as u64,
+                sha256: digest::of(&bytes),
+            };
             files.insert(name.to_owned(), stored);
         }
         let manifest = Manifest {

@@ -6,7 +6,10 @@ use std::cmp::Ordering;
 /// Compares two versions.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (parts(a), parts(b));
-    number(a.0).cmp(&number(b.0)).then_with(|| part(a.1, b.1)).then_with(|| part(a.2, b.2))
+    number(a.0)
+        .cmp(&number(b.0))
+        .then_with(|| part(a.1, b.1))
+        .then_with(|| part(a.2, b.2))
 }
 
 /// Epoch, upstream version, revision.
@@ -62,9 +65,23 @@ mod tests {
     fn versions_sort_as_dpkg_sorts_them() {
         // Each is lower than the next; `dpkg --compare-versions` agrees.
         let ascending = [
-            "5.10.223-1", "5.10.262-1", "6.1~rc7-1", "6.1.0-1", "6.1.164-1", "6.1.192-1",
-            "6.1.192-1+deb12u1", "6.1.192-2", "6.1.192-10", "6.12.107-1", "6.12.117-1~bpo12+1",
-            "6.12.117-1", "7.3~rc6-1~exp2", "7.3~rc7-1~exp1", "7.3-1", "7.3.4-1", "1:1.0-1",
+            "5.10.223-1",
+            "5.10.262-1",
+            "6.1~rc7-1",
+            "6.1.0-1",
+            "6.1.164-1",
+            "6.1.192-1",
+            "6.1.192-1+deb12u1",
+            "6.1.192-2",
+            "6.1.192-10",
+            "6.12.107-1",
+            "6.12.117-1~bpo12+1",
+            "6.12.117-1",
+            "7.3~rc6-1~exp2",
+            "7.3~rc7-1~exp1",
+            "7.3-1",
+            "7.3.4-1",
+            "1:1.0-1",
         ];
         for pair in ascending.windows(2) {
             assert_eq!(compare(pair[0], pair[1]), Ordering::Less, "{pair:?}");
