@@ -43,15 +43,18 @@ pub enum Error {
         looked: Vec<String>,
     },
     /// No mirror answered with the file.
-    #[error("failed to fetch `{what}`{}", listed(tried))]
+    #[error("failed to fetch {what}{}", listed(tried))]
     Fetch {
-        /// Package or index file.
+        /// Package, in backticks, or index.
         what: String,
         /// One entry a mirror: its address and what went wrong.
         tried: Vec<String>,
     },
     /// Every mirror that answered says that the pinned file is not there any more.
-    #[error("`{package}` {version} is gone from every mirror{}", listed(tried))]
+    #[error(
+        "`{package}` {version} is gone from every mirror that answered{}",
+        listed(tried)
+    )]
     Gone {
         /// Package name.
         package: String,
@@ -147,7 +150,7 @@ impl Error {
             Self::Io { .. } | Self::Module { .. } | Self::Missing { .. } => None,
             Self::DiskFull { dir, .. } => Some(format!(
                 "free some space, or set XDG_CACHE_HOME to a directory on another file system \
-                 than that of `{}`; what was fetched so far is kept and resumed",
+                 than that of `{}`; what was fetched so far is kept",
                 dir.display()
             )),
             Self::ReadOnly { .. } => Some(

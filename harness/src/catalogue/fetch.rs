@@ -5,19 +5,19 @@
 //! not what the lock says is kept aside, named, and fetched once more from the next mirror.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
 use ukci_schema::lock::{LockedKernel, Package};
 
 use super::Progress;
-use super::digest::{self, Hasher};
 use super::error::Error;
+use super::http;
 use super::mirror::Mirrors;
 use super::store::Store;
+use super::transfer::{Transfer, is_intact, keep_aside};
 
 /// Packages that come at once, over all kernels of this process.
 const AT_ONCE: usize = 4;
@@ -25,49 +25,10 @@ const AT_ONCE: usize = 4;
 /// How often a mirror that breaks off is asked for the rest.
 const RESUMES: usize = 3;
 
-/// Largest index file that is read into memory; sid's `Packages.xz` has 11 MB.
-const MAX_INDEX: u64 = 256 << 20;
-
 static SLOTS: Slots = Slots {
     used: Mutex::new(0),
     freed: Condvar::new(),
 };
-
-/// An HTTP client in which nothing waits forever: a mirror that is silent for half a minute has
-/// failed.
-pub(crate) fn client() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .user_agent(concat!("ukci/", env!("CARGO_PKG_VERSION")))
-        .timeout_connect(Some(Duration::from_secs(15)))
-        .timeout_recv_response(Some(Duration::from_secs(30)))
-        .timeout_per_read(Some(Duration::from_secs(30)))
-        .build()
-        .new_agent()
-}
-
-/// What a mirror said about a small file.
-pub(crate) enum Answer {
-    Found(Vec<u8>),
-    /// It is not there; anything else is an `Err` with the reason.
-    NotFound,
-}
-
-/// All of a small file.
-pub(crate) fn get(client: &ureq::Agent, url: &str) -> Result<Answer, String> {
-    let response = client.get(url).call().map_err(|error| error.to_string())?;
-    match response.status().as_u16() {
-        200 => {
-            let mut bytes = Vec::new();
-            let mut body = response.into_body().into_reader().take(MAX_INDEX);
-            body.read_to_end(&mut bytes)
-                .map_err(|error| error.to_string())?;
-            Ok(Answer::Found(bytes))
-        }
-        404 | 410 => Ok(Answer::NotFound),
-        status => Err(format!("HTTP status {status}")),
-    }
-}
 
 /// Fetches the packages of kernels into a store.
 #[derive(Debug)]
@@ -100,7 +61,7 @@ impl<'a> Fetcher<'a> {
         Self {
             store,
             mirrors,
-            client: client(),
+            client: http::client(),
         }
     }
 
@@ -158,7 +119,7 @@ impl<'a> Fetcher<'a> {
         let waiting = || {
             progress(Progress::Waiting {
                 what: package.name.clone(),
-            })
+            });
         };
         let _lock = self.store.lock(&package.sha256, &waiting)?;
         fs::create_dir_all(&dir).map_err(Error::on("create", &dir))?;
@@ -182,7 +143,7 @@ impl<'a> Fetcher<'a> {
         let mut roots = VecDeque::from(self.mirrors.roots(&package.archive, date)?);
         while let Some(root) = roots.pop_front() {
             let url = format!("{root}/{}", package.path);
-            match self.from_mirror(&url, package, &path, progress) {
+            match self.transfer(&url, package, &path, progress) {
                 Ok(()) => {
                     for (kept, found) in &wrong {
                         warnings.push(format!(
@@ -229,13 +190,13 @@ impl<'a> Fetcher<'a> {
             });
         }
         Err(Error::Fetch {
-            what: package.name.clone(),
+            what: format!("`{}`", package.name),
             tried,
         })
     }
 
     /// The package from one mirror, into place.
-    fn from_mirror(
+    fn transfer(
         &self,
         url: &str,
         package: &Package,
@@ -299,7 +260,7 @@ impl<'a> Fetcher<'a> {
                 transfer.restart()?;
                 length
             }
-            206 if is_from(response.headers(), have) => length.map(|length| have + length),
+            206 if http::is_from(response.headers(), have) => length.map(|length| have + length),
             // The mirror's file ends before ours, or it counts otherwise: from the beginning.
             206 | 416 => {
                 transfer.restart()?;
@@ -346,106 +307,6 @@ enum End {
     WrongSize(u64),
     /// More is to come.
     BrokeOff(String),
-}
-
-/// A file that is coming, with the digest of what has come.
-struct Transfer<'a> {
-    path: &'a Path,
-    file: File,
-    hasher: Hasher,
-    have: u64,
-}
-
-impl<'a> Transfer<'a> {
-    /// Takes up what an earlier attempt, of this process or another, left.
-    fn resume(path: &'a Path, package: &Package) -> Result<Self, Error> {
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(Error::on("create", path))?;
-        let mut hasher = Hasher::default();
-        let left = file.metadata().map_err(Error::on("read", path))?.len();
-        let have = digest::absorb(&mut hasher, &mut (&mut file).take(left))
-            .map_err(Error::on("read", path))?;
-        let mut transfer = Self {
-            path,
-            file,
-            hasher,
-            have,
-        };
-        if have > package.size {
-            transfer.restart()?;
-        }
-        Ok(transfer)
-    }
-
-    /// Forgets what has come.
-    fn restart(&mut self) -> Result<(), Error> {
-        if self.have > 0 {
-            self.file
-                .set_len(0)
-                .map_err(Error::on("truncate", self.path))?;
-            self.file
-                .seek(SeekFrom::Start(0))
-                .map_err(Error::on("truncate", self.path))?;
-            (self.hasher, self.have) = (Hasher::default(), 0);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file
-            .write_all(bytes)
-            .map_err(Error::on("write", self.path))?;
-        self.hasher.update(bytes);
-        self.have += bytes.len() as u64;
-        Ok(())
-    }
-}
-
-/// Whether a partial answer begins where it was asked to.
-fn is_from(headers: &ureq::http::HeaderMap, start: u64) -> bool {
-    headers
-        .get("content-range")
-        .and_then(|value| {
-            value
-                .to_str()
-                .ok()?
-                .strip_prefix("bytes ")?
-                .split('-')
-                .next()
-        })
-        .is_some_and(|first| first == start.to_string())
-}
-
-/// Whether `path` is the package; false where it is not there.
-fn is_intact(path: &Path, package: &Package) -> Result<bool, Error> {
-    match fs::metadata(path) {
-        Ok(found) if found.len() == package.size => {
-            let found = digest::of_file(path).map_err(Error::on("read", path))?;
-            Ok(found == package.sha256)
-        }
-        Ok(_) => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("read", path, error)),
-    }
-}
-
-/// Moves `file` to the first free `<sha256>.corrupt-N` beside `path`.
-fn keep_aside(file: &Path, path: &Path) -> Result<PathBuf, Error> {
-    let mut number = 1_u32;
-    let kept = loop {
-        let kept = path.with_extension(format!("corrupt-{number}"));
-        if !kept.exists() {
-            break kept;
-        }
-        number += 1;
-    };
-    fs::rename(file, &kept).map_err(Error::on("rename", file))?;
-    Ok(kept)
 }
 
 /// A counting semaphore.

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use super::digest;
 use super::error::Error;
-use super::fetch::{self, Answer};
+use super::http::{self, Answer};
 use super::keyring::Keyrings;
 use super::mirror::Mirrors;
 
@@ -49,12 +49,12 @@ pub(crate) fn open(
     mirrors: &Mirrors,
     keyrings: &Keyrings,
 ) -> Result<Index, Error> {
-    let client = fetch::client();
+    let client = http::client();
     let (mut unreachable, mut distrusted) = (Vec::new(), Vec::new());
     for root in mirrors.current(suite.archive)? {
         let get = |path: &str| {
             let url = format!("{root}/dists/{}/{path}", suite.name);
-            match fetch::get(&client, &url) {
+            match http::get(&client, &url) {
                 Ok(Answer::Found(bytes)) => Ok(bytes),
                 Ok(Answer::NotFound) => Err(format!("{url}: not found")),
                 Err(reason) => Err(format!("{url}: {reason}")),

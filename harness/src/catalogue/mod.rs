@@ -5,6 +5,7 @@ mod bootfiles;
 pub(crate) mod digest;
 mod error;
 mod fetch;
+mod http;
 mod image;
 mod index;
 mod keyring;
@@ -17,6 +18,7 @@ mod store;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod update;
 mod version;
 

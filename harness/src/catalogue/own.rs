@@ -101,7 +101,8 @@ pub(crate) fn read(image: &Path, modules: &[PathBuf], arch: Arch) -> Result<OwnK
 }
 
 /// The directory with the modules of `release` in or below `dir`: `lib/modules/<release>` of an
-/// installed tree, or `dir` itself where that is one or a build tree.
+/// installed tree, or `dir` itself where
+/// it is one, a build tree, or has modules in it.
 fn tree(dir: &Path, release: &str) -> Result<PathBuf, Error> {
     let mut found = Vec::new();
     for root in ["lib/modules", "usr/lib/modules", "."] {
@@ -117,14 +118,15 @@ fn tree(dir: &Path, release: &str) -> Result<PathBuf, Error> {
             }
         }
     }
-    if ["modules.builtin", "modules.order", "kernel"]
-        .iter()
-        .any(|name| dir.join(name).exists())
-    {
-        return Ok(dir.to_owned());
-    }
     // A missing directory is an error of its own.
-    fs::read_dir(dir).map_err(Error::on("read", dir))?;
+    for entry in fs::read_dir(dir).map_err(Error::on("read", dir))? {
+        let name = entry.map_err(Error::on("read", dir))?.file_name();
+        let name = name.to_string_lossy();
+        if name == "modules.builtin" || name == "modules.order" || module::name_of(&name).is_some()
+        {
+            return Ok(dir.to_owned());
+        }
+    }
     found.sort();
     Err(Error::NoModules {
         dir: dir.to_owned(),

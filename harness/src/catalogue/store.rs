@@ -171,8 +171,8 @@ impl Store {
     fn fill(dir: &Path, contents: Contents) -> Result<Manifest, Error> {
         let mut files = BTreeMap::new();
         for (name, bytes) in contents.files {
-            let path = dir.join(name);
-            fs::write(&path, &bytes).map_err(Error::on("write", &path))?;
+            // Named for its place: the directory goes away with the attempt.
+            fs::write(dir.join(name), &bytes).map_err(Error::on("write", dir))?;
             let stored = Stored {
                 size: bytes.len() as u64,
                 sha256: digest::of(&bytes),
@@ -189,7 +189,7 @@ impl Store {
         let path = dir.join(MANIFEST);
         let text = serde_json::to_vec_pretty(&manifest)
             .map_err(|error| Error::io("write", &path, error.into()))?;
-        fs::write(&path, text).map_err(Error::on("write", &path))?;
+        fs::write(&path, text).map_err(Error::on("write", dir))?;
         Ok(manifest)
     }
 

@@ -6,7 +6,9 @@ use std::sync::Mutex;
 
 use super::testing::{Mirror, Reply, kernel_package, locked, module, vmlinux, vmlinuz};
 use super::*;
-use crate::catalogue::keyring::tests as signing;
+
+mod own;
+mod stand_in;
 
 const RELEASE: &str = "6.1.0-1-amd64";
 
@@ -220,120 +222,6 @@ fn a_package_that_rotted_in_the_cache_is_kept_and_fetched_again() {
     );
 }
 
-/// A suite's index over these packages, signed.
-fn suite(
-    packages: &[(&LockedKernel, &[u8])],
-    key: &pgp::composed::SignedSecretKey,
-) -> Vec<(String, Reply)> {
-    let list: Vec<String> = packages
-        .iter()
-        .map(|(kernel, _)| {
-            let one = &kernel.packages[0];
-            format!(
-                "Package: {}\nVersion: {}\nFilename: {}\nSize: {}\nSHA256: {}\n\n",
-                one.name, one.version, one.path, one.size, one.sha256
-            )
-        })
-        .collect();
-    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
-    std::io::Write::write_all(&mut xz, list.concat().as_bytes()).unwrap();
-    let xz = xz.finish().unwrap();
-    let name = "main/binary-amd64/Packages.xz";
-    let release = format!(
-        "Suite: oldstable\nCodename: bookworm\nDate: Sat, 21 Nov 2026 02:18:21 UTC\nSHA256:\n {} {} {name}\n",
-        digest::of(&xz),
-        xz.len()
-    );
-    let signed = signing::sign(&release, &key.secret_subkeys[0].key);
-    let mut files: Vec<(String, Reply)> = packages
-        .iter()
-        .map(|(kernel, bytes)| pool(kernel, Reply::File(bytes.to_vec())))
-        .collect();
-    files.push(("dists/bookworm/InRelease".into(), Reply::File(signed)));
-    files.push((format!("dists/bookworm/{name}"), Reply::File(xz)));
-    files
-}
-
-#[test]
-fn a_newer_kernel_stands_in_for_one_that_is_gone_unless_locked() {
-    let (cache, _, kernel) = setup();
-    let package = kernel_package("6.1.0-2-amd64");
-    let newer = locked("6.1.0-2-amd64", "6.1.101-1", &package);
-    let key = signing::key();
-    let mirror = Mirror::new(suite(&[(&newer, &package)], &key));
-    let mut strict = catalogue(cache.path(), &[&mirror], true);
-    strict.keyrings = signing::keyring(cache.path(), &[&key]);
-    let error = prepare(&strict, &kernel).unwrap_err();
-    let text = error.to_string().replace(&mirror.root, "http://mirror");
-    insta::assert_snapshot!(text, @"`linux-image-6.1.0-1-amd64` 6.1.100-1 is gone from every mirror: http://mirror/pool/linux-image-6.1.0-1-amd64.deb: not found");
-    insta::assert_snapshot!(error.hint().unwrap(), @"the suite has 6.1.101-1 now: run without `--locked` to use it, or update the lock");
-
-    let mut lenient = catalogue(cache.path(), &[&mirror], false);
-    lenient.keyrings = strict.keyrings.clone();
-    for attempt in 0..2 {
-        assert_eq!(lenient.is_prepared(&kernel), attempt == 1);
-        let prepared = prepare(&lenient, &kernel).unwrap();
-        assert_eq!(prepared.kernel.name, kernel.name);
-        assert_eq!(prepared.kernel.release, "6.1.0-2-amd64");
-        assert!(!prepared.kernel.hermetic);
-        let warnings = prepared.warnings.join("\n");
-        insta::allow_duplicates!(
-            insta::assert_snapshot!(warnings, @"`debian-12-6.1`: the pinned 6.1.100-1 is gone from every mirror; using 6.1.101-1, the newest that the signed index of bookworm names")
-        );
-        // The second time nothing is asked of anyone.
-        mirror.empty();
-    }
-    assert!(!strict.is_prepared(&kernel));
-}
-
-#[test]
-fn nothing_stands_in_without_a_valid_signature() {
-    let (cache, _, kernel) = setup();
-    let package = kernel_package("6.1.0-2-amd64");
-    let newer = locked("6.1.0-2-amd64", "6.1.101-1", &package);
-    let (key, stranger) = (signing::key(), signing::key());
-    let mirror = Mirror::new(suite(&[(&newer, &package)], &stranger));
-    let mut catalogue = catalogue(cache.path(), &[&mirror], false);
-    catalogue.keyrings = signing::keyring(cache.path(), &[&key]);
-    let error = prepare(&catalogue, &kernel).unwrap_err();
-    let Error::NoSuccessor { source, .. } = &error else {
-        panic!("{error}")
-    };
-    let text = source.to_string();
-    assert!(
-        text.starts_with("failed to trust the index of `bookworm`: http://"),
-        "{text}"
-    );
-    assert!(
-        text.contains("no valid signature by a key of Debian's"),
-        "{text}"
-    );
-    assert!(error.hint().unwrap().contains("debian-archive-keyring"));
-}
-
-#[test]
-fn an_index_of_another_suite_or_with_other_packages_is_not_trusted() {
-    let (cache, _, mut kernel) = setup();
-    let package = kernel_package("6.1.0-2-amd64");
-    let newer = locked("6.1.0-2-amd64", "6.1.101-1", &package);
-    let key = signing::key();
-    let mut files = suite(&[(&newer, &package)], &key);
-    files.push(files[1].clone());
-    files[3].0 = "dists/trixie/InRelease".into();
-    // Signed for bookworm, served with another list.
-    files[2].1 = Reply::File(b"something else".to_vec());
-    let mirror = Mirror::new(files);
-    let mut catalogue = catalogue(cache.path(), &[&mirror], false);
-    catalogue.keyrings = signing::keyring(cache.path(), &[&key]);
-    let reason = |kernel: &LockedKernel| match prepare(&catalogue, kernel).unwrap_err() {
-        Error::NoSuccessor { source, .. } => source.to_string(),
-        other => panic!("{other}"),
-    };
-    assert!(reason(&kernel).ends_with("Packages.xz` is not the file that was signed"));
-    kernel.provenance.suite = "trixie".into();
-    assert!(reason(&kernel).ends_with("it is the index of bookworm (oldstable)"));
-}
-
 #[test]
 fn mirrors_that_do_not_answer_are_all_named() {
     let (cache, _, kernel) = setup();
@@ -460,144 +348,10 @@ fn a_package_of_another_kernel_is_refused() {
     );
 }
 
-/// An installed tree: an image and `lib/modules/<release>`.
-fn installed() -> (tempfile::TempDir, PathBuf) {
-    let tree = tempfile::tempdir().unwrap();
-    let modules = tree.path().join("lib/modules").join(RELEASE);
-    fs::create_dir_all(modules.join("kernel")).unwrap();
-    fs::write(
-        modules.join("modules.builtin"),
-        "kernel/virtio_pci.ko\nkernel/virtio_console.ko\n",
-    )
-    .unwrap();
-    fs::write(
-        modules.join("kernel/vmw_vsock_virtio_transport.ko"),
-        module("vsock", RELEASE),
-    )
-    .unwrap();
-    fs::write(modules.join("kernel/vsock.ko"), module("", RELEASE)).unwrap();
-    fs::write(
-        tree.path().join(format!("config-{RELEASE}")),
-        "CONFIG_BPF=y\n",
-    )
-    .unwrap();
-    let image = tree.path().join("bzImage");
-    fs::write(&image, vmlinuz(RELEASE)).unwrap();
-    (tree, image)
-}
-
-#[test]
-fn ones_own_kernel_is_taken_with_its_modules() {
-    let cache = tempfile::tempdir().unwrap();
-    let (tree, image) = installed();
-    let catalogue = catalogue(cache.path(), &[], true);
-    let dirs = [
-        tree.path().to_owned(),
-        tree.path().join("lib/modules"),
-        tree.path().join("lib/modules").join(RELEASE),
-    ];
-    let mut digests = Vec::new();
-    for dir in dirs {
-        let own = catalogue.own_kernel(&image, &[dir], Arch::X86_64).unwrap();
-        assert_eq!(own.warnings, Vec::<String>::new());
-        assert_eq!(
-            (own.kernel.name.as_str(), own.kernel.release.as_str()),
-            ("bzImage", RELEASE)
-        );
-        assert!(!own.kernel.hermetic && own.kernel.packages.is_empty());
-        assert_eq!(
-            fs::read(&own.kernel.image.path).unwrap(),
-            vmlinux(RELEASE, true)
-        );
-        assert_eq!(
-            names(&own.kernel.segment.path),
-            [
-                "boot",
-                "boot/config-6.1.0-1-amd64",
-                "lib",
-                "lib/ukci",
-                "lib/ukci/serial",
-                "lib/ukci/vsock",
-                "lib/ukci/vsock/00-vsock.ko",
-                "lib/ukci/vsock/01-vmw_vsock_virtio_transport.ko",
-            ]
-        );
-        digests.push(own.kernel.segment.sha256);
-    }
-    assert!(digests.iter().all(|digest| *digest == digests[0]));
-}
-
-#[test]
-fn ones_own_kernel_without_modules_warns_of_what_it_may_lack() {
-    let cache = tempfile::tempdir().unwrap();
-    let image = cache.path().join("vmlinux");
-    fs::write(&image, vmlinux("7.3.0-mine", true)).unwrap();
-    let catalogue = catalogue(cache.path(), &[], true);
-    let own = catalogue.own_kernel(&image, &[], Arch::X86_64).unwrap();
-    assert_eq!(own.kernel.release, "7.3.0-mine");
-    let warnings = own
-        .warnings
-        .join("\n")
-        .replace(&cache.path().display().to_string(), "DIR");
-    insta::assert_snapshot!(warnings, @r"
-    no `config-7.3.0-mine` beside `DIR/vmlinux`: programs with `__kconfig` externs will not load
-    `vmlinux`: no driver for serial is known to be built in, and no module of it was given
-    `vmlinux`: no driver for vsock is known to be built in, and no module of it was given
-    ");
-    fs::write(
-        cache.path().join("config-7.3.0-mine"),
-        "CONFIG_VIRTIO_PCI=y\nCONFIG_VIRTIO_CONSOLE=m\nCONFIG_VIRTIO_VSOCKETS=y\n",
-    )
-    .unwrap();
-    let own = catalogue.own_kernel(&image, &[], Arch::X86_64).unwrap();
-    assert_eq!(own.warnings.len(), 1, "{:?}", own.warnings);
-    assert!(own.warnings[0].contains("no driver for serial"));
-}
-
-#[test]
-fn modules_of_another_kernel_are_refused() {
-    let cache = tempfile::tempdir().unwrap();
-    let (tree, image) = installed();
-    let catalogue = catalogue(cache.path(), &[], true);
-    let modules = tree.path().join("lib/modules");
-    fs::write(
-        modules.join(RELEASE).join("kernel/vsock.ko"),
-        module("", "6.1.0-9-amd64"),
-    )
-    .unwrap();
-    let error = catalogue
-        .own_kernel(&image, std::slice::from_ref(&modules), Arch::X86_64)
-        .unwrap_err();
-    let text = error.to_string();
-    assert!(
-        text.ends_with("it was built for 6.1.0-9-amd64, the kernel is 6.1.0-1-amd64"),
-        "{text}"
-    );
-
-    fs::rename(modules.join(RELEASE), modules.join("5.4.0")).unwrap();
-    let error = catalogue
-        .own_kernel(&image, &[tree.path().into()], Arch::X86_64)
-        .unwrap_err();
-    let text = error
-        .to_string()
-        .replace(&tree.path().display().to_string(), "DIR");
-    insta::assert_snapshot!(text, @"no modules for `6.1.0-1-amd64` below `DIR`; it has 5.4.0");
-    insta::assert_snapshot!(error.hint().unwrap(), @"give the directory that holds `lib/modules/6.1.0-1-amd64`, or the kernel's build tree");
-
-    let error = catalogue
-        .own_kernel(&image, &["/nowhere".into()], Arch::X86_64)
-        .unwrap_err();
-    assert_eq!(error.to_string(), "failed to read `/nowhere`");
-    let error = catalogue
-        .own_kernel(Path::new("/dev/null"), &[], Arch::X86_64)
-        .unwrap_err();
-    insta::assert_snapshot!(error, @"failed to read `/dev/null` as a kernel image: it is neither a `bzImage` nor a `vmlinux`");
-}
-
 /// The lock of this repository, which nothing else reads before a user does.
 #[test]
 fn the_lock_is_sound() {
-    let lock: Lock = serde_json::from_str(include_str!("../../../kernels/lock.json")).unwrap();
+    let lock: Lock = serde_json::from_str(include_str!("../../../../kernels/lock.json")).unwrap();
     assert_eq!(lock.schema, ukci_schema::lock::SCHEMA);
     let keys: Vec<(&str, Arch)> = lock
         .kernels
