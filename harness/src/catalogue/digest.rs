@@ -1,0 +1,78 @@
+//! SHA-256 in the form that locks and plans write it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256 while bytes pass.
+#[derive(Clone, Default)]
+pub(crate) struct Hasher(Sha256);
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Takes in a value and its length, so that two values never run into one another.
+    pub(crate) fn field(&mut self, value: &[u8]) {
+        self.update(&(value.len() as u64).to_le_bytes());
+        self.update(value);
+    }
+
+    /// The digest, 64 lower-case hex digits.
+    pub(crate) fn finish(self) -> String {
+        self.0
+            .finalize()
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                for nibble in [byte >> 4, byte & 15] {
+                    hex.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+                }
+                hex
+            })
+    }
+}
+
+/// The digest of `bytes`.
+pub(crate) fn of(bytes: &[u8]) -> String {
+    let mut hasher = Hasher::default();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// The digest of the file at `path`, read from its beginning.
+pub(crate) fn of_file(path: &Path) -> io::Result<String> {
+    let mut hasher = Hasher::default();
+    absorb(&mut hasher, &mut File::open(path)?)?;
+    Ok(hasher.finish())
+}
+
+/// Feeds all of `from` to `hasher` and returns how many bytes that were.
+pub(crate) fn absorb(hasher: &mut Hasher, from: &mut impl Read) -> io::Result<u64> {
+    let mut buffer = vec![0; 256 * 1024];
+    let mut total = 0;
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(read) => {
+                hasher.update(&buffer[..read]);
+                total += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn digests_are_lower_case_hex() {
+        assert_eq!(
+            super::of(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! Why a kernel's files could not be had, and what to do about it.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a kernel's files could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Reading or writing a file failed for a reason without a variant of its own.
+    #[error("failed to {action} `{}`", path.display())]
+    Io {
+        /// The verb.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system that holds the cache is full.
+    #[error("failed to write below `{}`: the file system is full", dir.display())]
+    DiskFull {
+        /// The directory that was written to.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The cache cannot be written and does not hold what is needed.
+    #[error("failed to write below `{}`: the cache is read-only", dir.display())]
+    ReadOnly {
+        /// The directory that was written to.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nothing says where the archive's mirrors are.
+    #[error("no mirror of the `{archive}` archive is known; looked at {}", looked.join(", "))]
+    NoMirror {
+        /// `debian` or `debian-security`.
+        archive: String,
+        /// The places where a mirror could have been configured.
+        looked: Vec<String>,
+    },
+    /// No mirror answered with the file.
+    #[error("failed to fetch {what}{}", listed(tried))]
+    Fetch {
+        /// Package, in backticks, or index.
+        what: String,
+        /// One entry a mirror: its address and what went wrong.
+        tried: Vec<String>,
+    },
+    /// Every mirror that answered says that the pinned file is not there any more.
+    #[error(
+        "`{package}` {version} is gone from every mirror that answered{}",
+        listed(tried)
+    )]
+    Gone {
+        /// Package name.
+        package: String,
+        /// The pinned version.
+        version: String,
+        /// One entry a mirror.
+        tried: Vec<String>,
+        /// The stream's newest version, where the signed index could be read.
+        newer: Option<String>,
+    },
+    /// The pinned file is gone, and what could stand in for it is not to be trusted.
+    #[error("{gone}, and no newer one can stand in")]
+    NoSuccessor {
+        /// [`Self::Gone`].
+        gone: Box<Error>,
+        /// Why not.
+        source: Box<Error>,
+    },
+    /// Twice, the bytes were not those of the lock.
+    #[error(
+        "`{package}` is not what the lock pins: expected SHA-256 {expected}, got {found}; \
+             kept {}",
+        paths(kept)
+    )]
+    Corrupt {
+        /// Package name.
+        package: String,
+        /// SHA-256 of the lock.
+        expected: String,
+        /// SHA-256 of the last file that came, or what its size was.
+        found: String,
+        /// The files, kept aside.
+        kept: Vec<PathBuf>,
+    },
+    /// The archive's index cannot be trusted or read.
+    #[error("failed to trust the index of `{suite}`: {reason}")]
+    Index {
+        /// Suite, e.g. `bookworm-security`.
+        suite: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A package file is not one, or holds what no kernel package holds.
+    #[error("failed to unpack `{}`: {reason}", path.display())]
+    Package {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The packages lack something that booting needs.
+    #[error("`{release}`: no {what} in {}", paths(within))]
+    Missing {
+        /// `uname -r` of the kernel.
+        release: String,
+        /// What was looked for.
+        what: String,
+        /// Where.
+        within: Vec<PathBuf>,
+    },
+    /// A kernel image that cannot be booted.
+    #[error("failed to read `{}` as a kernel image: {reason}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A module that cannot be used.
+    #[error("failed to read the module `{}`: {reason}", path.display())]
+    Module {
+        /// The file, in its package or on this host.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A directory without modules for the kernel.
+    #[error("no modules for `{release}` below `{}`{}", dir.display(), found_releases(found))]
+    NoModules {
+        /// The directory.
+        dir: PathBuf,
+        /// `uname -r` of the kernel.
+        release: String,
+        /// The releases it has modules for.
+        found: Vec<String>,
+    },
+}
+
+impl Error {
+    /// An action that may help.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { .. } | Self::Module { .. } | Self::Missing { .. } => None,
+            Self::DiskFull { dir, .. } => Some(format!(
+                "free some space, or set XDG_CACHE_HOME to a directory on another file system \
+                 than that of `{}`; what was fetched so far is kept",
+                dir.display()
+            )),
+            Self::ReadOnly { .. } => Some(
+                "run `ukci kernels fetch` where the cache can be written, or set XDG_CACHE_HOME \
+                 to a writable directory"
+                    .to_owned(),
+            ),
+            Self::NoMirror { archive, .. } => Some(format!(
+                "set {}=http://HOST/PATH to a mirror's root, the directory that holds `pool`",
+                super::mirror::variable(archive)
+            )),
+            Self::Fetch { .. } => Some(
+                "check the network, or set UKCI_MIRROR_DEBIAN to a mirror that this host can reach"
+                    .to_owned(),
+            ),
+            Self::Gone {
+                newer: Some(newer), ..
+            } => Some(format!(
+                "the suite has {newer} now: run without `--locked` to use it, or update the lock"
+            )),
+            Self::Gone { newer: None, .. } => Some(
+                "update the lock, or set UKCI_MIRROR_DEBIAN to a mirror that keeps old packages"
+                    .to_owned(),
+            ),
+            Self::NoSuccessor { source, .. } => source.hint(),
+            Self::Corrupt { .. } => Some(
+                "a mirror or a proxy serves other bytes under this name: try another mirror with \
+                 UKCI_MIRROR_DEBIAN"
+                    .to_owned(),
+            ),
+            Self::Index { .. } => Some(
+                "install `debian-archive-keyring`, or run with `--locked` to use nothing but the \
+                 pinned packages"
+                    .to_owned(),
+            ),
+            Self::Package { path, .. } => Some(format!(
+                "remove `{}` to have it fetched again",
+                path.display()
+            )),
+            Self::Image { .. } => Some(
+                "give a `bzImage`, or an uncompressed `vmlinux` of a kernel with CONFIG_PVH=y"
+                    .to_owned(),
+            ),
+            Self::NoModules { release, .. } => Some(format!(
+                "give the directory that holds `lib/modules/{release}`, or the kernel's build tree"
+            )),
+        }
+    }
+
+    /// An error about `path`, sorted by what the system said.
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let dir = || path.parent().unwrap_or(path).to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { dir: dir(), source }
+            }
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { dir: dir(), source },
+            io::ErrorKind::PermissionDenied if !matches!(action, "read" | "open") => {
+                Self::ReadOnly { dir: dir(), source }
+            }
+            _ => Self::Io {
+                action,
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+
+    /// [`Self::io`] as a closure for `map_err`.
+    pub(crate) fn on<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| Self::io(action, path, source)
+    }
+}
+
+fn listed(tried: &[String]) -> String {
+    tried.iter().fold(String::new(), |mut text, one| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{} {one}", if text.is_empty() { ":" } else { ";" });
+        text
+    })
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    let quoted: Vec<String> = paths
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    quoted.join(", ")
+}
+
+fn found_releases(found: &[String]) -> String {
+    if found.is_empty() {
+        String::new()
+    } else {
+        format!("; it has {}", found.join(", "))
+    }
+}

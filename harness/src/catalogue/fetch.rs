@@ -1,0 +1,337 @@
+//! Downloads: each package from the first mirror that has it, resumed where it broke off, checked
+//! by SHA-256 as it streams, and renamed into place when it is the right one.
+//!
+//! The digest decides, so it does not matter which mirror answered or whether over TLS. What is
+//! not what the lock says is kept aside, named, and fetched once more from the next mirror.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use ukci_schema::lock::{LockedKernel, Package};
+
+use super::Progress;
+use super::error::Error;
+use super::http;
+use super::mirror::Mirrors;
+use super::store::Store;
+use super::transfer::{Transfer, is_intact, keep_aside};
+
+/// Packages that come at once, over all kernels of this process.
+const AT_ONCE: usize = 4;
+
+/// How often a mirror that breaks off is asked for the rest.
+const RESUMES: usize = 3;
+
+static SLOTS: Slots = Slots {
+    used: Mutex::new(0),
+    freed: Condvar::new(),
+};
+
+/// Fetches the packages of kernels into a store.
+#[derive(Debug)]
+pub(crate) struct Fetcher<'a> {
+    store: &'a Store,
+    mirrors: &'a Mirrors,
+    client: ureq::Agent,
+}
+
+/// Why one mirror did not do.
+enum Failure {
+    /// It has not got the file.
+    NotFound,
+    /// It could not be reached, or broke off.
+    Mirror(String),
+    /// All bytes came, and they are not those of the lock.
+    Wrong { kept: PathBuf, found: String },
+    /// This host's fault: no other mirror will do better.
+    Local(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Local(error)
+    }
+}
+
+impl<'a> Fetcher<'a> {
+    pub(crate) fn new(store: &'a Store, mirrors: &'a Mirrors) -> Self {
+        Self {
+            store,
+            mirrors,
+            client: http::client(),
+        }
+    }
+
+    /// The kernel's packages as verified files, in the order of the lock.
+    pub(crate) fn fetch_all(
+        &self,
+        kernel: &LockedKernel,
+        progress: &(dyn Fn(Progress) + Sync),
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let fetched: Vec<Result<(PathBuf, Vec<String>), Error>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = kernel
+                .packages
+                .iter()
+                .map(|package| {
+                    scope.spawn(move || {
+                        let _slot = SLOTS.take();
+                        self.fetch(package, &kernel.provenance.date, progress)
+                    })
+                })
+                .collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect()
+        });
+        let mut paths = Vec::new();
+        for one in fetched {
+            let (path, said) = one?;
+            paths.push(path);
+            warnings.extend(said);
+        }
+        Ok(paths)
+    }
+
+    /// One package and what is to be said about it.
+    fn fetch(
+        &self,
+        package: &Package,
+        date: &str,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<(PathBuf, Vec<String>), Error> {
+        let dir = self.store.packages();
+        let path = dir.join(format!("{}.deb", package.sha256));
+        let mut warnings = Vec::new();
+        // A package in a store that cannot be written is as good as any.
+        if is_intact(&path, package)? {
+            progress(Progress::Fetched {
+                package: package.name.clone(),
+            });
+            return Ok((path, warnings));
+        }
+        let waiting = || {
+            progress(Progress::Waiting {
+                what: package.name.clone(),
+            });
+        };
+        let _lock = self.store.lock(&package.sha256, &waiting)?;
+        fs::create_dir_all(&dir).map_err(Error::on("create", &dir))?;
+        if path.exists() {
+            if is_intact(&path, package)? {
+                progress(Progress::Fetched {
+                    package: package.name.clone(),
+                });
+                return Ok((path, warnings));
+            }
+            let kept = keep_aside(&path, &path)?;
+            warnings.push(format!(
+                "`{}` in the cache was damaged: kept as `{}`, fetched again",
+                package.name,
+                kept.display()
+            ));
+        }
+        let mut tried = Vec::new();
+        let mut wrong: Vec<(PathBuf, String)> = Vec::new();
+        let mut gone = false;
+        let mut roots = VecDeque::from(self.mirrors.roots(&package.archive, date)?);
+        while let Some(root) = roots.pop_front() {
+            let url = format!("{root}/{}", package.path);
+            match self.transfer(&url, package, &path, progress) {
+                Ok(()) => {
+                    for (kept, found) in &wrong {
+                        warnings.push(format!(
+                            "`{}` came damaged ({found}): kept as `{}`, fetched again",
+                            package.name,
+                            kept.display()
+                        ));
+                    }
+                    progress(Progress::Fetched {
+                        package: package.name.clone(),
+                    });
+                    return Ok((path, warnings));
+                }
+                Err(Failure::NotFound) => {
+                    gone = true;
+                    tried.push(format!("{url}: not found"));
+                }
+                Err(Failure::Mirror(reason)) => tried.push(format!("{url}: {reason}")),
+                Err(Failure::Wrong { kept, found }) => {
+                    wrong.push((kept, found));
+                    if wrong.len() == 2 {
+                        break;
+                    }
+                    // It may have been the way here: once more, if no other mirror has it.
+                    roots.push_back(root);
+                }
+                Err(Failure::Local(error)) => return Err(error),
+            }
+        }
+        if let Some((_, found)) = wrong.last().cloned() {
+            return Err(Error::Corrupt {
+                package: package.name.clone(),
+                expected: package.sha256.clone(),
+                found,
+                kept: wrong.into_iter().map(|(kept, _)| kept).collect(),
+            });
+        }
+        if gone {
+            return Err(Error::Gone {
+                package: package.name.clone(),
+                version: package.version.clone(),
+                tried,
+                newer: None,
+            });
+        }
+        Err(Error::Fetch {
+            what: format!("`{}`", package.name),
+            tried,
+        })
+    }
+
+    /// The package from one mirror, into place.
+    fn transfer(
+        &self,
+        url: &str,
+        package: &Package,
+        path: &Path,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<(), Failure> {
+        let part = path.with_extension("deb.part");
+        let mut broke_off = String::new();
+        for _ in 0..=RESUMES {
+            let mut transfer = Transfer::resume(&part, package)?;
+            match self.receive(url, &mut transfer, package, progress)? {
+                End::Complete => {
+                    let found = transfer.hasher.finish();
+                    if found == package.sha256 {
+                        transfer
+                            .file
+                            .sync_all()
+                            .map_err(Error::on("write", &part))?;
+                        fs::rename(&part, path).map_err(Error::on("rename", &part))?;
+                        return Ok(());
+                    }
+                    let kept = keep_aside(&part, path)?;
+                    return Err(Failure::Wrong {
+                        kept,
+                        found: format!("SHA-256 {found}"),
+                    });
+                }
+                End::WrongSize(size) => {
+                    let kept = keep_aside(&part, path)?;
+                    let found = format!("{size} bytes instead of {}", package.size);
+                    return Err(Failure::Wrong { kept, found });
+                }
+                End::BrokeOff(reason) => broke_off = reason,
+            }
+        }
+        Err(Failure::Mirror(format!("broke off: {broke_off}")))
+    }
+
+    /// One request: the rest of the file, or all of it where the mirror knows no ranges.
+    fn receive(
+        &self,
+        url: &str,
+        transfer: &mut Transfer<'_>,
+        package: &Package,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<End, Failure> {
+        let have = transfer.have;
+        if have == package.size {
+            return Ok(End::Complete);
+        }
+        let mut request = self.client.get(url);
+        if have > 0 {
+            request = request.header("Range", format!("bytes={have}-"));
+        }
+        let response = request
+            .call()
+            .map_err(|error| Failure::Mirror(error.to_string()))?;
+        let length = response.body().content_length();
+        let total = match response.status().as_u16() {
+            200 => {
+                transfer.restart()?;
+                length
+            }
+            206 if http::is_from(response.headers(), have) => length.map(|length| have + length),
+            // The mirror's file ends before ours, or it counts otherwise: from the beginning.
+            206 | 416 => {
+                transfer.restart()?;
+                return Ok(End::BrokeOff("it does not resume".to_owned()));
+            }
+            404 | 410 => return Err(Failure::NotFound),
+            status => return Err(Failure::Mirror(format!("HTTP status {status}"))),
+        };
+        let mut body = response.into_body().into_reader();
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => {
+                    transfer.write(&buffer[..read])?;
+                    if transfer.have > package.size {
+                        return Ok(End::WrongSize(total.unwrap_or(transfer.have)));
+                    }
+                    progress(Progress::Fetching {
+                        package: package.name.clone(),
+                        done: transfer.have,
+                        total: package.size,
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Ok(End::BrokeOff(error.to_string())),
+            }
+        }
+        Ok(match total {
+            _ if transfer.have == package.size => End::Complete,
+            Some(total) if transfer.have < total => {
+                End::BrokeOff(format!("after {} of {total} bytes", transfer.have))
+            }
+            // All that the mirror has, and too little.
+            _ => End::WrongSize(transfer.have),
+        })
+    }
+}
+
+enum End {
+    /// As many bytes as the lock says.
+    Complete,
+    /// The mirror's file is of another size.
+    WrongSize(u64),
+    /// More is to come.
+    BrokeOff(String),
+}
+
+/// A counting semaphore.
+struct Slots {
+    used: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Slots {
+    fn take(&self) -> Slot<'_> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self
+            .freed
+            .wait_while(used, |used| *used >= AT_ONCE)
+            .unwrap_or_else(PoisonError::into_inner);
+        *used += 1;
+        Slot(self)
+    }
+}
+
+struct Slot<'a>(&'a Slots);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *self.0.used.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.freed.notify_one();
+    }
+}

@@ -1,0 +1,230 @@
+//! A suite's index of packages, trusted through its signature: the keyring vouches for
+//! `InRelease`, which names the digest of `Packages.xz`, which names those of the packages.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use super::digest;
+use super::error::Error;
+use super::http::{self, Answer};
+use super::keyring::Keyrings;
+use super::mirror::Mirrors;
+
+/// Largest index when unpacked; sid's `Packages` has 58 MB.
+const MAX_PACKAGES: u64 = 512 << 20;
+
+/// A suite's index, and where it comes from.
+#[derive(Debug)]
+pub(crate) struct Index {
+    /// The kernel's packages among those of the suite.
+    pub(crate) packages: Vec<Listed>,
+    /// Day of the signature, `YYYY-MM-DD`.
+    pub(crate) date: String,
+    /// SHA-256 of the `InRelease` file.
+    pub(crate) inrelease: String,
+}
+
+/// One package of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) sha256: String,
+}
+
+/// Which index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Suite<'a> {
+    pub(crate) archive: &'a str,
+    pub(crate) name: &'a str,
+    /// As Debian calls it: `amd64`.
+    pub(crate) arch: &'a str,
+}
+
+/// The suite's index from the first mirror that has one that can be trusted.
+pub(crate) fn open(
+    suite: Suite<'_>,
+    mirrors: &Mirrors,
+    keyrings: &Keyrings,
+) -> Result<Index, Error> {
+    let client = http::client();
+    let (mut unreachable, mut distrusted) = (Vec::new(), Vec::new());
+    for root in mirrors.current(suite.archive)? {
+        let get = |path: &str| {
+            let url = format!("{root}/dists/{}/{path}", suite.name);
+            match http::get(&client, &url) {
+                Ok(Answer::Found(bytes)) => Ok(bytes),
+                Ok(Answer::NotFound) => Err(format!("{url}: not found")),
+                Err(reason) => Err(format!("{url}: {reason}")),
+            }
+        };
+        let inrelease = match get("InRelease") {
+            Ok(inrelease) => inrelease,
+            Err(reason) => {
+                unreachable.push(reason);
+                continue;
+            }
+        };
+        match trust(suite, &inrelease, keyrings, &get) {
+            Ok(index) => return Ok(index),
+            Err(reason) => distrusted.push(format!("{root}: {reason}")),
+        }
+    }
+    if distrusted.is_empty() {
+        let what = format!("the index of {}", suite.name);
+        return Err(Error::Fetch {
+            what,
+            tried: unreachable,
+        });
+    }
+    Err(Error::Index {
+        suite: suite.name.to_owned(),
+        reason: distrusted.join("; "),
+    })
+}
+
+fn trust(
+    suite: Suite<'_>,
+    inrelease: &[u8],
+    keyrings: &Keyrings,
+    get: &dyn Fn(&str) -> Result<Vec<u8>, String>,
+) -> Result<Index, String> {
+    let text = keyrings.verified_text(inrelease)?;
+    let release = Release::parse(&text);
+    // A signed index of another suite, put in this one's place, is still signed.
+    let (called, codename) = (release.field("Suite"), release.field("Codename"));
+    if suite.name != called && suite.name != codename {
+        return Err(format!("it is the index of {codename} ({called})"));
+    }
+    let name = format!("main/binary-{}/Packages.xz", suite.arch);
+    let (sha256, size) = release
+        .digests
+        .get(&name)
+        .ok_or_else(|| format!("it names no `{name}`"))?;
+    let path = if release.field("Acquire-By-Hash") == "yes" {
+        // Under this name it stays for a while when the suite changes beneath us.
+        format!("main/binary-{}/by-hash/SHA256/{sha256}", suite.arch)
+    } else {
+        name.clone()
+    };
+    let compressed = get(&path)?;
+    if compressed.len() as u64 != *size || digest::of(&compressed) != *sha256 {
+        return Err(format!("`{name}` is not the file that was signed"));
+    }
+    let mut packages = String::new();
+    liblzma::read::XzDecoder::new(compressed.as_slice())
+        .take(MAX_PACKAGES)
+        .read_to_string(&mut packages)
+        .map_err(|error| format!("`{name}` is damaged: {error}"))?;
+    Ok(Index {
+        packages: packages.split("\n\n").filter_map(listed).collect(),
+        date: day(release.field("Date")).ok_or("it has no date")?,
+        inrelease: digest::of(inrelease),
+    })
+}
+
+/// The fields of a `Release` file.
+struct Release<'a> {
+    fields: BTreeMap<&'a str, &'a str>,
+    /// SHA-256 and size by name.
+    digests: BTreeMap<String, (String, u64)>,
+}
+
+impl<'a> Release<'a> {
+    fn parse(text: &'a str) -> Self {
+        let (mut fields, mut digests) = (BTreeMap::new(), BTreeMap::new());
+        let mut current = "";
+        for line in text.lines() {
+            if line.starts_with(' ') {
+                let mut words = line.split_ascii_whitespace();
+                if let ("SHA256", Some(sha256), Some(size), Some(name)) =
+                    (current, words.next(), words.next(), words.next())
+                {
+                    let size = size.parse().unwrap_or(u64::MAX);
+                    digests.insert(name.to_owned(), (sha256.to_owned(), size));
+                }
+            } else if let Some((name, value)) = line.split_once(':') {
+                current = name;
+                fields.insert(name, value.trim());
+            }
+        }
+        Self { fields, digests }
+    }
+
+    fn field(&self, name: &str) -> &'a str {
+        self.fields.get(name).copied().unwrap_or_default()
+    }
+}
+
+/// A paragraph of `Packages`, if it is a package that kernels are made of.
+fn listed(paragraph: &str) -> Option<Listed> {
+    if !paragraph.trim_start().starts_with("Package: linux-") {
+        return None;
+    }
+    let field = |name: &str| {
+        paragraph
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    };
+    let path = field("Filename")?;
+    let sha256 = field("SHA256")?;
+    let sound = path.starts_with("pool/")
+        && !path.split('/').any(|part| part == "..")
+        && sha256.len() == 64
+        && sha256
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    sound.then_some(Listed {
+        name: field("Package")?.to_owned(),
+        version: field("Version")?.to_owned(),
+        path: path.to_owned(),
+        size: field("Size")?.parse().ok()?,
+        sha256: sha256.to_owned(),
+    })
+}
+
+/// The day of a date like `Sat, 21 Nov 2026 02:18:21 UTC`.
+fn day(date: &str) -> Option<String> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let mut words = date.split_ascii_whitespace().skip(1);
+    let (day, month, year) = (words.next()?, words.next()?, words.next()?);
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    let (day, year): (u32, u32) = (day.parse().ok()?, year.parse().ok()?);
+    Some(format!("{year:04}-{month:02}-{day:02}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_file_is_read() {
+        let text = "Suite: oldstable-security\r\nCodename: bookworm-security\r\n\
+                    Date: Sat, 07 Nov 2026 02:18:21 UTC\r\nMD5Sum:\r\n ab 7 main/x\r\n\
+                    SHA256:\r\n cd 8 main/x\r\n";
+        let release = Release::parse(text);
+        assert_eq!(release.field("Codename"), "bookworm-security");
+        assert_eq!(release.digests["main/x"], ("cd".to_owned(), 8));
+        assert_eq!(day(release.field("Date")).unwrap(), "2026-11-07");
+        assert_eq!(day("Sat, 07 Foo 2026"), None);
+    }
+
+    #[test]
+    fn paragraphs_that_point_elsewhere_are_left_out() {
+        let paragraph = |path: &str, sha256: &str| {
+            format!(
+                "Package: linux-image-1\nVersion: 1-1\nFilename: {path}\nSize: 5\nSHA256: {sha256}"
+            )
+        };
+        let sha256 = "0123456789abcdef".repeat(4);
+        assert_eq!(listed(&paragraph("pool/a.deb", &sha256)).unwrap().size, 5);
+        assert_eq!(listed(&paragraph("pool/../../a.deb", &sha256)), None);
+        assert_eq!(listed(&paragraph("/etc/passwd", &sha256)), None);
+        assert_eq!(listed(&paragraph("pool/a.deb", "../../x")), None);
+        assert_eq!(listed("Package: bash\nVersion: 1"), None);
+    }
+}

@@ -1,0 +1,416 @@
+//! Where an archive's files are looked for. No mirror stands in the source: this host's
+//! environment or apt knows them, and the snapshot archive keeps what everyone else has dropped.
+
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+
+/// Debian's permanent archive: every version of every package since 2005, by day.
+const SNAPSHOT: &str = "https://snapshot.debian.org/archive";
+
+/// The archives that locks name.
+const DEBIAN: &str = "debian";
+const SECURITY: &str = "debian-security";
+
+/// The variable that overrides the mirrors of `archive`: addresses of roots, separated by commas.
+pub(crate) fn variable(archive: &str) -> &'static str {
+    if archive == SECURITY {
+        "UKCI_MIRROR_DEBIAN_SECURITY"
+    } else {
+        "UKCI_MIRROR_DEBIAN"
+    }
+}
+
+/// The roots under which each archive is looked for, best first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mirrors {
+    debian: Vec<String>,
+    security: Vec<String>,
+    snapshot: Option<String>,
+    /// What was looked at, for the error that nothing was found.
+    looked: Vec<String>,
+}
+
+impl Mirrors {
+    /// Those of this host.
+    pub(crate) fn of_host() -> Self {
+        Self::configured(
+            &|name| std::env::var(name).ok(),
+            Path::new("/etc/apt"),
+            Some(SNAPSHOT),
+        )
+    }
+
+    /// Those that the variables name, else those of apt's sources in `apt`.
+    pub(crate) fn configured(
+        variables: &dyn Fn(&str) -> Option<String>,
+        apt: &Path,
+        snapshot: Option<&str>,
+    ) -> Self {
+        let list = |archive| split(&variables(variable(archive)).unwrap_or_default());
+        let (mut debian, mut security) = (list(DEBIAN), list(SECURITY));
+        let sources = apt_sources(apt);
+        if debian.is_empty() {
+            debian = roots(&sources, DEBIAN);
+            if security.is_empty() {
+                security = roots(&sources, SECURITY);
+            }
+        }
+        if security.is_empty() {
+            security = debian
+                .iter()
+                .map(|root| format!("{root}-security"))
+                .collect();
+        }
+        Self {
+            debian,
+            security,
+            snapshot: snapshot.map(str::to_owned),
+            looked: vec![
+                format!("${}", variable(DEBIAN)),
+                format!("`{}`", apt.join("sources.list").display()),
+                format!("`{}`", apt.join("sources.list.d").display()),
+            ],
+        }
+    }
+
+    /// The roots of `archive` for what was in it on `date` (`YYYY-MM-DD`), the snapshot archive
+    /// last; never empty.
+    pub(crate) fn roots(&self, archive: &str, date: &str) -> Result<Vec<String>, Error> {
+        let mut roots = match archive {
+            DEBIAN => self.debian.clone(),
+            SECURITY => self.security.clone(),
+            _ => Vec::new(),
+        };
+        let day: String = date.chars().filter(char::is_ascii_digit).collect();
+        if let (Some(snapshot), 8, DEBIAN | SECURITY) = (&self.snapshot, day.len(), archive) {
+            // It answers with the last snapshot that is not later.
+            roots.push(format!("{snapshot}/{archive}/{day}T235959Z"));
+        }
+        if roots.is_empty() {
+            let looked = self.looked.clone();
+            return Err(Error::NoMirror {
+                archive: archive.to_owned(),
+                looked,
+            });
+        }
+        Ok(roots)
+    }
+
+    /// The roots where the archive's current indices are; never empty.
+    pub(crate) fn current(&self, archive: &str) -> Result<Vec<String>, Error> {
+        self.roots(archive, "")
+    }
+
+    /// Only these, for tests.
+    #[cfg(test)]
+    pub(crate) fn only(debian: &[&str]) -> Self {
+        let roots: Vec<String> = debian.iter().map(|&root| root.to_owned()).collect();
+        Self {
+            debian: roots.clone(),
+            security: roots,
+            ..Self::default()
+        }
+    }
+}
+
+fn split(list: &str) -> Vec<String> {
+    list.split(',')
+        .map(root)
+        .filter(|root| !root.is_empty())
+        .collect()
+}
+
+fn root(address: &str) -> String {
+    address.trim().trim_end_matches('/').to_owned()
+}
+
+/// One line of apt's sources, in either of its formats.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Source {
+    addresses: Vec<String>,
+    suites: Vec<String>,
+    components: Vec<String>,
+    signed_by: String,
+}
+
+/// The roots of Debian's own `archive` among `sources`. A suite alone does not tell Debian from
+/// the many others that call theirs `bookworm`.
+fn roots(sources: &[Source], archive: &str) -> Vec<String> {
+    let mut roots = Vec::new();
+    for source in sources {
+        let is_security = source
+            .suites
+            .iter()
+            .any(|suite| suite.ends_with("-security"))
+            || source
+                .suites
+                .iter()
+                .any(|suite| suite.ends_with("/updates"));
+        let is_debian = source.suites.iter().any(|suite| is_debian_suite(suite))
+            && source
+                .components
+                .iter()
+                .any(|component| component == "main");
+        if !is_debian || is_security != (archive == SECURITY) {
+            continue;
+        }
+        for address in &source.addresses {
+            let known = address.contains("debian") || source.signed_by.contains("debian-archive");
+            if known && !roots.contains(address) {
+                roots.push(address.clone());
+            }
+        }
+    }
+    roots
+}
+
+fn is_debian_suite(suite: &str) -> bool {
+    const NAMES: [&str; 14] = [
+        "buster",
+        "bullseye",
+        "bookworm",
+        "trixie",
+        "forky",
+        "duke",
+        "sid",
+        "oldoldstable",
+        "oldstable",
+        "stable",
+        "testing",
+        "unstable",
+        "experimental",
+        "rc-buggy",
+    ];
+    let name = suite.split_once(['-', '/']).map_or(suite, |(name, _)| name);
+    NAMES.contains(&name) || NAMES.contains(&suite)
+}
+
+/// What apt is configured with; files that cannot be read count as absent.
+fn apt_sources(apt: &Path) -> Vec<Source> {
+    let mut files = vec![apt.join("sources.list")];
+    let mut parts: Vec<PathBuf> = std::fs::read_dir(apt.join("sources.list.d"))
+        .map(|dir| dir.filter_map(|entry| Some(entry.ok()?.path())).collect())
+        .unwrap_or_default();
+    parts.sort();
+    files.append(&mut parts);
+    let mut sources = Vec::new();
+    for file in files {
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            continue;
+        };
+        match file.extension().and_then(|ending| ending.to_str()) {
+            Some("list") => sources.extend(text.lines().filter_map(one_line)),
+            Some("sources") => sources.extend(deb822(&text)),
+            _ => {}
+        }
+    }
+    for source in &mut sources {
+        source.addresses = source
+            .addresses
+            .iter()
+            .flat_map(|address| resolve(address))
+            .collect();
+    }
+    sources
+}
+
+/// `deb [options] address suite component…`
+fn one_line(line: &str) -> Option<Source> {
+    let line = line.split('#').next()?.trim().strip_prefix("deb")?;
+    let rest = line
+        .strip_prefix(|c: char| c.is_ascii_whitespace())?
+        .trim_start();
+    let (options, rest) = match rest.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => ("", rest),
+    };
+    let mut words = rest.split_ascii_whitespace().map(str::to_owned);
+    let (address, suite) = (words.next()?, words.next()?);
+    let signed_by = options
+        .split_ascii_whitespace()
+        .find_map(|option| option.strip_prefix("signed-by="))
+        .unwrap_or_default();
+    Some(Source {
+        addresses: vec![address],
+        suites: vec![suite],
+        components: words.collect(),
+        signed_by: signed_by.to_owned(),
+    })
+}
+
+/// Paragraphs of `Field: value`, continued on lines that begin with a space.
+fn deb822(text: &str) -> Vec<Source> {
+    let mut sources = Vec::new();
+    let text: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    for paragraph in text.split(|line| line.trim().is_empty()) {
+        let mut fields: Vec<(String, String)> = Vec::new();
+        for line in paragraph {
+            if line.starts_with([' ', '\t']) {
+                if let Some((_, value)) = fields.last_mut() {
+                    value.push(' ');
+                    value.push_str(line.trim());
+                }
+            } else if let Some((name, value)) = line.split_once(':') {
+                fields.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+            }
+        }
+        let field = |name: &str| {
+            let found = fields.iter().find(|(field, _)| field == name);
+            found.map_or("", |(_, value)| value.as_str())
+        };
+        let words = |name| -> Vec<String> {
+            field(name)
+                .split_ascii_whitespace()
+                .map(str::to_owned)
+                .collect()
+        };
+        let disabled = matches!(field("enabled"), "no" | "false" | "0");
+        if disabled || !words("types").iter().any(|kind| kind == "deb") {
+            continue;
+        }
+        sources.push(Source {
+            addresses: words("uris"),
+            suites: words("suites"),
+            components: words("components"),
+            signed_by: field("signed-by").to_owned(),
+        });
+    }
+    sources
+}
+
+/// The roots behind an address of apt's: itself, or those in the file of `mirror+file:`, which
+/// Debian's cloud images use. `cdrom:` and the like cannot be asked for one file.
+fn resolve(address: &str) -> Vec<String> {
+    if let Some(file) = address.strip_prefix("mirror+file:") {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let first = |line: &str| line.split_ascii_whitespace().next().map(str::to_owned);
+        return text
+            .lines()
+            .filter_map(first)
+            .filter(|line| is_http(line))
+            .map(|a| root(&a))
+            .collect();
+    }
+    if is_http(address) {
+        vec![root(address)]
+    } else {
+        Vec::new()
+    }
+}
+
+fn is_http(address: &str) -> bool {
+    address.starts_with("http://") || address.starts_with("https://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apt(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("sources.list.d")).unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        dir
+    }
+
+    fn mirrors(variables: &[(&str, &str)], apt: &Path) -> Mirrors {
+        let get = |name: &str| {
+            variables
+                .iter()
+                .find(|(have, _)| *have == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Mirrors::configured(&get, apt, None)
+    }
+
+    #[test]
+    fn both_formats_of_apt_are_read_and_strangers_left_out() {
+        let list = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(list.path(), "http://cloud.example/debian/ priority:1\n").unwrap();
+        let dir = apt(&[
+            (
+                "sources.list",
+                "# deb http://old.example/debian sid main\n\
+                 deb [arch=amd64] http://one.example/debian/ bookworm main contrib # mine\n\
+                 deb-src http://src.example/debian bookworm main\n\
+                 deb http://sec.example/debian-security bookworm-security main\n\
+                 deb https://vendor.example/apt bookworm main\n\
+                 deb http://docker.example/linux/debian bookworm stable\n",
+            ),
+            (
+                "sources.list.d/a.sources",
+                &format!(
+                    "# comment\nTypes: deb deb-src\nURIs: mirror+file:{}\nSuites: trixie\n\
+                     \ttrixie-updates\nComponents: main\n\n\
+                     Enabled: no\nTypes: deb\nURIs: http://off.example/debian\nSuites: sid\n\
+                     Components: main\n\n\
+                     Types: deb\nURIs: http://corp.example/d\nSuites: sid\nComponents: main\n\
+                     Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
+                    list.path().display()
+                ),
+            ),
+            (
+                "sources.list.d/b.list.disabled",
+                "deb http://no.example/debian sid main\n",
+            ),
+        ]);
+        let found = mirrors(&[], dir.path());
+        assert_eq!(
+            found.roots(DEBIAN, "").unwrap(),
+            [
+                "http://one.example/debian",
+                "http://cloud.example/debian",
+                "http://corp.example/d"
+            ]
+        );
+        assert_eq!(
+            found.roots(SECURITY, "").unwrap(),
+            ["http://sec.example/debian-security"]
+        );
+    }
+
+    #[test]
+    fn variables_come_before_apt_and_security_is_derived() {
+        let dir = apt(&[(
+            "sources.list",
+            "deb http://one.example/debian bookworm main\n",
+        )]);
+        let found = mirrors(
+            &[("UKCI_MIRROR_DEBIAN", "http://a/debian/, http://b/d")],
+            dir.path(),
+        );
+        assert_eq!(
+            found.roots(DEBIAN, "").unwrap(),
+            ["http://a/debian", "http://b/d"]
+        );
+        assert_eq!(
+            found.roots(SECURITY, "").unwrap(),
+            ["http://a/debian-security", "http://b/d-security"]
+        );
+        let found = mirrors(&[("UKCI_MIRROR_DEBIAN_SECURITY", "http://s/x")], dir.path());
+        assert_eq!(
+            found.roots(DEBIAN, "").unwrap(),
+            ["http://one.example/debian"]
+        );
+        assert_eq!(found.roots(SECURITY, "").unwrap(), ["http://s/x"]);
+    }
+
+    #[test]
+    fn the_snapshot_of_the_day_is_the_last_resort() {
+        let dir = apt(&[]);
+        let found = Mirrors::configured(&|_| None, dir.path(), Some("https://snap/archive"));
+        assert_eq!(
+            found.roots(SECURITY, "2026-11-21").unwrap(),
+            ["https://snap/archive/debian-security/20261121T235959Z"]
+        );
+        let error = found.current(DEBIAN).unwrap_err();
+        let text = error
+            .to_string()
+            .replace(&dir.path().display().to_string(), "/etc/apt");
+        insta::assert_snapshot!(text, @"no mirror of the `debian` archive is known; looked at $UKCI_MIRROR_DEBIAN, `/etc/apt/sources.list`, `/etc/apt/sources.list.d`");
+        insta::assert_snapshot!(error.hint().unwrap(), @"set UKCI_MIRROR_DEBIAN=http://HOST/PATH to a mirror's root, the directory that holds `pool`");
+    }
+}

@@ -1,0 +1,226 @@
+//! The content-addressed store: one directory a kernel, named by the digest of all that went into
+//! it, populated once and never changed.
+//!
+//! ```text
+//! store/<key>/       vmlinux segment.cpio config [System.map] kernel.json
+//! packages/          <sha256>.deb, its .part while it comes, .corrupt-N if it was not it
+//! locks/             one file a key; locked while the entry is made
+//! initramfs/         agent and segment in one file
+//! superseded/        which newer kernel stands in for a pinned one that is gone
+//! ```
+//!
+//! An entry is made in a directory beside its place and renamed there, so whoever sees it sees all
+//! of it. A populated entry is trusted by its manifest: sizes are compared, nothing is read again.
+//! Nothing is written for an entry that is there, so a read-only store works.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use ukci_schema::cell::Arch;
+use ukci_schema::plan::FileRef;
+
+use super::digest;
+use super::error::Error;
+
+/// The manifest of an entry, and the last file written to it.
+const MANIFEST: &str = "kernel.json";
+
+/// What QEMU boots.
+pub(crate) const IMAGE: &str = "vmlinux";
+/// The kernel's part of the initramfs.
+pub(crate) const SEGMENT: &str = "segment.cpio";
+
+/// Everything about an entry that a warm start needs. Private to this version of `ukci`: a
+/// manifest of another shape counts as none, and its entry is made anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    pub(crate) release: String,
+    pub(crate) arch: Arch,
+    /// Files of the entry by name.
+    pub(crate) files: BTreeMap<String, Stored>,
+    /// For each transport the modules that it needs, in load order; null where this kernel cannot.
+    pub(crate) transports: BTreeMap<String, Option<Vec<String>>>,
+    /// The packages it was made of, by name: what else is wanted of them can be unpacked later.
+    pub(crate) packages: BTreeMap<String, StoredPackage>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stored {
+    pub(crate) size: u64,
+    pub(crate) sha256: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredPackage {
+    pub(crate) sha256: String,
+    pub(crate) path: PathBuf,
+}
+
+/// A populated entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    dir: PathBuf,
+    pub(crate) manifest: Manifest,
+}
+
+impl Entry {
+    /// What QEMU boots.
+    pub(crate) fn image(&self) -> FileRef {
+        self.file(IMAGE)
+    }
+
+    /// The kernel's part of the initramfs.
+    pub(crate) fn segment(&self) -> FileRef {
+        self.file(SEGMENT)
+    }
+
+    /// A file that every entry has: [`Store::get`] and [`Store::put`] see to it.
+    fn file(&self, name: &str) -> FileRef {
+        FileRef {
+            path: self.dir.join(name),
+            sha256: self.manifest.files[name].sha256.clone(),
+        }
+    }
+}
+
+/// What an entry is filled with.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    pub(crate) release: String,
+    pub(crate) arch: Arch,
+    pub(crate) files: BTreeMap<&'static str, Vec<u8>>,
+    pub(crate) transports: BTreeMap<String, Option<Vec<String>>>,
+    pub(crate) packages: BTreeMap<String, StoredPackage>,
+}
+
+/// The store below a cache directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    cache: PathBuf,
+}
+
+impl Store {
+    pub(crate) fn new(cache: &Path) -> Self {
+        Self {
+            cache: cache.to_owned(),
+        }
+    }
+
+    pub(crate) fn packages(&self) -> PathBuf {
+        self.cache.join("packages")
+    }
+
+    pub(crate) fn superseded(&self) -> PathBuf {
+        self.cache.join("superseded")
+    }
+
+    fn entry_dir(&self, key: &str) -> PathBuf {
+        self.cache.join("store").join(key)
+    }
+
+    /// The entry, where it is there and whole.
+    pub(crate) fn get(&self, key: &str) -> Option<Entry> {
+        let dir = self.entry_dir(key);
+        let manifest: Manifest =
+            serde_json::from_slice(&fs::read(dir.join(MANIFEST)).ok()?).ok()?;
+        let has = |name| manifest.files.contains_key(name);
+        let whole = has(IMAGE)
+            && has(SEGMENT)
+            && manifest.files.iter().all(|(name, stored)| {
+                fs::metadata(dir.join(name)).is_ok_and(|found| found.len() == stored.size)
+            });
+        whole.then_some(Entry { dir, manifest })
+    }
+
+    /// Makes the entry of `key` from what `make` returns. The caller holds the key's lock.
+    pub(crate) fn put(&self, key: &str, contents: Contents) -> Result<Entry, Error> {
+        let dir = self.entry_dir(key);
+        let store = self.cache.join("store");
+        fs::create_dir_all(&store).map_err(Error::on("create", &store))?;
+        // What a killed process left, and an entry that is not whole. The lock keeps others away.
+        let temporary = store.join(format!(".tmp-{key}"));
+        for stale in [&temporary, &dir] {
+            match fs::remove_dir_all(stale) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", stale, error));
+                }
+                _ => {}
+            }
+        }
+        fs::create_dir(&temporary).map_err(Error::on("create", &temporary))?;
+        let written = Self::fill(&temporary, contents).and_then(|manifest| {
+            fs::rename(&temporary, &dir).map_err(Error::on("rename", &temporary))?;
+            Ok(manifest)
+        });
+        match written {
+            Ok(manifest) => Ok(Entry { dir, manifest }),
+            Err(error) => {
+                // Half an entry is of no use, and on a full disk its space is.
+                let _ = fs::remove_dir_all(&temporary);
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(dir: &Path, contents: Contents) -> Result<Manifest, Error> {
+        let mut files = BTreeMap::new();
+        for (name, bytes) in contents.files {
+            // Named for its place: the directory goes away with the attempt.
+            fs::write(dir.join(name), &bytes).map_err(Error::on("write", dir))?;
+            let stored = Stored {
+                size: bytes.len() as u64,
+                sha256: digest::of(&bytes),
+            };
+            files.insert(name.to_owned(), stored);
+        }
+        let manifest = Manifest {
+            release: contents.release,
+            arch: contents.arch,
+            files,
+            transports: contents.transports,
+            packages: contents.packages,
+        };
+        let path = dir.join(MANIFEST);
+        let text = serde_json::to_vec_pretty(&manifest)
+            .map_err(|error| Error::io("write", &path, error.into()))?;
+        fs::write(&path, text).map_err(Error::on("write", dir))?;
+        Ok(manifest)
+    }
+
+    /// Waits until no other process or thread makes `key`, then keeps others waiting until the
+    /// guard is dropped. `waiting` is called once where there is a wait. The kernel drops the lock
+    /// of a process that dies.
+    pub(crate) fn lock(&self, key: &str, waiting: &dyn Fn()) -> Result<Lock, Error> {
+        let dir = self.cache.join("locks");
+        fs::create_dir_all(&dir).map_err(Error::on("create", &dir))?;
+        let path = dir.join(key);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(Error::on("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock(file)),
+            Err(fs::TryLockError::WouldBlock) => waiting(),
+            Err(fs::TryLockError::Error(error)) => return Err(Error::io("lock", &path, error)),
+        }
+        loop {
+            match file.lock() {
+                Ok(()) => return Ok(Lock(file)),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("lock", &path, error)),
+            }
+        }
+    }
+}
+
+/// Holds a key's lock while it lives.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "closing the file unlocks it")] File);

@@ -1,0 +1,137 @@
+//! The user's own kernel.
+
+use super::*;
+
+/// An installed tree: an image and `lib/modules/<release>`.
+fn installed() -> (tempfile::TempDir, PathBuf) {
+    let tree = tempfile::tempdir().unwrap();
+    let modules = tree.path().join("lib/modules").join(RELEASE);
+    fs::create_dir_all(modules.join("kernel")).unwrap();
+    fs::write(
+        modules.join("modules.builtin"),
+        "kernel/virtio_pci.ko\nkernel/virtio_console.ko\n",
+    )
+    .unwrap();
+    fs::write(
+        modules.join("kernel/vmw_vsock_virtio_transport.ko"),
+        module("vsock", RELEASE),
+    )
+    .unwrap();
+    fs::write(modules.join("kernel/vsock.ko"), module("", RELEASE)).unwrap();
+    fs::write(
+        tree.path().join(format!("config-{RELEASE}")),
+        "CONFIG_BPF=y\n",
+    )
+    .unwrap();
+    let image = tree.path().join("bzImage");
+    fs::write(&image, vmlinuz(RELEASE)).unwrap();
+    (tree, image)
+}
+
+#[test]
+fn ones_own_kernel_is_taken_with_its_modules() {
+    let cache = tempfile::tempdir().unwrap();
+    let (tree, image) = installed();
+    let catalogue = catalogue(cache.path(), &[], true);
+    let dirs = [
+        tree.path().to_owned(),
+        tree.path().join("lib/modules"),
+        tree.path().join("lib/modules").join(RELEASE),
+    ];
+    let mut digests = Vec::new();
+    for dir in dirs {
+        let own = catalogue.own_kernel(&image, &[dir], Arch::X86_64).unwrap();
+        assert_eq!(own.warnings, Vec::<String>::new());
+        assert_eq!(
+            (own.kernel.name.as_str(), own.kernel.release.as_str()),
+            ("bzImage", RELEASE)
+        );
+        assert!(!own.kernel.hermetic && own.kernel.packages.is_empty());
+        assert_eq!(
+            fs::read(&own.kernel.image.path).unwrap(),
+            vmlinux(RELEASE, true)
+        );
+        assert_eq!(
+            names(&own.kernel.segment.path),
+            [
+                "boot",
+                "boot/config-6.1.0-1-amd64",
+                "lib",
+                "lib/ukci",
+                "lib/ukci/serial",
+                "lib/ukci/vsock",
+                "lib/ukci/vsock/00-vsock.ko",
+                "lib/ukci/vsock/01-vmw_vsock_virtio_transport.ko",
+            ]
+        );
+        digests.push(own.kernel.segment.sha256);
+    }
+    assert!(digests.iter().all(|digest| *digest == digests[0]));
+}
+
+#[test]
+fn ones_own_kernel_without_modules_warns_of_what_it_may_lack() {
+    let cache = tempfile::tempdir().unwrap();
+    let image = cache.path().join("vmlinux");
+    fs::write(&image, vmlinux("7.3.0-mine", true)).unwrap();
+    let catalogue = catalogue(cache.path(), &[], true);
+    let own = catalogue.own_kernel(&image, &[], Arch::X86_64).unwrap();
+    assert_eq!(own.kernel.release, "7.3.0-mine");
+    let warnings = own
+        .warnings
+        .join("\n")
+        .replace(&cache.path().display().to_string(), "DIR");
+    insta::assert_snapshot!(warnings, @r"
+    no `config-7.3.0-mine` beside `DIR/vmlinux`: programs with `__kconfig` externs will not load
+    `vmlinux`: no driver for serial is known to be built in, and no module of it was given
+    `vmlinux`: no driver for vsock is known to be built in, and no module of it was given
+    ");
+    fs::write(
+        cache.path().join("config-7.3.0-mine"),
+        "CONFIG_VIRTIO_PCI=y\nCONFIG_VIRTIO_CONSOLE=m\nCONFIG_VIRTIO_VSOCKETS=y\n",
+    )
+    .unwrap();
+    let own = catalogue.own_kernel(&image, &[], Arch::X86_64).unwrap();
+    assert_eq!(own.warnings.len(), 1, "{:?}", own.warnings);
+    assert!(own.warnings[0].contains("no driver for serial"));
+}
+
+#[test]
+fn modules_of_another_kernel_are_refused() {
+    let cache = tempfile::tempdir().unwrap();
+    let (tree, image) = installed();
+    let catalogue = catalogue(cache.path(), &[], true);
+    let modules = tree.path().join("lib/modules");
+    fs::write(
+        modules.join(RELEASE).join("kernel/vsock.ko"),
+        module("", "6.1.0-9-amd64"),
+    )
+    .unwrap();
+    let error = catalogue
+        .own_kernel(&image, std::slice::from_ref(&modules), Arch::X86_64)
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.ends_with("it was built for 6.1.0-9-amd64, the kernel is 6.1.0-1-amd64"),
+        "{text}"
+    );
+
+    fs::rename(modules.join(RELEASE), modules.join("5.4.0")).unwrap();
+    let error = catalogue
+        .own_kernel(&image, &[tree.path().into()], Arch::X86_64)
+        .unwrap_err();
+    let text = error
+        .to_string()
+        .replace(&tree.path().display().to_string(), "DIR");
+    insta::assert_snapshot!(text, @"no modules for `6.1.0-1-amd64` below `DIR`; it has 5.4.0");
+    insta::assert_snapshot!(error.hint().unwrap(), @"give the directory that holds `lib/modules/6.1.0-1-amd64`, or the kernel's build tree");
+
+    let error = catalogue
+        .own_kernel(&image, &["/nowhere".into()], Arch::X86_64)
+        .unwrap_err();
+    assert_eq!(error.to_string(), "failed to read `/nowhere`");
+    let error = catalogue
+        .own_kernel(Path::new("/dev/null"), &[], Arch::X86_64)
+        .unwrap_err();
+    insta::assert_snapshot!(error, @"failed to read `/dev/null` as a kernel image: it is neither a `bzImage` nor a `vmlinux`");
+}
