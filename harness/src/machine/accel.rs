@@ -199,9 +199,9 @@ mod tests {
     fn a_refusal_is_tcg_for_who_did_not_care_and_an_error_for_who_asked() {
         let decision = refusal().decision(None, true).unwrap();
         assert_eq!(decision.cpu, None);
-        insta::assert_snapshot!(decision.choice.why, @"");
+        insta::assert_snapshot!(decision.choice.why, @"`/dev/kvm` opens, but no kernel boots on it (with `-cpu host` QEMU was killed by signal 6); remembered for this host");
         let error = refusal().decision(Some(Accel::Kvm), false).unwrap_err();
-        insta::assert_snapshot!(error, @"");
+        insta::assert_snapshot!(error, @"boot a kernel under the accelerator kvm: with `-cpu host` QEMU was killed by signal 6");
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         let answer = Answer { cpu: Some("max".into()), reason: String::new() };
         let decision = answer.decision(None, false).unwrap();
         assert_eq!(decision.cpu.as_deref(), Some("max"));
-        insta::assert_snapshot!(decision.choice.why, @"");
+        insta::assert_snapshot!(decision.choice.why, @"a kernel boots on `/dev/kvm` with `-cpu max`");
     }
 
     #[test]

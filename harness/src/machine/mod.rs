@@ -5,7 +5,7 @@
 pub mod accel;
 pub mod budget;
 pub mod device;
-pub mod guest;
+mod guest;
 mod private_dir;
 mod process;
 mod program;

@@ -21,7 +21,7 @@ const LONGEST_BASE: usize = 72;
 
 /// A directory that goes away when this is dropped.
 #[derive(Debug)]
-pub struct PrivateDir {
+pub(super) struct PrivateDir {
     path: PathBuf,
     /// Locked for as long as it is open.
     _lock: File,
@@ -29,7 +29,7 @@ pub struct PrivateDir {
 
 impl PrivateDir {
     /// Makes one below `base`.
-    pub fn create(base: &Path) -> io::Result<Self> {
+    pub(super) fn create(base: &Path) -> io::Result<Self> {
         loop {
             let path = tempfile::Builder::new()
                 .prefix(PREFIX)
@@ -53,32 +53,32 @@ impl PrivateDir {
     }
 
     /// The directory.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Where QEMU dials with QMP.
-    pub fn qmp(&self) -> PathBuf {
+    pub(super) fn qmp(&self) -> PathBuf {
         self.path.join("qmp")
     }
 
     /// Where QEMU dials for the virtio-serial port.
-    pub fn agent(&self) -> PathBuf {
+    pub(super) fn agent(&self) -> PathBuf {
         self.path.join("agent")
     }
 
     /// Where vhost-device-vsock listens for QEMU.
-    pub fn vhost_user(&self) -> PathBuf {
+    pub(super) fn vhost_user(&self) -> PathBuf {
         self.path.join("vhost-user")
     }
 
     /// Where vhost-device-vsock listens for hosts that dial the guest, which none does.
-    pub fn vsock(&self) -> PathBuf {
+    pub(super) fn vsock(&self) -> PathBuf {
         self.path.join("vsock")
     }
 
     /// Where vhost-device-vsock dials when the guest dials the host's [`PORT`].
-    pub fn vsock_port(&self) -> PathBuf {
+    pub(super) fn vsock_port(&self) -> PathBuf {
         self.path.join(format!("vsock_{PORT}"))
     }
 
@@ -115,7 +115,7 @@ fn open_dir(path: &Path) -> io::Result<File> {
 
 /// The directory for guests' directories: the user's runtime directory, else the temporary one,
 /// the first that can be written and leaves room for a socket's path.
-pub fn base() -> PathBuf {
+pub(super) fn base() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     [runtime, Some(std::env::temp_dir())]
         .into_iter()
@@ -130,7 +130,7 @@ pub fn base() -> PathBuf {
 }
 
 /// Removes what owners that were killed left below `base`; tells how many directories that were.
-pub fn sweep(base: &Path) -> usize {
+pub(super) fn sweep(base: &Path) -> usize {
     let me = rustix::process::geteuid().as_raw();
     let Ok(entries) = fs::read_dir(base) else { return 0 };
     let mut swept = 0;

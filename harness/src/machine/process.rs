@@ -13,18 +13,18 @@ use tokio::sync::oneshot;
 
 /// How a process ended and what it cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Exit {
+pub(super) struct Exit {
     /// Exit status or signal.
-    pub status: ExitStatus,
+    pub(super) status: ExitStatus,
     /// User and system seconds.
-    pub cpu_seconds: f64,
+    pub(super) cpu_seconds: f64,
     /// Peak resident memory in KiB.
-    pub peak_kib: u64,
+    pub(super) peak_kib: u64,
 }
 
 impl Exit {
     /// The status in words that follow a name: `exited with status 1`.
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match (self.status.code(), self.status.signal()) {
             (Some(code), _) => format!("exited with status {code}"),
             (_, Some(signal)) => format!("was killed by signal {signal}"),
@@ -35,7 +35,7 @@ impl Exit {
 
 /// A running process. Dropping it kills its group and reaps it.
 #[derive(Debug)]
-pub struct Process {
+pub(super) struct Process {
     // Declared first, so that it leaves the runtime before its process is killed.
     pidfd: AsyncFd<OwnedFd>,
     child: Child,
@@ -43,16 +43,16 @@ pub struct Process {
 
 impl Process {
     /// Starts `command`. Its streams are the caller's to set.
-    pub async fn spawn(command: Command) -> io::Result<Self> {
+    pub(super) async fn spawn(command: Command) -> io::Result<Self> {
         let (reply, child) = oneshot::channel();
         submit(Order { command, reply })?;
         let child = child.await.map_err(|_| io::Error::other("the spawning thread is gone"))??;
         let pidfd = pidfd_open(child.pid, PidfdFlags::NONBLOCK)?;
-        Ok(Self { pidfd: AsyncFd::register(pidfd)?, child })
+        Ok(Self { pidfd: system::register(pidfd)?, child })
     }
 
     /// Waits for the end. May be dropped and called again; the answer stays the same.
-    pub async fn exited(&mut self) -> io::Result<Exit> {
+    pub(super) async fn exited(&mut self) -> io::Result<Exit> {
         if self.child.exit.is_none() {
             // A pidfd becomes readable when the process is a zombie, and stays so.
             let _ = self.pidfd.readable().await?;
@@ -61,7 +61,7 @@ impl Process {
     }
 
     /// Kills the group and reaps the process.
-    pub async fn kill(mut self) -> io::Result<Exit> {
+    pub(super) async fn kill(mut self) -> io::Result<Exit> {
         self.child.kill();
         self.exited().await
     }
@@ -141,10 +141,19 @@ fn start(mut command: Command) -> io::Result<Child> {
     Ok(Child { pid, exit: None })
 }
 
-/// The two things that neither `std` nor rustix offers without `unsafe`.
-#[expect(unsafe_code, reason = "`pre_exec` is unsafe, and only `wait4` tells what a child cost")]
+/// What no library offers without `unsafe`.
+#[expect(unsafe_code, reason = "only `wait4` tells what a child cost; the others are unsafe by nature")]
 mod system {
-    use super::{Command, CommandExt, Exit, ExitStatus, ExitStatusExt, Pid, Signal, getppid, io};
+    use super::{
+        AsyncFd, Command, CommandExt, Exit, ExitStatus, ExitStatusExt, OwnedFd, Pid, Signal,
+        getppid, io,
+    };
+
+    /// Has the runtime watch a descriptor.
+    pub(super) fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+        // SAFETY: an `OwnedFd` is open and the same for as long as it lives.
+        Ok(unsafe { AsyncFd::register(fd) }?)
+    }
 
     /// Has the kernel kill the child when the calling thread ends.
     pub(super) fn die_with_parent(command: &mut Command) {

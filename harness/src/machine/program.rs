@@ -17,20 +17,20 @@ use crate::arch::{Platform, Version, qemu_version};
 
 /// A QEMU binary and what it says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Emulator {
+pub(super) struct Emulator {
     /// The binary.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// `QEMU emulator version …`.
-    pub banner: String,
+    pub(super) banner: String,
     /// The directories in which it looks for firmware.
-    pub data: Vec<PathBuf>,
+    pub(super) data: Vec<PathBuf>,
     /// Modification time and length of the file that said so.
     file: (i64, i64, u64),
 }
 
 impl Emulator {
     /// Finds the QEMU of an architecture: where its variable says, else in `PATH`.
-    pub fn find(platform: &'static Platform, cache: &Path) -> Result<Self, Error> {
+    pub(super) fn find(platform: &'static Platform, cache: &Path) -> Result<Self, Error> {
         let path = program(platform.variable, platform.qemu, None)?
             .ok_or(Error::NoQemu { program: platform.qemu, package: platform.package })?;
         Self::ask(path, cache)
@@ -60,13 +60,13 @@ impl Emulator {
     }
 
     /// Its version.
-    pub fn version(&self) -> Version {
+    pub(super) fn version(&self) -> Version {
         // `ask` has refused a banner without one.
         qemu_version(&self.banner).unwrap_or(Version(0, 0))
     }
 
     /// The firmware, if it has it.
-    pub fn firmware(&self, name: Option<&'static str>) -> Option<&'static str> {
+    pub(super) fn firmware(&self, name: Option<&'static str>) -> Option<&'static str> {
         name.filter(|name| self.data.iter().any(|directory| directory.join(name).is_file()))
     }
 }
@@ -87,7 +87,7 @@ fn output(program: &Path, arguments: &[&str]) -> Result<String, Error> {
 }
 
 /// Finds a program: where `variable` says, else in `PATH`, else at `last`.
-pub fn program(
+pub(super) fn program(
     variable: &'static str,
     name: &str,
     last: Option<PathBuf>,
@@ -118,13 +118,13 @@ fn search(
 /// An answer about this host that outlives the process: a file of the cache, found by what the
 /// answer depends on. A cache that cannot be read or written only costs time.
 #[derive(Debug)]
-pub struct Memory {
+pub(super) struct Memory {
     path: PathBuf,
 }
 
 impl Memory {
     /// The place for the answer to `question`, which depends on `inputs`.
-    pub fn of(cache: &Path, question: &str, inputs: &[&str]) -> Self {
+    pub(super) fn of(cache: &Path, question: &str, inputs: &[&str]) -> Self {
         let mut digest = Sha256::new();
         for input in inputs {
             digest.update(input.as_bytes());
@@ -136,12 +136,12 @@ impl Memory {
     }
 
     /// The answer, if there is one that can be read.
-    pub fn recall<T: DeserializeOwned>(&self) -> Option<T> {
+    pub(super) fn recall<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&fs::read(&self.path).ok()?).ok()
     }
 
     /// Keeps an answer. Readers see the old file or the whole new one.
-    pub fn remember<T: Serialize>(&self, answer: &T) {
+    pub(super) fn remember<T: Serialize>(&self, answer: &T) {
         if let Err(error) = self.write(answer) {
             tracing::debug!(path = %self.path.display(), %error, "not remembered");
         }

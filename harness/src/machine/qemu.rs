@@ -10,13 +10,14 @@ use ukci_schema::report::Choice;
 use ukci_schema::verdict::Fault;
 
 use super::device::Device;
-use super::guest::{self, QemuGuest};
+use super::guest;
 use super::program::{self, Emulator};
 use super::{Boot, Hardware, Machine, accel, private_dir};
 use crate::arch::{self, Accelerated, Platform};
 use crate::transport::{self, Offer};
 
 pub use super::accel::Accel;
+pub use super::guest::QemuGuest;
 pub use crate::transport::Transport;
 
 /// What the user asked for.

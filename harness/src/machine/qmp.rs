@@ -21,7 +21,7 @@ struct Data {
 
 /// A QMP connection.
 #[derive(Debug)]
-pub struct Qmp {
+pub(super) struct Qmp {
     lines: Lines<BufReader<OwnedReadHalf>>,
     /// Kept open: QEMU takes a half-closed monitor for a closed one.
     _write: OwnedWriteHalf,
@@ -30,9 +30,10 @@ pub struct Qmp {
 }
 
 impl Qmp {
-    /// Waits until QEMU dials and greets, which it does when its devices are made, and asks for
-    /// events.
-    pub async fn accept(listener: &UnixListener) -> io::Result<Self> {
+    /// Waits until QEMU dials, and answers its first command. The greeting comes from a thread of
+    /// its own before the devices are made; the answer from the main loop, which runs when they
+    /// are and the kernel is loaded.
+    pub(super) async fn accept(listener: &UnixListener) -> io::Result<Self> {
         let (stream, _) = listener.accept().await?;
         Self::negotiate(stream).await
     }
@@ -43,13 +44,17 @@ impl Qmp {
         if lines.next_line().await?.is_none() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        // Events flow only after it.
         write.write_all(b"{\"execute\":\"qmp_capabilities\"}\n").await?;
+        if lines.next_line().await?.is_none() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(Self { lines, _write: write, reason: None, ended: false })
     }
 
     /// Reads until QEMU closes the connection, which it does as it exits. May be dropped and
     /// called again.
-    pub async fn closed(&mut self) {
+    pub(super) async fn closed(&mut self) {
         while !self.ended {
             match self.lines.next_line().await {
                 Ok(Some(line)) => self.line(&line),
@@ -68,7 +73,7 @@ impl Qmp {
     }
 
     /// The reason of the `SHUTDOWN` event, e.g. `guest-reset`, once there was one.
-    pub fn reason(&self) -> Option<&str> {
+    pub(super) fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 }
@@ -96,8 +101,9 @@ not JSON
     }
 
     #[tokio::test]
-    async fn silence_is_an_error_and_not_a_greeting() {
-        let (ours, qemu) = UnixStream::pair().unwrap();
+    async fn a_greeting_without_an_answer_is_an_error() {
+        let (ours, mut qemu) = UnixStream::pair().unwrap();
+        qemu.write_all(b"{\"QMP\": {}}\n").await.unwrap();
         drop(qemu);
         assert!(Qmp::negotiate(ours).await.is_err());
     }

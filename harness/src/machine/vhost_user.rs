@@ -22,11 +22,11 @@ const READY: Duration = Duration::from_secs(10);
 
 /// The device of one guest, before it runs.
 #[derive(Debug)]
-pub struct VhostUserVsock<'a> {
+pub(super) struct VhostUserVsock<'a> {
     /// The program.
-    pub program: &'a Path,
+    pub(super) program: &'a Path,
     /// The guest's directory.
-    pub dir: &'a PrivateDir,
+    pub(super) dir: &'a PrivateDir,
 }
 
 impl VhostUserVsock<'_> {
@@ -40,12 +40,12 @@ impl VhostUserVsock<'_> {
     }
 
     /// The command as a shell takes it.
-    pub fn shell(&self) -> Vec<u8> {
+    pub(super) fn shell(&self) -> Vec<u8> {
         shell(self.program, &self.flags())
     }
 
     /// Starts it with its complaints in `log` and waits until it listens for QEMU.
-    pub async fn start(&self, log: &Path) -> io::Result<Process> {
+    pub(super) async fn start(&self, log: &Path) -> io::Result<Process> {
         let mut command = Command::new(self.program);
         for (flag, value) in self.flags() {
             command.arg(flag).args(value);

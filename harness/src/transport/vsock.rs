@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -14,22 +15,22 @@ const ANY_PORT: u32 = u32::MAX;
 
 /// Listens for one guest.
 #[derive(Debug)]
-pub struct Listener {
+pub(super) struct Listener {
     socket: AsyncFd<VsockListener>,
     cid: u32,
 }
 
 impl Listener {
     /// Listens on a free port, which it tells, for the guest with address `cid`.
-    pub fn bind(cid: u32) -> io::Result<(Self, u32)> {
+    pub(super) fn bind(cid: u32) -> io::Result<(Self, u32)> {
         let socket = VsockListener::bind_with_cid_port(VMADDR_CID_ANY, ANY_PORT)?;
         socket.set_nonblocking(true)?;
         let port = socket.local_addr()?.port();
-        Ok((Self { socket: AsyncFd::register(socket)?, cid }, port))
+        Ok((Self { socket: register(socket)?, cid }, port))
     }
 
     /// Waits for the guest. Any guest of the host can dial; the others are hung up on.
-    pub async fn accept(&self) -> io::Result<Stream> {
+    pub(super) async fn accept(&self) -> io::Result<Stream> {
         loop {
             let mut ready = self.socket.readable().await?;
             match ready.try_io(|socket| socket.get_ref().accept()) {
@@ -51,8 +52,20 @@ pub struct Stream(AsyncFd<VsockStream>);
 impl Stream {
     fn new(stream: VsockStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        AsyncFd::register(stream).map(Self)
+        register(stream).map(Self)
     }
+}
+
+/// A socket that owns its descriptor and always answers with the same one.
+trait Socket: AsRawFd {}
+impl Socket for VsockListener {}
+impl Socket for VsockStream {}
+
+#[expect(unsafe_code, reason = "tokio takes it on trust that a socket owns its descriptor")]
+fn register<T: Socket>(socket: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: both implementations of `Socket` own a descriptor, which they neither replace nor
+    // close while they live.
+    unsafe { AsyncFd::register(socket) }.map_err(Into::into)
 }
 
 impl AsyncRead for Stream {
