@@ -115,7 +115,11 @@ pub fn cpu_model(arch: Arch, accel: &Accelerated<'_>, qemu: Version, release: &s
         (Arch::X86_64, Accelerated::Tcg) => {
             let corrupts = qemu < Version(8, 0);
             let needs_cx16 = kernel_version(release).is_none_or(|kernel| kernel >= Version(6, 19));
-            if corrupts && !needs_cx16 { "qemu64,-cx16".to_owned() } else { "qemu64".to_owned() }
+            if corrupts && !needs_cx16 {
+                "qemu64,-cx16".to_owned()
+            } else {
+                "qemu64".to_owned()
+            }
         }
         // `max` is three times slower: it translates pointer authentication.
         (Arch::Aarch64, Accelerated::Tcg) => "cortex-a57".to_owned(),
@@ -153,7 +157,9 @@ pub struct Version(pub u32, pub u32);
 /// of `7.3-rc7`.
 pub fn kernel_version(release: &str) -> Option<Version> {
     let (major, rest) = release.split_once('.')?;
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
     Some(Version(major.parse().ok()?, rest[..digits].parse().ok()?))
 }
 
@@ -198,7 +204,10 @@ mod tests {
 
     #[test]
     fn releases_are_read_whatever_follows_the_minor_version() {
-        assert_eq!(kernel_version("6.12.117+deb13-cloud-amd64"), Some(Version(6, 12)));
+        assert_eq!(
+            kernel_version("6.12.117+deb13-cloud-amd64"),
+            Some(Version(6, 12))
+        );
         assert_eq!(kernel_version("7.3-cloud-amd64"), Some(Version(7, 3)));
         assert_eq!(kernel_version("7.3-rc7"), Some(Version(7, 3)));
         assert_eq!(kernel_version("6.10"), Some(Version(6, 10)));

@@ -57,8 +57,11 @@ pub fn sign(line: &str) -> Option<Sign> {
         "detected expedited stalls",
         "kthread starved",
     ];
-    const HANG: &[&str] =
-        &["hard LOCKUP", "blocked for more than", "blocked in I/O wait for more than"];
+    const HANG: &[&str] = &[
+        "hard LOCKUP",
+        "blocked for more than",
+        "blocked in I/O wait for more than",
+    ];
     let any = |words: &[&str]| words.iter().any(|word| has_word(line, word));
     if has_word(line, "Kernel panic - not syncing") {
         Some(Sign::Panic)
@@ -144,7 +147,8 @@ impl Console {
     /// Adds to the partial line, which never grows over its limit.
     fn fill(&mut self, bytes: &[u8]) {
         let room = LONGEST - self.partial.len().min(LONGEST);
-        self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.partial
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     fn line(&mut self, line: String) {
@@ -176,7 +180,8 @@ impl Console {
     }
 
     fn open(&mut self, line: &str) {
-        self.opening.get_or_insert_with(|| (self.count, without_time(line).to_owned()));
+        self.opening
+            .get_or_insert_with(|| (self.count, without_time(line).to_owned()));
     }
 
     fn stalled(&mut self, line: &str) {
@@ -196,7 +201,11 @@ impl Console {
     pub fn excerpt(&self) -> Vec<String> {
         let dropped = self.count - self.lines.len();
         let partial = clean(&self.partial);
-        let lines = self.lines.iter().cloned().chain((!partial.is_empty()).then_some(partial));
+        let lines = self
+            .lines
+            .iter()
+            .cloned()
+            .chain((!partial.is_empty()).then_some(partial));
         let start = match &self.opening {
             Some((number, _)) => number.saturating_sub(dropped + BEFORE),
             None => (self.lines.len()).saturating_sub(BEFORE + AFTER),
@@ -209,7 +218,10 @@ impl Console {
 fn without_time(line: &str) -> &str {
     line.strip_prefix('[')
         .and_then(|rest| rest.split_once("] "))
-        .filter(|(time, _)| time.bytes().all(|b| b.is_ascii_digit() || b" .T".contains(&b)))
+        .filter(|(time, _)| {
+            time.bytes()
+                .all(|b| b.is_ascii_digit() || b" .T".contains(&b))
+        })
         .map_or(line, |(_, rest)| rest)
 }
 
@@ -223,7 +235,10 @@ pub struct Follower {
 impl Follower {
     /// Follows the file at `path`, which must exist.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::open(path)?, console: Console::default() })
+        Ok(Self {
+            file: File::open(path)?,
+            console: Console::default(),
+        })
     }
 
     /// Reads what has been written since. Regular files never make a reader wait, so this is

@@ -61,25 +61,73 @@ fn signs_of_several_kernels() {
     for (line, expected) in [
         // 5.10, 6.1
         ("Oops: 0002 [#1] SMP NOPTI", Sign::Oops),
-        ("general protection fault, probably for non-canonical address 0xdead: 0000 [#1] SMP", Sign::Oops),
+        (
+            "general protection fault, probably for non-canonical address 0xdead: 0000 [#1] SMP",
+            Sign::Oops,
+        ),
         ("kernel BUG at mm/slub.c:379!", Sign::Oops),
-        ("BUG: unable to handle page fault for address: ffffc90000a7bff8", Sign::Oops),
-        ("BUG: KASAN: slab-use-after-free in bpf_prog_put+0x11/0x20", Sign::Oops),
-        ("watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]", Sign::Stall),
-        ("rcu: INFO: rcu_sched self-detected stall on CPU", Sign::Stall),
-        ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", Sign::Stall),
-        ("rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 0-... }", Sign::Stall),
-        ("rcu: rcu_sched kthread starved for 5252 jiffies! g-1175", Sign::Stall),
-        ("INFO: task init:1 blocked for more than 120 seconds.", Sign::Hang),
-        ("NMI watchdog: Watchdog detected hard LOCKUP on cpu 0", Sign::Hang),
-        ("watchdog: CPU0: Watchdog detected hard LOCKUP on cpu 0", Sign::Hang),
+        (
+            "BUG: unable to handle page fault for address: ffffc90000a7bff8",
+            Sign::Oops,
+        ),
+        (
+            "BUG: KASAN: slab-use-after-free in bpf_prog_put+0x11/0x20",
+            Sign::Oops,
+        ),
+        (
+            "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]",
+            Sign::Stall,
+        ),
+        (
+            "rcu: INFO: rcu_sched self-detected stall on CPU",
+            Sign::Stall,
+        ),
+        (
+            "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+            Sign::Stall,
+        ),
+        (
+            "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 0-... }",
+            Sign::Stall,
+        ),
+        (
+            "rcu: rcu_sched kthread starved for 5252 jiffies! g-1175",
+            Sign::Stall,
+        ),
+        (
+            "INFO: task init:1 blocked for more than 120 seconds.",
+            Sign::Hang,
+        ),
+        (
+            "NMI watchdog: Watchdog detected hard LOCKUP on cpu 0",
+            Sign::Hang,
+        ),
+        (
+            "watchdog: CPU0: Watchdog detected hard LOCKUP on cpu 0",
+            Sign::Hang,
+        ),
         // 6.12 and later
-        ("Oops: general protection fault, probably for non-canonical address 0x1: 0000 [#1]", Sign::Oops),
-        ("Oops: double fault: 0000 [#1] PREEMPT SMP NOPTI", Sign::Oops),
+        (
+            "Oops: general protection fault, probably for non-canonical address 0x1: 0000 [#1]",
+            Sign::Oops,
+        ),
+        (
+            "Oops: double fault: 0000 [#1] PREEMPT SMP NOPTI",
+            Sign::Oops,
+        ),
         // arm64, riscv64
-        ("Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010", Sign::Oops),
-        ("Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP", Sign::Oops),
-        ("Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)", Sign::Panic),
+        (
+            "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010",
+            Sign::Oops,
+        ),
+        (
+            "Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP",
+            Sign::Oops,
+        ),
+        (
+            "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)",
+            Sign::Panic,
+        ),
     ] {
         assert_eq!(sign(line), Some(expected), "{line}");
     }
@@ -110,7 +158,10 @@ fn one_stall_may_be_the_hosts_doing_and_two_are_not() {
 
 #[test]
 fn control_characters_and_escape_sequences_are_stripped() {
-    assert_eq!(clean(b"\x1b[2J\x1b[31;1mred\x1b[0m\x07 \x1bcend\r"), "red end");
+    assert_eq!(
+        clean(b"\x1b[2J\x1b[31;1mred\x1b[0m\x07 \x1bcend\r"),
+        "red end"
+    );
     assert_eq!(clean(b"a\tb \x00\xff"), "a b \u{fffd}");
     assert_eq!(clean(b"\x1b"), "");
     assert_eq!(clean(b"\x1b[12"), "");
@@ -143,7 +194,11 @@ fn the_excerpt_stays_with_the_report_when_more_follows() {
     for n in 0..KEPT {
         console.push(format!("much later {n}\n").as_bytes());
     }
-    assert_eq!(console.excerpt().len(), BEFORE + AFTER, "scrolled away, and still no crash");
+    assert_eq!(
+        console.excerpt().len(),
+        BEFORE + AFTER,
+        "scrolled away, and still no crash"
+    );
 }
 
 #[test]
@@ -152,7 +207,10 @@ fn a_line_may_arrive_in_pieces_and_the_unfinished_one_is_shown() {
     for byte in "Kernel panic - not syncing: hurt\nhalf a li".bytes() {
         console.push(&[byte]);
     }
-    assert_eq!(*console.state(), State::Panicked("Kernel panic - not syncing: hurt".into()));
+    assert_eq!(
+        *console.state(),
+        State::Panicked("Kernel panic - not syncing: hurt".into())
+    );
     assert_eq!(console.excerpt().last().unwrap(), "half a li");
 }
 

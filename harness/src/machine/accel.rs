@@ -56,12 +56,21 @@ pub(super) struct Decision {
 
 impl Decision {
     fn tcg(why: impl Into<String>) -> Self {
-        Self { choice: Choice { name: Accel::Tcg.name().into(), why: why.into() }, cpu: None }
+        Self {
+            choice: Choice {
+                name: Accel::Tcg.name().into(),
+                why: why.into(),
+            },
+            cpu: None,
+        }
     }
 
     fn kvm(cpu: impl Into<String>, why: impl Into<String>) -> Self {
         Self {
-            choice: Choice { name: Accel::Kvm.name().into(), why: why.into() },
+            choice: Choice {
+                name: Accel::Kvm.name().into(),
+                why: why.into(),
+            },
             cpu: Some(cpu.into()),
         }
     }
@@ -72,19 +81,38 @@ impl Decision {
 struct Answer {
     /// The CPU model that a kernel booted on; none where it booted on none.
     cpu: Option<String>,
-    /// Why not.
+    /// Why not, in short.
     reason: String,
+    /// What each attempt came to.
+    attempts: String,
 }
 
 impl Answer {
+    /// Adds an attempt that failed. Its first clause is the reason, QEMU's own words follow it.
+    fn refused(&mut self, cpu: &str, attempt: &str) {
+        attempt
+            .split(':')
+            .next()
+            .unwrap_or(attempt)
+            .clone_into(&mut self.reason);
+        let and = if self.attempts.is_empty() { "" } else { "; " };
+        self.attempts = format!("{}{and}with `-cpu {cpu}` {attempt}", self.attempts);
+    }
+
     fn decision(self, asked: Option<Accel>, remembered: bool) -> Result<Decision, Error> {
-        let tail = if remembered { "; remembered for this host" } else { "" };
+        let tail = if remembered {
+            "; remembered for this host"
+        } else {
+            ""
+        };
         match (self.cpu, asked) {
             (Some(cpu), _) => {
                 let why = format!("a kernel boots on `{KVM}` with `-cpu {cpu}`{tail}");
                 Ok(Decision::kvm(cpu, why))
             }
-            (None, Some(Accel::Kvm)) => Err(Error::Kvm { reason: self.reason }),
+            (None, Some(Accel::Kvm)) => Err(Error::Kvm {
+                reason: self.reason,
+            }),
             (None, _) => Ok(Decision::tcg(format!(
                 "`{KVM}` opens, but no kernel boots on it ({}){tail}",
                 self.reason
@@ -121,7 +149,11 @@ pub(super) async fn decide(
     }
     let banner = emulator.banner.as_str();
     let program = emulator.path.to_string_lossy();
-    let memory = Memory::of(cache, "kvm", &[&program, banner, &host_cpu(), &host_kernel()]);
+    let memory = Memory::of(
+        cache,
+        "kvm",
+        &[&program, banner, &host_cpu(), &host_kernel()],
+    );
     // Who asks for KVM wants it tried: that is how an answer is renewed.
     if asked.is_none()
         && let Some(answer) = memory.recall::<Answer>()
@@ -131,7 +163,9 @@ pub(super) async fn decide(
     let Some(probe) = probe else {
         return Ok(match asked {
             Some(_) => Decision::kvm(MODELS[0], "asked for; no kernel was at hand to try it with"),
-            None => Decision::tcg(format!("`{KVM}` opens, but no kernel was at hand to try it with")),
+            None => Decision::tcg(format!(
+                "`{KVM}` opens, but no kernel was at hand to try it with"
+            )),
         });
     };
     let answer = trial(translated, &probe).await;
@@ -142,19 +176,28 @@ pub(super) async fn decide(
 /// Boots `probe` on each CPU model until it says something or time is up.
 async fn trial(translated: &Qemu, probe: &Boot) -> Answer {
     let deadline = Instant::now() + TRIAL;
-    let mut reasons: Vec<String> = Vec::new();
+    let mut answer = Answer {
+        cpu: None,
+        reason: String::new(),
+        attempts: String::new(),
+    };
     for cpu in MODELS {
         match timeout_at(deadline, speaks(translated.accelerated(cpu), probe.clone())).await {
-            Ok(Ok(())) => return Answer { cpu: Some(cpu.to_owned()), reason: String::new() },
-            Ok(Err(reason)) => reasons.push(format!("with `-cpu {cpu}` {reason}")),
+            Ok(Ok(())) => {
+                return Answer {
+                    cpu: Some(cpu.to_owned()),
+                    ..answer
+                };
+            }
+            Ok(Err(attempt)) => answer.refused(cpu, &attempt),
             Err(_) => {
                 let limit = TRIAL.as_secs();
-                reasons.push(format!("with `-cpu {cpu}` its agent said nothing within {limit} s"));
+                answer.refused(cpu, &format!("the guest said nothing within {limit} s"));
                 break;
             }
         }
     }
-    Answer { cpu: None, reason: reasons.join(", ") }
+    answer
 }
 
 /// Boots and waits for the agent's first byte; else says why there is none.
@@ -167,16 +210,32 @@ async fn speaks(machine: Qemu, probe: Boot) -> Result<(), String> {
         NoConnection::Ended(Ending::Exited { status, .. }) => status,
         NoConnection::Failed(why) => why,
     })?;
-    stream.read_u8().await.map(drop).map_err(|_| "its agent hung up".to_owned())
+    stream
+        .read_u8()
+        .await
+        .map(drop)
+        .map_err(|_| "its agent hung up".to_owned())
 }
 
 /// The host's CPU, as far as KVM depends on it.
 fn host_cpu() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let keys = ["vendor_id", "cpu family", "model", "stepping", "flags", "CPU implementer", "CPU part"];
+    let keys = [
+        "vendor_id",
+        "cpu family",
+        "model",
+        "stepping",
+        "flags",
+        "CPU implementer",
+        "CPU part",
+    ];
     text.lines()
         .take_while(|line| !line.is_empty())
-        .filter(|line| line.split(':').next().is_some_and(|key| keys.contains(&key.trim())))
+        .filter(|line| {
+            line.split(':')
+                .next()
+                .is_some_and(|key| keys.contains(&key.trim()))
+        })
         .collect::<Vec<_>>()
         .join("\n")
 }
@@ -184,7 +243,11 @@ fn host_cpu() -> String {
 /// The host's kernel: KVM is a part of it.
 fn host_kernel() -> String {
     let uname = rustix::system::uname();
-    format!("{} {}", uname.release().to_string_lossy(), uname.version().to_string_lossy())
+    format!(
+        "{} {}",
+        uname.release().to_string_lossy(),
+        uname.version().to_string_lossy()
+    )
 }
 
 #[cfg(test)]
@@ -192,21 +255,35 @@ mod tests {
     use super::*;
 
     fn refusal() -> Answer {
-        Answer { cpu: None, reason: "with `-cpu host` QEMU was killed by signal 6".into() }
+        let mut answer = Answer {
+            cpu: None,
+            reason: String::new(),
+            attempts: String::new(),
+        };
+        for cpu in MODELS {
+            answer.refused(
+                cpu,
+                "QEMU was killed by signal 6 before the guest ran: kvm.c: failed",
+            );
+        }
+        answer
     }
 
     #[test]
     fn a_refusal_is_tcg_for_who_did_not_care_and_an_error_for_who_asked() {
         let decision = refusal().decision(None, true).unwrap();
         assert_eq!(decision.cpu, None);
-        insta::assert_snapshot!(decision.choice.why, @"`/dev/kvm` opens, but no kernel boots on it (with `-cpu host` QEMU was killed by signal 6); remembered for this host");
+        insta::assert_snapshot!(decision.choice.why, @"`/dev/kvm` opens, but no kernel boots on it (QEMU was killed by signal 6 before the guest ran); remembered for this host");
         let error = refusal().decision(Some(Accel::Kvm), false).unwrap_err();
-        insta::assert_snapshot!(error, @"boot a kernel under the accelerator kvm: with `-cpu host` QEMU was killed by signal 6");
+        insta::assert_snapshot!(error, @"boot a kernel under the accelerator kvm: with `-cpu host` QEMU was killed by signal 6 before the guest ran: kvm.c: failed; with `-cpu max` QEMU was killed by signal 6 before the guest ran: kvm.c: failed");
     }
 
     #[test]
     fn a_boot_is_kvm_on_the_model_that_booted() {
-        let answer = Answer { cpu: Some("max".into()), reason: String::new() };
+        let answer = Answer {
+            cpu: Some("max".into()),
+            ..refusal()
+        };
         let decision = answer.decision(None, false).unwrap();
         assert_eq!(decision.cpu.as_deref(), Some("max"));
         insta::assert_snapshot!(decision.choice.why, @"a kernel boots on `/dev/kvm` with `-cpu max`");

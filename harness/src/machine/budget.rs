@@ -14,7 +14,13 @@ const OVERHEAD: u64 = 150;
 /// at least 1.
 pub fn jobs(asked: Option<usize>, memory: u32) -> usize {
     asked.map_or_else(
-        || fit(thread::available_parallelism().map_or(1, NonZero::get), available(), memory),
+        || {
+            fit(
+                thread::available_parallelism().map_or(1, NonZero::get),
+                available(),
+                memory,
+            )
+        },
         |asked| asked.max(1),
     )
 }
@@ -31,21 +37,29 @@ fn fit(cores: usize, available: Option<u64>, memory: u32) -> usize {
 /// group's limit where that is less, as in a container.
 fn available() -> Option<u64> {
     let host = mem_available(&fs::read_to_string("/proc/meminfo").ok()?);
-    let group = fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| {
-        let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
-        let directory = Path::new("/sys/fs/cgroup").join(path);
-        let read = |name: &str| {
-            fs::read_to_string(directory.join(name)).ok()?.trim().parse::<u64>().ok()
-        };
-        // `max` where there is no limit, which is no number.
-        Some(read("memory.max")?.saturating_sub(read("memory.current")?) >> 20)
-    });
+    let group = fs::read_to_string("/proc/self/cgroup")
+        .ok()
+        .and_then(|text| {
+            let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+            let directory = Path::new("/sys/fs/cgroup").join(path);
+            let read = |name: &str| {
+                fs::read_to_string(directory.join(name))
+                    .ok()?
+                    .trim()
+                    .parse::<u64>()
+                    .ok()
+            };
+            // `max` where there is no limit, which is no number.
+            Some(read("memory.max")?.saturating_sub(read("memory.current")?) >> 20)
+        });
     host.into_iter().chain(group).min()
 }
 
 /// `MemAvailable` of `/proc/meminfo`, in MiB.
 fn mem_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? >> 10)
 }
 
@@ -69,7 +83,10 @@ mod tests {
 
     #[test]
     fn available_memory_is_read() {
-        assert_eq!(mem_available("MemTotal:  24684036 kB\nMemAvailable:   24368044 kB\n"), Some(23_796));
+        assert_eq!(
+            mem_available("MemTotal:  24684036 kB\nMemAvailable:   24368044 kB\n"),
+            Some(23_796)
+        );
         assert_eq!(mem_available("MemTotal: 1 kB\n"), None);
         assert!(available().is_some_and(|mib| mib > 0));
     }

@@ -81,7 +81,8 @@ impl Device {
                 line.flag("-nodefaults");
                 line.flag("-no-user-config");
                 line.option("-display", "none");
-                line.kernel.extend(platform.kernel.iter().map(ToString::to_string));
+                line.kernel
+                    .extend(platform.kernel.iter().map(ToString::to_string));
             }
             Self::Accelerator(accel, arch) => {
                 line.option("-accel", accel.name());

@@ -32,8 +32,8 @@ const VSOCK_LOG: &str = "vhost-device-vsock.log";
 /// The command that was run.
 const COMMAND: &str = "command.txt";
 
-/// Longest time until QEMU has made its devices and greets over QMP. It takes 30 to 70 ms.
-const GREETING: Duration = Duration::from_secs(30);
+/// Longest time until QEMU has made its devices and answers over QMP. It takes 30 to 70 ms.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// How often the console file is looked at. A panic ends QEMU and is seen by that; only a stall
 /// waits for the tick, and it is seconds old by then. inotify would wake for each character, which
@@ -94,10 +94,15 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
         .ok_or_else(|| fault(format!("no QEMU for {arch} was looked for on this host")))?;
     let dir = PrivateDir::create(&machine.base).map_err(|error| {
         let base = machine.base.display();
-        fault(format!("cannot make a directory for the guest's sockets below `{base}`: {error}"))
+        fault(format!(
+            "cannot make a directory for the guest's sockets below `{base}`: {error}"
+        ))
     })?;
     let listening = |error: io::Error| {
-        fault(format!("cannot listen below `{}`: {error}", dir.path().display()))
+        fault(format!(
+            "cannot listen below `{}`: {error}",
+            dir.path().display()
+        ))
     };
 
     let mut prelude = format!("mkdir -m 700 {}\n", dir.path().display()).into_bytes();
@@ -110,16 +115,18 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
             (listener, Device::VhostVsock { cid, port })
         }
         Transport::VhostUserVsock => {
-            let program = machine.vhost_device_vsock.as_deref().ok_or_else(|| {
-                fault("no vhost-device-vsock was found on this host".to_owned())
-            })?;
+            let program = machine
+                .vhost_device_vsock
+                .as_deref()
+                .ok_or_else(|| fault("no vhost-device-vsock was found on this host".to_owned()))?;
             let listener = Listener::vhost_user_vsock(&dir.vsock_port()).map_err(listening)?;
             let device = VhostUserVsock { program, dir: &dir };
             prelude.extend_from_slice(device.shell().trim_ascii_end());
             prelude.extend_from_slice(b" &\n");
-            let process = device.start(&boot.evidence.join(VSOCK_LOG)).await.map_err(|error| {
-                fault(format!("cannot start `{}`: {error}", program.display()))
-            })?;
+            let process = device
+                .start(&boot.evidence.join(VSOCK_LOG))
+                .await
+                .map_err(|error| fault(format!("cannot start `{}`: {error}", program.display())))?;
             vhost_device_vsock = Some(process);
             (listener, Device::VhostUserVsock(dir.vhost_user()))
         }
@@ -134,28 +141,12 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
 
     let flags = flags(&machine.emulated(boot, link, dir.qmp()).devices(boot));
     let (console, qemu_log) = evidence(boot, prelude, &shell(&emulator.path, &flags))?;
-    let mut qemu = Process::spawn(command(&emulator.path, &flags, qemu_log)).await.map_err(
-        |error| fault(format!("cannot run `{}`: {error}", emulator.path.display())),
-    )?;
-    let qmp = tokio::select! {
-        biased;
-        exit = qemu.exited() => {
-            let words = exit.map_or_else(|error| error.to_string(), |exit| exit.words());
-            let mut headline = format!("QEMU {words} before the guest ran");
-            if let Some(complaint) = last_line(&boot.evidence.join(QEMU_LOG)) {
-                headline = format!("{headline}: {complaint}");
-            }
-            return Err(fault(headline));
-        }
-        greeted = timeout(GREETING, Qmp::accept(&monitor)) => match greeted {
-            Ok(Ok(qmp)) => qmp,
-            Ok(Err(error)) => return Err(fault(format!("QEMU's control socket failed: {error}"))),
-            Err(_) => {
-                let limit = GREETING.as_secs();
-                return Err(fault(format!("QEMU did not greet on its control socket within {limit} s")));
-            }
-        },
-    };
+    let mut qemu = Process::spawn(command(&emulator.path, &flags, qemu_log))
+        .await
+        .map_err(|error| fault(format!("cannot run `{}`: {error}", emulator.path.display())))?;
+    let qmp = answer(&mut qemu, &monitor, &boot.evidence.join(QEMU_LOG))
+        .await
+        .map_err(fault)?;
     let running = Running {
         qemu,
         vhost_device_vsock,
@@ -163,7 +154,39 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
         console: Mutex::new(console),
         evidence: boot.evidence.clone(),
     };
-    Ok(QemuGuest { running, listener, _dir: dir })
+    Ok(QemuGuest {
+        running,
+        listener,
+        _dir: dir,
+    })
+}
+
+/// Waits until QEMU has made its devices and answers on its control socket, or says why it ended.
+async fn answer(qemu: &mut Process, monitor: &UnixListener, log: &Path) -> Result<Qmp, String> {
+    let failed = tokio::select! {
+        answered = timeout(ANSWER, Qmp::accept(monitor)) => match answered {
+            Ok(Ok(qmp)) => return Ok(qmp),
+            Ok(Err(error)) => format!("QEMU's control socket failed: {error}"),
+            Err(_) => {
+                let limit = ANSWER.as_secs();
+                return Err(format!("QEMU did not answer on its control socket within {limit} s"));
+            }
+        },
+        _ = qemu.exited() => "QEMU ended".to_owned(),
+    };
+    // An exit closes the socket a moment before the process is gone.
+    match timeout(LAST_WORDS, qemu.exited()).await {
+        Ok(Ok(exit)) => {
+            let complaint = last_line(log)
+                .map(|line| format!(": {line}"))
+                .unwrap_or_default();
+            Err(format!(
+                "QEMU {} before the guest ran{complaint}",
+                exit.words()
+            ))
+        }
+        Ok(Err(_)) | Err(_) => Err(failed),
+    }
 }
 
 /// How a reader of `command.txt` stands in for us on a socket that QEMU dials.
@@ -172,11 +195,7 @@ fn listen_by_hand(path: &Path) -> String {
 }
 
 /// Writes `command.txt`, and opens the console's file and QEMU's.
-fn evidence(
-    boot: &Boot,
-    mut prelude: Vec<u8>,
-    command: &[u8],
-) -> Result<(Follower, File), Fault> {
+fn evidence(boot: &Boot, mut prelude: Vec<u8>, command: &[u8]) -> Result<(Follower, File), Fault> {
     let at = |name: &str| boot.evidence.join(name);
     let cannot = |path: PathBuf| {
         move |error: io::Error| fault(format!("cannot write `{}`: {error}", path.display()))
@@ -195,7 +214,10 @@ fn command(program: &Path, flags: &[Flag], log: File) -> Command {
         command.arg(flag).args(value);
     }
     // One writer is enough: QEMU prints nothing on stdout, and complains on stderr.
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
     command
 }
 
@@ -210,22 +232,43 @@ fn draw_cid() -> u32 {
 pub(super) fn last_line(path: &Path) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.size();
-    file.seek(SeekFrom::Start(length.saturating_sub(4096))).ok()?;
+    file.seek(SeekFrom::Start(length.saturating_sub(4096)))
+        .ok()?;
     let mut bytes = Vec::new();
     file.take(4096).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
-    Some(crate::console::clean(line.as_bytes()).chars().take(300).collect())
+    let line = text
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())?;
+    Some(
+        crate::console::clean(line.as_bytes())
+            .chars()
+            .take(300)
+            .collect(),
+    )
 }
 
 fn fault(headline: String) -> Fault {
-    Fault { stage: Stage::Boot, code: None, headline, console: Vec::new(), hints: Vec::new() }
+    Fault {
+        stage: Stage::Boot,
+        code: None,
+        headline,
+        console: Vec::new(),
+        hints: Vec::new(),
+    }
 }
 
 impl Running {
     /// What the console says of the kernel by now.
     fn state(&self) -> State {
-        self.console.lock().unwrap_or_else(PoisonError::into_inner).catch_up().state().clone()
+        self.console
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .catch_up()
+            .state()
+            .clone()
     }
 
     /// Waits for the end, or for a sign of it. May be dropped and called again.
@@ -303,12 +346,21 @@ impl Guest for QemuGuest {
     }
 
     fn console_tail(&self) -> Vec<String> {
-        let mut console = self.running.console.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut console = self
+            .running
+            .console
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         console.catch_up().excerpt()
     }
 
     async fn stop(self, grace: Duration) -> Usage {
-        let Running { mut qemu, vhost_device_vsock, evidence, .. } = self.running;
+        let Running {
+            mut qemu,
+            vhost_device_vsock,
+            evidence,
+            ..
+        } = self.running;
         if !grace.is_zero() {
             let _ = timeout(grace, qemu.exited()).await;
         }
@@ -323,7 +375,11 @@ impl Guest for QemuGuest {
             let _ = std::fs::remove_file(&log);
         }
         Usage {
-            cpu_seconds: qemu.iter().chain(&beside).map(|exit| exit.cpu_seconds).sum(),
+            cpu_seconds: qemu
+                .iter()
+                .chain(&beside)
+                .map(|exit| exit.cpu_seconds)
+                .sum(),
             peak_kib: qemu.map_or(0, |exit| exit.peak_kib),
         }
     }
@@ -341,7 +397,9 @@ mod tests {
                     vhost-vsock-pci,guest-cid=77123: vhost-vsock: unable to set guest cid: \
                     Address already in use";
         assert!(is_taken(&fault(said.to_owned())));
-        assert!(!is_taken(&fault("QEMU exited with status 1 before the guest ran".to_owned())));
+        assert!(!is_taken(&fault(
+            "QEMU exited with status 1 before the guest ran".to_owned()
+        )));
     }
 
     #[test]
@@ -355,7 +413,12 @@ mod tests {
     fn the_last_line_is_the_last_that_says_something() {
         let mut log = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(last_line(log.path()), None);
-        write!(log, "{}\nfirst\nqemu: \x1b[1mbad\x1b[0m\n\n", "x".repeat(9000)).unwrap();
+        write!(
+            log,
+            "{}\nfirst\nqemu: \x1b[1mbad\x1b[0m\n\n",
+            "x".repeat(9000)
+        )
+        .unwrap();
         assert_eq!(last_line(log.path()).as_deref(), Some("qemu: bad"));
     }
 }

@@ -84,7 +84,13 @@ impl PrivateDir {
 
     /// Every name that is ever made in it.
     fn names() -> [String; 5] {
-        ["qmp".into(), "agent".into(), "vhost-user".into(), "vsock".into(), format!("vsock_{PORT}")]
+        [
+            "qmp".into(),
+            "agent".into(),
+            "vhost-user".into(),
+            "vsock".into(),
+            format!("vsock_{PORT}"),
+        ]
     }
 }
 
@@ -132,7 +138,9 @@ pub(super) fn base() -> PathBuf {
 /// Removes what owners that were killed left below `base`; tells how many directories that were.
 pub(super) fn sweep(base: &Path) -> usize {
     let me = rustix::process::geteuid().as_raw();
-    let Ok(entries) = fs::read_dir(base) else { return 0 };
+    let Ok(entries) = fs::read_dir(base) else {
+        return 0;
+    };
     let mut swept = 0;
     for entry in entries.flatten() {
         if !entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()) {

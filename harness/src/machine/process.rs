@@ -46,9 +46,14 @@ impl Process {
     pub(super) async fn spawn(command: Command) -> io::Result<Self> {
         let (reply, child) = oneshot::channel();
         submit(Order { command, reply })?;
-        let child = child.await.map_err(|_| io::Error::other("the spawning thread is gone"))??;
+        let child = child
+            .await
+            .map_err(|_| io::Error::other("the spawning thread is gone"))??;
         let pidfd = pidfd_open(child.pid, PidfdFlags::NONBLOCK)?;
-        Ok(Self { pidfd: system::register(pidfd)?, child })
+        Ok(Self {
+            pidfd: system::register(pidfd)?,
+            child,
+        })
     }
 
     /// Waits for the end. May be dropped and called again; the answer stays the same.
@@ -117,19 +122,25 @@ struct Order {
 /// not fork: this one lives as long as we do.
 fn submit(order: Order) -> io::Result<()> {
     static SPAWNER: Mutex<Option<mpsc::Sender<Order>>> = Mutex::new(None);
-    let mut spawner = SPAWNER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut spawner = SPAWNER
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let sender = if let Some(sender) = &*spawner {
         sender
     } else {
         let (sender, orders) = mpsc::channel::<Order>();
-        thread::Builder::new().name("ukci-spawn".to_owned()).spawn(move || {
-            for Order { command, reply } in orders {
-                let _ = reply.send(start(command));
-            }
-        })?;
+        thread::Builder::new()
+            .name("ukci-spawn".to_owned())
+            .spawn(move || {
+                for Order { command, reply } in orders {
+                    let _ = reply.send(start(command));
+                }
+            })?;
         spawner.insert(sender)
     };
-    sender.send(order).map_err(|_| io::Error::other("the spawning thread is gone"))
+    sender
+        .send(order)
+        .map_err(|_| io::Error::other("the spawning thread is gone"))
 }
 
 fn start(mut command: Command) -> io::Result<Child> {
@@ -142,7 +153,10 @@ fn start(mut command: Command) -> io::Result<Child> {
 }
 
 /// What no library offers without `unsafe`.
-#[expect(unsafe_code, reason = "only `wait4` tells what a child cost; the others are unsafe by nature")]
+#[expect(
+    unsafe_code,
+    reason = "only `wait4` tells what a child cost; the others are unsafe by nature"
+)]
 mod system {
     use super::{
         AsyncFd, Command, CommandExt, Exit, ExitStatus, ExitStatusExt, OwnedFd, Pid, Signal,
@@ -182,7 +196,12 @@ mod system {
         loop {
             // SAFETY: both pointers are to live values of the right types.
             let reaped = unsafe {
-                libc::wait4(pid.as_raw_nonzero().get(), &raw mut status, 0, &raw mut usage)
+                libc::wait4(
+                    pid.as_raw_nonzero().get(),
+                    &raw mut status,
+                    0,
+                    &raw mut usage,
+                )
             };
             if reaped >= 0 {
                 break;
@@ -230,13 +249,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_program_is_an_error() {
-        let error = Process::spawn(Command::new("/nonexistent")).await.unwrap_err();
+        let error = Process::spawn(Command::new("/nonexistent"))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[tokio::test]
     async fn killing_takes_the_whole_group_and_dropping_does_too() {
-        let exit = Process::spawn(shell("sleep 600 & wait")).await.unwrap().kill().await.unwrap();
+        let exit = Process::spawn(shell("sleep 600 & wait"))
+            .await
+            .unwrap()
+            .kill()
+            .await
+            .unwrap();
         assert_eq!(exit.words(), "was killed by signal 9");
 
         let process = Process::spawn(shell("sleep 600 & wait")).await.unwrap();
@@ -255,7 +281,10 @@ mod tests {
             command.stdin(stdin).stdout(stdout);
             let (reply, child) = oneshot::channel();
             submit(Order { command, reply }).unwrap();
-            (child.blocking_recv().unwrap().unwrap(), rustix::thread::gettid())
+            (
+                child.blocking_recv().unwrap().unwrap(),
+                rustix::thread::gettid(),
+            )
         })
         .join()
         .unwrap();

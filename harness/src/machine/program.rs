@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::fs::{Access, access};
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::qemu::Error;
@@ -31,16 +31,20 @@ pub(super) struct Emulator {
 impl Emulator {
     /// Finds the QEMU of an architecture: where its variable says, else in `PATH`.
     pub(super) fn find(platform: &'static Platform, cache: &Path) -> Result<Self, Error> {
-        let path = program(platform.variable, platform.qemu, None)?
-            .ok_or(Error::NoQemu { program: platform.qemu, package: platform.package })?;
+        let path = program(platform.variable, platform.qemu, None)?.ok_or(Error::NoQemu {
+            program: platform.qemu,
+            package: platform.package,
+        })?;
         Self::ask(path, cache)
     }
 
     /// Asks a binary, unless it has answered before: two starts of QEMU take longer than reading
     /// a file. A wrapper script counts as the binary.
     fn ask(path: PathBuf, cache: &Path) -> Result<Self, Error> {
-        let metadata = fs::metadata(&path)
-            .map_err(|source| Error::Run { program: path.clone(), source })?;
+        let metadata = fs::metadata(&path).map_err(|source| Error::Run {
+            program: path.clone(),
+            source,
+        })?;
         let file = (metadata.mtime(), metadata.mtime_nsec(), metadata.len());
         let memory = Memory::of(cache, "qemu", &[path.to_string_lossy().as_ref()]);
         if let Some(known) = memory.recall::<Self>()
@@ -51,10 +55,21 @@ impl Emulator {
         let banner = output(&path, &["--version"])?;
         let banner = banner.lines().next().unwrap_or_default().to_owned();
         if qemu_version(&banner).is_none() {
-            return Err(Error::NotQemu { program: path, said: banner });
+            return Err(Error::NotQemu {
+                program: path,
+                said: banner,
+            });
         }
-        let data = output(&path, &["-L", "help"])?.lines().map(PathBuf::from).collect();
-        let emulator = Self { path, banner, data, file };
+        let data = output(&path, &["-L", "help"])?
+            .lines()
+            .map(PathBuf::from)
+            .collect();
+        let emulator = Self {
+            path,
+            banner,
+            data,
+            file,
+        };
         memory.remember(&emulator);
         Ok(emulator)
     }
@@ -67,7 +82,11 @@ impl Emulator {
 
     /// The firmware, if it has it.
     pub(super) fn firmware(&self, name: Option<&'static str>) -> Option<&'static str> {
-        name.filter(|name| self.data.iter().any(|directory| directory.join(name).is_file()))
+        name.filter(|name| {
+            self.data
+                .iter()
+                .any(|directory| directory.join(name).is_file())
+        })
     }
 }
 
@@ -76,7 +95,10 @@ fn output(program: &Path, arguments: &[&str]) -> Result<String, Error> {
         .args(arguments)
         .stdin(Stdio::null())
         .output()
-        .map_err(|source| Error::Run { program: program.to_owned(), source })?;
+        .map_err(|source| Error::Run {
+            program: program.to_owned(),
+            source,
+        })?;
     if !output.status.success() {
         return Err(Error::NotQemu {
             program: program.to_owned(),
@@ -92,7 +114,13 @@ pub(super) fn program(
     name: &str,
     last: Option<PathBuf>,
 ) -> Result<Option<PathBuf>, Error> {
-    search(variable, std::env::var_os(variable), name, std::env::var_os("PATH"), last)
+    search(
+        variable,
+        std::env::var_os(variable),
+        name,
+        std::env::var_os("PATH"),
+        last,
+    )
 }
 
 fn search(
@@ -108,11 +136,17 @@ fn search(
         return if runs(&named) {
             Ok(Some(named))
         } else {
-            Err(Error::NotAProgram { variable, path: named })
+            Err(Error::NotAProgram {
+                variable,
+                path: named,
+            })
         };
     }
     let path = path.unwrap_or_default();
-    Ok(std::env::split_paths(&path).map(|directory| directory.join(name)).chain(last).find(runs))
+    Ok(std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .chain(last)
+        .find(runs))
 }
 
 /// An answer about this host that outlives the process: a file of the cache, found by what the
@@ -130,9 +164,16 @@ impl Memory {
             digest.update(input.as_bytes());
             digest.update([0]);
         }
-        let key: String =
-            digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { path: cache.join("host").join(format!("{question}-{key}.json")) }
+        let digest: [u8; 32] = digest.finalize().into();
+        // 64 bits tell a host's few answers apart.
+        let key = digest[..8]
+            .iter()
+            .fold(0_u64, |key, byte| key << 8 | u64::from(*byte));
+        Self {
+            path: cache
+                .join("host")
+                .join(format!("{question}-{key:016x}.json")),
+        }
     }
 
     /// The answer, if there is one that can be read.
@@ -186,7 +227,10 @@ mod tests {
         let directory = dir.path().to_str().unwrap();
         assert_eq!(found(Some(&tool), "", None).unwrap().as_ref(), Some(&tool));
         assert_eq!(found(None, directory, None).unwrap().as_ref(), Some(&tool));
-        assert_eq!(found(None, "/nonexistent", Some(&tool)).unwrap().as_ref(), Some(&tool));
+        assert_eq!(
+            found(None, "/nonexistent", Some(&tool)).unwrap().as_ref(),
+            Some(&tool)
+        );
         assert_eq!(found(None, "/nonexistent", None).unwrap(), None);
         let error = found(Some(dir.path()), directory, None).unwrap_err();
         assert!(error.to_string().contains("UKCI_X"), "{error}");
@@ -197,9 +241,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let asked = dir.path().join("asked");
         let text = |version: &str| {
-            format!("#!/bin/sh\necho x >> {}\necho QEMU emulator version {version}\n", asked.display())
+            format!(
+                "#!/bin/sh\necho x >> {}\necho QEMU emulator version {version}\n",
+                asked.display()
+            )
         };
-        let count = || fs::read_to_string(&asked).unwrap_or_default().lines().count();
+        let count = || {
+            fs::read_to_string(&asked)
+                .unwrap_or_default()
+                .lines()
+                .count()
+        };
         let path = script(dir.path(), &text("7.2.22"));
         let first = Emulator::ask(path.clone(), dir.path()).unwrap();
         assert_eq!(first.version(), Version(7, 2));
@@ -207,7 +259,10 @@ mod tests {
         assert_eq!(Emulator::ask(path.clone(), dir.path()).unwrap(), first);
         assert_eq!(count(), before, "the answer is remembered");
         script(dir.path(), &text("10.0.13"));
-        assert_eq!(Emulator::ask(path, dir.path()).unwrap().version(), Version(10, 0));
+        assert_eq!(
+            Emulator::ask(path, dir.path()).unwrap().version(),
+            Version(10, 0)
+        );
     }
 
     #[test]

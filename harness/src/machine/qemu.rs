@@ -77,10 +77,10 @@ pub enum Error {
         source: io::Error,
     },
     /// KVM was asked for and no kernel boots on it.
-    #[error("boot a kernel under the accelerator kvm: {reason}")]
+    #[error("boot a kernel under the accelerator kvm: {attempts}")]
     Kvm {
         /// What each attempt came to.
-        reason: String,
+        attempts: String,
     },
     /// KVM was asked for and can run no cell.
     #[error("use the accelerator kvm: no cell is of this host's architecture")]
@@ -95,9 +95,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoQemu { package, .. } => Some(format!("`apt-get install {package}`")),
-            Self::OpenKvm { source } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Some(format!("join the group that owns `{}`, often kvm", accel::KVM))
-            }
+            Self::OpenKvm { source } if source.kind() == io::ErrorKind::PermissionDenied => Some(
+                format!("join the group that owns `{}`, often kvm", accel::KVM),
+            ),
             Self::OpenKvm { .. } | Self::Kvm { .. } | Self::KvmArch => {
                 Some("`--accel auto` falls back to tcg, which runs everywhere".to_owned())
             }
@@ -138,19 +138,30 @@ impl Qemu {
         }
         let mut emulators = BTreeMap::new();
         for arch in &settings.arches {
-            emulators.insert(*arch, Emulator::find(arch::platform(*arch), &settings.cache)?);
+            emulators.insert(
+                *arch,
+                Emulator::find(arch::platform(*arch), &settings.cache)?,
+            );
         }
         let vhost_device_vsock = program::program(
             "UKCI_VHOST_DEVICE_VSOCK",
             transport::VHOST_DEVICE_VSOCK,
-            Some(settings.cache.join("tools/bin").join(transport::VHOST_DEVICE_VSOCK)),
+            Some(
+                settings
+                    .cache
+                    .join("tools/bin")
+                    .join(transport::VHOST_DEVICE_VSOCK),
+            ),
         )?;
         let (link, transport) =
             Offer::of_host(vhost_device_vsock.clone()).choose(settings.transport)?;
         let mut qemu = Self {
             accel: Choice::default(),
             transport,
-            versions: emulators.iter().map(|(arch, e)| (*arch, e.banner.clone())).collect(),
+            versions: emulators
+                .iter()
+                .map(|(arch, e)| (*arch, e.banner.clone()))
+                .collect(),
             emulators,
             kvm: None,
             link,
@@ -185,7 +196,10 @@ impl Qemu {
 
     /// The same under KVM, with this CPU model.
     pub(super) fn accelerated(&self, cpu: &str) -> Self {
-        Self { kvm: Some(cpu.to_owned()), ..self.clone() }
+        Self {
+            kvm: Some(cpu.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// How guests of an architecture run: KVM only runs the host's own.
@@ -197,7 +211,9 @@ impl Qemu {
     }
 
     fn cpu(&self, arch: Arch, release: &str) -> String {
-        let version = self.emulator(arch).map_or(arch::Version(0, 0), Emulator::version);
+        let version = self
+            .emulator(arch)
+            .map_or(arch::Version(0, 0), Emulator::version);
         arch::cpu_model(arch, &self.accelerated_for(arch), version, release)
     }
 
@@ -209,7 +225,9 @@ impl Qemu {
             platform,
             accel: self.accelerated_for(arch).accel(),
             cpu: self.cpu(arch, &boot.release),
-            firmware: self.emulator(arch).and_then(|e| e.firmware(platform.firmware)),
+            firmware: self
+                .emulator(arch)
+                .and_then(|e| e.firmware(platform.firmware)),
             link,
             qmp,
         }
@@ -230,8 +248,10 @@ impl Machine for Qemu {
     fn slowness(&self) -> u32 {
         // Measured on an idle host: about 8 for a boot. A quarter of that is the disk's and the
         // host's, and deadlines for bare hardware are generous.
-        let translates =
-            self.emulators.keys().any(|arch| self.accelerated_for(*arch) == Accelerated::Tcg);
+        let translates = self
+            .emulators
+            .keys()
+            .any(|arch| self.accelerated_for(*arch) == Accelerated::Tcg);
         if translates { 5 } else { 1 }
     }
 
@@ -258,12 +278,21 @@ impl Emulated {
         let mut devices = vec![
             Device::Board(self.platform),
             Device::Accelerator(self.accel, self.platform.arch),
-            Device::Cpus { model: self.cpu.clone(), count: boot.cpus },
-            Device::Memory { mib: boot.memory, shared },
+            Device::Cpus {
+                model: self.cpu.clone(),
+                count: boot.cpus,
+            },
+            Device::Memory {
+                mib: boot.memory,
+                shared,
+            },
         ];
         devices.extend(self.firmware.map(Device::Firmware));
         devices.extend([
-            Device::Kernel { image: boot.kernel.clone(), initramfs: boot.initramfs.clone() },
+            Device::Kernel {
+                image: boot.kernel.clone(),
+                initramfs: boot.initramfs.clone(),
+            },
             Device::Console {
                 name: self.platform.console,
                 log: boot.evidence.join(guest::CONSOLE_LOG),

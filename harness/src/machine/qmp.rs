@@ -45,11 +45,18 @@ impl Qmp {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // Events flow only after it.
-        write.write_all(b"{\"execute\":\"qmp_capabilities\"}\n").await?;
+        write
+            .write_all(b"{\"execute\":\"qmp_capabilities\"}\n")
+            .await?;
         if lines.next_line().await?.is_none() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Self { lines, _write: write, reason: None, ended: false })
+        Ok(Self {
+            lines,
+            _write: write,
+            reason: None,
+            ended: false,
+        })
     }
 
     /// Reads until QEMU closes the connection, which it does as it exits. May be dropped and
@@ -65,7 +72,10 @@ impl Qmp {
 
     fn line(&mut self, line: &str) {
         match serde_json::from_str::<Message>(line) {
-            Ok(Message { event: Some(event), data }) if event == "SHUTDOWN" => {
+            Ok(Message {
+                event: Some(event),
+                data,
+            }) if event == "SHUTDOWN" => {
                 self.reason = data.and_then(|data| data.reason);
             }
             _ => {}

@@ -51,7 +51,10 @@ impl VhostUserVsock<'_> {
             command.arg(flag).args(value);
         }
         let file = File::create(log)?;
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file);
         let mut process = Process::spawn(command).await?;
         let exited = tokio::select! {
             biased;
@@ -83,7 +86,9 @@ async fn listening(path: PathBuf) -> io::Result<()> {
         }
         if Instant::now() > deadline {
             let limit = READY.as_secs();
-            return Err(io::Error::other(format!("it did not listen within {limit} s")));
+            return Err(io::Error::other(format!(
+                "it did not listen within {limit} s"
+            )));
         }
         sleep(Duration::from_millis(1)).await;
     }
@@ -91,17 +96,22 @@ async fn listening(path: PathBuf) -> io::Result<()> {
 
 /// Whether the table of Unix sockets has a listening one at `path`.
 fn listens(table: &[u8], path: &Path) -> bool {
-    /// `__SO_ACCEPTCON` of linux/net.h.
+    /// `__SO_ACCEPTCON` of `linux/net.h`.
     const ACCEPTS: u32 = 1 << 16;
     let path: OsString = path.into();
     let path = path.as_encoded_bytes();
     table.split(|byte| *byte == b'\n').any(|line| {
-        let Some(rest) = line.strip_suffix(path).and_then(|rest| rest.strip_suffix(b" ")) else {
+        let Some(rest) = line
+            .strip_suffix(path)
+            .and_then(|rest| rest.strip_suffix(b" "))
+        else {
             return false;
         };
         let text = String::from_utf8_lossy(rest);
         let flags = text.split_ascii_whitespace().nth(3);
-        flags.and_then(|flags| u32::from_str_radix(flags, 16).ok()).is_some_and(|f| f & ACCEPTS != 0)
+        flags
+            .and_then(|flags| u32::from_str_radix(flags, 16).ok())
+            .is_some_and(|f| f & ACCEPTS != 0)
     })
 }
 

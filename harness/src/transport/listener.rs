@@ -34,7 +34,10 @@ impl Listener {
 
     /// Listens where QEMU dials for its virtio-serial port.
     pub fn virtio_serial(path: &Path) -> io::Result<Self> {
-        Ok(Self(Kind::VirtioSerial { listener: UnixListener::bind(path)?, port: None }))
+        Ok(Self(Kind::VirtioSerial {
+            listener: UnixListener::bind(path)?,
+            port: None,
+        }))
     }
 
     /// Listens on a free vsock port of the host, for the guest with address `cid` alone; also
@@ -61,7 +64,9 @@ impl Listener {
                 if !speaks(stream).await? {
                     std::future::pending::<()>().await;
                 }
-                port.take().map(Stream::Unix).ok_or_else(|| io::ErrorKind::NotConnected.into())
+                port.take()
+                    .map(Stream::Unix)
+                    .ok_or_else(|| io::ErrorKind::NotConnected.into())
             }
         }
     }
@@ -148,7 +153,11 @@ mod tests {
         let path = dir.path().join("agent");
         let mut listener = Listener::virtio_serial(&path).unwrap();
         let mut qemu = UnixStream::connect(&path).await.unwrap();
-        assert!(timeout(Duration::from_millis(20), listener.accept()).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(20), listener.accept())
+                .await
+                .is_err()
+        );
         qemu.write_all(b"hello").await.unwrap();
         let mut stream = listener.accept().await.unwrap();
         let mut said = [0; 5];
@@ -164,6 +173,10 @@ mod tests {
         let path = dir.path().join("agent");
         let mut listener = Listener::virtio_serial(&path).unwrap();
         drop(UnixStream::connect(&path).await.unwrap());
-        assert!(timeout(Duration::from_millis(20), listener.accept()).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(20), listener.accept())
+                .await
+                .is_err()
+        );
     }
 }

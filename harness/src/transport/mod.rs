@@ -61,7 +61,9 @@ impl Unusable {
                 "load the module: `modprobe vhost_vsock`".to_owned()
             }
             Self::VhostVsock(_) => {
-                format!("let your user open `{VHOST_VSOCK}`: on most systems, by joining the group kvm")
+                format!(
+                    "let your user open `{VHOST_VSOCK}`: on most systems, by joining the group kvm"
+                )
             }
             Self::VhostUserVsock => format!(
                 "`make setup` builds it, and so does `cargo install {VHOST_DEVICE_VSOCK} --locked`"
@@ -82,9 +84,15 @@ pub struct Offer {
 impl Offer {
     /// Looks at this host; the program is the caller's to find.
     pub fn of_host(vhost_device_vsock: Option<PathBuf>) -> Self {
-        let vhost_vsock =
-            std::fs::File::options().read(true).write(true).open(VHOST_VSOCK).map(drop);
-        Self { vhost_vsock, vhost_device_vsock }
+        let vhost_vsock = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(VHOST_VSOCK)
+            .map(drop);
+        Self {
+            vhost_vsock,
+            vhost_device_vsock,
+        }
     }
 
     /// The transport that was asked for, else the first that is usable, and why.
@@ -112,7 +120,13 @@ impl Offer {
                 format!("{absent}, and there is no `{VHOST_DEVICE_VSOCK}`"),
             ),
         };
-        Ok((transport, Choice { name: transport.name().to_owned(), why }))
+        Ok((
+            transport,
+            Choice {
+                name: transport.name().to_owned(),
+                why,
+            },
+        ))
     }
 }
 
@@ -130,13 +144,18 @@ mod tests {
     #[test]
     fn the_first_usable_is_taken_and_the_reason_said() {
         let (transport, choice) = offer(None, true).choose(None).unwrap();
-        assert_eq!((transport, choice.name.as_str()), (Transport::VhostVsock, "vhost-vsock"));
-        let (transport, choice) =
-            offer(Some(io::ErrorKind::NotFound), true).choose(None).unwrap();
+        assert_eq!(
+            (transport, choice.name.as_str()),
+            (Transport::VhostVsock, "vhost-vsock")
+        );
+        let (transport, choice) = offer(Some(io::ErrorKind::NotFound), true)
+            .choose(None)
+            .unwrap();
         assert_eq!(transport, Transport::VhostUserVsock);
         insta::assert_snapshot!(choice.why, @"`/dev/vhost-vsock` does not exist; `/usr/bin/vhost-device-vsock` is at hand");
-        let (transport, choice) =
-            offer(Some(io::ErrorKind::PermissionDenied), false).choose(None).unwrap();
+        let (transport, choice) = offer(Some(io::ErrorKind::PermissionDenied), false)
+            .choose(None)
+            .unwrap();
         assert_eq!(transport, Transport::VirtioSerial);
         insta::assert_snapshot!(choice.why, @"`/dev/vhost-vsock` does not open (permission denied), and there is no `vhost-device-vsock`");
     }
@@ -144,9 +163,13 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_taken_or_refused() {
         let missing = || offer(Some(io::ErrorKind::NotFound), false);
-        let (transport, _) = offer(None, true).choose(Some(Transport::VirtioSerial)).unwrap();
+        let (transport, _) = offer(None, true)
+            .choose(Some(Transport::VirtioSerial))
+            .unwrap();
         assert_eq!(transport, Transport::VirtioSerial);
-        let error = missing().choose(Some(Transport::VhostUserVsock)).unwrap_err();
+        let error = missing()
+            .choose(Some(Transport::VhostUserVsock))
+            .unwrap_err();
         assert!(error.hint().contains("make setup"));
         let error = missing().choose(Some(Transport::VhostVsock)).unwrap_err();
         assert!(error.hint().contains("modprobe"));

@@ -10,7 +10,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use vsock::{VMADDR_CID_ANY, VsockListener, VsockStream};
 
-/// `VMADDR_PORT_ANY` of linux/vm_sockets.h: the kernel picks a free port.
+/// `VMADDR_PORT_ANY` of `linux/vm_sockets.h`: the kernel picks a free port.
 const ANY_PORT: u32 = u32::MAX;
 
 /// Listens for one guest.
@@ -26,7 +26,13 @@ impl Listener {
         let socket = VsockListener::bind_with_cid_port(VMADDR_CID_ANY, ANY_PORT)?;
         socket.set_nonblocking(true)?;
         let port = socket.local_addr()?.port();
-        Ok((Self { socket: register(socket)?, cid }, port))
+        Ok((
+            Self {
+                socket: register(socket)?,
+                cid,
+            },
+            port,
+        ))
     }
 
     /// Waits for the guest. Any guest of the host can dial; the others are hung up on.
@@ -61,7 +67,10 @@ trait Socket: AsRawFd {}
 impl Socket for VsockListener {}
 impl Socket for VsockStream {}
 
-#[expect(unsafe_code, reason = "tokio takes it on trust that a socket owns its descriptor")]
+#[expect(
+    unsafe_code,
+    reason = "tokio takes it on trust that a socket owns its descriptor"
+)]
 fn register<T: Socket>(socket: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: both implementations of `Socket` own a descriptor, which they neither replace nor
     // close while they live.

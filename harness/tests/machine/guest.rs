@@ -22,7 +22,7 @@ unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
 }
 
-/// `struct sockaddr_vm` of linux/vm_sockets.h.
+/// `struct sockaddr_vm` of `linux/vm_sockets.h`.
 #[repr(C)]
 struct SockaddrVm {
     family: u16,
@@ -41,24 +41,41 @@ fn mount_on(kind: &str, target: &str) {
     let (kind, target) = (CString::new(kind).unwrap(), CString::new(target).unwrap());
     let _ = fs::create_dir_all(target.to_str().unwrap());
     // SAFETY: three strings that live through the call, no data.
-    unsafe { mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) };
+    unsafe {
+        mount(
+            kind.as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            0,
+            std::ptr::null(),
+        )
+    };
 }
 
-fn load_modules() {
-    let list = fs::read_to_string("/modules/order").unwrap_or_default();
-    for name in list.lines() {
-        let file = File::open(format!("/modules/{name}")).unwrap();
+/// Loads the modules of a transport, which the kernel's segment has in load order by name.
+fn load_modules(transport: &str) {
+    let mut paths: Vec<_> = fs::read_dir(format!("/lib/ukci/{transport}"))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    for path in paths {
+        let file = File::open(&path).unwrap();
         // SAFETY: an open file, an empty parameter string, no flags.
         let done = unsafe { syscall(SYS_FINIT_MODULE, file.as_raw_fd(), c"".as_ptr(), 0) };
         if done != 0 {
-            println!("guest: {name}: {}", io::Error::last_os_error());
+            println!("guest: {}: {}", path.display(), io::Error::last_os_error());
         }
     }
 }
 
 fn dial(transport: &str, port: u32) -> io::Result<File> {
     if transport == "serial" {
-        return OpenOptions::new().read(true).write(true).open("/dev/vport0p1");
+        return OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/vport0p1");
     }
     // SAFETY: plain system calls; the new descriptor is owned by the file alone.
     unsafe {
@@ -67,7 +84,13 @@ fn dial(transport: &str, port: u32) -> io::Result<File> {
             return Err(io::Error::last_os_error());
         }
         let file = File::from_raw_fd(fd);
-        let host = SockaddrVm { family: AF_VSOCK, reserved: 0, port, cid: 2, zero: [0; 4] };
+        let host = SockaddrVm {
+            family: AF_VSOCK,
+            reserved: 0,
+            port,
+            cid: 2,
+            zero: [0; 4],
+        };
         if connect(fd, &raw const host, 16) != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -109,7 +132,7 @@ fn main() {
         },
         "poweroff" => {}
         _ => {
-            load_modules();
+            load_modules(value(&cmdline, "ukci.transport"));
             if let Err(error) = converse(&cmdline) {
                 println!("guest: {error}");
             }

@@ -29,7 +29,11 @@ fn command(arch: Arch, accel: Accel, cpu: &str, link: Device) -> String {
         cpus: 1,
         evidence: "/out/cell".into(),
     };
-    String::from_utf8(shell(Path::new(platform.qemu), &flags(&emulated.devices(&boot)))).unwrap()
+    String::from_utf8(shell(
+        Path::new(platform.qemu),
+        &flags(&emulated.devices(&boot)),
+    ))
+    .unwrap()
 }
 
 fn serial() -> Device {
@@ -42,7 +46,12 @@ fn vhost_user() -> Device {
 
 #[test]
 fn x86_64_tcg_vhost_user_vsock() {
-    insta::assert_snapshot!(command(Arch::X86_64, Accel::Tcg, "qemu64,-cx16", vhost_user()));
+    insta::assert_snapshot!(command(
+        Arch::X86_64,
+        Accel::Tcg,
+        "qemu64,-cx16",
+        vhost_user()
+    ));
 }
 
 #[test]
@@ -53,7 +62,10 @@ fn x86_64_tcg_virtio_serial() {
 /// No machine of ours has `/dev/vhost-vsock`: this picture is all that keeps its device.
 #[test]
 fn x86_64_kvm_vhost_vsock() {
-    let link = Device::VhostVsock { cid: 77_123, port: 1_024 };
+    let link = Device::VhostVsock {
+        cid: 77_123,
+        port: 1_024,
+    };
     insta::assert_snapshot!(command(Arch::X86_64, Accel::Kvm, "host", link));
 }
 
@@ -64,7 +76,12 @@ fn x86_64_kvm_vhost_user_vsock() {
 
 #[test]
 fn aarch64_tcg_vhost_user_vsock() {
-    insta::assert_snapshot!(command(Arch::Aarch64, Accel::Tcg, "cortex-a57", vhost_user()));
+    insta::assert_snapshot!(command(
+        Arch::Aarch64,
+        Accel::Tcg,
+        "cortex-a57",
+        vhost_user()
+    ));
 }
 
 #[test]
@@ -75,7 +92,10 @@ fn riscv64_tcg_virtio_serial() {
 #[test]
 fn commas_in_paths_do_not_end_an_option() {
     let flags = flags(&[Device::Qmp("/a,b/qmp".into())]);
-    assert_eq!(flags[1], ("-chardev", Some("socket,id=qmp,path=/a,,b/qmp".into())));
+    assert_eq!(
+        flags[1],
+        ("-chardev", Some("socket,id=qmp,path=/a,,b/qmp".into()))
+    );
 }
 
 #[test]
