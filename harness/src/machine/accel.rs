@@ -111,7 +111,7 @@ impl Answer {
                 Ok(Decision::kvm(cpu, why))
             }
             (None, Some(Accel::Kvm)) => Err(Error::Kvm {
-                reason: self.reason,
+                attempts: self.attempts,
             }),
             (None, _) => Ok(Decision::tcg(format!(
                 "`{KVM}` opens, but no kernel boots on it ({}){tail}",
