@@ -1,1 +1,265 @@
-//! Placeholder.
+//! The serial console: follows the file that QEMU writes, and knows a panic, an oops and a stall
+//! when it sees one.
+//!
+//! A guest's console is untrusted: lines are bounded in length and number, and control characters
+//! never reach a terminal.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Lines kept, and most lines of an excerpt or a tail.
+const KEPT: usize = 200;
+
+/// Longest line kept, in bytes. A kernel's own lines end at 1 KiB (`PRINTKRB_RECORD_MAX`).
+const LONGEST: usize = 1024;
+
+/// Most bytes read each time, so that a guest that prints without end cannot hold its watcher. A
+/// serial line carries some 200 kB a second under TCG.
+const GULP: u64 = 64 << 20;
+
+/// Lines of an excerpt before the first that tells, and from it on.
+const BEFORE: usize = 4;
+const AFTER: usize = 36;
+
+/// What a line of console text is a sign of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// `Kernel panic - not syncing`: the kernel is gone.
+    Panic,
+    /// An oops: the kernel has hit a bug of its own.
+    Oops,
+    /// A CPU has not scheduled for 20 s, or RCU waits for one. A host that steals time can cause
+    /// one report; it does not repeat.
+    Stall,
+    /// A hard lockup, or a task blocked for over two minutes.
+    Hang,
+}
+
+/// What a line is a sign of, by the kernel's own words (5.10 to 7.3).
+pub fn sign(line: &str) -> Option<Sign> {
+    const OOPS: &[&str] = &[
+        "Oops: ",
+        "BUG: ",
+        "kernel BUG at ",
+        "general protection fault",
+        "double fault: ",
+        // arm64 and riscv64
+        "Unable to handle kernel ",
+        "Internal error: ",
+    ];
+    const STALL: &[&str] = &[
+        "BUG: soft lockup",
+        "BUG: workqueue lockup",
+        "self-detected stall",
+        "detected stalls on",
+        "detected expedited stalls",
+        "kthread starved",
+    ];
+    const HANG: &[&str] = &[
+        "hard LOCKUP",
+        "blocked for more than",
+        "blocked in I/O wait for more than",
+    ];
+    let any = |words: &[&str]| words.iter().any(|word| has_word(line, word));
+    if has_word(line, "Kernel panic - not syncing") {
+        Some(Sign::Panic)
+    } else if any(STALL) {
+        Some(Sign::Stall)
+    } else if any(HANG) {
+        Some(Sign::Hang)
+    } else if any(OOPS) {
+        Some(Sign::Oops)
+    } else {
+        None
+    }
+}
+
+/// Whether `words` stand in `line`, not as the end of a longer word as in `DEBUG: `.
+fn has_word(line: &str, words: &str) -> bool {
+    line.match_indices(words)
+        .any(|(at, _)| !line[..at].ends_with(|before: char| before.is_ascii_alphanumeric()))
+}
+
+/// A line without escape sequences and control characters, at most [`LONGEST`] bytes.
+pub fn clean(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&line[..line.len().min(LONGEST)]);
+    let mut cleaned = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            // CSI: parameters and intermediates, then one final byte. Other sequences are two
+            // characters long.
+            '\u{1b}' => {
+                if characters.next() == Some('[') {
+                    while characters.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
+                }
+            }
+            '\t' => cleaned.push(' '),
+            c if c.is_control() => {}
+            c => cleaned.push(c),
+        }
+    }
+    cleaned.truncate(cleaned.trim_end().len());
+    cleaned
+}
+
+/// What the console has shown: the last lines, and how it ended if it did.
+#[derive(Debug, Default)]
+pub struct Console {
+    lines: VecDeque<String>,
+    /// A line whose end has not arrived.
+    partial: Vec<u8>,
+    /// Number of the line that opened the report of an oops, panic or hang, counted from the
+    /// first line there was.
+    opening: Option<(usize, String)>,
+    /// How many lines there were.
+    count: usize,
+    stalls: usize,
+    state: State,
+}
+
+/// What the console says of the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Nothing bad.
+    #[default]
+    Well,
+    /// It panicked; the first line of the report, which is an oops's where one led to the panic.
+    Panicked(String),
+    /// It is stuck; the first line that says so.
+    Stalled(String),
+}
+
+impl Console {
+    /// Takes what was printed.
+    pub fn push(&mut self, mut bytes: &[u8]) {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.fill(&bytes[..end]);
+            let line = std::mem::take(&mut self.partial);
+            self.line(clean(&line));
+            bytes = &bytes[end + 1..];
+        }
+        self.fill(bytes);
+    }
+
+    /// Adds to the partial line, which never grows over its limit.
+    fn fill(&mut self, bytes: &[u8]) {
+        let room = LONGEST - self.partial.len().min(LONGEST);
+        self.partial
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn line(&mut self, line: String) {
+        if line.is_empty() {
+            return;
+        }
+        match sign(&line) {
+            Some(Sign::Oops) => self.open(&line),
+            Some(Sign::Panic) => {
+                self.open(&line);
+                if let (State::Well, Some((_, first))) = (&self.state, &self.opening) {
+                    self.state = State::Panicked(first.clone());
+                }
+            }
+            Some(Sign::Stall) => {
+                self.stalls += 1;
+                if self.stalls > 1 {
+                    self.stalled(&line);
+                }
+            }
+            Some(Sign::Hang) => self.stalled(&line),
+            None => {}
+        }
+        self.count += 1;
+        self.lines.push_back(line);
+        if self.lines.len() > KEPT {
+            self.lines.pop_front();
+        }
+    }
+
+    fn open(&mut self, line: &str) {
+        self.opening
+            .get_or_insert_with(|| (self.count, without_time(line).to_owned()));
+    }
+
+    fn stalled(&mut self, line: &str) {
+        self.open(line);
+        if self.state == State::Well {
+            self.state = State::Stalled(without_time(line).to_owned());
+        }
+    }
+
+    /// What it says of the kernel so far.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The last lines, oldest first; where the kernel reported an oops, a panic or a hang, the
+    /// lines around the beginning of that report instead.
+    pub fn excerpt(&self) -> Vec<String> {
+        let dropped = self.count - self.lines.len();
+        let partial = clean(&self.partial);
+        let lines = self
+            .lines
+            .iter()
+            .cloned()
+            .chain((!partial.is_empty()).then_some(partial));
+        let start = match &self.opening {
+            Some((number, _)) => number.saturating_sub(dropped + BEFORE),
+            None => (self.lines.len()).saturating_sub(BEFORE + AFTER),
+        };
+        lines.skip(start).take(BEFORE + AFTER).collect()
+    }
+}
+
+/// A kernel line without its `[    1.234567] `.
+fn without_time(line: &str) -> &str {
+    line.strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+        .filter(|(time, _)| {
+            time.bytes()
+                .all(|b| b.is_ascii_digit() || b" .T".contains(&b))
+        })
+        .map_or(line, |(_, rest)| rest)
+}
+
+/// A [`Console`] that is read from a growing file.
+#[derive(Debug)]
+pub struct Follower {
+    file: File,
+    console: Console,
+}
+
+impl Follower {
+    /// Follows the file at `path`, which must exist.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            file: File::open(path)?,
+            console: Console::default(),
+        })
+    }
+
+    /// Reads what has been written since. Regular files never make a reader wait, so this is
+    /// plain I/O on whatever thread asks.
+    pub fn catch_up(&mut self) -> &Console {
+        let mut file = (&self.file).take(GULP);
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            match file.read(&mut bytes) {
+                Ok(0) => break,
+                Ok(length) => self.console.push(&bytes[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the console file");
+                    break;
+                }
+            }
+        }
+        &self.console
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,250 @@
-//! Placeholder.
+//! QEMU as a list of values.
+//!
+//! Each [`Device`] owns its QEMU arguments and the kernel arguments it needs. No flag is written
+//! anywhere else; the snapshots beside the tests show whole commands.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use ukci_schema::cell::Arch;
+use ukci_schema::message::SERIAL_PORT;
+
+use super::accel::Accel;
+use crate::arch::Platform;
+
+/// A part of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The machine type, and nothing that was not asked for.
+    Board(&'static Platform),
+    /// How guest code runs.
+    Accelerator(Accel, Arch),
+    /// Virtual CPUs.
+    Cpus {
+        /// QEMU's `-cpu`.
+        model: String,
+        /// How many; two are slower than one under TCG.
+        count: u32,
+    },
+    /// Guest memory.
+    Memory {
+        /// In MiB.
+        mib: u32,
+        /// Whether another process maps it too, as a vhost-user device does.
+        shared: bool,
+    },
+    /// Firmware: a file in QEMU's data directories.
+    Firmware(&'static str),
+    /// What is booted.
+    Kernel {
+        /// The image.
+        image: PathBuf,
+        /// The initramfs.
+        initramfs: PathBuf,
+    },
+    /// The serial console, written to a file.
+    Console {
+        /// As the kernel names it.
+        name: &'static str,
+        /// The file, which QEMU truncates.
+        log: PathBuf,
+    },
+    /// A kernel that fails ends QEMU.
+    DieOnPanic,
+    /// No boot-time self-tests of the kernel's ciphers.
+    NoCryptoTests,
+    /// QEMU's control socket: the host listens there and QEMU dials.
+    Qmp(PathBuf),
+    /// vsock through the host's kernel.
+    VhostVsock {
+        /// The guest's address.
+        cid: u32,
+        /// The port on which the host listens for this guest.
+        port: u32,
+    },
+    /// vsock through a vhost-user process that listens on this socket.
+    VhostUserVsock(PathBuf),
+    /// A virtio-serial port: the host listens on this socket and QEMU dials.
+    SerialPort(PathBuf),
+    /// Kernel arguments that the plan asks for.
+    KernelArguments(Vec<String>),
+}
+
+impl Device {
+    fn describe(&self, line: &mut Line) {
+        match self {
+            Self::Board(platform) => {
+                line.machine.insert(0, platform.machine.to_owned());
+                // Without `-nodefaults` QEMU adds a disk controller, a network card and a VGA
+                // card, which the kernel then probes.
+                line.flag("-nodefaults");
+                line.flag("-no-user-config");
+                line.option("-display", "none");
+                line.kernel
+                    .extend(platform.kernel.iter().map(ToString::to_string));
+            }
+            Self::Accelerator(accel, arch) => {
+                line.option("-accel", accel.name());
+                // A vCPU that the host keeps waiting misses the ticks with which an x86 kernel
+                // checks that its timer works: 1 of 20 boots, ten at once on two busy cores,
+                // panicked with "IO-APIC + timer doesn't work". KVM guests skip it by themselves.
+                if (*accel, *arch) == (Accel::Tcg, Arch::X86_64) {
+                    line.kernel("no_timer_check");
+                }
+            }
+            Self::Cpus { model, count } => {
+                line.option("-cpu", model);
+                line.option("-smp", count.to_string());
+            }
+            Self::Memory { mib, shared } => {
+                line.option("-m", mib.to_string());
+                // A vhost-user process maps the guest's memory. Were it private, the guest's
+                // writes would go to copies that the process never sees, and the connection
+                // would hang without an error.
+                if *shared {
+                    line.machine.push("memory-backend=ram".to_owned());
+                    line.option(
+                        "-object",
+                        format!("memory-backend-memfd,id=ram,size={mib}M,share=on"),
+                    );
+                }
+            }
+            Self::Firmware(name) => line.option("-bios", *name),
+            Self::Kernel { image, initramfs } => {
+                line.option("-kernel", image);
+                line.option("-initrd", initramfs);
+            }
+            Self::Console { name, log } => {
+                line.option("-chardev", with_path("file,id=console,path=", log));
+                line.option("-serial", "chardev:console");
+                line.kernel(format!("console={name}"));
+                // `quiet` is level 4, which hides KERN_WARNING and so the first line of every
+                // WARN. Level 5 shows them and costs nothing that can be measured.
+                line.kernel("loglevel=5");
+            }
+            Self::DieOnPanic => {
+                // The kernel resets at once after a panic, and a reset ends QEMU: with status 0,
+                // as a power-off does.
+                line.flag("-no-reboot");
+                line.kernel("panic=-1");
+                // What a kernel says after an oops is worth nothing.
+                line.kernel("oops=panic");
+            }
+            // A fifth of a boot's time under TCG.
+            Self::NoCryptoTests => line.kernel("cryptomgr.notests"),
+            Self::Qmp(path) => {
+                line.option("-chardev", with_path("socket,id=qmp,path=", path));
+                line.option("-mon", "chardev=qmp,mode=control");
+            }
+            Self::VhostVsock { cid, port } => {
+                // The address is unique on the host: QEMU exits with status 1 where it is taken.
+                line.option("-device", format!("vhost-vsock-pci,guest-cid={cid}"));
+                line.kernel("ukci.transport=vsock");
+                // The host's ports are shared by all its guests, so each guest has its own.
+                line.kernel(format!("ukci.port={port}"));
+            }
+            Self::VhostUserVsock(path) => {
+                line.option("-chardev", with_path("socket,id=vsock,path=", path));
+                line.option("-device", "vhost-user-vsock-pci,chardev=vsock");
+                line.kernel("ukci.transport=vsock");
+            }
+            Self::SerialPort(path) => {
+                line.option("-device", "virtio-serial-pci,id=serial");
+                line.option("-chardev", with_path("socket,id=agent,path=", path));
+                // Port 0 is reserved for a console.
+                line.option(
+                    "-device",
+                    format!("virtserialport,bus=serial.0,nr=1,chardev=agent,name={SERIAL_PORT}"),
+                );
+                line.kernel("ukci.transport=serial");
+            }
+            Self::KernelArguments(arguments) => line.kernel.extend(arguments.iter().cloned()),
+        }
+    }
+}
+
+/// `prefix` and a path in the syntax of QEMU's options, where a comma is written twice.
+fn with_path(prefix: &str, path: &Path) -> OsString {
+    let mut value = prefix.as_bytes().to_vec();
+    for byte in path.as_os_str().as_bytes() {
+        value.push(*byte);
+        if *byte == b',' {
+            value.push(b',');
+        }
+    }
+    OsString::from_vec(value)
+}
+
+/// What the devices of a machine come to, while it is put together.
+#[derive(Debug, Default)]
+struct Line {
+    machine: Vec<String>,
+    flags: Vec<Flag>,
+    kernel: Vec<String>,
+}
+
+/// A flag of QEMU's, and its value if it takes one.
+pub type Flag = (&'static str, Option<OsString>);
+
+impl Line {
+    fn flag(&mut self, flag: &'static str) {
+        self.flags.push((flag, None));
+    }
+
+    fn option(&mut self, flag: &'static str, value: impl Into<OsString>) {
+        self.flags.push((flag, Some(value.into())));
+    }
+
+    fn kernel(&mut self, argument: impl Into<String>) {
+        self.kernel.push(argument.into());
+    }
+}
+
+/// QEMU's flags for a machine of these devices.
+pub fn flags(devices: &[Device]) -> Vec<Flag> {
+    let mut line = Line::default();
+    for device in devices {
+        device.describe(&mut line);
+    }
+    let mut flags = vec![("-machine", Some(line.machine.join(",").into()))];
+    flags.append(&mut line.flags);
+    flags.push(("-append", Some(line.kernel.join(" ").into())));
+    flags
+}
+
+/// A command as a shell takes it, one flag a line.
+pub fn shell(program: &Path, flags: &[Flag]) -> Vec<u8> {
+    let mut text = quote(program.as_os_str());
+    for (flag, value) in flags {
+        text.extend_from_slice(b" \\\n  ");
+        text.extend_from_slice(flag.as_bytes());
+        if let Some(value) = value {
+            text.push(b' ');
+            text.append(&mut quote(value));
+        }
+    }
+    text.push(b'\n');
+    text
+}
+
+/// A word in single quotes, unless it is plain.
+fn quote(word: &OsStr) -> Vec<u8> {
+    let bytes = word.as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+=,:@%".contains(byte);
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return bytes.to_vec();
+    }
+    let mut quoted = vec![b'\''];
+    for byte in bytes {
+        match byte {
+            b'\'' => quoted.extend_from_slice(b"'\\''"),
+            byte => quoted.push(*byte),
+        }
+    }
+    quoted.push(b'\'');
+    quoted
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,13 @@
 pub mod accel;
 pub mod budget;
 pub mod device;
+mod guest;
+mod private_dir;
+mod process;
+mod program;
 pub mod qemu;
+mod qmp;
+mod vhost_user;
 
 use std::future::Future;
 use std::path::PathBuf;

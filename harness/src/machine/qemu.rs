@@ -1,15 +1,24 @@
-//! QEMU: spawn, watch, capture the console, kill the group, reap.
+//! QEMU on this host: where it is, how guest code runs, how the agent reaches us, and what a
+//! machine is made of.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use ukci_schema::cell::Arch;
 use ukci_schema::report::Choice;
 use ukci_schema::verdict::Fault;
 
-use super::{Boot, Ending, Guest, Hardware, Machine, Usage};
+use super::device::Device;
+use super::guest;
+use super::program::{self, Emulator};
+use super::{Boot, Hardware, Machine, accel, private_dir};
+use crate::arch::{self, Accelerated, Platform};
+use crate::transport::{self, Offer};
+
+pub use super::accel::Accel;
+pub use super::guest::QemuGuest;
+pub use crate::transport::Transport;
 
 /// What the user asked for.
 #[derive(Clone, Debug, Default)]
@@ -25,39 +34,78 @@ pub struct Settings {
     pub cache: PathBuf,
 }
 
-/// How guest code runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Accel {
-    /// In hardware.
-    Kvm,
-    /// Translated.
-    Tcg,
-}
-
-/// How the agent reaches the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// `/dev/vhost-vsock`.
-    VhostVsock,
-    /// rust-vmm's `vhost-device-vsock` beside QEMU.
-    VhostUserVsock,
-    /// A virtio-serial port over a Unix socket.
-    VirtioSerial,
-}
-
-/// This host cannot run machines.
+/// This host cannot run machines, or not as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Replaced by real variants.
-    #[error("not yet")]
-    NotYet,
+    /// There is no QEMU for an architecture.
+    #[error("find the program `{program}`")]
+    NoQemu {
+        /// Its name.
+        program: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// An environment variable names what cannot be run.
+    #[error("run `{path}`, which `{variable}` names: it is not an executable file")]
+    NotAProgram {
+        /// The variable.
+        variable: &'static str,
+        /// What it names.
+        path: PathBuf,
+    },
+    /// A program could not be started.
+    #[error("run `{program}`")]
+    Run {
+        /// Which.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program is not the QEMU that it should be.
+    #[error("learn the version of `{program}`: it said `{said}`")]
+    NotQemu {
+        /// Which.
+        program: PathBuf,
+        /// What it said instead.
+        said: String,
+    },
+    /// KVM was asked for and its device does not open.
+    #[error("open `{}` for the accelerator kvm", accel::KVM)]
+    OpenKvm {
+        /// Why.
+        source: io::Error,
+    },
+    /// KVM was asked for and no kernel boots on it.
+    #[error("boot a kernel under the accelerator kvm: {attempts}")]
+    Kvm {
+        /// What each attempt came to.
+        attempts: String,
+    },
+    /// KVM was asked for and can run no cell.
+    #[error("use the accelerator kvm: no cell is of this host's architecture")]
+    KvmArch,
+    /// The transport that was asked for is not to be had.
+    #[error(transparent)]
+    Transport(#[from] transport::Unusable),
 }
 
 impl Error {
     /// An action that may help.
     pub fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Self::NoQemu { package, .. } => Some(format!("`apt-get install {package}`")),
+            Self::OpenKvm { source } if source.kind() == io::ErrorKind::PermissionDenied => Some(
+                format!("join the group that owns `{}`, often kvm", accel::KVM),
+            ),
+            Self::OpenKvm { .. } | Self::Kvm { .. } | Self::KvmArch => {
+                Some("`--accel auto` falls back to tcg, which runs everywhere".to_owned())
+            }
+            Self::Transport(unusable) => Some(unusable.hint()),
+            Self::NotQemu { .. } | Self::NotAProgram { .. } | Self::Run { .. } => {
+                Some("name another one, e.g. by `UKCI_QEMU_X86_64`".to_owned())
+            }
+        }
     }
 }
 
@@ -67,16 +115,63 @@ pub struct Qemu {
     accel: Choice,
     transport: Choice,
     versions: BTreeMap<Arch, String>,
+    emulators: BTreeMap<Arch, Emulator>,
+    /// With KVM: the CPU model that a kernel booted on.
+    kvm: Option<String>,
+    pub(super) link: Transport,
+    pub(super) vhost_device_vsock: Option<PathBuf>,
+    /// Where guests' directories go.
+    pub(super) base: PathBuf,
 }
 
 impl Qemu {
-    /// Finds the programs, and decides about accelerator and transport.
+    /// Finds the programs, and decides about accelerator and transport. Also removes what runs
+    /// that were killed have left behind.
     ///
     /// `probe` is a kernel of the host's architecture that a time-boxed boot under KVM is tried
     /// with, unless the answer is remembered.
     pub async fn detect(settings: Settings, probe: Option<Boot>) -> Result<Self, Error> {
-        let _ = (settings, probe);
-        Err(Error::NotYet)
+        let base = private_dir::base();
+        let swept = private_dir::sweep(&base);
+        if swept > 0 {
+            tracing::info!(swept, "removed directories of guests whose ukci was killed");
+        }
+        let mut emulators = BTreeMap::new();
+        for arch in &settings.arches {
+            emulators.insert(
+                *arch,
+                Emulator::find(arch::platform(*arch), &settings.cache)?,
+            );
+        }
+        let vhost_device_vsock = program::program(
+            "UKCI_VHOST_DEVICE_VSOCK",
+            transport::VHOST_DEVICE_VSOCK,
+            Some(
+                settings
+                    .cache
+                    .join("tools/bin")
+                    .join(transport::VHOST_DEVICE_VSOCK),
+            ),
+        )?;
+        let (link, transport) =
+            Offer::of_host(vhost_device_vsock.clone()).choose(settings.transport)?;
+        let mut qemu = Self {
+            accel: Choice::default(),
+            transport,
+            versions: emulators
+                .iter()
+                .map(|(arch, e)| (*arch, e.banner.clone()))
+                .collect(),
+            emulators,
+            kvm: None,
+            link,
+            vhost_device_vsock,
+            base,
+        };
+        let decision = accel::decide(settings.accel, &qemu, &settings.cache, probe).await?;
+        qemu.accel = decision.choice;
+        qemu.kvm = decision.cpu;
+        Ok(qemu)
     }
 
     /// The accelerator, and why.
@@ -93,47 +188,121 @@ impl Qemu {
     pub fn versions(&self) -> &BTreeMap<Arch, String> {
         &self.versions
     }
-}
 
-/// One QEMU process and what was started for it.
-#[derive(Debug)]
-pub struct QemuGuest {}
+    /// The QEMU of an architecture that [`Settings::arches`] had.
+    pub(super) fn emulator(&self, arch: Arch) -> Option<&Emulator> {
+        self.emulators.get(&arch)
+    }
+
+    /// The same under KVM, with this CPU model.
+    pub(super) fn accelerated(&self, cpu: &str) -> Self {
+        Self {
+            kvm: Some(cpu.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// How guests of an architecture run: KVM only runs the host's own.
+    fn accelerated_for(&self, arch: Arch) -> Accelerated<'_> {
+        match &self.kvm {
+            Some(cpu) if arch::host() == Some(arch) => Accelerated::Kvm { cpu },
+            _ => Accelerated::Tcg,
+        }
+    }
+
+    fn cpu(&self, arch: Arch, release: &str) -> String {
+        let version = self
+            .emulator(arch)
+            .map_or(arch::Version(0, 0), Emulator::version);
+        arch::cpu_model(arch, &self.accelerated_for(arch), version, release)
+    }
+
+    /// A machine for `boot`, reached by `link`.
+    pub(super) fn emulated(&self, boot: &Boot, link: Device, qmp: PathBuf) -> Emulated {
+        let arch = boot.cell.arch;
+        let platform = arch::platform(arch);
+        Emulated {
+            platform,
+            accel: self.accelerated_for(arch).accel(),
+            cpu: self.cpu(arch, &boot.release),
+            firmware: self
+                .emulator(arch)
+                .and_then(|e| e.firmware(platform.firmware)),
+            link,
+            qmp,
+        }
+    }
+}
 
 impl Machine for Qemu {
     type Guest = QemuGuest;
 
     fn hardware(&self, arch: Arch, release: &str) -> Hardware {
-        let _ = (arch, release);
-        Hardware::default()
+        Hardware {
+            accel: self.accelerated_for(arch).accel().name().to_owned(),
+            cpu: self.cpu(arch, release),
+            transport: self.link.name().to_owned(),
+        }
     }
 
     fn slowness(&self) -> u32 {
-        5
+        // Measured on an idle host: about 8 for a boot. A quarter of that is the disk's and the
+        // host's, and deadlines for bare hardware are generous.
+        let translates = self
+            .emulators
+            .keys()
+            .any(|arch| self.accelerated_for(*arch) == Accelerated::Tcg);
+        if translates { 5 } else { 1 }
     }
 
-    fn boot(&self, boot: Boot) -> impl Future<Output = Result<QemuGuest, Fault>> + Send {
-        let _ = boot;
-        async { unimplemented!() }
+    async fn boot(&self, boot: Boot) -> Result<QemuGuest, Fault> {
+        guest::boot(self, boot).await
     }
 }
 
-impl Guest for QemuGuest {
-    type Stream = tokio::net::UnixStream;
+/// What a machine is made of, beside what it boots.
+#[derive(Debug)]
+pub(super) struct Emulated {
+    pub(super) platform: &'static Platform,
+    pub(super) accel: Accel,
+    pub(super) cpu: String,
+    pub(super) firmware: Option<&'static str>,
+    pub(super) link: Device,
+    pub(super) qmp: PathBuf,
+}
 
-    async fn connect(&mut self) -> Result<Self::Stream, super::NoConnection> {
-        unimplemented!()
-    }
-
-    async fn ended(&mut self) -> Ending {
-        unimplemented!()
-    }
-
-    fn console_tail(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    async fn stop(self, grace: Duration) -> Usage {
-        let _ = grace;
-        Usage::default()
+impl Emulated {
+    /// The whole list.
+    pub(super) fn devices(&self, boot: &Boot) -> Vec<Device> {
+        let shared = matches!(self.link, Device::VhostUserVsock(_));
+        let mut devices = vec![
+            Device::Board(self.platform),
+            Device::Accelerator(self.accel, self.platform.arch),
+            Device::Cpus {
+                model: self.cpu.clone(),
+                count: boot.cpus,
+            },
+            Device::Memory {
+                mib: boot.memory,
+                shared,
+            },
+        ];
+        devices.extend(self.firmware.map(Device::Firmware));
+        devices.extend([
+            Device::Kernel {
+                image: boot.kernel.clone(),
+                initramfs: boot.initramfs.clone(),
+            },
+            Device::Console {
+                name: self.platform.console,
+                log: boot.evidence.join(guest::CONSOLE_LOG),
+            },
+            Device::DieOnPanic,
+            Device::NoCryptoTests,
+            Device::Qmp(self.qmp.clone()),
+            self.link.clone(),
+            Device::KernelArguments(boot.cmdline.clone()),
+        ]);
+        devices
     }
 }

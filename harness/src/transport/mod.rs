@@ -1,1 +1,177 @@
-//! Placeholder.
+//! The ways from a guest to the host, and which of them this host has.
+//!
+//! Whatever it is, the guest dials, the host has one [`Listener`], and what comes out of it is an
+//! ordinary byte stream.
+
+mod listener;
+mod vsock;
+
+use std::io;
+use std::path::PathBuf;
+
+use ukci_schema::report::Choice;
+
+pub use listener::{Listener, Stream};
+
+/// The device through which the host's kernel offers vsock to guests.
+const VHOST_VSOCK: &str = "/dev/vhost-vsock";
+
+/// The program that offers it without the kernel.
+pub const VHOST_DEVICE_VSOCK: &str = "vhost-device-vsock";
+
+/// How the agent reaches the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// `/dev/vhost-vsock`.
+    VhostVsock,
+    /// rust-vmm's `vhost-device-vsock` beside QEMU.
+    VhostUserVsock,
+    /// A virtio-serial port over a Unix socket.
+    VirtioSerial,
+}
+
+impl Transport {
+    /// The word reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::VhostVsock => "vhost-vsock",
+            Self::VhostUserVsock => "vhost-user-vsock",
+            Self::VirtioSerial => "virtio-serial",
+        }
+    }
+}
+
+/// A transport that was asked for and that this host does not have.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// The device cannot be opened.
+    #[error("open `{VHOST_VSOCK}` for the transport vhost-vsock")]
+    VhostVsock(#[source] io::Error),
+    /// The program is missing.
+    #[error("find the program `{VHOST_DEVICE_VSOCK}` for the transport vhost-user-vsock")]
+    VhostUserVsock,
+}
+
+impl Unusable {
+    /// An action that may help.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::VhostVsock(error) if error.kind() == io::ErrorKind::NotFound => {
+                "load the module: `modprobe vhost_vsock`".to_owned()
+            }
+            Self::VhostVsock(_) => {
+                format!(
+                    "let your user open `{VHOST_VSOCK}`: on most systems, by joining the group kvm"
+                )
+            }
+            Self::VhostUserVsock => format!(
+                "`make setup` builds it, and so does `cargo install {VHOST_DEVICE_VSOCK} --locked`"
+            ),
+        }
+    }
+}
+
+/// What this host has.
+#[derive(Debug)]
+pub struct Offer {
+    /// Whether `/dev/vhost-vsock` opens for reading and writing.
+    pub vhost_vsock: io::Result<()>,
+    /// The program `vhost-device-vsock`.
+    pub vhost_device_vsock: Option<PathBuf>,
+}
+
+impl Offer {
+    /// Looks at this host; the program is the caller's to find.
+    pub fn of_host(vhost_device_vsock: Option<PathBuf>) -> Self {
+        let vhost_vsock = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(VHOST_VSOCK)
+            .map(drop);
+        Self {
+            vhost_vsock,
+            vhost_device_vsock,
+        }
+    }
+
+    /// The transport that was asked for, else the first that is usable, and why.
+    pub fn choose(self, asked: Option<Transport>) -> Result<(Transport, Choice), Unusable> {
+        let absent = match &self.vhost_vsock {
+            Ok(()) => String::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                format!("`{VHOST_VSOCK}` does not exist")
+            }
+            Err(error) => format!("`{VHOST_VSOCK}` does not open ({error})"),
+        };
+        let (transport, why) = match (asked, self.vhost_vsock, self.vhost_device_vsock) {
+            (Some(Transport::VhostVsock), Err(error), _) => {
+                return Err(Unusable::VhostVsock(error));
+            }
+            (Some(Transport::VhostUserVsock), _, None) => return Err(Unusable::VhostUserVsock),
+            (Some(transport), ..) => (transport, "asked for".to_owned()),
+            (None, Ok(()), _) => (Transport::VhostVsock, format!("`{VHOST_VSOCK}` opens")),
+            (None, Err(_), Some(program)) => (
+                Transport::VhostUserVsock,
+                format!("{absent}; `{}` is at hand", program.display()),
+            ),
+            (None, Err(_), None) => (
+                Transport::VirtioSerial,
+                format!("{absent}, and there is no `{VHOST_DEVICE_VSOCK}`"),
+            ),
+        };
+        Ok((
+            transport,
+            Choice {
+                name: transport.name().to_owned(),
+                why,
+            },
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(device: Option<io::ErrorKind>, program: bool) -> Offer {
+        Offer {
+            vhost_vsock: device.map_or(Ok(()), |kind| Err(kind.into())),
+            vhost_device_vsock: program.then(|| "/usr/bin/vhost-device-vsock".into()),
+        }
+    }
+
+    #[test]
+    fn the_first_usable_is_taken_and_the_reason_said() {
+        let (transport, choice) = offer(None, true).choose(None).unwrap();
+        assert_eq!(
+            (transport, choice.name.as_str()),
+            (Transport::VhostVsock, "vhost-vsock")
+        );
+        let (transport, choice) = offer(Some(io::ErrorKind::NotFound), true)
+            .choose(None)
+            .unwrap();
+        assert_eq!(transport, Transport::VhostUserVsock);
+        insta::assert_snapshot!(choice.why, @"`/dev/vhost-vsock` does not exist; `/usr/bin/vhost-device-vsock` is at hand");
+        let (transport, choice) = offer(Some(io::ErrorKind::PermissionDenied), false)
+            .choose(None)
+            .unwrap();
+        assert_eq!(transport, Transport::VirtioSerial);
+        insta::assert_snapshot!(choice.why, @"`/dev/vhost-vsock` does not open (permission denied), and there is no `vhost-device-vsock`");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_taken_or_refused() {
+        let missing = || offer(Some(io::ErrorKind::NotFound), false);
+        let (transport, _) = offer(None, true)
+            .choose(Some(Transport::VirtioSerial))
+            .unwrap();
+        assert_eq!(transport, Transport::VirtioSerial);
+        let error = missing()
+            .choose(Some(Transport::VhostUserVsock))
+            .unwrap_err();
+        assert!(error.hint().contains("make setup"));
+        let error = missing().choose(Some(Transport::VhostVsock)).unwrap_err();
+        assert!(error.hint().contains("modprobe"));
+    }
+}

@@ -1,0 +1,226 @@
+//! Console texts as kernels print them.
+
+use std::io::Write;
+
+use super::*;
+
+fn console(text: &str) -> Console {
+    let mut console = Console::default();
+    console.push(text.as_bytes());
+    console
+}
+
+const EXIT_OF_INIT_6_1: &str = "\
+[    1.216017] Run /init as init process\r
+[    1.254320] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000000\r
+[    1.254800] CPU: 0 PID: 1 Comm: init Not tainted 6.1.0-56-cloud-amd64 #1  Debian 6.1.192-2\r
+[    1.255300] Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS  04/01/2014\r
+[    1.255800] Call Trace:\r
+[    1.256100]  <TASK>\r
+[    1.256400]  dump_stack_lvl+0x44/0x5c\r
+";
+
+const NULL_DEREFERENCE_6_12: &str = "\
+[    2.101200] BUG: kernel NULL pointer dereference, address: 0000000000000008\r
+[    2.101700] #PF: supervisor read access in kernel mode\r
+[    2.102300] Oops: Oops: 0000 [#1] PREEMPT SMP NOPTI\r
+[    2.102900] RIP: 0010:__kmalloc_noprof+0x1a5/0x400\r
+[    2.110000] Kernel panic - not syncing: Fatal exception\r
+[    2.110500] ---[ end Kernel panic - not syncing: Fatal exception ]---\r
+";
+
+#[test]
+fn a_panic_is_seen_and_shown_with_the_lines_around_it() {
+    let console = console(EXIT_OF_INIT_6_1);
+    assert_eq!(
+        *console.state(),
+        State::Panicked(
+            "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000000".into()
+        )
+    );
+    let excerpt = console.excerpt();
+    assert_eq!(excerpt[0], "[    1.216017] Run /init as init process");
+    assert_eq!(excerpt[6], "[    1.256400]  dump_stack_lvl+0x44/0x5c");
+}
+
+#[test]
+fn a_panic_after_an_oops_is_told_by_the_oops() {
+    let console = console(NULL_DEREFERENCE_6_12);
+    let first = "BUG: kernel NULL pointer dereference, address: 0000000000000008";
+    assert_eq!(*console.state(), State::Panicked(first.into()));
+}
+
+#[test]
+fn an_oops_alone_ends_nothing() {
+    let console = console(NULL_DEREFERENCE_6_12.split_once("[    2.11").unwrap().0);
+    assert_eq!(*console.state(), State::Well);
+}
+
+#[test]
+fn signs_of_several_kernels() {
+    for (line, expected) in [
+        // 5.10, 6.1
+        ("Oops: 0002 [#1] SMP NOPTI", Sign::Oops),
+        (
+            "general protection fault, probably for non-canonical address 0xdead: 0000 [#1] SMP",
+            Sign::Oops,
+        ),
+        ("kernel BUG at mm/slub.c:379!", Sign::Oops),
+        (
+            "BUG: unable to handle page fault for address: ffffc90000a7bff8",
+            Sign::Oops,
+        ),
+        (
+            "BUG: KASAN: slab-use-after-free in bpf_prog_put+0x11/0x20",
+            Sign::Oops,
+        ),
+        (
+            "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]",
+            Sign::Stall,
+        ),
+        (
+            "rcu: INFO: rcu_sched self-detected stall on CPU",
+            Sign::Stall,
+        ),
+        (
+            "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+            Sign::Stall,
+        ),
+        (
+            "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 0-... }",
+            Sign::Stall,
+        ),
+        (
+            "rcu: rcu_sched kthread starved for 5252 jiffies! g-1175",
+            Sign::Stall,
+        ),
+        (
+            "INFO: task init:1 blocked for more than 120 seconds.",
+            Sign::Hang,
+        ),
+        (
+            "NMI watchdog: Watchdog detected hard LOCKUP on cpu 0",
+            Sign::Hang,
+        ),
+        (
+            "watchdog: CPU0: Watchdog detected hard LOCKUP on cpu 0",
+            Sign::Hang,
+        ),
+        // 6.12 and later
+        (
+            "Oops: general protection fault, probably for non-canonical address 0x1: 0000 [#1]",
+            Sign::Oops,
+        ),
+        (
+            "Oops: double fault: 0000 [#1] PREEMPT SMP NOPTI",
+            Sign::Oops,
+        ),
+        // arm64, riscv64
+        (
+            "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010",
+            Sign::Oops,
+        ),
+        (
+            "Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP",
+            Sign::Oops,
+        ),
+        (
+            "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)",
+            Sign::Panic,
+        ),
+    ] {
+        assert_eq!(sign(line), Some(expected), "{line}");
+    }
+}
+
+#[test]
+fn ordinary_lines_are_no_signs() {
+    for line in [
+        "DEBUG: all is well",
+        "rcu: Hierarchical SRCU implementation.",
+        "rcu: \tRCU restricting CPUs from NR_CPUS=8192 to nr_cpu_ids=1.",
+        "Spectre V2 : Mitigation: Retpolines",
+        "reboot: Power down",
+        "NMI watchdog: Perf NMI watchdog permanently disabled",
+    ] {
+        assert_eq!(sign(line), None, "{line}");
+    }
+}
+
+#[test]
+fn one_stall_may_be_the_hosts_doing_and_two_are_not() {
+    let lockup = "[   28.1] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]\n";
+    let mut console = console(lockup);
+    assert_eq!(*console.state(), State::Well);
+    console.push(lockup.as_bytes());
+    assert!(matches!(console.state(), State::Stalled(line) if line.starts_with("watchdog: BUG")));
+}
+
+#[test]
+fn control_characters_and_escape_sequences_are_stripped() {
+    assert_eq!(
+        clean(b"\x1b[2J\x1b[31;1mred\x1b[0m\x07 \x1bcend\r"),
+        "red end"
+    );
+    assert_eq!(clean(b"a\tb \x00\xff"), "a b \u{fffd}");
+    assert_eq!(clean(b"\x1b"), "");
+    assert_eq!(clean(b"\x1b[12"), "");
+}
+
+#[test]
+fn lines_are_bounded_in_length_and_number() {
+    let mut console = Console::default();
+    for _ in 0..300 {
+        console.push(&[b'x'; 100]);
+    }
+    assert_eq!(console.partial.len(), LONGEST);
+    console.push(b"\n");
+    for n in 0..1000 {
+        console.push(format!("line {n}\n").as_bytes());
+    }
+    assert_eq!(console.lines.len(), KEPT);
+    let excerpt = console.excerpt();
+    assert_eq!(excerpt.len(), BEFORE + AFTER);
+    assert_eq!(excerpt.last().unwrap(), "line 999");
+}
+
+#[test]
+fn the_excerpt_stays_with_the_report_when_more_follows() {
+    let mut console = console(EXIT_OF_INIT_6_1);
+    for n in 0..100 {
+        console.push(format!("later {n}\n").as_bytes());
+    }
+    assert!(console.excerpt()[1].contains("Kernel panic"));
+    for n in 0..KEPT {
+        console.push(format!("much later {n}\n").as_bytes());
+    }
+    assert_eq!(
+        console.excerpt().len(),
+        BEFORE + AFTER,
+        "scrolled away, and still no crash"
+    );
+}
+
+#[test]
+fn a_line_may_arrive_in_pieces_and_the_unfinished_one_is_shown() {
+    let mut console = Console::default();
+    for byte in "Kernel panic - not syncing: hurt\nhalf a li".bytes() {
+        console.push(&[byte]);
+    }
+    assert_eq!(
+        *console.state(),
+        State::Panicked("Kernel panic - not syncing: hurt".into())
+    );
+    assert_eq!(console.excerpt().last().unwrap(), "half a li");
+}
+
+#[test]
+fn a_growing_file_is_followed() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let mut follower = Follower::open(file.path()).unwrap();
+    assert!(follower.catch_up().excerpt().is_empty());
+    file.write_all(b"one\ntw").unwrap();
+    assert_eq!(follower.catch_up().excerpt(), ["one", "tw"]);
+    file.write_all(b"o\n").unwrap();
+    assert_eq!(follower.catch_up().excerpt(), ["one", "two"]);
+}

@@ -1,0 +1,107 @@
+//! Pictures of whole commands.
+
+use super::*;
+use crate::arch::platform;
+use crate::machine::qemu::Emulated;
+
+fn command(arch: Arch, accel: Accel, cpu: &str, link: Device) -> String {
+    let platform = platform(arch);
+    let emulated = Emulated {
+        platform,
+        accel,
+        cpu: cpu.to_owned(),
+        firmware: platform.firmware,
+        link,
+        qmp: "/run/ukci-vm.AbCdEf/qmp".into(),
+    };
+    let boot = crate::machine::Boot {
+        cell: ukci_schema::cell::Cell {
+            artifact: "ringbuf".into(),
+            kernel: "debian-12-6.1-cloud".into(),
+            llvm: None,
+            arch,
+        },
+        release: "6.1.0-56-cloud-amd64".into(),
+        kernel: "/cache/vmlinux".into(),
+        initramfs: "/cache/initramfs".into(),
+        cmdline: vec!["lsm=bpf".into()],
+        memory: 256,
+        cpus: 1,
+        evidence: "/out/cell".into(),
+    };
+    String::from_utf8(shell(
+        Path::new(platform.qemu),
+        &flags(&emulated.devices(&boot)),
+    ))
+    .unwrap()
+}
+
+fn serial() -> Device {
+    Device::SerialPort("/run/ukci-vm.AbCdEf/agent".into())
+}
+
+fn vhost_user() -> Device {
+    Device::VhostUserVsock("/run/ukci-vm.AbCdEf/vhost-user".into())
+}
+
+#[test]
+fn x86_64_tcg_vhost_user_vsock() {
+    insta::assert_snapshot!(command(
+        Arch::X86_64,
+        Accel::Tcg,
+        "qemu64,-cx16",
+        vhost_user()
+    ));
+}
+
+#[test]
+fn x86_64_tcg_virtio_serial() {
+    insta::assert_snapshot!(command(Arch::X86_64, Accel::Tcg, "qemu64", serial()));
+}
+
+/// No machine of ours has `/dev/vhost-vsock`: this picture is all that keeps its device.
+#[test]
+fn x86_64_kvm_vhost_vsock() {
+    let link = Device::VhostVsock {
+        cid: 77_123,
+        port: 1_024,
+    };
+    insta::assert_snapshot!(command(Arch::X86_64, Accel::Kvm, "host", link));
+}
+
+#[test]
+fn x86_64_kvm_vhost_user_vsock() {
+    insta::assert_snapshot!(command(Arch::X86_64, Accel::Kvm, "host", vhost_user()));
+}
+
+#[test]
+fn aarch64_tcg_vhost_user_vsock() {
+    insta::assert_snapshot!(command(
+        Arch::Aarch64,
+        Accel::Tcg,
+        "cortex-a57",
+        vhost_user()
+    ));
+}
+
+#[test]
+fn riscv64_tcg_virtio_serial() {
+    insta::assert_snapshot!(command(Arch::Riscv64, Accel::Tcg, "rv64", serial()));
+}
+
+#[test]
+fn commas_in_paths_do_not_end_an_option() {
+    let flags = flags(&[Device::Qmp("/a,b/qmp".into())]);
+    assert_eq!(
+        flags[1],
+        ("-chardev", Some("socket,id=qmp,path=/a,,b/qmp".into()))
+    );
+}
+
+#[test]
+fn words_are_quoted_for_a_shell() {
+    assert_eq!(quote(OsStr::new("q35,usb=off")), b"q35,usb=off");
+    assert_eq!(quote(OsStr::new("")), b"''");
+    assert_eq!(quote(OsStr::new("it's $HOME")), b"'it'\\''s $HOME'");
+    assert_eq!(quote(OsStr::new("~/x")), b"'~/x'");
+}

@@ -1,0 +1,424 @@
+//! One QEMU process and what was started for it: started, watched, killed and reaped.
+
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use ukci_schema::verdict::{Fault, Stage};
+
+use super::device::{Device, Flag, flags, shell};
+use super::private_dir::PrivateDir;
+use super::process::{Exit, Process};
+use super::qemu::{Qemu, Transport};
+use super::qmp::Qmp;
+use super::vhost_user::VhostUserVsock;
+use super::{Boot, Ending, Guest, NoConnection, Usage};
+use crate::console::{Follower, State};
+use crate::transport::{Listener, Stream};
+
+/// The console's file in the evidence directory.
+pub(super) const CONSOLE_LOG: &str = "console.log";
+/// What QEMU said.
+const QEMU_LOG: &str = "qemu.log";
+/// What vhost-device-vsock said, where it said anything.
+const VSOCK_LOG: &str = "vhost-device-vsock.log";
+/// The command that was run.
+const COMMAND: &str = "command.txt";
+
+/// Longest time until QEMU has made its devices and answers over QMP. It takes 30 to 70 ms.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// How often the console file is looked at. A panic ends QEMU and is seen by that; only a stall
+/// waits for the tick, and it is seconds old by then. inotify would wake for each character, which
+/// is how QEMU writes a serial line.
+const TICK: Duration = Duration::from_millis(50);
+
+/// After a panic on the console: how long QEMU may take to end, so that the trace is whole.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often another address is tried, where a guest of another program has the one drawn.
+const ADDRESSES: usize = 8;
+
+/// One QEMU process and what was started for it.
+#[derive(Debug)]
+pub struct QemuGuest {
+    // Dropped in this order: the directory goes when nobody uses it any more.
+    running: Running,
+    listener: Listener,
+    _dir: PrivateDir,
+}
+
+/// What runs, and the witnesses of its end.
+#[derive(Debug)]
+struct Running {
+    qemu: Process,
+    vhost_device_vsock: Option<Process>,
+    qmp: Qmp,
+    console: Mutex<Follower>,
+    evidence: PathBuf,
+}
+
+/// Starts a guest.
+pub(super) async fn boot(machine: &Qemu, mut boot: Boot) -> Result<QemuGuest, Fault> {
+    // QEMU runs in our directory, but `command.txt` is run in the reader's.
+    for path in [&mut boot.kernel, &mut boot.initramfs, &mut boot.evidence] {
+        *path = std::path::absolute(&*path)
+            .map_err(|error| fault(format!("cannot resolve `{}`: {error}", path.display())))?;
+    }
+    for _ in 1..ADDRESSES {
+        match start(machine, &boot).await {
+            Err(fault) if machine.link == Transport::VhostVsock && is_taken(&fault) => {}
+            done => return done,
+        }
+    }
+    start(machine, &boot).await
+}
+
+/// Whether QEMU found its vsock address in use. In its words: `vhost-vsock: unable to set guest
+/// cid: Address already in use`.
+fn is_taken(fault: &Fault) -> bool {
+    fault.headline.contains("unable to set guest cid")
+}
+
+async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
+    let arch = boot.cell.arch;
+    let emulator = machine
+        .emulator(arch)
+        .ok_or_else(|| fault(format!("no QEMU for {arch} was looked for on this host")))?;
+    let dir = PrivateDir::create(&machine.base).map_err(|error| {
+        let base = machine.base.display();
+        fault(format!(
+            "cannot make a directory for the guest's sockets below `{base}`: {error}"
+        ))
+    })?;
+    let listening = |error: io::Error| {
+        fault(format!(
+            "cannot listen below `{}`: {error}",
+            dir.path().display()
+        ))
+    };
+
+    let mut prelude = format!("mkdir -m 700 {}\n", dir.path().display()).into_bytes();
+    let mut vhost_device_vsock = None;
+    let (listener, link) = match machine.link {
+        Transport::VhostVsock => {
+            let cid = draw_cid();
+            let (listener, port) = Listener::vhost_vsock(cid)
+                .map_err(|error| fault(format!("cannot listen on a vsock port: {error}")))?;
+            (listener, Device::VhostVsock { cid, port })
+        }
+        Transport::VhostUserVsock => {
+            let program = machine
+                .vhost_device_vsock
+                .as_deref()
+                .ok_or_else(|| fault("no vhost-device-vsock was found on this host".to_owned()))?;
+            let listener = Listener::vhost_user_vsock(&dir.vsock_port()).map_err(listening)?;
+            let device = VhostUserVsock { program, dir: &dir };
+            prelude.extend_from_slice(device.shell().trim_ascii_end());
+            prelude.extend_from_slice(b" &\n");
+            let process = device
+                .start(&boot.evidence.join(VSOCK_LOG))
+                .await
+                .map_err(|error| fault(format!("cannot start `{}`: {error}", program.display())))?;
+            vhost_device_vsock = Some(process);
+            (listener, Device::VhostUserVsock(dir.vhost_user()))
+        }
+        Transport::VirtioSerial => {
+            let listener = Listener::virtio_serial(&dir.agent()).map_err(listening)?;
+            prelude.extend_from_slice(listen_by_hand(&dir.agent()).as_bytes());
+            (listener, Device::SerialPort(dir.agent()))
+        }
+    };
+    let monitor = UnixListener::bind(dir.qmp()).map_err(listening)?;
+    prelude.extend_from_slice(listen_by_hand(&dir.qmp()).as_bytes());
+
+    let flags = flags(&machine.emulated(boot, link, dir.qmp()).devices(boot));
+    let (console, qemu_log) = evidence(boot, prelude, &shell(&emulator.path, &flags))?;
+    let mut qemu = Process::spawn(command(&emulator.path, &flags, qemu_log))
+        .await
+        .map_err(|error| fault(format!("cannot run `{}`: {error}", emulator.path.display())))?;
+    let qmp = answer(&mut qemu, &monitor, &boot.evidence.join(QEMU_LOG))
+        .await
+        .map_err(fault)?;
+    let running = Running {
+        qemu,
+        vhost_device_vsock,
+        qmp,
+        console: Mutex::new(console),
+        evidence: boot.evidence.clone(),
+    };
+    Ok(QemuGuest {
+        running,
+        listener,
+        _dir: dir,
+    })
+}
+
+/// Waits until QEMU has made its devices and answers on its control socket, or says why it ended.
+async fn answer(qemu: &mut Process, monitor: &UnixListener, log: &Path) -> Result<Qmp, String> {
+    let failed = tokio::select! {
+        answered = timeout(ANSWER, Qmp::accept(monitor)) => match answered {
+            Ok(Ok(qmp)) => return Ok(qmp),
+            Ok(Err(error)) => format!("QEMU's control socket failed: {error}"),
+            Err(_) => {
+                let limit = ANSWER.as_secs();
+                return Err(format!("QEMU did not answer on its control socket within {limit} s"));
+            }
+        },
+        _ = qemu.exited() => "QEMU ended".to_owned(),
+    };
+    // An exit closes the socket a moment before the process is gone.
+    match timeout(LAST_WORDS, qemu.exited()).await {
+        Ok(Ok(exit)) => {
+            let complaint = last_line(log)
+                .map(|line| format!(": {line}"))
+                .unwrap_or_default();
+            Err(format!(
+                "QEMU {} before the guest ran{complaint}",
+                exit.words()
+            ))
+        }
+        Ok(Err(_)) | Err(_) => Err(failed),
+    }
+}
+
+/// How a reader of `command.txt` stands in for us on a socket that QEMU dials.
+fn listen_by_hand(path: &Path) -> String {
+    format!("socat UNIX-LISTEN:{} - &\n", path.display())
+}
+
+/// Writes `command.txt`, and opens the console's file and QEMU's.
+fn evidence(boot: &Boot, mut prelude: Vec<u8>, command: &[u8]) -> Result<(Follower, File), Fault> {
+    let at = |name: &str| boot.evidence.join(name);
+    let cannot = |path: PathBuf| {
+        move |error: io::Error| fault(format!("cannot write `{}`: {error}", path.display()))
+    };
+    prelude.extend_from_slice(command);
+    std::fs::write(at(COMMAND), prelude).map_err(cannot(at(COMMAND)))?;
+    File::create(at(CONSOLE_LOG)).map_err(cannot(at(CONSOLE_LOG)))?;
+    let console = Follower::open(&at(CONSOLE_LOG)).map_err(cannot(at(CONSOLE_LOG)))?;
+    let log = File::create(at(QEMU_LOG)).map_err(cannot(at(QEMU_LOG)))?;
+    Ok((console, log))
+}
+
+fn command(program: &Path, flags: &[Flag], log: File) -> Command {
+    let mut command = Command::new(program);
+    for (flag, value) in flags {
+        command.arg(flag).args(value);
+    }
+    // One writer is enough: QEMU prints nothing on stdout, and complains on stderr.
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    command
+}
+
+/// A guest address that is likely free: they are unique on the host, and 0 to 2 are taken.
+fn draw_cid() -> u32 {
+    let drawn = RandomState::new().hash_one(std::process::id());
+    // Stays below 2^31, which some tools read as a signed number.
+    u32::try_from(drawn >> 33).unwrap_or(0).max(1 << 16)
+}
+
+/// The last line of a log that is not empty, at most 300 characters of it.
+pub(super) fn last_line(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.size();
+    file.seek(SeekFrom::Start(length.saturating_sub(4096)))
+        .ok()?;
+    let mut bytes = Vec::new();
+    file.take(4096).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())?;
+    Some(
+        crate::console::clean(line.as_bytes())
+            .chars()
+            .take(300)
+            .collect(),
+    )
+}
+
+fn fault(headline: String) -> Fault {
+    Fault {
+        stage: Stage::Boot,
+        code: None,
+        headline,
+        console: Vec::new(),
+        hints: Vec::new(),
+    }
+}
+
+impl Running {
+    /// What the console says of the kernel by now.
+    fn state(&self) -> State {
+        self.console
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .catch_up()
+            .state()
+            .clone()
+    }
+
+    /// Waits for the end, or for a sign of it. May be dropped and called again.
+    async fn ended(&mut self) -> Ending {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                exit = self.qemu.exited() => return self.gone(exit).await,
+                exit = exited(self.vhost_device_vsock.as_mut()) => {
+                    let words = exit.map_or_else(|error| error.to_string(), |exit| exit.words());
+                    return Ending::Exited {
+                        reason: None,
+                        status: format!("vhost-device-vsock {words}"),
+                        complaint: last_line(&self.evidence.join(VSOCK_LOG)),
+                    };
+                }
+                _ = tick.tick() => {}
+            }
+            match self.state() {
+                State::Well => {}
+                State::Stalled(line) => return Ending::Stalled(line),
+                State::Panicked(line) => {
+                    return match timeout(LAST_WORDS, self.qemu.exited()).await {
+                        Ok(exit) => self.gone(exit).await,
+                        Err(_) => Ending::Panicked(line),
+                    };
+                }
+            }
+        }
+    }
+
+    /// QEMU is gone: what all the witnesses together say.
+    async fn gone(&mut self, exit: io::Result<Exit>) -> Ending {
+        // QEMU's last event is in the socket and so is its end, so this does not wait.
+        let _ = timeout(LAST_WORDS, self.qmp.closed()).await;
+        match self.state() {
+            State::Panicked(line) => Ending::Panicked(line),
+            State::Well | State::Stalled(_) => Ending::Exited {
+                reason: self.qmp.reason().map(ToOwned::to_owned),
+                status: match exit {
+                    Ok(exit) => format!("QEMU {}", exit.words()),
+                    Err(error) => format!("QEMU ended, and its status cannot be read: {error}"),
+                },
+                complaint: last_line(&self.evidence.join(QEMU_LOG)),
+            },
+        }
+    }
+}
+
+/// Waits for a process that there may not be.
+async fn exited(process: Option<&mut Process>) -> io::Result<Exit> {
+    match process {
+        Some(process) => process.exited().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Guest for QemuGuest {
+    type Stream = Stream;
+
+    async fn connect(&mut self) -> Result<Stream, NoConnection> {
+        tokio::select! {
+            biased;
+            stream = self.listener.accept() => stream.map_err(|error| {
+                NoConnection::Failed(format!("cannot accept the agent's connection: {error}"))
+            }),
+            ending = self.running.ended() => Err(NoConnection::Ended(ending)),
+        }
+    }
+
+    async fn ended(&mut self) -> Ending {
+        self.running.ended().await
+    }
+
+    fn console_tail(&self) -> Vec<String> {
+        let mut console = self
+            .running
+            .console
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        console.catch_up().excerpt()
+    }
+
+    async fn stop(self, grace: Duration) -> Usage {
+        let Running {
+            mut qemu,
+            vhost_device_vsock,
+            evidence,
+            ..
+        } = self.running;
+        if !grace.is_zero() {
+            let _ = timeout(grace, qemu.exited()).await;
+        }
+        let qemu = qemu.kill().await.ok();
+        let beside = match vhost_device_vsock {
+            Some(process) => process.kill().await.ok(),
+            None => None,
+        };
+        let log = evidence.join(VSOCK_LOG);
+        if std::fs::metadata(&log).is_ok_and(|metadata| metadata.len() == 0) {
+            // It has nothing to say unless it fails. Where it cannot be removed, it stays, empty.
+            let _ = std::fs::remove_file(&log);
+        }
+        Usage {
+            cpu_seconds: qemu
+                .iter()
+                .chain(&beside)
+                .map(|exit| exit.cpu_seconds)
+                .sum(),
+            peak_kib: qemu.map_or(0, |exit| exit.peak_kib),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn an_address_in_use_is_known_by_qemus_words() {
+        let said = "QEMU exited with status 1 before the guest ran: qemu-system-x86_64: -device \
+                    vhost-vsock-pci,guest-cid=77123: vhost-vsock: unable to set guest cid: \
+                    Address already in use";
+        assert!(is_taken(&fault(said.to_owned())));
+        assert!(!is_taken(&fault(
+            "QEMU exited with status 1 before the guest ran".to_owned()
+        )));
+    }
+
+    #[test]
+    fn addresses_are_drawn_afresh_above_the_reserved_ones() {
+        let drawn: std::collections::BTreeSet<u32> = (0..32).map(|_| draw_cid()).collect();
+        assert!(drawn.len() > 16, "{drawn:?}");
+        assert!(drawn.iter().all(|cid| (1 << 16..1 << 31).contains(cid)));
+    }
+
+    #[test]
+    fn the_last_line_is_the_last_that_says_something() {
+        let mut log = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(last_line(log.path()), None);
+        write!(
+            log,
+            "{}\nfirst\nqemu: \x1b[1mbad\x1b[0m\n\n",
+            "x".repeat(9000)
+        )
+        .unwrap();
+        assert_eq!(last_line(log.path()).as_deref(), Some("qemu: bad"));
+    }
+}

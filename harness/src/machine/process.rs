@@ -1,0 +1,302 @@
+//! A process that cannot outlive us: its own group, killed when we die, always reaped.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use rustix::process::{Pid, PidfdFlags, Signal, getppid, kill_process_group, pidfd_open};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+
+/// How a process ended and what it cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exit {
+    /// Exit status or signal.
+    pub(super) status: ExitStatus,
+    /// User and system seconds.
+    pub(super) cpu_seconds: f64,
+    /// Peak resident memory in KiB.
+    pub(super) peak_kib: u64,
+}
+
+impl Exit {
+    /// The status in words that follow a name: `exited with status 1`.
+    pub(super) fn words(&self) -> String {
+        match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => format!("exited with status {code}"),
+            (_, Some(signal)) => format!("was killed by signal {signal}"),
+            (None, None) => "ended".to_owned(),
+        }
+    }
+}
+
+/// A running process. Dropping it kills its group and reaps it.
+#[derive(Debug)]
+pub(super) struct Process {
+    // Declared first, so that it leaves the runtime before its process is killed.
+    pidfd: AsyncFd<OwnedFd>,
+    child: Child,
+}
+
+impl Process {
+    /// Starts `command`. Its streams are the caller's to set.
+    pub(super) async fn spawn(command: Command) -> io::Result<Self> {
+        let (reply, child) = oneshot::channel();
+        submit(Order { command, reply })?;
+        let child = child
+            .await
+            .map_err(|_| io::Error::other("the spawning thread is gone"))??;
+        let pidfd = pidfd_open(child.pid, PidfdFlags::NONBLOCK)?;
+        Ok(Self {
+            pidfd: system::register(pidfd)?,
+            child,
+        })
+    }
+
+    /// Waits for the end. May be dropped and called again; the answer stays the same.
+    pub(super) async fn exited(&mut self) -> io::Result<Exit> {
+        if self.child.exit.is_none() {
+            // A pidfd becomes readable when the process is a zombie, and stays so.
+            let _ = self.pidfd.readable().await?;
+        }
+        self.child.reap()
+    }
+
+    /// Kills the group and reaps the process.
+    pub(super) async fn kill(mut self) -> io::Result<Exit> {
+        self.child.kill();
+        self.exited().await
+    }
+}
+
+/// A process that has not been reaped, or the answer that reaping gave.
+#[derive(Debug)]
+struct Child {
+    pid: Pid,
+    exit: Option<Exit>,
+}
+
+impl Child {
+    /// Kills the group. Until the process is reaped its id cannot be another's.
+    fn kill(&self) {
+        if self.exit.is_none() {
+            // It fails where the process is already a zombie without living kin.
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+    }
+
+    /// Waits for the end, which blocks unless the process is a zombie.
+    fn reap(&mut self) -> io::Result<Exit> {
+        if let Some(exit) = self.exit {
+            return Ok(exit);
+        }
+        let exit = system::wait4(self.pid)?;
+        self.exit = Some(exit);
+        Ok(exit)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+        // A killed process is gone in milliseconds: this hardly blocks.
+        if let Err(error) = self.reap() {
+            tracing::warn!(%error, pid = self.pid.as_raw_nonzero(), "cannot reap a process");
+        }
+    }
+}
+
+/// A command to start and where its process goes. A reply that nobody awaits drops the process,
+/// which kills it.
+struct Order {
+    command: Command,
+    reply: oneshot::Sender<io::Result<Child>>,
+}
+
+/// Hands an order to the thread that starts processes.
+///
+/// The parent-death signal is sent when the *thread* that forked ends, so threads of a pool must
+/// not fork: this one lives as long as we do.
+fn submit(order: Order) -> io::Result<()> {
+    static SPAWNER: Mutex<Option<mpsc::Sender<Order>>> = Mutex::new(None);
+    let mut spawner = SPAWNER
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let sender = if let Some(sender) = &*spawner {
+        sender
+    } else {
+        let (sender, orders) = mpsc::channel::<Order>();
+        thread::Builder::new()
+            .name("ukci-spawn".to_owned())
+            .spawn(move || {
+                for Order { command, reply } in orders {
+                    let _ = reply.send(start(command));
+                }
+            })?;
+        spawner.insert(sender)
+    };
+    sender
+        .send(order)
+        .map_err(|_| io::Error::other("the spawning thread is gone"))
+}
+
+fn start(mut command: Command) -> io::Result<Child> {
+    command.process_group(0);
+    system::die_with_parent(&mut command);
+    let child = command.spawn()?;
+    let pid = Pid::from_raw(child.id().cast_signed())
+        .ok_or_else(|| io::Error::other("a process without an id"))?;
+    Ok(Child { pid, exit: None })
+}
+
+/// What no library offers without `unsafe`.
+#[expect(
+    unsafe_code,
+    reason = "only `wait4` tells what a child cost; the others are unsafe by nature"
+)]
+mod system {
+    use super::{
+        AsyncFd, Command, CommandExt, Exit, ExitStatus, ExitStatusExt, OwnedFd, Pid, Signal,
+        getppid, io,
+    };
+
+    /// Has the runtime watch a descriptor.
+    pub(super) fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+        // SAFETY: an `OwnedFd` is open and the same for as long as it lives.
+        Ok(unsafe { AsyncFd::register(fd) }?)
+    }
+
+    /// Has the kernel kill the child when the calling thread ends.
+    pub(super) fn die_with_parent(command: &mut Command) {
+        let parent = rustix::process::getpid();
+        let arm = move || {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            // The parent may have died before the signal was asked for.
+            if getppid() == Some(parent) {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::NotConnected.into())
+            }
+        };
+        // SAFETY: between fork and exec the closure makes two bare system calls and allocates
+        // nothing; an `ErrorKind` is turned into an error without allocation.
+        unsafe { command.pre_exec(arm) };
+    }
+
+    /// Reaps a child of ours; blocks until it ends.
+    ///
+    /// Its peak memory counts from the fork, so it is never less than ours was then.
+    pub(super) fn wait4(pid: Pid) -> io::Result<Exit> {
+        let mut status = 0;
+        // SAFETY: all-zero bytes are a valid `rusage`.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        loop {
+            // SAFETY: both pointers are to live values of the right types.
+            let reaped = unsafe {
+                libc::wait4(
+                    pid.as_raw_nonzero().get(),
+                    &raw mut status,
+                    0,
+                    &raw mut usage,
+                )
+            };
+            if reaped >= 0 {
+                break;
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        let seconds = |time: libc::timeval| {
+            std::time::Duration::new(
+                time.tv_sec.cast_unsigned(),
+                u32::try_from(time.tv_usec).unwrap_or(0) * 1000,
+            )
+            .as_secs_f64()
+        };
+        Ok(Exit {
+            status: ExitStatus::from_raw(status),
+            cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+            peak_kib: usage.ru_maxrss.cast_unsigned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[tokio::test]
+    async fn an_end_is_told_twice_alike_with_its_cost() {
+        let mut process = Process::spawn(shell("exit 3")).await.unwrap();
+        let exit = process.exited().await.unwrap();
+        assert_eq!(exit.words(), "exited with status 3");
+        assert!(exit.peak_kib > 100, "{exit:?}");
+        assert_eq!(process.exited().await.unwrap().status, exit.status);
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_an_error() {
+        let error = Process::spawn(Command::new("/nonexistent"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn killing_takes_the_whole_group_and_dropping_does_too() {
+        let exit = Process::spawn(shell("sleep 600 & wait"))
+            .await
+            .unwrap()
+            .kill()
+            .await
+            .unwrap();
+        assert_eq!(exit.words(), "was killed by signal 9");
+
+        let process = Process::spawn(shell("sleep 600 & wait")).await.unwrap();
+        let pid = process.child.pid;
+        drop(process);
+        // Its kin are reaped by init in their own time; a group of zombies takes signals.
+        assert!(!std::path::Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists());
+    }
+
+    #[test]
+    fn a_process_outlives_the_thread_that_asked_for_it() {
+        let (stdin, mut to) = io::pipe().unwrap();
+        let (mut from, stdout) = io::pipe().unwrap();
+        let (child, thread) = thread::spawn(move || {
+            let mut command = Command::new("cat");
+            command.stdin(stdin).stdout(stdout);
+            let (reply, child) = oneshot::channel();
+            submit(Order { command, reply }).unwrap();
+            (
+                child.blocking_recv().unwrap().unwrap(),
+                rustix::thread::gettid(),
+            )
+        })
+        .join()
+        .unwrap();
+        // The signal is sent before the thread's entry goes away.
+        let task = format!("/proc/self/task/{}", thread.as_raw_nonzero());
+        while std::path::Path::new(&task).exists() {
+            thread::yield_now();
+        }
+        to.write_all(b"alive\n").unwrap();
+        let mut answer = [0; 6];
+        from.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"alive\n");
+        drop(child);
+    }
+}

@@ -1,0 +1,317 @@
+//! Real kernels in a real QEMU, with a guest of our own in place of the agent.
+//!
+//! They need a kernel: an entry of the store, or the one that `UKCI_TEST_KERNEL` names. Without
+//! one each test says that it was skipped, unless `UKCI_TEST_REAL` is set, as `make test` does:
+//! then it fails. Guests are translated, so that the tests run everywhere.
+
+mod fixture;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use ukci_harness::machine::qemu::{Accel, Qemu, QemuGuest, Transport};
+use ukci_harness::machine::{Ending, Guest, Machine, NoConnection};
+
+use fixture::{Fixture, PATIENCE, settings};
+
+/// The fixture, or the end of the test with the reason.
+macro_rules! fixture {
+    () => {
+        match Fixture::get() {
+            Ok(fixture) => fixture,
+            Err(why) => return fixture::skip(&why),
+        }
+    };
+}
+
+async fn qemu(fixture: &Fixture, transport: Transport) -> Qemu {
+    Qemu::detect(
+        settings(&fixture.cache(), Some(Accel::Tcg), Some(transport)),
+        None,
+    )
+    .await
+    .unwrap()
+}
+
+/// Boots a guest that does `what`.
+async fn boot(machine: &Qemu, fixture: &Fixture, what: &str, evidence: &Path) -> QemuGuest {
+    machine
+        .boot(fixture.boot(what, evidence))
+        .await
+        .unwrap_or_else(|fault| panic!("{fault:?}"))
+}
+
+/// Talks with a guest as far as its power-off.
+async fn converse(mut guest: QemuGuest) {
+    let connected = timeout(PATIENCE, guest.connect())
+        .await
+        .expect("it should dial");
+    let mut stream =
+        connected.unwrap_or_else(|none| panic!("{none:?}\n{:?}", guest.console_tail()));
+    let mut hello = [0; 6];
+    stream.read_exact(&mut hello).await.unwrap();
+    assert_eq!(&hello, b"hello\n");
+    // More than a frame, so that a transport that cuts shows it.
+    let bytes: Vec<u8> = (0..40_000_u32)
+        .map(|n| b'a' + u8::try_from(n % 16).unwrap())
+        .collect();
+    let (mut read, mut write) = tokio::io::split(stream);
+    let (sent, echo) = tokio::join!(write.write_all(&bytes), async {
+        let mut echo = vec![0; bytes.len()];
+        read.read_exact(&mut echo).await.map(|_| echo)
+    });
+    sent.unwrap();
+    assert!(echo.unwrap() == bytes, "the echo is another");
+    write.write_all(b"q").await.unwrap();
+    let ending = timeout(PATIENCE, guest.ended())
+        .await
+        .expect("it should power off");
+    let Ending::Exited {
+        reason,
+        status,
+        complaint,
+    } = ending
+    else {
+        panic!("{ending:?}")
+    };
+    assert_eq!(reason.as_deref(), Some("guest-shutdown"));
+    assert_eq!(status, "QEMU exited with status 0");
+    assert_eq!(complaint, None);
+    let usage = guest.stop(Duration::ZERO).await;
+    assert!(usage.cpu_seconds > 0.2, "{usage:?}");
+    assert!(usage.peak_kib > 50 * 1024, "{usage:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_talks_over_a_virtio_serial_port() {
+    let fixture = fixture!();
+    let evidence = tempfile::tempdir().unwrap();
+    let machine = qemu(fixture, Transport::VirtioSerial).await;
+    converse(boot(&machine, fixture, "hello", evidence.path()).await).await;
+    let command = std::fs::read_to_string(evidence.path().join("command.txt")).unwrap();
+    assert!(command.contains("ukci.transport=serial"), "{command}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_talks_over_vhost_user_vsock() {
+    let fixture = fixture!();
+    let evidence = tempfile::tempdir().unwrap();
+    let wanted = settings(
+        &fixture.cache(),
+        Some(Accel::Tcg),
+        Some(Transport::VhostUserVsock),
+    );
+    let machine = match Qemu::detect(wanted, None).await {
+        Ok(machine) => machine,
+        Err(error) => return fixture::skip(&error.to_string()),
+    };
+    converse(boot(&machine, fixture, "hello", evidence.path()).await).await;
+    assert!(
+        !evidence.path().join("vhost-device-vsock.log").exists(),
+        "it had nothing to say"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_ends_the_guest_at_once_and_is_shown() {
+    let fixture = fixture!();
+    for (what, words) in [
+        (
+            "exit",
+            "Kernel panic - not syncing: Attempted to kill init!",
+        ),
+        ("crash", "Kernel panic - not syncing: sysrq triggered crash"),
+    ] {
+        let evidence = tempfile::tempdir().unwrap();
+        let machine = qemu(fixture, Transport::VirtioSerial).await;
+        let mut guest = boot(&machine, fixture, what, evidence.path()).await;
+        let none = timeout(PATIENCE, guest.connect())
+            .await
+            .expect("it should panic")
+            .unwrap_err();
+        let NoConnection::Ended(Ending::Panicked(line)) = &none else {
+            panic!("{none:?}")
+        };
+        assert!(line.starts_with(words), "{line}");
+        let tail = guest.console_tail();
+        let at = tail
+            .iter()
+            .position(|text| text.contains(words))
+            .expect("the tail has the line");
+        assert!(tail.len() > at + 5, "and the trace behind it: {tail:#?}");
+        drop(guest);
+        let log = std::fs::read_to_string(evidence.path().join("console.log")).unwrap();
+        assert!(log.contains(words), "the evidence outlives the guest");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_powers_off_unheard_did_not_panic() {
+    let fixture = fixture!();
+    let evidence = tempfile::tempdir().unwrap();
+    let machine = qemu(fixture, Transport::VirtioSerial).await;
+    let mut guest = boot(&machine, fixture, "poweroff", evidence.path()).await;
+    let none = timeout(PATIENCE, guest.connect())
+        .await
+        .expect("it should end")
+        .unwrap_err();
+    let NoConnection::Ended(Ending::Exited { reason, .. }) = none else {
+        panic!("{none:?}")
+    };
+    assert_eq!(reason.as_deref(), Some("guest-shutdown"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_hangs_is_killed_and_nothing_is_left() {
+    let fixture = fixture!();
+    let evidence = tempfile::tempdir().unwrap();
+    let machine = qemu(fixture, Transport::VhostUserVsock).await;
+    let mut guest = boot(&machine, fixture, "hang", evidence.path()).await;
+    assert!(
+        timeout(Duration::from_secs(2), guest.ended())
+            .await
+            .is_err(),
+        "it has not ended"
+    );
+    let sockets = fixture::sockets(evidence.path());
+    assert!(sockets.exists());
+    let asked = Instant::now();
+    let usage = guest.stop(Duration::from_millis(100)).await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(usage.cpu_seconds > 0.2, "{usage:?}");
+    assert!(!sockets.exists());
+    assert_eq!(fixture::processes(evidence.path(), &sockets), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_a_guest_leaves_nothing() {
+    let fixture = fixture!();
+    let evidence = tempfile::tempdir().unwrap();
+    let machine = qemu(fixture, Transport::VhostUserVsock).await;
+    let guest = boot(&machine, fixture, "hang", evidence.path()).await;
+    let sockets = fixture::sockets(evidence.path());
+    assert_eq!(
+        fixture::processes(evidence.path(), &sockets).len(),
+        2,
+        "QEMU and its vsock device"
+    );
+    drop(guest);
+    assert_eq!(fixture::processes(evidence.path(), &sockets), [0; 0]);
+    assert!(!sockets.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_guests_run_at_once() {
+    let fixture = fixture!();
+    let machine = qemu(fixture, Transport::VhostUserVsock).await;
+    let mut guests = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let machine = machine.clone();
+        guests.spawn(async move {
+            let evidence = tempfile::tempdir().unwrap();
+            converse(boot(&machine, fixture, "hello", evidence.path()).await).await;
+        });
+    }
+    while let Some(done) = guests.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_qemu_cannot_make_is_a_fault_with_its_words() {
+    let fixture = fixture!();
+    let evidence = tempfile::tempdir().unwrap();
+    let machine = qemu(fixture, Transport::VirtioSerial).await;
+    let mut boot = fixture.boot("hello", evidence.path());
+    boot.kernel = "/nonexistent".into();
+    let fault = machine.boot(boot).await.unwrap_err();
+    assert!(fault.headline.contains("/nonexistent"), "{fault:?}");
+    assert!(
+        fault.headline.starts_with("QEMU exited with status 1"),
+        "{fault:?}"
+    );
+}
+
+/// What a killed ukci leaves: this test runs itself in a process of its own and kills it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_parent_takes_its_guests_along() {
+    const CHILD: &str = "UKCI_TEST_EVIDENCE";
+    let fixture = fixture!();
+    if let Some(evidence) = std::env::var_os(CHILD) {
+        let machine = qemu(fixture, Transport::VhostUserVsock).await;
+        let guest = boot(&machine, fixture, "hang", Path::new(&evidence)).await;
+        let _: () = std::future::pending().await;
+        drop(guest);
+        return;
+    }
+    let evidence = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "a_killed_parent_takes_its_guests_along",
+            "--nocapture",
+        ])
+        .env(CHILD, evidence.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // A kernel's first console output means that everything runs.
+    let console = evidence.path().join("console.log");
+    fixture::until("the guest prints", || {
+        std::fs::metadata(&console).is_ok_and(|metadata| metadata.len() > 0)
+    });
+    let sockets = fixture::sockets(evidence.path());
+    assert_eq!(fixture::processes(evidence.path(), &sockets).len(), 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fixture::until("QEMU and its vsock device are gone", || {
+        fixture::processes(evidence.path(), &sockets).is_empty()
+    });
+    // Nobody was left to remove the sockets: the next start does.
+    assert!(sockets.exists());
+    qemu(fixture, Transport::VhostUserVsock).await;
+    assert!(!sockets.exists());
+}
+
+/// `/dev/kvm` may open here or not, and boot kernels or not: whatever it is, it is found out in
+/// time, said, and remembered.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_accelerator_is_decided_by_a_boot_in_time_and_remembered() {
+    let fixture = fixture!();
+    let evidence = tempfile::tempdir().unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let detect = || {
+        let wanted = settings(cache.path(), None, Some(Transport::VirtioSerial));
+        Qemu::detect(wanted, Some(fixture.boot("hello", evidence.path())))
+    };
+    let began = Instant::now();
+    let first = detect().await.unwrap();
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
+    let began = Instant::now();
+    let second = detect().await.unwrap();
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(first.accel().name, second.accel().name);
+    fixture::note(&format!("{}: {}", second.accel().name, second.accel().why));
+    if std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_ok()
+    {
+        assert!(second.accel().why.ends_with("; remembered for this host"));
+    }
+}
