@@ -41,7 +41,7 @@ build: packages
 examples: packages target/include/bpf $(EXAMPLES)
 
 # libbpf's headers, as its crate carries them: the same version that the agent links.
-target/include/bpf: Cargo.lock
+target/include/bpf: Cargo.lock .setup/headers.sh
 	@.setup/headers.sh target/include
 
 target/examples/%.bpf.o: docs/examples/%.bpf.c | target/include/bpf

@@ -1,0 +1,21 @@
+// A loop through the helper bpf_loop, which mainline has since 5.17: refused by 5.10.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+static long add(__u32 index, void *sum)
+{
+	*(__u64 *)sum += index;
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_enter_getppid")
+int handle_getppid(void *ctx)
+{
+	__u64 sum = 0;
+
+	bpf_loop(100, add, &sum, 0);
+	bpf_printk("%llu", sum);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,21 @@
+// A kernel function, bpf_cpumask_create, which mainline has since 6.3: missing on 5.10 and 6.1.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+struct bpf_cpumask;
+
+extern struct bpf_cpumask *bpf_cpumask_create(void) __ksym;
+extern void bpf_cpumask_release(struct bpf_cpumask *cpumask) __ksym;
+
+SEC("tp_btf/task_newtask")
+int handle_newtask(void *ctx)
+{
+	struct bpf_cpumask *mask = bpf_cpumask_create();
+
+	if (mask)
+		bpf_cpumask_release(mask);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
