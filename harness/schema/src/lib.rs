@@ -10,6 +10,7 @@
 //! new schema version.
 
 pub mod artifact;
+pub mod authored;
 pub mod cell;
 pub mod compare;
 pub mod diagnosis;
@@ -18,6 +19,7 @@ pub mod explain;
 pub mod history;
 pub mod judge;
 pub mod lock;
+pub mod manifest;
 pub mod matrix;
 pub mod message;
 pub mod nearest;

@@ -1,0 +1,123 @@
+//! A place in a file: its line and column, and how they are shown.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Most characters of a line that are shown.
+const WIDTH: usize = 100;
+
+/// Where in a file something stands, with the line itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the user named it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1, in characters.
+    pub column: usize,
+    /// The part of the line that is shown, one character a column, none that moves a terminal.
+    shown: String,
+    /// Characters of `shown` before the carets.
+    before: usize,
+    /// Carets, at least one.
+    carets: usize,
+}
+
+impl Place {
+    /// The place of a byte range, which may lie past the text's end: then it is the end.
+    pub fn new(file: &str, text: &str, span: Range<usize>) -> Self {
+        let start = text.floor_char_boundary(span.start.min(text.len()));
+        let end = text
+            .floor_char_boundary(span.end.min(text.len()))
+            .max(start);
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = text[start..]
+            .find('\n')
+            .map_or(text.len(), |newline| start + newline);
+        let line = text[line_start..line_end].trim_end_matches('\r');
+        let column = text[line_start..start].chars().count();
+        // A range over several lines is marked to the end of its first.
+        let marked = text[start..end.min(line_end).max(start)]
+            .trim_end()
+            .chars()
+            .count();
+        let skipped = column.saturating_sub(WIDTH - 20);
+        let shown: String = line
+            .chars()
+            .skip(skipped)
+            .take(WIDTH)
+            .map(harmless)
+            .collect();
+        let before = column - skipped;
+        let carets = marked
+            .min(shown.chars().count().saturating_sub(before))
+            .max(1);
+        Self {
+            file: file.to_owned(),
+            line: text[..start].matches('\n').count() + 1,
+            column: column + 1,
+            shown,
+            before,
+            carets,
+        }
+    }
+
+    /// The line with carets below, on lines of their own that begin with a line break.
+    pub fn excerpt(&self) -> String {
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        let space = " ".repeat(self.before);
+        let carets = "^".repeat(self.carets);
+        format!(
+            "\n{margin} |\n{number} | {}\n{margin} | {space}{carets}",
+            self.shown.trim_end()
+        )
+    }
+}
+
+/// A character that takes one column and changes nothing else.
+fn harmless(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        // Marks that turn the direction of the text around them.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c => c,
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}:{}:{}`", self.file, self.line, self.column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+
+    #[test]
+    fn lines_and_columns_count_from_one_in_characters() {
+        let text = "a = 1\n\tü = \u{1b}[31mx\n";
+        let place = Place::new("f", text, 11..14);
+        assert_eq!(place.to_string(), "`f:2:5`");
+        insta::assert_snapshot!(place.excerpt(), @"
+          |
+        2 |  ü = �[31mx
+          |     ^^^
+        ");
+    }
+
+    #[test]
+    fn a_place_past_the_end_and_a_long_line_are_still_shown() {
+        assert_eq!(Place::new("f", "a\n", 90..95).to_string(), "`f:2:1`");
+        assert_eq!(Place::new("f", "", 0..0).to_string(), "`f:1:1`");
+        let long = format!("{}needle{}", "-".repeat(500), "-".repeat(500));
+        let place = Place::new("f", &long, 500..506);
+        assert_eq!(place.column, 501);
+        let shown = place.excerpt();
+        let marked = shown.lines().last().unwrap().find('^').unwrap();
+        assert_eq!(&shown.lines().nth(2).unwrap()[marked..marked + 6], "needle");
+        assert!(shown.lines().all(|line| line.len() < 120), "{shown}");
+    }
+}

@@ -1,0 +1,447 @@
+//! What a manifest says for one kernel: to the guest, to the host that boots it, to the judge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Attach, AttachKind, AttachType, Constant, Entries, Helper, InnerMapType, Manifest, Override,
+    ProgramType, TargetShape, Trial,
+};
+use crate::cell::Arch;
+use crate::verdict::Expectation;
+
+/// What the guest does between `bpf_object__open` and `bpf_object__load`, and where it attaches.
+/// It does nothing to an object that is not named here, and each thing that it does is an edit in
+/// the evidence.
+///
+/// The order is bpfcompat's: variants are picked first, then maps are set, the rest is sized if
+/// asked for, and types are set. All of it but the variants holds for isolated loads too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// Files that the host sends after the artifact, each a message of plain bytes, in this order:
+    /// the manifest's names for them, which say what an index means and never become paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// Which of `files` is the BTF to relocate against (`btf_custom_path` of libbpf's options).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_btf: Option<usize>,
+    /// Lines of `CONFIG_X=value` for libbpf's `kconfig` option; they win over the kernel's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kconfig: String,
+    /// Values of variables in the object's read-only data.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rodata: BTreeMap<String, Constant>,
+    /// Programs to switch on or off before anything else is decided.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub autoload: BTreeMap<String, bool>,
+    /// Groups of which the first fitting program is on and the others are off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<VariantTerms>,
+    /// Programs that stay on in a variant's trial load.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<String>,
+    /// Maps to shape.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maps: Vec<MapTerms>,
+    /// Whether maps of hash, array, program array, stack trace and LPM trie types that still have
+    /// no entries get 4096.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub auto_size: bool,
+    /// Types to set, by name or section.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub program_types: Vec<ProgramTypeTerms>,
+    /// Where programs go, by name, in place of what their sections say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub targets: BTreeMap<String, Target>,
+    /// Modules that must be there before the load.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
+}
+
+/// A group of variants, best first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VariantTerms {
+    /// Its name.
+    pub group: String,
+    /// Its programs and their conditions, all of which must hold.
+    pub programs: Vec<VariantProgram>,
+}
+
+/// One program of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VariantProgram {
+    /// Its C function.
+    pub name: String,
+    /// A helper that the kernel must have for raw tracepoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helper: Option<Helper>,
+    /// Whether it must load alone, with the companions on and the maps shaped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trial_load: bool,
+}
+
+/// How a map is shaped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapTerms {
+    /// Its name.
+    pub name: String,
+    /// Its entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_entries: Option<Entries>,
+    /// The prototype of its inner maps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner: Option<InnerMapTerms>,
+}
+
+/// What `bpf_map_create` makes for `bpf_map__set_inner_map_fd`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum InnerMapTerms {
+    /// A ring buffer.
+    Ringbuf {
+        /// Its size.
+        bytes: u32,
+    },
+    /// Another map.
+    Map {
+        /// Its type.
+        map_type: InnerMapType,
+        /// Bytes of a key.
+        key_size: u32,
+        /// Bytes of a value.
+        value_size: u32,
+        /// Most entries.
+        max_entries: u32,
+    },
+}
+
+/// A type to set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramTypeTerms {
+    /// A program's name, or a section; a name wins over a section.
+    pub program: String,
+    /// The type.
+    pub program_type: ProgramType,
+    /// The expected attach type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach_type: Option<AttachType>,
+}
+
+/// Where a program is attached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// In which way.
+    pub kind: AttachKind,
+    /// To what.
+    pub site: Site,
+}
+
+/// What a program is attached to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Site {
+    /// A kernel function, a pattern of them, a system call's name, an LSM hook.
+    Function {
+        /// Its name.
+        symbol: String,
+        /// Bytes into it.
+        #[serde(default)]
+        offset: u64,
+    },
+    /// A tracepoint.
+    Tracepoint {
+        /// Its subsystem.
+        category: String,
+        /// Its name.
+        name: String,
+    },
+    /// A tracepoint without its format.
+    RawTracepoint {
+        /// Its name.
+        name: String,
+    },
+    /// A place in a program file.
+    User {
+        /// Which of [`Contract::files`]; none for the agent's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<usize>,
+        /// A function of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        symbol: Option<String>,
+        /// Bytes into the function, or into the file where there is none.
+        #[serde(default)]
+        offset: u64,
+    },
+    /// A static probe in a program file.
+    Usdt {
+        /// Which of [`Contract::files`]; none for the agent's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<usize>,
+        /// Its provider.
+        provider: String,
+        /// Its name.
+        name: String,
+    },
+    /// A function of a BPF program.
+    Program {
+        /// Which of [`Contract::files`] is the object that has it.
+        file: usize,
+        /// The program.
+        program: String,
+        /// The function that is replaced.
+        function: String,
+    },
+}
+
+/// What the host does before it boots a kernel for this object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Boot {
+    /// Modules that the initramfs segment must have, with what they depend on.
+    pub modules: Vec<String>,
+    /// Arguments added to the kernel's command line.
+    pub kernel_arguments: Vec<String>,
+}
+
+/// What the judge expects of a cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Of the object as a whole; none where the manifest says nothing, which is a pass.
+    pub object: Option<Expectation>,
+    /// Of single programs, whatever becomes of the rest.
+    pub programs: BTreeMap<String, Expectation>,
+    /// Programs whose attachment may be refused.
+    pub attach_optional: BTreeSet<String>,
+}
+
+impl Manifest {
+    fn overrides_on(&self, kernel: &str, arch: Arch) -> Vec<&Override> {
+        self.overrides
+            .iter()
+            .filter(|rule| rule.covers(kernel, arch))
+            .collect()
+    }
+
+    /// What is said of each program's attachment on this kernel: the last word on each.
+    fn attachments(&self, kernel: &str, arch: Arch) -> BTreeMap<&str, &Attach> {
+        let own = self
+            .programs
+            .iter()
+            .map(|program| (program.name.as_str(), &program.attach));
+        let over = self
+            .overrides_on(kernel, arch)
+            .into_iter()
+            .flat_map(|rule| &rule.programs)
+            .map(|program| (program.name.as_str(), &program.attach));
+        own.chain(over)
+            .filter_map(|(name, attach)| Some((name, attach.as_ref()?)))
+            .collect()
+    }
+
+    /// What the guest does for this object on this kernel.
+    pub fn contract(&self, kernel: &str, arch: Arch) -> Contract {
+        let mut files = Vec::new();
+        let mut btf = self.btf_custom_path.as_deref();
+        let mut kconfig = self.kconfig.clone();
+        let mut rodata = self.rodata.clone();
+        let mut autoload: BTreeMap<String, bool> = self
+            .programs
+            .iter()
+            .filter_map(|program| Some((program.name.clone(), program.autoload?)))
+            .collect();
+        for rule in self.overrides_on(kernel, arch) {
+            btf = rule.btf_custom_path.as_deref().or(btf);
+            kconfig.extend(rule.kconfig.clone());
+            rodata.extend(rule.rodata.clone());
+            autoload.extend(
+                rule.programs
+                    .iter()
+                    .filter_map(|program| Some((program.name.clone(), program.autoload?))),
+            );
+        }
+        let custom_btf = btf.map(|file| index_of(file, &mut files));
+        let targets = self
+            .attachments(kernel, arch)
+            .into_iter()
+            .filter_map(|(name, attach)| Some((name.to_owned(), target(attach, &mut files)?)))
+            .collect();
+        Contract {
+            files,
+            custom_btf,
+            kconfig: kconfig
+                .iter()
+                .fold(String::new(), |mut lines, (option, value)| {
+                    // Writing to a String cannot fail.
+                    let _ = writeln!(lines, "{option}={value}");
+                    lines
+                }),
+            rodata,
+            autoload,
+            variants: self.variant_terms(),
+            companions: self.probe_companions.clone(),
+            maps: self.map_terms(),
+            auto_size: self.auto_size,
+            program_types: self
+                .program_types
+                .iter()
+                .map(|rule| ProgramTypeTerms {
+                    program: rule.program.clone(),
+                    program_type: rule.program_type,
+                    attach_type: rule.attach_type,
+                })
+                .collect(),
+            targets,
+            modules: self.boot(kernel, arch).modules,
+        }
+    }
+
+    fn variant_terms(&self) -> Vec<VariantTerms> {
+        self.program_variants
+            .iter()
+            .map(|group| VariantTerms {
+                group: group.group.clone(),
+                programs: group
+                    .programs
+                    .iter()
+                    .map(|variant| VariantProgram {
+                        name: variant.name.clone(),
+                        helper: variant.requires_helper,
+                        trial_load: variant.probe == Some(Trial::TrialLoad),
+                    })
+                    .collect(),
+            })
+            .collect()
+    }
+
+    fn map_terms(&self) -> Vec<MapTerms> {
+        self.maps
+            .iter()
+            .map(|map| MapTerms {
+                name: map.name.clone(),
+                max_entries: map.max_entries,
+                inner: match (map.inner_ringbuf_bytes, &map.inner_map) {
+                    (Some(bytes), _) => Some(InnerMapTerms::Ringbuf { bytes }),
+                    (None, Some(inner)) => Some(InnerMapTerms::Map {
+                        map_type: inner.map_type,
+                        // An array's keys are indices of four bytes, said or not.
+                        key_size: match inner.key_size {
+                            None | Some(0) => 4,
+                            Some(size) => size,
+                        },
+                        value_size: inner.value_size,
+                        max_entries: inner.max_entries,
+                    }),
+                    (None, None) => None,
+                },
+            })
+            .collect()
+    }
+
+    /// What the host does before it boots this kernel for this object.
+    pub fn boot(&self, kernel: &str, arch: Arch) -> Boot {
+        let mut boot = Boot {
+            modules: self.modules.clone(),
+            kernel_arguments: self.kernel_arguments.clone(),
+        };
+        for rule in self.overrides_on(kernel, arch) {
+            for module in &rule.modules {
+                if !boot.modules.contains(module) {
+                    boot.modules.push(module.clone());
+                }
+            }
+            boot.kernel_arguments
+                .extend(rule.kernel_arguments.iter().cloned());
+        }
+        boot
+    }
+
+    /// What is expected of this object on this kernel.
+    pub fn expected(&self, kernel: &str, arch: Arch) -> Expected {
+        let mut expected = Expected {
+            attach_optional: self
+                .attachments(kernel, arch)
+                .into_iter()
+                .filter(|(_, attach)| attach.required == Some(false))
+                .map(|(name, _)| name.to_owned())
+                .collect(),
+            ..Expected::default()
+        };
+        for rule in self.expect.iter().filter(|rule| rule.covers(kernel, arch)) {
+            let expectation = Expectation {
+                verdict: rule.verdict,
+                code: rule.code,
+                reason: Some(rule.reason.clone()),
+            };
+            match &rule.program {
+                Some(program) => _ = expected.programs.insert(program.clone(), expectation),
+                None => expected.object = Some(expectation),
+            }
+        }
+        expected
+    }
+}
+
+/// The index of a file among those sent, to which it is added once.
+fn index_of(file: &str, files: &mut Vec<String>) -> usize {
+    files
+        .iter()
+        .position(|known| known == file)
+        .unwrap_or_else(|| {
+            files.push(file.to_owned());
+            files.len() - 1
+        })
+}
+
+/// Where an attachment goes; none where the manifest leaves it to the section.
+fn target(attach: &Attach, files: &mut Vec<String>) -> Option<Target> {
+    let kind = attach.implied_kind()?;
+    let mut file = |name: &Option<String>| name.as_deref().map(|file| index_of(file, files));
+    let offset = attach.offset.unwrap_or_default();
+    let site = match kind.shape() {
+        TargetShape::Function => Site::Function {
+            symbol: attach.symbol.clone().or_else(|| attach.name.clone())?,
+            offset,
+        },
+        TargetShape::Tracepoint => Site::Tracepoint {
+            category: attach.category.clone()?,
+            name: attach.name.clone()?,
+        },
+        TargetShape::RawTracepoint => Site::RawTracepoint {
+            name: attach.name.clone()?,
+        },
+        TargetShape::User => {
+            attach
+                .symbol
+                .as_ref()
+                .map(|_| ())
+                .or(attach.offset.map(|_| ()))?;
+            Site::User {
+                file: file(&attach.binary),
+                symbol: attach.symbol.clone(),
+                offset,
+            }
+        }
+        TargetShape::Usdt => Site::Usdt {
+            provider: attach.provider.clone()?,
+            name: attach.name.clone()?,
+            file: file(&attach.binary),
+        },
+        TargetShape::Program => {
+            let program = attach.name.clone()?;
+            Site::Program {
+                function: attach.symbol.clone().unwrap_or_else(|| program.clone()),
+                file: file(&attach.object)?,
+                program,
+            }
+        }
+        TargetShape::Made => return None,
+    };
+    Some(Target { kind, site })
+}

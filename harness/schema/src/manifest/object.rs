@@ -1,0 +1,355 @@
+//! What a manifest must keep to that only its object, or the catalogue, can say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Attach, AttachKind, KconfigValue, Manifest, Map, Pattern, Problem, ProgramType};
+use crate::authored::{Path, instead_of};
+use crate::nearest::nearest;
+
+/// The names in an object, as its ELF and BTF have them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectNames {
+    /// Its programs, by C function.
+    pub programs: BTreeMap<String, ProgramNames>,
+    /// Its maps, by name, each with libbpf's word for its type where that is known.
+    pub maps: BTreeMap<String, Option<String>>,
+    /// The variables of its read-only data.
+    pub rodata: BTreeSet<String>,
+    /// Its `CONFIG_` externs.
+    pub kconfig: BTreeSet<String>,
+}
+
+/// One program of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramNames {
+    /// The section, with its leading `?` where it has one.
+    pub section: String,
+    /// libbpf's word for its type; none where libbpf cannot tell it from the section.
+    pub program_type: Option<String>,
+}
+
+impl Manifest {
+    /// Compares the manifest with its object: every name in it must be there and be what the
+    /// manifest takes it for. Every mistake is returned, in the order of the keys.
+    pub fn check_object(&self, object: &ObjectNames) -> Vec<Problem> {
+        let mut check = Check {
+            manifest: self,
+            object,
+            problems: Vec::new(),
+        };
+        check.programs();
+        check.maps();
+        check.program_types();
+        check.variants();
+        check.variables(
+            &"kconfig".into(),
+            &self.kconfig,
+            &"rodata".into(),
+            self.rodata.keys(),
+        );
+        check.overrides();
+        for (n, rule) in self.expect.iter().enumerate() {
+            if let Some(program) = &rule.program {
+                check.program(&Path::from("expect").then(n).then("program"), program);
+            }
+        }
+        check.problems
+    }
+
+    /// Refuses rules that cover no kernel of the catalogue, which `known` are the names of.
+    pub fn check_kernels<'a>(&self, known: impl IntoIterator<Item = &'a str>) -> Vec<Problem> {
+        let known: Vec<&str> = known.into_iter().collect();
+        let rules = self
+            .overrides
+            .iter()
+            .enumerate()
+            .map(|(n, rule)| (Path::from("overrides").then(n), rule.kernels.as_deref()))
+            .chain(
+                self.expect
+                    .iter()
+                    .enumerate()
+                    .map(|(n, rule)| (Path::from("expect").then(n), rule.kernels.as_deref())),
+            );
+        let mut problems = Vec::new();
+        for (at, patterns) in rules {
+            for (n, pattern) in patterns.unwrap_or_default().iter().enumerate() {
+                if !known.iter().any(|kernel| pattern.covers(kernel)) {
+                    problems.push(covers_nothing(&at.then("kernels").then(n), pattern, &known));
+                }
+            }
+        }
+        problems
+    }
+
+    /// The kernels without which the run may not start and that are not among `selected`.
+    pub fn check_required<'a>(&self, selected: impl IntoIterator<Item = &'a str>) -> Vec<Problem> {
+        let selected: BTreeSet<&str> = selected.into_iter().collect();
+        let list = Path::from("required_profiles");
+        self.required_profiles
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| !selected.contains(name.as_str()))
+            .map(|(n, name)| {
+                Problem::value(
+                    list.then(n),
+                    format!("the run lacks the required kernel `{name}`"),
+                )
+                .hint(Some(
+                    "select it, or take it from `required_profiles`".to_owned(),
+                ))
+            })
+            .collect()
+    }
+}
+
+fn covers_nothing(at: &Path, pattern: &Pattern, known: &[&str]) -> Problem {
+    let near = nearest(pattern.as_str().trim_matches('*'), known.iter().copied());
+    Problem::value(
+        at.clone(),
+        format!("`{pattern}` covers no kernel of the catalogue"),
+    )
+    .hint(instead_of(pattern.as_str(), &near))
+}
+
+struct Check<'m> {
+    manifest: &'m Manifest,
+    object: &'m ObjectNames,
+    problems: Vec<Problem>,
+}
+
+impl<'m> Check<'m> {
+    fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Reports a name that the object lacks.
+    fn absent<'n>(
+        &mut self,
+        problem: fn(Path, String) -> Problem,
+        at: &Path,
+        what: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) {
+        let known: Vec<&str> = known.into_iter().collect();
+        let hint = match known.as_slice() {
+            [] => Some(format!("the object has no {what} at all")),
+            known => instead_of(name, known),
+        };
+        self.report(problem(at.clone(), format!("the object has no {what} `{name}`")).hint(hint));
+    }
+
+    fn program(&mut self, at: &Path, name: &str) -> Option<&'m ProgramNames> {
+        let object = self.object;
+        let found = object.programs.get(name);
+        if found.is_none() {
+            let known = object.programs.keys().map(String::as_str);
+            self.absent(Problem::value, at, "program", name, known);
+        }
+        found
+    }
+
+    fn programs(&mut self) {
+        let list = Path::from("programs");
+        for (n, program) in self.manifest.programs.iter().enumerate() {
+            let at = list.then(n);
+            let Some(found) = self.program(&at.then("name"), &program.name) else {
+                continue;
+            };
+            // A `?` only says that libbpf does not load it by itself.
+            let bare = |section: &str| section.trim_start_matches('?').to_owned();
+            if let Some(section) = &program.section
+                && bare(section) != bare(&found.section)
+            {
+                let what = format!(
+                    "program `{}` is in section `{}`",
+                    program.name, found.section
+                );
+                self.report(Problem::value(at.then("section"), what));
+            }
+            let program_type = self.type_of(&program.name, found);
+            if let (Some(word), Some(actual)) = (&program.program_type, program_type)
+                && !stands_for(word, actual)
+            {
+                let what = format!("program `{}` is of type `{actual}`", program.name);
+                self.report(Problem::value(at.then("type"), what));
+            }
+            if let Some(attach) = &program.attach {
+                self.kind(&at.then("attach"), &program.name, attach, program_type);
+            }
+        }
+    }
+
+    /// The type that a program has once the manifest's rules are applied.
+    fn type_of<'a>(&self, name: &str, found: &'a ProgramNames) -> Option<&'a str> {
+        self.manifest
+            .program_types
+            .iter()
+            .rev()
+            .find(|rule| rule.program == name || rule.program == found.section)
+            .map(|rule| rule.program_type.name())
+            .or(found.program_type.as_deref())
+    }
+
+    fn kind(&mut self, at: &Path, name: &str, attach: &Attach, program_type: Option<&str>) {
+        if let (Some(kind), Some(actual)) = (attach.implied_kind(), program_type)
+            && !kind.program_types().contains(&actual)
+        {
+            let what = format!(
+                "program `{name}` is of type `{actual}`, which is not attached as `{kind}`"
+            );
+            let kinds: Vec<&str> = AttachKind::ALL
+                .iter()
+                .copied()
+                .filter(|kind| {
+                    AttachKind::named(kind)
+                        .is_some_and(|kind| kind.program_types().contains(&actual))
+                })
+                .collect();
+            let hint = (!kinds.is_empty())
+                .then(|| format!("a `{actual}` is attached as {}", list_of(&kinds)));
+            self.report(Problem::value(at.then("kind"), what).hint(hint));
+        }
+    }
+
+    fn maps(&mut self) {
+        let object = self.object;
+        let list = Path::from("maps");
+        for (n, map) in self.manifest.maps.iter().enumerate() {
+            let at = list.then(n);
+            match object.maps.get(&map.name) {
+                None => {
+                    let known = object.maps.keys().map(String::as_str);
+                    self.absent(Problem::value, &at.then("name"), "map", &map.name, known);
+                }
+                Some(Some(map_type)) => self.map(&at, map, map_type),
+                Some(None) => {}
+            }
+        }
+    }
+
+    fn map(&mut self, at: &Path, map: &Map, map_type: &str) {
+        let inner = match (map.inner_ringbuf_bytes, &map.inner_map) {
+            (Some(_), _) => "inner_ringbuf_bytes",
+            (_, Some(_)) => "inner_map",
+            _ => "",
+        };
+        if !inner.is_empty() && !matches!(map_type, "array_of_maps" | "hash_of_maps") {
+            let what = format!(
+                "map `{}` is a `{map_type}`, which has no inner maps",
+                map.name
+            );
+            self.report(Problem::key(at.then(inner), what));
+        }
+        // `bpf_local_storage_map_alloc_check` refuses any other number.
+        if map.max_entries.is_some()
+            && map_type.ends_with("_storage")
+            && !map_type.contains("cgroup_storage")
+        {
+            let what = format!(
+                "map `{}` is a `{map_type}`, whose entries must be 0",
+                map.name
+            );
+            self.report(Problem::key(at.then("max_entries"), what));
+        }
+    }
+
+    fn program_types(&mut self) {
+        let object = self.object;
+        let list = Path::from("program_types");
+        for (n, rule) in self.manifest.program_types.iter().enumerate() {
+            let named = object.programs.contains_key(&rule.program);
+            if !named
+                && !object
+                    .programs
+                    .values()
+                    .any(|found| found.section == rule.program)
+            {
+                let known = object
+                    .programs
+                    .iter()
+                    .flat_map(|(name, found)| [name.as_str(), found.section.as_str()]);
+                let at = list.then(n).then("program");
+                self.absent(
+                    Problem::value,
+                    &at,
+                    "program or section",
+                    &rule.program,
+                    known,
+                );
+            }
+        }
+    }
+
+    fn variants(&mut self) {
+        for (n, group) in self.manifest.program_variants.iter().enumerate() {
+            let programs = Path::from("program_variants").then(n).then("programs");
+            for (m, variant) in group.programs.iter().enumerate() {
+                self.program(&programs.then(m).then("name"), &variant.name);
+            }
+        }
+        for (n, companion) in self.manifest.probe_companions.iter().enumerate() {
+            self.program(&Path::from("probe_companions").then(n), companion);
+        }
+    }
+
+    fn variables<'a>(
+        &mut self,
+        kconfig_at: &Path,
+        kconfig: &BTreeMap<String, KconfigValue>,
+        rodata_at: &Path,
+        rodata: impl Iterator<Item = &'a String>,
+    ) {
+        let object = self.object;
+        for name in kconfig
+            .keys()
+            .filter(|name| !object.kconfig.contains(*name))
+        {
+            let at = kconfig_at.then(name.as_str());
+            let known = object.kconfig.iter().map(String::as_str);
+            self.absent(Problem::key, &at, "extern", name, known);
+        }
+        for name in rodata.filter(|name| !object.rodata.contains(*name)) {
+            let at = rodata_at.then(name.as_str());
+            let known = object.rodata.iter().map(String::as_str);
+            self.absent(Problem::key, &at, "read-only variable", name, known);
+        }
+    }
+
+    fn overrides(&mut self) {
+        for (n, rule) in self.manifest.overrides.iter().enumerate() {
+            let at = Path::from("overrides").then(n);
+            for (m, program) in rule.programs.iter().enumerate() {
+                let at = at.then("programs").then(m);
+                let found = self.program(&at.then("name"), &program.name);
+                if let (Some(found), Some(attach)) = (found, &program.attach) {
+                    let program_type = self.type_of(&program.name, found);
+                    self.kind(&at.then("attach"), &program.name, attach, program_type);
+                }
+            }
+            self.variables(
+                &at.then("kconfig"),
+                &rule.kconfig,
+                &at.then("rodata"),
+                rule.rodata.keys(),
+            );
+        }
+    }
+}
+
+/// Whether a manifest's word for a type, or for a kind of attachment, is the object's type.
+fn stands_for(word: &str, actual: &str) -> bool {
+    // `lsm` and `xdp` are both a type and a kind; the type is the narrower.
+    if ProgramType::named(word).is_some() {
+        return word == actual;
+    }
+    AttachKind::named(word).is_some_and(|kind| kind.program_types().contains(&actual))
+}
+
+fn list_of(words: &[&str]) -> String {
+    words
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

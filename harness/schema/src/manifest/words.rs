@@ -1,0 +1,322 @@
+//! The words a manifest may use for program types, attach types, map types and attach kinds.
+
+use std::fmt;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $known:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(&'static str);
+
+        impl $name {
+            /// Every word there is.
+            pub const ALL: &'static [&'static str] = $known;
+
+            /// The word.
+            pub const fn name(self) -> &'static str {
+                self.0
+            }
+
+            /// The word of this name.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().find(|known| **known == name).map(|known| Self(known))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Word;
+                impl Visitor<'_> for Word {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($what)
+                    }
+
+                    fn visit_str<E: Error>(self, word: &str) -> Result<$name, E> {
+                        $name::named(word).ok_or_else(|| E::unknown_variant(word, $name::ALL))
+                    }
+                }
+                deserializer.deserialize_str(Word)
+            }
+        }
+    };
+}
+
+words!(
+    /// A program type, in libbpf 1.7's word for it (`libbpf_bpf_prog_type_str`).
+    ProgramType,
+    "a program type",
+    &[
+        "socket_filter",
+        "kprobe",
+        "sched_cls",
+        "sched_act",
+        "tracepoint",
+        "xdp",
+        "perf_event",
+        "cgroup_skb",
+        "cgroup_sock",
+        "lwt_in",
+        "lwt_out",
+        "lwt_xmit",
+        "sock_ops",
+        "sk_skb",
+        "cgroup_device",
+        "sk_msg",
+        "raw_tracepoint",
+        "cgroup_sock_addr",
+        "lwt_seg6local",
+        "lirc_mode2",
+        "sk_reuseport",
+        "flow_dissector",
+        "cgroup_sysctl",
+        "raw_tracepoint_writable",
+        "cgroup_sockopt",
+        "tracing",
+        "struct_ops",
+        "ext",
+        "lsm",
+        "sk_lookup",
+        "syscall",
+        "netfilter",
+    ]
+);
+
+words!(
+    /// An expected attach type, in libbpf 1.7's word for it (`libbpf_bpf_attach_type_str`).
+    AttachType,
+    "an attach type",
+    &[
+        "cgroup_inet_ingress",
+        "cgroup_inet_egress",
+        "cgroup_inet_sock_create",
+        "cgroup_inet_sock_release",
+        "cgroup_sock_ops",
+        "cgroup_device",
+        "cgroup_inet4_bind",
+        "cgroup_inet6_bind",
+        "cgroup_inet4_connect",
+        "cgroup_inet6_connect",
+        "cgroup_unix_connect",
+        "cgroup_inet4_post_bind",
+        "cgroup_inet6_post_bind",
+        "cgroup_inet4_getpeername",
+        "cgroup_inet6_getpeername",
+        "cgroup_unix_getpeername",
+        "cgroup_inet4_getsockname",
+        "cgroup_inet6_getsockname",
+        "cgroup_unix_getsockname",
+        "cgroup_udp4_sendmsg",
+        "cgroup_udp6_sendmsg",
+        "cgroup_unix_sendmsg",
+        "cgroup_sysctl",
+        "cgroup_udp4_recvmsg",
+        "cgroup_udp6_recvmsg",
+        "cgroup_unix_recvmsg",
+        "cgroup_getsockopt",
+        "cgroup_setsockopt",
+        "sk_skb_stream_parser",
+        "sk_skb_stream_verdict",
+        "sk_skb_verdict",
+        "sk_msg_verdict",
+        "lirc_mode2",
+        "flow_dissector",
+        "trace_raw_tp",
+        "trace_fentry",
+        "trace_fexit",
+        "modify_return",
+        "trace_fsession",
+        "lsm_mac",
+        "lsm_cgroup",
+        "sk_lookup",
+        "trace_iter",
+        "xdp_devmap",
+        "xdp_cpumap",
+        "xdp",
+        "sk_reuseport_select",
+        "sk_reuseport_select_or_migrate",
+        "perf_event",
+        "trace_kprobe_multi",
+        "struct_ops",
+        "netfilter",
+        "tcx_ingress",
+        "tcx_egress",
+        "trace_uprobe_multi",
+        "netkit_primary",
+        "netkit_peer",
+        "trace_kprobe_session",
+        "trace_uprobe_session",
+    ]
+);
+
+words!(
+    /// The type of an inner map that stands in for the loader's: those that any kernel makes from
+    /// a key size, a value size and a number of entries.
+    InnerMapType,
+    "a type of inner map",
+    &["hash", "array", "lru_hash", "percpu_hash", "percpu_array", "lru_percpu_hash"]
+);
+
+impl InnerMapType {
+    /// Whether its keys are indices, which the kernel wants four bytes long.
+    pub fn is_array(self) -> bool {
+        self.0.ends_with("array")
+    }
+}
+
+words!(
+    /// How a program is attached, as a manifest says it.
+    AttachKind,
+    "a kind of attachment",
+    &[
+        "tracepoint",
+        "raw_tracepoint",
+        "tp_btf",
+        "kprobe",
+        "kretprobe",
+        "kprobe_multi",
+        "kretprobe_multi",
+        "ksyscall",
+        "kretsyscall",
+        "fentry",
+        "fexit",
+        "fmod_ret",
+        "lsm",
+        "uprobe",
+        "uretprobe",
+        "uprobe_multi",
+        "uretprobe_multi",
+        "usdt",
+        "freplace",
+        "xdp",
+        "tc",
+        "tcx",
+        "netkit",
+        "cgroup",
+        "iter",
+        "perf_event",
+        "struct_ops",
+        "socket_filter",
+        "sk_skb",
+        "sk_msg",
+        "sk_lookup",
+        "sk_reuseport",
+        "flow_dissector",
+        "netfilter",
+        "syscall",
+    ]
+);
+
+/// Which keys of `attach` say where a kind of program goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetShape {
+    /// `symbol`, and `offset` for a kprobe: a kernel function, a pattern of them, a system call,
+    /// an LSM hook.
+    Function,
+    /// `category` and `name`.
+    Tracepoint,
+    /// `name`.
+    RawTracepoint,
+    /// `binary`, and `symbol` or `offset` or both.
+    User,
+    /// `binary`, `provider` and `name`.
+    Usdt,
+    /// `object`, `name` of a program in it, and `symbol` where a function of that is meant.
+    Program,
+    /// None: the guest makes the interface, cgroup or socket that it needs.
+    Made,
+}
+
+impl AttachKind {
+    /// Which keys say where.
+    pub fn shape(self) -> TargetShape {
+        match self.0 {
+            "tracepoint" => TargetShape::Tracepoint,
+            "raw_tracepoint" | "tp_btf" => TargetShape::RawTracepoint,
+            "kprobe" | "kretprobe" | "kprobe_multi" | "kretprobe_multi" | "ksyscall"
+            | "kretsyscall" | "fentry" | "fexit" | "fmod_ret" | "lsm" => TargetShape::Function,
+            "uprobe" | "uretprobe" | "uprobe_multi" | "uretprobe_multi" => TargetShape::User,
+            "usdt" => TargetShape::Usdt,
+            "freplace" => TargetShape::Program,
+            _ => TargetShape::Made,
+        }
+    }
+
+    /// The program types that are attached so.
+    pub fn program_types(self) -> &'static [&'static str] {
+        match self.0 {
+            "tracepoint" => &["tracepoint"],
+            "raw_tracepoint" => &["raw_tracepoint", "raw_tracepoint_writable"],
+            "tp_btf" | "fentry" | "fexit" | "fmod_ret" | "iter" => &["tracing"],
+            "lsm" => &["lsm"],
+            "freplace" => &["ext"],
+            "xdp" => &["xdp"],
+            "tc" => &["sched_cls", "sched_act"],
+            "tcx" | "netkit" => &["sched_cls"],
+            "cgroup" => &[
+                "cgroup_skb",
+                "cgroup_sock",
+                "cgroup_device",
+                "cgroup_sock_addr",
+                "cgroup_sysctl",
+                "cgroup_sockopt",
+                "sock_ops",
+                "lsm",
+            ],
+            "perf_event" => &["perf_event"],
+            "struct_ops" => &["struct_ops"],
+            "socket_filter" => &["socket_filter"],
+            "sk_skb" => &["sk_skb"],
+            "sk_msg" => &["sk_msg"],
+            "sk_lookup" => &["sk_lookup"],
+            "sk_reuseport" => &["sk_reuseport"],
+            "flow_dissector" => &["flow_dissector"],
+            "netfilter" => &["netfilter"],
+            "syscall" => &["syscall"],
+            // Every sort of kprobe and uprobe.
+            _ => &["kprobe"],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttachKind, ProgramType};
+
+    #[test]
+    fn every_kind_attaches_a_program_type_that_there_is() {
+        for kind in AttachKind::ALL {
+            let kind = AttachKind::named(kind).unwrap();
+            for program_type in kind.program_types() {
+                assert!(
+                    ProgramType::named(program_type).is_some(),
+                    "{kind}: {program_type}"
+                );
+            }
+            if kind.program_types() == ["kprobe"] {
+                assert!(
+                    kind.name().contains("probe")
+                        || kind.name().ends_with("syscall")
+                        || kind.name() == "usdt",
+                    "{kind}"
+                );
+            }
+        }
+    }
+}
