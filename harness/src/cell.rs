@@ -542,7 +542,13 @@ fn report<M: Machine>(
         libbpf: attempt.libbpf,
         programs,
         maps: evidence.maps,
-        edits: evidence.edits,
+        edits: inputs
+            .kernel
+            .cmdline
+            .iter()
+            .map(|argument| format!("kernel argument `{argument}`"))
+            .chain(evidence.edits)
+            .collect(),
         evidence: dir.relative().to_owned(),
     }
 }

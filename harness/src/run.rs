@@ -219,7 +219,7 @@ fn started_event(plan: &Plan, options: &Options) -> Event {
 
 /// Reads and assembles what the cells share, once.
 fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
-    let mut kernels: BTreeMap<&str, (Arc<PlannedKernel>, Arc<Path>)> = BTreeMap::new();
+    let mut kernels: BTreeMap<String, (Arc<PlannedKernel>, Arc<Path>)> = BTreeMap::new();
     let mut artifacts = BTreeMap::new();
     let out: Arc<Path> = options.out.as_path().into();
     let mut inputs = Vec::with_capacity(plan.cells.len());
@@ -234,17 +234,15 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
             .agents
             .get(&cell.arch)
             .ok_or_else(|| incomplete("agent", cell.arch.name()))?;
-        if !kernels.contains_key(cell.kernel.as_str()) {
-            let kernel = plan
-                .kernels
-                .get(&cell.kernel)
-                .ok_or_else(|| incomplete("kernel", &cell.kernel))?;
+        let key = cell.kernel_key();
+        if !kernels.contains_key(&key) {
+            let kernel = plan.kernels.get(&key).ok_or_else(|| incomplete("kernel", &key))?;
             let file = initramfs::assemble(&options.cache, agent, &kernel.segment).map_err(
                 |source| Error::Initramfs { kernel: cell.kernel.clone(), source },
             )?;
-            kernels.insert(&cell.kernel, (Arc::new(kernel.clone()), file.into()));
+            kernels.insert(key.clone(), (Arc::new(kernel.clone()), file.into()));
         }
-        let (kernel, initramfs) = kernels[cell.kernel.as_str()].clone();
+        let (kernel, initramfs) = kernels[&key].clone();
         if !artifacts.contains_key(cell.artifact.as_str()) {
             let artifact = plan
                 .artifacts

@@ -280,7 +280,7 @@ fn plan(dir: &Path, kernels: &[&str]) -> Plan {
     };
     let kernel = |name: &&str| {
         (
-            (*name).to_owned(),
+            ukci_schema::cell::kernel_key(name, Arch::X86_64),
             PlannedKernel {
                 name: (*name).into(),
                 release: "6.1.0-56-cloud-amd64".into(),

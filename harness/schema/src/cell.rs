@@ -91,6 +91,11 @@ impl Cell {
         id
     }
 
+    /// Kernel and architecture, `debian-12-6.1/x86_64`: one name is locked for several.
+    pub fn kernel_key(&self) -> String {
+        kernel_key(&self.kernel, self.arch)
+    }
+
     /// The identity as one path component, for directories: anything that is not a letter, a
     /// digit, `.`, `-`, `+` or `_` becomes `_`, so a name never becomes a path.
     pub fn slug(&self) -> String {
@@ -101,6 +106,11 @@ impl Cell {
             .collect();
         if slug.starts_with('.') { format!("_{slug}") } else { slug }
     }
+}
+
+/// What plans and reports name a kernel's files by: `debian-12-6.1/x86_64`.
+pub fn kernel_key(kernel: &str, arch: Arch) -> String {
+    format!("{kernel}/{arch}")
 }
 
 impl fmt::Display for Cell {

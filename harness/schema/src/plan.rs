@@ -32,7 +32,7 @@ pub struct Plan {
     pub matrix: String,
     /// The artifacts, by name.
     pub artifacts: BTreeMap<String, PlannedArtifact>,
-    /// The kernels, by name.
+    /// The kernels, by [`kernel_key`](crate::cell::kernel_key).
     pub kernels: BTreeMap<String, PlannedKernel>,
     /// The agent for each architecture that a cell uses.
     pub agents: BTreeMap<Arch, FileRef>,

@@ -23,7 +23,8 @@ pub struct Report {
     pub run: RunInfo,
     /// What was tested.
     pub artifacts: Vec<Artifact>,
-    /// The kernels that cells ran on, by name: digests of what was booted.
+    /// The kernels that cells ran on, by [`kernel_key`](crate::cell::kernel_key): digests of what
+    /// was booted.
     pub kernels: BTreeMap<String, KernelInfo>,
     /// One entry a cell, in the order of the plan, never of finishing.
     pub cells: Vec<CellReport>,

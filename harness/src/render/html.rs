@@ -134,7 +134,7 @@ fn fragment(report: &Report, cell: &CellReport) -> Markup {
             }
             @if !cell.programs.is_empty() { (programs(&cell.programs)) }
             p.quiet { "Evidence: " a href={ (cell.evidence) "/" } { (cell.evidence) }
-                @if let Some(kernel) = report.kernels.get(&cell.kernel) {
+                @if let Some(kernel) = report.kernels.get(&cell.cell().kernel_key()) {
                     ", kernel image " code { (kernel.image.get(..12).unwrap_or("")) }
                 }
             }
