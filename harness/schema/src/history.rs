@@ -28,8 +28,12 @@ pub struct Fact {
     pub commit: Option<&'static str>,
 }
 
-static FACTS: LazyLock<Vec<Fact>> =
-    LazyLock::new(|| include_str!("history.tsv").lines().filter_map(row).collect());
+static FACTS: LazyLock<Vec<Fact>> = LazyLock::new(|| {
+    include_str!("history.tsv")
+        .lines()
+        .filter_map(row)
+        .collect()
+});
 
 fn row(line: &'static str) -> Option<Fact> {
     let mut columns = line.split('\t');
@@ -48,7 +52,10 @@ pub fn facts() -> &'static [Fact] {
 }
 
 fn find(kind: &str, name: &str) -> Option<&'static str> {
-    FACTS.iter().find(|fact| fact.kind == kind && fact.name == name).map(|fact| fact.release)
+    FACTS
+        .iter()
+        .find(|fact| fact.kind == kind && fact.name == name)
+        .map(|fact| fact.release)
 }
 
 /// The release that brought a helper, e.g. `bpf_loop`.
@@ -79,7 +86,12 @@ pub fn kfunc(name: &str) -> Option<&'static str> {
 /// The flags of `BPF_MAP_CREATE` that are set in `flags`, lowest bit first.
 pub fn map_flags(flags: u32) -> Vec<Fact> {
     let set = |fact: &&Fact| fact.number.is_some_and(|bit| flags >> bit & 1 == 1);
-    FACTS.iter().filter(|fact| fact.kind == "map-flag").filter(set).copied().collect()
+    FACTS
+        .iter()
+        .filter(|fact| fact.kind == "map-flag")
+        .filter(set)
+        .copied()
+        .collect()
 }
 
 /// Major and minor number of a mainline release or of `uname -r`: `6.1.0-56-amd64` is `(6, 1)`.
@@ -91,7 +103,9 @@ pub fn series(release: &str) -> Option<(u32, u32)> {
 /// Whether the kernel of `uname -r` is older than a mainline release. Vendors backport: this can
 /// explain a refusal, never foretell one.
 pub fn is_older(uname: &str, release: &str) -> bool {
-    series(uname).zip(series(release)).is_some_and(|(kernel, brought)| kernel < brought)
+    series(uname)
+        .zip(series(release))
+        .is_some_and(|(kernel, brought)| kernel < brought)
 }
 
 #[cfg(test)]
@@ -123,7 +137,10 @@ mod tests {
         assert_eq!(kfunc("bpf_cpumask_create"), Some("6.3"));
         assert_eq!(kfunc("bpf_rcu_read_lock"), Some("6.2"));
         assert_eq!(kfunc("bpf_iter_bits_new"), Some("6.11"));
-        let names: Vec<_> = map_flags(1 | 1 << 13).iter().map(|flag| flag.name).collect();
+        let names: Vec<_> = map_flags(1 | 1 << 13)
+            .iter()
+            .map(|flag| flag.name)
+            .collect();
         assert_eq!(names, ["BPF_F_NO_PREALLOC", "BPF_F_LINK"]);
     }
 
@@ -140,7 +157,10 @@ mod tests {
         assert_eq!(names.len(), facts().len(), "a name stands twice");
         for fact in facts() {
             assert!(series(fact.release).is_some(), "{fact:?}");
-            assert!(fact.commit.is_none_or(|commit| commit.len() == 12), "{fact:?}");
+            assert!(
+                fact.commit.is_none_or(|commit| commit.len() == 12),
+                "{fact:?}"
+            );
             assert_eq!(fact.number.is_none(), fact.kind == "kfunc", "{fact:?}");
         }
     }
@@ -153,7 +173,10 @@ mod tests {
             let mut of_kind: Vec<_> = facts().iter().filter(|fact| fact.kind == kind).collect();
             of_kind.sort_by_key(|fact| fact.number);
             for pair in of_kind.windows(2) {
-                assert!(series(pair[0].release) <= series(pair[1].release), "{pair:?}");
+                assert!(
+                    series(pair[0].release) <= series(pair[1].release),
+                    "{pair:?}"
+                );
                 assert_ne!(pair[0].number, pair[1].number, "{pair:?}");
             }
         }
@@ -161,8 +184,11 @@ mod tests {
 
     #[test]
     fn helpers_are_numbered_without_a_gap() {
-        let numbers: BTreeSet<_> =
-            facts().iter().filter(|fact| fact.kind == "helper").filter_map(|f| f.number).collect();
+        let numbers: BTreeSet<_> = facts()
+            .iter()
+            .filter(|fact| fact.kind == "helper")
+            .filter_map(|f| f.number)
+            .collect();
         assert_eq!(numbers, (1..=211).collect());
     }
 
