@@ -41,9 +41,18 @@ impl Object {
         };
         // SAFETY: libbpf copies name and bytes before it returns; a failure is NULL and errno.
         let ptr = unsafe {
-            sys::bpf_object__open_mem(bytes.as_ptr().cast(), bytes.len() as sys::size_t, &raw mut opts)
+            sys::bpf_object__open_mem(
+                bytes.as_ptr().cast(),
+                bytes.len() as sys::size_t,
+                &raw mut opts,
+            )
         };
-        NonNull::new(ptr).map(|ptr| Self { ptr, logs: Vec::new() }).ok_or_else(errno)
+        NonNull::new(ptr)
+            .map(|ptr| Self {
+                ptr,
+                logs: Vec::new(),
+            })
+            .ok_or_else(errno)
     }
 
     /// `bpf_object__load`.
@@ -60,7 +69,10 @@ impl Object {
             // SAFETY: `last` is NULL or a program of this object.
             last = unsafe { sys::bpf_object__next_program(self.ptr.as_ptr(), last) };
             match NonNull::new(last) {
-                Some(ptr) => programs.push(Program { ptr, object: PhantomData }),
+                Some(ptr) => programs.push(Program {
+                    ptr,
+                    object: PhantomData,
+                }),
                 None => return programs,
             }
         }
@@ -74,7 +86,10 @@ impl Object {
             // SAFETY: `last` is NULL or a map of this object.
             last = unsafe { sys::bpf_object__next_map(self.ptr.as_ptr(), last) };
             match NonNull::new(last) {
-                Some(ptr) => maps.push(Map { ptr, object: PhantomData }),
+                Some(ptr) => maps.push(Map {
+                    ptr,
+                    object: PhantomData,
+                }),
                 None => return maps,
             }
         }
@@ -82,7 +97,9 @@ impl Object {
 
     /// Gives the program at `index` a verifier log of `size` bytes of its own.
     pub fn give_log(&mut self, index: usize, size: usize) {
-        let Some(program) = self.programs().get(index).map(|program| program.ptr) else { return };
+        let Some(program) = self.programs().get(index).map(|program| program.ptr) else {
+            return;
+        };
         let mut log = vec![0; size].into_boxed_slice();
         // SAFETY: the buffer lives in `self.logs`, unmoved on the heap, until the object is gone.
         unsafe {
@@ -118,13 +135,20 @@ impl Object {
             }
             std::slice::from_raw_parts(lines, count as usize)
         };
-        let info = lines.iter().take_while(|line| line.insn_off <= insn).last()?;
+        let info = lines
+            .iter()
+            .take_while(|line| line.insn_off <= insn)
+            .last()?;
         Some(SourceLine {
             file: self.btf_string(info.file_name_off)?,
             // linux/bpf.h: BPF_LINE_INFO_LINE_NUM and BPF_LINE_INFO_LINE_COL.
             line: info.line_col >> 10,
             column: info.line_col & 0x3ff,
-            text: self.btf_string(info.line_off).unwrap_or_default().trim_end().to_owned(),
+            text: self
+                .btf_string(info.line_off)
+                .unwrap_or_default()
+                .trim_end()
+                .to_owned(),
         })
     }
 
@@ -200,7 +224,10 @@ impl Program<'_> {
                 return String::new();
             }
             let bytes = std::slice::from_raw_parts(log.cast::<u8>(), size as usize);
-            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+            let end = bytes
+                .iter()
+                .position(|byte| *byte == 0)
+                .unwrap_or(bytes.len());
             String::from_utf8_lossy(&bytes[..end]).into_owned()
         }
     }
@@ -218,8 +245,7 @@ impl Program<'_> {
         let mut info = sys::bpf_prog_info::default();
         let mut length = u32::try_from(size_of::<sys::bpf_prog_info>()).ok()?;
         // SAFETY: the kernel fills at most `length` bytes; no array pointer is set.
-        let result =
-            unsafe { sys::bpf_prog_get_info_by_fd(fd, &raw mut info, &raw mut length) };
+        let result = unsafe { sys::bpf_prog_get_info_by_fd(fd, &raw mut info, &raw mut length) };
         (result == 0).then_some(info)
     }
 
@@ -361,5 +387,9 @@ unsafe fn string(text: *const c_char) -> Option<String> {
         return None;
     }
     // SAFETY: the caller's promise.
-    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    Some(
+        unsafe { CStr::from_ptr(text) }
+            .to_string_lossy()
+            .into_owned(),
+    )
 }

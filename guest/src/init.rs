@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, mount};
 use ukci_schema::evidence::Module;
@@ -87,14 +88,20 @@ pub(crate) fn load_modules(transport: Transport) -> Vec<Module> {
 /// Loads one module file, named `NN-name.ko`.
 fn load_module(path: &Path) -> Module {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = stem.split_once('-').map_or(&*stem, |(_, name)| name).to_owned();
+    let name = stem
+        .split_once('-')
+        .map_or(&*stem, |(_, name)| name)
+        .to_owned();
     let result = fs::File::open(path).and_then(|file| {
         match rustix::system::finit_module(file.as_fd(), c"", 0) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
             Err(error) => Err(io::Error::from(error)),
         }
     });
-    Module { name, error: result.err().map(|error| error.to_string()) }
+    Module {
+        name,
+        error: result.err().map(|error| error.to_string()),
+    }
 }
 
 /// Bytes to and from the host.
@@ -102,20 +109,45 @@ pub(crate) trait Stream: io::Read + io::Write {}
 impl<S: io::Read + io::Write> Stream for S {}
 
 /// Dials the host.
-pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
+pub(crate) fn dial(transport: Transport, cmdline: &str) -> Result<Box<dyn Stream>, String> {
     match transport {
         Transport::Vsock => {
-            let host = vsock::VMADDR_CID_HOST;
-            vsock::VsockStream::connect_with_cid_port(host, PORT)
+            // The ports of kernel vhost-vsock are the whole host's, so each guest is told its own.
+            let port = cmdline
+                .split_ascii_whitespace()
+                .find_map(|word| word.strip_prefix("ukci.port=")?.parse().ok())
+                .unwrap_or(PORT);
+            vsock::VsockStream::connect_with_cid_port(vsock::VMADDR_CID_HOST, port)
                 .map(|stream| Box::new(stream) as Box<dyn Stream>)
-                .map_err(|error| format!("dial the host on vsock port {PORT}: {error}"))
+                .map_err(|error| format!("dial the host on vsock port {port}: {error}"))
         }
         Transport::Serial => {
-            let device = serial_device()?;
-            let file = fs::File::options().read(true).write(true).open(&device);
-            file.map(|file| Box::new(SerialPort(file)) as Box<dyn Stream>)
-                .map_err(|error| format!("open {device}: {error}"))
+            let file = open_serial()?;
+            Ok(Box::new(SerialPort(file)))
         }
+    }
+}
+
+/// How long a virtio-serial port may take to appear: on a loaded host the driver's conversation
+/// with QEMU about its ports can take a second after the module is loaded.
+const SERIAL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Opens the port that the host named. Its name comes with a message from the host, and its device
+/// node is there (ENXIO) before the port is: both are waited for.
+fn open_serial() -> Result<fs::File, String> {
+    let start = Instant::now();
+    loop {
+        let error = match serial_device() {
+            Ok(device) => match fs::File::options().read(true).write(true).open(&device) {
+                Ok(file) => return Ok(file),
+                Err(error) => format!("open {device}: {error}"),
+            },
+            Err(error) => error,
+        };
+        if start.elapsed() > SERIAL_PATIENCE {
+            return Err(error);
+        }
+        wait_a_moment();
     }
 }
 
@@ -158,7 +190,7 @@ impl io::Write for SerialPort {
 
 /// The port has no event for "the host came": poll(2) reports a hang-up at once, again and again.
 fn wait_a_moment() {
-    std::thread::sleep(std::time::Duration::from_millis(5));
+    std::thread::sleep(Duration::from_millis(5));
 }
 
 #[cfg(test)]
@@ -167,8 +199,14 @@ mod tests {
 
     #[test]
     fn the_transport_is_a_kernel_argument() {
-        assert_eq!(Transport::of("quiet ukci.transport=vsock x"), Ok(Transport::Vsock));
-        assert_eq!(Transport::of("ukci.transport=serial"), Ok(Transport::Serial));
+        assert_eq!(
+            Transport::of("quiet ukci.transport=vsock x"),
+            Ok(Transport::Vsock)
+        );
+        assert_eq!(
+            Transport::of("ukci.transport=serial"),
+            Ok(Transport::Serial)
+        );
         assert!(Transport::of("quiet").is_err());
         assert!(Transport::of("ukci.transport=pigeon").is_err());
     }

@@ -61,7 +61,10 @@ pub fn read(bytes: &[u8]) -> Read {
         match section.name() {
             Ok("license") => {
                 let data = section.data().unwrap_or_default();
-                let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
+                let end = data
+                    .iter()
+                    .position(|byte| *byte == 0)
+                    .unwrap_or(data.len());
                 read.facts.license = Some(String::from_utf8_lossy(&data[..end]).into_owned());
             }
             Ok(".BTF") => read.facts.has_btf = true,
@@ -103,7 +106,9 @@ fn functions(elf: &Elf<'_>) -> Vec<Function> {
 
 /// The function that holds `offset` of `section`.
 fn at(functions: &[Function], section: object::SectionIndex, offset: u64) -> Option<&Function> {
-    functions.iter().find(|f| f.section == section && f.start <= offset && offset < f.end)
+    functions
+        .iter()
+        .find(|f| f.section == section && f.start <= offset && offset < f.end)
 }
 
 fn collect(
@@ -118,7 +123,9 @@ fn collect(
         if !seen.insert((function.section.0, function.start)) {
             continue;
         }
-        let Ok(section) = elf.section_by_index(function.section) else { continue };
+        let Ok(section) = elf.section_by_index(function.section) else {
+            continue;
+        };
         let Ok(data) = section.data() else { continue };
         let relocations: BTreeMap<u64, SymbolIndex> = section
             .relocations()
@@ -129,14 +136,17 @@ fn collect(
             .collect();
         let mut offset = function.start;
         while offset < function.end {
-            let Some(insn) = usize::try_from(offset).ok().and_then(|o| data.get(o..)?.get(..8))
+            let Some(insn) = usize::try_from(offset)
+                .ok()
+                .and_then(|o| data.get(o..)?.get(..8))
             else {
                 break;
             };
             let source = insn[1] >> 4;
             let imm = i32::from_le_bytes([insn[4], insn[5], insn[6], insn[7]]);
-            let symbol =
-                relocations.get(&offset).and_then(|index| elf.symbol_by_index(*index).ok());
+            let symbol = relocations
+                .get(&offset)
+                .and_then(|index| elf.symbol_by_index(*index).ok());
             match (insn[0], source) {
                 (CALL, 0) => {
                     needs.helpers.extend(u32::try_from(imm).ok());
@@ -154,7 +164,9 @@ fn collect(
                         };
                         let target = symbol.address().wrapping_add_signed(into);
                         left.extend(
-                            symbol.section_index().and_then(|s| at(functions, s, target)),
+                            symbol
+                                .section_index()
+                                .and_then(|s| at(functions, s, target)),
                         );
                     }
                     None => {
@@ -185,12 +197,24 @@ fn reference<'a>(
     needs: &mut Needs,
     left: &mut Vec<&'a Function>,
 ) {
-    let Some(index) = symbol.section_index() else { return };
-    let Ok(section) = elf.section_by_index(index) else { return };
+    let Some(index) = symbol.section_index() else {
+        return;
+    };
+    let Ok(section) = elf.section_by_index(index) else {
+        return;
+    };
     let Ok(name) = section.name() else { return };
     if section.kind() == object::SectionKind::Text || source == PSEUDO_FUNC {
-        let addend = if symbol.kind() == object::SymbolKind::Section { i64::from(imm) } else { 0 };
-        left.extend(at(functions, index, symbol.address().wrapping_add_signed(addend)));
+        let addend = if symbol.kind() == object::SymbolKind::Section {
+            i64::from(imm)
+        } else {
+            0
+        };
+        left.extend(at(
+            functions,
+            index,
+            symbol.address().wrapping_add_signed(addend),
+        ));
     } else if name == ".maps" || name == "maps" {
         needs.maps.extend(symbol.name().ok().map(str::to_owned));
     } else {
@@ -202,8 +226,12 @@ fn reference<'a>(
 const SYMBOL: usize = 24;
 
 fn externs(elf: &Elf<'_>, bytes: &[u8], read: &mut Read) {
-    let Some(table) = elf.sections().find(|s| s.name() == Ok(".symtab")) else { return };
-    let Some((start, size)) = table.file_range() else { return };
+    let Some(table) = elf.sections().find(|s| s.name() == Ok(".symtab")) else {
+        return;
+    };
+    let Some((start, size)) = table.file_range() else {
+        return;
+    };
     let kfuncs: BTreeSet<&String> = read.functions.values().flat_map(|n| &n.kfuncs).collect();
     let mut found = Vec::new();
     for symbol in elf.symbols().filter(object::ObjectSymbol::is_undefined) {
@@ -222,7 +250,11 @@ fn externs(elf: &Elf<'_>, bytes: &[u8], read: &mut Read) {
         } else {
             "ksym"
         };
-        found.push(Extern { name: name.to_owned(), kind: kind.into(), weak: symbol.is_weak() });
+        found.push(Extern {
+            name: name.to_owned(),
+            kind: kind.into(),
+            weak: symbol.is_weak(),
+        });
         if !symbol.is_weak() {
             read.strong_externs.push((name.to_owned(), offset + 4));
         }

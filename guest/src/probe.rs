@@ -53,8 +53,14 @@ pub fn probe(
     let (opened, log) = captured(|| Object::open(asked.object, asked.name, LOG_STATS));
     evidence.log = log;
     evidence.open = step(start, opened.as_ref().err().copied());
-    let Ok(mut object) = opened else { return evidence };
-    evidence.programs = object.programs().iter().map(|p| describe(p, &read)).collect();
+    let Ok(mut object) = opened else {
+        return evidence;
+    };
+    evidence.programs = object
+        .programs()
+        .iter()
+        .map(|p| describe(p, &read))
+        .collect();
     evidence.maps = object.maps().iter().map(describe_map).collect();
 
     progress(Stage::Load, asked.name);
@@ -79,11 +85,18 @@ pub fn probe(
                 ..ProgramLoad::default()
             }
         } else {
-            ProgramLoad { reason: Some(switched_off()), ..ProgramLoad::default() }
+            ProgramLoad {
+                reason: Some(switched_off()),
+                ..ProgramLoad::default()
+            }
         };
     }
     for (map, seen) in object.maps().iter().zip(&mut evidence.maps) {
-        seen.created = if map.fd().is_some() { StepOutcome::Ok } else { StepOutcome::NotAttempted };
+        seen.created = if map.fd().is_some() {
+            StepOutcome::Ok
+        } else {
+            StepOutcome::NotAttempted
+        };
     }
 
     if asked.mode == Mode::Attach {
@@ -122,14 +135,20 @@ fn isolate(
         progress(Stage::Load, &format!("map {name} alone"));
         let (result, _) = captured(|| -> Result<bool, bpf::Errno> {
             let mut object = Object::open(&copy, asked.name, 0)?;
-            object.programs().iter().for_each(|program| program.set_autoload(false));
+            object
+                .programs()
+                .iter()
+                .for_each(|program| program.set_autoload(false));
             for (n, map) in object.maps().iter().enumerate() {
                 if n != index {
                     map.set_autocreate(false);
                 }
             }
             object.load()?;
-            Ok(object.maps().get(index).is_some_and(|map| map.fd().is_some()))
+            Ok(object
+                .maps()
+                .get(index)
+                .is_some_and(|map| map.fd().is_some()))
         });
         let map = &mut evidence.maps[index];
         match result {
@@ -150,11 +169,28 @@ fn isolate(
             evidence.programs[index].load.reason = Some(switched_off());
             continue;
         }
-        progress(Stage::Load, &format!("{} alone", evidence.programs[index].name));
-        let mut load = alone(&copy, asked.name, index, &refused_maps, LOG_STATS, SHORT_LOG);
+        progress(
+            Stage::Load,
+            &format!("{} alone", evidence.programs[index].name),
+        );
+        let mut load = alone(
+            &copy,
+            asked.name,
+            index,
+            &refused_maps,
+            LOG_STATS,
+            SHORT_LOG,
+        );
         if load.outcome == StepOutcome::Refused {
             // Statistics hold no trace: once more, with it. Should it then load, say so.
-            load = alone(&copy, asked.name, index, &refused_maps, LOG_TRACE, LONGEST_LOG);
+            load = alone(
+                &copy,
+                asked.name,
+                index,
+                &refused_maps,
+                LOG_TRACE,
+                LONGEST_LOG,
+            );
         }
         evidence.programs[index].load = load;
     }
@@ -176,7 +212,10 @@ fn alone(
     level: u32,
     room: usize,
 ) -> ProgramLoad {
-    let mut load = ProgramLoad { isolated: true, ..ProgramLoad::default() };
+    let mut load = ProgramLoad {
+        isolated: true,
+        ..ProgramLoad::default()
+    };
     let (opened, opening) = captured(|| Object::open(copy, name, level));
     let mut object = match opened {
         Ok(object) => object,
@@ -198,7 +237,9 @@ fn alone(
     object.give_log(index, room);
     let (result, libbpf) = captured(|| object.load());
     let programs = object.programs();
-    let Some(program) = programs.get(index) else { return load };
+    let Some(program) = programs.get(index) else {
+        return load;
+    };
     let log = program.log();
     match result {
         Ok(()) => {
@@ -209,8 +250,8 @@ fn alone(
             load.outcome = StepOutcome::Refused;
             load.errno = Some(errno);
             load.verifier = verifier::statistics(&log);
-            load.at = verifier::last_instruction(&log)
-                .and_then(|insn| object.source_line(program, insn));
+            load.at =
+                verifier::last_instruction(&log).and_then(|insn| object.source_line(program, insn));
             load.libbpf = libbpf;
         }
     }
@@ -245,9 +286,13 @@ fn ask(
         .filter(|map| map.created == StepOutcome::Refused)
         .map(|map| map.map_type.as_str())
         .collect();
-    let numbers: BTreeMap<String, u32> =
-        (1..256).map(|kind| (bpf::map_type_name(kind), kind)).collect();
-    let types = refused_types.iter().filter_map(|name| numbers.get(*name).copied()).collect();
+    let numbers: BTreeMap<String, u32> = (1..256)
+        .map(|kind| (bpf::map_type_name(kind), kind))
+        .collect();
+    let types = refused_types
+        .iter()
+        .filter_map(|name| numbers.get(*name).copied())
+        .collect();
     captured(|| features::ask(&wanting, &types)).0
 }
 
@@ -261,7 +306,11 @@ fn describe(program: &Program<'_>, read: &Read) -> ProgramEvidence {
         attach_type: bpf::attach_type_name(program.attach_type())
             .filter(|_| program.attach_type() != 0 || section.contains("ingress")),
         autoload: program.autoload(),
-        helpers: needs.helpers.iter().map(|id| features::helper_name(*id)).collect(),
+        helpers: needs
+            .helpers
+            .iter()
+            .map(|id| features::helper_name(*id))
+            .collect(),
         kfuncs: needs.kfuncs.into_iter().collect(),
         maps: needs.maps.into_iter().collect(),
         name,
@@ -305,7 +354,11 @@ fn switched_off() -> String {
 
 fn step(start: Instant, errno: Option<i32>) -> Step {
     Step {
-        outcome: if errno.is_some() { StepOutcome::Refused } else { StepOutcome::Ok },
+        outcome: if errno.is_some() {
+            StepOutcome::Refused
+        } else {
+            StepOutcome::Ok
+        },
         errno,
         micros: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
     }

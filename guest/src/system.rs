@@ -26,13 +26,18 @@ pub(crate) fn console(line: &str) {
 
 /// Lifts `RLIMIT_MEMLOCK`.
 pub(crate) fn lift_memory_lock() {
-    let unlimited = Rlimit { current: None, maximum: None };
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
     let _ = rustix::process::setrlimit(Resource::Memlock, unlimited);
 }
 
 /// Sets the wall clock, which a restored template has from its saving.
 pub(crate) fn set_clock(seconds: u64) {
-    let Ok(tv_sec) = i64::try_from(seconds) else { return };
+    let Ok(tv_sec) = i64::try_from(seconds) else {
+        return;
+    };
     let time = rustix::time::Timespec { tv_sec, tv_nsec: 0 };
     let _ = rustix::time::clock_settime(rustix::time::ClockId::Realtime, time);
 }
@@ -47,16 +52,24 @@ pub(crate) fn add_entropy(hex: &str) {
         bytes: c_int,
         buffer: [u8; 32],
     }
-    let mut pool = Pool { bits: 256, bytes: 32, buffer: [0; 32] };
+    let mut pool = Pool {
+        bits: 256,
+        bytes: 32,
+        buffer: [0; 32],
+    };
     if hex.len() != 64 || !hex.is_ascii() {
         return;
     }
     for (n, byte) in pool.buffer.iter_mut().enumerate() {
-        let Ok(value) = u8::from_str_radix(&hex[2 * n..2 * n + 2], 16) else { return };
+        let Ok(value) = u8::from_str_radix(&hex[2 * n..2 * n + 2], 16) else {
+            return;
+        };
         *byte = value;
     }
     // linux/random.h: RNDADDENTROPY, RNDRESEEDCRNG (from 4.17).
-    let Ok(random) = fs::File::open("/dev/random") else { return };
+    let Ok(random) = fs::File::open("/dev/random") else {
+        return;
+    };
     // SAFETY: the first ioctl reads `bytes` bytes of the buffer, the second takes nothing.
     unsafe {
         libc::ioctl(random.as_raw_fd(), 0x4008_5203, &raw const pool);
@@ -81,7 +94,9 @@ pub(crate) fn fork(
         }
         child => {
             let child = Pid::from_raw(child).filter(|_| child > 0);
-            child.map(|child| (child, ours)).ok_or_else(io::Error::last_os_error)
+            child
+                .map(|child| (child, ours))
+                .ok_or_else(io::Error::last_os_error)
         }
     }
 }

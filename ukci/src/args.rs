@@ -130,7 +130,13 @@ pub(crate) struct Check {
     pub(crate) fail_fast: bool,
 
     /// Directory for the report and the evidence
-    #[arg(short, long, value_name = "DIR", default_value = "ukci-out", help_heading = "Report options")]
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        default_value = "ukci-out",
+        help_heading = "Report options"
+    )]
     pub(crate) out: PathBuf,
 
     /// Write another format too: beside the report, or to a path (`-` is stdout); repeatable
@@ -240,7 +246,10 @@ fn format(text: &str) -> Result<Format, String> {
         Some((name, path)) => (name, Some(PathBuf::from(path))),
         None => (text, None),
     };
-    if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+    if path
+        .as_ref()
+        .is_some_and(|path| path.as_os_str().is_empty())
+    {
         return Err("the path is empty".into());
     }
     let kind = FormatKind::from_str(name, false)

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Write;
 
-use ukci_harness::render::{Problem, again, grid};
+use ukci_harness::render::{Grid, Problem, again, grid};
 use ukci_schema::diagnosis::{Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
@@ -35,12 +35,20 @@ impl Failure {
             }
             cause = error.source();
         }
-        Self { exit, message, hint }
+        Self {
+            exit,
+            message,
+            hint,
+        }
     }
 
     /// A plain sentence.
     pub(crate) fn plain(exit: Exit, message: &str, hint: Option<String>) -> Self {
-        Self { exit, message: format!("{} {message}\n", paint(BAD, "error:")), hint }
+        Self {
+            exit,
+            message: format!("{} {message}\n", paint(BAD, "error:")),
+            hint,
+        }
     }
 
     /// As printed.
@@ -83,10 +91,22 @@ fn write_problem(
 ) -> std::fmt::Result {
     let artifact = problem.artifact;
     writeln!(text, "{RULE}")?;
-    writeln!(text, "{} {artifact}: {} {}", word(problem.outcome), problem.code, problem.count())?;
+    writeln!(
+        text,
+        "{} {artifact}: {} {}",
+        word(problem.outcome),
+        problem.code,
+        problem.count()
+    )?;
     writeln!(text, "{:13}{}\n", "", problem.place())?;
-    let Some(cell) = problem.cells.first() else { return Ok(()) };
-    let error = if problem.outcome == Outcome::Skip { paint(WARN, "skipped:") } else { paint(BAD, "error:") };
+    let Some(cell) = problem.cells.first() else {
+        return Ok(());
+    };
+    let error = if problem.outcome == Outcome::Skip {
+        paint(WARN, "skipped:")
+    } else {
+        paint(BAD, "error:")
+    };
     writeln!(text, "  {error} {}", problem.headline)?;
     let mut hints: &[String] = &[];
     if let Some(diagnosis) = &cell.diagnosis {
@@ -115,7 +135,11 @@ fn write_problem(
         writeln!(text, "  {} {hint}", paint(HINT, "hint:"))?;
     }
     if problem.outcome == Outcome::Skip {
-        writeln!(text, "\n  {} `--mode load` asks only whether it loads", paint(HINT, "hint:"))?;
+        writeln!(
+            text,
+            "\n  {} `--mode load` asks only whether it loads",
+            paint(HINT, "hint:")
+        )?;
     }
     writeln!(text, "\n  log   {out}/{}/", cell.evidence)?;
     writeln!(text, "  again {}", again(report, cell))
@@ -124,7 +148,11 @@ fn write_problem(
 fn source(text: &mut String, at: &SourceLine) -> std::fmt::Result {
     let number = at.line.to_string();
     let margin = " ".repeat(number.len());
-    let column = if at.column > 0 { format!(":{}", at.column) } else { String::new() };
+    let column = if at.column > 0 {
+        format!(":{}", at.column)
+    } else {
+        String::new()
+    };
     let line = at.text.replace('\t', "    ");
     writeln!(text, "   {margin} ╭─[{}:{}{column}]", at.file, at.line)?;
     writeln!(text, "   {number} │ {}", line.trim_end())?;
@@ -138,7 +166,11 @@ fn excerpt(text: &mut String, cell: &CellReport, part: &Excerpt) -> std::fmt::Re
     } else {
         format!("{shown} lines")
     };
-    let of = if shown == 1 && part.omitted == 0 { "1 line".into() } else { of };
+    let of = if shown == 1 && part.omitted == 0 {
+        "1 line".into()
+    } else {
+        of
+    };
     writeln!(text, "\n  {} log, {}: {of}", part.of, cell.kernel)?;
     for line in &part.lines {
         writeln!(text, "     {}", paint(QUIET, line))?;
@@ -146,51 +178,109 @@ fn excerpt(text: &mut String, cell: &CellReport, part: &Excerpt) -> std::fmt::Re
     Ok(())
 }
 
-/// The widest line of a grid.
+/// The widest line of a grid, and the widest column.
 const WIDTH: usize = 100;
+const COLUMN: usize = 10;
 
-/// The matrix, one line a kernel; one grid an artifact where all do not fit beside each other.
+/// The matrix, one line a kernel; several below each other where the columns do not fit beside.
 pub(crate) fn grids(report: &Report) -> String {
-    let whole = one_grid(report);
-    let fits = whole.lines().all(|line| anstream::adapter::strip_str(line).to_string().chars().count() <= WIDTH);
-    if fits || report.artifacts.len() < 2 {
-        return whole;
-    }
+    let grid = grid(report);
+    let heads: Vec<Vec<String>> = grid.columns.iter().map(|name| wrap(name)).collect();
+    let widths: Vec<usize> = heads
+        .iter()
+        .map(|lines| {
+            lines
+                .iter()
+                .map(|line| line.chars().count())
+                .max()
+                .unwrap_or(0)
+                .max(5)
+        })
+        .collect();
+    let left = grid
+        .rows
+        .iter()
+        .map(|(kernel, _)| kernel.len())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
-    for artifact in &report.artifacts {
-        let part = Report {
-            cells: report.cells.iter().filter(|c| c.artifact == artifact.name).cloned().collect(),
-            ..report.clone()
-        };
-        if !part.cells.is_empty() {
-            text.push_str(&one_grid(&part));
+    let mut start = 0;
+    while start < heads.len() {
+        let mut end = start + 1;
+        let mut width = 2 + left + 2 + widths[start];
+        while end < heads.len() && width + 2 + widths[end] <= WIDTH {
+            width += 2 + widths[end];
+            end += 1;
+        }
+        // Writing to a string cannot fail.
+        let _ = write_grid(
+            &mut text,
+            &grid,
+            &heads[start..end],
+            &widths[start..end],
+            start,
+            left,
+        );
+        start = end;
+        if start < heads.len() {
+            text.push('\n');
         }
     }
     text
 }
 
-fn one_grid(report: &Report) -> String {
-    let grid = grid(report);
-    let left = grid.rows.iter().map(|(kernel, _)| kernel.len()).max().unwrap_or(0);
-    let mut text = format!("  {:left$}", "");
-    for column in &grid.columns {
-        let _ = write!(text, "  {column:>6}");
+fn write_grid(
+    text: &mut String,
+    grid: &Grid<'_>,
+    heads: &[Vec<String>],
+    widths: &[usize],
+    start: usize,
+    left: usize,
+) -> std::fmt::Result {
+    let height = heads.iter().map(Vec::len).max().unwrap_or(0);
+    for line in 0..height {
+        write!(text, "  {:left$}", "")?;
+        for (head, width) in heads.iter().zip(widths) {
+            // Names stand on the cells.
+            let word = (line + head.len())
+                .checked_sub(height)
+                .map_or("", |n| head[n].as_str());
+            write!(text, "  {word:>width$}")?;
+        }
+        text.truncate(text.trim_end().len());
+        writeln!(text)?;
     }
-    text.push('\n');
     for (kernel, cells) in &grid.rows {
-        let _ = write!(text, "  {kernel:>left$}");
-        for (column, cell) in grid.columns.iter().zip(cells) {
-            let width = column.chars().count().max(6);
+        write!(text, "  {kernel:>left$}")?;
+        for (cell, width) in cells[start..].iter().zip(widths) {
             let (style, name) = match cell.map(|cell| cell.outcome) {
                 None => (QUIET, "-".to_owned()),
-                Some(outcome) if outcome.is_met() => (if outcome == Outcome::Pass { GOOD } else { WARN }, outcome.to_string()),
-                Some(Outcome::Error) => (UNKNOWN, "ERROR".into()),
+                Some(Outcome::Pass) => (GOOD, "pass".into()),
+                Some(Outcome::Xfail) => (WARN, "xfail".into()),
                 Some(Outcome::Skip) => (WARN, "SKIP".into()),
+                Some(Outcome::Error) => (UNKNOWN, "ERROR".into()),
                 Some(outcome) => (BAD, outcome.name().to_uppercase()),
             };
-            let _ = write!(text, "  {}", paint(style, format_args!("{name:>width$}")));
+            write!(text, "  {}", paint(style, format_args!("{name:>width$}")))?;
         }
-        text.push('\n');
+        writeln!(text)?;
     }
-    text
+    Ok(())
+}
+
+/// A name in lines of at most [`COLUMN`] characters, broken after `_`, `-`, `.` or a space.
+fn wrap(name: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for part in name.split_inclusive(['_', '-', '.', ' ']) {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].chars().count() + part.chars().count() > COLUMN {
+            lines.push(String::new());
+        }
+        let last = lines.len() - 1;
+        lines[last].push_str(part);
+    }
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
+    lines
 }

@@ -39,7 +39,11 @@ impl Exit {
             return Self::Unmet;
         }
         let untold = required().any(|cell| !cell.outcome.is_met());
-        if untold || report.summary.not_run > 0 { Self::NoVerdict } else { Self::Met }
+        if untold || report.summary.not_run > 0 {
+            Self::NoVerdict
+        } else {
+            Self::Met
+        }
     }
 }
 

@@ -20,7 +20,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no mistakes; clap knows which stream each goes to.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Met };
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Met
+            };
             let _ = error.print();
             return exit.into();
         }

@@ -82,7 +82,10 @@ impl Output {
 /// Writes data to stdout. A reader that has seen enough is no error.
 pub(crate) fn data(text: &str) -> std::io::Result<()> {
     let mut stdout = AutoStream::auto(std::io::stdout().lock());
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }

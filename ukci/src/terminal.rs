@@ -30,8 +30,11 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// A view of a run whose evidence goes to `out`; `ids` are those of its cells.
     pub(crate) fn new(output: Output, out: &str, ids: impl Iterator<Item = String>) -> Self {
-        let target =
-            if output.live { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
+        let target = if output.live {
+            ProgressDrawTarget::stderr_with_hz(5)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         Self {
             output,
             out: out.to_owned(),
@@ -51,14 +54,19 @@ impl Terminal {
             Event::Stage { cell, stage } => {
                 let id = cell.id();
                 if self.output.stages {
-                    self.line(&format!("{:>12} {id}  {stage}", paint(QUIET, format_args!("{:>12}", "stage"))));
+                    self.line(&format!(
+                        "{:>12} {id}  {stage}",
+                        paint(QUIET, format_args!("{:>12}", "stage"))
+                    ));
                 }
                 if self.output.live {
                     let room = self.running.len() < LINES;
                     if let Some(bar) = self.running.get(&id) {
                         bar.set_message(stage.name());
                     } else if room {
-                        let bar = self.bars.add(ProgressBar::no_length().with_style(running_style()));
+                        let bar = self
+                            .bars
+                            .add(ProgressBar::no_length().with_style(running_style()));
                         bar.set_prefix(id.clone());
                         bar.set_message(stage.name());
                         bar.enable_steady_tick(Duration::from_millis(250));
@@ -67,13 +75,29 @@ impl Terminal {
                 }
             }
             Event::Retry { cell, why } => {
-                self.line(&format!("{:>12} {}  {why}", paint(WARN, format_args!("{:>12}", "AGAIN")), cell.id()));
+                self.line(&format!(
+                    "{:>12} {}  {why}",
+                    paint(WARN, format_args!("{:>12}", "AGAIN")),
+                    cell.id()
+                ));
             }
-            Event::Finished { report, done, total } => self.finished(&report, done, total),
+            Event::Finished {
+                report,
+                done,
+                total,
+            } => self.finished(&report, done, total),
             Event::Interrupted => {
                 let up = self.running.len();
-                let what = if up == 1 { "1 machine".into() } else { format!("{up} machines") };
-                let what = if self.output.live { what } else { "machines".into() };
+                let what = if up == 1 {
+                    "1 machine".into()
+                } else {
+                    format!("{up} machines")
+                };
+                let what = if self.output.live {
+                    what
+                } else {
+                    "machines".into()
+                };
                 self.line(&format!(
                     "{} {what} are shutting down; press Ctrl-C again to kill them",
                     paint(WARN, "stopping:")
@@ -93,7 +117,16 @@ impl Terminal {
     }
 
     fn started(&mut self, event: &Event) {
-        let Event::Started { matrix, artifacts, cells, axes, excluded, jobs, accel, transport } = event
+        let Event::Started {
+            matrix,
+            artifacts,
+            cells,
+            axes,
+            excluded,
+            jobs,
+            accel,
+            transport,
+        } = event
         else {
             return;
         };
@@ -101,7 +134,11 @@ impl Terminal {
             return;
         }
         let plural = |n: usize, word: &str| {
-            if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+            if n == 1 {
+                format!("1 {word}")
+            } else {
+                format!("{n} {word}s")
+            }
         };
         let what = match artifacts.as_slice() {
             [one] => one.clone(),
@@ -114,7 +151,11 @@ impl Terminal {
         if axes.2 > 1 {
             axes_text.push_str(&format!(", {} arches", axes.2));
         }
-        let excluded = if *excluded > 0 { format!(" ({excluded} excluded)") } else { String::new() };
+        let excluded = if *excluded > 0 {
+            format!(" ({excluded} excluded)")
+        } else {
+            String::new()
+        };
         self.line(&format!(
             "{} {} of `{matrix}`: {what} on {axes_text}{excluded}",
             paint(crate::output::GOOD, format_args!("{:>12}", "Starting")),
@@ -123,13 +164,21 @@ impl Terminal {
         self.line(&format!(
             "{:12} {}",
             "",
-            paint(QUIET, format_args!(
-                "{} at once, {}, {} ({})",
-                plural(*jobs, "machine"), accel.name, transport.name, accel.why
-            ))
+            paint(
+                QUIET,
+                format_args!(
+                    "{} at once, {}, {} ({})",
+                    plural(*jobs, "machine"),
+                    accel.name,
+                    transport.name,
+                    accel.why
+                )
+            )
         ));
         if self.output.live {
-            let bar = self.bars.add(ProgressBar::new(*cells as u64).with_style(bar_style()));
+            let bar = self
+                .bars
+                .add(ProgressBar::new(*cells as u64).with_style(bar_style()));
             bar.enable_steady_tick(Duration::from_millis(250));
             self.bar = Some(bar);
         }
@@ -146,8 +195,11 @@ impl Terminal {
             self.line(&cell_line(report, done, total, self.width));
         }
         if let Some(bar) = &self.bar {
-            let counts: Vec<String> =
-                self.counts.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
+            let counts: Vec<String> = self
+                .counts
+                .iter()
+                .map(|(outcome, n)| format!("{n} {outcome}"))
+                .collect();
             bar.set_message(counts.join(", "));
             bar.set_position(done as u64);
         }
@@ -158,7 +210,8 @@ impl Terminal {
             bar.finish_and_clear();
         }
         self.bar = None;
-        self.output.say(&ending(report, &self.out, self.output.chatty));
+        self.output
+            .say(&ending(report, &self.out, self.output.chatty));
     }
 }
 
@@ -171,10 +224,15 @@ pub(crate) fn cell_line(report: &CellReport, done: usize, total: usize, width: u
         Outcome::Xpass => "passes, and a failure is expected".into(),
         Outcome::Skip => report.reason.clone().unwrap_or_default(),
         Outcome::Fail | Outcome::Xfail | Outcome::Error => {
-            let code = report.diagnosis.as_ref().map(|diagnosis| diagnosis.code.name());
+            let code = report
+                .diagnosis
+                .as_ref()
+                .map(|diagnosis| diagnosis.code.name());
             let fault = report.fault.as_ref();
             let code = code.or_else(|| Some(fault?.code?.name()));
-            let what = code.map(str::to_owned).or_else(|| Some(fault?.headline.clone()));
+            let what = code
+                .map(str::to_owned)
+                .or_else(|| Some(fault?.headline.clone()));
             format!("{:<7}  {}", report.stage, what.unwrap_or_default())
         }
     };
@@ -187,7 +245,13 @@ pub(crate) fn cell_line(report: &CellReport, done: usize, total: usize, width: u
 
 /// What a pass did: `2 attached, 1 not attempted`.
 fn attached(report: &CellReport) -> String {
-    let count = |outcome| report.programs.iter().filter(|p| p.attach == outcome).count();
+    let count = |outcome| {
+        report
+            .programs
+            .iter()
+            .filter(|p| p.attach == outcome)
+            .count()
+    };
     let attached = count(AttachOutcome::Attached);
     let loaded = report
         .programs
@@ -199,11 +263,12 @@ fn attached(report: &CellReport) -> String {
         .iter()
         .filter(|p| p.attach == AttachOutcome::NotAttempted && p.reason.is_some())
         .count();
-    let mut text = if report.stage == ukci_schema::verdict::Stage::Load || report.programs.is_empty() {
-        format!("{loaded} loaded")
-    } else {
-        format!("{attached} attached")
-    };
+    let mut text =
+        if report.stage == ukci_schema::verdict::Stage::Load || report.programs.is_empty() {
+            format!("{loaded} loaded")
+        } else {
+            format!("{attached} attached")
+        };
     if not > 0 {
         text.push_str(&format!(", {not} not attempted"));
     }
@@ -223,7 +288,10 @@ pub(crate) fn ending(report: &Report, out: &str, chatty: bool) -> String {
     let untried: Vec<String> = not_attempted(report);
     if !untried.is_empty() && chatty {
         text.push_str("────────────\n");
-        text.push_str(&format!("{} programs\n", paint(WARN, format_args!("{:>12}", "NOT TRIED"))));
+        text.push_str(&format!(
+            "{} programs\n",
+            paint(WARN, format_args!("{:>12}", "NOT TRIED"))
+        ));
         for line in untried {
             text.push_str(&format!("{:13}{line}\n", ""));
         }
@@ -233,7 +301,11 @@ pub(crate) fn ending(report: &Report, out: &str, chatty: bool) -> String {
         text.push_str(&diagnostic::grids(report));
         text.push('\n');
     }
-    let style = if problems.is_empty() { crate::output::GOOD } else { crate::output::BAD };
+    let style = if problems.is_empty() {
+        crate::output::GOOD
+    } else {
+        crate::output::BAD
+    };
     text.push_str(&format!(
         "{} [{:>8.3}s] {}\n",
         paint(style, format_args!("{:>12}", "Summary")),
@@ -242,10 +314,14 @@ pub(crate) fn ending(report: &Report, out: &str, chatty: bool) -> String {
     ));
     if report.run.interrupted && report.summary.not_run > 0 {
         text.push_str(&format!(
-            "{:13}the run was cut short; the report holds what finished\n", ""
+            "{:13}the run was cut short; the report holds what finished\n",
+            ""
         ));
     }
-    text.push_str(&format!("{} {out}/report.json\n", paint(HINT, format_args!("{:>12}", "Report"))));
+    text.push_str(&format!(
+        "{} {out}/report.json\n",
+        paint(HINT, format_args!("{:>12}", "Report"))
+    ));
     text
 }
 
@@ -254,7 +330,9 @@ fn not_attempted(report: &Report) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for cell in &report.cells {
         for program in &cell.programs {
-            let Some(reason) = program.reason.as_ref() else { continue };
+            let Some(reason) = program.reason.as_ref() else {
+                continue;
+            };
             if program.attach != AttachOutcome::NotAttempted || cell.outcome == Outcome::Skip {
                 continue;
             }

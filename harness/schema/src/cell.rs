@@ -102,9 +102,19 @@ impl Cell {
         let slug: String = self
             .id()
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || ".-+".contains(c) { c } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || ".-+".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            })
             .collect();
-        if slug.starts_with('.') { format!("_{slug}") } else { slug }
+        if slug.starts_with('.') {
+            format!("_{slug}")
+        } else {
+            slug
+        }
     }
 }
 
@@ -134,8 +144,14 @@ mod tests {
 
     #[test]
     fn an_id_is_readable_and_its_slug_is_one_path_component() {
-        assert_eq!(cell("execsnoop", Some("22")).id(), "execsnoop/debian-12-6.1/x86_64/llvm-22");
-        assert_eq!(cell("execsnoop", None).slug(), "execsnoop_debian-12-6.1_x86_64");
+        assert_eq!(
+            cell("execsnoop", Some("22")).id(),
+            "execsnoop/debian-12-6.1/x86_64/llvm-22"
+        );
+        assert_eq!(
+            cell("execsnoop", None).slug(),
+            "execsnoop_debian-12-6.1_x86_64"
+        );
         assert_eq!(cell("../etc", None).slug(), "_.._etc_debian-12-6.1_x86_64");
     }
 }

@@ -53,7 +53,10 @@ pub struct Growth {
 
 impl Growth {
     /// By how many percent it grew; negative where it shrank.
-    #[expect(clippy::cast_precision_loss, reason = "instruction counts are far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "instruction counts are far below 2^52"
+    )]
     pub fn percent(&self) -> f64 {
         (self.after as f64 / self.before.max(1) as f64 - 1.0) * 100.0
     }
@@ -63,8 +66,11 @@ impl Diff {
     /// What changed from `before` to `after`. A program counts as grown or shrunk where both have
     /// a figure and they differ.
     pub fn of(before: &Report, after: &Report) -> Self {
-        let old: BTreeMap<&str, &CellReport> =
-            before.cells.iter().map(|cell| (cell.id.as_str(), cell)).collect();
+        let old: BTreeMap<&str, &CellReport> = before
+            .cells
+            .iter()
+            .map(|cell| (cell.id.as_str(), cell))
+            .collect();
         let new: BTreeSet<&str> = after.cells.iter().map(|cell| cell.id.as_str()).collect();
         let mut diff = Self {
             removed: before
@@ -92,7 +98,8 @@ impl Diff {
             }
             diff.verifier.extend(growths(was, cell));
         }
-        diff.verifier.sort_by(|a, b| b.percent().total_cmp(&a.percent()));
+        diff.verifier
+            .sort_by(|a, b| b.percent().total_cmp(&a.percent()));
         diff
     }
 
@@ -109,8 +116,14 @@ fn code(cell: &CellReport) -> Option<Code> {
 
 fn growths<'a>(was: &'a CellReport, is: &'a CellReport) -> impl Iterator<Item = Growth> + 'a {
     is.programs.iter().filter_map(|program| {
-        let older = was.programs.iter().find(|older| older.name == program.name)?;
-        let (before, after) = (older.verifier.as_ref()?.insns, program.verifier.as_ref()?.insns);
+        let older = was
+            .programs
+            .iter()
+            .find(|older| older.name == program.name)?;
+        let (before, after) = (
+            older.verifier.as_ref()?.insns,
+            program.verifier.as_ref()?.insns,
+        );
         (before != after && before > 0 && after > 0).then(|| Growth {
             id: is.id.clone(),
             program: program.name.clone(),
@@ -154,9 +167,18 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     let mut not_run = whole.summary.not_run;
     for report in reports {
         for artifact in report.artifacts {
-            match whole.artifacts.iter().find(|known| known.name == artifact.name) {
+            match whole
+                .artifacts
+                .iter()
+                .find(|known| known.name == artifact.name)
+            {
                 Some(known) if known.sha256 != artifact.sha256 => {
-                    return Err(differs("artifact", artifact.name, &known.sha256, &artifact.sha256));
+                    return Err(differs(
+                        "artifact",
+                        artifact.name,
+                        &known.sha256,
+                        &artifact.sha256,
+                    ));
                 }
                 Some(_) => {}
                 None => whole.artifacts.push(artifact),
@@ -198,5 +220,10 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
 }
 
 fn differs(what: &'static str, name: String, one: &str, other: &str) -> MergeError {
-    MergeError::Differs { what, name, one: one.to_owned(), other: other.to_owned() }
+    MergeError::Differs {
+        what,
+        name,
+        one: one.to_owned(),
+        other: other.to_owned(),
+    }
 }

@@ -232,7 +232,10 @@ impl Log {
     /// Keeps the head and the tail of `text`, cut at line ends where there are any.
     pub fn bounded(text: &str) -> Self {
         if text.len() <= Self::HEAD + Self::TAIL {
-            return Self { head: text.to_owned(), ..Self::default() };
+            return Self {
+                head: text.to_owned(),
+                ..Self::default()
+            };
         }
         let mut head = text.floor_char_boundary(Self::HEAD);
         if let Some(end) = text[..head].rfind('\n') {
@@ -264,7 +267,10 @@ impl Log {
         if self.cut_bytes == 0 {
             return self.head.clone();
         }
-        format!("{}[... {} bytes cut ...]\n{}", self.head, self.cut_bytes, self.tail)
+        format!(
+            "{}[... {} bytes cut ...]\n{}",
+            self.head, self.cut_bytes, self.tail
+        )
     }
 }
 
@@ -430,7 +436,10 @@ mod tests {
         let log = Log::bounded(&text);
         assert!(log.head.starts_with("line 0\n"));
         assert!(log.tail.ends_with("line 39999\n"));
-        assert_eq!(log.head.len() + log.tail.len() + usize::try_from(log.cut_bytes).unwrap(), text.len());
+        assert_eq!(
+            log.head.len() + log.tail.len() + usize::try_from(log.cut_bytes).unwrap(),
+            text.len()
+        );
         assert!(log.text().contains("bytes cut"));
         assert_eq!(Log::bounded("short").text(), "short");
     }

@@ -26,7 +26,11 @@ pub fn explain(code: Code) -> String {
     }
     text.push_str("\nRemedies\n");
     for (n, remedy) in story.remedies.iter().enumerate() {
-        text.push_str(&format!("  {}. {}\n", n + 1, remedy.replace('\n', "\n     ")));
+        text.push_str(&format!(
+            "  {}. {}\n",
+            n + 1,
+            remedy.replace('\n', "\n     ")
+        ));
     }
     text
 }
@@ -40,8 +44,10 @@ fn story(code: Code) -> Story {
                       object's own from `clang -g`, and the kernel's at /sys/kernel/btf/vmlinux.",
             seen: "libbpf: BTF is required, but is missing or corrupted.\n\
                    libbpf: Error loading vmlinux BTF: -ESRCH",
-            remedies: &["Compile with `-g`, and do not strip `.BTF` and `.BTF.ext`.",
-                "On kernels without CONFIG_DEBUG_INFO_BTF give libbpf a BTF file (BTFHub has them)."],
+            remedies: &[
+                "Compile with `-g`, and do not strip `.BTF` and `.BTF.ext`.",
+                "On kernels without CONFIG_DEBUG_INFO_BTF give libbpf a BTF file (BTFHub has them).",
+            ],
         },
         Code::CoreRelocationFailure => Story {
             summary: "a type, field or enumerator that the object reads is not in the kernel's BTF",
@@ -50,23 +56,29 @@ fn story(code: Code) -> Story {
                       and the field.",
             seen: "<invalid CO-RE relocation>\n\
                    failed to resolve CO-RE relocation <byte_off> [5] struct task_struct.state (0:0)",
-            remedies: &["Test `bpf_core_field_exists()` (or `_type_`, `_enum_value_`) before the read.",
-                "Read the older and the newer name: declare both with `___old` suffixed struct flavours."],
+            remedies: &[
+                "Test `bpf_core_field_exists()` (or `_type_`, `_enum_value_`) before the read.",
+                "Read the older and the newer name: declare both with `___old` suffixed struct flavours.",
+            ],
         },
         Code::UnsupportedMapType => Story {
             summary: "the kernel has no such map type",
             meaning: "The kernel was probed for the map's type and does not have it: too old, or built\n\
                       without it. Programs that do not use the map are not to blame.",
             seen: "libbpf: map 'seen': failed to create: -EINVAL",
-            remedies: &["Use an older type where it is missing (perf_event_array for ringbuf).",
+            remedies: &[
+                "Use an older type where it is missing (perf_event_array for ringbuf).",
                 "Make it optional: `bpf_map__set_autocreate(map, false)`.",
-                "Expect it in the matrix, with the reason."],
+                "Expect it in the matrix, with the reason.",
+            ],
         },
         Code::UnsupportedProgramType => Story {
             summary: "the kernel has no such program type",
             meaning: "The kernel was probed for the program's type and does not have it.",
             seen: "libbpf: prog 'x': BPF program load failed: -EINVAL",
-            remedies: &["Switch the program off where the type is missing: `bpf_program__set_autoload`."],
+            remedies: &[
+                "Switch the program off where the type is missing: `bpf_program__set_autoload`.",
+            ],
         },
         Code::UnsupportedAttachType => Story {
             summary: "the kernel has no such attach type",
@@ -81,46 +93,58 @@ fn story(code: Code) -> Story {
                       helpers with callbacks old kernels complain of something else, so the object's own\n\
                       call instructions are read.",
             seen: "unknown func bpf_loop#181\nnumber of funcs in func_info doesn't match number of subprogs",
-            remedies: &["Test `bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_…)` before the call.",
+            remedies: &[
+                "Test `bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_…)` before the call.",
                 "Load a variant without the helper where `libbpf_probe_bpf_helper` says no.",
-                "For bpf_loop (5.17): a loop with a constant bound."],
+                "For bpf_loop (5.17): a loop with a constant bound.",
+            ],
         },
         Code::MissingKfunc => Story {
             summary: "the kernel has no such kfunc or symbol",
             meaning: "Neither the BTF of vmlinux nor that of a loaded module has the function.",
             seen: "libbpf: extern (func ksym) 'bpf_x': not found in kernel or module BTFs",
-            remedies: &["Declare it `__weak` and test `bpf_ksym_exists()` before the call.",
-                "Load the module that has it."],
+            remedies: &[
+                "Declare it `__weak` and test `bpf_ksym_exists()` before the call.",
+                "Load the module that has it.",
+            ],
         },
         Code::KfuncMismatch => Story {
             summary: "the kfunc is there with another prototype",
             meaning: "libbpf compares the declaration with the kernel's BTF, and they differ. Prototypes of\n\
                       kfuncs do change, and a struct that is only declared does not match one with a body.",
             seen: "libbpf: extern (func ksym) 'bpf_x': func_proto [5] incompatible with vmlinux [54967]",
-            remedies: &["Declare it as this kernel's BTF has it; use `___flavour` suffixes for several.",
-                "Give the structs in its prototype a body."],
+            remedies: &[
+                "Declare it as this kernel's BTF has it; use `___flavour` suffixes for several.",
+                "Give the structs in its prototype a body.",
+            ],
         },
         Code::MapRefused => Story {
             summary: "the map's type is known; its sizes or flags were refused",
             meaning: "The type works on this kernel with other sizes or flags. Limits differ: a 4 GiB array is\n\
                       E2BIG on 5.10 however much memory there is.",
             seen: "libbpf: map 'big': failed to create: -E2BIG",
-            remedies: &["Compare key size, value size, max_entries and flags with what the type allows."],
+            remedies: &[
+                "Compare key size, value size, max_entries and flags with what the type allows.",
+            ],
         },
         Code::MissingKernelConfig => Story {
             summary: "a configuration option or setting that the artifact needs is off",
             meaning: "The kernel is new enough; the option is off in its configuration, or the JIT is off.",
             seen: "x is not sleepable\ncallbacks are not allowed in non-JITed programs",
-            remedies: &["Take another way on kernels without the option; the diagnosis names one.",
-                "Declare kconfig externs `__weak`."],
+            remedies: &[
+                "Take another way on kernels without the option; the diagnosis names one.",
+                "Declare kconfig externs `__weak`.",
+            ],
         },
         Code::AttachTargetMissing => Story {
             summary: "the function, tracepoint or hook to attach to does not exist",
             meaning: "The kernel has no such symbol. Functions are renamed, inlined and made static from release\n\
                       to release; the hint names what looks like it.",
             seen: "libbpf: prog 'x': failed to find kernel BTF type ID of 'nope': -ESRCH",
-            remedies: &["Choose the target in the loader, from those that exist.",
-                "Use a tracepoint: they are kept stable where functions are not."],
+            remedies: &[
+                "Choose the target in the loader, from those that exist.",
+                "Use a tracepoint: they are kept stable where functions are not.",
+            ],
         },
         Code::AttachRefused => Story {
             summary: "the target exists and the kernel refused the attachment",
@@ -134,26 +158,32 @@ fn story(code: Code) -> Story {
             meaning: "`lsm=` on the command line, or CONFIG_LSM, decides which security modules are asked. Where\n\
                       `bpf` is not among them an LSM program attaches without an error and never runs.",
             seen: "/sys/kernel/security/lsm: lockdown,capability,yama,apparmor",
-            remedies: &["Boot with `lsm=…,bpf`.",
-                "Attach `fmod_ret/security_…` instead, which is called without it."],
+            remedies: &[
+                "Boot with `lsm=…,bpf`.",
+                "Attach `fmod_ret/security_…` instead, which is called without it.",
+            ],
         },
         Code::VerifierRejection => Story {
             summary: "the verifier rejected the program",
             meaning: "The verifier could not prove the program safe. The diagnosis shows its own sentence and\n\
                       the source line it had come to. Older kernels prove less than newer ones.",
             seen: "R0 invalid mem access 'map_value_or_null'",
-            remedies: &["Compare pointers with NULL, and packet accesses with data_end, before use.",
+            remedies: &[
+                "Compare pointers with NULL, and packet accesses with data_end, before use.",
                 "Bound lengths and offsets where the verifier can see it: `if (n > MAX) return 0;`.",
-                "Keep the bound in the same register: `barrier_var()` stops clang from moving it."],
+                "Keep the bound in the same register: `barrier_var()` stops clang from moving it.",
+            ],
         },
         Code::VerifierLimit => Story {
             summary: "the verifier gave up: too many instructions, states or jumps",
             meaning: "The program may be safe; looking at all its paths took over a million instructions. How\n\
                       many it takes differs by kernel and by compiler.",
             seen: "BPF program is too large. Processed 1000001 insn",
-            remedies: &["Use `bpf_loop()` (5.17) or open-coded iterators (6.4): bodies are verified once.",
+            remedies: &[
+                "Use `bpf_loop()` (5.17) or open-coded iterators (6.4): bodies are verified once.",
                 "Make functions global (not static): they are verified by themselves.",
-                "Split the program with tail calls."],
+                "Split the program with tail calls.",
+            ],
         },
         Code::LicenseRequired => Story {
             summary: "a helper or kfunc is for GPL-compatible programs only",
@@ -166,8 +196,10 @@ fn story(code: Code) -> Story {
             meaning: "Kernel lockdown in confidentiality mode takes away helpers that read kernel memory, and\n\
                       an LSM can deny bpf() altogether.",
             seen: "unknown func bpf_probe_read#4\nLockdown: bpf_tracing: use of bpf to read kernel RAM",
-            remedies: &["Boot without `lockdown=confidentiality` (Secure Boot sets `integrity`).",
-                "Read through BTF: fentry and tp_btf programs dereference pointers directly."],
+            remedies: &[
+                "Boot without `lockdown=confidentiality` (Secure Boot sets `integrity`).",
+                "Read through BTF: fentry and tp_btf programs dereference pointers directly.",
+            ],
         },
         Code::CapabilityFailure => Story {
             summary: "the loader lacks a capability",
@@ -193,8 +225,10 @@ fn story(code: Code) -> Story {
             summary: "libbpf cannot read the file as a BPF object",
             meaning: "It is not an ELF file for BPF, it is damaged, or it uses what libbpf 1.0 removed.",
             seen: "libbpf: elf: 'x' is not a proper ELF object",
-            remedies: &["Compile with `clang -g -O2 -target bpf -c`.",
-                "Turn `SEC(\"maps\")` into BTF-defined maps in `SEC(\".maps\")`."],
+            remedies: &[
+                "Compile with `clang -g -O2 -target bpf -c`.",
+                "Turn `SEC(\"maps\")` into BTF-defined maps in `SEC(\".maps\")`.",
+            ],
         },
         Code::CompileError => Story {
             summary: "the compiler refused the source",
@@ -220,8 +254,10 @@ fn story(code: Code) -> Story {
                       While the kernel had the object, the cell is booted once more; only a panic in both boots\n\
                       is the artifact's failure.",
             seen: "Kernel panic - not syncing: Fatal exception",
-            remedies: &["Look at `console.log` of the cell.",
-                "A panic under an eBPF object is a bug of the kernel: report it to its maintainers."],
+            remedies: &[
+                "Look at `console.log` of the cell.",
+                "A panic under an eBPF object is a bug of the kernel: report it to its maintainers.",
+            ],
         },
         Code::KernelSplat => Story {
             summary: "the kernel printed a warning, an oops or a lockup",
@@ -233,7 +269,9 @@ fn story(code: Code) -> Story {
             summary: "no transport works between this host and this kernel",
             meaning: "The kernel has no driver for any way that this host offers.",
             seen: "",
-            remedies: &["`ukci doctor` says which transports this host has; `--transport` chooses one."],
+            remedies: &[
+                "`ukci doctor` says which transports this host has; `--transport` chooses one.",
+            ],
         },
         Code::Unclassified => Story {
             summary: "refused for a reason that no rule names",
@@ -259,7 +297,11 @@ mod tests {
                 assert!(line.chars().count() <= 100, "{code}: {line}");
             }
             let story = story(*code);
-            assert!(!story.summary.is_empty() && !story.meaning.is_empty() && !story.remedies.is_empty());
+            assert!(
+                !story.summary.is_empty()
+                    && !story.meaning.is_empty()
+                    && !story.remedies.is_empty()
+            );
         }
     }
 }

@@ -22,7 +22,9 @@ pub struct Lock {
 impl Lock {
     /// The entry of this name, for this architecture.
     pub fn kernel(&self, name: &str, arch: Arch) -> Option<&LockedKernel> {
-        self.kernels.iter().find(|kernel| kernel.name == name && kernel.arch == arch)
+        self.kernels
+            .iter()
+            .find(|kernel| kernel.name == name && kernel.arch == arch)
     }
 
     /// Every entry's name, in order.

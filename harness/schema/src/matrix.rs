@@ -72,7 +72,9 @@ impl Axes<'_> {
     fn cover(&self, cell: &Cell) -> bool {
         self.artifact.is_none_or(|name| name == cell.artifact)
             && self.kernel.is_none_or(|name| name == cell.kernel)
-            && self.llvm.is_none_or(|name| Some(name) == cell.llvm.as_deref())
+            && self
+                .llvm
+                .is_none_or(|name| Some(name) == cell.llvm.as_deref())
             && self.arch.is_none_or(|name| name == cell.arch.name())
     }
 }
@@ -194,7 +196,9 @@ impl MatrixError {
 
 /// `6.10` without quotes is the number 6.1 to TOML.
 fn version_hint(error: &AuthoredError) -> Option<String> {
-    let AuthoredError::Value { message, .. } = error else { return None };
+    let AuthoredError::Value { message, .. } = error else {
+        return None;
+    };
     (message.contains("string") || message.contains("text")).then(|| {
         "versions are strings, since TOML reads 6.10 as 6.1: put them in quotes".to_owned()
     })
@@ -246,7 +250,12 @@ impl Matrix {
     /// Every kernel that it names, once, in the order of the file.
     pub fn kernels(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
-        for name in self.authored.cells.iter().flat_map(|product| &product.kernels) {
+        for name in self
+            .authored
+            .cells
+            .iter()
+            .flat_map(|product| &product.kernels)
+        {
             if !names.contains(&name.as_str()) {
                 names.push(name);
             }
@@ -360,15 +369,19 @@ impl Matrix {
         known: &[KnownKernel<'_>],
     ) -> MatrixError {
         let elsewhere = known.iter().any(|kernel| kernel.name == name);
-        let names: BTreeSet<&str> =
-            known.iter().filter(|k| !elsewhere || k.arch == arch).map(|k| k.name).collect();
+        let names: BTreeSet<&str> = known
+            .iter()
+            .filter(|k| !elsewhere || k.arch == arch)
+            .map(|k| k.name)
+            .collect();
         let names: Vec<&str> = names.into_iter().collect();
         let message = if elsewhere {
             format!("kernel `{name}` is not locked for {arch}")
         } else {
             format!("unknown kernel `{name}`")
         };
-        let hint = instead_of(name, &names).or_else(|| Some("`ukci kernels list` names them".into()));
+        let hint =
+            instead_of(name, &names).or_else(|| Some("`ukci kernels list` names them".into()));
         self.wrong(path, &message, hint)
     }
 
@@ -385,8 +398,12 @@ impl Matrix {
             let hint = "name at least one of `artifact`, `kernel`, `llvm`, `arch`".to_owned();
             return Err(self.wrong(path, "this rule names no axis", Some(hint)));
         }
-        let absent = axes.artifact.is_some_and(|name| artifacts.iter().all(|a| a.name != name));
-        let prebuilt = artifacts.iter().all(|artifact| artifact.form == Form::Object);
+        let absent = axes
+            .artifact
+            .is_some_and(|name| artifacts.iter().all(|a| a.name != name));
+        let prebuilt = artifacts
+            .iter()
+            .all(|artifact| artifact.form == Form::Object);
         let axes = Axes {
             artifact: axes.artifact.filter(|_| !absent),
             // A prebuilt object collapses the axis.
@@ -421,7 +438,11 @@ impl Matrix {
             None => None,
             Some(name) => Some(name.parse::<Code>().map_err(|error| {
                 let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
-                self.wrong(&path.then("code"), &error.to_string(), instead_of(name, &names))
+                self.wrong(
+                    &path.then("code"),
+                    &error.to_string(),
+                    instead_of(name, &names),
+                )
             })?),
         };
         if verdict == VerdictKind::Pass && code.is_some() {
@@ -431,7 +452,11 @@ impl Matrix {
             let hint = "add `code = \"…\"`; `ukci explain` lists them".to_owned();
             return Err(self.wrong(path, "an expected failure needs its code", Some(hint)));
         }
-        Ok(Expectation { verdict, code, reason: Some(expect.reason.clone()) })
+        Ok(Expectation {
+            verdict,
+            code,
+            reason: Some(expect.reason.clone()),
+        })
     }
 }
 
@@ -442,9 +467,18 @@ mod tests {
     use crate::cell::Arch;
 
     const KNOWN: &[KnownKernel<'_>] = &[
-        KnownKernel { name: "debian-11-5.10", arch: Arch::X86_64 },
-        KnownKernel { name: "debian-12-6.1", arch: Arch::X86_64 },
-        KnownKernel { name: "debian-12-6.1", arch: Arch::Aarch64 },
+        KnownKernel {
+            name: "debian-11-5.10",
+            arch: Arch::X86_64,
+        },
+        KnownKernel {
+            name: "debian-12-6.1",
+            arch: Arch::X86_64,
+        },
+        KnownKernel {
+            name: "debian-12-6.1",
+            arch: Arch::Aarch64,
+        },
     ];
 
     fn artifact(form: Form) -> Artifact {
@@ -464,7 +498,11 @@ mod tests {
             .cells
             .iter()
             .map(|planned| {
-                let code = planned.expected.code.map(|code| format!(" {code}")).unwrap_or_default();
+                let code = planned
+                    .expected
+                    .code
+                    .map(|code| format!(" {code}"))
+                    .unwrap_or_default();
                 format!("{}{code}", planned.cell)
             })
             .collect())
@@ -472,7 +510,10 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         let error = expand(text, Form::Object).unwrap_err();
-        let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        let hint = error
+            .hint()
+            .map(|hint| format!("\nhint: {hint}"))
+            .unwrap_or_default();
         format!("{error}{hint}")
     }
 
@@ -510,7 +551,10 @@ mod tests {
     #[test]
     fn a_prebuilt_object_collapses_the_llvm_axis() {
         let text = "[[cells]]\nkernels = [\"debian-12-6.1\"]\nllvms = [\"16\", \"22\"]\n";
-        assert_eq!(expand(text, Form::Object).unwrap(), ["x/debian-12-6.1/x86_64"]);
+        assert_eq!(
+            expand(text, Form::Object).unwrap(),
+            ["x/debian-12-6.1/x86_64"]
+        );
     }
 
     #[test]

@@ -72,7 +72,10 @@ pub enum FrameError {
 ///
 /// If `length` is over [`FRAME_LIMIT`].
 pub fn encode_header(kind: FrameKind, length: usize) -> [u8; HEADER] {
-    assert!(length <= FRAME_LIMIT, "a frame holds at most {FRAME_LIMIT} bytes");
+    assert!(
+        length <= FRAME_LIMIT,
+        "a frame holds at most {FRAME_LIMIT} bytes"
+    );
     let [a, b, c, ..] = length.to_le_bytes();
     [kind as u8, a, b, c]
 }
@@ -98,7 +101,11 @@ pub fn frames(last: FrameKind, message: &[u8]) -> impl Iterator<Item = ([u8; HEA
     let count = message.len().div_ceil(FRAME_LIMIT).max(1);
     (0..count).map(move |n| {
         let part = &message[n * FRAME_LIMIT..message.len().min((n + 1) * FRAME_LIMIT)];
-        let kind = if n + 1 == count { last } else { FrameKind::More };
+        let kind = if n + 1 == count {
+            last
+        } else {
+            FrameKind::More
+        };
         (encode_header(kind, part.len()), part)
     })
 }
@@ -173,11 +180,16 @@ mod tests {
     #[test]
     fn a_message_is_cut_into_frames_and_only_the_last_says_what_it_was() {
         let message = vec![7; FRAME_LIMIT * 2 + 1];
-        let kinds: Vec<_> =
-            frames(FrameKind::Bytes, &message).map(|(h, _)| decode_header(h).unwrap()).collect();
+        let kinds: Vec<_> = frames(FrameKind::Bytes, &message)
+            .map(|(h, _)| decode_header(h).unwrap())
+            .collect();
         assert_eq!(
             kinds,
-            [(FrameKind::More, FRAME_LIMIT), (FrameKind::More, FRAME_LIMIT), (FrameKind::Bytes, 1)]
+            [
+                (FrameKind::More, FRAME_LIMIT),
+                (FrameKind::More, FRAME_LIMIT),
+                (FrameKind::Bytes, 1)
+            ]
         );
         assert_eq!(frames(FrameKind::Json, b"").count(), 1);
     }
@@ -185,7 +197,13 @@ mod tests {
     #[test]
     fn garbage_and_oversized_headers_are_refused() {
         assert_eq!(decode_header(*b"GET "), Err(FrameError::Kind(b'G')));
-        assert_eq!(decode_header([0xb2, 0xff, 0xff, 0xff]), Err(FrameError::TooLong(0x00ff_ffff)));
-        assert_eq!(decode_header(encode_header(FrameKind::Ack, 0)), Ok((FrameKind::Ack, 0)));
+        assert_eq!(
+            decode_header([0xb2, 0xff, 0xff, 0xff]),
+            Err(FrameError::TooLong(0x00ff_ffff))
+        );
+        assert_eq!(
+            decode_header(encode_header(FrameKind::Ack, 0)),
+            Ok((FrameKind::Ack, 0))
+        );
     }
 }

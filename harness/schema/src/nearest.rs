@@ -15,7 +15,11 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Ve
 /// 0 to 1. A name that contains the wanted one is close however long it is.
 fn closeness(wanted: &str, name: &str) -> f64 {
     let similar = strsim::jaro_winkler(wanted, name);
-    if !wanted.is_empty() && name.contains(wanted) { similar.max(0.9) } else { similar }
+    if !wanted.is_empty() && name.contains(wanted) {
+        similar.max(0.9)
+    } else {
+        similar
+    }
 }
 
 #[cfg(test)]
@@ -24,7 +28,12 @@ mod tests {
 
     #[test]
     fn a_misspelt_name_finds_its_neighbours() {
-        let names = ["debian-12-6.1", "debian-12-6.1-cloud", "debian-13-6.12", "quick"];
+        let names = [
+            "debian-12-6.1",
+            "debian-12-6.1-cloud",
+            "debian-13-6.12",
+            "quick",
+        ];
         assert_eq!(nearest("debian-12-6.2", names)[0], "debian-12-6.1");
         assert_eq!(nearest("6.12", names), ["debian-13-6.12"]);
         assert!(nearest("zzz", names).is_empty());

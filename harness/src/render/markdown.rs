@@ -26,7 +26,11 @@ fn write(text: &mut String, report: &Report) -> std::fmt::Result {
         report.run.started,
         report.run.seconds,
         report.run.accel.name,
-        if report.run.hermetic { "" } else { ", **not hermetic**" }
+        if report.run.hermetic {
+            ""
+        } else {
+            ", **not hermetic**"
+        }
     )?;
     for warning in &report.run.warnings {
         writeln!(text, "> **Warning:** {}\n", escape(warning))?;
@@ -46,7 +50,11 @@ fn write(text: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(text, "- `{}`: `{}`", artifact.path, artifact.sha256)?;
     }
     for (name, kernel) in &report.kernels {
-        writeln!(text, "- {name} ({}): image `{}`", kernel.release, kernel.image)?;
+        writeln!(
+            text,
+            "- {name} ({}): image `{}`",
+            kernel.release, kernel.image
+        )?;
     }
     for (arch, agent) in &report.run.agents {
         writeln!(text, "- agent {arch}: `{agent}`")?;
@@ -66,7 +74,11 @@ fn picture(cell: &CellReport) -> &'static str {
 }
 
 fn section(text: &mut String, report: &Report, problem: &Problem<'_>) -> std::fmt::Result {
-    let sign = if problem.outcome == Outcome::Error { "⚠️" } else { "❌" };
+    let sign = if problem.outcome == Outcome::Error {
+        "⚠️"
+    } else {
+        "❌"
+    };
     writeln!(
         text,
         "\n### {sign} {}: `{}` {}\n",
@@ -76,10 +88,18 @@ fn section(text: &mut String, report: &Report, problem: &Problem<'_>) -> std::fm
     )?;
     writeln!(text, "{}\n", escape(&problem.headline))?;
     writeln!(text, "On {}.\n", problem.place())?;
-    let Some(cell) = problem.cells.first() else { return Ok(()) };
+    let Some(cell) = problem.cells.first() else {
+        return Ok(());
+    };
     if let Some(diagnosis) = &cell.diagnosis {
         if let Some(at) = &diagnosis.at {
-            writeln!(text, "`{}:{}`: `{}`\n", at.file, at.line, at.text.trim().replace('`', "'"))?;
+            writeln!(
+                text,
+                "`{}:{}`: `{}`\n",
+                at.file,
+                at.line,
+                at.text.trim().replace('`', "'")
+            )?;
         }
         if let Some(excerpt) = &diagnosis.excerpt {
             let title = format!("{} log, {} lines before it", excerpt.of, excerpt.omitted);
@@ -102,8 +122,16 @@ fn section(text: &mut String, report: &Report, problem: &Problem<'_>) -> std::fm
 
 fn folded(text: &mut String, title: &str, lines: &[String]) -> std::fmt::Result {
     // A log that holds a fence must not end ours.
-    let fence = if lines.iter().any(|line| line.contains("```")) { "~~~~" } else { "```" };
-    writeln!(text, "<details><summary>{title}</summary>\n\n{fence}text\n{}\n{fence}\n\n</details>\n", lines.join("\n"))
+    let fence = if lines.iter().any(|line| line.contains("```")) {
+        "~~~~"
+    } else {
+        "```"
+    };
+    writeln!(
+        text,
+        "<details><summary>{title}</summary>\n\n{fence}text\n{}\n{fence}\n\n</details>\n",
+        lines.join("\n")
+    )
 }
 
 /// Text of a kernel, a file or a user, as text.

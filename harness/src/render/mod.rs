@@ -25,13 +25,24 @@ pub fn json(report: &Report) -> String {
 /// `33 cells: 25 passed, 3 xfail, 4 failed, 1 error; 3 excluded`.
 pub fn summary(report: &Report) -> String {
     let summary = &report.summary;
-    let cells = if summary.cells == 1 { "1 cell".into() } else { format!("{} cells", summary.cells) };
+    let cells = if summary.cells == 1 {
+        "1 cell".into()
+    } else {
+        format!("{} cells", summary.cells)
+    };
     let counts: Vec<String> = [
         (summary.pass, "passed"),
         (summary.xfail, "xfail"),
         (summary.fail, "failed"),
         (summary.xpass, "xpass"),
-        (summary.error, if summary.error == 1 { "error" } else { "errors" }),
+        (
+            summary.error,
+            if summary.error == 1 {
+                "error"
+            } else {
+                "errors"
+            },
+        ),
         (summary.skip, "skipped"),
     ]
     .iter()

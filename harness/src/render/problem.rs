@@ -32,11 +32,18 @@ impl Problem<'_> {
         };
         let cells = || self.cells.iter();
         let mut place = distinct(cells().map(|cell| cell.kernel.clone()).collect());
-        let llvms = distinct(cells().filter_map(|c| c.llvm.as_ref().map(|v| format!("llvm-{v}"))).collect());
+        let llvms = distinct(
+            cells()
+                .filter_map(|c| c.llvm.as_ref().map(|v| format!("llvm-{v}")))
+                .collect(),
+        );
         if !llvms.is_empty() {
             place.push_str(&format!(" with {llvms}"));
         }
-        place.push_str(&format!(" on {}", distinct(cells().map(|c| c.arch.to_string()).collect())));
+        place.push_str(&format!(
+            " on {}",
+            distinct(cells().map(|c| c.arch.to_string()).collect())
+        ));
         place
     }
 
@@ -86,14 +93,26 @@ fn describe(cell: &CellReport) -> (&'static str, String) {
         return (diagnosis.code.name(), diagnosis.headline.clone());
     }
     if let Some(fault) = &cell.fault {
-        let code = fault.code.map_or("no verdict", ukci_schema::diagnosis::Code::name);
+        let code = fault
+            .code
+            .map_or("no verdict", ukci_schema::diagnosis::Code::name);
         return (code, fault.headline.clone());
     }
     match cell.outcome {
         Outcome::Xpass => {
-            let reason = cell.expected.reason.as_deref().unwrap_or("no reason is given");
-            let code = cell.expected.code.map_or("unexpected pass", ukci_schema::diagnosis::Code::name);
-            (code, format!("it passes, and a failure is expected ({reason})"))
+            let reason = cell
+                .expected
+                .reason
+                .as_deref()
+                .unwrap_or("no reason is given");
+            let code = cell
+                .expected
+                .code
+                .map_or("unexpected pass", ukci_schema::diagnosis::Code::name);
+            (
+                code,
+                format!("it passes, and a failure is expected ({reason})"),
+            )
         }
         _ => ("skipped", cell.reason.clone().unwrap_or_default()),
     }
@@ -101,9 +120,16 @@ fn describe(cell: &CellReport) -> (&'static str, String) {
 
 /// The command that runs a cell again, `ukci` first.
 pub fn again(report: &Report, cell: &CellReport) -> String {
-    let artifact = report.artifacts.iter().find(|artifact| artifact.name == cell.artifact);
+    let artifact = report
+        .artifacts
+        .iter()
+        .find(|artifact| artifact.name == cell.artifact);
     let path = artifact.map_or(cell.artifact.as_str(), |artifact| artifact.path.as_str());
-    format!("ukci check {} --kernel {}", quote(path), quote(&cell.kernel))
+    format!(
+        "ukci check {} --kernel {}",
+        quote(path),
+        quote(&cell.kernel)
+    )
 }
 
 /// As a shell reads it back.

@@ -33,7 +33,11 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     resolve::expand(&selection, &artifacts, &catalogue).map_err(|e| super::unresolved(&e))?;
     std::fs::create_dir_all(&check.out).map_err(|error| {
         let message = format!("failed to make `{}`: {error}", check.out.display());
-        Failure::plain(Exit::NoVerdict, &message, Some("choose another directory with `--out`".into()))
+        Failure::plain(
+            Exit::NoVerdict,
+            &message,
+            Some("choose another directory with `--out`".into()),
+        )
     })?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -41,7 +45,11 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| {
-            Failure::plain(Exit::NoVerdict, &format!("failed to start a runtime: {error}"), None)
+            Failure::plain(
+                Exit::NoVerdict,
+                &format!("failed to start a runtime: {error}"),
+                None,
+            )
         })?;
     let result = runtime.block_on(async {
         let (signals, cancel) = watch::channel(false);
@@ -56,7 +64,9 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     // A download that hangs must not hold up the end.
     runtime.shutdown_background();
     let (report, exit) = result?;
-    let Some(report) = report else { return Ok(exit) };
+    let Some(report) = report else {
+        return Ok(exit);
+    };
     write_reports(&check, &report)?;
     Ok(Exit::of(&report))
 }
@@ -73,7 +83,9 @@ async fn prepare_and_run(
 ) -> Result<Ran, Failure> {
     let fetching = Fetching::new(output);
     let resolving = tokio::task::spawn_blocking(move || {
-        resolve::resolve(&selection, artifacts, &catalogue, &|progress| fetching.show(progress))
+        resolve::resolve(&selection, artifacts, &catalogue, &|progress| {
+            fetching.show(progress)
+        })
     });
     let mut stop = cancel.clone();
     let resolved = tokio::select! {
@@ -81,7 +93,13 @@ async fn prepare_and_run(
         _ = stop.wait_for(|stop| *stop) => return Ok((None, Exit::Interrupted)),
     };
     let (plan, warnings) = resolved
-        .map_err(|error| Failure::plain(Exit::NoVerdict, &format!("failed to resolve: {error}"), None))?
+        .map_err(|error| {
+            Failure::plain(
+                Exit::NoVerdict,
+                &format!("failed to resolve: {error}"),
+                None,
+            )
+        })?
         .map_err(|error| super::unresolved(&error))?;
     let qemu = machine(check, &plan).await?;
     let options = options(check, &plan, &qemu, warnings);
@@ -122,7 +140,10 @@ async fn machine(check: &Check, plan: &Plan) -> Result<Qemu, Failure> {
 
 /// A kernel of this host's architecture, to try KVM with.
 fn probe(plan: &Plan, dir: &Path) -> Option<Boot> {
-    let planned = plan.cells.iter().find(|planned| planned.cell.arch.name() == std::env::consts::ARCH)?;
+    let planned = plan
+        .cells
+        .iter()
+        .find(|planned| planned.cell.arch.name() == std::env::consts::ARCH)?;
     let kernel = plan.kernels.get(&planned.cell.kernel_key())?;
     let agent = plan.agents.get(&planned.cell.arch)?;
     Some(Boot {
@@ -138,7 +159,12 @@ fn probe(plan: &Plan, dir: &Path) -> Option<Boot> {
 }
 
 fn options(check: &Check, plan: &Plan, qemu: &Qemu, warnings: Vec<String>) -> run::Options {
-    let memory = plan.cells.iter().map(|planned| planned.memory).max().unwrap_or(256);
+    let memory = plan
+        .cells
+        .iter()
+        .map(|planned| planned.memory)
+        .max()
+        .unwrap_or(256);
     let jobs = budget::jobs(check.jobs.map(usize::from), memory).min(plan.cells.len().max(1));
     run::Options {
         mode: match check.mode {
@@ -160,7 +186,11 @@ fn options(check: &Check, plan: &Plan, qemu: &Qemu, warnings: Vec<String>) -> ru
             qemu: qemu.versions().clone(),
             accel: named(qemu.accel()),
             transport: named(qemu.transport()),
-            agents: plan.agents.iter().map(|(arch, file)| (*arch, file.sha256.clone())).collect(),
+            agents: plan
+                .agents
+                .iter()
+                .map(|(arch, file)| (*arch, file.sha256.clone()))
+                .collect(),
             hermetic: true,
             interrupted: false,
             warnings,
@@ -187,7 +217,11 @@ impl Killed {
 fn watch_signals(stop: watch::Sender<bool>) -> Result<Killed, Failure> {
     let listen = |kind| {
         signal(kind).map_err(|error| {
-            Failure::plain(Exit::NoVerdict, &format!("failed to listen for signals: {error}"), None)
+            Failure::plain(
+                Exit::NoVerdict,
+                &format!("failed to listen for signals: {error}"),
+                None,
+            )
         })
     };
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -220,7 +254,11 @@ fn write_reports(check: &Check, report: &Report) -> Result<(), Failure> {
         };
         match &format.path {
             Some(path) if path == Path::new("-") => data(&text).map_err(|error| {
-                Failure::plain(Exit::NoVerdict, &format!("failed to write to stdout: {error}"), None)
+                Failure::plain(
+                    Exit::NoVerdict,
+                    &format!("failed to write to stdout: {error}"),
+                    None,
+                )
             })?,
             Some(path) => write(path, &text)?,
             None => write(&check.out.join(name), &text)?,
@@ -232,7 +270,11 @@ fn write_reports(check: &Check, report: &Report) -> Result<(), Failure> {
 /// Writes a file whole or not at all.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
-        Failure::plain(Exit::NoVerdict, &format!("failed to write `{}`: {error}", path.display()), None)
+        Failure::plain(
+            Exit::NoVerdict,
+            &format!("failed to write `{}`: {error}", path.display()),
+            None,
+        )
     };
     let parent: PathBuf = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),

@@ -38,7 +38,10 @@ pub(crate) fn run(output: Output) -> Result<Exit, Failure> {
                 (BAD, "FAIL", what)
             }
         };
-        text.push_str(&format!("{} {what}\n", paint(style, format_args!("{word:>6}"))));
+        text.push_str(&format!(
+            "{} {what}\n",
+            paint(style, format_args!("{word:>6}"))
+        ));
     }
     for hint in hints {
         text.push_str(&format!("\n{} {hint}\n", paint(HINT, "hint:")));
@@ -55,7 +58,10 @@ fn machine() -> Vec<Finding> {
         arches: vec![Arch::X86_64],
         cache: cache_dir(),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return vec![Finding::Fail(format!("no runtime: {error}"), None)],
     };
@@ -75,7 +81,11 @@ fn machine() -> Vec<Finding> {
                 .collect();
             let accel = qemu.accel();
             let text = format!("accelerator {}: {}", accel.name, accel.why);
-            findings.push(if accel.name == "kvm" { Finding::Ok(text) } else { Finding::Note(text) });
+            findings.push(if accel.name == "kvm" {
+                Finding::Ok(text)
+            } else {
+                Finding::Note(text)
+            });
             let transport = qemu.transport();
             let text = format!("transport {}: {}", transport.name, transport.why);
             findings.push(if transport.name == "virtio-serial" {
@@ -98,15 +108,30 @@ fn agent() -> Finding {
 fn kernels() -> Result<Finding, Failure> {
     let catalogue = super::catalogue(false)?;
     let kernels = &catalogue.lock().kernels;
-    let at_hand = kernels.iter().filter(|kernel| catalogue.is_prepared(kernel)).count();
-    let text = format!("{at_hand} of {} kernels are at hand; others are fetched when needed", kernels.len());
-    Ok(if at_hand == 0 { Finding::Note(text) } else { Finding::Ok(text) })
+    let at_hand = kernels
+        .iter()
+        .filter(|kernel| catalogue.is_prepared(kernel))
+        .count();
+    let text = format!(
+        "{at_hand} of {} kernels are at hand; others are fetched when needed",
+        kernels.len()
+    );
+    Ok(if at_hand == 0 {
+        Finding::Note(text)
+    } else {
+        Finding::Ok(text)
+    })
 }
 
 fn cache() -> Finding {
     let dir = cache_dir();
-    let existing = dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-    let probe = tempfile::Builder::new().prefix(".ukci-").tempfile_in(existing);
+    let existing = dir
+        .ancestors()
+        .find(|path| path.exists())
+        .unwrap_or(Path::new("/"));
+    let probe = tempfile::Builder::new()
+        .prefix(".ukci-")
+        .tempfile_in(existing);
     match probe {
         Ok(_) => Finding::Ok(format!("cache `{}` is writable", dir.display())),
         Err(error) => Finding::Note(format!(

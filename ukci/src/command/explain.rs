@@ -15,12 +15,14 @@ use crate::output::data;
 pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
     let text = match &args.code {
         Some(name) => {
-            let code: Code = name.parse().map_err(|error: ukci_schema::diagnosis::UnknownCode| {
-                let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
-                let hint = instead_of(&name.to_uppercase().replace('-', "_"), &names)
-                    .or_else(|| Some("`ukci explain` lists them".into()));
-                Failure::plain(Exit::Usage, &error.to_string(), hint)
-            })?;
+            let code: Code =
+                name.parse()
+                    .map_err(|error: ukci_schema::diagnosis::UnknownCode| {
+                        let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+                        let hint = instead_of(&name.to_uppercase().replace('-', "_"), &names)
+                            .or_else(|| Some("`ukci explain` lists them".into()));
+                        Failure::plain(Exit::Usage, &error.to_string(), hint)
+                    })?;
             explain::explain(code)
         }
         None => {
@@ -31,7 +33,8 @@ pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
             text
         }
     };
-    data(&text)
-        .map_err(|error| Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None))?;
+    data(&text).map_err(|error| {
+        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
+    })?;
     Ok(Exit::Met)
 }

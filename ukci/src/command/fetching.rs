@@ -17,16 +17,30 @@ pub(crate) struct Fetching {
 
 impl Fetching {
     pub(crate) fn new(output: Output) -> Self {
-        let target =
-            if output.live { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
-        Self { output, all: MultiProgress::with_draw_target(target), bars: Mutex::default() }
+        let target = if output.live {
+            ProgressDrawTarget::stderr_with_hz(5)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self {
+            output,
+            all: MultiProgress::with_draw_target(target),
+            bars: Mutex::default(),
+        }
     }
 
     /// Shows one step.
     pub(crate) fn show(&self, progress: Progress) {
-        let mut bars = self.bars.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut bars = self
+            .bars
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match progress {
-            Progress::Fetching { package, done, total } => {
+            Progress::Fetching {
+                package,
+                done,
+                total,
+            } => {
                 let bar = bars.entry(package).or_insert_with_key(|package| {
                     self.say("Fetching", package);
                     let bar = self.all.add(ProgressBar::new(total).with_style(style()));
@@ -60,7 +74,9 @@ impl Fetching {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("             {prefix:40!} {bar:20.cyan/dim} {bytes}/{total_bytes} {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("━╸─")
+    ProgressStyle::with_template(
+        "             {prefix:40!} {bar:20.cyan/dim} {bytes}/{total_bytes} {eta}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
+    .progress_chars("━╸─")
 }

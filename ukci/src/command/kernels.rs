@@ -25,11 +25,19 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
 fn list() -> Result<Exit, Failure> {
     let catalogue = super::catalogue(false)?;
     let kernels = &catalogue.lock().kernels;
-    let width = kernels.iter().map(|kernel| kernel.name.len()).max().unwrap_or(0);
+    let width = kernels
+        .iter()
+        .map(|kernel| kernel.name.len())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for kernel in kernels {
         let bytes: u64 = kernel.packages.iter().map(|package| package.size).sum();
-        let at_hand = if catalogue.is_prepared(kernel) { "at hand" } else { "" };
+        let at_hand = if catalogue.is_prepared(kernel) {
+            "at hand"
+        } else {
+            ""
+        };
         let line = format!(
             "{:<width$}  {:<7}  {:<32}  {:>4} MB  {at_hand}",
             kernel.name,
@@ -43,8 +51,9 @@ fn list() -> Result<Exit, Failure> {
 }
 
 fn print(text: &str) -> Result<Exit, Failure> {
-    data(text)
-        .map_err(|error| Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None))?;
+    data(text).map_err(|error| {
+        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
+    })?;
     Ok(Exit::Met)
 }
 
@@ -53,8 +62,13 @@ fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<Vec<&'a LockedKernel
     let found: Vec<&LockedKernel> = lock.kernels.iter().filter(|k| k.name == name).collect();
     if found.is_empty() {
         let names: Vec<&str> = lock.names().collect();
-        let hint = instead_of(name, &names).or_else(|| Some("`ukci kernels list` names them".into()));
-        return Err(Failure::plain(Exit::Usage, &format!("unknown kernel `{name}`"), hint));
+        let hint =
+            instead_of(name, &names).or_else(|| Some("`ukci kernels list` names them".into()));
+        return Err(Failure::plain(
+            Exit::Usage,
+            &format!("unknown kernel `{name}`"),
+            hint,
+        ));
     }
     Ok(found)
 }
@@ -68,7 +82,11 @@ fn fetch(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
     }
     if names.is_empty() {
         let hint = "`ukci kernels fetch --matrix quick`".to_owned();
-        return Err(Failure::plain(Exit::Usage, "no kernel was named", Some(hint)));
+        return Err(Failure::plain(
+            Exit::Usage,
+            "no kernel was named",
+            Some(hint),
+        ));
     }
     let fetching = Fetching::new(output);
     for name in &names {
@@ -116,10 +134,17 @@ fn show(name: &str) -> Result<Exit, Failure> {
         let _ = writeln!(text, "release     {}", kernel.uname);
         let _ = writeln!(text, "verified    {verified}");
         let from = &kernel.provenance;
-        let _ = writeln!(text, "provenance  {}, {}, {}", from.source, from.suite, from.date);
+        let _ = writeln!(
+            text,
+            "provenance  {}, {}, {}",
+            from.source, from.suite, from.date
+        );
         for package in &kernel.packages {
-            let roles: Vec<String> =
-                package.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
+            let roles: Vec<String> = package
+                .roles
+                .iter()
+                .map(|role| format!("{role:?}").to_lowercase())
+                .collect();
             let _ = writeln!(text, "\npackage     {} {}", package.name, package.version);
             let _ = writeln!(text, "  roles     {}", roles.join(", "));
             let _ = writeln!(text, "  archive   {}", package.archive);
@@ -131,8 +156,16 @@ fn show(name: &str) -> Result<Exit, Failure> {
             let prepared = catalogue
                 .prepare(kernel, &|_| {})
                 .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
-            let _ = writeln!(text, "\nimage       {}", prepared.kernel.image.path.display());
-            let _ = writeln!(text, "segment     {}", prepared.kernel.segment.path.display());
+            let _ = writeln!(
+                text,
+                "\nimage       {}",
+                prepared.kernel.image.path.display()
+            );
+            let _ = writeln!(
+                text,
+                "segment     {}",
+                prepared.kernel.segment.path.display()
+            );
         }
     }
     print(&text)

@@ -22,7 +22,12 @@ pub(crate) fn run(list: &List) -> Result<Exit, Failure> {
     let selection = super::selection(&list.selection);
     let (_, expansion) = resolve::expand(&selection, &artifacts, &catalogue)
         .map_err(|error| super::unresolved(&error))?;
-    let width = expansion.cells.iter().map(|p| p.cell.id().len()).max().unwrap_or(0);
+    let width = expansion
+        .cells
+        .iter()
+        .map(|p| p.cell.id().len())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for planned in &expansion.cells {
         let mut line = format!("{:<width$}", planned.cell.id());
@@ -35,8 +40,9 @@ pub(crate) fn run(list: &List) -> Result<Exit, Failure> {
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    data(&text)
-        .map_err(|error| Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None))?;
+    data(&text).map_err(|error| {
+        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
+    })?;
     Ok(Exit::Met)
 }
 
@@ -50,6 +56,9 @@ fn any() -> PlannedArtifact {
             size: 0,
             form: Form::Object,
         },
-        file: FileRef { path: String::new().into(), sha256: String::new() },
+        file: FileRef {
+            path: String::new().into(),
+            sha256: String::new(),
+        },
     }
 }

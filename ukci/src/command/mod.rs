@@ -24,7 +24,11 @@ pub(crate) fn lock() -> Result<Lock, Failure> {
         Some(path) => {
             let name = path.to_string_lossy().into_owned();
             let text = std::fs::read_to_string(&path).map_err(|error| {
-                Failure::plain(Exit::NoVerdict, &format!("failed to read `{name}`: {error}"), None)
+                Failure::plain(
+                    Exit::NoVerdict,
+                    &format!("failed to read `{name}`: {error}"),
+                    None,
+                )
             })?;
             (text, name)
         }
@@ -34,7 +38,11 @@ pub(crate) fn lock() -> Result<Lock, Failure> {
         Failure::plain(Exit::NoVerdict, &message, None)
     })?;
     if lock.schema != ukci_schema::lock::SCHEMA {
-        let message = format!("`{name}` is `{}`, not `{}`", lock.schema, ukci_schema::lock::SCHEMA);
+        let message = format!(
+            "`{name}` is `{}`, not `{}`",
+            lock.schema,
+            ukci_schema::lock::SCHEMA
+        );
         return Err(Failure::plain(Exit::NoVerdict, &message, None));
     }
     Ok(lock)

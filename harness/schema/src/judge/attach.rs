@@ -24,7 +24,11 @@ pub(super) fn diagnose(
     let mut found = match program.attach.outcome {
         AttachOutcome::Attached => silent(program, evidence)?,
         AttachOutcome::NotAttempted if strict => {
-            let why = program.attach.reason.as_deref().unwrap_or("no reason was given");
+            let why = program
+                .attach
+                .reason
+                .as_deref()
+                .unwrap_or("no reason was given");
             let headline = format!("`{}` was not attached (strict): {why}", program.name);
             diagnosis(Code::AttachRefused, Stage::Attach, headline)
         }
@@ -63,7 +67,13 @@ fn silent(program: &ProgramEvidence, evidence: &Evidence) -> Option<Diagnosis> {
 
 fn refused(program: &ProgramEvidence, evidence: &Evidence) -> Diagnosis {
     let errno = program.attach.errno.unwrap_or(0);
-    let off = |option: &str| evidence.guest.config.get(option).is_some_and(|value| value == "n");
+    let off = |option: &str| {
+        evidence
+            .guest
+            .config
+            .get(option)
+            .is_some_and(|value| value == "n")
+    };
     let section = program.section.trim_start_matches('?');
     let target = program.target.as_deref();
     let missing = target.and_then(|name| {
@@ -87,11 +97,10 @@ fn refused(program: &ProgramEvidence, evidence: &Evidence) -> Diagnosis {
             return config("FPROBE", "attach single kprobes where the option is off");
         }
     }
-    let traces = section.starts_with("fentry") || section.starts_with("fexit")
+    let traces = section.starts_with("fentry")
+        || section.starts_with("fexit")
         || section.starts_with("fmod_ret");
-    if traces && matches!(errno, ENOTSUPP | EOPNOTSUPP)
-        && off("DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
-    {
+    if traces && matches!(errno, ENOTSUPP | EOPNOTSUPP) && off("DYNAMIC_FTRACE_WITH_DIRECT_CALLS") {
         return config(
             "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
             "use kprobes there: arm64 has it since 6.4, riscv64 since 6.5",
@@ -101,18 +110,36 @@ fn refused(program: &ProgramEvidence, evidence: &Evidence) -> Diagnosis {
         let name = target.unwrap_or(section);
         return load::missing_target(program, name, None, Stage::Attach);
     }
-    let lockdown = evidence.guest.lockdown.as_deref().filter(|mode| *mode != "none");
+    let lockdown = evidence
+        .guest
+        .lockdown
+        .as_deref()
+        .filter(|mode| *mode != "none");
     let headline = match (errno, lockdown) {
         (EPERM, Some(mode)) => {
-            let headline =
-                format!("kernel lockdown (`{mode}`) forbids to attach `{}` (`{section}`)", program.name);
+            let headline = format!(
+                "kernel lockdown (`{mode}`) forbids to attach `{}` (`{section}`)",
+                program.name
+            );
             return diagnosis(Code::PolicyDenied, Stage::Attach, headline);
         }
         _ => {
-            let said = program.attach.libbpf.lines().next_back().unwrap_or_default();
+            let said = program
+                .attach
+                .libbpf
+                .lines()
+                .next_back()
+                .unwrap_or_default();
             let said = said.strip_prefix("libbpf: ").unwrap_or(said).trim();
-            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-            format!("the kernel refused to attach `{}` (`{section}`): errno {errno}{said}", program.name)
+            let said = if said.is_empty() {
+                String::new()
+            } else {
+                format!(": {said}")
+            };
+            format!(
+                "the kernel refused to attach `{}` (`{section}`): errno {errno}{said}",
+                program.name
+            )
         }
     };
     diagnosis(Code::AttachRefused, Stage::Attach, headline)

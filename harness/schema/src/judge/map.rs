@@ -12,8 +12,14 @@ const ENOMEM: i32 = 12;
 
 /// Map types whose `max_entries` is 0 or the kernel's business.
 const SIZELESS: &[&str] = &[
-    "sk_storage", "inode_storage", "task_storage", "cgrp_storage", "cgroup_storage",
-    "percpu_cgroup_storage", "struct_ops", "perf_event_array",
+    "sk_storage",
+    "inode_storage",
+    "task_storage",
+    "cgrp_storage",
+    "cgroup_storage",
+    "percpu_cgroup_storage",
+    "struct_ops",
+    "perf_event_array",
 ];
 
 pub(super) fn diagnose(map: &MapEvidence, evidence: &Evidence) -> Diagnosis {
@@ -23,7 +29,9 @@ pub(super) fn diagnose(map: &MapEvidence, evidence: &Evidence) -> Diagnosis {
     let errno = map.errno.unwrap_or(0);
     let log = &[&evidence.log];
     let (code, headline, hints) = if present == Some(false) {
-        let since = history::map_type(kind).map(|r| format!(" (mainline {r})")).unwrap_or_default();
+        let since = history::map_type(kind)
+            .map(|r| format!(" (mainline {r})"))
+            .unwrap_or_default();
         let hints = vec![
             unsupported_hint(kind),
             format!(
@@ -31,17 +39,25 @@ pub(super) fn diagnose(map: &MapEvidence, evidence: &Evidence) -> Diagnosis {
                  `{kind}`, and programs that do not use it"
             ),
         ];
-        let headline = format!("the kernel has no map type `{kind}`{since}, which map `{name}` needs");
+        let headline =
+            format!("the kernel has no map type `{kind}`{since}, which map `{name}` needs");
         (Code::UnsupportedMapType, headline, hints)
     } else if text::line_with(log, &format!("map '{name}': inner map def")).is_some() {
         let headline = format!("map `{name}` needs an inner map that its loader must set");
-        let hints = vec!["declare it with `__array(values, …)`, or set it with \
-                          `bpf_map__set_inner_map_fd` before the load".into()];
+        let hints = vec![
+            "declare it with `__array(values, …)`, or set it with \
+                          `bpf_map__set_inner_map_fd` before the load"
+                .into(),
+        ];
         (Code::LoaderContract, headline, hints)
     } else if map.max_entries == 0 && !SIZELESS.contains(&kind.as_str()) {
-        let headline = format!("map `{name}` ({kind}) has no size: its loader must set max_entries");
-        let hints = vec!["give it `__uint(max_entries, N)`, or set it with \
-                          `bpf_map__set_max_entries` before the load".into()];
+        let headline =
+            format!("map `{name}` ({kind}) has no size: its loader must set max_entries");
+        let hints = vec![
+            "give it `__uint(max_entries, N)`, or set it with \
+                          `bpf_map__set_max_entries` before the load"
+                .into(),
+        ];
         (Code::LoaderContract, headline, hints)
     } else if errno == ENOMEM {
         let headline = format!(
@@ -51,13 +67,21 @@ pub(super) fn diagnose(map: &MapEvidence, evidence: &Evidence) -> Diagnosis {
         let hints = vec!["give the guest more memory (`memory` in the matrix)".into()];
         (Code::GuestResources, headline, hints)
     } else if errno == EPERM {
-        (Code::CapabilityFailure, format!("the kernel did not permit map `{name}` ({kind})"), vec![])
+        (
+            Code::CapabilityFailure,
+            format!("the kernel did not permit map `{name}` ({kind})"),
+            vec![],
+        )
     } else {
         let shape = format!(
             "key {}, value {}, {} entries, flags {:#x}",
             map.key_size, map.value_size, map.max_entries, map.flags
         );
-        let reason = if errno == E2BIG { "is too large" } else { "is not accepted" };
+        let reason = if errno == E2BIG {
+            "is too large"
+        } else {
+            "is not accepted"
+        };
         let headline = format!(
             "the kernel knows map type `{kind}`, and map `{name}` {reason} ({shape}): errno {errno}"
         );

@@ -27,7 +27,10 @@ pub struct Judgement {
 pub fn judge(evidence: &Evidence, strict: bool) -> Judgement {
     let mut programs = vec![None; evidence.programs.len()];
     if evidence.open.outcome != StepOutcome::Ok {
-        return Judgement { verdict: fail(object::unopened(evidence)), programs };
+        return Judgement {
+            verdict: fail(object::unopened(evidence)),
+            programs,
+        };
     }
     if evidence.load.outcome != StepOutcome::Ok {
         for (program, diagnosis) in evidence.programs.iter().zip(&mut programs) {
@@ -36,7 +39,10 @@ pub fn judge(evidence: &Evidence, strict: bool) -> Judgement {
             }
         }
         let primary = primary(evidence, &programs);
-        return Judgement { verdict: fail(primary), programs };
+        return Judgement {
+            verdict: fail(primary),
+            programs,
+        };
     }
     if evidence.mode == Mode::Attach {
         for (program, diagnosis) in evidence.programs.iter().zip(&mut programs) {
@@ -88,7 +94,9 @@ fn idle(evidence: &Evidence) -> Option<String> {
     if programs.iter().all(|program| !program.autoload) {
         return Some("every program of the object is switched off".into());
     }
-    let any_attached = programs.iter().any(|p| p.attach.outcome == AttachOutcome::Attached);
+    let any_attached = programs
+        .iter()
+        .any(|p| p.attach.outcome == AttachOutcome::Attached);
     if evidence.mode == Mode::Load || any_attached {
         return None;
     }
@@ -96,12 +104,19 @@ fn idle(evidence: &Evidence) -> Option<String> {
         .iter()
         .filter(|program| program.autoload)
         .map(|program| {
-            let why = program.attach.reason.as_deref().unwrap_or("no reason was given");
+            let why = program
+                .attach
+                .reason
+                .as_deref()
+                .unwrap_or("no reason was given");
             format!("`{}`: {why}", program.name)
         })
         .take(3)
         .collect();
-    Some(format!("it loads, and no program was attached: {}", reasons.join("; ")))
+    Some(format!(
+        "it loads, and no program was attached: {}",
+        reasons.join("; ")
+    ))
 }
 
 /// The probe's answers of one kind about one name.
@@ -110,10 +125,21 @@ fn features<'a>(
     kind: FeatureKind,
     name: &'a str,
 ) -> impl Iterator<Item = &'a Feature> {
-    evidence.features.iter().filter(move |f| f.kind == kind && f.name == name)
+    evidence
+        .features
+        .iter()
+        .filter(move |f| f.kind == kind && f.name == name)
 }
 
 /// A diagnosis without source line, excerpt or hints.
 fn diagnosis(code: Code, stage: Stage, headline: String) -> Diagnosis {
-    Diagnosis { code, stage, program: None, headline, at: None, excerpt: None, hints: Vec::new() }
+    Diagnosis {
+        code,
+        stage,
+        program: None,
+        headline,
+        at: None,
+        excerpt: None,
+        hints: Vec::new(),
+    }
 }

@@ -13,12 +13,19 @@ const SHOWN: usize = 8;
 /// where nothing does, the report's own first line.
 pub(super) fn sentence(log: &Log) -> Option<String> {
     let lines: Vec<&str> = log.lines().collect();
-    let report = lines.iter().position(|line| line.starts_with("Verification failed"));
+    let report = lines
+        .iter()
+        .position(|line| line.starts_with("Verification failed"));
     let classic = &lines[..report.unwrap_or(lines.len())];
     let found = classic.iter().rev().find(|line| is_sentence(line));
     found.map(|line| line.trim().to_owned()).or_else(|| {
         let headline = lines[report?].trim();
-        Some(headline.split_once(": ").map_or(headline, |(_, rest)| rest).to_owned())
+        Some(
+            headline
+                .split_once(": ")
+                .map_or(headline, |(_, rest)| rest)
+                .to_owned(),
+        )
     })
 }
 
@@ -29,10 +36,25 @@ fn is_sentence(line: &str) -> bool {
         return false;
     }
     // Where the path came from, not why it is refused.
-    let origin = ["from ", "caller:", "callee:", "returning from callee:", "frame", "propagating",
-        "last_idx", "regs=", "parent ", "mark_precise:", "func#", "arg#0 type is not a struct",
-        "Unrecognized arg#0", "arg#0 reference type", "reg type unsupported for arg#0",
-        "to caller at", "The reg sizes"];
+    let origin = [
+        "from ",
+        "caller:",
+        "callee:",
+        "returning from callee:",
+        "frame",
+        "propagating",
+        "last_idx",
+        "regs=",
+        "parent ",
+        "mark_precise:",
+        "func#",
+        "arg#0 type is not a struct",
+        "Unrecognized arg#0",
+        "arg#0 reference type",
+        "reg type unsupported for arg#0",
+        "to caller at",
+        "The reg sizes",
+    ];
     if origin.iter().any(|start| line.starts_with(start)) {
         return false;
     }
@@ -44,9 +66,15 @@ fn is_sentence(line: &str) -> bool {
 }
 
 fn is_statistic(line: &str) -> bool {
-    ["processed ", "verification time ", "stack depth ", "insns processed ", "max_states"]
-        .iter()
-        .any(|start| line.starts_with(start))
+    [
+        "processed ",
+        "verification time ",
+        "stack depth ",
+        "insns processed ",
+        "max_states",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
 }
 
 /// The last lines of the verifier's log that say something, without statistics and the report.
@@ -68,14 +96,19 @@ fn excerpt(of: &str, lines: &[&str]) -> Option<Excerpt> {
     let shown = &lines[lines.len().saturating_sub(SHOWN)..];
     (!shown.is_empty()).then(|| Excerpt {
         of: of.into(),
-        lines: shown.iter().map(|line| line.trim_end().to_owned()).collect(),
+        lines: shown
+            .iter()
+            .map(|line| line.trim_end().to_owned())
+            .collect(),
         omitted: lines.len() - shown.len(),
     })
 }
 
 /// The line of any of these logs that contains `words`.
 pub(super) fn line_with<'a>(logs: &[&'a Log], words: &str) -> Option<&'a str> {
-    logs.iter().flat_map(|log| log.lines()).find(|line| line.contains(words))
+    logs.iter()
+        .flat_map(|log| log.lines())
+        .find(|line| line.contains(words))
 }
 
 /// What stands between the first pair of single quotes.
@@ -104,8 +137,15 @@ mod tests {
             sentence(&Log::bounded(of_7_3)).unwrap(),
             "R0 invalid mem access 'map_value_or_null'"
         );
-        let only_report = "0: R1=ctx() R10=fp0\nVerification failed: out of bounds\n\nSuggestion:\n  x\n";
-        assert_eq!(sentence(&Log::bounded(only_report)).unwrap(), "out of bounds");
-        assert_eq!(sentence(&Log::bounded("0: R1=ctx() R10=fp0\n; a = b;\n")), None);
+        let only_report =
+            "0: R1=ctx() R10=fp0\nVerification failed: out of bounds\n\nSuggestion:\n  x\n";
+        assert_eq!(
+            sentence(&Log::bounded(only_report)).unwrap(),
+            "out of bounds"
+        );
+        assert_eq!(
+            sentence(&Log::bounded("0: R1=ctx() R10=fp0\n; a = b;\n")),
+            None
+        );
     }
 }
