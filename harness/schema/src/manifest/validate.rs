@@ -132,10 +132,10 @@ fn inner_map(at: &Path, inner: &InnerMap) -> Checked {
     match inner.key_size {
         None | Some(0) if !kind.is_array() => Err(Problem::key(
             at.then("key_size"),
-            format!("a `{kind}` needs its `key_size`"),
+            format!("type `{kind}` needs a `key_size`"),
         )),
         Some(size) if kind.is_array() && size != 4 && size != 0 => {
-            let what = format!("the keys of a `{kind}` are 4 bytes, not {size}");
+            let what = format!("keys of type `{kind}` are 4 bytes, not {size}");
             Err(Problem::value(at.then("key_size"), what))
         }
         _ => Ok(()),
@@ -181,15 +181,6 @@ fn program_variants(manifest: &Manifest) -> Checked {
             if let Some(other) = seen.insert(&variant.name, &group.group) {
                 let what = format!("program `{}` is in group `{other}` already", variant.name);
                 return Err(Problem::value(at.then("name"), what));
-            }
-            let fallback = variant.requires_helper.is_none() && variant.probe.is_none();
-            if fallback && m + 1 < group.programs.len() {
-                let what = format!(
-                    "`{}` has no condition, so that the programs after it are never picked",
-                    variant.name
-                );
-                return Err(Problem::value(at.then("name"), what)
-                    .hint(Some("put the fallback last".to_owned())));
             }
         }
     }
@@ -422,10 +413,7 @@ fn name(at: &Path, name: &str) -> Checked {
     if identifier(name) {
         return Ok(());
     }
-    let what = format!(
-        "`{}` is no name: letters, digits, `_` and `.` were expected",
-        shown(name)
-    );
+    let what = format!("letters, digits, `_` and `.` were expected, and this is `{name}`");
     Err(Problem::value(at.clone(), what))
 }
 
@@ -433,21 +421,14 @@ fn names(key: &str, names: &[String], fits: impl Fn(&str) -> bool) -> Checked {
     for (n, name) in names.iter().enumerate() {
         let at = Path::from(key).then(n);
         if !fits(name) {
-            return Err(Problem::value(at, format!("`{}` is no name", shown(name))));
+            let what = format!("a name was expected, and this is `{name}`");
+            return Err(Problem::value(at, what));
         }
         if names[..n].contains(name) {
-            return Err(Problem::value(
-                at,
-                format!("`{}` for the second time", shown(name)),
-            ));
+            return Err(Problem::value(at, format!("`{name}` for the second time")));
         }
     }
     Ok(())
-}
-
-/// A text that is safe to show: it came from a file, and may hold what moves a terminal.
-fn shown(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
 pub(super) fn one_line(at: &Path, text: &str, most: usize) -> Checked {
@@ -467,7 +448,7 @@ fn unique<'a>(list: &Path, key: &str, names: impl Iterator<Item = &'a str>) -> C
     let mut seen: Vec<&str> = Vec::new();
     for (n, name) in names.enumerate() {
         if seen.contains(&name) {
-            let what = format!("`{}` for the second time", shown(name));
+            let what = format!("`{name}` for the second time");
             return Err(Problem::value(list.then(n).then(key), what));
         }
         seen.push(name);
