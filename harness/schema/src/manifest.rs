@@ -10,8 +10,10 @@
 mod attach;
 mod constant;
 mod contract;
+mod derive;
 mod error;
 mod helper;
+mod kernel;
 mod object;
 mod scope;
 mod validate;
