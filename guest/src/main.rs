@@ -20,6 +20,7 @@ use crate::init::{Stream, Transport};
 
 fn main() {
     if std::process::id() == 1 {
+        system::report_panics();
         agent();
         system::power_off();
     }
@@ -96,6 +97,8 @@ fn meet_host() -> Result<(HostChannel, GuestFacts), String> {
         .collect();
     let stream = init::dial(transport, &cmdline)
         .map_err(|error| format!("{error} (modules that failed: {})", broken.join("; ")))?;
+    // The channel keeps the stream, and its descriptor, until the machine is off.
+    system::tell_panics_to(stream.as_raw_fd());
     Ok((Channel::new(stream), facts::gather(missing, modules)))
 }
 
@@ -124,9 +127,15 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     };
     let warnings = kmsg::Warnings::from_now();
     let edits = prepare(&request)?;
-    let mut evidence = probe_in_child(channel, &request, &object, facts)?;
+    let probed = probe_in_child(channel, &request, &object, facts);
+    let warnings = warnings.collect();
+    let mut evidence = probed.map_err(|message| match warnings.as_slice() {
+        [] => message,
+        // A child that was killed was often killed by the kernel, which says why.
+        [.., last] => format!("{message}; the kernel's last warning: {last}"),
+    })?;
     evidence.edits.splice(0..0, edits);
-    evidence.kmsg = warnings.collect();
+    evidence.kmsg = warnings;
     channel
         .say(&FromGuest::Reply {
             evidence: Box::new(evidence),
@@ -188,6 +197,10 @@ fn probe_in_child(
                 doing = format!("{stage} ({what})");
                 host.send(FrameKind::Json, &text)
                     .map_err(|e| format!("talk to the host: {e}"))?;
+            }
+            Ok(FromGuest::Trouble { message }) => {
+                system::wait(child);
+                return Err(format!("{message} (during {doing})"));
             }
             _ => break None,
         }

@@ -28,6 +28,8 @@ pub struct Read {
     pub facts: ObjectFacts,
     /// Needs by function name.
     pub functions: BTreeMap<String, Needs>,
+    /// The programs of each `struct_ops` map, by the map's name.
+    pub struct_ops: BTreeMap<String, BTreeSet<String>>,
     /// Undefined global symbols and the offset of their `st_info`, to make them weak in a copy.
     pub strong_externs: Vec<(String, usize)>,
 }
@@ -79,8 +81,47 @@ pub fn read(bytes: &[u8]) -> Read {
         collect(&elf, &functions, function, &mut needs, &mut seen);
         read.functions.insert(function.name.clone(), needs);
     }
+    read.struct_ops = struct_ops(&elf);
     externs(&elf, bytes, &mut read);
     read
+}
+
+/// A variable of a `.struct_ops` section is a map; the functions that relocations put into it are
+/// its programs.
+fn struct_ops(elf: &Elf<'_>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut maps: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for section in elf.sections() {
+        let name = section.name().unwrap_or_default().trim_start_matches('?');
+        if name != ".struct_ops" && name != ".struct_ops.link" {
+            continue;
+        }
+        let variables: Vec<_> = elf
+            .symbols()
+            .filter(|symbol| symbol.section_index() == Some(section.index()) && symbol.size() > 0)
+            .collect();
+        for (offset, relocation) in section.relocations() {
+            let RelocationTarget::Symbol(index) = relocation.target() else {
+                continue;
+            };
+            let Ok(function) = elf.symbol_by_index(index) else {
+                continue;
+            };
+            let within = |s: &&object::read::elf::ElfSymbol64<'_, '_, Endianness>| {
+                offset
+                    .checked_sub(s.address())
+                    .is_some_and(|into| into < s.size())
+            };
+            let Some(map) = variables.iter().find(within) else {
+                continue;
+            };
+            if let (Ok(map), Ok(function)) = (map.name(), function.name()) {
+                maps.entry(map.to_owned())
+                    .or_default()
+                    .insert(function.to_owned());
+            }
+        }
+    }
+    maps
 }
 
 struct Function {
@@ -225,6 +266,19 @@ fn reference<'a>(
 /// `Elf64_Sym`: 24 bytes, `st_info` at 4, `st_shndx` at 6.
 const SYMBOL: usize = 24;
 
+/// Where the symbol at `index` of a table lies in the file, if the table reaches that far.
+fn symbol_offset(start: u64, size: u64, index: usize) -> Option<usize> {
+    let into = index.checked_mul(SYMBOL)?;
+    let end = into.checked_add(SYMBOL)?;
+    if end as u64 > size {
+        return None;
+    }
+    usize::try_from(start)
+        .ok()?
+        .checked_add(into)
+        .filter(|offset| offset.checked_add(SYMBOL).is_some())
+}
+
 fn externs(elf: &Elf<'_>, bytes: &[u8], read: &mut Read) {
     let Some(table) = elf.sections().find(|s| s.name() == Ok(".symtab")) else {
         return;
@@ -236,11 +290,10 @@ fn externs(elf: &Elf<'_>, bytes: &[u8], read: &mut Read) {
     let mut found = Vec::new();
     for symbol in elf.symbols().filter(object::ObjectSymbol::is_undefined) {
         let Ok(name) = symbol.name() else { continue };
-        let offset = start as usize + symbol.index().0.saturating_mul(SYMBOL);
-        if name.is_empty() || offset + SYMBOL > (start + size) as usize {
+        let Some(offset) = symbol_offset(start, size, symbol.index().0) else {
             continue;
-        }
-        if offset + SYMBOL > bytes.len() {
+        };
+        if name.is_empty() || offset + SYMBOL > bytes.len() {
             continue;
         }
         let kind = if kfuncs.contains(&name.to_owned()) {

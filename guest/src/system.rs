@@ -1,11 +1,19 @@
-//! System calls that only the agent makes.
-#![expect(unsafe_code, reason = "fork, and ioctls of /dev/random")]
+//! System calls that only the agent makes, and its last words.
+#![expect(
+    unsafe_code,
+    reason = "fork, ioctls of /dev/random, and a descriptor for the last words"
+)]
 
 use std::ffi::c_int;
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use ukci_guest::serve::Channel;
+use ukci_schema::message::FromGuest;
 
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions};
 
@@ -13,6 +21,34 @@ use rustix::process::{Pid, Resource, Rlimit, WaitOptions};
 pub(crate) fn power_off() -> ! {
     let _ = rustix::system::reboot(rustix::system::RebootCommand::PowerOff);
     std::process::exit(1)
+}
+
+/// Who hears of a panic: the host, and in a probe the agent. None yet: -1.
+static LISTENER: AtomicI32 = AtomicI32::new(-1);
+
+/// From now on the peer behind `fd`, which stays open, hears of a panic.
+pub(crate) fn tell_panics_to(fd: RawFd) {
+    LISTENER.store(fd, Ordering::Relaxed);
+}
+
+/// Makes a panic a [`FromGuest::Trouble`]: should PID 1 just end, the kernel would panic, and
+/// that would look like the kernel's fault.
+pub(crate) fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = format!("the agent panicked: {panic}");
+        console(&message);
+        let listener = LISTENER.load(Ordering::Relaxed);
+        if listener >= 0 {
+            // SAFETY: whoever called `tell_panics_to` keeps it open; it is not closed here.
+            let file = ManuallyDrop::new(unsafe { fs::File::from_raw_fd(listener) });
+            let _ = Channel::new(&*file).say(&FromGuest::Trouble { message });
+        }
+        if std::process::id() == 1 {
+            power_off();
+        }
+        // SAFETY: ends the process without running what others registered.
+        unsafe { libc::_exit(101) }
+    }));
 }
 
 /// Writes a line to the console.
@@ -88,6 +124,7 @@ pub(crate) fn fork(
     match unsafe { libc::fork() } {
         0 => {
             drop(ours);
+            tell_panics_to(theirs.as_raw_fd());
             act(theirs);
             // SAFETY: ends the child without running what the parent registered.
             unsafe { libc::_exit(0) }
