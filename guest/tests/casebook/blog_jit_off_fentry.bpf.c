@@ -1,0 +1,17 @@
+// A trampoline is machine code: where the JIT is off, fentry loads and does not attach.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+struct file;
+
+__u64 calls;
+
+SEC("fentry/vfs_read")
+int BPF_PROG(enter, struct file *file)
+{
+	__sync_fetch_and_add(&calls, 1);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

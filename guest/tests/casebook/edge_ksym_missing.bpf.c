@@ -1,0 +1,22 @@
+// A kernel variable that no kernel has, beside a program that does not read it.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+extern const int no_such_variable __ksym;
+
+__u64 calls;
+
+SEC("raw_tp/sched_switch")
+int bad(void *ctx)
+{
+	return (__u64)&no_such_variable & 1;
+}
+
+SEC("raw_tp/sched_switch")
+int good(void *ctx)
+{
+	__sync_fetch_and_add(&calls, 1);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
