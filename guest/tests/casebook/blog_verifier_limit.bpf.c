@@ -7,8 +7,15 @@ __u64 sum;
 SEC("raw_tp/sched_switch")
 int long_loop(void *ctx)
 {
-	for (int i = 0; i < 1000000; i++)
-		sum += bpf_get_prandom_u32();
+	__u64 x = 0;
+
+	/* Long strides between the branches: the limit is reached without a state at each step. */
+	for (int i = 0; i < 1000000; i++) {
+#pragma unroll
+		for (int step = 0; step < 200; step++)
+			x = x * 3 + bpf_get_prandom_u32();
+	}
+	sum = x;
 	return 0;
 }
 

@@ -3,7 +3,10 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
-struct nf_conn;
+/* A forward declaration would be another prototype to libbpf: see code_kfunc_mismatch_forward. */
+struct nf_conn {
+	unsigned long status;
+} __attribute__((preserve_access_index));
 
 struct bpf_ct_opts {
 	__s32 netns_id;

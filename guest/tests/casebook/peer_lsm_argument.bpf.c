@@ -7,7 +7,7 @@ __u64 seen;
 SEC("lsm/file_open")
 int on_open(unsigned long long *ctx)
 {
-	seen = ctx[3];
+	seen = ctx[2];
 	return 0;
 }
 

@@ -16,21 +16,21 @@ struct pt_regs;
 
 int word;
 
-SEC("fentry.s/" SYS "getppid")
+SEC("fentry.s/" SYS "openat")
 int BPF_PROG(enter, const struct pt_regs *regs)
 {
 	bpf_copy_from_user(&word, sizeof(word), (void *)8);
 	return 0;
 }
 
-SEC("fexit.s/" SYS "getppid")
+SEC("fexit.s/" SYS "openat")
 int BPF_PROG(leave, const struct pt_regs *regs)
 {
 	bpf_copy_from_user(&word, sizeof(word), (void *)8);
 	return 0;
 }
 
-SEC("fmod_ret.s/" SYS "getppid")
+SEC("fmod_ret.s/" SYS "openat")
 int BPF_PROG(modify, const struct pt_regs *regs, int ret)
 {
 	bpf_copy_from_user(&word, sizeof(word), (void *)8);

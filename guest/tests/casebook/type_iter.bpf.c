@@ -29,11 +29,12 @@ SEC("iter/task")
 int tasks(struct bpf_iter__task *ctx)
 {
 	static const char format[] = "%d\n";
+	struct task_struct *task = ctx->task;
 	__u64 pid;
 
-	if (!ctx->task)
+	if (!task)
 		return 0;
-	pid = ctx->task->pid;
+	pid = task->pid;
 	bpf_seq_printf(ctx->meta->seq, format, sizeof(format), &pid, sizeof(pid));
 	return 0;
 }

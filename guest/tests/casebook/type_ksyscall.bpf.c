@@ -4,14 +4,14 @@
 
 __u64 calls, returns;
 
-SEC("ksyscall/getppid")
+SEC("ksyscall/openat")
 int enter(void *ctx)
 {
 	__sync_fetch_and_add(&calls, 1);
 	return 0;
 }
 
-SEC("kretsyscall/getppid")
+SEC("kretsyscall/openat")
 int leave(void *ctx)
 {
 	__sync_fetch_and_add(&returns, 1);

@@ -11,8 +11,8 @@ int on_switch(void *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_enter_getppid")
-int on_getppid(void *ctx)
+SEC("tracepoint/syscalls/sys_enter_openat")
+int on_openat(void *ctx)
 {
 	__sync_fetch_and_add(&calls, 1);
 	return 0;

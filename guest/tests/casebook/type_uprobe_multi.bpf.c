@@ -18,18 +18,4 @@ int leave(void *ctx)
 	return 0;
 }
 
-SEC("uprobe.multi.s")
-int enter_sleepable(void *ctx)
-{
-	__sync_fetch_and_add(&calls, 1);
-	return 0;
-}
-
-SEC("uretprobe.multi.s")
-int leave_sleepable(void *ctx)
-{
-	__sync_fetch_and_add(&returns, 1);
-	return 0;
-}
-
 char LICENSE[] SEC("license") = "GPL";

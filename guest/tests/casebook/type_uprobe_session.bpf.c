@@ -11,11 +11,4 @@ int session(void *ctx)
 	return 0;
 }
 
-SEC("uprobe.session.s")
-int session_sleepable(void *ctx)
-{
-	__sync_fetch_and_add(&calls, 1);
-	return 0;
-}
-
 char LICENSE[] SEC("license") = "GPL";

@@ -1,4 +1,5 @@
-// A ring buffer whose size is no power of two times the page size.
+// A ring buffer whose size is no power of two times the page size: libbpf rounds it up before the
+// kernel sees it (since 0.8), so it is not refused.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
