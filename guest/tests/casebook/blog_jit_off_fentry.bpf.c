@@ -1,4 +1,5 @@
-// A trampoline is machine code: where the JIT is off, fentry loads and does not attach.
+// fentry with the JIT off: the trampoline is machine code all the same and calls the interpreter, so
+// it attaches and fires on x86_64.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>

@@ -1,4 +1,5 @@
-// Helper 213, which no kernel has: the list ends at 211, since new functions are kfuncs.
+// Helper 213, which no kernel has: the list ends at 211 (bpf_cgrp_storage_delete), and new functions
+// are kfuncs since 6.2.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,4 +1,4 @@
-// An iterator that may sleep: since 6.0.
+// An iterator that may sleep. 5.10 takes it already, without a word on who may.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
