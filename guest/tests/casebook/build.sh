@@ -7,7 +7,7 @@
 #                       (default target/include of the workspace)
 #
 # A line `// clang: FLAGS` at the top of a source adds flags for it alone. A `.bpf.txt` is an object
-# as it stands.
+# as it stands. Manifests are copied beside the objects, since their paths are relative to themselves.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -53,4 +53,5 @@ for source in "$here"/*.bpf.txt; do
   object=$OUT/$(basename "${source%.*}").o
   [ "$object" -nt "$source" ] || cp "$source" "$object"
 done
+cp -u "$here"/*.manifest.toml "$OUT"
 stale | xargs -0 -r -n 1 -P 2 bash -c 'compile "$1"' compile
