@@ -104,21 +104,19 @@ pub(crate) trait Stream: io::Read + io::Write + AsRawFd {}
 impl<S: io::Read + io::Write + AsRawFd> Stream for S {}
 
 /// Dials the host.
-pub(crate) fn dial(transport: Transport, cmdline: &str) -> Result<Box<dyn Stream>, String> {
+pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
     match transport {
         Transport::Vsock => {
-            // The ports of kernel vhost-vsock are the whole host's, so each guest is told its own.
-            let port = cmdline
-                .split_ascii_whitespace()
-                .find_map(|word| word.strip_prefix("ukci.port=")?.parse().ok())
-                .unwrap_or(PORT);
-            vsock::VsockStream::connect_with_cid_port(vsock::VMADDR_CID_HOST, port)
+            let host = vsock::VMADDR_CID_HOST;
+            vsock::VsockStream::connect_with_cid_port(host, PORT)
                 .map(|stream| Box::new(stream) as Box<dyn Stream>)
-                .map_err(|error| format!("dial the host on vsock port {port}: {error}"))
+                .map_err(|error| format!("dial the host on vsock port {PORT}: {error}"))
         }
         Transport::Serial => {
-            let file = open_serial()?;
-            Ok(Box::new(SerialPort(file)))
+            let device = serial_device()?;
+            let file = fs::File::options().read(true).write(true).open(&device);
+            file.map(|file| Box::new(SerialPort(file)) as Box<dyn Stream>)
+                .map_err(|error| format!("open {device}: {error}"))
         }
     }
 }

@@ -95,7 +95,7 @@ fn meet_host() -> Result<(HostChannel, GuestFacts), String> {
         .iter()
         .filter_map(|module| Some(format!("{}: {}", module.name, module.error.as_ref()?)))
         .collect();
-    let stream = init::dial(transport, &cmdline)
+    let stream = init::dial(transport)
         .map_err(|error| format!("{error} (modules that failed: {})", broken.join("; ")))?;
     // The channel keeps the stream, and its descriptor, until the machine is off.
     system::tell_panics_to(stream.as_raw_fd());
