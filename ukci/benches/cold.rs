@@ -151,10 +151,26 @@ fn median(measures: &[Measure], of: impl Fn(&Measure) -> f64) -> f64 {
     values[values.len() / 2]
 }
 
+/// The words of the QEMU command in a `command.txt`: a flag and its value a line.
+fn qemu_words(text: &str) -> Vec<String> {
+    let lines = text
+        .lines()
+        .map(|line| line.trim().trim_end_matches('\\').trim_end());
+    let mut words: Vec<String> = Vec::new();
+    for line in lines.skip_while(|line| !line.contains("qemu-system-")) {
+        let (flag, value) = line
+            .split_once(' ')
+            .map_or((line, None), |(f, v)| (f, Some(v)));
+        words.push(flag.trim_matches('\'').to_owned());
+        words.extend(value.map(|value| value.trim_matches('\'').to_owned()));
+    }
+    words
+}
+
 /// The machine of a cell's `command.txt` without `ukci`'s devices.
 fn bare(cell: &Path, initramfs: &Path, dir: &Path) -> Command {
     let text = fs::read_to_string(cell.join("command.txt")).expect("command.txt");
-    let words = ukci_harness::machine::qemu::split_command(&text);
+    let words = qemu_words(&text);
     let mut command = Command::new(&words[0]);
     let mut words = words[1..].iter();
     while let Some(word) = words.next() {
@@ -198,17 +214,17 @@ fn busybox_initramfs() -> Vec<u8> {
         .map(PathBuf::from)
         .find(|path| path.exists())
         .expect("busybox-static is installed by `make setup`");
-    let mut archive = ukci_harness::initramfs::Archive::new();
-    archive.dir("bin");
+    let mut archive = ukci_harness::initramfs::Archive::default();
+    archive.directory("/bin");
     archive.file(
-        "bin/busybox",
-        0o755,
-        &fs::read(busybox).expect("read busybox"),
+        "/bin/busybox",
+        fs::read(busybox).expect("read busybox"),
+        true,
     );
     archive.file(
-        "init",
-        0o755,
-        b"#!/bin/busybox sh\nexec /bin/busybox poweroff -f\n",
+        "/init",
+        b"#!/bin/busybox sh\nexec /bin/busybox poweroff -f\n".to_vec(),
+        true,
     );
     archive.finish()
 }
