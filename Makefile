@@ -50,13 +50,13 @@ target/examples/%.bpf.o: docs/examples/%.bpf.c | target/include/bpf
 	  -I/usr/include/$(ARCH)-linux-gnu -c $< -o $@
 
 kernels: build
-	@$(UKCI) kernels fetch --matrix $(MATRIX)
+	@$(UKCI) --quiet kernels fetch --matrix $(MATRIX)
 
 check: setup
 	@$(UKCI) check $(ARTIFACT) --matrix $(MATRIX)
 
 test: setup kernels
-	cargo test --release --workspace
+	UKCI_TEST_REAL=1 cargo test --release --workspace
 
 lint: packages
 	cargo fmt --all --check

@@ -13,15 +13,27 @@ fn main() {
     let mut count = 0;
     for line in text.lines() {
         // static long (* const bpf_map_update_elem)(void *map, …) = (void *) 2;
-        let Some((_, rest)) = line.split_once("(* const bpf_") else { continue };
-        let Some((name, rest)) = rest.split_once(')') else { continue };
-        let Some((_, number)) = rest.rsplit_once("= (void *)") else { continue };
-        let Ok(id) = number.trim().trim_end_matches(';').trim().parse::<u32>() else { continue };
+        let Some((_, rest)) = line.split_once("(* const bpf_") else {
+            continue;
+        };
+        let Some((name, rest)) = rest.split_once(')') else {
+            continue;
+        };
+        let Some((_, number)) = rest.rsplit_once("= (void *)") else {
+            continue;
+        };
+        let Ok(id) = number.trim().trim_end_matches(';').trim().parse::<u32>() else {
+            continue;
+        };
         writeln!(table, "    ({id}, \"bpf_{name}\"),").expect("write to a string");
         count += 1;
     }
     // 211 in libbpf 1.7; far fewer would mean that the header is written otherwise.
-    assert!(count > 200, "only {count} helpers found in {}", header.display());
+    assert!(
+        count > 200,
+        "only {count} helpers found in {}",
+        header.display()
+    );
     table.push_str("]\n");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     std::fs::write(out.join("helpers.rs"), table).expect("write the table");

@@ -3,7 +3,10 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-struct bpf_cpumask;
+// The kernel's own, in size and name: libbpf compares prototypes and wants a body.
+struct bpf_cpumask {
+	__u64 bits;
+};
 
 extern struct bpf_cpumask *bpf_cpumask_create(void) __ksym;
 extern void bpf_cpumask_release(struct bpf_cpumask *cpumask) __ksym;

@@ -21,6 +21,9 @@ pub const LOG_TRACE: u32 = 1;
 /// The longest verifier log that a 5.10 kernel takes (`UINT_MAX >> 8`); longer is EINVAL there.
 pub const LONGEST_LOG: usize = (1 << 24) - 1;
 
+/// Room for a log without a trace: statistics of every subprogram, or one refusal's sentence.
+pub const SHORT_LOG: usize = 256 * 1024;
+
 /// An object that libbpf has parsed, and loaded or not.
 #[derive(Debug)]
 pub struct Object {
@@ -30,20 +33,41 @@ pub struct Object {
 }
 
 impl Object {
-    /// `bpf_object__open_mem`.
+    /// `bpf_object__open_mem`. Programs are loaded at `log_level`.
     pub fn open(bytes: &[u8], name: &str, log_level: u32) -> Result<Self, Errno> {
         let name = CString::new(name.replace('\0', "")).unwrap_or_default();
         let mut opts = sys::bpf_object_open_opts {
             sz: size_of::<sys::bpf_object_open_opts>() as sys::size_t,
             object_name: name.as_ptr(),
-            kernel_log_level: log_level,
             ..Default::default()
         };
         // SAFETY: libbpf copies name and bytes before it returns; a failure is NULL and errno.
         let ptr = unsafe {
-            sys::bpf_object__open_mem(bytes.as_ptr().cast(), bytes.len() as sys::size_t, &raw mut opts)
+            sys::bpf_object__open_mem(
+                bytes.as_ptr().cast(),
+                bytes.len() as sys::size_t,
+                &raw mut opts,
+            )
         };
-        NonNull::new(ptr).map(|ptr| Self { ptr, logs: Vec::new() }).ok_or_else(errno)
+        let object = NonNull::new(ptr)
+            .map(|ptr| Self {
+                ptr,
+                logs: Vec::new(),
+            })
+            .ok_or_else(errno)?;
+        for program in object.programs() {
+            // Not `kernel_log_level` of the options, which makes the kernel print the object's
+            // whole BTF as well.
+            // SAFETY: the program is alive with its object, which is not loaded yet.
+            unsafe { sys::bpf_program__set_log_level(program.ptr.as_ptr(), log_level) };
+        }
+        Ok(object)
+    }
+
+    /// `bpf_object__prepare`: the load up to the verifier. Maps are there, relocations done.
+    pub fn prepare(&mut self) -> Result<(), Errno> {
+        // SAFETY: the object is alive; libbpf refuses a second time itself.
+        check(unsafe { sys::bpf_object__prepare(self.ptr.as_ptr()) })
     }
 
     /// `bpf_object__load`.
@@ -60,7 +84,10 @@ impl Object {
             // SAFETY: `last` is NULL or a program of this object.
             last = unsafe { sys::bpf_object__next_program(self.ptr.as_ptr(), last) };
             match NonNull::new(last) {
-                Some(ptr) => programs.push(Program { ptr, object: PhantomData }),
+                Some(ptr) => programs.push(Program {
+                    ptr,
+                    object: PhantomData,
+                }),
                 None => return programs,
             }
         }
@@ -74,7 +101,10 @@ impl Object {
             // SAFETY: `last` is NULL or a map of this object.
             last = unsafe { sys::bpf_object__next_map(self.ptr.as_ptr(), last) };
             match NonNull::new(last) {
-                Some(ptr) => maps.push(Map { ptr, object: PhantomData }),
+                Some(ptr) => maps.push(Map {
+                    ptr,
+                    object: PhantomData,
+                }),
                 None => return maps,
             }
         }
@@ -82,7 +112,9 @@ impl Object {
 
     /// Gives the program at `index` a verifier log of `size` bytes of its own.
     pub fn give_log(&mut self, index: usize, size: usize) {
-        let Some(program) = self.programs().get(index).map(|program| program.ptr) else { return };
+        let Some(program) = self.programs().get(index).map(|program| program.ptr) else {
+            return;
+        };
         let mut log = vec![0; size].into_boxed_slice();
         // SAFETY: the buffer lives in `self.logs`, unmoved on the heap, until the object is gone.
         unsafe {
@@ -107,31 +139,64 @@ impl Object {
         }
     }
 
-    /// The source line of the program's instruction `insn`, from its BTF line information.
-    pub fn source_line(&self, program: &Program<'_>, insn: u32) -> Option<SourceLine> {
-        // SAFETY: libbpf owns the array of `count` records for as long as the object is open.
-        let lines = unsafe {
+    /// The source lines of the program at `index`. libbpf has them until a load fails, and
+    /// complete with the subprograms' only once the object is prepared.
+    pub fn source_lines(&self, index: usize) -> SourceLines {
+        let programs = self.programs();
+        let Some(program) = programs.get(index) else {
+            return SourceLines::default();
+        };
+        // SAFETY: libbpf owns the array of `count` records for as long as the object is open and
+        // not loaded; it is copied before the borrow of `self` ends.
+        let records = unsafe {
             let lines = sys::bpf_program__line_info(program.ptr.as_ptr());
             let count = sys::bpf_program__line_info_cnt(program.ptr.as_ptr());
             if lines.is_null() {
-                return None;
+                return SourceLines::default();
             }
-            std::slice::from_raw_parts(lines, count as usize)
+            std::slice::from_raw_parts(lines, count as usize).to_vec()
         };
-        let info = lines.iter().take_while(|line| line.insn_off <= insn).last()?;
+        SourceLines { records }
+    }
+
+    /// The line of the instruction `insn`, of `lines` that this object gave.
+    pub fn source_line(&self, lines: &SourceLines, insn: u32) -> Option<SourceLine> {
+        let info = lines
+            .records
+            .iter()
+            .take_while(|line| line.insn_off <= insn)
+            .last()?;
         Some(SourceLine {
             file: self.btf_string(info.file_name_off)?,
             // linux/bpf.h: BPF_LINE_INFO_LINE_NUM and BPF_LINE_INFO_LINE_COL.
             line: info.line_col >> 10,
             column: info.line_col & 0x3ff,
-            text: self.btf_string(info.line_off).unwrap_or_default().trim_end().to_owned(),
+            text: self
+                .btf_string(info.line_off)
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
         })
     }
 
-    /// The raw object, for calls that only `attach` makes.
-    pub(crate) fn as_ptr(&self) -> *mut sys::bpf_object {
-        self.ptr.as_ptr()
+    /// The name of the type of a map's values.
+    pub(crate) fn value_type_name(&self, map: &Map<'_>) -> Option<String> {
+        // SAFETY: all calls take what libbpf returned; NULL is handled.
+        unsafe {
+            let btf = sys::bpf_object__btf(self.ptr.as_ptr());
+            let kind = sys::btf__type_by_id(btf, sys::bpf_map__btf_value_type_id(map.ptr.as_ptr()));
+            if kind.is_null() {
+                return None;
+            }
+            string(sys::btf__name_by_offset(btf, (*kind).name_off))
+        }
     }
+}
+
+/// BTF line information of one program, as libbpf relocated it.
+#[derive(Debug, Default)]
+pub struct SourceLines {
+    records: Vec<sys::bpf_line_info>,
 }
 
 impl Drop for Object {
@@ -200,7 +265,10 @@ impl Program<'_> {
                 return String::new();
             }
             let bytes = std::slice::from_raw_parts(log.cast::<u8>(), size as usize);
-            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+            let end = bytes
+                .iter()
+                .position(|byte| *byte == 0)
+                .unwrap_or(bytes.len());
             String::from_utf8_lossy(&bytes[..end]).into_owned()
         }
     }
@@ -218,8 +286,7 @@ impl Program<'_> {
         let mut info = sys::bpf_prog_info::default();
         let mut length = u32::try_from(size_of::<sys::bpf_prog_info>()).ok()?;
         // SAFETY: the kernel fills at most `length` bytes; no array pointer is set.
-        let result =
-            unsafe { sys::bpf_prog_get_info_by_fd(fd, &raw mut info, &raw mut length) };
+        let result = unsafe { sys::bpf_prog_get_info_by_fd(fd, &raw mut info, &raw mut length) };
         (result == 0).then_some(info)
     }
 
@@ -361,5 +428,9 @@ unsafe fn string(text: *const c_char) -> Option<String> {
         return None;
     }
     // SAFETY: the caller's promise.
-    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    Some(
+        unsafe { CStr::from_ptr(text) }
+            .to_string_lossy()
+            .into_owned(),
+    )
 }

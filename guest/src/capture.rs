@@ -8,7 +8,9 @@ use ukci_schema::evidence::Log;
 static TEXT: Mutex<String> = Mutex::new(String::new());
 
 fn keep(_: PrintLevel, line: String) {
-    let mut text = TEXT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut text = TEXT
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     text.push_str(&line);
 }
 
@@ -19,11 +21,17 @@ pub fn captured<T>(act: impl FnOnce() -> T) -> (T, Log) {
     let outer = take();
     let result = act();
     let log = Log::bounded(&take());
-    TEXT.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_str(&outer);
+    TEXT.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .push_str(&outer);
     set_print(before);
     (result, log)
 }
 
 fn take() -> String {
-    std::mem::take(&mut *TEXT.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    std::mem::take(
+        &mut *TEXT
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner),
+    )
 }

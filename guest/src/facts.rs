@@ -7,16 +7,59 @@ use ukci_schema::evidence::{GuestFacts, Module};
 
 /// The configuration options that matter to BPF, without `CONFIG_`.
 const OPTIONS: &[&str] = &[
-    "64BIT", "BPF", "BPF_EVENTS", "BPF_JIT", "BPF_JIT_ALWAYS_ON", "BPF_JIT_DEFAULT_ON",
-    "BPF_KPROBE_OVERRIDE", "BPF_LIRC_MODE2", "BPF_LSM", "BPF_STREAM_PARSER", "BPF_SYSCALL",
-    "BPF_UNPRIV_DEFAULT_OFF", "CGROUPS", "CGROUP_BPF", "DEBUG_INFO_BTF", "DEBUG_INFO_BTF_MODULES",
-    "DYNAMIC_FTRACE", "DYNAMIC_FTRACE_WITH_DIRECT_CALLS", "FPROBE", "FTRACE_SYSCALLS",
-    "FUNCTION_ERROR_INJECTION", "FUNCTION_TRACER", "HAVE_EBPF_JIT", "HID_BPF", "HZ",
-    "IA32_EMULATION", "IKCONFIG", "INET", "IPV6", "KALLSYMS", "KALLSYMS_ALL", "KPROBES",
-    "KPROBES_ON_FTRACE", "KPROBE_EVENTS", "LSM", "LWTUNNEL_BPF", "MODULES", "NETFILTER_BPF_LINK",
-    "NETKIT", "NET_ACT_BPF", "NET_CLS_ACT", "NET_CLS_BPF", "NET_SCH_INGRESS", "NET_SOCK_MSG",
-    "PREEMPT", "PREEMPT_RT", "RANDOMIZE_BASE", "SCHED_CLASS_EXT", "SECURITY",
-    "SECURITY_LOCKDOWN_LSM", "TRACING", "UPROBE_EVENTS", "XDP_SOCKETS",
+    "64BIT",
+    "BPF",
+    "BPF_EVENTS",
+    "BPF_JIT",
+    "BPF_JIT_ALWAYS_ON",
+    "BPF_JIT_DEFAULT_ON",
+    "BPF_KPROBE_OVERRIDE",
+    "BPF_LIRC_MODE2",
+    "BPF_LSM",
+    "BPF_STREAM_PARSER",
+    "BPF_SYSCALL",
+    "BPF_UNPRIV_DEFAULT_OFF",
+    "CGROUPS",
+    "CGROUP_BPF",
+    "DEBUG_INFO_BTF",
+    "DEBUG_INFO_BTF_MODULES",
+    "DYNAMIC_FTRACE",
+    "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
+    "FPROBE",
+    "FTRACE_SYSCALLS",
+    "FUNCTION_ERROR_INJECTION",
+    "FUNCTION_TRACER",
+    "HAVE_EBPF_JIT",
+    "HID_BPF",
+    "HZ",
+    "IA32_EMULATION",
+    "IKCONFIG",
+    "INET",
+    "IPV6",
+    "KALLSYMS",
+    "KALLSYMS_ALL",
+    "KPROBES",
+    "KPROBES_ON_FTRACE",
+    "KPROBE_EVENTS",
+    "LSM",
+    "LWTUNNEL_BPF",
+    "MODULES",
+    "NETFILTER_BPF_LINK",
+    "NETKIT",
+    "NET_ACT_BPF",
+    "NET_CLS_ACT",
+    "NET_CLS_BPF",
+    "NET_SCH_INGRESS",
+    "NET_SOCK_MSG",
+    "PREEMPT",
+    "PREEMPT_RT",
+    "RANDOMIZE_BASE",
+    "SCHED_CLASS_EXT",
+    "SECURITY",
+    "SECURITY_LOCKDOWN_LSM",
+    "TRACING",
+    "UPROBE_EVENTS",
+    "XDP_SOCKETS",
 ];
 
 /// Gathers them. What was missed at start is the caller's to tell.
@@ -28,7 +71,9 @@ pub fn gather(mounts_missing: BTreeMap<String, String>, modules: Vec<Module>) ->
         version: uname.version().to_string_lossy().into_owned(),
         machine: uname.machine().to_string_lossy().into_owned(),
         cmdline: read("/proc/cmdline").unwrap_or_default(),
-        btf_bytes: fs::metadata("/sys/kernel/btf/vmlinux").ok().map(|meta| meta.len()),
+        btf_bytes: fs::metadata("/sys/kernel/btf/vmlinux")
+            .ok()
+            .map(|meta| meta.len()),
         lsm: read("/sys/kernel/security/lsm")
             .map(|list| list.split(',').map(str::to_owned).collect()),
         lockdown: read("/sys/kernel/security/lockdown").and_then(|text| bracketed(&text)),
@@ -44,7 +89,9 @@ pub fn gather(mounts_missing: BTreeMap<String, String>, modules: Vec<Module>) ->
 }
 
 fn read(path: &str) -> Option<String> {
-    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+    fs::read_to_string(path)
+        .ok()
+        .map(|text| text.trim().to_owned())
 }
 
 /// `b` of `a [b] c`.
@@ -64,7 +111,9 @@ fn memory_kib() -> u64 {
 /// From `/boot/config-<release>`, which the initramfs carries; `n` where an option is unset.
 /// Empty where there is no such file, for then nothing is known.
 fn config(release: &str) -> BTreeMap<String, String> {
-    let Some(text) = read(&format!("/boot/config-{release}")) else { return BTreeMap::new() };
+    let Some(text) = read(&format!("/boot/config-{release}")) else {
+        return BTreeMap::new();
+    };
     let set: BTreeMap<&str, &str> = text
         .lines()
         .filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='))
@@ -82,7 +131,10 @@ fn config(release: &str) -> BTreeMap<String, String> {
 mod tests {
     #[test]
     fn the_word_in_brackets_is_the_one_in_force() {
-        assert_eq!(super::bracketed("none [integrity] confidentiality").as_deref(), Some("integrity"));
+        assert_eq!(
+            super::bracketed("none [integrity] confidentiality").as_deref(),
+            Some("integrity")
+        );
         assert_eq!(super::bracketed("nothing"), None);
         assert!(super::OPTIONS.is_sorted());
     }

@@ -46,14 +46,17 @@ pub fn ask(programs: &[Wanting<'_>], map_types: &BTreeSet<u32>) -> Vec<Feature> 
             name: helper_name(id),
             id: Some(id),
             program_type: None,
-            present: known.as_ref().map(|known| {
-                known.get(&id).is_some_and(|name| !name.starts_with("__"))
-            }),
+            present: known
+                .as_ref()
+                .map(|known| known.get(&id).is_some_and(|name| !name.starts_with("__"))),
             source: "vmlinux-btf".into(),
             detail: None,
         });
-        let kinds: BTreeSet<u32> =
-            programs.iter().filter(|p| p.helpers.contains(&id)).map(|p| p.kind).collect();
+        let kinds: BTreeSet<u32> = programs
+            .iter()
+            .filter(|p| p.helpers.contains(&id))
+            .map(|p| p.kind)
+            .collect();
         for kind in kinds {
             features.push(Feature {
                 kind: FeatureKind::Helper,
@@ -94,7 +97,10 @@ pub fn ask(programs: &[Wanting<'_>], map_types: &BTreeSet<u32>) -> Vec<Feature> 
     let mut symbols = None;
     for program in programs {
         if let Some(target) = Target::of(program.section) {
-            if !features.iter().any(|f| f.kind == FeatureKind::Target && f.name == target.name) {
+            if !features
+                .iter()
+                .any(|f| f.kind == FeatureKind::Target && f.name == target.name)
+            {
                 features.push(target.ask(btf.as_ref(), &mut symbols));
             }
         }
@@ -168,7 +174,10 @@ impl Target {
         };
         // kprobe/name+offset
         let name = name.split('+').next().unwrap_or(name);
-        Some(Self { name: name.to_owned(), kind })
+        Some(Self {
+            name: name.to_owned(),
+            kind,
+        })
     }
 
     fn ask(&self, btf: Option<&Btf>, symbols: &mut Option<Vec<String>>) -> Feature {
@@ -186,14 +195,18 @@ impl Target {
                 (found, "vmlinux-btf")
             }
             TargetKind::Tracepoint => (Some(kernel::has_tracepoint(&self.name)), "tracefs"),
-            TargetKind::RawTracepoint => {
-                (btf.map(|btf| btf.has_typedef(&format!("btf_trace_{}", self.name))), "vmlinux-btf")
-            }
-            TargetKind::LsmHook => {
-                (btf.map(|btf| btf.has_function(&format!("bpf_lsm_{}", self.name))), "vmlinux-btf")
-            }
+            TargetKind::RawTracepoint => (
+                btf.map(|btf| btf.has_typedef(&format!("btf_trace_{}", self.name))),
+                "vmlinux-btf",
+            ),
+            TargetKind::LsmHook => (
+                btf.map(|btf| btf.has_function(&format!("bpf_lsm_{}", self.name))),
+                "vmlinux-btf",
+            ),
         };
-        let detail = (present == Some(false)).then(|| self.near(symbols)).flatten();
+        let detail = (present == Some(false))
+            .then(|| self.near(symbols))
+            .flatten();
         Feature {
             kind: FeatureKind::Target,
             name: self.name.clone(),
@@ -245,8 +258,14 @@ mod tests {
 
     #[test]
     fn sections_name_targets() {
-        assert_eq!(target_of("kprobe/do_unlinkat+0x8").as_deref(), Some("do_unlinkat"));
-        assert_eq!(target_of("tp/sched/sched_switch").as_deref(), Some("sched/sched_switch"));
+        assert_eq!(
+            target_of("kprobe/do_unlinkat+0x8").as_deref(),
+            Some("do_unlinkat")
+        );
+        assert_eq!(
+            target_of("tp/sched/sched_switch").as_deref(),
+            Some("sched/sched_switch")
+        );
         assert_eq!(target_of("?lsm.s/file_open").as_deref(), Some("file_open"));
         assert_eq!(target_of("xdp"), None);
     }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, mount};
+use ukci_guest::modules;
 use ukci_schema::evidence::Module;
 use ukci_schema::message::{PORT, SERIAL_PORT};
 
@@ -24,8 +26,8 @@ const MOUNTS: &[Mount] = &[
     Mount("tmpfs", "/run", "tmpfs", OPTIONAL),
     Mount("bpf", "/sys/fs/bpf", "bpf", OPTIONAL),
     Mount("cgroup2", "/sys/fs/cgroup", "cgroup2", OPTIONAL),
-    Mount("debugfs", "/sys/kernel/debug", "debugfs", OPTIONAL),
-    // libbpf looks for kprobe events here; below debugfs only where this is absent.
+    // No debugfs: where it is mounted, libbpf takes the tracing directory in it, and kernels from
+    // 6.17 on warn of that ("Automounting of tracing to debugfs is deprecated").
     Mount("tracefs", "/sys/kernel/tracing", "tracefs", OPTIONAL),
     Mount("securityfs", "/sys/kernel/security", "securityfs", OPTIONAL),
 ];
@@ -87,19 +89,19 @@ pub(crate) fn load_modules(transport: Transport) -> Vec<Module> {
 /// Loads one module file, named `NN-name.ko`.
 fn load_module(path: &Path) -> Module {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = stem.split_once('-').map_or(&*stem, |(_, name)| name).to_owned();
-    let result = fs::File::open(path).and_then(|file| {
-        match rustix::system::finit_module(file.as_fd(), c"", 0) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
-            Err(error) => Err(io::Error::from(error)),
-        }
-    });
-    Module { name, error: result.err().map(|error| error.to_string()) }
+    let name = stem
+        .split_once('-')
+        .map_or(&*stem, |(_, name)| name)
+        .to_owned();
+    Module {
+        name,
+        error: modules::insert(path).err(),
+    }
 }
 
 /// Bytes to and from the host.
-pub(crate) trait Stream: io::Read + io::Write {}
-impl<S: io::Read + io::Write> Stream for S {}
+pub(crate) trait Stream: io::Read + io::Write + AsRawFd {}
+impl<S: io::Read + io::Write + AsRawFd> Stream for S {}
 
 /// Dials the host.
 pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
@@ -119,17 +121,30 @@ pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
     }
 }
 
-/// The device of the port that the host named.
+/// How long the port may take to appear.
+const PORT_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The device of the port that the host named. Its name comes in a message of the device's own,
+/// which the driver handles some time after it was loaded: a guest on a loaded host gets here
+/// first.
 fn serial_device() -> Result<String, String> {
     let class = "/sys/class/virtio-ports";
-    let ports = fs::read_dir(class).map_err(|error| format!("read {class}: {error}"))?;
-    for port in ports.flatten() {
-        let name = fs::read_to_string(port.path().join("name")).unwrap_or_default();
-        if name.trim() == SERIAL_PORT {
-            return Ok(format!("/dev/{}", port.file_name().to_string_lossy()));
+    let start = Instant::now();
+    loop {
+        for port in fs::read_dir(class).into_iter().flatten().flatten() {
+            let name = fs::read_to_string(port.path().join("name")).unwrap_or_default();
+            if name.trim() == SERIAL_PORT {
+                return Ok(format!("/dev/{}", port.file_name().to_string_lossy()));
+            }
         }
+        if start.elapsed() > PORT_DEADLINE {
+            return Err(format!(
+                "no port in {class} is named {SERIAL_PORT} after {} s",
+                PORT_DEADLINE.as_secs()
+            ));
+        }
+        wait_a_moment();
     }
-    Err(format!("no virtio-serial port is named {SERIAL_PORT}"))
 }
 
 /// A virtio-serial port. It reads nothing, not an end, while the host is away.
@@ -156,9 +171,15 @@ impl io::Write for SerialPort {
     }
 }
 
+impl AsRawFd for SerialPort {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
 /// The port has no event for "the host came": poll(2) reports a hang-up at once, again and again.
 fn wait_a_moment() {
-    std::thread::sleep(std::time::Duration::from_millis(5));
+    std::thread::sleep(Duration::from_millis(2));
 }
 
 #[cfg(test)]
@@ -167,8 +188,14 @@ mod tests {
 
     #[test]
     fn the_transport_is_a_kernel_argument() {
-        assert_eq!(Transport::of("quiet ukci.transport=vsock x"), Ok(Transport::Vsock));
-        assert_eq!(Transport::of("ukci.transport=serial"), Ok(Transport::Serial));
+        assert_eq!(
+            Transport::of("quiet ukci.transport=vsock x"),
+            Ok(Transport::Vsock)
+        );
+        assert_eq!(
+            Transport::of("ukci.transport=serial"),
+            Ok(Transport::Serial)
+        );
         assert!(Transport::of("quiet").is_err());
         assert!(Transport::of("ukci.transport=pigeon").is_err());
     }

@@ -100,19 +100,25 @@ pub fn module_with_function(vmlinux: &Btf, name: &str) -> Option<String> {
 
 /// Names of the kernel's text symbols, loaded modules' included.
 pub fn text_symbols() -> Vec<String> {
-    let Ok(text) = fs::read_to_string("/proc/kallsyms") else { return Vec::new() };
+    let Ok(text) = fs::read_to_string("/proc/kallsyms") else {
+        return Vec::new();
+    };
     text.lines()
         .filter_map(|line| {
             let mut words = line.split_ascii_whitespace().skip(1);
             let kind = words.next()?;
-            matches!(kind, "t" | "T" | "w" | "W").then(|| words.next().map(str::to_owned)).flatten()
+            matches!(kind, "t" | "T" | "w" | "W")
+                .then(|| words.next().map(str::to_owned))
+                .flatten()
         })
         .collect()
 }
 
 /// Whether tracefs has this event, `category/name`.
 pub fn has_tracepoint(event: &str) -> bool {
-    let plain = event.split('/').all(|part| !part.is_empty() && part != "..");
+    let plain = event
+        .split('/')
+        .all(|part| !part.is_empty() && part != "..");
     plain
         && ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
             .iter()

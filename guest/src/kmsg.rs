@@ -18,7 +18,11 @@ impl Warnings {
     /// From the log's present end on.
     pub(crate) fn from_now() -> Self {
         let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-        let kmsg = fs::File::options().read(true).custom_flags(nonblocking).open("/dev/kmsg").ok();
+        let kmsg = fs::File::options()
+            .read(true)
+            .custom_flags(nonblocking)
+            .open("/dev/kmsg")
+            .ok();
         if let Some(kmsg) = &kmsg {
             let _ = seek(kmsg, SeekFrom::End(0));
         }
@@ -28,7 +32,9 @@ impl Warnings {
     /// The records of level warning (4) or worse since then.
     pub(crate) fn collect(self) -> Vec<String> {
         let mut lines = Vec::new();
-        let Some(mut kmsg) = self.kmsg else { return lines };
+        let Some(mut kmsg) = self.kmsg else {
+            return lines;
+        };
         // One read is one record.
         let mut record = [0; 8192];
         while lines.len() < LIMIT {
@@ -58,7 +64,10 @@ mod tests {
 
     #[test]
     fn only_the_kernels_warnings_count() {
-        assert_eq!(warning(b"4,12,99,-;careful\n SUB=x\n").as_deref(), Some("careful"));
+        assert_eq!(
+            warning(b"4,12,99,-;careful\n SUB=x\n").as_deref(),
+            Some("careful")
+        );
         assert_eq!(warning(b"6,12,99,-;fine\n"), None);
         assert_eq!(warning(b"12,12,99,-;a user's\n"), None);
         assert_eq!(warning(b"nonsense"), None);

@@ -4,12 +4,14 @@
 //! Synchronous and single-threaded: libbpf's print callback is one a process, and the agent
 //! forks.
 
-pub mod attach;
+mod attach;
 pub mod bpf;
 pub mod capture;
 pub mod facts;
 pub mod features;
+mod isolate;
 pub mod kernel;
+pub mod modules;
 pub mod needs;
 pub mod probe;
 pub mod serve;

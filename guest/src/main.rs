@@ -20,11 +20,14 @@ use crate::init::{Stream, Transport};
 
 fn main() {
     if std::process::id() == 1 {
+        system::report_panics();
         agent();
         system::power_off();
     }
     let mut args = std::env::args_os().skip(1);
-    let (Some(command), Some(path)) = (args.next(), args.next()) else { usage() };
+    let (Some(command), Some(path)) = (args.next(), args.next()) else {
+        usage()
+    };
     if command != "probe" {
         usage();
     }
@@ -37,11 +40,17 @@ fn main() {
     let result = std::fs::read(&path).map_err(|error| format!("read {}: {error}", path.display()));
     let result = result.and_then(|object| {
         let name = path.to_string_lossy();
-        let asked = Asked { object: &object, name: &name, mode };
+        let asked = Asked {
+            object: &object,
+            name: &name,
+            mode,
+        };
         let evidence = probe(asked, facts::gather(BTreeMap::new(), Vec::new()), |_, _| {});
         let mut text = serde_json::to_vec_pretty(&evidence).map_err(|error| error.to_string())?;
         text.push(b'\n');
-        std::io::stdout().write_all(&text).map_err(|error| error.to_string())
+        std::io::stdout()
+            .write_all(&text)
+            .map_err(|error| error.to_string())
     });
     if let Err(message) = result {
         fail(&format!("error: {message}"), 1);
@@ -88,6 +97,8 @@ fn meet_host() -> Result<(HostChannel, GuestFacts), String> {
         .collect();
     let stream = init::dial(transport)
         .map_err(|error| format!("{error} (modules that failed: {})", broken.join("; ")))?;
+    // The channel keeps the stream, and its descriptor, until the machine is off.
+    system::tell_panics_to(stream.as_raw_fd());
     Ok((Channel::new(stream), facts::gather(missing, modules)))
 }
 
@@ -106,16 +117,30 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     let object = match channel.receive().map_err(lost)? {
         Arrived::Bytes(bytes) if bytes.len() as u64 == request.size => bytes,
         Arrived::Bytes(bytes) => {
-            return Err(format!("{} bytes of an object of {} arrived", bytes.len(), request.size));
+            return Err(format!(
+                "{} bytes of an object of {} arrived",
+                bytes.len(),
+                request.size
+            ));
         }
         Arrived::Json(_) => return Err("a message where the object was due".into()),
     };
     let warnings = kmsg::Warnings::from_now();
     let edits = prepare(&request)?;
-    let mut evidence = probe_in_child(channel, &request, &object, facts)?;
+    let probed = probe_in_child(channel, &request, &object, facts);
+    let warnings = warnings.collect();
+    let mut evidence = probed.map_err(|message| match warnings.as_slice() {
+        [] => message,
+        // A child that was killed was often killed by the kernel, which says why.
+        [.., last] => format!("{message}; the kernel's last warning: {last}"),
+    })?;
     evidence.edits.splice(0..0, edits);
-    evidence.kmsg = warnings.collect();
-    channel.say(&FromGuest::Reply { evidence: Box::new(evidence) }).map_err(lost)?;
+    evidence.kmsg = warnings;
+    channel
+        .say(&FromGuest::Reply {
+            evidence: Box::new(evidence),
+        })
+        .map_err(lost)?;
     channel.say(&FromGuest::Done).map_err(lost)
 }
 
@@ -146,23 +171,36 @@ fn probe_in_child(
     let (ours, theirs) = UnixStream::pair().map_err(|error| format!("make a socket: {error}"))?;
     let child = system::fork(ours, theirs, |theirs| {
         let mut channel = Channel::new(theirs);
-        let asked = Asked { object, name: &request.name, mode: request.mode };
+        let asked = Asked {
+            object,
+            name: &request.name,
+            mode: request.mode,
+        };
         let evidence = probe(asked, facts, |stage, doing| {
             let doing = doing.to_owned();
             let _ = channel.say(&FromGuest::Progress { stage, doing });
         });
-        let _ = channel.say(&FromGuest::Reply { evidence: Box::new(evidence) });
+        let _ = channel.say(&FromGuest::Reply {
+            evidence: Box::new(evidence),
+        });
     });
     let (child, ours) = child.map_err(|error| format!("fork: {error}"))?;
     let mut channel = Channel::new(ours);
     let mut doing = "starting".to_owned();
     let evidence = loop {
-        let Ok(Arrived::Json(text)) = channel.receive() else { break None };
+        let Ok(Arrived::Json(text)) = channel.receive() else {
+            break None;
+        };
         match serde_json::from_slice(&text) {
             Ok(FromGuest::Reply { evidence }) => break Some(*evidence),
             Ok(FromGuest::Progress { stage, doing: what }) => {
                 doing = format!("{stage} ({what})");
-                host.send(FrameKind::Json, &text).map_err(|e| format!("talk to the host: {e}"))?;
+                host.send(FrameKind::Json, &text)
+                    .map_err(|e| format!("talk to the host: {e}"))?;
+            }
+            Ok(FromGuest::Trouble { message }) => {
+                system::wait(child);
+                return Err(format!("{message} (during {doing})"));
             }
             _ => break None,
         }

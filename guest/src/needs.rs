@@ -28,6 +28,8 @@ pub struct Read {
     pub facts: ObjectFacts,
     /// Needs by function name.
     pub functions: BTreeMap<String, Needs>,
+    /// The programs of each `struct_ops` map, by the map's name.
+    pub struct_ops: BTreeMap<String, BTreeSet<String>>,
     /// Undefined global symbols and the offset of their `st_info`, to make them weak in a copy.
     pub strong_externs: Vec<(String, usize)>,
 }
@@ -61,7 +63,10 @@ pub fn read(bytes: &[u8]) -> Read {
         match section.name() {
             Ok("license") => {
                 let data = section.data().unwrap_or_default();
-                let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
+                let end = data
+                    .iter()
+                    .position(|byte| *byte == 0)
+                    .unwrap_or(data.len());
                 read.facts.license = Some(String::from_utf8_lossy(&data[..end]).into_owned());
             }
             Ok(".BTF") => read.facts.has_btf = true,
@@ -76,8 +81,47 @@ pub fn read(bytes: &[u8]) -> Read {
         collect(&elf, &functions, function, &mut needs, &mut seen);
         read.functions.insert(function.name.clone(), needs);
     }
+    read.struct_ops = struct_ops(&elf);
     externs(&elf, bytes, &mut read);
     read
+}
+
+/// A variable of a `.struct_ops` section is a map; the functions that relocations put into it are
+/// its programs.
+fn struct_ops(elf: &Elf<'_>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut maps: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for section in elf.sections() {
+        let name = section.name().unwrap_or_default().trim_start_matches('?');
+        if name != ".struct_ops" && name != ".struct_ops.link" {
+            continue;
+        }
+        let variables: Vec<_> = elf
+            .symbols()
+            .filter(|symbol| symbol.section_index() == Some(section.index()) && symbol.size() > 0)
+            .collect();
+        for (offset, relocation) in section.relocations() {
+            let RelocationTarget::Symbol(index) = relocation.target() else {
+                continue;
+            };
+            let Ok(function) = elf.symbol_by_index(index) else {
+                continue;
+            };
+            let within = |s: &&object::read::elf::ElfSymbol64<'_, '_, Endianness>| {
+                offset
+                    .checked_sub(s.address())
+                    .is_some_and(|into| into < s.size())
+            };
+            let Some(map) = variables.iter().find(within) else {
+                continue;
+            };
+            if let (Ok(map), Ok(function)) = (map.name(), function.name()) {
+                maps.entry(map.to_owned())
+                    .or_default()
+                    .insert(function.to_owned());
+            }
+        }
+    }
+    maps
 }
 
 struct Function {
@@ -103,7 +147,9 @@ fn functions(elf: &Elf<'_>) -> Vec<Function> {
 
 /// The function that holds `offset` of `section`.
 fn at(functions: &[Function], section: object::SectionIndex, offset: u64) -> Option<&Function> {
-    functions.iter().find(|f| f.section == section && f.start <= offset && offset < f.end)
+    functions
+        .iter()
+        .find(|f| f.section == section && f.start <= offset && offset < f.end)
 }
 
 fn collect(
@@ -118,7 +164,9 @@ fn collect(
         if !seen.insert((function.section.0, function.start)) {
             continue;
         }
-        let Ok(section) = elf.section_by_index(function.section) else { continue };
+        let Ok(section) = elf.section_by_index(function.section) else {
+            continue;
+        };
         let Ok(data) = section.data() else { continue };
         let relocations: BTreeMap<u64, SymbolIndex> = section
             .relocations()
@@ -129,14 +177,17 @@ fn collect(
             .collect();
         let mut offset = function.start;
         while offset < function.end {
-            let Some(insn) = usize::try_from(offset).ok().and_then(|o| data.get(o..)?.get(..8))
+            let Some(insn) = usize::try_from(offset)
+                .ok()
+                .and_then(|o| data.get(o..)?.get(..8))
             else {
                 break;
             };
             let source = insn[1] >> 4;
             let imm = i32::from_le_bytes([insn[4], insn[5], insn[6], insn[7]]);
-            let symbol =
-                relocations.get(&offset).and_then(|index| elf.symbol_by_index(*index).ok());
+            let symbol = relocations
+                .get(&offset)
+                .and_then(|index| elf.symbol_by_index(*index).ok());
             match (insn[0], source) {
                 (CALL, 0) => {
                     needs.helpers.extend(u32::try_from(imm).ok());
@@ -154,7 +205,9 @@ fn collect(
                         };
                         let target = symbol.address().wrapping_add_signed(into);
                         left.extend(
-                            symbol.section_index().and_then(|s| at(functions, s, target)),
+                            symbol
+                                .section_index()
+                                .and_then(|s| at(functions, s, target)),
                         );
                     }
                     None => {
@@ -185,12 +238,24 @@ fn reference<'a>(
     needs: &mut Needs,
     left: &mut Vec<&'a Function>,
 ) {
-    let Some(index) = symbol.section_index() else { return };
-    let Ok(section) = elf.section_by_index(index) else { return };
+    let Some(index) = symbol.section_index() else {
+        return;
+    };
+    let Ok(section) = elf.section_by_index(index) else {
+        return;
+    };
     let Ok(name) = section.name() else { return };
     if section.kind() == object::SectionKind::Text || source == PSEUDO_FUNC {
-        let addend = if symbol.kind() == object::SymbolKind::Section { i64::from(imm) } else { 0 };
-        left.extend(at(functions, index, symbol.address().wrapping_add_signed(addend)));
+        let addend = if symbol.kind() == object::SymbolKind::Section {
+            i64::from(imm)
+        } else {
+            0
+        };
+        left.extend(at(
+            functions,
+            index,
+            symbol.address().wrapping_add_signed(addend),
+        ));
     } else if name == ".maps" || name == "maps" {
         needs.maps.extend(symbol.name().ok().map(str::to_owned));
     } else {
@@ -201,18 +266,34 @@ fn reference<'a>(
 /// `Elf64_Sym`: 24 bytes, `st_info` at 4, `st_shndx` at 6.
 const SYMBOL: usize = 24;
 
+/// Where the symbol at `index` of a table lies in the file, if the table reaches that far.
+fn symbol_offset(start: u64, size: u64, index: usize) -> Option<usize> {
+    let into = index.checked_mul(SYMBOL)?;
+    let end = into.checked_add(SYMBOL)?;
+    if end as u64 > size {
+        return None;
+    }
+    usize::try_from(start)
+        .ok()?
+        .checked_add(into)
+        .filter(|offset| offset.checked_add(SYMBOL).is_some())
+}
+
 fn externs(elf: &Elf<'_>, bytes: &[u8], read: &mut Read) {
-    let Some(table) = elf.sections().find(|s| s.name() == Ok(".symtab")) else { return };
-    let Some((start, size)) = table.file_range() else { return };
+    let Some(table) = elf.sections().find(|s| s.name() == Ok(".symtab")) else {
+        return;
+    };
+    let Some((start, size)) = table.file_range() else {
+        return;
+    };
     let kfuncs: BTreeSet<&String> = read.functions.values().flat_map(|n| &n.kfuncs).collect();
     let mut found = Vec::new();
     for symbol in elf.symbols().filter(object::ObjectSymbol::is_undefined) {
         let Ok(name) = symbol.name() else { continue };
-        let offset = start as usize + symbol.index().0.saturating_mul(SYMBOL);
-        if name.is_empty() || offset + SYMBOL > (start + size) as usize {
+        let Some(offset) = symbol_offset(start, size, symbol.index().0) else {
             continue;
-        }
-        if offset + SYMBOL > bytes.len() {
+        };
+        if name.is_empty() || offset + SYMBOL > bytes.len() {
             continue;
         }
         let kind = if kfuncs.contains(&name.to_owned()) {
@@ -222,7 +303,11 @@ fn externs(elf: &Elf<'_>, bytes: &[u8], read: &mut Read) {
         } else {
             "ksym"
         };
-        found.push(Extern { name: name.to_owned(), kind: kind.into(), weak: symbol.is_weak() });
+        found.push(Extern {
+            name: name.to_owned(),
+            kind: kind.into(),
+            weak: symbol.is_weak(),
+        });
         if !symbol.is_weak() {
             read.strong_externs.push((name.to_owned(), offset + 4));
         }

@@ -1,7 +1,5 @@
-//! Open, load, attach, detach. If the whole object is refused, every program is loaded alone in
-//! an edited copy, so that one boot names every guilty one.
-//!
-//! Nothing done to a copy counts towards a pass: such outcomes are marked `isolated`.
+//! Open, load, attach, detach. If the whole object is refused, the guilty programs are found in
+//! edited copies, so that one boot names every one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -12,14 +10,12 @@ use ukci_schema::evidence::{
 };
 use ukci_schema::verdict::Stage;
 
-use crate::bpf::{self, LOG_STATS, LOG_TRACE, LONGEST_LOG, Object, Program};
+use crate::bpf::{self, LOG_STATS, Object, Program, SHORT_LOG};
 use crate::capture::captured;
 use crate::features::{self, Wanting};
+use crate::isolate::{isolate, switched_off};
 use crate::needs::{self, Read};
 use crate::{attach, verifier};
-
-/// Room for a log without a trace: statistics of every subprogram, or one refusal's sentence.
-const SHORT_LOG: usize = 256 * 1024;
 
 /// What to probe, and how far.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +49,14 @@ pub fn probe(
     let (opened, log) = captured(|| Object::open(asked.object, asked.name, LOG_STATS));
     evidence.log = log;
     evidence.open = step(start, opened.as_ref().err().copied());
-    let Ok(mut object) = opened else { return evidence };
-    evidence.programs = object.programs().iter().map(|p| describe(p, &read)).collect();
+    let Ok(mut object) = opened else {
+        return evidence;
+    };
+    evidence.programs = object
+        .programs()
+        .iter()
+        .map(|p| describe(p, &read))
+        .collect();
     evidence.maps = object.maps().iter().map(describe_map).collect();
 
     progress(Stage::Load, asked.name);
@@ -68,10 +70,23 @@ pub fn probe(
     if loaded.is_err() {
         drop(object);
         isolate(asked, &read, &mut evidence, &mut progress);
+        let refused: Vec<usize> = (0..evidence.programs.len())
+            .filter(|n| evidence.programs[*n].load.outcome == StepOutcome::Refused)
+            .collect();
+        if let Ok(object) = captured(|| Object::open(asked.object, asked.name, 0)).0 {
+            evidence.features = ask(&evidence, &read, &object.programs(), &refused);
+        }
         return evidence;
     }
     for (program, seen) in object.programs().iter().zip(&mut evidence.programs) {
-        seen.load = if seen.autoload {
+        // libbpf decides late about programs of `struct_ops` maps.
+        let skipped = seen.autoload && program.fd().is_none();
+        seen.load = if skipped {
+            ProgramLoad {
+                reason: Some(not_in_use()),
+                ..ProgramLoad::default()
+            }
+        } else if seen.autoload {
             ProgramLoad {
                 outcome: StepOutcome::Ok,
                 verifier: statistics(program),
@@ -79,17 +94,26 @@ pub fn probe(
                 ..ProgramLoad::default()
             }
         } else {
-            ProgramLoad { reason: Some(switched_off()), ..ProgramLoad::default() }
+            ProgramLoad {
+                reason: Some(switched_off()),
+                ..ProgramLoad::default()
+            }
         };
     }
     for (map, seen) in object.maps().iter().zip(&mut evidence.maps) {
-        seen.created = if map.fd().is_some() { StepOutcome::Ok } else { StepOutcome::NotAttempted };
+        seen.created = if map.fd().is_some() {
+            StepOutcome::Ok
+        } else {
+            StepOutcome::NotAttempted
+        };
     }
 
     if asked.mode == Mode::Attach {
         progress(Stage::Attach, asked.name);
         let ((), log) = captured(|| {
-            attach::attach_all(&object, &mut evidence, |name| progress(Stage::Attach, name));
+            attach::attach_all(&object, &read, &mut evidence, |name| {
+                progress(Stage::Attach, name)
+            });
         });
         append(&mut evidence.log, &log);
         let refused: Vec<usize> = (0..evidence.programs.len())
@@ -103,119 +127,6 @@ pub fn probe(
         }
     }
     evidence
-}
-
-/// Finds the guilty: each map alone, then each program alone.
-fn isolate(
-    asked: Asked<'_>,
-    read: &Read,
-    evidence: &mut Evidence,
-    progress: &mut impl FnMut(Stage, &str),
-) {
-    let copy = needs::with_weak_externs(asked.object, read);
-    let names: Vec<String> = evidence.maps.iter().map(|map| map.name.clone()).collect();
-    for (index, name) in names.iter().enumerate() {
-        // A struct_ops map is made of its programs; it has no existence alone.
-        if !evidence.maps[index].autocreate || evidence.maps[index].map_type == "struct_ops" {
-            continue;
-        }
-        progress(Stage::Load, &format!("map {name} alone"));
-        let (result, _) = captured(|| -> Result<bool, bpf::Errno> {
-            let mut object = Object::open(&copy, asked.name, 0)?;
-            object.programs().iter().for_each(|program| program.set_autoload(false));
-            for (n, map) in object.maps().iter().enumerate() {
-                if n != index {
-                    map.set_autocreate(false);
-                }
-            }
-            object.load()?;
-            Ok(object.maps().get(index).is_some_and(|map| map.fd().is_some()))
-        });
-        let map = &mut evidence.maps[index];
-        match result {
-            Ok(true) => map.created = StepOutcome::Ok,
-            Ok(false) => {}
-            Err(errno) => {
-                map.created = StepOutcome::Refused;
-                map.errno = Some(errno);
-            }
-        }
-    }
-    let refused_maps: BTreeSet<usize> = (0..evidence.maps.len())
-        .filter(|n| evidence.maps[*n].created == StepOutcome::Refused)
-        .collect();
-
-    for index in 0..evidence.programs.len() {
-        if !evidence.programs[index].autoload {
-            evidence.programs[index].load.reason = Some(switched_off());
-            continue;
-        }
-        progress(Stage::Load, &format!("{} alone", evidence.programs[index].name));
-        let mut load = alone(&copy, asked.name, index, &refused_maps, LOG_STATS, SHORT_LOG);
-        if load.outcome == StepOutcome::Refused {
-            // Statistics hold no trace: once more, with it. Should it then load, say so.
-            load = alone(&copy, asked.name, index, &refused_maps, LOG_TRACE, LONGEST_LOG);
-        }
-        evidence.programs[index].load = load;
-    }
-
-    let refused: Vec<usize> = (0..evidence.programs.len())
-        .filter(|n| evidence.programs[*n].load.outcome == StepOutcome::Refused)
-        .collect();
-    if let Ok(object) = captured(|| Object::open(asked.object, asked.name, 0)).0 {
-        evidence.features = ask(evidence, read, &object.programs(), &refused);
-    }
-}
-
-/// Loads the program at `index` alone in a copy.
-fn alone(
-    copy: &[u8],
-    name: &str,
-    index: usize,
-    refused_maps: &BTreeSet<usize>,
-    level: u32,
-    room: usize,
-) -> ProgramLoad {
-    let mut load = ProgramLoad { isolated: true, ..ProgramLoad::default() };
-    let (opened, opening) = captured(|| Object::open(copy, name, level));
-    let mut object = match opened {
-        Ok(object) => object,
-        Err(errno) => {
-            load.outcome = StepOutcome::Refused;
-            load.errno = Some(errno);
-            load.libbpf = opening;
-            return load;
-        }
-    };
-    for (n, program) in object.programs().iter().enumerate() {
-        program.set_autoload(n == index);
-    }
-    for (n, map) in object.maps().iter().enumerate() {
-        if refused_maps.contains(&n) {
-            map.set_autocreate(false);
-        }
-    }
-    object.give_log(index, room);
-    let (result, libbpf) = captured(|| object.load());
-    let programs = object.programs();
-    let Some(program) = programs.get(index) else { return load };
-    let log = program.log();
-    match result {
-        Ok(()) => {
-            load.outcome = StepOutcome::Ok;
-            load.verifier = statistics(program);
-        }
-        Err(errno) => {
-            load.outcome = StepOutcome::Refused;
-            load.errno = Some(errno);
-            load.verifier = verifier::statistics(&log);
-            load.at = verifier::last_instruction(&log)
-                .and_then(|insn| object.source_line(program, insn));
-            load.libbpf = libbpf;
-        }
-    }
-    load.log = Log::bounded(&log);
-    load
 }
 
 fn ask(
@@ -245,9 +156,13 @@ fn ask(
         .filter(|map| map.created == StepOutcome::Refused)
         .map(|map| map.map_type.as_str())
         .collect();
-    let numbers: BTreeMap<String, u32> =
-        (1..256).map(|kind| (bpf::map_type_name(kind), kind)).collect();
-    let types = refused_types.iter().filter_map(|name| numbers.get(*name).copied()).collect();
+    let numbers: BTreeMap<String, u32> = (1..256)
+        .map(|kind| (bpf::map_type_name(kind), kind))
+        .collect();
+    let types = refused_types
+        .iter()
+        .filter_map(|name| numbers.get(*name).copied())
+        .collect();
     captured(|| features::ask(&wanting, &types)).0
 }
 
@@ -261,7 +176,11 @@ fn describe(program: &Program<'_>, read: &Read) -> ProgramEvidence {
         attach_type: bpf::attach_type_name(program.attach_type())
             .filter(|_| program.attach_type() != 0 || section.contains("ingress")),
         autoload: program.autoload(),
-        helpers: needs.helpers.iter().map(|id| features::helper_name(*id)).collect(),
+        helpers: needs
+            .helpers
+            .iter()
+            .map(|id| features::helper_name(*id))
+            .collect(),
         kfuncs: needs.kfuncs.into_iter().collect(),
         maps: needs.maps.into_iter().collect(),
         name,
@@ -285,7 +204,7 @@ fn describe_map(map: &bpf::Map<'_>) -> MapEvidence {
 }
 
 /// What the verifier counted: from its log, and from what the kernel says of the program.
-fn statistics(program: &Program<'_>) -> Option<VerifierStats> {
+pub(crate) fn statistics(program: &Program<'_>) -> Option<VerifierStats> {
     let mut stats = verifier::statistics(&program.log());
     if let Some(info) = program.info() {
         let stats = stats.get_or_insert_default();
@@ -299,13 +218,17 @@ fn statistics(program: &Program<'_>) -> Option<VerifierStats> {
     stats
 }
 
-fn switched_off() -> String {
-    "the object switches it off (`?` in its section name)".into()
+fn not_in_use() -> String {
+    "libbpf did not load it: no `struct_ops` map that is created uses it".into()
 }
 
 fn step(start: Instant, errno: Option<i32>) -> Step {
     Step {
-        outcome: if errno.is_some() { StepOutcome::Refused } else { StepOutcome::Ok },
+        outcome: if errno.is_some() {
+            StepOutcome::Refused
+        } else {
+            StepOutcome::Ok
+        },
         errno,
         micros: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
     }

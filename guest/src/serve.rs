@@ -44,7 +44,9 @@ impl<S: Read + Write> Channel<S> {
         self.stream.flush()?;
         match self.header()? {
             (FrameKind::Ack, 0) => Ok(()),
-            other => Err(io::Error::other(format!("{other:?} where an acknowledgement was due"))),
+            other => Err(io::Error::other(format!(
+                "{other:?} where an acknowledgement was due"
+            ))),
         }
     }
 
@@ -54,7 +56,9 @@ impl<S: Read + Write> Channel<S> {
         loop {
             let (kind, length) = self.header()?;
             if kind == FrameKind::Ack {
-                return Err(io::Error::other("an acknowledgement where a message was due"));
+                return Err(io::Error::other(
+                    "an acknowledgement where a message was due",
+                ));
             }
             if message.len() + length > MESSAGE_LIMIT {
                 return Err(io::Error::other("the message is too long"));

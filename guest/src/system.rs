@@ -1,11 +1,19 @@
-//! System calls that only the agent makes.
-#![expect(unsafe_code, reason = "fork, and ioctls of /dev/random")]
+//! System calls that only the agent makes, and its last words.
+#![expect(
+    unsafe_code,
+    reason = "fork, ioctls of /dev/random, and a descriptor for the last words"
+)]
 
 use std::ffi::c_int;
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use ukci_guest::serve::Channel;
+use ukci_schema::message::FromGuest;
 
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions};
 
@@ -13,6 +21,34 @@ use rustix::process::{Pid, Resource, Rlimit, WaitOptions};
 pub(crate) fn power_off() -> ! {
     let _ = rustix::system::reboot(rustix::system::RebootCommand::PowerOff);
     std::process::exit(1)
+}
+
+/// Who hears of a panic: the host, and in a probe the agent. None yet: -1.
+static LISTENER: AtomicI32 = AtomicI32::new(-1);
+
+/// From now on the peer behind `fd`, which stays open, hears of a panic.
+pub(crate) fn tell_panics_to(fd: RawFd) {
+    LISTENER.store(fd, Ordering::Relaxed);
+}
+
+/// Makes a panic a [`FromGuest::Trouble`]: should PID 1 just end, the kernel would panic, and
+/// that would look like the kernel's fault.
+pub(crate) fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = format!("the agent panicked: {panic}");
+        console(&message);
+        let listener = LISTENER.load(Ordering::Relaxed);
+        if listener >= 0 {
+            // SAFETY: whoever called `tell_panics_to` keeps it open; it is not closed here.
+            let file = ManuallyDrop::new(unsafe { fs::File::from_raw_fd(listener) });
+            let _ = Channel::new(&*file).say(&FromGuest::Trouble { message });
+        }
+        if std::process::id() == 1 {
+            power_off();
+        }
+        // SAFETY: ends the process without running what others registered.
+        unsafe { libc::_exit(101) }
+    }));
 }
 
 /// Writes a line to the console.
@@ -26,13 +62,18 @@ pub(crate) fn console(line: &str) {
 
 /// Lifts `RLIMIT_MEMLOCK`.
 pub(crate) fn lift_memory_lock() {
-    let unlimited = Rlimit { current: None, maximum: None };
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
     let _ = rustix::process::setrlimit(Resource::Memlock, unlimited);
 }
 
 /// Sets the wall clock, which a restored template has from its saving.
 pub(crate) fn set_clock(seconds: u64) {
-    let Ok(tv_sec) = i64::try_from(seconds) else { return };
+    let Ok(tv_sec) = i64::try_from(seconds) else {
+        return;
+    };
     let time = rustix::time::Timespec { tv_sec, tv_nsec: 0 };
     let _ = rustix::time::clock_settime(rustix::time::ClockId::Realtime, time);
 }
@@ -47,16 +88,24 @@ pub(crate) fn add_entropy(hex: &str) {
         bytes: c_int,
         buffer: [u8; 32],
     }
-    let mut pool = Pool { bits: 256, bytes: 32, buffer: [0; 32] };
+    let mut pool = Pool {
+        bits: 256,
+        bytes: 32,
+        buffer: [0; 32],
+    };
     if hex.len() != 64 || !hex.is_ascii() {
         return;
     }
     for (n, byte) in pool.buffer.iter_mut().enumerate() {
-        let Ok(value) = u8::from_str_radix(&hex[2 * n..2 * n + 2], 16) else { return };
+        let Ok(value) = u8::from_str_radix(&hex[2 * n..2 * n + 2], 16) else {
+            return;
+        };
         *byte = value;
     }
     // linux/random.h: RNDADDENTROPY, RNDRESEEDCRNG (from 4.17).
-    let Ok(random) = fs::File::open("/dev/random") else { return };
+    let Ok(random) = fs::File::open("/dev/random") else {
+        return;
+    };
     // SAFETY: the first ioctl reads `bytes` bytes of the buffer, the second takes nothing.
     unsafe {
         libc::ioctl(random.as_raw_fd(), 0x4008_5203, &raw const pool);
@@ -75,13 +124,16 @@ pub(crate) fn fork(
     match unsafe { libc::fork() } {
         0 => {
             drop(ours);
+            tell_panics_to(theirs.as_raw_fd());
             act(theirs);
             // SAFETY: ends the child without running what the parent registered.
             unsafe { libc::_exit(0) }
         }
         child => {
             let child = Pid::from_raw(child).filter(|_| child > 0);
-            child.map(|child| (child, ours)).ok_or_else(io::Error::last_os_error)
+            child
+                .map(|child| (child, ours))
+                .ok_or_else(io::Error::last_os_error)
         }
     }
 }

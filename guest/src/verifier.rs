@@ -39,7 +39,10 @@ pub fn statistics(log: &str) -> Option<VerifierStats> {
 pub fn last_instruction(log: &str) -> Option<u32> {
     log.lines().rev().find_map(|line| {
         let (index, rest) = line.split_once(": ")?;
-        rest.trim_start().starts_with('(').then(|| index.trim().parse().ok()).flatten()
+        rest.trim_start()
+            .starts_with('(')
+            .then(|| index.trim().parse().ok())
+            .flatten()
     })
 }
 
@@ -49,7 +52,11 @@ fn after(line: &str, word: &str) -> u64 {
 
 /// The number that `text` begins with.
 fn number(text: &str) -> u64 {
-    let digits: String = text.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    let digits: String = text
+        .trim_start()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     digits.parse().unwrap_or(0)
 }
 
@@ -62,8 +69,14 @@ mod tests {
         let log = "verification time 87 usec\nstack depth 16+8\nprocessed 62 insns (limit 1000000) \
                    max_states_per_insn 1 total_states 4 peak_states 3 mark_read 2\n";
         let stats = statistics(log).unwrap();
-        assert_eq!((stats.insns, stats.limit, stats.stack_depth), (62, 1_000_000, 16));
-        assert_eq!((stats.total_states, stats.peak_states, stats.micros), (4, 3, 87));
+        assert_eq!(
+            (stats.insns, stats.limit, stats.stack_depth),
+            (62, 1_000_000, 16)
+        );
+        assert_eq!(
+            (stats.total_states, stats.peak_states, stats.micros),
+            (4, 3, 87)
+        );
         assert_eq!(stats.max_states_per_insn, 1);
         assert!(statistics("func#0 @0\n").is_none());
     }

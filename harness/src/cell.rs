@@ -117,19 +117,30 @@ pub(crate) async fn run<M: Machine>(
             dir.write_evidence(evidence)?;
         }
         let judgement = judgement(&attempt, inputs, boots);
-        let retry = (boots == 1).then(|| second_chance(&attempt, &judgement, memory)).flatten();
-        let Some((why, more)) = retry else { break (attempt, judgement) };
+        let retry = (boots == 1)
+            .then(|| second_chance(&attempt, &judgement, memory))
+            .flatten();
+        let Some((why, more)) = retry else {
+            break (attempt, judgement);
+        };
         dir.set_first_boot_aside()?;
         tell(Telling::Retry(why));
         memory = more;
         boots = 2;
     };
-    Ok(report(machine, inputs, &dir, attempt, judgement, Cost {
-        seconds: started.elapsed().as_secs_f64(),
-        usage,
-        boots,
-        memory,
-    }))
+    Ok(report(
+        machine,
+        inputs,
+        &dir,
+        attempt,
+        judgement,
+        Cost {
+            seconds: started.elapsed().as_secs_f64(),
+            usage,
+            boots,
+            memory,
+        },
+    ))
 }
 
 /// Why a cell deserves another boot, and with how much memory.
@@ -138,11 +149,18 @@ fn second_chance(attempt: &Attempt, judgement: &Judgement, memory: u32) -> Optio
         return Some(("the kernel panicked; does it again?".into(), memory));
     }
     if judgement.verdict.code() == Some(Code::GuestResources) {
-        let maps = attempt.evidence.as_ref().map_or(&[][..], |evidence| &evidence.maps);
+        let maps = attempt
+            .evidence
+            .as_ref()
+            .map_or(&[][..], |evidence| &evidence.maps);
         let cpus = attempt.facts.as_ref().map_or(1, |facts| facts.cpus);
         let more = enough_memory(maps, cpus, memory);
-        return (more > memory)
-            .then(|| (format!("{memory} MiB of guest memory were not enough; now {more} MiB"), more));
+        return (more > memory).then(|| {
+            (
+                format!("{memory} MiB of guest memory were not enough; now {more} MiB"),
+                more,
+            )
+        });
     }
     None
 }
@@ -152,7 +170,11 @@ fn enough_memory(maps: &[MapEvidence], cpus: u32, memory: u32) -> u32 {
     let bytes: u64 = maps
         .iter()
         .map(|map| {
-            let copies = if map.map_type.contains("percpu") { u64::from(cpus.max(1)) } else { 1 };
+            let copies = if map.map_type.contains("percpu") {
+                u64::from(cpus.max(1))
+            } else {
+                1
+            };
             if map.map_type.contains("ringbuf") {
                 u64::from(map.max_entries)
             } else {
@@ -166,9 +188,13 @@ fn enough_memory(maps: &[MapEvidence], cpus: u32, memory: u32) -> u32 {
         })
         .fold(0, u64::saturating_add);
     let wanted = u64::from(memory).saturating_mul(2).max(
-        (bytes / (1024 * 1024)).saturating_mul(2).saturating_add(u64::from(memory)),
+        (bytes / (1024 * 1024))
+            .saturating_mul(2)
+            .saturating_add(u64::from(memory)),
     );
-    u32::try_from(wanted.min(MEMORY_CEILING)).unwrap_or(memory).max(memory)
+    u32::try_from(wanted.min(MEMORY_CEILING))
+        .unwrap_or(memory)
+        .max(memory)
 }
 
 /// What an attempt means: judged evidence, or the fault that kept it from us.
@@ -193,10 +219,15 @@ fn judgement(attempt: &Attempt, inputs: &Inputs, boots: u32) -> Judgement {
                         .into(),
                 ],
             };
-            return Judgement { verdict: Verdict::Fail { diagnosis }, programs: Vec::new() };
+            return Judgement {
+                verdict: Verdict::Fail { diagnosis },
+                programs: Vec::new(),
+            };
         }
         return Judgement {
-            verdict: Verdict::Error { fault: fault.clone() },
+            verdict: Verdict::Error {
+                fault: fault.clone(),
+            },
             programs: Vec::new(),
         };
     }
@@ -241,7 +272,12 @@ async fn attempt<M: Machine>(
     };
     let mut guest = match timeout_at(deadline, machine.boot(boot)).await {
         Ok(Ok(guest)) => guest,
-        Ok(Err(fault)) => return Attempt { fault: Some(fault), ..Attempt::default() },
+        Ok(Err(fault)) => {
+            return Attempt {
+                fault: Some(fault),
+                ..Attempt::default()
+            };
+        }
         Err(_) => {
             let fault = Fault {
                 stage: Stage::Boot,
@@ -250,7 +286,10 @@ async fn attempt<M: Machine>(
                 console: Vec::new(),
                 hints: Vec::new(),
             };
-            return Attempt { fault: Some(fault), ..Attempt::default() };
+            return Attempt {
+                fault: Some(fault),
+                ..Attempt::default()
+            };
         }
     };
 
@@ -284,7 +323,11 @@ async fn attempt<M: Machine>(
             })
         }
     };
-    let grace = if fault.is_none() { POWER_OFF * slowness } else { Duration::ZERO };
+    let grace = if fault.is_none() {
+        POWER_OFF * slowness
+    } else {
+        Duration::ZERO
+    };
     let usage = guest.stop(grace).await;
     Attempt {
         stage: Some(talk.stage),
@@ -344,14 +387,22 @@ impl Talk {
         })?;
         let mut channel = Channel::new(stream);
         match alive(guest, channel.receive()).await? {
-            FromGuest::Hello { protocol: PROTOCOL, libbpf, facts, .. } => {
+            FromGuest::Hello {
+                protocol: PROTOCOL,
+                libbpf,
+                facts,
+                ..
+            } => {
                 self.libbpf = libbpf;
                 self.facts = Some(facts);
             }
             FromGuest::Hello { protocol, .. } => return Err(Broken::Protocol(protocol)),
             FromGuest::Trouble { message } => return Err(Broken::Agent(message)),
             _ => {
-                return Err(Broken::Channel(channel::Error::Unexpected("a message", "its hello")));
+                return Err(Broken::Channel(channel::Error::Unexpected(
+                    "a message",
+                    "its hello",
+                )));
             }
         }
         self.stage = Stage::Connect;
@@ -363,7 +414,9 @@ impl Talk {
             size: inputs.object.len() as u64,
             mode: inputs.mode,
             sysctl: inputs.kernel.sysctl.clone(),
-            time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+            time: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_secs()),
             entropy: entropy(),
         });
         alive(guest, channel.send(&request)).await?;
@@ -427,23 +480,36 @@ fn fault_of(broken: &Broken, talk: &Talk, console: Vec<String>) -> Fault {
             format!("the guest's kernel is stuck: {}", bounded(line)),
             vec!["an overloaded host can cause this too: try fewer `--jobs`".into()],
         ),
-        Broken::Ended(Ending::Exited { reason, status, complaint }) => {
+        Broken::Ended(Ending::Exited {
+            reason,
+            status,
+            complaint,
+        }) => {
             let mut headline = format!(
                 "QEMU ended ({status}{}) while ukci waited for the {}",
-                reason.as_ref().map(|r| format!(", {r}")).unwrap_or_default(),
+                reason
+                    .as_ref()
+                    .map(|r| format!(", {r}"))
+                    .unwrap_or_default(),
                 talk.waiting_for,
             );
             if let Some(complaint) = complaint {
                 headline.push_str(": ");
                 headline.push_str(&bounded(complaint));
             }
-            (None, headline, vec!["`command.txt` beside the evidence starts it by hand".into()])
+            (
+                None,
+                headline,
+                vec!["`command.txt` beside the evidence starts it by hand".into()],
+            )
         }
         Broken::Channel(error) => (None, error.to_string(), Vec::new()),
         Broken::Host(why) => (None, why.clone(), Vec::new()),
-        Broken::Agent(message) => {
-            (None, format!("the agent could not do its work: {}", bounded(message)), Vec::new())
-        }
+        Broken::Agent(message) => (
+            None,
+            format!("the agent could not do its work: {}", bounded(message)),
+            Vec::new(),
+        ),
         Broken::Protocol(theirs) => (
             None,
             format!("the agent speaks protocol {theirs}, this ukci {PROTOCOL}"),
@@ -455,7 +521,13 @@ fn fault_of(broken: &Broken, talk: &Talk, console: Vec<String>) -> Fault {
         Broken::Channel(_) | Broken::Protocol(_) => talk.stage.max(Stage::Connect),
         _ => talk.stage,
     };
-    Fault { stage, code, headline, console, hints }
+    Fault {
+        stage,
+        code,
+        headline,
+        console,
+        hints,
+    }
 }
 
 /// What a cell cost.
@@ -477,7 +549,11 @@ fn report<M: Machine>(
     let planned = &inputs.planned;
     let cell = &planned.cell;
     let hardware = machine.hardware(cell.arch, &inputs.kernel.release);
-    let last = if inputs.mode == Mode::Attach { Stage::Attach } else { Stage::Load };
+    let last = if inputs.mode == Mode::Attach {
+        Stage::Attach
+    } else {
+        Stage::Load
+    };
     let stage = match &judgement.verdict {
         Verdict::Pass | Verdict::Skip { .. } => last,
         Verdict::Fail { diagnosis } => diagnosis.stage,
@@ -492,7 +568,10 @@ fn report<M: Machine>(
         Verdict::Error { fault: why } => fault = Some(why),
         Verdict::Skip { reason: why } => reason = Some(why),
     }
-    let evidence = attempt.evidence.map(|evidence| *evidence).unwrap_or_default();
+    let evidence = attempt
+        .evidence
+        .map(|evidence| *evidence)
+        .unwrap_or_default();
     let mut diagnoses = judgement.programs.into_iter();
     let programs = evidence
         .programs
@@ -513,7 +592,9 @@ fn report<M: Machine>(
             diagnosis: diagnoses.next().flatten(),
         })
         .collect();
-    let release = attempt.facts.map_or_else(|| inputs.kernel.release.clone(), |facts| facts.release);
+    let release = attempt
+        .facts
+        .map_or_else(|| inputs.kernel.release.clone(), |facts| facts.release);
     CellReport {
         id: cell.id(),
         artifact: cell.artifact.clone(),
@@ -568,7 +649,10 @@ fn entropy() -> String {
 
 /// A guest's words, for a sentence: one line of at most 200 characters.
 fn bounded(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect()
 }
 
 fn seconds(limit: Duration) -> String {
@@ -595,6 +679,9 @@ mod tests {
         assert!((2304..4096).contains(&gib), "{gib}");
         let percpu = enough_memory(&[map("percpu_array", 1 << 20, 256)], 4, 256);
         assert!(percpu > 2000, "{percpu}");
-        assert_eq!(enough_memory(&[map("array", u32::MAX, u32::MAX)], 1, 256), 8192);
+        assert_eq!(
+            enough_memory(&[map("array", u32::MAX, u32::MAX)], 1, 256),
+            8192
+        );
     }
 }

@@ -55,7 +55,9 @@ pub struct Channel<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     /// A conversation over `stream`, at its beginning.
     pub fn new(stream: S) -> Self {
-        Self { stream: BufStream::new(stream) }
+        Self {
+            stream: BufStream::new(stream),
+        }
     }
 
     /// Sends a message and waits until the agent has acknowledged it.
@@ -108,7 +110,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             reason: error.to_string(),
             beginning: printable(&message),
         })?;
-        self.stream.write_all(&encode_header(FrameKind::Ack, 0)).await?;
+        self.stream
+            .write_all(&encode_header(FrameKind::Ack, 0))
+            .await?;
         self.stream.flush().await?;
         Ok(parsed)
     }

@@ -39,7 +39,12 @@ pub struct EvidenceDir {
 }
 
 const FILES: &[&str] = &[
-    "command.txt", "console.log", "qemu.log", "plan.json", "evidence.json", "libbpf.log",
+    "command.txt",
+    "console.log",
+    "qemu.log",
+    "plan.json",
+    "evidence.json",
+    "libbpf.log",
     "kmsg.log",
 ];
 const DIRS: &[&str] = &["verifier", "first-boot"];
@@ -49,7 +54,10 @@ impl EvidenceDir {
     pub fn create(out: &Path, cell: &Cell) -> Result<Self, Error> {
         let relative = format!("cells/{}", cell.slug());
         let path = out.join(&relative);
-        fs::create_dir_all(&path).map_err(|source| Error { path: path.clone(), source })?;
+        fs::create_dir_all(&path).map_err(|source| Error {
+            path: path.clone(),
+            source,
+        })?;
         for name in FILES {
             ignore_missing(&path.join(name), |p| fs::remove_file(p))?;
         }
@@ -72,8 +80,15 @@ impl EvidenceDir {
     /// Moves what the first boot left into `first-boot/`, before a retry.
     pub fn set_first_boot_aside(&self) -> Result<(), Error> {
         let aside = self.path.join("first-boot");
-        fs::create_dir_all(&aside).map_err(|source| Error { path: aside.clone(), source })?;
-        for name in FILES.iter().chain(["verifier"].iter()).filter(|name| **name != "plan.json") {
+        fs::create_dir_all(&aside).map_err(|source| Error {
+            path: aside.clone(),
+            source,
+        })?;
+        for name in FILES
+            .iter()
+            .chain(["verifier"].iter())
+            .filter(|name| **name != "plan.json")
+        {
             ignore_missing(&self.path.join(name), |p| fs::rename(p, aside.join(name)))?;
         }
         Ok(())
@@ -82,8 +97,10 @@ impl EvidenceDir {
     /// Writes `name` as pretty JSON.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
         let path = self.path.join(name);
-        let mut text = serde_json::to_vec_pretty(value)
-            .map_err(|e| Error { path: path.clone(), source: e.into() })?;
+        let mut text = serde_json::to_vec_pretty(value).map_err(|e| Error {
+            path: path.clone(),
+            source: e.into(),
+        })?;
         text.push(b'\n');
         fs::write(&path, text).map_err(|source| Error { path, source })
     }
@@ -98,7 +115,11 @@ impl EvidenceDir {
             self.write_text(Path::new("kmsg.log"), &evidence.kmsg.join("\n"))?;
         }
         let mut names = BTreeSet::new();
-        for program in evidence.programs.iter().filter(|program| !program.load.log.is_empty()) {
+        for program in evidence
+            .programs
+            .iter()
+            .filter(|program| !program.load.log.is_empty())
+        {
             let mut name = file_name(&program.name);
             // Two programs can only share a name after it was made harmless.
             while !names.insert(name.clone()) {
@@ -112,7 +133,10 @@ impl EvidenceDir {
 
     fn write_text(&self, relative: &Path, text: &str) -> Result<(), Error> {
         let path = self.path.join(relative);
-        let error = |source| Error { path: path.clone(), source };
+        let error = |source| Error {
+            path: path.clone(),
+            source,
+        };
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(error)?;
         }
@@ -124,7 +148,13 @@ impl EvidenceDir {
 pub fn file_name(program: &str) -> String {
     let mut name: String = program
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '_' {
+                c
+            } else {
+                '_'
+            }
+        })
         .take(120)
         .collect();
     if name.is_empty() {
@@ -133,14 +163,12 @@ pub fn file_name(program: &str) -> String {
     name
 }
 
-fn ignore_missing(
-    path: &Path,
-    act: impl FnOnce(&Path) -> io::Result<()>,
-) -> Result<(), Error> {
+fn ignore_missing(path: &Path, act: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
     match act(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error { path: path.to_owned(), source: error })
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error {
+            path: path.to_owned(),
+            source: error,
+        }),
         _ => Ok(()),
     }
 }
@@ -164,11 +192,18 @@ mod tests {
         let dir = EvidenceDir::create(out.path(), &cell).unwrap();
         let program = |name: &str| ProgramEvidence {
             name: name.into(),
-            load: ProgramLoad { log: Log::bounded("log"), ..ProgramLoad::default() },
+            load: ProgramLoad {
+                log: Log::bounded("log"),
+                ..ProgramLoad::default()
+            },
             ..ProgramEvidence::default()
         };
         let evidence = Evidence {
-            programs: vec![program("../../../etc/passwd"), program("a/b"), program("a_b")],
+            programs: vec![
+                program("../../../etc/passwd"),
+                program("a/b"),
+                program("a_b"),
+            ],
             ..Evidence::default()
         };
         dir.write_evidence(&evidence).unwrap();

@@ -12,8 +12,8 @@ use ukci_schema::matrix::{Expansion, KnownKernel, MEMORY, Matrix, MatrixError};
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 use ukci_schema::verdict::Expectation;
 
-use crate::catalogue::{self, Catalogue, Progress};
 use crate::catalogue::digest;
+use crate::catalogue::{self, Catalogue, Progress};
 
 /// The matrices that travel in the binary.
 const MATRICES: &[(&str, &str)] = &[
@@ -106,7 +106,10 @@ pub enum Error {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    let quoted: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    let quoted: Vec<String> = paths
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
     quoted.join(", ")
 }
 
@@ -125,9 +128,8 @@ impl Error {
             Self::Matrix(error) => error.hint(),
             Self::UnknownKernel { name, known } => {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                instead_of(name, &known).or_else(|| {
-                    Some("`ukci kernels list` names them; a path needs a `/`".into())
-                })
+                instead_of(name, &known)
+                    .or_else(|| Some("`ukci kernels list` names them; a path needs a `/`".into()))
             }
             Self::Kernel { source, .. } => source.hint(),
             Self::NoAgent { .. } => Some("`make agent` builds it beside the executable".into()),
@@ -141,10 +143,16 @@ impl Error {
 pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
     let mut planned: Vec<PlannedArtifact> = Vec::new();
     for path in paths {
-        let read = |source| Error::Read { path: path.clone(), source };
+        let read = |source| Error::Read {
+            path: path.clone(),
+            source,
+        };
         let file = path.canonicalize().map_err(read)?;
         let bytes = std::fs::read(&file).map_err(read)?;
-        let file_name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let file_name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
         let form = match path.extension() {
             Some(ending) if ending == "c" => return Err(Error::Source(path.clone())),
             _ => Form::Object,
@@ -156,7 +164,10 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             size: bytes.len() as u64,
             form,
         };
-        if let Some(other) = planned.iter().find(|other| other.artifact.name == artifact.name) {
+        if let Some(other) = planned
+            .iter()
+            .find(|other| other.artifact.name == artifact.name)
+        {
             return Err(Error::SameName {
                 name: artifact.name,
                 one: other.artifact.path.clone(),
@@ -164,7 +175,10 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             });
         }
         let sha256 = artifact.sha256.clone();
-        planned.push(PlannedArtifact { artifact, file: FileRef { path: file, sha256 } });
+        planned.push(PlannedArtifact {
+            artifact,
+            file: FileRef { path: file, sha256 },
+        });
     }
     Ok(planned)
 }
@@ -173,8 +187,10 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
 pub fn matrix(name: &str) -> Result<Matrix, Error> {
     if name.contains('/') || name.ends_with(".toml") {
         let path = PathBuf::from(name);
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| Error::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::Read {
+            path: path.clone(),
+            source,
+        })?;
         return Ok(Matrix::parse(&text, name)?);
     }
     let (name, text) = MATRICES
@@ -192,8 +208,14 @@ pub fn expand(
 ) -> Result<(String, Expansion), Error> {
     let artifacts: Vec<Artifact> = artifacts.iter().map(|a| a.artifact.clone()).collect();
     let lock = catalogue.lock();
-    let known: Vec<KnownKernel<'_>> =
-        lock.kernels.iter().map(|k| KnownKernel { name: &k.name, arch: k.arch }).collect();
+    let known: Vec<KnownKernel<'_>> = lock
+        .kernels
+        .iter()
+        .map(|k| KnownKernel {
+            name: &k.name,
+            arch: k.arch,
+        })
+        .collect();
     let (name, expansion) = match selection {
         Selection::Matrix(name) => {
             let matrix = matrix(name)?;
@@ -232,7 +254,9 @@ pub fn expand(
         }
     };
     if expansion.cells.is_empty() {
-        return Err(Error::NoCells { excluded: expansion.excluded });
+        return Err(Error::NoCells {
+            excluded: expansion.excluded,
+        });
     }
     Ok((name, expansion))
 }
@@ -243,7 +267,11 @@ fn is_path(kernel: &str) -> bool {
 
 /// The user's own kernel is named by its file.
 fn own_name(path: &str) -> String {
-    Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned()
+    Path::new(path)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Resolves a selection to files. Blocking: kernels that the store lacks are fetched and unpacked,
@@ -259,8 +287,11 @@ pub fn resolve(
     let agents = arches.into_iter().map(|arch| Ok((arch, agent(arch)?)));
     let agents: BTreeMap<Arch, FileRef> = agents.collect::<Result<_, Error>>()?;
 
-    let wanted: BTreeSet<(String, Arch)> =
-        expansion.cells.iter().map(|p| (p.cell.kernel.clone(), p.cell.arch)).collect();
+    let wanted: BTreeSet<(String, Arch)> = expansion
+        .cells
+        .iter()
+        .map(|p| (p.cell.kernel.clone(), p.cell.arch))
+        .collect();
     let queue = Mutex::new(wanted.into_iter());
     let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -276,7 +307,9 @@ pub fn resolve(
         }
     });
     let (mut kernels, mut warnings) = (BTreeMap::new(), Vec::new());
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut done = done
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     // Threads finish in any order; which error is told should not depend on it.
     done.sort_by(|a, b| a.0.cmp(&b.0));
     let (cmdline, sysctl) = match selection {
@@ -287,8 +320,10 @@ pub fn resolve(
         Selection::Kernels { .. } => (Vec::new(), Vec::new()),
     };
     for (key, kernel, prepared) in done {
-        let prepared =
-            prepared.map_err(|source| Error::Kernel { kernel, source: Box::new(source) })?;
+        let prepared = prepared.map_err(|source| Error::Kernel {
+            kernel,
+            source: Box::new(source),
+        })?;
         warnings.extend(prepared.warnings);
         let kernel = PlannedKernel {
             cmdline: [prepared.kernel.cmdline, cmdline.clone()].concat(),
@@ -300,7 +335,10 @@ pub fn resolve(
     let plan = Plan {
         schema: SCHEMA.into(),
         matrix: name,
-        artifacts: artifacts.into_iter().map(|a| (a.artifact.name.clone(), a)).collect(),
+        artifacts: artifacts
+            .into_iter()
+            .map(|a| (a.artifact.name.clone(), a))
+            .collect(),
         kernels,
         agents,
         cells: expansion.cells,
@@ -310,7 +348,9 @@ pub fn resolve(
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn prepare(
@@ -327,7 +367,9 @@ fn prepare(
     let Selection::Kernels { kernels, modules } = selection else {
         unreachable!("a matrix expands to locked kernels only")
     };
-    let path = kernels.iter().find(|path| is_path(path) && own_name(path) == name);
+    let path = kernels
+        .iter()
+        .find(|path| is_path(path) && own_name(path) == name);
     let mut own = catalogue.own_kernel(Path::new(path.map_or(name, |p| p)), modules, arch)?;
     own.kernel.name = name.to_owned();
     Ok(own)
@@ -341,15 +383,29 @@ pub fn agent(arch: Arch) -> Result<FileRef, Error> {
     let mut tried = Vec::new();
     if let Some(path) = std::env::var_os(variable) {
         tried.push(PathBuf::from(path));
-    } else if let Some(dir) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
+    } else if let Some(dir) = std::env::current_exe()
+        .ok()
+        .as_deref()
+        .and_then(Path::parent)
+    {
         tried.push(dir.join(&file));
         tried.push(dir.join("../libexec/ukci").join(&file));
     }
     for path in &tried {
         match std::fs::read(path) {
-            Ok(bytes) => return Ok(FileRef { path: path.clone(), sha256: digest::of(&bytes) }),
+            Ok(bytes) => {
+                return Ok(FileRef {
+                    path: path.clone(),
+                    sha256: digest::of(&bytes),
+                });
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(Error::Read { path: path.clone(), source }),
+            Err(source) => {
+                return Err(Error::Read {
+                    path: path.clone(),
+                    source,
+                });
+            }
         }
     }
     Err(Error::NoAgent { arch, tried })

@@ -125,7 +125,10 @@ pub async fn run<M: Machine>(
         let (machine, gate, say) = (Arc::clone(&machine), Arc::clone(&gate), say.clone());
         let task = tasks.spawn(async move {
             let _permit = gate.acquire_owned().await;
-            cell::run(machine.as_ref(), &inputs, |telling| drop(say.send((index, telling)))).await
+            cell::run(machine.as_ref(), &inputs, |telling| {
+                drop(say.send((index, telling)))
+            })
+            .await
         });
         indices.insert(task.id(), index);
     }
@@ -180,8 +183,16 @@ pub async fn run<M: Machine>(
             interrupted: interrupted || not_run > 0,
             ..options.info
         },
-        artifacts: plan.artifacts.into_values().map(|planned| planned.artifact).collect(),
-        kernels: plan.kernels.iter().map(|(name, k)| (name.clone(), kernel_info(k))).collect(),
+        artifacts: plan
+            .artifacts
+            .into_values()
+            .map(|planned| planned.artifact)
+            .collect(),
+        kernels: plan
+            .kernels
+            .iter()
+            .map(|(name, k)| (name.clone(), kernel_info(k)))
+            .collect(),
         summary: Summary::of(&cells, plan.excluded, not_run),
         cells,
     };
@@ -198,7 +209,10 @@ async fn cancelled(cancel: &mut watch::Receiver<bool>) {
 
 fn started_event(plan: &Plan, options: &Options) -> Event {
     let distinct = |names: Vec<String>| {
-        names.into_iter().collect::<std::collections::BTreeSet<_>>().len()
+        names
+            .into_iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .len()
     };
     let cells = || plan.cells.iter().map(|planned| &planned.cell);
     Event::Started {
@@ -236,10 +250,17 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
             .ok_or_else(|| incomplete("agent", cell.arch.name()))?;
         let key = cell.kernel_key();
         if !kernels.contains_key(&key) {
-            let kernel = plan.kernels.get(&key).ok_or_else(|| incomplete("kernel", &key))?;
-            let file = initramfs::assemble(&options.cache, agent, &kernel.segment).map_err(
-                |source| Error::Initramfs { kernel: cell.kernel.clone(), source },
-            )?;
+            let kernel = plan
+                .kernels
+                .get(&key)
+                .ok_or_else(|| incomplete("kernel", &key))?;
+            let file =
+                initramfs::assemble(&options.cache, agent, &kernel.segment).map_err(|source| {
+                    Error::Initramfs {
+                        kernel: cell.kernel.clone(),
+                        source,
+                    }
+                })?;
             kernels.insert(key.clone(), (Arc::new(kernel.clone()), file.into()));
         }
         let (kernel, initramfs) = kernels[&key].clone();
@@ -250,7 +271,10 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
                 .ok_or_else(|| incomplete("artifact", &cell.artifact))?;
             let path = &artifact.file.path;
             let object: Arc<[u8]> = std::fs::read(path)
-                .map_err(|source| Error::Read { path: path.clone(), source })?
+                .map_err(|source| Error::Read {
+                    path: path.clone(),
+                    source,
+                })?
                 .into();
             artifacts.insert(cell.artifact.as_str(), (Arc::new(artifact.clone()), object));
         }

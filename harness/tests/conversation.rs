@@ -92,7 +92,11 @@ impl Machine for Scripted {
     type Guest = ScriptedGuest;
 
     fn hardware(&self, _: Arch, _: &str) -> Hardware {
-        Hardware { accel: "tcg".into(), cpu: "qemu64".into(), transport: "vhost-user-vsock".into() }
+        Hardware {
+            accel: "tcg".into(),
+            cpu: "qemu64".into(),
+            transport: "vhost-user-vsock".into(),
+        }
     }
 
     fn slowness(&self) -> u32 {
@@ -134,7 +138,11 @@ impl Guest for ScriptedGuest {
     }
 
     async fn ended(&mut self) -> Ending {
-        let ended = self.ending.wait_for(Option::is_some).await.map(|end| end.clone());
+        let ended = self
+            .ending
+            .wait_for(Option::is_some)
+            .await
+            .map(|end| end.clone());
         match ended {
             Ok(Some(ending)) => ending,
             _ => std::future::pending().await,
@@ -146,7 +154,10 @@ impl Guest for ScriptedGuest {
     }
 
     async fn stop(self, _: Duration) -> Usage {
-        Usage { cpu_seconds: 1.5, peak_kib: 2048 }
+        Usage {
+            cpu_seconds: 1.5,
+            peak_kib: 2048,
+        }
     }
 }
 
@@ -171,7 +182,10 @@ async fn hear(stream: &mut DuplexStream) -> (FrameKind, Vec<u8>) {
         message.resize(start + length, 0);
         stream.read_exact(&mut message[start..]).await.unwrap();
         if kind != FrameKind::More {
-            stream.write_all(&encode_header(FrameKind::Ack, 0)).await.unwrap();
+            stream
+                .write_all(&encode_header(FrameKind::Ack, 0))
+                .await
+                .unwrap();
             return (kind, message);
         }
     }
@@ -182,12 +196,17 @@ fn hello(protocol: u32) -> FromGuest {
         protocol,
         agent: "0.1.0".into(),
         libbpf: "v1.7".into(),
-        facts: Box::new(GuestFacts { release: "6.1.0-56".into(), ..GuestFacts::default() }),
+        facts: Box::new(GuestFacts {
+            release: "6.1.0-56".into(),
+            ..GuestFacts::default()
+        }),
     }
 }
 
 fn panicked() -> Option<Ending> {
-    Some(Ending::Panicked("Kernel panic - not syncing: Fatal exception".into()))
+    Some(Ending::Panicked(
+        "Kernel panic - not syncing: Fatal exception".into(),
+    ))
 }
 
 async fn play(
@@ -210,12 +229,18 @@ async fn play(
         Script::Garbage => return stream.write_all(b"login: root\n").await.unwrap(),
         Script::Oversized => return stream.write_all(&[0xb2, 0, 0, 0xff]).await.unwrap(),
         Script::Short => {
-            stream.write_all(&encode_header(FrameKind::Json, 100)).await.unwrap();
+            stream
+                .write_all(&encode_header(FrameKind::Json, 100))
+                .await
+                .unwrap();
             return stream.write_all(b"{\"say\":").await.unwrap();
         }
         Script::Nonsense => {
             let text = br#"{"say":"hello","protocol":"one"}"#;
-            stream.write_all(&encode_header(FrameKind::Json, text.len())).await.unwrap();
+            stream
+                .write_all(&encode_header(FrameKind::Json, text.len()))
+                .await
+                .unwrap();
             return stream.write_all(text).await.unwrap();
         }
         Script::OldProtocol => return say(&mut stream, &hello(PROTOCOL + 1)).await,
@@ -231,9 +256,18 @@ async fn play(
     let FromHost::Request(request) = serde_json::from_slice(&text).unwrap();
     assert_eq!(request.entropy.len(), 64);
     let (kind, object) = hear(&mut stream).await;
-    assert_eq!((kind, object.len() as u64), (FrameKind::Bytes, request.size));
-    assert!(object.len() > 2 * FRAME_LIMIT, "the object must need several frames");
-    let progress = |stage| FromGuest::Progress { stage, doing: "the object".into() };
+    assert_eq!(
+        (kind, object.len() as u64),
+        (FrameKind::Bytes, request.size)
+    );
+    assert!(
+        object.len() > 2 * FRAME_LIMIT,
+        "the object must need several frames"
+    );
+    let progress = |stage| FromGuest::Progress {
+        stage,
+        doing: "the object".into(),
+    };
     say(&mut stream, &progress(Stage::Open)).await;
     say(&mut stream, &progress(Stage::Load)).await;
     if script == Script::PanicAtLoad || (script == Script::PanicAtLoadOnce && attempt == 0) {
@@ -243,11 +277,17 @@ async fn play(
     if script == Script::GoodAndSlow {
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
-    let ok = Step { outcome: StepOutcome::Ok, ..Step::default() };
+    let ok = Step {
+        outcome: StepOutcome::Ok,
+        ..Step::default()
+    };
     let evidence = Evidence {
         schema: ukci_schema::evidence::SCHEMA.into(),
         mode: Mode::Load,
-        object: ObjectFacts { has_btf: true, ..ObjectFacts::default() },
+        object: ObjectFacts {
+            has_btf: true,
+            ..ObjectFacts::default()
+        },
         open: ok.clone(),
         load: ok,
         ..Evidence::default()
@@ -255,7 +295,13 @@ async fn play(
     if script == Script::DoneTooSoon {
         return say(&mut stream, &FromGuest::Done).await;
     }
-    say(&mut stream, &FromGuest::Reply { evidence: Box::new(evidence) }).await;
+    say(
+        &mut stream,
+        &FromGuest::Reply {
+            evidence: Box::new(evidence),
+        },
+    )
+    .await;
     if script == Script::NeverDone {
         return std::future::pending().await;
     }
@@ -267,7 +313,10 @@ fn plan(dir: &Path, kernels: &[&str]) -> Plan {
     std::fs::write(&object, vec![7; 3 * FRAME_LIMIT]).unwrap();
     let agent = dir.join("agent");
     std::fs::write(&agent, b"agent").unwrap();
-    let file = |path: &Path, sha256: &str| FileRef { path: path.into(), sha256: sha256.into() };
+    let file = |path: &Path, sha256: &str| FileRef {
+        path: path.into(),
+        sha256: sha256.into(),
+    };
     let artifact = PlannedArtifact {
         artifact: Artifact {
             name: "x".into(),
@@ -360,7 +409,10 @@ async fn run_with(
     let names: Vec<&str> = scripts.iter().map(|(name, _)| *name).collect();
     let ledger = Arc::new(Ledger::default());
     let machine = Scripted {
-        scripts: scripts.iter().map(|(name, script)| ((*name).into(), *script)).collect(),
+        scripts: scripts
+            .iter()
+            .map(|(name, script)| ((*name).into(), *script))
+            .collect(),
         ledger: Arc::clone(&ledger),
     };
     let mut options = options(dir.path());
@@ -372,8 +424,17 @@ async fn run_with(
     })
     .await
     .unwrap();
-    assert_eq!(ledger.up.load(Ordering::SeqCst), 0, "a guest outlived the run");
-    Ran { report, events: events.into_inner().unwrap(), ledger, _dir: dir }
+    assert_eq!(
+        ledger.up.load(Ordering::SeqCst),
+        0,
+        "a guest outlived the run"
+    );
+    Ran {
+        report,
+        events: events.into_inner().unwrap(),
+        ledger,
+        _dir: dir,
+    }
 }
 
 async fn one(script: Script) -> (CellReport, Ran) {
@@ -385,7 +446,11 @@ async fn one(script: Script) -> (CellReport, Ran) {
 /// The stage, code and words of a cell that has no verdict.
 async fn fault(script: Script) -> String {
     let (cell, _) = one(script).await;
-    assert_eq!((cell.verdict, cell.outcome), (VerdictKind::Error, Outcome::Error), "{cell:?}");
+    assert_eq!(
+        (cell.verdict, cell.outcome),
+        (VerdictKind::Error, Outcome::Error),
+        "{cell:?}"
+    );
     let fault = cell.fault.unwrap();
     assert_eq!(fault.console, ["[    0.1] the last words"]);
     let code = fault.code.map_or("-", ukci_schema::diagnosis::Code::name);
@@ -396,8 +461,14 @@ async fn fault(script: Script) -> String {
 async fn a_good_agent_is_heard_to_the_end() {
     let (cell, ran) = one(Script::Good).await;
     assert_eq!((cell.verdict, cell.stage), (VerdictKind::Pass, Stage::Load));
-    assert_eq!((cell.release.as_str(), cell.libbpf.as_str()), ("6.1.0-56", "v1.7"));
-    assert_eq!((cell.cpu_seconds, cell.peak_kib, cell.boots), (1.5, 2048, 1));
+    assert_eq!(
+        (cell.release.as_str(), cell.libbpf.as_str()),
+        ("6.1.0-56", "v1.7")
+    );
+    assert_eq!(
+        (cell.cpu_seconds, cell.peak_kib, cell.boots),
+        (1.5, 2048, 1)
+    );
     let stages: Vec<_> = ran
         .events
         .iter()
@@ -406,8 +477,18 @@ async fn a_good_agent_is_heard_to_the_end() {
             _ => None,
         })
         .collect();
-    assert_eq!(stages, [Stage::Boot, Stage::Connect, Stage::Open, Stage::Load]);
-    assert!(ran._dir.path().join("out").join(&cell.evidence).join("evidence.json").exists());
+    assert_eq!(
+        stages,
+        [Stage::Boot, Stage::Connect, Stage::Open, Stage::Load]
+    );
+    assert!(
+        ran._dir
+            .path()
+            .join("out")
+            .join(&cell.evidence)
+            .join("evidence.json")
+            .exists()
+    );
     assert!(!ran.report.run.interrupted);
 }
 
@@ -420,7 +501,11 @@ async fn a_kernel_that_panics_while_booting() {
 async fn a_guest_that_never_says_hello() {
     let silent = fault(Script::Silent).await;
     insta::assert_snapshot!(silent, @"connect - no hello from the guest within 120s");
-    assert_eq!(fault(Script::NeverDials).await, silent, "the transport must not matter");
+    assert_eq!(
+        fault(Script::NeverDials).await,
+        silent,
+        "the transport must not matter"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -453,8 +538,15 @@ async fn a_panic_under_the_artifact_must_reproduce_to_be_its_failure() {
     let (cell, ran) = one(Script::PanicAtLoad).await;
     let diagnosis = cell.diagnosis.unwrap();
     assert_eq!((cell.verdict, cell.boots), (VerdictKind::Fail, 2));
-    assert_eq!((diagnosis.code.name(), diagnosis.stage), ("KERNEL_PANIC", Stage::Load));
-    assert!(ran.events.iter().any(|event| matches!(event, Event::Retry { .. })));
+    assert_eq!(
+        (diagnosis.code.name(), diagnosis.stage),
+        ("KERNEL_PANIC", Stage::Load)
+    );
+    assert!(
+        ran.events
+            .iter()
+            .any(|event| matches!(event, Event::Retry { .. }))
+    );
 
     let (cell, ran) = one(Script::PanicAtLoadOnce).await;
     assert_eq!((cell.verdict, cell.boots), (VerdictKind::Pass, 2));
@@ -468,21 +560,40 @@ async fn no_more_machines_at_once_than_jobs_and_the_order_is_the_plans() {
         .iter()
         .enumerate()
         .map(|(n, name)| {
-            (name.as_str(), if n % 3 == 0 { Script::GoodAndSlow } else { Script::Good })
+            (
+                name.as_str(),
+                if n % 3 == 0 {
+                    Script::GoodAndSlow
+                } else {
+                    Script::Good
+                },
+            )
         })
         .collect();
     let (_keep, cancel) = watch::channel(false);
     let ran = run_with(&scripts, |options| options.jobs = 3, cancel).await;
     assert_eq!(ran.ledger.most.load(Ordering::SeqCst), 3);
-    let kernels: Vec<_> = ran.report.cells.iter().map(|cell| cell.kernel.clone()).collect();
+    let kernels: Vec<_> = ran
+        .report
+        .cells
+        .iter()
+        .map(|cell| cell.kernel.clone())
+        .collect();
     assert_eq!(kernels, names);
-    assert_eq!((ran.report.summary.pass, ran.report.summary.not_run), (40, 0));
+    assert_eq!(
+        (ran.report.summary.pass, ran.report.summary.not_run),
+        (40, 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_run_reports_what_finished_and_leaves_no_guest() {
     let (stop, cancel) = watch::channel(false);
-    let scripts = [("a", Script::Good), ("b", Script::Silent), ("c", Script::Good)];
+    let scripts = [
+        ("a", Script::Good),
+        ("b", Script::Silent),
+        ("c", Script::Good),
+    ];
     let run = run_with(&scripts, |options| options.jobs = 3, cancel);
     let stopper = async {
         // Long after the good cells, long before the silent one's deadline.
@@ -491,21 +602,38 @@ async fn a_cancelled_run_reports_what_finished_and_leaves_no_guest() {
     };
     let (ran, ()) = tokio::join!(run, stopper);
     assert!(ran.report.run.interrupted);
-    assert_eq!((ran.report.summary.pass, ran.report.summary.not_run), (2, 1));
-    assert!(ran.events.iter().any(|event| matches!(event, Event::Interrupted)));
-    assert!(ran.report.run.seconds < 30.0, "the silent cell was waited for");
+    assert_eq!(
+        (ran.report.summary.pass, ran.report.summary.not_run),
+        (2, 1)
+    );
+    assert!(
+        ran.events
+            .iter()
+            .any(|event| matches!(event, Event::Interrupted))
+    );
+    assert!(
+        ran.report.run.seconds < 30.0,
+        "the silent cell was waited for"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn fail_fast_stops_at_the_first_unmet_cell() {
     let (_keep, cancel) = watch::channel(false);
-    let scripts = [("a", Script::PanicAtBoot), ("b", Script::GoodAndSlow), ("c", Script::Good)];
+    let scripts = [
+        ("a", Script::PanicAtBoot),
+        ("b", Script::GoodAndSlow),
+        ("c", Script::Good),
+    ];
     let adjust = |options: &mut Options| {
         options.fail_fast = true;
         options.jobs = 1;
     };
     let ran = run_with(&scripts, adjust, cancel).await;
-    assert_eq!((ran.report.summary.error, ran.report.summary.not_run), (1, 2));
+    assert_eq!(
+        (ran.report.summary.error, ran.report.summary.not_run),
+        (1, 2)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -521,7 +649,11 @@ async fn dropping_a_run_drops_its_guests() {
     let options = options(dir.path());
     let run: std::pin::Pin<Box<dyn Future<Output = _>>> =
         Box::pin(run::run(plan, machine, options, cancel, |_| {}));
-    assert!(tokio::time::timeout(Duration::from_secs(20), run).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(20), run)
+            .await
+            .is_err()
+    );
     tokio::task::yield_now().await;
     assert_eq!(ledger.boots.load(Ordering::SeqCst), 1);
     assert_eq!(ledger.up.load(Ordering::SeqCst), 0);

@@ -1,2 +1,61 @@
-//! x
-fn main(){}
+//! `ukci`: load an eBPF object on every kernel you ship to, and say why where it fails.
+
+mod args;
+mod command;
+mod diagnostic;
+mod exit;
+mod output;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no mistakes; clap knows which stream each goes to.
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Met
+            };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let output = Output::new(&cli.global);
+    trace(cli.global.verbose);
+    let result = match cli.command {
+        Command::Check(check) => command::check::run(*check, output),
+        Command::List(list) => command::list::run(&list),
+        Command::Kernels(kernels) => command::kernels::run(&kernels, output),
+        Command::Doctor => command::doctor::run(output),
+        Command::Explain(explain) => command::explain::run(&explain),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output.say(&failure.text());
+            failure.exit.into()
+        }
+    }
+}
+
+/// What `ukci` does inside: `-vv`, or `UKCI_LOG` in the syntax of `tracing`'s filters.
+fn trace(verbose: u8) {
+    let filter = match std::env::var("UKCI_LOG") {
+        Ok(filter) => filter,
+        Err(_) if verbose > 1 => "ukci_harness=debug".into(),
+        Err(_) => return,
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .init();
+}

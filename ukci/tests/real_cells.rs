@@ -21,11 +21,19 @@ static MACHINE: Mutex<()> = Mutex::new(());
 const K510: &str = "debian-11-5.10-cloud";
 const K61: &str = "debian-12-6.1-cloud";
 const K612: &str = "debian-13-6.12-cloud";
-const ALL: [&str; 5] =
-    [K510, K61, K612, "debian-sid-7.2-cloud", "debian-experimental-7.3-cloud"];
+const ALL: [&str; 5] = [
+    K510,
+    K61,
+    K612,
+    "debian-sid-7.2-cloud",
+    "debian-experimental-7.3-cloud",
+];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn object(name: &str) -> PathBuf {
@@ -34,14 +42,20 @@ fn object(name: &str) -> PathBuf {
 
 /// The machine, or nothing where what a cell needs is missing.
 fn machine() -> Option<MutexGuard<'static, ()>> {
-    let needed = [root().join("target/release/ukci-guest-x86_64"), object("ringbuf")];
+    let needed = [
+        root().join("target/release/ukci-guest-x86_64"),
+        object("ringbuf"),
+    ];
     match needed.iter().find(|path| !path.exists()) {
         None => Some(MACHINE.lock().unwrap_or_else(PoisonError::into_inner)),
         Some(path) if std::env::var_os("UKCI_TEST_REAL").is_some() => {
             panic!("`{}` is missing: run `make test`", path.display())
         }
         Some(path) => {
-            eprintln!("skipped: `{}` is missing; `make test` makes it", path.display());
+            eprintln!(
+                "skipped: `{}` is missing; `make test` makes it",
+                path.display()
+            );
             None
         }
     }
@@ -50,7 +64,10 @@ fn machine() -> Option<MutexGuard<'static, ()>> {
 fn ukci(out: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ukci"));
     command
-        .env("UKCI_AGENT_X86_64", root().join("target/release/ukci-guest-x86_64"))
+        .env(
+            "UKCI_AGENT_X86_64",
+            root().join("target/release/ukci-guest-x86_64"),
+        )
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .arg("check")
@@ -83,7 +100,11 @@ fn run(configure: impl FnOnce(&mut Command)) -> Ran {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let text = std::fs::read(out.path().join("report.json"))
         .unwrap_or_else(|error| panic!("no report ({error}):\n{stderr}"));
-    Ran { status: output.status.code(), stderr, report: serde_json::from_slice(&text).unwrap() }
+    Ran {
+        status: output.status.code(),
+        stderr,
+        report: serde_json::from_slice(&text).unwrap(),
+    }
 }
 
 /// `pass`, the code of a failure, the headline of an error, or `skip`.
@@ -100,7 +121,9 @@ fn answer(cell: &CellReport) -> String {
 fn machines(marker: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(bytes) = std::fs::read(entry.path().join("cmdline")) else { continue };
+        let Ok(bytes) = std::fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
         let line = String::from_utf8_lossy(&bytes).replace('\0', " ");
         let is_machine = line.contains("qemu-system-") || line.contains("vhost-device-vsock");
         if is_machine && line.contains(marker) {
@@ -131,11 +154,20 @@ fn every_example_gets_the_right_answer_from_five_kernels() {
         "two_programs",
     ];
     let ran = run(|command| {
-        command.args(examples.map(object)).args(["--matrix", "quick"]);
+        command
+            .args(examples.map(object))
+            .args(["--matrix", "quick"]);
     });
     let table: BTreeMap<&str, Vec<String>> = examples
         .iter()
-        .map(|name| (*name, ALL.iter().map(|kernel| answer(ran.cell(name, kernel))).collect()))
+        .map(|name| {
+            (
+                *name,
+                ALL.iter()
+                    .map(|kernel| answer(ran.cell(name, kernel)))
+                    .collect(),
+            )
+        })
         .collect();
     insta::assert_debug_snapshot!("examples", table);
     assert_eq!(ran.status, Some(2), "{}", ran.stderr);
@@ -144,7 +176,10 @@ fn every_example_gets_the_right_answer_from_five_kernels() {
         let diagnosis = ran.cell(artifact, kernel).diagnosis.as_ref().unwrap();
         let text = format!("{} {}", diagnosis.headline, diagnosis.hints.join(" "));
         for word in words {
-            assert!(text.contains(word), "{artifact} on {kernel} does not name `{word}`: {text}");
+            assert!(
+                text.contains(word),
+                "{artifact} on {kernel} does not name `{word}`: {text}"
+            );
         }
     };
     names("bpf_loop", K510, &["bpf_loop", "5.17"]);
@@ -152,25 +187,60 @@ fn every_example_gets_the_right_answer_from_five_kernels() {
     let source =
         std::fs::read_to_string(root().join("docs/examples/unchecked_deref.bpf.c")).unwrap();
     for kernel in ALL {
-        let diagnosis = ran.cell("unchecked_deref", kernel).diagnosis.as_ref().unwrap();
-        let at = diagnosis.at.as_ref().unwrap_or_else(|| panic!("no source line on {kernel}"));
+        let diagnosis = ran
+            .cell("unchecked_deref", kernel)
+            .diagnosis
+            .as_ref()
+            .unwrap();
+        let at = diagnosis
+            .at
+            .as_ref()
+            .unwrap_or_else(|| panic!("no source line on {kernel}"));
         assert!(at.file.ends_with("unchecked_deref.bpf.c"), "{at:?}");
         let line = source.lines().nth(at.line as usize - 1).unwrap();
-        assert_eq!(line.trim(), at.text.trim(), "the line is the one of the source");
-        assert!(diagnosis.headline.contains("map_value_or_null"), "{}", diagnosis.headline);
+        assert_eq!(
+            line.trim(),
+            at.text.trim(),
+            "the line is the one of the source"
+        );
+        assert!(
+            diagnosis.headline.contains("map_value_or_null"),
+            "{}",
+            diagnosis.headline
+        );
 
         let good = ran.cell("ringbuf", kernel);
         assert_eq!(good.stage, Stage::Attach);
-        assert!(good.programs.iter().all(|p| p.attach == AttachOutcome::Attached), "{good:?}");
+        assert!(
+            good.programs
+                .iter()
+                .all(|p| p.attach == AttachOutcome::Attached),
+            "{good:?}"
+        );
         assert!(good.hermetic && !good.libbpf.is_empty() && good.seconds > 0.0);
-        assert!(good.programs[0].verifier.as_ref().is_some_and(|v| v.insns > 0), "{good:?}");
+        assert!(
+            good.programs[0]
+                .verifier
+                .as_ref()
+                .is_some_and(|v| v.insns > 0),
+            "{good:?}"
+        );
     }
     // Only the guilty program of two is blamed, and the innocent one's load is no pass.
     let two = ran.cell("two_programs", K510);
-    let outcomes: Vec<_> =
-        two.programs.iter().map(|p| (p.load, p.isolated, p.diagnosis.is_some())).collect();
-    assert!(outcomes.contains(&(StepOutcome::Ok, true, false)), "{two:?}");
-    assert!(outcomes.contains(&(StepOutcome::Refused, true, true)), "{two:?}");
+    let outcomes: Vec<_> = two
+        .programs
+        .iter()
+        .map(|p| (p.load, p.isolated, p.diagnosis.is_some()))
+        .collect();
+    assert!(
+        outcomes.contains(&(StepOutcome::Ok, true, false)),
+        "{two:?}"
+    );
+    assert!(
+        outcomes.contains(&(StepOutcome::Refused, true, true)),
+        "{two:?}"
+    );
 }
 
 #[test]
@@ -181,7 +251,12 @@ fn the_answer_does_not_depend_on_the_transport() {
             command.args([object("ringbuf"), object("unchecked_deref")]);
             command.args(["--kernel", K61, "--kernel", K612, "--transport", transport]);
         });
-        assert!(ran.report.cells.iter().all(|cell| cell.transport == transport));
+        assert!(
+            ran.report
+                .cells
+                .iter()
+                .all(|cell| cell.transport == transport)
+        );
         let cells = ran.report.cells.iter();
         cells
             .map(|cell| {
@@ -204,10 +279,16 @@ fn a_text_file_is_an_invalid_object_and_a_missing_path_a_plain_error() {
     });
     assert_eq!(answer(&ran.report.cells[0]), Code::InvalidObject.name());
 
-    let output = ukci(dir.path()).arg(dir.path().join("absent.bpf.o")).output().unwrap();
+    let output = ukci(dir.path())
+        .arg(dir.path().join("absent.bpf.o"))
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("absent.bpf.o") && stderr.contains("No such file"), "{stderr}");
+    assert!(
+        stderr.contains("absent.bpf.o") && stderr.contains("No such file"),
+        "{stderr}"
+    );
     assert!(!dir.path().join("cells").exists(), "nothing was booted");
 }
 
@@ -223,19 +304,36 @@ fn a_kernel_that_panics_while_booting_is_an_error_with_its_console() {
     });
     let cell = &ran.report.cells[0];
     let fault = cell.fault.as_ref().unwrap_or_else(|| panic!("{cell:?}"));
-    assert_eq!((fault.stage, fault.code), (Stage::Boot, Some(Code::KernelPanic)));
-    assert!(fault.console.iter().any(|line| line.contains("Kernel panic")), "{fault:?}");
+    assert_eq!(
+        (fault.stage, fault.code),
+        (Stage::Boot, Some(Code::KernelPanic))
+    );
+    assert!(
+        fault
+            .console
+            .iter()
+            .any(|line| line.contains("Kernel panic")),
+        "{fault:?}"
+    );
     assert_eq!(ran.status, Some(1));
-    assert!(cell.seconds < 60.0, "a panic must end the cell at once: {}s", cell.seconds);
+    assert!(
+        cell.seconds < 60.0,
+        "a panic must end the cell at once: {}s",
+        cell.seconds
+    );
 }
 
 /// Starts a run of many cells and waits until a machine of it is up.
 fn start_many(out: &Path) -> Child {
     let mut command = ukci(out);
-    command.arg(object("ringbuf")).args(["--matrix", "quick", "--jobs", "2"]);
+    command
+        .arg(object("ringbuf"))
+        .args(["--matrix", "quick", "--jobs", "2"]);
     let child = command.stderr(Stdio::null()).spawn().unwrap();
     let marker = out.display().to_string();
-    wait_until("a machine is up", Duration::from_secs(60), || !machines(&marker).is_empty());
+    wait_until("a machine is up", Duration::from_secs(60), || {
+        !machines(&marker).is_empty()
+    });
     child
 }
 
@@ -246,7 +344,10 @@ fn ctrl_c_writes_the_report_of_what_finished_and_leaves_nothing() {
     let mut child = start_many(out.path());
     rustix::process::kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let status = child.wait().unwrap();
-    assert_eq!(machines(&out.path().display().to_string()), Vec::<String>::new());
+    assert_eq!(
+        machines(&out.path().display().to_string()),
+        Vec::<String>::new()
+    );
     let text = std::fs::read(out.path().join("report.json")).unwrap();
     let report: Report = serde_json::from_slice(&text).unwrap();
     assert!(report.run.interrupted);
@@ -262,7 +363,9 @@ fn nothing_outlives_a_killed_ukci() {
     rustix::process::kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
     child.wait().unwrap();
     let marker = out.path().display().to_string();
-    wait_until("every machine is gone", Duration::from_secs(10), || machines(&marker).is_empty());
+    wait_until("every machine is gone", Duration::from_secs(10), || {
+        machines(&marker).is_empty()
+    });
 }
 
 #[test]
@@ -271,7 +374,11 @@ fn eight_at_once_leave_no_process_and_no_directory() {
     let runtime = tempfile::tempdir().unwrap();
     let copies = tempfile::tempdir().unwrap();
     // Forty in a row is the soak that a change of the machine asks for.
-    let count = if std::env::var_os("UKCI_TEST_SOAK").is_some() { 40 } else { 8 };
+    let count = if std::env::var_os("UKCI_TEST_SOAK").is_some() {
+        40
+    } else {
+        8
+    };
     let objects: Vec<PathBuf> = (0..count)
         .map(|n| {
             let copy = copies.path().join(format!("copy{n:02}.bpf.o"));
@@ -280,11 +387,19 @@ fn eight_at_once_leave_no_process_and_no_directory() {
         })
         .collect();
     let ran = run(|command| {
-        command.args(&objects).args(["--kernel", K612, "--jobs", "8"]);
+        command
+            .args(&objects)
+            .args(["--kernel", K612, "--jobs", "8"]);
         command.env("XDG_RUNTIME_DIR", runtime.path());
     });
     assert_eq!(ran.report.summary.pass, count, "{}", ran.stderr);
-    let left: Vec<_> = std::fs::read_dir(runtime.path()).unwrap().flatten().collect();
+    let left: Vec<_> = std::fs::read_dir(runtime.path())
+        .unwrap()
+        .flatten()
+        .collect();
     assert!(left.is_empty(), "{left:?}");
-    assert_eq!(machines(&runtime.path().display().to_string()), Vec::<String>::new());
+    assert_eq!(
+        machines(&runtime.path().display().to_string()),
+        Vec::<String>::new()
+    );
 }

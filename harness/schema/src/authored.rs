@@ -14,6 +14,7 @@ mod tree;
 mod yaml;
 
 pub use place::Place;
+pub(crate) use place::harmless_words;
 pub use tree::{Node, Path, Step, Value};
 
 use std::path::Path as FilePath;
@@ -149,7 +150,14 @@ const LISTED: usize = 24;
 
 /// A hint that offers the nearest of `known`, or all of them.
 pub fn instead_of(wrong: &str, known: &[&str]) -> Option<String> {
-    let near = nearest(wrong, known.iter().copied());
+    let mut near = nearest(wrong, known.iter().copied());
+    // One slip of the finger away, the others are only noise.
+    if near
+        .iter()
+        .any(|name| strsim::damerau_levenshtein(wrong, name) <= 2)
+    {
+        near.retain(|name| strsim::damerau_levenshtein(wrong, name) <= 2);
+    }
     let quoted = |names: &[&str]| {
         names
             .iter()
@@ -181,7 +189,7 @@ pub fn tree(text: &str, file_name: &str, format: Format) -> Result<Node, Authore
     read.map_err(|wrong| AuthoredError::Syntax {
         at: Place::new(file_name, text, wrong.span).into(),
         format,
-        message: wrong.message,
+        message: harmless_words(&wrong.message),
     })
 }
 
@@ -198,10 +206,21 @@ pub fn value<T: DeserializeOwned>(
             error.span.unwrap_or_else(|| node.span.clone()),
         ));
         match error.what {
-            de::What::UnknownKey { key, known } => AuthoredError::UnknownKey { at, key, known },
-            de::What::UnknownWord { word, known } => AuthoredError::UnknownWord { at, word, known },
+            de::What::UnknownKey { key, known } => AuthoredError::UnknownKey {
+                at,
+                key: harmless_words(&key),
+                known,
+            },
+            de::What::UnknownWord { word, known } => AuthoredError::UnknownWord {
+                at,
+                word: harmless_words(&word),
+                known,
+            },
             de::What::MissingKey(key) => AuthoredError::MissingKey { at, key },
-            de::What::Value(message) => AuthoredError::Value { at, message },
+            de::What::Value(message) => AuthoredError::Value {
+                at,
+                message: harmless_words(&message),
+            },
         }
     })
 }

@@ -10,8 +10,10 @@
 mod attach;
 mod constant;
 mod contract;
+mod derive;
 mod error;
 mod helper;
+mod kernel;
 mod object;
 mod scope;
 mod validate;
@@ -175,11 +177,20 @@ pub struct Map {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_entries: Option<Entries>,
     /// For a map of maps: the bytes of the ring buffer that its inner maps look like.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "nonzero"
+    )]
     pub inner_ringbuf_bytes: Option<u32>,
     /// For a map of maps: what its inner maps look like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner_map: Option<InnerMap>,
+}
+
+/// bpfcompat takes zero for none.
+fn nonzero<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    Ok(Option::<u32>::deserialize(deserializer)?.filter(|number| *number != 0))
 }
 
 /// What the inner maps of a map of maps look like.

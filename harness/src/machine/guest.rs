@@ -105,7 +105,10 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
         ))
     };
 
-    let mut prelude = format!("mkdir -m 700 {}\n", dir.path().display()).into_bytes();
+    let sockets = dir.path().display();
+    let mut prelude =
+        format!("mkdir -m 700 {sockets}\ntrap 'kill $(jobs -p); rm -r {sockets}' EXIT\n")
+            .into_bytes();
     let mut vhost_device_vsock = None;
     let (listener, link) = match machine.link {
         Transport::VhostVsock => {
@@ -121,6 +124,7 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
                 .ok_or_else(|| fault("no vhost-device-vsock was found on this host".to_owned()))?;
             let listener = Listener::vhost_user_vsock(&dir.vsock_port()).map_err(listening)?;
             let device = VhostUserVsock { program, dir: &dir };
+            prelude.extend_from_slice(listen_by_hand(&dir.vsock_port()).as_bytes());
             prelude.extend_from_slice(device.shell().trim_ascii_end());
             prelude.extend_from_slice(b" &\n");
             let process = device
@@ -138,6 +142,7 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
     };
     let monitor = UnixListener::bind(dir.qmp()).map_err(listening)?;
     prelude.extend_from_slice(listen_by_hand(&dir.qmp()).as_bytes());
+    prelude.extend_from_slice(b"sleep 1\n");
 
     let flags = flags(&machine.emulated(boot, link, dir.qmp()).devices(boot));
     let (console, qemu_log) = evidence(boot, prelude, &shell(&emulator.path, &flags))?;
@@ -189,9 +194,9 @@ async fn answer(qemu: &mut Process, monitor: &UnixListener, log: &Path) -> Resul
     }
 }
 
-/// How a reader of `command.txt` stands in for us on a socket that QEMU dials.
+/// How `command.txt`, run by hand, stands in for us on a socket that is dialled.
 fn listen_by_hand(path: &Path) -> String {
-    format!("socat UNIX-LISTEN:{} - &\n", path.display())
+    format!("socat -u UNIX-LISTEN:{} STDOUT &\n", path.display())
 }
 
 /// Writes `command.txt`, and opens the console's file and QEMU's.

@@ -122,13 +122,17 @@ fn open_dir(path: &Path) -> io::Result<File> {
 /// The directory for guests' directories: the user's runtime directory, else the temporary one,
 /// the first that can be written and leaves room for a socket's path.
 pub(super) fn base() -> PathBuf {
+    // Neither a shell nor QEMU's options give these a meaning.
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     [runtime, Some(std::env::temp_dir())]
         .into_iter()
         .flatten()
         .find(|path| {
+            let bytes = path.as_os_str().as_bytes();
             path.is_absolute()
-                && path.as_os_str().as_bytes().len() <= LONGEST_BASE
+                && bytes.iter().all(plain)
+                && bytes.len() <= LONGEST_BASE
                 && path.is_dir()
                 && rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
         })

@@ -246,8 +246,8 @@ impl Machine for Qemu {
     }
 
     fn slowness(&self) -> u32 {
-        // Measured on an idle host: about 8 for a boot. A quarter of that is the disk's and the
-        // host's, and deadlines for bare hardware are generous.
+        // A boot is about ten times as long (0.13 s of firmware and kernel under KVM, 1.3 s
+        // translated), but part of a cell is the host's work, and deadlines are generous.
         let translates = self
             .emulators
             .keys()

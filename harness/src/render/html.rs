@@ -9,8 +9,14 @@ use ukci_schema::evidence::{AttachOutcome, StepOutcome};
 use ukci_schema::report::{CellReport, ProgramReport, Report};
 use ukci_schema::verdict::Outcome;
 
-const OUTCOMES: [Outcome; 6] =
-    [Outcome::Fail, Outcome::Xpass, Outcome::Error, Outcome::Skip, Outcome::Xfail, Outcome::Pass];
+const OUTCOMES: [Outcome; 6] = [
+    Outcome::Fail,
+    Outcome::Xpass,
+    Outcome::Error,
+    Outcome::Skip,
+    Outcome::Xfail,
+    Outcome::Pass,
+];
 
 /// The report as a page.
 pub fn html(report: &Report) -> String {
@@ -68,9 +74,15 @@ pub fn html(report: &Report) -> String {
 
 /// Kernels as rows, architectures and LLVMs as columns.
 fn grid(report: &Report, artifact: &str) -> Markup {
-    let cells: Vec<&CellReport> =
-        report.cells.iter().filter(|cell| cell.artifact == artifact).collect();
-    let columns: BTreeSet<_> = cells.iter().map(|cell| (cell.arch, cell.llvm.clone())).collect();
+    let cells: Vec<&CellReport> = report
+        .cells
+        .iter()
+        .filter(|cell| cell.artifact == artifact)
+        .collect();
+    let columns: BTreeSet<_> = cells
+        .iter()
+        .map(|cell| (cell.arch, cell.llvm.clone()))
+        .collect();
     let mut kernels: Vec<&str> = Vec::new();
     for cell in &cells {
         if !kernels.contains(&cell.kernel.as_str()) {

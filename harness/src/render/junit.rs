@@ -14,7 +14,10 @@ pub fn junit(report: &Report) -> String {
     for artifact in &report.artifacts {
         let mut suite = TestSuite::new(artifact.name.clone());
         suite.add_property(Property::new("sha256", artifact.sha256.clone()));
-        let cells = report.cells.iter().filter(|cell| cell.artifact == artifact.name);
+        let cells = report
+            .cells
+            .iter()
+            .filter(|cell| cell.artifact == artifact.name);
         suite.add_test_cases(cells.map(case));
         document.add_test_suite(suite);
     }
@@ -52,7 +55,11 @@ fn case(cell: &CellReport) -> TestCase {
         }
         Outcome::Error => {
             if let Some(fault) = &cell.fault {
-                status.set_type(fault.code.map_or("error", ukci_schema::diagnosis::Code::name));
+                status.set_type(
+                    fault
+                        .code
+                        .map_or("error", ukci_schema::diagnosis::Code::name),
+                );
                 status.set_message(format!("{}: {}", fault.stage, fault.headline));
                 status.set_description(fault.console.join("\n"));
             }
@@ -61,7 +68,10 @@ fn case(cell: &CellReport) -> TestCase {
             status.set_message(cell.reason.clone().unwrap_or_default());
         }
     }
-    let toolchain = cell.llvm.as_ref().map_or_else(|| "prebuilt".into(), |v| format!("llvm-{v}"));
+    let toolchain = cell
+        .llvm
+        .as_ref()
+        .map_or_else(|| "prebuilt".into(), |v| format!("llvm-{v}"));
     let mut case = TestCase::new(toolchain, status);
     case.set_classname(format!("{}.{}.{}", cell.artifact, cell.kernel, cell.arch));
     case.set_time(seconds(cell.seconds));

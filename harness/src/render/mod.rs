@@ -1,7 +1,67 @@
 //! Pure views of a report: `fn(&Report) -> String`, one file a format.
 
+mod grid;
 mod html;
 mod junit;
+mod markdown;
+mod problem;
 
+use ukci_schema::report::Report;
+
+pub use grid::{Grid, grid};
 pub use html::html;
 pub use junit::junit;
+pub use markdown::markdown;
+pub use problem::{Problem, again, problems};
+
+/// The report as JSON: the contract.
+pub fn json(report: &Report) -> String {
+    // Its maps have string keys and its numbers are finite, so it always serialises.
+    let mut text = serde_json::to_string_pretty(report).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// `33 cells: 25 passed, 3 xfail, 4 failed, 1 error; 3 excluded`.
+pub fn summary(report: &Report) -> String {
+    let summary = &report.summary;
+    let cells = if summary.cells == 1 {
+        "1 cell".into()
+    } else {
+        format!("{} cells", summary.cells)
+    };
+    let counts: Vec<String> = [
+        (summary.pass, "passed"),
+        (summary.xfail, "xfail"),
+        (summary.fail, "failed"),
+        (summary.xpass, "xpass"),
+        (
+            summary.error,
+            if summary.error == 1 {
+                "error"
+            } else {
+                "errors"
+            },
+        ),
+        (summary.skip, "skipped"),
+    ]
+    .iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    let mut text = cells;
+    if !counts.is_empty() {
+        text.push_str(": ");
+        text.push_str(&counts.join(", "));
+    }
+    for (count, words) in [
+        (summary.excluded, "excluded"),
+        (summary.not_run, "not run"),
+        (summary.programs_not_attempted, "programs not attempted"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!("; {count} {words}"));
+        }
+    }
+    text
+}

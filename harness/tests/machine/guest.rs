@@ -72,10 +72,20 @@ fn load_modules(transport: &str) {
 
 fn dial(transport: &str, port: u32) -> io::Result<File> {
     if transport == "serial" {
-        return OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/vport0p1");
+        // The kernel makes the port on a work queue, and its node is there a moment before the
+        // port can be found: ENOENT, then ENXIO, then a port.
+        loop {
+            match OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open("/dev/vport0p1")
+            {
+                Err(error) if matches!(error.raw_os_error(), Some(2 | 6)) => {
+                    std::thread::yield_now();
+                }
+                opened => return opened,
+            }
+        }
     }
     // SAFETY: plain system calls; the new descriptor is owned by the file alone.
     unsafe {
@@ -128,6 +138,7 @@ fn main() {
             let _ = fs::write("/proc/sysrq-trigger", "c");
         }
         "hang" => loop {
+            println!("guest: hangs");
             std::thread::park();
         },
         "poweroff" => {}

@@ -6,7 +6,9 @@
 
 mod fixture;
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -245,27 +247,30 @@ async fn a_killed_parent_takes_its_guests_along() {
     let fixture = fixture!();
     if let Some(evidence) = std::env::var_os(CHILD) {
         let machine = qemu(fixture, Transport::VhostUserVsock).await;
-        let guest = boot(&machine, fixture, "hang", Path::new(&evidence)).await;
-        let _: () = std::future::pending().await;
-        drop(guest);
+        let mut guest = boot(&machine, fixture, "hello", Path::new(&evidence)).await;
+        let stream = guest.connect().await.unwrap();
+        fixture::note("the guest is up");
+        let () = std::future::pending().await;
+        drop((stream, guest));
         return;
     }
     let evidence = tempfile::tempdir().unwrap();
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+    let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
             "a_killed_parent_takes_its_guests_along",
             "--nocapture",
         ])
         .env(CHILD, evidence.path())
-        .stdout(std::process::Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A kernel's first console output means that everything runs.
-    let console = evidence.path().join("console.log");
-    fixture::until("the guest prints", || {
-        std::fs::metadata(&console).is_ok_and(|metadata| metadata.len() > 0)
-    });
+    let said = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(
+        said.map_while(Result::ok)
+            .any(|line| line == "the guest is up")
+    );
     let sockets = fixture::sockets(evidence.path());
     assert_eq!(fixture::processes(evidence.path(), &sockets).len(), 2);
     child.kill().unwrap();

@@ -75,6 +75,19 @@ impl Place {
     }
 }
 
+/// Most characters of a file's own words that a message repeats.
+const QUOTED: usize = 300;
+
+/// Words that may hold some of the file's, made safe for a terminal and cut where they are long.
+pub(crate) fn harmless_words(text: &str) -> String {
+    let mut chars = text.chars().map(harmless);
+    let mut words: String = chars.by_ref().take(QUOTED).collect();
+    if chars.next().is_some() {
+        words.push('…');
+    }
+    words
+}
+
 /// A character that takes one column and changes nothing else.
 fn harmless(c: char) -> char {
     match c {

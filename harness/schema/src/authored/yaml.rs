@@ -3,7 +3,7 @@
 //! What Go's `yaml.v3` reads is read: anchors, aliases and merge keys. What would be silently
 //! ignored is refused: a second document, a tag that is not of the core schema.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
@@ -133,23 +133,21 @@ where
             }
             Event::MappingStart(_, anchor, tag) => {
                 refuse_tag(tag.as_deref(), "map", &span)?;
-                let mut entries = Vec::new();
-                let mut merged = Vec::new();
+                let mut table = Table::default();
                 let end = loop {
                     match self.next()? {
                         (Event::MappingEnd, end) => break end.end,
-                        (event, at) => self.entry(event, at, depth, &mut entries, &mut merged)?,
+                        (event, at) => self.entry(event, at, depth, &mut table)?,
                     }
                 };
-                for entry in merged {
-                    if !entries.iter().any(|own: &Entry| own.key == entry.key) {
-                        entries.push(entry);
-                    }
+                for entry in std::mem::take(&mut table.merged) {
+                    // A merged key never wins over the table's own, nor a later over an earlier.
+                    let _ = table.push(entry);
                 }
                 (
                     Node {
                         span: span.start..end,
-                        value: Value::Table(entries),
+                        value: Value::Table(table.entries),
                     },
                     anchor,
                 )
@@ -162,14 +160,13 @@ where
         Ok(node)
     }
 
-    /// Reads one key and its value into `entries`, or the tables of a merge key into `merged`.
+    /// Reads one key and its value into a table.
     fn entry(
         &mut self,
         event: Event<'t>,
         at: Range<usize>,
         depth: usize,
-        entries: &mut Vec<Entry>,
-        merged: &mut Vec<Entry>,
+        table: &mut Table,
     ) -> Result<(), Malformed> {
         let Node {
             span: key_span,
@@ -178,22 +175,21 @@ where
         let (event, at) = self.next()?;
         let node = self.node(event, at, depth + 1)?;
         let key = match key {
-            Value::Plain(key) if key == "<<" => return merge(node, merged),
+            Value::Plain(key) if key == "<<" => return merge(node, &mut table.merged),
             Value::Plain(key) | Value::Text(key) => key,
             _ => return Err(Malformed::new(key_span, "a key that is no text")),
         };
-        if entries.iter().any(|entry| entry.key == key) {
-            return Err(Malformed::new(
-                key_span,
-                format!("the key `{key}` for the second time"),
-            ));
-        }
-        entries.push(Entry {
+        let twice = format!("the key `{key}` for the second time");
+        let entry = Entry {
             key,
-            key_span,
+            key_span: key_span.clone(),
             node,
-        });
-        Ok(())
+        };
+        if table.push(entry) {
+            Ok(())
+        } else {
+            Err(Malformed::new(key_span, twice))
+        }
     }
 
     fn count(&mut self, more: usize, span: &Range<usize>) -> Result<(), Malformed> {
@@ -205,6 +201,26 @@ where
             ));
         }
         Ok(())
+    }
+}
+
+/// A table that is being read.
+#[derive(Default)]
+struct Table {
+    entries: Vec<Entry>,
+    keys: HashSet<String>,
+    /// The entries that merge keys bring.
+    merged: Vec<Entry>,
+}
+
+impl Table {
+    /// Adds an entry unless its key is there already.
+    fn push(&mut self, entry: Entry) -> bool {
+        let new = self.keys.insert(entry.key.clone());
+        if new {
+            self.entries.push(entry);
+        }
+        new
     }
 }
 

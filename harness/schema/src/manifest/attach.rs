@@ -2,7 +2,7 @@
 
 use super::validate::{Checked, one_line};
 use super::{Attach, AttachKind, Problem, TargetShape};
-use crate::authored::{Path, instead_of};
+use crate::authored::Path;
 
 /// Each key of `attach` means something for its kind, and what the kind needs is there.
 pub(super) fn attach(at: &Path, attach: &Attach) -> Checked {
@@ -59,23 +59,26 @@ pub(super) fn attach(at: &Path, attach: &Attach) -> Checked {
             [] => Some(format!(
                 "`{kind}` takes no target: the guest makes what it needs"
             )),
-            takes => instead_of(key, takes),
+            takes => {
+                let list: Vec<_> = takes.iter().map(|key| format!("`{key}`")).collect();
+                Some(format!("`{kind}` takes {}", list.join(", ")))
+            }
         };
         return Err(
-            Problem::key(at.then(key), format!("`{key}` means nothing to a `{kind}`")).hint(hint),
+            Problem::key(at.then(key), format!("`{key}` means nothing to `{kind}`")).hint(hint),
         );
     }
     let any = places.into_iter().any(present);
     if let Some(key) = needs.iter().find(|key| any && !present(key)) {
         return Err(
-            Problem::value(at.clone(), format!("a `{kind}` needs its `{key}`"))
+            Problem::value(at.clone(), format!("`{kind}` needs its `{key}`"))
                 .hint(Some(format!("add `{key}`"))),
         );
     }
     match kind.shape() {
         TargetShape::Function if present("symbol") && present("name") => Err(Problem::key(
             at.then("name"),
-            format!("a `{kind}` has one target: this has two"),
+            format!("`{kind}` takes one target, and this is a second"),
         )),
         TargetShape::Function if present("offset") && !present("symbol") && !present("name") => {
             Err(
@@ -86,11 +89,11 @@ pub(super) fn attach(at: &Path, attach: &Attach) -> Checked {
         TargetShape::User if any && !present("symbol") && !present("offset") => {
             Err(Problem::value(
                 at.clone(),
-                format!("a `{kind}` needs its `symbol` or `offset`"),
+                format!("`{kind}` needs its `symbol` or `offset`"),
             ))
         }
         TargetShape::User if kind.name().ends_with("_multi") && present("offset") => Err(
-            Problem::key(at.then("offset"), format!("a `{kind}` takes symbols only")),
+            Problem::key(at.then("offset"), format!("`{kind}` takes symbols only")),
         ),
         _ => Ok(()),
     }

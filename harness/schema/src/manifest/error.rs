@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::authored::{self, AuthoredError, Format, Node, Path, Place};
+use crate::authored::{self, AuthoredError, Format, Node, Path, Place, harmless_words};
 
 /// Why a manifest is refused. It reads after "failed to".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,8 +98,8 @@ impl Problem {
         };
         ManifestError::Rule {
             at: Place::new(file_name, text, span).into(),
-            what: self.what,
-            hint: self.hint,
+            what: harmless_words(&self.what),
+            hint: self.hint.as_deref().map(harmless_words),
         }
     }
 }

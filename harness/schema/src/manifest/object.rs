@@ -207,7 +207,7 @@ impl<'m> Check<'m> {
                 })
                 .collect();
             let hint = (!kinds.is_empty())
-                .then(|| format!("a `{actual}` is attached as {}", list_of(&kinds)));
+                .then(|| format!("type `{actual}` is attached as {}", list_of(&kinds)));
             self.report(Problem::value(at.then("kind"), what).hint(hint));
         }
     }
@@ -236,7 +236,7 @@ impl<'m> Check<'m> {
         };
         if !inner.is_empty() && !matches!(map_type, "array_of_maps" | "hash_of_maps") {
             let what = format!(
-                "map `{}` is a `{map_type}`, which has no inner maps",
+                "map `{}` is of type `{map_type}`, which has no inner maps",
                 map.name
             );
             self.report(Problem::key(at.then(inner), what));
@@ -247,7 +247,7 @@ impl<'m> Check<'m> {
             && !map_type.contains("cgroup_storage")
         {
             let what = format!(
-                "map `{}` is a `{map_type}`, whose entries must be 0",
+                "map `{}` is of type `{map_type}`, whose entries must be 0",
                 map.name
             );
             self.report(Problem::key(at.then("max_entries"), what));

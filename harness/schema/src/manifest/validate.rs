@@ -1,11 +1,12 @@
 //! What a manifest must keep to that its types do not say, without its object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::attach::attach;
+use super::kernel::{kconfig, kernel_arguments, modules, variables};
 use super::{
-    AttachKind, Expect, FunctionalTest, InnerMap, KconfigValue, Manifest, Map, Override, Pattern,
-    Problem, ProgramType,
+    AttachKind, Expect, FunctionalTest, InnerMap, Manifest, Map, Override, Pattern, Problem,
+    ProgramType,
 };
 use crate::authored::{Path, instead_of};
 use crate::cell::Arch;
@@ -132,10 +133,10 @@ fn inner_map(at: &Path, inner: &InnerMap) -> Checked {
     match inner.key_size {
         None | Some(0) if !kind.is_array() => Err(Problem::key(
             at.then("key_size"),
-            format!("a `{kind}` needs its `key_size`"),
+            format!("type `{kind}` needs a `key_size`"),
         )),
         Some(size) if kind.is_array() && size != 4 && size != 0 => {
-            let what = format!("the keys of a `{kind}` are 4 bytes, not {size}");
+            let what = format!("keys of type `{kind}` are 4 bytes, not {size}");
             Err(Problem::value(at.then("key_size"), what))
         }
         _ => Ok(()),
@@ -181,15 +182,6 @@ fn program_variants(manifest: &Manifest) -> Checked {
             if let Some(other) = seen.insert(&variant.name, &group.group) {
                 let what = format!("program `{}` is in group `{other}` already", variant.name);
                 return Err(Problem::value(at.then("name"), what));
-            }
-            let fallback = variant.requires_helper.is_none() && variant.probe.is_none();
-            if fallback && m + 1 < group.programs.len() {
-                let what = format!(
-                    "`{}` has no condition, so that the programs after it are never picked",
-                    variant.name
-                );
-                return Err(Problem::value(at.then("name"), what)
-                    .hint(Some("put the fallback last".to_owned())));
             }
         }
     }
@@ -317,99 +309,6 @@ fn scope(at: &Path, kernels: Option<&[Pattern]>, arches: Option<&[Arch]>) -> Che
     Ok(())
 }
 
-fn kconfig(at: &Path, values: &BTreeMap<String, KconfigValue>) -> Checked {
-    for key in values.keys() {
-        let option = key.strip_prefix("CONFIG_").unwrap_or_default();
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if option.is_empty() || key.len() > 200 || !option.chars().all(fits) {
-            let hint = key
-                .chars()
-                .all(fits)
-                .then(|| format!("did you mean `CONFIG_{key}`?"));
-            return Err(Problem::key(
-                at.then(key.as_str()),
-                format!("`{key}` is no `CONFIG_` option"),
-            )
-            .hint(hint));
-        }
-    }
-    Ok(())
-}
-
-fn variables<'a>(at: &Path, names: impl Iterator<Item = &'a String>) -> Checked {
-    for key in names {
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if key.is_empty() || key.starts_with(|c: char| c.is_ascii_digit()) || !key.chars().all(fits)
-        {
-            return Err(Problem::key(
-                at.then(key.as_str()),
-                format!("`{key}` is no C variable"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn modules(at: &Path, modules: &[String]) -> Checked {
-    // 64 - sizeof(unsigned long) in include/linux/moduleparam.h: with its zero, 55 letters.
-    let fits = |name: &str| {
-        (1..=55).contains(&name.len())
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-    };
-    for (n, module) in modules.iter().enumerate() {
-        if !fits(module) {
-            let what = format!("`{module}` is no module's name");
-            let bare = module
-                .rsplit('/')
-                .next()
-                .and_then(|name| name.split(".ko").next());
-            return Err(Problem::value(at.then(n), what).hint(
-                bare.filter(|name| fits(name))
-                    .map(|name| format!("did you mean `{name}`?")),
-            ));
-        }
-        if modules[..n]
-            .iter()
-            .any(|other| other.replace('-', "_") == module.replace('-', "_"))
-        {
-            return Err(Problem::value(
-                at.then(n),
-                format!("module `{module}` for the second time"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Arguments that decide whether the agent runs and is heard at all.
-const OWNED: [&str; 6] = ["console", "init", "rdinit", "root", "panic", "--"];
-
-fn kernel_arguments(at: &Path, arguments: &[String]) -> Checked {
-    for (n, argument) in arguments.iter().enumerate() {
-        let at = at.then(n);
-        let mut quoted = false;
-        let one_word = !argument.is_empty()
-            && argument.chars().all(|c| {
-                quoted ^= c == '"';
-                !c.is_control() && (quoted || !c.is_whitespace())
-            });
-        if !one_word || quoted || argument.len() > 1024 {
-            return Err(Problem::value(at, "one kernel argument was expected")
-                .hint(Some("write each argument as a text of its own".to_owned())));
-        }
-        let name = argument.split('=').next().unwrap_or_default();
-        if OWNED.contains(&name) {
-            return Err(Problem::value(
-                at,
-                format!("ukci itself decides about `{name}`"),
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// A name of a program, a map or a group.
 fn identifier(name: &str) -> bool {
     (1..=128).contains(&name.len())
@@ -422,32 +321,23 @@ fn name(at: &Path, name: &str) -> Checked {
     if identifier(name) {
         return Ok(());
     }
-    let what = format!(
-        "`{}` is no name: letters, digits, `_` and `.` were expected",
-        shown(name)
-    );
+    let what = format!("letters, digits, `_` and `.` were expected, and this is `{name}`");
     Err(Problem::value(at.clone(), what))
 }
 
 fn names(key: &str, names: &[String], fits: impl Fn(&str) -> bool) -> Checked {
+    let mut seen = BTreeSet::new();
     for (n, name) in names.iter().enumerate() {
         let at = Path::from(key).then(n);
         if !fits(name) {
-            return Err(Problem::value(at, format!("`{}` is no name", shown(name))));
+            let what = format!("a name was expected, and this is `{name}`");
+            return Err(Problem::value(at, what));
         }
-        if names[..n].contains(name) {
-            return Err(Problem::value(
-                at,
-                format!("`{}` for the second time", shown(name)),
-            ));
+        if !seen.insert(name) {
+            return Err(Problem::value(at, format!("`{name}` for the second time")));
         }
     }
     Ok(())
-}
-
-/// A text that is safe to show: it came from a file, and may hold what moves a terminal.
-fn shown(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
 pub(super) fn one_line(at: &Path, text: &str, most: usize) -> Checked {
@@ -464,13 +354,12 @@ pub(super) fn one_line(at: &Path, text: &str, most: usize) -> Checked {
 }
 
 fn unique<'a>(list: &Path, key: &str, names: impl Iterator<Item = &'a str>) -> Checked {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = BTreeSet::new();
     for (n, name) in names.enumerate() {
-        if seen.contains(&name) {
-            let what = format!("`{}` for the second time", shown(name));
+        if !seen.insert(name) {
+            let what = format!("`{name}` for the second time");
             return Err(Problem::value(list.then(n).then(key), what));
         }
-        seen.push(name);
     }
     Ok(())
 }

@@ -223,6 +223,10 @@ impl<'de> Deserialize<'de> for Timeout {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Timeout, E> {
+                // bpfcompat takes an empty text for none.
+                if text.trim().is_empty() {
+                    return Ok(Timeout::default());
+                }
                 Timeout::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
             }
         }

@@ -1,0 +1,69 @@
+//! What a guest can send: any bytes as frames and as messages are read or refused; what is cut
+//! into frames is the same when it is put together.
+#![no_main]
+
+use std::fmt::Debug;
+
+use libfuzzer_sys::fuzz_target;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ukci_schema::message::{
+    FRAME_LIMIT, FrameKind, FromGuest, FromHost, HEADER, MESSAGE_LIMIT, decode_header, frames,
+};
+
+fuzz_target!(|bytes: &[u8]| {
+    read_stream(bytes);
+    for last in [FrameKind::Json, FrameKind::Bytes] {
+        let mut message = Vec::new();
+        let mut ended = false;
+        for (header, payload) in frames(last, bytes) {
+            let (kind, length) = decode_header(header).expect("our own header");
+            assert_eq!(length, payload.len());
+            assert!(!ended, "a frame after the last");
+            ended = kind == last;
+            message.extend_from_slice(payload);
+        }
+        assert!(ended);
+        assert_eq!(message, bytes);
+    }
+});
+
+/// Reads frames as the host does: whole messages until something is wrong.
+fn read_stream(mut bytes: &[u8]) {
+    let mut message = Vec::new();
+    while let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() {
+        let Ok((kind, length)) = decode_header(*header) else {
+            return;
+        };
+        assert!(length <= FRAME_LIMIT);
+        let Some((payload, rest)) = rest.split_at_checked(length) else {
+            return;
+        };
+        bytes = rest;
+        message.extend_from_slice(payload);
+        assert!(
+            message.len() <= MESSAGE_LIMIT,
+            "inputs are smaller than a message may be"
+        );
+        match kind {
+            FrameKind::More | FrameKind::Ack => {}
+            FrameKind::Bytes => message.clear(),
+            FrameKind::Json => {
+                said::<FromGuest>(&message);
+                said::<FromHost>(&message);
+                message.clear();
+            }
+        }
+    }
+}
+
+/// A message that is one survives its own JSON.
+fn said<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &[u8]) {
+    if let Ok(said) = serde_json::from_slice::<T>(message) {
+        let json = serde_json::to_vec(&said).expect("JSON of a message");
+        assert_eq!(
+            serde_json::from_slice::<T>(&json).expect("its own JSON"),
+            said
+        );
+    }
+}

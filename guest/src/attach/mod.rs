@@ -1,0 +1,266 @@
+//! Attaches every program of a loaded object, each in the way the kernel documents for its type;
+//! looks whether it is there, makes it run where that is cheap, counts, and detaches it.
+//!
+//! One at a time, so that no program is blamed for another.
+
+mod calls;
+mod device;
+mod group;
+mod netlink;
+mod own;
+mod site;
+mod socket;
+mod stimulus;
+mod struct_ops;
+mod tracing;
+mod way;
+
+use std::collections::BTreeMap;
+
+use ukci_schema::evidence::{AttachOutcome, Evidence, ProgramAttach, StepOutcome};
+
+use crate::bpf::{Errno, Object, Program};
+use crate::capture::captured;
+use crate::needs::Read;
+
+use calls::{Counting, Link};
+use site::Site;
+use stimulus::Stimulus;
+
+/// A program that is attached.
+struct Attached<'a> {
+    /// What to, and how.
+    method: String,
+    link: Option<Link>,
+    /// The id of the program that the hook itself names, where it has no link to ask.
+    found: Option<u32>,
+    /// How to detach it, where it has no link.
+    undo: Option<Box<dyn FnOnce() -> Result<(), Errno> + 'a>>,
+    /// Cheapest first. The next one is only tried if the program did not run yet.
+    stimuli: Vec<Stimulus<'a>>,
+    /// What else there is to say.
+    note: Option<String>,
+}
+
+impl<'a> Attached<'a> {
+    /// Attached by a link.
+    fn by(link: Link, method: impl Into<String>, stimuli: Vec<Stimulus<'a>>) -> Self {
+        let method = method.into();
+        Self {
+            method,
+            link: Some(link),
+            found: None,
+            undo: None,
+            stimuli,
+            note: None,
+        }
+    }
+
+    /// Attached without a link.
+    fn without_link(
+        method: impl Into<String>,
+        stimuli: Vec<Stimulus<'a>>,
+        undo: impl FnOnce() -> Result<(), Errno> + 'a,
+    ) -> Self {
+        let undo: Box<dyn FnOnce() -> Result<(), Errno> + 'a> = Box::new(undo);
+        let method = method.into();
+        Self {
+            method,
+            link: None,
+            found: None,
+            undo: Some(undo),
+            stimuli,
+            note: None,
+        }
+    }
+}
+
+/// Why a program is not attached.
+#[derive(Debug)]
+enum NotAttached {
+    /// The kernel or libbpf said no.
+    Refused(Errno, Option<String>),
+    /// Nobody asked the kernel: why not.
+    NotAttempted(String),
+}
+
+impl From<Errno> for NotAttached {
+    fn from(errno: Errno) -> Self {
+        Self::Refused(errno, None)
+    }
+}
+
+type Attempt<'a> = Result<Attached<'a>, NotAttached>;
+
+/// What an attachment may use.
+struct Scene<'a> {
+    program: &'a Program<'a>,
+    object: &'a Object,
+    site: &'a Site<'a>,
+    /// The section's name up to the first `/`, without a leading `?`.
+    hook: &'a str,
+    /// What follows the `/`.
+    target: Option<&'a str>,
+    fd: i32,
+}
+
+impl Scene<'_> {
+    /// The section's name as its author wrote it.
+    fn section(&self) -> String {
+        match self.target {
+            Some(target) => format!("{}/{target}", self.hook),
+            None => self.hook.to_owned(),
+        }
+    }
+
+    /// The private network, without which nothing of it is attempted.
+    fn network(&self) -> Result<i32, NotAttached> {
+        self.site.network().map_err(NotAttached::NotAttempted)
+    }
+}
+
+/// Attaches each loaded program in turn and says how it went in `evidence.programs`.
+pub(crate) fn attach_all(
+    object: &Object,
+    read: &Read,
+    evidence: &mut Evidence,
+    mut progress: impl FnMut(&str),
+) {
+    let config: BTreeMap<String, String> = evidence.guest.config.clone();
+    let site = Site::new(&config);
+    let counting = Counting::start();
+    let programs = object.programs();
+    for (program, seen) in programs.iter().zip(&mut evidence.programs) {
+        let Some(fd) = program
+            .fd()
+            .filter(|_| seen.load.outcome == StepOutcome::Ok)
+        else {
+            seen.attach.reason.clone_from(&seen.load.reason);
+            continue;
+        };
+        if program.kind() == libbpf_sys::BPF_PROG_TYPE_STRUCT_OPS {
+            continue;
+        }
+        progress(&seen.name);
+        let (hook, target) = split(&seen.section);
+        let scene = Scene {
+            program,
+            object,
+            site: &site,
+            hook,
+            target,
+            fd,
+        };
+        let way = way::of(program.kind());
+        let (attempt, libbpf) = captured(|| way(&scene));
+        seen.attach = match attempt {
+            Ok(attached) => settle(attached, std::slice::from_ref(program), counting.is_some())
+                .pop()
+                .unwrap_or_default(),
+            Err(NotAttached::NotAttempted(reason)) => not_attempted(reason),
+            Err(NotAttached::Refused(errno, reason)) => ProgramAttach {
+                outcome: AttachOutcome::Refused,
+                errno: Some(errno),
+                reason,
+                libbpf,
+                ..ProgramAttach::default()
+            },
+        };
+    }
+    struct_ops::attach_all(
+        object,
+        read,
+        evidence,
+        &site,
+        counting.is_some(),
+        &mut progress,
+    );
+    evidence.guest.modules.extend(site.modules.take());
+}
+
+fn not_attempted(reason: String) -> ProgramAttach {
+    ProgramAttach {
+        reason: Some(reason),
+        ..ProgramAttach::default()
+    }
+}
+
+/// `hook` and `target` of a section `hook/target`, without a leading `?`.
+fn split(section: &str) -> (&str, Option<&str>) {
+    let section = section.trim_start_matches('?');
+    match section.split_once('/') {
+        Some((hook, target)) => (hook, Some(target)),
+        None => (section, None),
+    }
+}
+
+/// Looks whether what was attached is there, stimulates, counts, and detaches it. One outcome a
+/// program; more than one share what was attached only for `struct_ops`.
+fn settle(
+    mut attached: Attached<'_>,
+    programs: &[Program<'_>],
+    counts: bool,
+) -> Vec<ProgramAttach> {
+    let runs = |program: &Program<'_>| program.info().map_or(0, |info| info.run_cnt);
+    let ids = attached.link.as_ref().and_then(Link::ids);
+    let other = ids
+        .map(|(_, program)| program)
+        .or(attached.found)
+        .filter(|found| {
+            // A struct_ops link names no program.
+            *found != 0
+                && programs
+                    .iter()
+                    .all(|p| p.info().is_some_and(|info| info.id != *found))
+        });
+    let before: Vec<u64> = programs.iter().map(runs).collect();
+    let ran = || {
+        programs
+            .iter()
+            .zip(&before)
+            .all(|(program, before)| runs(program) > *before)
+    };
+    let mut done = Vec::new();
+    for stimulus in &mut attached.stimuli {
+        done.push(stimulus.what);
+        (stimulus.act)();
+        if counts && ran() {
+            break;
+        }
+    }
+    let fired: Vec<u64> = programs
+        .iter()
+        .zip(&before)
+        .map(|(program, before)| runs(program) - before)
+        .collect();
+    let stimulated = !done.is_empty();
+    let mut notes: Vec<String> = attached.note.take().into_iter().collect();
+    drop(attached.link.take());
+    if let Some((link, _)) = ids
+        && calls::link_exists(link)
+    {
+        notes.push("its link is still there after it was detached".into());
+    }
+    if let Some(Err(errno)) = attached.undo.take().map(|undo| undo()) {
+        notes.push(format!("it could not be detached: errno {errno}"));
+    }
+    if let Some(other) = other {
+        notes.push(format!(
+            "the kernel names program {other} at the hook, not this one"
+        ));
+    }
+    fired
+        .into_iter()
+        .map(|fired| ProgramAttach {
+            outcome: match other {
+                Some(_) => AttachOutcome::Refused,
+                None => AttachOutcome::Attached,
+            },
+            method: Some(attached.method.clone()),
+            fired: (counts && stimulated).then_some(fired),
+            stimulus: stimulated.then(|| done.join(", ")),
+            reason: (!notes.is_empty()).then(|| notes.join("; ")),
+            ..ProgramAttach::default()
+        })
+        .collect()
+}

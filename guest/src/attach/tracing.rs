@@ -1,0 +1,194 @@
+//! Programs that watch the kernel and its processes: libbpf attaches most of them by what their
+//! section says.
+
+use std::fs;
+use std::io::Read;
+
+use libbpf_sys as sys;
+
+use super::calls::{self, Over, Uprobe};
+use super::stimulus::{Stimulus, burn, run_a_program, sockets, system_calls};
+use super::{Attached, Attempt, NotAttached, Scene, group, own};
+
+/// What makes most watchers run, cheapest first.
+fn everyday<'a>(scene: &'a Scene<'a>) -> Vec<Stimulus<'a>> {
+    vec![
+        Stimulus::new("makes system calls", system_calls),
+        Stimulus::new("runs a program", run_a_program),
+        Stimulus::new("talks over the loopback", || {
+            if scene.network().is_ok() {
+                sockets();
+            }
+        }),
+    ]
+}
+
+/// What the section names, attached by libbpf itself.
+pub(super) fn named<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+    if scene.program.attach_type() == sys::BPF_TRACE_ITER {
+        return iterator(scene);
+    }
+    if scene.target.is_none_or(str::is_empty) {
+        return Err(no_target(scene));
+    }
+    let link = calls::auto(scene.program)?;
+    Ok(Attached::by(link, scene.section(), everyday(scene)))
+}
+
+fn no_target(scene: &Scene<'_>) -> NotAttached {
+    NotAttached::NotAttempted(format!(
+        "its section `{}` names no target: its own loader chooses one",
+        scene.section()
+    ))
+}
+
+/// kprobes, and user-space probes, which have the same type.
+pub(super) fn probe<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+    let user = ["uprobe", "uretprobe", "usdt"]
+        .iter()
+        .any(|hook| scene.hook.starts_with(hook));
+    if !user {
+        return named(scene);
+    }
+    let Some(target) = scene.target else {
+        return own_function(scene);
+    };
+    let path = target.split(':').next().unwrap_or(target);
+    if path.starts_with('/') && !fs::exists(path).unwrap_or(false) {
+        return Err(NotAttached::NotAttempted(format!(
+            "the guest has no `{path}`"
+        )));
+    }
+    match calls::auto(scene.program) {
+        Ok(link) => Ok(Attached::by(link, scene.section(), everyday(scene))),
+        // libbpf looks for plain names where libraries and programs usually are.
+        Err(libc::ENOENT) if !path.starts_with('/') => Err(NotAttached::NotAttempted(format!(
+            "the guest has no `{path}`"
+        ))),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// A user-space probe without a target: of a function of the agent.
+fn own_function<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+    let Some((path, offset)) = own::place() else {
+        return Err(NotAttached::NotAttempted(
+            "the agent does not find itself".into(),
+        ));
+    };
+    let hook = scene.hook;
+    let link = if hook.starts_with("usdt") {
+        calls::usdt(scene.program, &path, own::PROVIDER, own::PROBE)?
+    } else {
+        let how = Uprobe {
+            returns: hook.starts_with("uretprobe"),
+            multi: hook.contains(".multi") || hook.contains(".session"),
+            session: hook.contains(".session"),
+        };
+        calls::uprobe(scene.program, &path, offset, how)?
+    };
+    let stimulus = Stimulus::new("calls the function", || own::target());
+    Ok(Attached::by(
+        link,
+        format!("{hook} on a function of the agent"),
+        vec![stimulus],
+    ))
+}
+
+/// LSM hooks, of the whole system or of a cgroup.
+pub(super) fn lsm<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+    if scene.program.attach_type() == sys::BPF_LSM_CGROUP {
+        let mut attached = group::cgroup(scene)?;
+        let cgroup = scene.site.cgroup().map_err(NotAttached::NotAttempted)?;
+        attached.method = format!("{} on a cgroup", scene.section());
+        attached
+            .stimuli
+            .push(Stimulus::new("makes system calls in it", || {
+                cgroup.as_member(|| {
+                    system_calls();
+                    run_a_program();
+                });
+            }));
+        return Ok(attached);
+    }
+    named(scene)
+}
+
+/// Creates the iterator and reads it to its end.
+fn iterator<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+    let Some(target) = scene.target else {
+        return Err(no_target(scene));
+    };
+    let map_of = |kinds: &[u32]| {
+        let maps = scene.object.maps();
+        maps.iter()
+            .filter(|map| kinds.contains(&map.kind()))
+            .find_map(crate::bpf::Map::fd)
+    };
+    let over = match target {
+        "bpf_map_elem" => map_of(&[
+            sys::BPF_MAP_TYPE_HASH,
+            sys::BPF_MAP_TYPE_LRU_HASH,
+            sys::BPF_MAP_TYPE_PERCPU_HASH,
+            sys::BPF_MAP_TYPE_LRU_PERCPU_HASH,
+            sys::BPF_MAP_TYPE_ARRAY,
+            sys::BPF_MAP_TYPE_PERCPU_ARRAY,
+        ])
+        .map(Over::Map),
+        "bpf_sk_storage_map" => map_of(&[sys::BPF_MAP_TYPE_SK_STORAGE]).map(Over::Map),
+        "sockmap" => {
+            map_of(&[sys::BPF_MAP_TYPE_SOCKMAP, sys::BPF_MAP_TYPE_SOCKHASH]).map(Over::Map)
+        }
+        "cgroup" => {
+            let cgroup = scene.site.cgroup().map_err(NotAttached::NotAttempted)?;
+            Some(Over::Cgroup(cgroup.fd()))
+        }
+        _ => Some(Over::Everything),
+    };
+    let Some(over) = over else {
+        return Err(NotAttached::NotAttempted(format!(
+            "the object has no map that `iter/{target}` can iterate over"
+        )));
+    };
+    let link = calls::iterator(scene.program, over)?;
+    // An iterator that cannot be opened is not attached in any useful sense.
+    let mut file = link.iterate()?;
+    let read = Stimulus::new("reads the iterator", move || {
+        // Bounded: a program may write for ever.
+        let mut buffer = [0; 4096];
+        for _ in 0..1024 {
+            if !matches!(file.read(&mut buffer), Ok(1..)) {
+                break;
+            }
+        }
+    });
+    Ok(Attached::by(
+        link,
+        format!("{}, created and read", scene.section()),
+        vec![read],
+    ))
+}
+
+/// A clock of this process.
+pub(super) fn perf_event<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+    let link = calls::perf_event(scene.program)?;
+    let stimulus = Stimulus::new("keeps the CPU busy", burn);
+    Ok(Attached::by(
+        link,
+        "perf_event on the software CPU clock",
+        vec![stimulus],
+    ))
+}
+
+/// A `syscall` program has no hook: it is run.
+pub(super) fn run<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+    // As large a context as the kernel takes: it must hold whatever the program reads.
+    let mut context = vec![0; usize::from(u16::MAX)];
+    let returned = calls::test_run(scene.fd, &mut context)?;
+    let again = Stimulus::new("runs it once more", move || {
+        let _ = calls::test_run(scene.fd, &mut context);
+    });
+    let mut attached = Attached::without_link("run with BPF_PROG_TEST_RUN", vec![again], || Ok(()));
+    attached.note = Some(format!("it returned {}", returned.cast_signed()));
+    Ok(attached)
+}

@@ -1,0 +1,86 @@
+//! The table: how programs of each type are attached.
+
+use libbpf_sys as sys;
+
+use super::{Attempt, NotAttached, Scene, device, group, socket, tracing};
+
+/// A way to attach programs of one type.
+pub(super) type Way = for<'a> fn(&'a Scene<'a>) -> Attempt<'a>;
+
+/// One entry for each type that libbpf knows; `struct_ops` programs are attached by their maps.
+const WAYS: &[(u32, Way)] = &[
+    (sys::BPF_PROG_TYPE_SOCKET_FILTER, socket::filter),
+    (sys::BPF_PROG_TYPE_KPROBE, tracing::probe),
+    (sys::BPF_PROG_TYPE_SCHED_CLS, device::classifier),
+    (sys::BPF_PROG_TYPE_SCHED_ACT, device::action),
+    (sys::BPF_PROG_TYPE_TRACEPOINT, tracing::named),
+    (sys::BPF_PROG_TYPE_XDP, device::xdp),
+    (sys::BPF_PROG_TYPE_PERF_EVENT, tracing::perf_event),
+    (sys::BPF_PROG_TYPE_CGROUP_SKB, group::cgroup),
+    (sys::BPF_PROG_TYPE_CGROUP_SOCK, group::cgroup),
+    (sys::BPF_PROG_TYPE_LWT_IN, device::tunnel),
+    (sys::BPF_PROG_TYPE_LWT_OUT, device::tunnel),
+    (sys::BPF_PROG_TYPE_LWT_XMIT, device::tunnel),
+    (sys::BPF_PROG_TYPE_SOCK_OPS, group::cgroup),
+    (sys::BPF_PROG_TYPE_SK_SKB, socket::map),
+    (sys::BPF_PROG_TYPE_CGROUP_DEVICE, group::cgroup),
+    (sys::BPF_PROG_TYPE_SK_MSG, socket::map),
+    (sys::BPF_PROG_TYPE_RAW_TRACEPOINT, tracing::named),
+    (sys::BPF_PROG_TYPE_CGROUP_SOCK_ADDR, group::cgroup),
+    (sys::BPF_PROG_TYPE_LWT_SEG6LOCAL, device::tunnel),
+    (sys::BPF_PROG_TYPE_LIRC_MODE2, no_receiver),
+    (sys::BPF_PROG_TYPE_SK_REUSEPORT, socket::reuseport),
+    (sys::BPF_PROG_TYPE_FLOW_DISSECTOR, socket::namespace),
+    (sys::BPF_PROG_TYPE_CGROUP_SYSCTL, group::cgroup),
+    (sys::BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, tracing::named),
+    (sys::BPF_PROG_TYPE_CGROUP_SOCKOPT, group::cgroup),
+    (sys::BPF_PROG_TYPE_TRACING, tracing::named),
+    (sys::BPF_PROG_TYPE_EXT, tracing::named),
+    (sys::BPF_PROG_TYPE_LSM, tracing::lsm),
+    (sys::BPF_PROG_TYPE_SK_LOOKUP, socket::namespace),
+    (sys::BPF_PROG_TYPE_SYSCALL, tracing::run),
+    (sys::BPF_PROG_TYPE_NETFILTER, socket::netfilter),
+];
+
+/// The way of a program type.
+pub(super) fn of(kind: u32) -> Way {
+    WAYS.iter()
+        .find(|(of, _)| *of == kind)
+        .map_or(unknown, |(_, way)| *way)
+}
+
+fn no_receiver<'a>(_: &'a Scene<'a>) -> Attempt<'a> {
+    Err(NotAttached::NotAttempted(
+        "the guest has no infrared receiver to attach to".into(),
+    ))
+}
+
+fn unknown<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+    Err(NotAttached::NotAttempted(format!(
+        "ukci knows no way to attach programs of type {}",
+        scene.program.kind_name()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WAYS, sys};
+
+    #[test]
+    fn every_type_that_libbpf_knows_has_a_way() {
+        let mut kind = 1;
+        // The first type without a name is one past the last.
+        while !crate::bpf::program_type_name(kind).starts_with("type ") {
+            let attached_by_map = kind == sys::BPF_PROG_TYPE_STRUCT_OPS;
+            let ways = WAYS.iter().filter(|(of, _)| *of == kind).count();
+            assert_eq!(
+                ways,
+                usize::from(!attached_by_map),
+                "{}",
+                crate::bpf::program_type_name(kind)
+            );
+            kind += 1;
+        }
+        assert!(kind > 32, "libbpf 1.7 knows 32 types");
+    }
+}

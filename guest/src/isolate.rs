@@ -1,0 +1,359 @@
+//! Finds the guilty after the whole object was refused: which maps the kernel does not create,
+//! and which programs it does not load, each with its own verifier log.
+//!
+//! Works on edited copies of the object: unresolved externs are weak, refused maps are not
+//! created, guilty programs are switched off. Nothing done to a copy counts towards a pass: all
+//! that is recorded here is marked `isolated`.
+
+use std::collections::BTreeSet;
+
+use ukci_schema::evidence::{Evidence, Log, ProgramEvidence, ProgramLoad, StepOutcome};
+use ukci_schema::verdict::Stage;
+
+use crate::bpf::{Errno, LOG_STATS, LOG_TRACE, LONGEST_LOG, Map, Object, SHORT_LOG};
+use crate::capture::captured;
+use crate::needs::{self, Read};
+use crate::probe::{Asked, statistics};
+use crate::verifier;
+
+/// `LIBBPF_ERRNO__ENDIAN`: nothing of such an object can be loaded.
+const ENDIAN: Errno = 4003;
+const EBADF: Errno = 9;
+
+const STRUCT_OPS: &str = "struct_ops";
+
+/// The copy, and what was found out so far.
+struct Isolation<'a> {
+    copy: Vec<u8>,
+    name: &'a str,
+    read: &'a Read,
+    refused_maps: BTreeSet<String>,
+}
+
+/// Judges every map, then every program of a refused object, in `evidence`.
+pub(crate) fn isolate(
+    asked: Asked<'_>,
+    read: &Read,
+    evidence: &mut Evidence,
+    progress: &mut impl FnMut(Stage, &str),
+) {
+    for program in evidence
+        .programs
+        .iter_mut()
+        .filter(|program| !program.autoload)
+    {
+        program.load.reason = Some(switched_off());
+    }
+    if evidence.load.errno == Some(ENDIAN) {
+        return;
+    }
+    let mut isolation = Isolation {
+        copy: needs::with_weak_externs(asked.object, read),
+        name: asked.name,
+        read,
+        refused_maps: BTreeSet::new(),
+    };
+    isolation.maps(evidence, progress);
+    isolation.programs(evidence, progress);
+}
+
+/// Why a program that the object switches off was not loaded.
+pub(crate) fn switched_off() -> String {
+    "the object switches it off (`?` in its section name)".into()
+}
+
+impl Isolation<'_> {
+    /// Tries the maps without any program: all together, and each alone if that fails.
+    fn maps(&mut self, evidence: &mut Evidence, progress: &mut impl FnMut(Stage, &str)) {
+        // A struct_ops map is made of its programs; it does not exist without them.
+        let alone: Vec<usize> = (0..evidence.maps.len())
+            .filter(|n| evidence.maps[*n].autocreate && evidence.maps[*n].map_type != STRUCT_OPS)
+            .collect();
+        if alone.is_empty() {
+            return;
+        }
+        progress(Stage::Load, "its maps");
+        if self.create(&alone).is_ok() {
+            alone
+                .iter()
+                .for_each(|n| evidence.maps[*n].created = StepOutcome::Ok);
+            return;
+        }
+        for n in alone {
+            let map = &mut evidence.maps[n];
+            progress(Stage::Load, &format!("map {} alone", map.name));
+            match self.create(&[n]) {
+                Ok(()) => map.created = StepOutcome::Ok,
+                Err(errno) => {
+                    map.created = StepOutcome::Refused;
+                    map.errno = Some(errno);
+                    self.refused_maps.insert(map.name.clone());
+                }
+            }
+        }
+    }
+
+    /// Creates these maps and nothing else.
+    fn create(&self, maps: &[usize]) -> Result<(), Errno> {
+        let (result, log) = captured(|| {
+            let mut object = Object::open(&self.copy, self.name, 0)?;
+            object
+                .programs()
+                .iter()
+                .for_each(|program| program.set_autoload(false));
+            for (n, map) in object.maps().iter().enumerate() {
+                if !maps.contains(&n) {
+                    map.set_autocreate(false);
+                }
+            }
+            object.load()
+        });
+        match result {
+            // The map itself was created; the maps in its slots are left out here.
+            Err(EBADF) if left_out_slot(&log) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Loads all programs together, again and again without the one that was refused.
+    fn programs(&self, evidence: &mut Evidence, progress: &mut impl FnMut(Stage, &str)) {
+        let programs = &mut evidence.programs;
+        let mut left: BTreeSet<usize> = (0..programs.len())
+            .filter(|n| programs[*n].autoload)
+            .collect();
+        while !left.is_empty() {
+            progress(
+                Stage::Load,
+                &format!("{} programs without the refused ones", left.len()),
+            );
+            let (loads, log) = self.load_together(&left);
+            if let Some(loads) = loads {
+                for (n, load) in left.iter().zip(loads) {
+                    programs[*n].load = load;
+                }
+                return;
+            }
+            let blamed = left
+                .iter()
+                .copied()
+                .find(|n| Some(&*programs[*n].name) == blamed(&log));
+            // Should libbpf name none, every one is tried.
+            let suspects: Vec<usize> = match blamed {
+                Some(one) => self.with_siblings(one, programs, &left),
+                None => left.iter().copied().collect(),
+            };
+            let mut found = false;
+            for n in suspects {
+                progress(Stage::Load, &format!("{} alone", programs[n].name));
+                let load = self.load_alone(n, programs);
+                found |= load.outcome != StepOutcome::Ok;
+                if blamed.is_none() || load.outcome != StepOutcome::Ok {
+                    programs[n].load = load;
+                    left.remove(&n);
+                }
+            }
+            if !found && blamed.is_some() {
+                // Fine alone, refused in company: let every one be tried alone.
+                for n in std::mem::take(&mut left) {
+                    progress(Stage::Load, &format!("{} alone", programs[n].name));
+                    programs[n].load = self.load_alone(n, programs);
+                }
+            }
+        }
+    }
+
+    /// A program and those that share a `struct_ops` map with it: libbpf loads them together or
+    /// not at all.
+    fn with_siblings(
+        &self,
+        one: usize,
+        programs: &[ProgramEvidence],
+        left: &BTreeSet<usize>,
+    ) -> Vec<usize> {
+        let shares = |n: &usize| {
+            self.read
+                .struct_ops
+                .values()
+                .any(|of| of.contains(&programs[*n].name) && of.contains(&programs[one].name))
+        };
+        left.iter()
+            .copied()
+            .filter(|n| *n == one || shares(n))
+            .collect()
+    }
+
+    /// An object with only these programs, and the maps that can be.
+    fn open(&self, programs: &BTreeSet<usize>, level: u32) -> Result<Object, Errno> {
+        let object = Object::open(&self.copy, self.name, level)?;
+        let mut names = BTreeSet::new();
+        for (n, program) in object.programs().iter().enumerate() {
+            program.set_autoload(programs.contains(&n));
+            if programs.contains(&n) {
+                names.insert(program.name());
+            }
+        }
+        for map in object.maps() {
+            let name = map.name();
+            if self.refused_maps.contains(&name) || self.is_foreign(&map, &name, &names) {
+                map.set_autocreate(false);
+            }
+        }
+        Ok(object)
+    }
+
+    /// Whether it is a `struct_ops` map of other programs: libbpf would load those with it.
+    fn is_foreign(&self, map: &Map<'_>, name: &str, programs: &BTreeSet<String>) -> bool {
+        let members = self.read.struct_ops.get(name);
+        map.kind_name() == STRUCT_OPS && members.is_none_or(|members| members.is_disjoint(programs))
+    }
+
+    /// One load for each program, in order, if all are accepted; and what libbpf printed.
+    fn load_together(&self, programs: &BTreeSet<usize>) -> (Option<Vec<ProgramLoad>>, Log) {
+        let mut loads = None;
+        let ((), log) = captured(|| {
+            let Ok(mut object) = self.open(programs, LOG_STATS) else {
+                return;
+            };
+            programs.iter().for_each(|n| object.give_log(*n, SHORT_LOG));
+            if object.load().is_err() {
+                return;
+            }
+            let accepted = |program: &crate::bpf::Program<'_>| ProgramLoad {
+                outcome: StepOutcome::Ok,
+                isolated: true,
+                verifier: statistics(program),
+                log: Log::bounded(&program.log()),
+                ..ProgramLoad::default()
+            };
+            let all = object.programs();
+            loads = Some(
+                programs
+                    .iter()
+                    .filter_map(|n| all.get(*n))
+                    .map(accepted)
+                    .collect(),
+            );
+        });
+        (loads, log)
+    }
+
+    /// Loads one program, with the trace of what the verifier did.
+    fn load_alone(&self, index: usize, programs: &[ProgramEvidence]) -> ProgramLoad {
+        let mut load = ProgramLoad {
+            isolated: true,
+            ..ProgramLoad::default()
+        };
+        let (opened, opening) = captured(|| self.open(&BTreeSet::from([index]), LOG_TRACE));
+        let mut object = match opened {
+            Ok(object) => object,
+            Err(errno) => {
+                load.outcome = StepOutcome::Refused;
+                load.errno = Some(errno);
+                load.libbpf = opening;
+                return load;
+            }
+        };
+        object.give_log(index, LONGEST_LOG);
+        let mut lines = None;
+        let (result, libbpf) = captured(|| {
+            object.prepare()?;
+            // A failed load forgets them.
+            lines = Some(object.source_lines(index));
+            object.load()
+        });
+        let loaded = object.programs();
+        let Some(program) = loaded.get(index) else {
+            return load;
+        };
+        let name = &programs[index].name;
+        let log = program.log();
+        match result {
+            Ok(()) => {
+                load.outcome = StepOutcome::Ok;
+                load.verifier = statistics(program);
+            }
+            // It was loaded; the programs in the slots of a program array are left out here.
+            Err(EBADF) if left_out_slot(&libbpf) => {
+                load.outcome = StepOutcome::Ok;
+                load.verifier = verifier::statistics(&log);
+            }
+            Err(_) if blamed(&libbpf).is_some_and(|other| other != name) => {
+                let other = blamed(&libbpf).unwrap_or_default();
+                load.reason = Some(format!(
+                    "`{other}`, which is loaded with it, was refused first"
+                ));
+                load.isolated = false;
+                return load;
+            }
+            Err(errno) => {
+                load.outcome = StepOutcome::Refused;
+                load.errno = Some(errno);
+                load.verifier = verifier::statistics(&log);
+                let insn = verifier::last_instruction(&log);
+                load.at = insn
+                    .zip(lines)
+                    .and_then(|(insn, lines)| object.source_line(&lines, insn));
+                load.libbpf = without_verifier_log(&libbpf);
+            }
+        }
+        load.log = Log::bounded(&log);
+        load
+    }
+}
+
+/// Whether libbpf failed only over a slot of a map, whose program or map was left out.
+fn left_out_slot(log: &Log) -> bool {
+    log.lines()
+        .any(|line| line.contains("failed to initialize slot"))
+}
+
+/// The program that libbpf's last words are about: `libbpf: prog 'NAME': …`.
+fn blamed(log: &Log) -> Option<&str> {
+    log.lines().rev().find_map(|line| {
+        let (name, _) = line.strip_prefix("libbpf: prog '")?.split_once("': ")?;
+        Some(name)
+    })
+}
+
+/// libbpf repeats the verifier's log, which the evidence has already.
+fn without_verifier_log(log: &Log) -> Log {
+    let mut inside = false;
+    let mut text = String::new();
+    for line in log.lines() {
+        if line.contains("-- END PROG LOAD LOG --") {
+            inside = false;
+        } else if line.contains("-- BEGIN PROG LOAD LOG --") {
+            inside = true;
+        } else if !inside {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    Log::bounded(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use ukci_schema::evidence::Log;
+
+    use super::{blamed, without_verifier_log};
+
+    #[test]
+    fn libbpf_names_the_program_and_its_copy_of_the_trace_is_dropped() {
+        let log = Log::bounded(
+            "libbpf: prog 'bad': BPF program load failed: -EACCES\n\
+             libbpf: prog 'bad': -- BEGIN PROG LOAD LOG --\n0: (b7) r0 = 0\n\
+             -- END PROG LOAD LOG --\n\
+             libbpf: prog 'bad': failed to load: -EACCES\n\
+             libbpf: failed to load object 'x'\n",
+        );
+        assert_eq!(blamed(&log), Some("bad"));
+        assert_eq!(
+            without_verifier_log(&log).head,
+            "libbpf: prog 'bad': BPF program load failed: -EACCES\n\
+             libbpf: prog 'bad': failed to load: -EACCES\n\
+             libbpf: failed to load object 'x'\n"
+        );
+        assert_eq!(blamed(&Log::bounded("libbpf: failed to open\n")), None);
+    }
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Compiles the casebook into OUTDIR, what changed of it, two at a time: build.sh OUTDIR
+#
+#   CLANG               the compiler                          (default clang-19)
+#   ARCH                x86_64, aarch64 or riscv64            (default x86_64)
+#   UKCI_BPF_INCLUDE    libbpf's headers, as .setup/headers.sh lays them out
+#                       (default target/include of the workspace)
+#
+# A line `// clang: FLAGS` at the top of a source adds flags for it alone. A `.bpf.txt` is an object
+# as it stands. Manifests are copied beside the objects, since their paths are relative to themselves.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+out=${1:?usage: build.sh OUTDIR}
+export CLANG=${CLANG:-clang-19} ARCH=${ARCH:-x86_64}
+export UKCI_BPF_INCLUDE=${UKCI_BPF_INCLUDE:-$here/../../../target/include}
+case $ARCH in
+x86_64) export TARGET_ARCH=x86 ;;
+aarch64) export TARGET_ARCH=arm64 ;;
+riscv64) export TARGET_ARCH=riscv ;;
+*) echo "build.sh: no such architecture: $ARCH" >&2 && exit 1 ;;
+esac
+[ -e "$UKCI_BPF_INCLUDE/bpf/bpf_helpers.h" ] || {
+  echo "build.sh: no libbpf headers in $UKCI_BPF_INCLUDE (run .setup/headers.sh DIR)" >&2
+  exit 1
+}
+mkdir -p "$out"
+export OUT=$(cd "$out" && pwd)
+
+compile() {
+  local source=$1 object
+  object=$OUT/$(basename "${source%.*}").o
+  # The uapi <asm/…> headers are the build machine's: of what is used here they do not differ.
+  local flags
+  flags=$(sed -n '1,10s,^// clang: ,,p' "$source")
+  # Written beside and renamed, so that a broken compile leaves no half object behind.
+  # shellcheck disable=SC2086
+  "$CLANG" -g -O2 -Wall -Werror -target bpf -D__TARGET_ARCH_$TARGET_ARCH \
+    -I"$UKCI_BPF_INCLUDE" -I"/usr/include/$(uname -m)-linux-gnu" $flags \
+    -c "$source" -o "$object.new" && mv "$object.new" "$object"
+}
+export -f compile
+
+stale() {
+  local source object
+  for source in "$here"/*.bpf.c; do
+    object=$OUT/$(basename "${source%.*}").o
+    [ "$object" -nt "$source" ] && [ "$object" -nt "$here/build.sh" ] || printf '%s\0' "$source"
+  done
+}
+
+for source in "$here"/*.bpf.txt; do
+  object=$OUT/$(basename "${source%.*}").o
+  [ "$object" -nt "$source" ] || cp "$source" "$object"
+done
+cp -u "$here"/*.manifest.toml "$OUT"
+stale | xargs -0 -r -n 1 -P 2 bash -c 'compile "$1"' compile

@@ -1,0 +1,24 @@
+// A known map type with a flag it does not take: an array is always preallocated.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u64);
+} counts SEC(".maps");
+
+SEC("raw_tp/sched_switch")
+int count(void *ctx)
+{
+	__u32 zero = 0;
+	__u64 *value = bpf_map_lookup_elem(&counts, &zero);
+
+	if (value)
+		__sync_fetch_and_add(value, 1);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

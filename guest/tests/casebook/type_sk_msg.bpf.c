@@ -1,0 +1,21 @@
+// What the sockets of a map send, before it is sent.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u64);
+} sockets SEC(".maps");
+
+__u64 messages;
+
+SEC("sk_msg")
+int on_message(struct sk_msg_md *msg)
+{
+	__sync_fetch_and_add(&messages, 1);
+	return SK_PASS;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,27 @@
+// What the sockets of a map receive: where a message ends, and where it goes.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u64);
+} sockets SEC(".maps");
+
+__u64 messages;
+
+SEC("sk_skb/stream_parser")
+int parse(struct __sk_buff *skb)
+{
+	return skb->len;
+}
+
+SEC("sk_skb/stream_verdict")
+int verdict(struct __sk_buff *skb)
+{
+	__sync_fetch_and_add(&messages, 1);
+	return SK_PASS;
+}
+
+char LICENSE[] SEC("license") = "GPL";

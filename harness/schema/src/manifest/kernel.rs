@@ -1,0 +1,98 @@
+//! What a manifest may say of the kernel around an object, and of the variables that depend on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::validate::Checked;
+use super::{KconfigValue, Problem};
+use crate::authored::Path;
+
+pub(super) fn kconfig(at: &Path, values: &BTreeMap<String, KconfigValue>) -> Checked {
+    for key in values.keys() {
+        let option = key.strip_prefix("CONFIG_").unwrap_or_default();
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if option.is_empty() || key.len() > 200 || !option.chars().all(fits) {
+            let hint = key
+                .chars()
+                .all(fits)
+                .then(|| format!("did you mean `CONFIG_{key}`?"));
+            return Err(Problem::key(
+                at.then(key.as_str()),
+                format!("`{key}` is no `CONFIG_` option"),
+            )
+            .hint(hint));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn variables<'a>(at: &Path, names: impl Iterator<Item = &'a String>) -> Checked {
+    for key in names {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if key.is_empty() || key.starts_with(|c: char| c.is_ascii_digit()) || !key.chars().all(fits)
+        {
+            return Err(Problem::key(
+                at.then(key.as_str()),
+                format!("`{key}` is no C variable"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn modules(at: &Path, modules: &[String]) -> Checked {
+    // 64 - sizeof(unsigned long) in include/linux/moduleparam.h: with its zero, 55 letters.
+    let fits = |name: &str| {
+        (1..=55).contains(&name.len())
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
+    let mut seen = BTreeSet::new();
+    for (n, module) in modules.iter().enumerate() {
+        if !fits(module) {
+            let what = format!("`{module}` is no module's name");
+            let bare = module
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.split(".ko").next());
+            return Err(Problem::value(at.then(n), what).hint(
+                bare.filter(|name| fits(name))
+                    .map(|name| format!("did you mean `{name}`?")),
+            ));
+        }
+        if !seen.insert(module.replace('-', "_")) {
+            return Err(Problem::value(
+                at.then(n),
+                format!("module `{module}` for the second time"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Arguments that decide whether the agent runs and is heard at all.
+const OWNED: [&str; 6] = ["console", "init", "rdinit", "root", "panic", "--"];
+
+pub(super) fn kernel_arguments(at: &Path, arguments: &[String]) -> Checked {
+    for (n, argument) in arguments.iter().enumerate() {
+        let at = at.then(n);
+        let mut quoted = false;
+        let one_word = !argument.is_empty()
+            && argument.chars().all(|c| {
+                quoted ^= c == '"';
+                !c.is_control() && (quoted || !c.is_whitespace())
+            });
+        if !one_word || quoted || argument.len() > 1024 {
+            return Err(Problem::value(at, "one kernel argument was expected")
+                .hint(Some("write each argument as a text of its own".to_owned())));
+        }
+        let name = argument.split('=').next().unwrap_or_default();
+        if OWNED.contains(&name) {
+            return Err(Problem::value(
+                at,
+                format!("ukci itself decides about `{name}`"),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Markdown: the counts, the grid, each problem once with its log folded, the inputs by digest.
+
+use std::fmt::Write;
+
+use ukci_schema::report::{CellReport, Report};
+use ukci_schema::verdict::Outcome;
+
+use super::grid::grid;
+use super::problem::{Problem, again, problems};
+use super::summary;
+
+/// The report as Markdown.
+pub fn markdown(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut text, report);
+    text
+}
+
+fn write(text: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(text, "## ukci: {}\n", summary(report))?;
+    writeln!(
+        text,
+        "Matrix `{}`, {} in {:.1} s, {}{}.\n",
+        report.run.matrix,
+        report.run.started,
+        report.run.seconds,
+        report.run.accel.name,
+        if report.run.hermetic {
+            ""
+        } else {
+            ", **not hermetic**"
+        }
+    )?;
+    for warning in &report.run.warnings {
+        writeln!(text, "> **Warning:** {}\n", escape(warning))?;
+    }
+    let grid = grid(report);
+    writeln!(text, "| kernel | {} |", grid.columns.join(" | "))?;
+    writeln!(text, "|---|{}", ":-:|".repeat(grid.columns.len()))?;
+    for (kernel, cells) in &grid.rows {
+        let cells: Vec<&str> = cells.iter().map(|cell| cell.map_or("-", picture)).collect();
+        writeln!(text, "| {kernel} | {} |", cells.join(" | "))?;
+    }
+    for problem in problems(report) {
+        section(text, report, &problem)?;
+    }
+    writeln!(text, "\n<details><summary>Inputs by SHA-256</summary>\n")?;
+    for artifact in &report.artifacts {
+        writeln!(text, "- `{}`: `{}`", artifact.path, artifact.sha256)?;
+    }
+    for (name, kernel) in &report.kernels {
+        writeln!(
+            text,
+            "- {name} ({}): image `{}`",
+            kernel.release, kernel.image
+        )?;
+    }
+    for (arch, agent) in &report.run.agents {
+        writeln!(text, "- agent {arch}: `{agent}`")?;
+    }
+    writeln!(text, "\n</details>")
+}
+
+fn picture(cell: &CellReport) -> &'static str {
+    match cell.outcome {
+        Outcome::Pass => "✅",
+        Outcome::Fail => "❌ **fail**",
+        Outcome::Xfail => "🟡 xfail",
+        Outcome::Xpass => "❌ **xpass**",
+        Outcome::Error => "⚠️ **error**",
+        Outcome::Skip => "⚪ skip",
+    }
+}
+
+fn section(text: &mut String, report: &Report, problem: &Problem<'_>) -> std::fmt::Result {
+    let sign = if problem.outcome == Outcome::Error {
+        "⚠️"
+    } else {
+        "❌"
+    };
+    writeln!(
+        text,
+        "\n### {sign} {}: `{}` {}\n",
+        problem.artifact,
+        problem.code,
+        problem.count()
+    )?;
+    writeln!(text, "{}\n", escape(&problem.headline))?;
+    writeln!(text, "On {}.\n", problem.place())?;
+    let Some(cell) = problem.cells.first() else {
+        return Ok(());
+    };
+    if let Some(diagnosis) = &cell.diagnosis {
+        if let Some(at) = &diagnosis.at {
+            writeln!(
+                text,
+                "`{}:{}`: `{}`\n",
+                at.file,
+                at.line,
+                at.text.trim().replace('`', "'")
+            )?;
+        }
+        if let Some(excerpt) = &diagnosis.excerpt {
+            let title = format!("{} log, {} lines before it", excerpt.of, excerpt.omitted);
+            folded(text, &title, &excerpt.lines)?;
+        }
+        for hint in &diagnosis.hints {
+            writeln!(text, "**Hint:** {}\n", escape(hint))?;
+        }
+    }
+    if let Some(fault) = &cell.fault {
+        if !fault.console.is_empty() {
+            folded(text, "Console", &fault.console)?;
+        }
+        for hint in &fault.hints {
+            writeln!(text, "**Hint:** {}\n", escape(hint))?;
+        }
+    }
+    writeln!(text, "Again: `{}`", again(report, cell))
+}
+
+fn folded(text: &mut String, title: &str, lines: &[String]) -> std::fmt::Result {
+    // A log that holds a fence must not end ours.
+    let fence = if lines.iter().any(|line| line.contains("```")) {
+        "~~~~"
+    } else {
+        "```"
+    };
+    writeln!(
+        text,
+        "<details><summary>{title}</summary>\n\n{fence}text\n{}\n{fence}\n\n</details>\n",
+        lines.join("\n")
+    )
+}
+
+/// Text of a kernel, a file or a user, as text.
+fn escape(text: &str) -> String {
+    text.replace('<', "&lt;").replace('|', "\\|")
+}

@@ -1,0 +1,142 @@
+//! What went otherwise than expected, each problem once with all its cells.
+
+use ukci_schema::report::{CellReport, Report};
+use ukci_schema::verdict::Outcome;
+
+/// Cells of one artifact that ended alike, for one reason.
+#[derive(Clone, Debug)]
+pub struct Problem<'a> {
+    /// The artifact.
+    pub artifact: &'a str,
+    /// How they ended.
+    pub outcome: Outcome,
+    /// The code, or a word where there is none: `UNSUPPORTED_HELPER`, `no verdict`.
+    pub code: &'static str,
+    /// What is wrong, one sentence.
+    pub headline: String,
+    /// The cells, in the report's order; the first stands for all.
+    pub cells: Vec<&'a CellReport>,
+}
+
+impl Problem<'_> {
+    /// `a, b with llvm-16 on x86_64`: where it happens.
+    pub fn place(&self) -> String {
+        let distinct = |names: Vec<String>| {
+            let mut seen = Vec::new();
+            for name in names {
+                if !seen.contains(&name) {
+                    seen.push(name);
+                }
+            }
+            seen.join(", ")
+        };
+        let cells = || self.cells.iter();
+        let mut place = distinct(cells().map(|cell| cell.kernel.clone()).collect());
+        let llvms = distinct(
+            cells()
+                .filter_map(|c| c.llvm.as_ref().map(|v| format!("llvm-{v}")))
+                .collect(),
+        );
+        if !llvms.is_empty() {
+            place.push_str(&format!(" with {llvms}"));
+        }
+        place.push_str(&format!(
+            " on {}",
+            distinct(cells().map(|c| c.arch.to_string()).collect())
+        ));
+        place
+    }
+
+    /// `in 3 cells`.
+    pub fn count(&self) -> String {
+        match self.cells.len() {
+            1 => "in 1 cell".into(),
+            n => format!("in {n} cells"),
+        }
+    }
+}
+
+/// Everything that must be told after a run: failures first, then what has no verdict. Expected
+/// failures and passes are no problems.
+pub fn problems(report: &Report) -> Vec<Problem<'_>> {
+    let mut problems: Vec<Problem<'_>> = Vec::new();
+    for cell in report.cells.iter().filter(|cell| !cell.outcome.is_met()) {
+        let (code, headline) = describe(cell);
+        let known = problems.iter_mut().find(|problem| {
+            problem.artifact == cell.artifact
+                && problem.outcome == cell.outcome
+                && problem.code == code
+                && problem.headline == headline
+        });
+        match known {
+            Some(problem) => problem.cells.push(cell),
+            None => problems.push(Problem {
+                artifact: &cell.artifact,
+                outcome: cell.outcome,
+                code,
+                headline,
+                cells: vec![cell],
+            }),
+        }
+    }
+    problems.sort_by_key(|problem| match problem.outcome {
+        Outcome::Fail => 0,
+        Outcome::Xpass => 1,
+        Outcome::Error => 2,
+        _ => 3,
+    });
+    problems
+}
+
+fn describe(cell: &CellReport) -> (&'static str, String) {
+    if let Some(diagnosis) = &cell.diagnosis {
+        return (diagnosis.code.name(), diagnosis.headline.clone());
+    }
+    if let Some(fault) = &cell.fault {
+        let code = fault
+            .code
+            .map_or("no verdict", ukci_schema::diagnosis::Code::name);
+        return (code, fault.headline.clone());
+    }
+    match cell.outcome {
+        Outcome::Xpass => {
+            let reason = cell
+                .expected
+                .reason
+                .as_deref()
+                .unwrap_or("no reason is given");
+            let code = cell
+                .expected
+                .code
+                .map_or("unexpected pass", ukci_schema::diagnosis::Code::name);
+            (
+                code,
+                format!("it passes, and a failure is expected ({reason})"),
+            )
+        }
+        _ => ("skipped", cell.reason.clone().unwrap_or_default()),
+    }
+}
+
+/// The command that runs a cell again, `ukci` first.
+pub fn again(report: &Report, cell: &CellReport) -> String {
+    let artifact = report
+        .artifacts
+        .iter()
+        .find(|artifact| artifact.name == cell.artifact);
+    let path = artifact.map_or(cell.artifact.as_str(), |artifact| artifact.path.as_str());
+    format!(
+        "ukci check {} --kernel {}",
+        quote(path),
+        quote(&cell.kernel)
+    )
+}
+
+/// As a shell reads it back.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/+:@%=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

@@ -1,0 +1,291 @@
+//! `ukci check`: the main job.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use ukci_harness::catalogue::{Catalogue, cache_dir};
+use ukci_harness::machine::qemu::{Qemu, Settings};
+use ukci_harness::machine::{self, Boot, budget};
+use ukci_harness::transport;
+use ukci_harness::{initramfs, render, resolve, run};
+use ukci_schema::cell::Arch;
+use ukci_schema::evidence;
+use ukci_schema::plan::Plan;
+use ukci_schema::report::{Choice, Report, RunInfo};
+
+use super::fetching::Fetching;
+use crate::args::{self, Check, FormatKind};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::{Output, data};
+use crate::terminal::Terminal;
+
+/// Runs the command.
+pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
+    check.artifacts.append(&mut check.artifact);
+    let artifacts = resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
+    let catalogue = super::catalogue(check.locked)?;
+    let selection = super::selection(&check.selection);
+    // Names are looked up before anything is fetched.
+    resolve::expand(&selection, &artifacts, &catalogue).map_err(|e| super::unresolved(&e))?;
+    std::fs::create_dir_all(&check.out).map_err(|error| {
+        let message = format!("failed to make `{}`: {error}", check.out.display());
+        Failure::plain(
+            Exit::NoVerdict,
+            &message,
+            Some("choose another directory with `--out`".into()),
+        )
+    })?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::plain(
+                Exit::NoVerdict,
+                &format!("failed to start a runtime: {error}"),
+                None,
+            )
+        })?;
+    let result = runtime.block_on(async {
+        let (signals, cancel) = watch::channel(false);
+        let mut killed = watch_signals(signals)?;
+        let work = prepare_and_run(&check, output, catalogue, selection, artifacts, cancel);
+        tokio::select! {
+            result = work => result,
+            // Dropping the run kills every guest at once.
+            () = killed.wait() => Ok((None, Exit::Interrupted)),
+        }
+    });
+    // A download that hangs must not hold up the end.
+    runtime.shutdown_background();
+    let (report, exit) = result?;
+    let Some(report) = report else {
+        return Ok(exit);
+    };
+    write_reports(&check, &report)?;
+    Ok(Exit::of(&report))
+}
+
+type Ran = (Option<Report>, Exit);
+
+async fn prepare_and_run(
+    check: &Check,
+    output: Output,
+    catalogue: Catalogue,
+    selection: resolve::Selection,
+    artifacts: Vec<ukci_schema::plan::PlannedArtifact>,
+    cancel: watch::Receiver<bool>,
+) -> Result<Ran, Failure> {
+    let fetching = Fetching::new(output);
+    let resolving = tokio::task::spawn_blocking(move || {
+        resolve::resolve(&selection, artifacts, &catalogue, &|progress| {
+            fetching.show(progress)
+        })
+    });
+    let mut stop = cancel.clone();
+    let resolved = tokio::select! {
+        resolved = resolving => resolved,
+        _ = stop.wait_for(|stop| *stop) => return Ok((None, Exit::Interrupted)),
+    };
+    let (plan, warnings) = resolved
+        .map_err(|error| {
+            Failure::plain(
+                Exit::NoVerdict,
+                &format!("failed to resolve: {error}"),
+                None,
+            )
+        })?
+        .map_err(|error| super::unresolved(&error))?;
+    let qemu = machine(check, &plan).await?;
+    let options = options(check, &plan, &qemu, warnings);
+    let ids = plan.cells.iter().map(|planned| planned.cell.id());
+    let mut terminal = Terminal::new(output, &check.out.display().to_string(), ids);
+    let report = run::run(plan, qemu, options, cancel, |event| terminal.observe(event))
+        .await
+        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+    Ok((Some(report), Exit::Met))
+}
+
+/// QEMU on this host, with an answer about KVM.
+async fn machine(check: &Check, plan: &Plan) -> Result<Qemu, Failure> {
+    let mut arches: Vec<Arch> = plan.cells.iter().map(|planned| planned.cell.arch).collect();
+    arches.sort_unstable();
+    arches.dedup();
+    let settings = Settings {
+        accel: match check.accel {
+            args::Accel::Auto => None,
+            args::Accel::Kvm => Some(machine::accel::Accel::Kvm),
+            args::Accel::Tcg => Some(machine::accel::Accel::Tcg),
+        },
+        transport: match check.transport {
+            args::Transport::Auto => None,
+            args::Transport::VhostVsock => Some(transport::Transport::VhostVsock),
+            args::Transport::VhostUserVsock => Some(transport::Transport::VhostUserVsock),
+            args::Transport::VirtioSerial => Some(transport::Transport::VirtioSerial),
+        },
+        arches,
+        cache: cache_dir(),
+    };
+    let scratch = tempfile::tempdir().ok();
+    let probe = scratch.as_ref().and_then(|dir| probe(plan, dir.path()));
+    Qemu::detect(settings, probe)
+        .await
+        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))
+}
+
+/// A kernel of this host's architecture, to try KVM with.
+fn probe(plan: &Plan, dir: &Path) -> Option<Boot> {
+    let planned = plan
+        .cells
+        .iter()
+        .find(|planned| planned.cell.arch.name() == std::env::consts::ARCH)?;
+    let kernel = plan.kernels.get(&planned.cell.kernel_key())?;
+    let agent = plan.agents.get(&planned.cell.arch)?;
+    Some(Boot {
+        cell: planned.cell.clone(),
+        release: kernel.release.clone(),
+        kernel: kernel.image.path.clone(),
+        initramfs: initramfs::assemble(&cache_dir(), agent, &kernel.segment).ok()?,
+        cmdline: Vec::new(),
+        memory: planned.memory,
+        cpus: 1,
+        evidence: dir.to_owned(),
+    })
+}
+
+fn options(check: &Check, plan: &Plan, qemu: &Qemu, warnings: Vec<String>) -> run::Options {
+    let memory = plan
+        .cells
+        .iter()
+        .map(|planned| planned.memory)
+        .max()
+        .unwrap_or(256);
+    let jobs = budget::jobs(check.jobs.map(usize::from), memory).min(plan.cells.len().max(1));
+    run::Options {
+        mode: match check.mode {
+            args::Mode::Load => evidence::Mode::Load,
+            args::Mode::Attach => evidence::Mode::Attach,
+        },
+        strict: check.strict,
+        jobs,
+        timeout: check.timeout,
+        fail_fast: check.fail_fast,
+        out: check.out.clone(),
+        cache: cache_dir(),
+        info: RunInfo {
+            ukci: env!("CARGO_PKG_VERSION").into(),
+            matrix: plan.matrix.clone(),
+            started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            seconds: 0.0,
+            jobs,
+            qemu: qemu.versions().clone(),
+            accel: named(qemu.accel()),
+            transport: named(qemu.transport()),
+            agents: plan
+                .agents
+                .iter()
+                .map(|(arch, file)| (*arch, file.sha256.clone()))
+                .collect(),
+            hermetic: true,
+            interrupted: false,
+            warnings,
+        },
+    }
+}
+
+fn named(choice: &Choice) -> Choice {
+    choice.clone()
+}
+
+/// The second Ctrl-C.
+struct Killed(watch::Receiver<bool>);
+
+impl Killed {
+    async fn wait(&mut self) {
+        if self.0.wait_for(|killed| *killed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The first SIGINT or SIGTERM stops the run, the second kills it.
+fn watch_signals(stop: watch::Sender<bool>) -> Result<Killed, Failure> {
+    let listen = |kind| {
+        signal(kind).map_err(|error| {
+            Failure::plain(
+                Exit::NoVerdict,
+                &format!("failed to listen for signals: {error}"),
+                None,
+            )
+        })
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let (kill, killed) = watch::channel(false);
+    tokio::spawn(async move {
+        for sender in [stop, kill] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            // The run may be over already.
+            let _ = sender.send(true);
+            // The sender of the stop must live as long as the run does.
+            std::mem::forget(sender);
+        }
+    });
+    Ok(Killed(killed))
+}
+
+/// `report.json`, and what else was asked for.
+fn write_reports(check: &Check, report: &Report) -> Result<(), Failure> {
+    write(&check.out.join("report.json"), &render::json(report))?;
+    for format in &check.format {
+        let (name, text) = match format.kind {
+            FormatKind::Json => ("report.json", render::json(report)),
+            FormatKind::Markdown => ("report.md", render::markdown(report)),
+            FormatKind::Junit => ("junit.xml", render::junit(report)),
+            FormatKind::Html => ("report.html", render::html(report)),
+        };
+        match &format.path {
+            Some(path) if path == Path::new("-") => data(&text).map_err(|error| {
+                Failure::plain(
+                    Exit::NoVerdict,
+                    &format!("failed to write to stdout: {error}"),
+                    None,
+                )
+            })?,
+            Some(path) => write(path, &text)?,
+            None => write(&check.out.join(name), &text)?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file whole or not at all.
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::plain(
+            Exit::NoVerdict,
+            &format!("failed to write `{}`: {error}", path.display()),
+            None,
+        )
+    };
+    let parent: PathBuf = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => ".".into(),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".ukci-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(&parent)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! `ukci doctor`: can this host run cells, and how well?
+
+use std::path::Path;
+
+use ukci_harness::catalogue::cache_dir;
+use ukci_harness::machine::accel::Accel;
+use ukci_harness::machine::qemu::{Qemu, Settings};
+use ukci_harness::resolve;
+use ukci_schema::cell::Arch;
+
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::{BAD, GOOD, HINT, Output, WARN, paint};
+
+/// What was found of one thing.
+enum Finding {
+    Ok(String),
+    Note(String),
+    Fail(String, Option<String>),
+}
+
+/// Runs the command: one line a finding, a hint for what fails.
+pub(crate) fn run(output: Output) -> Result<Exit, Failure> {
+    let mut findings = machine();
+    findings.push(agent());
+    findings.push(kernels()?);
+    findings.push(cache());
+    let mut text = String::new();
+    let mut hints = Vec::new();
+    let mut able = true;
+    for finding in findings {
+        let (style, word, what) = match finding {
+            Finding::Ok(what) => (GOOD, "ok", what),
+            Finding::Note(what) => (WARN, "note", what),
+            Finding::Fail(what, hint) => {
+                able = false;
+                hints.extend(hint);
+                (BAD, "FAIL", what)
+            }
+        };
+        text.push_str(&format!(
+            "{} {what}\n",
+            paint(style, format_args!("{word:>6}"))
+        ));
+    }
+    for hint in hints {
+        text.push_str(&format!("\n{} {hint}\n", paint(HINT, "hint:")));
+    }
+    output.say(&text);
+    Ok(if able { Exit::Met } else { Exit::NoVerdict })
+}
+
+/// QEMU, accelerator, transport. KVM is not tried here: that takes a kernel.
+fn machine() -> Vec<Finding> {
+    let settings = |accel| Settings {
+        accel,
+        transport: None,
+        arches: vec![Arch::X86_64],
+        cache: cache_dir(),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return vec![Finding::Fail(format!("no runtime: {error}"), None)],
+    };
+    let found = runtime.block_on(async {
+        match Qemu::detect(settings(None), None).await {
+            Ok(qemu) => Ok(qemu),
+            Err(_) => Qemu::detect(settings(Some(Accel::Tcg)), None).await,
+        }
+    });
+    match found {
+        Err(error) => vec![Finding::Fail(error.to_string(), error.hint())],
+        Ok(qemu) => {
+            let mut findings: Vec<Finding> = qemu
+                .versions()
+                .iter()
+                .map(|(arch, version)| Finding::Ok(format!("{arch}: {version}")))
+                .collect();
+            let accel = qemu.accel();
+            let text = format!("accelerator {}: {}", accel.name, accel.why);
+            findings.push(if accel.name == "kvm" {
+                Finding::Ok(text)
+            } else {
+                Finding::Note(text)
+            });
+            let transport = qemu.transport();
+            let text = format!("transport {}: {}", transport.name, transport.why);
+            findings.push(if transport.name == "virtio-serial" {
+                Finding::Note(text)
+            } else {
+                Finding::Ok(text)
+            });
+            findings
+        }
+    }
+}
+
+fn agent() -> Finding {
+    match resolve::agent(Arch::X86_64) {
+        Ok(file) => Finding::Ok(format!("agent `{}`", file.path.display())),
+        Err(error) => Finding::Fail(error.to_string(), error.hint()),
+    }
+}
+
+fn kernels() -> Result<Finding, Failure> {
+    let catalogue = super::catalogue(false)?;
+    let kernels = &catalogue.lock().kernels;
+    let at_hand = kernels
+        .iter()
+        .filter(|kernel| catalogue.is_prepared(kernel))
+        .count();
+    let text = format!(
+        "{at_hand} of {} kernels are at hand; others are fetched when needed",
+        kernels.len()
+    );
+    Ok(if at_hand == 0 {
+        Finding::Note(text)
+    } else {
+        Finding::Ok(text)
+    })
+}
+
+fn cache() -> Finding {
+    let dir = cache_dir();
+    let existing = dir
+        .ancestors()
+        .find(|path| path.exists())
+        .unwrap_or(Path::new("/"));
+    let probe = tempfile::Builder::new()
+        .prefix(".ukci-")
+        .tempfile_in(existing);
+    match probe {
+        Ok(_) => Finding::Ok(format!("cache `{}` is writable", dir.display())),
+        Err(error) => Finding::Note(format!(
+            "cache `{}` is not writable ({error}): only kernels at hand can be used",
+            dir.display()
+        )),
+    }
+}

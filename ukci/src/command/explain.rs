@@ -1,0 +1,40 @@
+//! `ukci explain`: the story of a diagnosis.
+
+use std::fmt::Write;
+
+use ukci_schema::authored::instead_of;
+use ukci_schema::diagnosis::Code;
+use ukci_schema::explain;
+
+use crate::args::Explain;
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::data;
+
+/// Runs the command.
+pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
+    let text = match &args.code {
+        Some(name) => {
+            let code: Code =
+                name.parse()
+                    .map_err(|error: ukci_schema::diagnosis::UnknownCode| {
+                        let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+                        let hint = instead_of(&name.to_uppercase().replace('-', "_"), &names)
+                            .or_else(|| Some("`ukci explain` lists them".into()));
+                        Failure::plain(Exit::Usage, &error.to_string(), hint)
+                    })?;
+            explain::explain(code)
+        }
+        None => {
+            let mut text = String::new();
+            for code in Code::ALL {
+                let _ = writeln!(text, "{code:<27} {}", explain::summary(*code));
+            }
+            text
+        }
+    };
+    data(&text).map_err(|error| {
+        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
+    })?;
+    Ok(Exit::Met)
+}

@@ -1,0 +1,64 @@
+//! `ukci list`: the cells of a matrix, one a line.
+
+use std::fmt::Write;
+
+use ukci_harness::resolve;
+use ukci_schema::artifact::{Artifact, Form};
+use ukci_schema::plan::{FileRef, PlannedArtifact};
+use ukci_schema::verdict::VerdictKind;
+
+use crate::args::List;
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::data;
+
+/// Runs the command.
+pub(crate) fn run(list: &List) -> Result<Exit, Failure> {
+    let mut artifacts = resolve::artifacts(&list.artifacts).map_err(|e| super::unresolved(&e))?;
+    if artifacts.is_empty() {
+        artifacts.push(any());
+    }
+    let catalogue = super::catalogue(false)?;
+    let selection = super::selection(&list.selection);
+    let (_, expansion) = resolve::expand(&selection, &artifacts, &catalogue)
+        .map_err(|error| super::unresolved(&error))?;
+    let width = expansion
+        .cells
+        .iter()
+        .map(|p| p.cell.id().len())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for planned in &expansion.cells {
+        let mut line = format!("{:<width$}", planned.cell.id());
+        if planned.expected.verdict == VerdictKind::Fail {
+            let code = planned.expected.code.map_or("any", |code| code.name());
+            let _ = write!(line, "  expect fail: {code}");
+        }
+        if !planned.required {
+            line.push_str("  not required");
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    data(&text).map_err(|error| {
+        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
+    })?;
+    Ok(Exit::Met)
+}
+
+/// Stands for whatever object will be checked.
+fn any() -> PlannedArtifact {
+    PlannedArtifact {
+        artifact: Artifact {
+            name: "*".into(),
+            path: String::new(),
+            sha256: String::new(),
+            size: 0,
+            form: Form::Object,
+        },
+        file: FileRef {
+            path: String::new().into(),
+            sha256: String::new(),
+        },
+    }
+}

@@ -1,0 +1,286 @@
+//! Errors and problems as people read them: what, why, and what to do.
+
+use std::error::Error;
+use std::fmt::Write;
+
+use ukci_harness::render::{Grid, Problem, again, grid};
+use ukci_schema::diagnosis::{Excerpt, SourceLine};
+use ukci_schema::report::{CellReport, Report};
+use ukci_schema::verdict::Outcome;
+
+use crate::exit::Exit;
+use crate::output::{BAD, GOOD, HINT, QUIET, UNKNOWN, WARN, paint};
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// An error and its causes. `doing` is left out where the error says it all.
+    pub(crate) fn new(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
+        let mut message = format!("{} failed to {error}\n", paint(BAD, "error:"));
+        let mut cause = error.source();
+        let mut last = error.to_string();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // A transparent error says what its source says.
+            if text != last {
+                let text = text.replace('\n', "\n    ");
+                let _ = writeln!(message, "  Caused by: {text}");
+                last = text;
+            }
+            cause = error.source();
+        }
+        Self {
+            exit,
+            message,
+            hint,
+        }
+    }
+
+    /// A plain sentence.
+    pub(crate) fn plain(exit: Exit, message: &str, hint: Option<String>) -> Self {
+        Self {
+            exit,
+            message: format!("{} {message}\n", paint(BAD, "error:")),
+            hint,
+        }
+    }
+
+    /// As printed.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.message.clone();
+        if let Some(hint) = &self.hint {
+            let _ = write!(text, "\n{} {hint}\n", paint(HINT, "hint:"));
+        }
+        text
+    }
+}
+
+/// The word of an outcome in its colour, right-aligned in twelve columns.
+pub(crate) fn word(outcome: Outcome) -> String {
+    let style = match outcome {
+        Outcome::Pass => GOOD,
+        Outcome::Fail | Outcome::Xpass => BAD,
+        Outcome::Xfail | Outcome::Skip => WARN,
+        Outcome::Error => UNKNOWN,
+    };
+    paint(style, format_args!("{:>12}", outcome.name().to_uppercase()))
+}
+
+/// A line of twelve dashes.
+const RULE: &str = "────────────";
+
+/// One problem, as a block.
+pub(crate) fn problem(report: &Report, out: &str, problem: &Problem<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_problem(&mut text, report, out, problem);
+    text
+}
+
+fn write_problem(
+    text: &mut String,
+    report: &Report,
+    out: &str,
+    problem: &Problem<'_>,
+) -> std::fmt::Result {
+    let artifact = problem.artifact;
+    writeln!(text, "{RULE}")?;
+    writeln!(
+        text,
+        "{} {artifact}: {} {}",
+        word(problem.outcome),
+        problem.code,
+        problem.count()
+    )?;
+    writeln!(text, "{:13}{}\n", "", problem.place())?;
+    let Some(cell) = problem.cells.first() else {
+        return Ok(());
+    };
+    let error = if problem.outcome == Outcome::Skip {
+        paint(WARN, "skipped:")
+    } else {
+        paint(BAD, "error:")
+    };
+    writeln!(text, "  {error} {}", problem.headline)?;
+    let mut hints: &[String] = &[];
+    if let Some(diagnosis) = &cell.diagnosis {
+        if let Some(at) = &diagnosis.at {
+            source(text, at)?;
+        }
+        if let Some(part) = &diagnosis.excerpt {
+            excerpt(text, cell, part)?;
+        }
+        hints = &diagnosis.hints;
+    }
+    if let Some(fault) = &cell.fault {
+        if !fault.console.is_empty() {
+            let last = fault.console.len().min(12);
+            writeln!(text, "\n  console, last {last} lines")?;
+            for line in &fault.console[fault.console.len() - last..] {
+                writeln!(text, "     {}", paint(QUIET, line))?;
+            }
+        }
+        hints = &fault.hints;
+    }
+    if !hints.is_empty() {
+        writeln!(text)?;
+    }
+    for hint in hints {
+        writeln!(text, "  {} {hint}", paint(HINT, "hint:"))?;
+    }
+    if problem.outcome == Outcome::Skip {
+        writeln!(
+            text,
+            "\n  {} `--mode load` asks only whether it loads",
+            paint(HINT, "hint:")
+        )?;
+    }
+    writeln!(text, "\n  log   {out}/{}/", cell.evidence)?;
+    writeln!(text, "  again {}", again(report, cell))
+}
+
+fn source(text: &mut String, at: &SourceLine) -> std::fmt::Result {
+    let number = at.line.to_string();
+    let margin = " ".repeat(number.len());
+    let column = if at.column > 0 {
+        format!(":{}", at.column)
+    } else {
+        String::new()
+    };
+    let line = at.text.replace('\t', "    ");
+    writeln!(text, "   {margin} ╭─[{}:{}{column}]", at.file, at.line)?;
+    writeln!(text, "   {number} │ {}", line.trim_end())?;
+    writeln!(text, "   {margin} ╰─")
+}
+
+fn excerpt(text: &mut String, cell: &CellReport, part: &Excerpt) -> std::fmt::Result {
+    let shown = part.lines.len();
+    let of = if part.omitted > 0 {
+        format!("last {shown} of {} lines", shown + part.omitted)
+    } else {
+        format!("{shown} lines")
+    };
+    let of = if shown == 1 && part.omitted == 0 {
+        "1 line".into()
+    } else {
+        of
+    };
+    writeln!(text, "\n  {} log, {}: {of}", part.of, cell.kernel)?;
+    for line in &part.lines {
+        writeln!(text, "     {}", paint(QUIET, line))?;
+    }
+    Ok(())
+}
+
+/// The widest line of a grid, and the widest column.
+const WIDTH: usize = 100;
+const COLUMN: usize = 10;
+
+/// The matrix, one line a kernel; several below each other where the columns do not fit beside.
+pub(crate) fn grids(report: &Report) -> String {
+    let grid = grid(report);
+    let heads: Vec<Vec<String>> = grid.columns.iter().map(|name| wrap(name)).collect();
+    let widths: Vec<usize> = heads
+        .iter()
+        .map(|lines| {
+            lines
+                .iter()
+                .map(|line| line.chars().count())
+                .max()
+                .unwrap_or(0)
+                .max(5)
+        })
+        .collect();
+    let left = grid
+        .rows
+        .iter()
+        .map(|(kernel, _)| kernel.len())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    let mut start = 0;
+    while start < heads.len() {
+        let mut end = start + 1;
+        let mut width = 2 + left + 2 + widths[start];
+        while end < heads.len() && width + 2 + widths[end] <= WIDTH {
+            width += 2 + widths[end];
+            end += 1;
+        }
+        // Writing to a string cannot fail.
+        let _ = write_grid(
+            &mut text,
+            &grid,
+            &heads[start..end],
+            &widths[start..end],
+            start,
+            left,
+        );
+        start = end;
+        if start < heads.len() {
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn write_grid(
+    text: &mut String,
+    grid: &Grid<'_>,
+    heads: &[Vec<String>],
+    widths: &[usize],
+    start: usize,
+    left: usize,
+) -> std::fmt::Result {
+    let height = heads.iter().map(Vec::len).max().unwrap_or(0);
+    for line in 0..height {
+        write!(text, "  {:left$}", "")?;
+        for (head, width) in heads.iter().zip(widths) {
+            // Names stand on the cells.
+            let word = (line + head.len())
+                .checked_sub(height)
+                .map_or("", |n| head[n].as_str());
+            write!(text, "  {word:>width$}")?;
+        }
+        text.truncate(text.trim_end().len());
+        writeln!(text)?;
+    }
+    for (kernel, cells) in &grid.rows {
+        write!(text, "  {kernel:>left$}")?;
+        for (cell, width) in cells[start..].iter().zip(widths) {
+            let (style, name) = match cell.map(|cell| cell.outcome) {
+                None => (QUIET, "-".to_owned()),
+                Some(Outcome::Pass) => (GOOD, "pass".into()),
+                Some(Outcome::Xfail) => (WARN, "xfail".into()),
+                Some(Outcome::Skip) => (WARN, "SKIP".into()),
+                Some(Outcome::Error) => (UNKNOWN, "ERROR".into()),
+                Some(outcome) => (BAD, outcome.name().to_uppercase()),
+            };
+            write!(text, "  {}", paint(style, format_args!("{name:>width$}")))?;
+        }
+        writeln!(text)?;
+    }
+    Ok(())
+}
+
+/// A name in lines of at most [`COLUMN`] characters, broken after `_`, `-`, `.` or a space.
+fn wrap(name: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for part in name.split_inclusive(['_', '-', '.', ' ']) {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].chars().count() + part.chars().count() > COLUMN {
+            lines.push(String::new());
+        }
+        let last = lines.len() - 1;
+        lines[last].push_str(part);
+    }
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
+    lines
+}

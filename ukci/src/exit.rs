@@ -1,0 +1,54 @@
+//! The exit statuses, documented once.
+
+use std::process::ExitCode;
+
+use ukci_schema::report::Report;
+use ukci_schema::verdict::Outcome;
+
+/// How `ukci` ends. Printed by `--help`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Every required cell met its expectation; or the command did what was asked.
+    Met = 0,
+    /// A required cell has no verdict, or the run could not start.
+    NoVerdict = 1,
+    /// A required cell did not meet its expectation. Wins over 1.
+    Unmet = 2,
+    /// No cell was selected.
+    NoCells = 3,
+    /// The command line is wrong.
+    Usage = 64,
+    /// Killed by a second Ctrl-C.
+    Interrupted = 130,
+}
+
+/// The part of `--help` about them.
+pub(crate) const HELP: &str = "\
+Exit status:
+  0    Every required cell met its expectation
+  1    A required cell has no verdict, or the run could not start
+  2    A required cell did not meet its expectation (wins over 1)
+  3    No cell was selected
+  64   The command line is wrong";
+
+impl Exit {
+    /// What a finished run means.
+    pub(crate) fn of(report: &Report) -> Self {
+        let required = || report.cells.iter().filter(|cell| cell.required);
+        if required().any(|cell| matches!(cell.outcome, Outcome::Fail | Outcome::Xpass)) {
+            return Self::Unmet;
+        }
+        let untold = required().any(|cell| !cell.outcome.is_met());
+        if untold || report.summary.not_run > 0 {
+            Self::NoVerdict
+        } else {
+            Self::Met
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,361 @@
+//! The live view: events in, lines out. The only place that prints events.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ukci_harness::event::Event;
+use ukci_harness::render;
+use ukci_schema::evidence::AttachOutcome;
+use ukci_schema::report::{CellReport, Report};
+use ukci_schema::verdict::Outcome;
+
+use crate::diagnostic;
+use crate::output::{HINT, Output, QUIET, WARN, paint};
+
+/// Most running cells with a line of their own.
+const LINES: usize = 8;
+
+/// What is shown of a run.
+pub(crate) struct Terminal {
+    output: Output,
+    out: String,
+    bars: MultiProgress,
+    bar: Option<ProgressBar>,
+    running: BTreeMap<String, ProgressBar>,
+    counts: BTreeMap<Outcome, usize>,
+    width: usize,
+}
+
+impl Terminal {
+    /// A view of a run whose evidence goes to `out`; `ids` are those of its cells.
+    pub(crate) fn new(output: Output, out: &str, ids: impl Iterator<Item = String>) -> Self {
+        let target = if output.live {
+            ProgressDrawTarget::stderr_with_hz(5)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self {
+            output,
+            out: out.to_owned(),
+            bars: MultiProgress::with_draw_target(target),
+            bar: None,
+            running: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            width: ids.map(|id| id.chars().count()).max().unwrap_or(0),
+        }
+    }
+
+    /// Shows what happened.
+    pub(crate) fn observe(&mut self, event: Event) {
+        match event {
+            Event::Started { .. } => self.started(&event),
+            Event::Warning(text) => self.line(&format!("{} {text}", paint(WARN, "warning:"))),
+            Event::Stage { cell, stage } => {
+                let id = cell.id();
+                if self.output.stages {
+                    self.line(&format!(
+                        "{:>12} {id}  {stage}",
+                        paint(QUIET, format_args!("{:>12}", "stage"))
+                    ));
+                }
+                if self.output.live {
+                    let room = self.running.len() < LINES;
+                    if let Some(bar) = self.running.get(&id) {
+                        bar.set_message(stage.name());
+                    } else if room {
+                        let bar = self
+                            .bars
+                            .add(ProgressBar::no_length().with_style(running_style()));
+                        bar.set_prefix(id.clone());
+                        bar.set_message(stage.name());
+                        bar.enable_steady_tick(Duration::from_millis(250));
+                        self.running.insert(id, bar);
+                    }
+                }
+            }
+            Event::Retry { cell, why } => {
+                self.line(&format!(
+                    "{:>12} {}  {why}",
+                    paint(WARN, format_args!("{:>12}", "AGAIN")),
+                    cell.id()
+                ));
+            }
+            Event::Finished {
+                report,
+                done,
+                total,
+            } => self.finished(&report, done, total),
+            Event::Interrupted => {
+                let up = self.running.len();
+                let what = if up == 1 {
+                    "1 machine".into()
+                } else {
+                    format!("{up} machines")
+                };
+                let what = if self.output.live {
+                    what
+                } else {
+                    "machines".into()
+                };
+                self.line(&format!(
+                    "{} {what} are shutting down; press Ctrl-C again to kill them",
+                    paint(WARN, "stopping:")
+                ));
+            }
+            Event::Ended(report) => self.ended(&report),
+            _ => {}
+        }
+    }
+
+    fn line(&self, text: &str) {
+        if self.bar.is_some() {
+            self.bars.suspend(|| self.output.say(text));
+        } else {
+            self.output.say(text);
+        }
+    }
+
+    fn started(&mut self, event: &Event) {
+        let Event::Started {
+            matrix,
+            artifacts,
+            cells,
+            axes,
+            excluded,
+            jobs,
+            accel,
+            transport,
+        } = event
+        else {
+            return;
+        };
+        if !self.output.chatty {
+            return;
+        }
+        let plural = |n: usize, word: &str| {
+            if n == 1 {
+                format!("1 {word}")
+            } else {
+                format!("{n} {word}s")
+            }
+        };
+        let what = match artifacts.as_slice() {
+            [one] => one.clone(),
+            many => plural(many.len(), "object"),
+        };
+        let mut axes_text = plural(axes.0, "kernel");
+        if axes.1 > 0 {
+            axes_text.push_str(&format!(", {}", plural(axes.1, "LLVM")));
+        }
+        if axes.2 > 1 {
+            axes_text.push_str(&format!(", {} arches", axes.2));
+        }
+        let excluded = if *excluded > 0 {
+            format!(" ({excluded} excluded)")
+        } else {
+            String::new()
+        };
+        self.line(&format!(
+            "{} {} of `{matrix}`: {what} on {axes_text}{excluded}",
+            paint(crate::output::GOOD, format_args!("{:>12}", "Starting")),
+            plural(*cells, "cell"),
+        ));
+        self.line(&format!(
+            "{:12} {}",
+            "",
+            paint(
+                QUIET,
+                format_args!(
+                    "{} at once, {}, {} ({})",
+                    plural(*jobs, "machine"),
+                    accel.name,
+                    transport.name,
+                    accel.why
+                )
+            )
+        ));
+        if self.output.live {
+            let bar = self
+                .bars
+                .add(ProgressBar::new(*cells as u64).with_style(bar_style()));
+            bar.enable_steady_tick(Duration::from_millis(250));
+            self.bar = Some(bar);
+        }
+    }
+
+    fn finished(&mut self, report: &CellReport, done: usize, total: usize) {
+        *self.counts.entry(report.outcome).or_default() += 1;
+        if let Some(bar) = self.running.remove(&report.id) {
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
+        }
+        let counted = self.output.live && report.outcome == Outcome::Pass;
+        if (self.output.chatty && !counted) || !report.outcome.is_met() {
+            self.line(&cell_line(report, done, total, self.width));
+        }
+        if let Some(bar) = &self.bar {
+            let counts: Vec<String> = self
+                .counts
+                .iter()
+                .map(|(outcome, n)| format!("{n} {outcome}"))
+                .collect();
+            bar.set_message(counts.join(", "));
+            bar.set_position(done as u64);
+        }
+    }
+
+    fn ended(&mut self, report: &Report) {
+        for bar in self.running.values().chain(self.bar.iter()) {
+            bar.finish_and_clear();
+        }
+        self.bar = None;
+        self.output
+            .say(&ending(report, &self.out, self.output.chatty));
+    }
+}
+
+/// The line of a cell that ended.
+pub(crate) fn cell_line(report: &CellReport, done: usize, total: usize, width: usize) -> String {
+    let digits = total.to_string().len();
+    let id = &report.id;
+    let what = match report.outcome {
+        Outcome::Pass => attached(report),
+        Outcome::Xpass => "passes, and a failure is expected".into(),
+        Outcome::Skip => report.reason.clone().unwrap_or_default(),
+        Outcome::Fail | Outcome::Xfail | Outcome::Error => {
+            let code = report
+                .diagnosis
+                .as_ref()
+                .map(|diagnosis| diagnosis.code.name());
+            let fault = report.fault.as_ref();
+            let code = code.or_else(|| Some(fault?.code?.name()));
+            let what = code
+                .map(str::to_owned)
+                .or_else(|| Some(fault?.headline.clone()));
+            format!("{:<7}  {}", report.stage, what.unwrap_or_default())
+        }
+    };
+    format!(
+        "{} [{:>8.3}s] ({done:>digits$}/{total}) {id:<width$}  {what}",
+        diagnostic::word(report.outcome),
+        report.seconds
+    )
+}
+
+/// What a pass did: `2 attached, 1 not attempted`.
+fn attached(report: &CellReport) -> String {
+    let count = |outcome| {
+        report
+            .programs
+            .iter()
+            .filter(|p| p.attach == outcome)
+            .count()
+    };
+    let attached = count(AttachOutcome::Attached);
+    let loaded = report
+        .programs
+        .iter()
+        .filter(|p| p.load == ukci_schema::evidence::StepOutcome::Ok)
+        .count();
+    let not = report
+        .programs
+        .iter()
+        .filter(|p| p.attach == AttachOutcome::NotAttempted && p.reason.is_some())
+        .count();
+    let mut text =
+        if report.stage == ukci_schema::verdict::Stage::Load || report.programs.is_empty() {
+            format!("{loaded} loaded")
+        } else {
+            format!("{attached} attached")
+        };
+    if not > 0 {
+        text.push_str(&format!(", {not} not attempted"));
+    }
+    if !report.edits.is_empty() {
+        text.push_str(&format!(", after {} edits", report.edits.len()));
+    }
+    text
+}
+
+/// What is said at the end: problems, the grid, the summary.
+pub(crate) fn ending(report: &Report, out: &str, chatty: bool) -> String {
+    let mut text = String::new();
+    let problems = render::problems(report);
+    for problem in &problems {
+        text.push_str(&diagnostic::problem(report, out, problem));
+    }
+    let untried: Vec<String> = not_attempted(report);
+    if !untried.is_empty() && chatty {
+        text.push_str("────────────\n");
+        text.push_str(&format!(
+            "{} programs\n",
+            paint(WARN, format_args!("{:>12}", "NOT TRIED"))
+        ));
+        for line in untried {
+            text.push_str(&format!("{:13}{line}\n", ""));
+        }
+    }
+    if !report.cells.is_empty() && (report.cells.len() > 1 || !problems.is_empty()) && chatty {
+        text.push_str("────────────\n");
+        text.push_str(&diagnostic::grids(report));
+        text.push('\n');
+    }
+    let style = if problems.is_empty() {
+        crate::output::GOOD
+    } else {
+        crate::output::BAD
+    };
+    text.push_str(&format!(
+        "{} [{:>8.3}s] {}\n",
+        paint(style, format_args!("{:>12}", "Summary")),
+        report.run.seconds,
+        render::summary(report)
+    ));
+    if report.run.interrupted && report.summary.not_run > 0 {
+        text.push_str(&format!(
+            "{:13}the run was cut short; the report holds what finished\n",
+            ""
+        ));
+    }
+    text.push_str(&format!(
+        "{} {out}/report.json\n",
+        paint(HINT, format_args!("{:>12}", "Report"))
+    ));
+    text
+}
+
+/// Programs that were not attempted, each reason once.
+fn not_attempted(report: &Report) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for cell in &report.cells {
+        for program in &cell.programs {
+            let Some(reason) = program.reason.as_ref() else {
+                continue;
+            };
+            if program.attach != AttachOutcome::NotAttempted || cell.outcome == Outcome::Skip {
+                continue;
+            }
+            let line = format!("{}: `{}`: {reason}", cell.artifact, program.name);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    lines
+}
+
+fn bar_style() -> ProgressStyle {
+    template("{prefix:>12.bold}Running [{elapsed_precise}] {wide_bar:.cyan/dim} {pos}/{len}: {msg}")
+}
+
+fn running_style() -> ProgressStyle {
+    template("             [{elapsed:>8}] {prefix}  {msg:.dim}")
+}
+
+/// The templates are ours and valid; a default is still better than a panic.
+fn template(text: &str) -> ProgressStyle {
+    ProgressStyle::with_template(text)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─")
+}
