@@ -33,7 +33,6 @@ pub(super) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
             diagnosis: silent(case)?,
         },
         AttachOutcome::NotAttempted if strict => {
-<<<<<<< HEAD
             let headline = format!(
                 "{} was not attached (strict): {}",
                 case.name(),
@@ -50,15 +49,6 @@ pub(super) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
                 rule: "strict",
                 diagnosis,
             }
-=======
-            let why = program
-                .attach
-                .reason
-                .as_deref()
-                .unwrap_or("no reason was given");
-            let headline = format!("`{}` was not attached (strict): {why}", program.name);
-            diagnosis(Code::AttachRefused, Stage::Attach, headline)
->>>>>>> main
         }
         AttachOutcome::NotAttempted => return None,
         AttachOutcome::Refused => RULES
@@ -264,35 +254,13 @@ fn memory(case: &Case<'_>) -> Option<Diagnosis> {
     })
 }
 
-<<<<<<< HEAD
 fn capability(case: &Case<'_>) -> Option<Diagnosis> {
     (errno_of(case) == Some(EPERM)).then(|| {
-=======
-fn refused(program: &ProgramEvidence, evidence: &Evidence) -> Diagnosis {
-    let errno = program.attach.errno.unwrap_or(0);
-    let off = |option: &str| {
-        evidence
-            .guest
-            .config
-            .get(option)
-            .is_some_and(|value| value == "n")
-    };
-    let section = program.section.trim_start_matches('?');
-    let target = program.target.as_deref();
-    let missing = target.and_then(|name| {
-        features(evidence, FeatureKind::Target, name).find(|f| f.present == Some(false))
-    });
-    if let (Some(name), Some(feature)) = (target, missing) {
-        return load::missing_target(program, name, feature.detail.as_deref(), Stage::Attach);
-    }
-    let config = |option: &str, hint: &str| {
->>>>>>> main
         let headline = format!(
             "the kernel did not permit {} (`{}`) to be attached (EPERM)",
             case.name(),
             case.section()
         );
-<<<<<<< HEAD
         let hints = vec!["give the loader CAP_BPF with CAP_PERFMON, or CAP_NET_ADMIN".to_owned()];
         diagnosis(Code::CapabilityFailure, Stage::Attach, headline, hints)
     })
@@ -327,62 +295,4 @@ fn refused(case: &Case<'_>) -> Diagnosis {
         _ => "the guest's libbpf log of the attachment is in the evidence directory".to_owned(),
     }];
     diagnosis(Code::AttachRefused, Stage::Attach, headline, hints)
-=======
-        Diagnosis {
-            hints: vec![hint.into()],
-            ..diagnosis(Code::MissingKernelConfig, Stage::Attach, headline)
-        }
-    };
-    if section.contains(".multi") || section.contains(".session") {
-        if section.starts_with('k') && off("FPROBE") {
-            return config("FPROBE", "attach single kprobes where the option is off");
-        }
-    }
-    let traces = section.starts_with("fentry")
-        || section.starts_with("fexit")
-        || section.starts_with("fmod_ret");
-    if traces && matches!(errno, ENOTSUPP | EOPNOTSUPP) && off("DYNAMIC_FTRACE_WITH_DIRECT_CALLS") {
-        return config(
-            "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
-            "use kprobes there: arm64 has it since 6.4, riscv64 since 6.5",
-        );
-    }
-    if matches!(errno, ENOENT | ESRCH) {
-        let name = target.unwrap_or(section);
-        return load::missing_target(program, name, None, Stage::Attach);
-    }
-    let lockdown = evidence
-        .guest
-        .lockdown
-        .as_deref()
-        .filter(|mode| *mode != "none");
-    let headline = match (errno, lockdown) {
-        (EPERM, Some(mode)) => {
-            let headline = format!(
-                "kernel lockdown (`{mode}`) forbids to attach `{}` (`{section}`)",
-                program.name
-            );
-            return diagnosis(Code::PolicyDenied, Stage::Attach, headline);
-        }
-        _ => {
-            let said = program
-                .attach
-                .libbpf
-                .lines()
-                .next_back()
-                .unwrap_or_default();
-            let said = said.strip_prefix("libbpf: ").unwrap_or(said).trim();
-            let said = if said.is_empty() {
-                String::new()
-            } else {
-                format!(": {said}")
-            };
-            format!(
-                "the kernel refused to attach `{}` (`{section}`): errno {errno}{said}",
-                program.name
-            )
-        }
-    };
-    diagnosis(Code::AttachRefused, Stage::Attach, headline)
->>>>>>> main
 }

@@ -72,7 +72,6 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagn
     );
     let of_maps = kind.ends_with("_of_maps");
     let (code, headline, hints) = if present == Some(false) {
-<<<<<<< HEAD
         unsupported(map)
     } else if of_maps
         && inner.is_none()
@@ -92,44 +91,10 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagn
                     load, or size it in the manifest";
         (Code::LoaderContract, headline, vec![hint.into()])
     } else if errno == Some(ENOMEM) {
-=======
-        let since = history::map_type(kind)
-            .map(|r| format!(" (mainline {r})"))
-            .unwrap_or_default();
-        let hints = vec![
-            unsupported_hint(kind),
-            format!(
-                "make it optional: `bpf_map__set_autocreate(map, false)` where the kernel lacks \
-                 `{kind}`, and programs that do not use it"
-            ),
-        ];
-        let headline =
-            format!("the kernel has no map type `{kind}`{since}, which map `{name}` needs");
-        (Code::UnsupportedMapType, headline, hints)
-    } else if text::line_with(log, &format!("map '{name}': inner map def")).is_some() {
-        let headline = format!("map `{name}` needs an inner map that its loader must set");
-        let hints = vec![
-            "declare it with `__array(values, …)`, or set it with \
-                          `bpf_map__set_inner_map_fd` before the load"
-                .into(),
-        ];
-        (Code::LoaderContract, headline, hints)
-    } else if map.max_entries == 0 && !SIZELESS.contains(&kind.as_str()) {
-        let headline =
-            format!("map `{name}` ({kind}) has no size: its loader must set max_entries");
-        let hints = vec![
-            "give it `__uint(max_entries, N)`, or set it with \
-                          `bpf_map__set_max_entries` before the load"
-                .into(),
-        ];
-        (Code::LoaderContract, headline, hints)
-    } else if errno == ENOMEM {
->>>>>>> main
         let headline = format!(
             "the guest has too little memory for map `{name}` ({kind}, {})",
             shape(map)
         );
-<<<<<<< HEAD
         (
             Code::GuestResources,
             headline,
@@ -142,31 +107,6 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagn
         (Code::CapabilityFailure, headline, vec![hint.into()])
     } else {
         refused_shape(map, errno, evidence, inner.is_some())
-=======
-        let hints = vec!["give the guest more memory (`memory` in the matrix)".into()];
-        (Code::GuestResources, headline, hints)
-    } else if errno == EPERM {
-        (
-            Code::CapabilityFailure,
-            format!("the kernel did not permit map `{name}` ({kind})"),
-            vec![],
-        )
-    } else {
-        let shape = format!(
-            "key {}, value {}, {} entries, flags {:#x}",
-            map.key_size, map.value_size, map.max_entries, map.flags
-        );
-        let reason = if errno == E2BIG {
-            "is too large"
-        } else {
-            "is not accepted"
-        };
-        let headline = format!(
-            "the kernel knows map type `{kind}`, and map `{name}` {reason} ({shape}): errno {errno}"
-        );
-        let hints = vec!["compare sizes and flags with what this kernel's type allows".into()];
-        (Code::MapRefused, headline, hints)
->>>>>>> main
     };
     Diagnosis {
         excerpt: text::libbpf_excerpt(&evidence.log),

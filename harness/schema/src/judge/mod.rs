@@ -32,7 +32,6 @@ pub struct Judgement {
     pub programs: Vec<Option<Diagnosis>>,
 }
 
-<<<<<<< HEAD
 /// A rule: what it decides, or nothing where it does not apply.
 type Rule = (&'static str, fn(&Case<'_>) -> Option<Diagnosis>);
 
@@ -41,39 +40,6 @@ type Rule = (&'static str, fn(&Case<'_>) -> Option<Diagnosis>);
 struct Found {
     rule: &'static str,
     diagnosis: Diagnosis,
-=======
-/// Decides what `evidence` means. With `strict`, a program that was not attempted fails.
-pub fn judge(evidence: &Evidence, strict: bool) -> Judgement {
-    let mut programs = vec![None; evidence.programs.len()];
-    if evidence.open.outcome != StepOutcome::Ok {
-        return Judgement {
-            verdict: fail(object::unopened(evidence)),
-            programs,
-        };
-    }
-    if evidence.load.outcome != StepOutcome::Ok {
-        for (program, diagnosis) in evidence.programs.iter().zip(&mut programs) {
-            if program.load.outcome == StepOutcome::Refused {
-                *diagnosis = Some(load::diagnose(program, evidence));
-            }
-        }
-        let primary = primary(evidence, &programs);
-        return Judgement {
-            verdict: fail(primary),
-            programs,
-        };
-    }
-    if evidence.mode == Mode::Attach {
-        for (program, diagnosis) in evidence.programs.iter().zip(&mut programs) {
-            *diagnosis = attach::diagnose(program, evidence, strict);
-        }
-    }
-    let verdict = match programs.iter().flatten().next() {
-        Some(first) => fail(first.clone()),
-        None => idle(evidence).map_or(Verdict::Pass, |reason| Verdict::Skip { reason }),
-    };
-    Judgement { verdict, programs }
->>>>>>> main
 }
 
 /// Decides what `evidence` means. With `strict`, a program that was not attempted fails.
@@ -252,7 +218,6 @@ fn idle(evidence: &Evidence) -> Option<String> {
     if evidence.mode == Mode::Load || any_attached {
         return None;
     }
-<<<<<<< HEAD
     let active = programs.iter().filter(|program| program.autoload);
     let reasons: Vec<String> = active
         .clone()
@@ -265,28 +230,10 @@ fn idle(evidence: &Evidence) -> Option<String> {
     };
     Some(format!(
         "it loads, and no program was attached: {}{more}",
-=======
-    let reasons: Vec<String> = programs
-        .iter()
-        .filter(|program| program.autoload)
-        .map(|program| {
-            let why = program
-                .attach
-                .reason
-                .as_deref()
-                .unwrap_or("no reason was given");
-            format!("`{}`: {why}", program.name)
-        })
-        .take(3)
-        .collect();
-    Some(format!(
-        "it loads, and no program was attached: {}",
->>>>>>> main
         reasons.join("; ")
     ))
 }
 
-<<<<<<< HEAD
 /// A diagnosis without program, source line or excerpt.
 fn diagnosis(code: Code, stage: Stage, headline: String, hints: Vec<String>) -> Diagnosis {
     Diagnosis {
@@ -311,29 +258,4 @@ fn mainline(release: Option<&str>) -> String {
     release
         .map(|release| format!(" (mainline {release})"))
         .unwrap_or_default()
-=======
-/// The probe's answers of one kind about one name.
-fn features<'a>(
-    evidence: &'a Evidence,
-    kind: FeatureKind,
-    name: &'a str,
-) -> impl Iterator<Item = &'a Feature> {
-    evidence
-        .features
-        .iter()
-        .filter(move |f| f.kind == kind && f.name == name)
-}
-
-/// A diagnosis without source line, excerpt or hints.
-fn diagnosis(code: Code, stage: Stage, headline: String) -> Diagnosis {
-    Diagnosis {
-        code,
-        stage,
-        program: None,
-        headline,
-        at: None,
-        excerpt: None,
-        hints: Vec::new(),
-    }
->>>>>>> main
 }

@@ -17,26 +17,15 @@ const WIDEST: usize = 240;
 /// where they stand together.
 pub(super) fn sentence(log: &Log) -> Option<String> {
     let lines: Vec<&str> = log.lines().collect();
-<<<<<<< HEAD
     let report = report_start(&lines);
-=======
-    let report = lines
-        .iter()
-        .position(|line| line.starts_with("Verification failed"));
->>>>>>> main
     let classic = &lines[..report.unwrap_or(lines.len())];
     let Some(last) = classic.iter().rposition(|line| is_sentence(line)) else {
         let headline = lines[report?].trim();
-<<<<<<< HEAD
         return Some(
-=======
-        Some(
->>>>>>> main
             headline
                 .split_once(": ")
                 .map_or(headline, |(_, rest)| rest)
                 .to_owned(),
-<<<<<<< HEAD
         );
     };
     let mut found = clipped(classic[last].trim());
@@ -81,10 +70,6 @@ pub(super) fn is_noise(line: &str) -> bool {
         "max_states",
     ];
     line.is_empty() || statistics.iter().any(|start| line.starts_with(start))
-=======
-        )
-    })
->>>>>>> main
 }
 
 /// Whether a line is prose and not an instruction, a state, a source line or a statistic.
@@ -93,13 +78,8 @@ fn is_sentence(line: &str) -> bool {
     if is_noise(line) || line.starts_with(';') || line.starts_with('<') {
         return false;
     }
-<<<<<<< HEAD
     // Where the path came from and what is tried, not why it is refused.
     let remarks = [
-=======
-    // Where the path came from, not why it is refused.
-    let origin = [
->>>>>>> main
         "from ",
         "caller:",
         "callee:",
@@ -111,7 +91,6 @@ fn is_sentence(line: &str) -> bool {
         "parent ",
         "mark_precise:",
         "func#",
-<<<<<<< HEAD
         "Func#",
         "Validating ",
         "arg#0 type is not a struct",
@@ -129,16 +108,6 @@ fn is_sentence(line: &str) -> bool {
     }
     // `func 'x' arg0 has btf_id 12 type STRUCT 'file'` is a remark on a good access.
     if line.starts_with("func '") && line.contains(" has btf_id ") {
-=======
-        "arg#0 type is not a struct",
-        "Unrecognized arg#0",
-        "arg#0 reference type",
-        "reg type unsupported for arg#0",
-        "to caller at",
-        "The reg sizes",
-    ];
-    if origin.iter().any(|start| line.starts_with(start)) {
->>>>>>> main
         return false;
     }
     match line.split_once(':') {
@@ -147,7 +116,6 @@ fn is_sentence(line: &str) -> bool {
     }
 }
 
-<<<<<<< HEAD
 /// A register's or a stack slot's state: `R0_w=scalar(umax=7,var_off=(0x0; 0x7)) R10=fp0`.
 fn is_state(line: &str) -> bool {
     let Some((name, _)) = line.split_once('=') else {
@@ -159,18 +127,6 @@ fn is_state(line: &str) -> bool {
         .unwrap_or("");
     let number = name.split('_').next().unwrap_or_default();
     !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-=======
-fn is_statistic(line: &str) -> bool {
-    [
-        "processed ",
-        "verification time ",
-        "stack depth ",
-        "insns processed ",
-        "max_states",
-    ]
-    .iter()
-    .any(|start| line.starts_with(start))
->>>>>>> main
 }
 
 /// The last lines of the verifier's log up to its sentence, and the reason of 7.3's report.
@@ -205,32 +161,17 @@ fn excerpt(of: &str, lines: &[&str]) -> Option<Excerpt> {
     let shown = &lines[lines.len().saturating_sub(SHOWN)..];
     (!shown.is_empty()).then(|| Excerpt {
         of: of.into(),
-<<<<<<< HEAD
         lines: shown.iter().map(|line| clipped(line.trim_end())).collect(),
-=======
-        lines: shown
-            .iter()
-            .map(|line| line.trim_end().to_owned())
-            .collect(),
->>>>>>> main
         omitted: lines.len() - shown.len(),
     })
 }
 
-<<<<<<< HEAD
 /// At most [`WIDEST`] characters of it.
 pub(super) fn clipped(line: &str) -> String {
     match line.char_indices().nth(WIDEST) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.to_owned(),
     }
-=======
-/// The line of any of these logs that contains `words`.
-pub(super) fn line_with<'a>(logs: &[&'a Log], words: &str) -> Option<&'a str> {
-    logs.iter()
-        .flat_map(|log| log.lines())
-        .find(|line| line.contains(words))
->>>>>>> main
 }
 
 /// The source line that the trace last named, with its file: `; x = *p; @ prog.bpf.c:18`, as
@@ -342,7 +283,6 @@ mod tests {
             sentence(&log).unwrap(),
             "R0 invalid mem access 'map_value_or_null'"
         );
-<<<<<<< HEAD
         let reason = reason(&log).unwrap();
         assert!(reason.starts_with("R0 may be NULL here") && reason.ends_with("dereference NULL."));
         let excerpt = verifier_excerpt(&log).unwrap();
@@ -373,17 +313,5 @@ mod tests {
         assert_eq!(excerpt.lines.len(), 8);
         assert_eq!(excerpt.omitted, 93);
         assert!(excerpt.lines.iter().all(|line| line.chars().count() <= 241));
-=======
-        let only_report =
-            "0: R1=ctx() R10=fp0\nVerification failed: out of bounds\n\nSuggestion:\n  x\n";
-        assert_eq!(
-            sentence(&Log::bounded(only_report)).unwrap(),
-            "out of bounds"
-        );
-        assert_eq!(
-            sentence(&Log::bounded("0: R1=ctx() R10=fp0\n; a = b;\n")),
-            None
-        );
->>>>>>> main
     }
 }
