@@ -1,146 +1,298 @@
 //! A program that loaded: attached and alive, refused, or not attempted.
 
-use super::{diagnosis, features, load, text};
+use super::asked::{missing_target, unknown_attach_type};
+use super::case::Case;
+use super::errno::{self, EACCES, EINVAL, ENOENT, ENOMEM, ENOTSUPP, EOPNOTSUPP, EPERM, ESRCH};
+use super::{Found, Rule, diagnosis, text};
 use crate::diagnosis::{Code, Diagnosis};
-use crate::evidence::{AttachOutcome, Evidence, FeatureKind, ProgramEvidence};
+use crate::evidence::{AttachOutcome, FeatureKind, ProgramEvidence};
+use crate::history;
 use crate::verdict::Stage;
 
-const EPERM: i32 = 1;
-const ENOENT: i32 = 2;
-const ESRCH: i32 = 3;
-const EOPNOTSUPP: i32 = 95;
-/// The kernel's own, which user space has no name for.
-const ENOTSUPP: i32 = 524;
+/// For a refused attachment, in this order.
+const RULES: &[Rule] = &[
+    ("attach-type", attach_type),
+    ("attach-target", target_probed),
+    ("attach-jit", jit),
+    ("attach-config", config),
+    ("attach-missing", target_by_errno),
+    ("attach-policy", policy),
+    ("attach-memory", memory),
+    ("attach-capability", capability),
+];
 
 /// Why it does not do its work where it should, if so.
-pub(super) fn diagnose(
-    program: &ProgramEvidence,
-    evidence: &Evidence,
-    strict: bool,
-) -> Option<Diagnosis> {
+pub(super) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
+    let program = case.program;
     if !program.autoload {
         return None;
     }
     let mut found = match program.attach.outcome {
-        AttachOutcome::Attached => silent(program, evidence)?,
+        AttachOutcome::Attached => Found {
+            rule: "lsm-inactive",
+            diagnosis: silent(case)?,
+        },
         AttachOutcome::NotAttempted if strict => {
-            let why = program
-                .attach
-                .reason
-                .as_deref()
-                .unwrap_or("no reason was given");
-            let headline = format!("`{}` was not attached (strict): {why}", program.name);
-            diagnosis(Code::AttachRefused, Stage::Attach, headline)
+            let headline = format!(
+                "{} was not attached (strict): {}",
+                case.name(),
+                why_not(program)
+            );
+            let hint = "leave out `--strict`, or say in the manifest where it goes";
+            let diagnosis = diagnosis(
+                Code::AttachRefused,
+                Stage::Attach,
+                headline,
+                vec![hint.into()],
+            );
+            Found {
+                rule: "strict",
+                diagnosis,
+            }
         }
         AttachOutcome::NotAttempted => return None,
-        AttachOutcome::Refused => refused(program, evidence),
+        AttachOutcome::Refused => RULES
+            .iter()
+            .find_map(|(rule, apply)| {
+                Some(Found {
+                    rule,
+                    diagnosis: apply(case)?,
+                })
+            })
+            .unwrap_or_else(|| Found {
+                rule: "attach-refused",
+                diagnosis: refused(case),
+            }),
     };
-    found.program = Some(program.name.clone());
-    if found.excerpt.is_none() {
-        found.excerpt = text::libbpf_excerpt(&program.attach.libbpf);
+    found.diagnosis.program = Some(program.name.clone());
+    if found.diagnosis.excerpt.is_none() {
+        found.diagnosis.excerpt = text::libbpf_excerpt(&program.attach.libbpf);
     }
     Some(found)
 }
 
+/// Why a program was not attached, in the guest's words.
+pub(super) fn why_not(program: &ProgramEvidence) -> &str {
+    program
+        .attach
+        .reason
+        .as_deref()
+        .unwrap_or("the guest gave no reason")
+}
+
 /// Attached is not enough: an LSM program on a kernel whose active list lacks `bpf` is never
 /// called.
-fn silent(program: &ProgramEvidence, evidence: &Evidence) -> Option<Diagnosis> {
-    let active = evidence.guest.lsm.as_ref()?;
-    let is_lsm = program.program_type == "lsm" && !program.section.starts_with("lsm_cgroup");
-    if !is_lsm || active.iter().any(|name| name == "bpf") || program.attach.fired.unwrap_or(0) > 0 {
+fn silent(case: &Case<'_>) -> Option<Diagnosis> {
+    let active = case.evidence.guest.lsm.as_ref()?;
+    let program = case.program;
+    let called = program.attach.fired.unwrap_or(0) > 0;
+    if program.program_type != "lsm" || called || active.iter().any(|name| name == "bpf") {
+        return None;
+    }
+    let active = active.join(",");
+    let headline = format!(
+        "{} attaches and is never called: `bpf` is not among the active LSMs ({active})",
+        case.name()
+    );
+    let hints = vec![
+        format!("boot with `lsm={active},bpf`"),
+        "or attach `fmod_ret/security_…`, which is called whatever `lsm=` says".to_owned(),
+    ];
+    Some(diagnosis(Code::LsmInactive, Stage::Attach, headline, hints))
+}
+
+fn errno_of(case: &Case<'_>) -> Option<i32> {
+    case.program.attach.errno
+}
+
+/// The link or attachment that mainline brought after this kernel's release, and that this kernel
+/// refuses without knowing it. Its load asked nothing of it.
+fn attach_type(case: &Case<'_>) -> Option<Diagnosis> {
+    let name = case.program.attach_type.as_deref()?;
+    let release = history::attach_type(name)?;
+    let unknown = matches!(errno_of(case), Some(EINVAL | EOPNOTSUPP | ENOTSUPP));
+    if !unknown || !history::is_older(&case.evidence.guest.release, release) {
+        return None;
+    }
+    Some(unknown_attach_type(
+        case,
+        name,
+        release,
+        Stage::Attach,
+        errno_of(case),
+    ))
+}
+
+fn target_probed(case: &Case<'_>) -> Option<Diagnosis> {
+    let name = case.program.target.as_deref()?;
+    let missing = case
+        .features(FeatureKind::Target, name)
+        .find(|f| f.present == Some(false))?;
+    Some(missing_target(
+        case,
+        name,
+        missing.detail.as_deref(),
+        Stage::Attach,
+    ))
+}
+
+fn is_trampoline(case: &Case<'_>) -> bool {
+    let starts = ["fentry", "fexit", "fmod_ret", "lsm", "fsession"];
+    starts.iter().any(|start| case.section().starts_with(start))
+}
+
+/// Trampolines are machine code.
+fn jit(case: &Case<'_>) -> Option<Diagnosis> {
+    if !is_trampoline(case) || case.evidence.guest.jit.as_deref() != Some("0") {
         return None;
     }
     let headline = format!(
-        "`{}` attaches and is never called: `bpf` is not among the active LSMs ({})",
-        program.name,
-        active.join(",")
+        "{} (`{}`) needs the JIT, which is off (net.core.bpf_jit_enable=0): {}",
+        case.name(),
+        case.section(),
+        errno::name(errno_of(case))
     );
-    let all = active.join(",");
-    Some(Diagnosis {
-        hints: vec![
-            format!("boot with `lsm={all},bpf`"),
-            "or attach `fmod_ret/security_…`, which is called without it".into(),
-        ],
-        ..diagnosis(Code::LsmInactive, Stage::Attach, headline)
+    let hints = vec!["switch the JIT on: `sysctl net.core.bpf_jit_enable=1`".to_owned()];
+    Some(diagnosis(
+        Code::MissingKernelConfig,
+        Stage::Attach,
+        headline,
+        hints,
+    ))
+}
+
+/// Options that a kind of attachment needs, and that are off.
+fn config(case: &Case<'_>) -> Option<Diagnosis> {
+    let section = case.section();
+    let errno = errno_of(case);
+    let kprobe = section.starts_with("kprobe")
+        || section.starts_with("kretprobe")
+        || section.starts_with("ksyscall")
+        || section.starts_with("kretsyscall");
+    let many = section.contains(".multi") || section.contains(".session");
+    let (option, hint) = if kprobe && many && case.is_off("FPROBE") {
+        ("FPROBE", "attach single kprobes where the option is off")
+    } else if is_trampoline(case)
+        && matches!(errno, Some(ENOTSUPP | EOPNOTSUPP))
+        && case.is_off("DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
+    {
+        (
+            "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
+            "attach a kprobe there: mainline has the option on arm64 since 6.4",
+        )
+    } else if kprobe && errno == Some(EINVAL) && case.is_off("KPROBES_ON_FTRACE") {
+        (
+            "KPROBES_ON_FTRACE",
+            "attach `fentry`, or probe a few bytes into the function: its entry belongs to ftrace",
+        )
+    } else if kprobe && case.is_off("KPROBES") {
+        (
+            "KPROBES",
+            "use tracepoints or `fentry` where the option is off",
+        )
+    } else if section.starts_with('u') && case.is_off("UPROBE_EVENTS") {
+        (
+            "UPROBE_EVENTS",
+            "do without uprobes where the option is off",
+        )
+    } else if section.starts_with("netkit") && case.is_off("NETKIT") {
+        ("NETKIT", "use veth devices and tc where the option is off")
+    } else {
+        return None;
+    };
+    let headline = format!(
+        "{} (`{section}`) needs CONFIG_{option}, which is off in this kernel: {}",
+        case.name(),
+        errno::name(errno)
+    );
+    Some(diagnosis(
+        Code::MissingKernelConfig,
+        Stage::Attach,
+        headline,
+        vec![hint.into()],
+    ))
+}
+
+fn target_by_errno(case: &Case<'_>) -> Option<Diagnosis> {
+    if !matches!(errno_of(case), Some(ENOENT | ESRCH)) {
+        return None;
+    }
+    let name = case.program.target.as_deref().unwrap_or(case.section());
+    // What was probed to be there is not missing.
+    let there = case
+        .features(FeatureKind::Target, name)
+        .any(|f| f.present == Some(true));
+    (!there).then(|| missing_target(case, name, None, Stage::Attach))
+}
+
+/// Lockdown for confidentiality forbids kprobes, tracefs and perf events of kernel addresses.
+fn policy(case: &Case<'_>) -> Option<Diagnosis> {
+    let mode = case.lockdown()?;
+    if !matches!(errno_of(case), Some(EPERM | EACCES)) {
+        return None;
+    }
+    let headline = format!(
+        "kernel lockdown (`{mode}`) forbids to attach {} (`{}`)",
+        case.name(),
+        case.section()
+    );
+    let hints =
+        vec!["boot without `lockdown=`, or attach where no kprobe is needed (`fentry`)".to_owned()];
+    Some(diagnosis(
+        Code::PolicyDenied,
+        Stage::Attach,
+        headline,
+        hints,
+    ))
+}
+
+fn memory(case: &Case<'_>) -> Option<Diagnosis> {
+    (errno_of(case) == Some(ENOMEM)).then(|| {
+        let headline = format!("the guest has too little memory to attach {}", case.name());
+        let hints = vec!["give the guest more memory (`memory` in the matrix)".to_owned()];
+        diagnosis(Code::GuestResources, Stage::Attach, headline, hints)
     })
 }
 
-fn refused(program: &ProgramEvidence, evidence: &Evidence) -> Diagnosis {
-    let errno = program.attach.errno.unwrap_or(0);
-    let off = |option: &str| {
-        evidence
-            .guest
-            .config
-            .get(option)
-            .is_some_and(|value| value == "n")
-    };
-    let section = program.section.trim_start_matches('?');
-    let target = program.target.as_deref();
-    let missing = target.and_then(|name| {
-        features(evidence, FeatureKind::Target, name).find(|f| f.present == Some(false))
-    });
-    if let (Some(name), Some(feature)) = (target, missing) {
-        return load::missing_target(program, name, feature.detail.as_deref(), Stage::Attach);
-    }
-    let config = |option: &str, hint: &str| {
+fn capability(case: &Case<'_>) -> Option<Diagnosis> {
+    (errno_of(case) == Some(EPERM)).then(|| {
         let headline = format!(
-            "`{}` (`{section}`) needs CONFIG_{option}, which this kernel has not (errno {errno})",
-            program.name
+            "the kernel did not permit {} (`{}`) to be attached (EPERM)",
+            case.name(),
+            case.section()
         );
-        Diagnosis {
-            hints: vec![hint.into()],
-            ..diagnosis(Code::MissingKernelConfig, Stage::Attach, headline)
+        let hints = vec!["give the loader CAP_BPF with CAP_PERFMON, or CAP_NET_ADMIN".to_owned()];
+        diagnosis(Code::CapabilityFailure, Stage::Attach, headline, hints)
+    })
+}
+
+fn refused(case: &Case<'_>) -> Diagnosis {
+    let program = case.program;
+    let said = program
+        .attach
+        .libbpf
+        .lines()
+        .rfind(|line| !line.trim().is_empty());
+    let said = said.map(|line| line.strip_prefix("libbpf: ").unwrap_or(line).trim());
+    let said = said
+        .map(|line| format!(": {}", text::clipped(line)))
+        .unwrap_or_default();
+    let headline = format!(
+        "the kernel refused to attach {} (`{}`): {}{said}",
+        case.name(),
+        case.section(),
+        errno::name(errno_of(case))
+    );
+    let hints = vec![match errno_of(case) {
+        Some(16) => {
+            "another program sits there already: detach it, or ask to share the hook".into()
         }
-    };
-    if section.contains(".multi") || section.contains(".session") {
-        if section.starts_with('k') && off("FPROBE") {
-            return config("FPROBE", "attach single kprobes where the option is off");
+        Some(EINVAL) if case.section().starts_with('k') => {
+            "some functions may not be probed (`/sys/kernel/debug/kprobes/blacklist`): take another"
+                .into()
         }
-    }
-    let traces = section.starts_with("fentry")
-        || section.starts_with("fexit")
-        || section.starts_with("fmod_ret");
-    if traces && matches!(errno, ENOTSUPP | EOPNOTSUPP) && off("DYNAMIC_FTRACE_WITH_DIRECT_CALLS") {
-        return config(
-            "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
-            "use kprobes there: arm64 has it since 6.4, riscv64 since 6.5",
-        );
-    }
-    if matches!(errno, ENOENT | ESRCH) {
-        let name = target.unwrap_or(section);
-        return load::missing_target(program, name, None, Stage::Attach);
-    }
-    let lockdown = evidence
-        .guest
-        .lockdown
-        .as_deref()
-        .filter(|mode| *mode != "none");
-    let headline = match (errno, lockdown) {
-        (EPERM, Some(mode)) => {
-            let headline = format!(
-                "kernel lockdown (`{mode}`) forbids to attach `{}` (`{section}`)",
-                program.name
-            );
-            return diagnosis(Code::PolicyDenied, Stage::Attach, headline);
-        }
-        _ => {
-            let said = program
-                .attach
-                .libbpf
-                .lines()
-                .next_back()
-                .unwrap_or_default();
-            let said = said.strip_prefix("libbpf: ").unwrap_or(said).trim();
-            let said = if said.is_empty() {
-                String::new()
-            } else {
-                format!(": {said}")
-            };
-            format!(
-                "the kernel refused to attach `{}` (`{section}`): errno {errno}{said}",
-                program.name
-            )
-        }
-    };
-    diagnosis(Code::AttachRefused, Stage::Attach, headline)
+        Some(ENOTSUPP) => "this kernel cannot trace the function so: attach a kprobe there".into(),
+        _ => "the guest's libbpf log of the attachment is in the evidence directory".to_owned(),
+    }];
+    diagnosis(Code::AttachRefused, Stage::Attach, headline, hints)
 }

@@ -1,16 +1,14 @@
 //! A map that the kernel refused to create.
 
-use super::{diagnosis, features, text};
+use super::case::features;
+use super::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
+use super::{Found, diagnosis, mainline, text};
 use crate::diagnosis::{Code, Diagnosis};
-use crate::evidence::{Evidence, FeatureKind, MapEvidence};
+use crate::evidence::{Evidence, FeatureKind, MapEvidence, StepOutcome};
 use crate::history;
 use crate::verdict::Stage;
 
-const EPERM: i32 = 1;
-const E2BIG: i32 = 7;
-const ENOMEM: i32 = 12;
-
-/// Map types whose `max_entries` is 0 or the kernel's business.
+/// Map types whose `max_entries` is 0 or libbpf's business.
 const SIZELESS: &[&str] = &[
     "sk_storage",
     "inode_storage",
@@ -22,86 +20,194 @@ const SIZELESS: &[&str] = &[
     "perf_event_array",
 ];
 
-pub(super) fn diagnose(map: &MapEvidence, evidence: &Evidence) -> Diagnosis {
-    let name = &map.name;
-    let kind = &map.map_type;
+/// The first refused map, one that is refused whatever the guest's memory before others.
+pub(super) fn refused(evidence: &Evidence) -> Option<Found> {
+    let found: Vec<Found> = guilty(evidence)
+        .map(|(map, errno)| Found {
+            rule: "map",
+            diagnosis: diagnose(map, errno, evidence),
+        })
+        .collect();
+    let certain = found
+        .iter()
+        .find(|found| found.diagnosis.code != Code::GuestResources);
+    certain.or(found.first()).cloned()
+}
+
+/// The refused maps of these names, with the errno.
+pub(super) fn refused_among(evidence: &Evidence, names: &[String]) -> Option<Diagnosis> {
+    let (map, errno) = guilty(evidence).find(|(map, _)| {
+        // Global data is named by its section in the ELF, and after the object in libbpf.
+        let is = |name: &String| {
+            *name == map.name || (name.starts_with('.') && map.name.ends_with(name.as_str()))
+        };
+        names.iter().any(is)
+    })?;
+    Some(diagnose(map, errno, evidence))
+}
+
+/// Maps that were refused alone; or, where the guest did not try them alone (`struct_ops`), those
+/// that libbpf named when it gave up the whole object.
+fn guilty(evidence: &Evidence) -> impl Iterator<Item = (&MapEvidence, Option<i32>)> {
+    evidence.maps.iter().filter_map(|map| match map.created {
+        StepOutcome::Refused => Some((map, map.errno)),
+        StepOutcome::Ok => None,
+        StepOutcome::NotAttempted => {
+            let words = format!("map '{}': failed to create: -", map.name);
+            let line = text::line_with(&[&evidence.log], &words)?;
+            let errno = [EINVAL, E2BIG, ENOMEM, EPERM, EBADF]
+                .into_iter()
+                .find(|errno| line.ends_with(&format!("-{}", errno::name(Some(*errno)))));
+            Some((map, errno.or(evidence.load.errno)))
+        }
+    })
+}
+
+fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagnosis {
+    let (name, kind) = (&map.name, &map.map_type);
     let present = features(evidence, FeatureKind::MapType, kind).find_map(|f| f.present);
-    let errno = map.errno.unwrap_or(0);
-    let log = &[&evidence.log];
+    let inner = text::line_with(
+        &[&evidence.log],
+        &format!("map '{name}': failed to create inner"),
+    );
+    let of_maps = kind.ends_with("_of_maps");
     let (code, headline, hints) = if present == Some(false) {
-        let since = history::map_type(kind)
-            .map(|r| format!(" (mainline {r})"))
-            .unwrap_or_default();
-        let hints = vec![
-            unsupported_hint(kind),
-            format!(
-                "make it optional: `bpf_map__set_autocreate(map, false)` where the kernel lacks \
-                 `{kind}`, and programs that do not use it"
-            ),
-        ];
-        let headline =
-            format!("the kernel has no map type `{kind}`{since}, which map `{name}` needs");
-        (Code::UnsupportedMapType, headline, hints)
-    } else if text::line_with(log, &format!("map '{name}': inner map def")).is_some() {
-        let headline = format!("map `{name}` needs an inner map that its loader must set");
-        let hints = vec![
-            "declare it with `__array(values, …)`, or set it with \
-                          `bpf_map__set_inner_map_fd` before the load"
-                .into(),
-        ];
-        (Code::LoaderContract, headline, hints)
+        unsupported(map)
+    } else if of_maps
+        && inner.is_none()
+        && matches!(errno, Some(EBADF | EINVAL))
+        && map.max_entries > 0
+    {
+        let headline = format!(
+            "map `{name}` ({kind}) has no inner map: its loader must give it one before the load"
+        );
+        let hint = "declare it with `__array(values, …)`, call `bpf_map__set_inner_map_fd` before \
+                    the load, or name an inner map in the manifest";
+        (Code::LoaderContract, headline, vec![hint.into()])
     } else if map.max_entries == 0 && !SIZELESS.contains(&kind.as_str()) {
         let headline =
             format!("map `{name}` ({kind}) has no size: its loader must set max_entries");
-        let hints = vec![
-            "give it `__uint(max_entries, N)`, or set it with \
-                          `bpf_map__set_max_entries` before the load"
-                .into(),
-        ];
-        (Code::LoaderContract, headline, hints)
-    } else if errno == ENOMEM {
+        let hint = "give it `__uint(max_entries, N)`, call `bpf_map__set_max_entries` before the \
+                    load, or size it in the manifest";
+        (Code::LoaderContract, headline, vec![hint.into()])
+    } else if errno == Some(ENOMEM) {
         let headline = format!(
-            "the guest has too little memory for map `{name}` ({kind}, {} entries)",
-            map.max_entries
+            "the guest has too little memory for map `{name}` ({kind}, {})",
+            shape(map)
         );
-        let hints = vec!["give the guest more memory (`memory` in the matrix)".into()];
-        (Code::GuestResources, headline, hints)
-    } else if errno == EPERM {
         (
-            Code::CapabilityFailure,
-            format!("the kernel did not permit map `{name}` ({kind})"),
-            vec![],
+            Code::GuestResources,
+            headline,
+            vec!["give the guest more memory (`memory` in the matrix)".into()],
         )
+    } else if errno == Some(EPERM) {
+        let headline =
+            format!("the kernel did not permit map `{name}` ({kind}) to be created (EPERM)");
+        let hint = "give the loader CAP_BPF, and below 5.11 raise RLIMIT_MEMLOCK";
+        (Code::CapabilityFailure, headline, vec![hint.into()])
     } else {
-        let shape = format!(
-            "key {}, value {}, {} entries, flags {:#x}",
-            map.key_size, map.value_size, map.max_entries, map.flags
-        );
-        let reason = if errno == E2BIG {
-            "is too large"
-        } else {
-            "is not accepted"
-        };
-        let headline = format!(
-            "the kernel knows map type `{kind}`, and map `{name}` {reason} ({shape}): errno {errno}"
-        );
-        let hints = vec!["compare sizes and flags with what this kernel's type allows".into()];
-        (Code::MapRefused, headline, hints)
+        refused_shape(map, errno, evidence, inner.is_some())
     };
     Diagnosis {
         excerpt: text::libbpf_excerpt(&evidence.log),
-        hints,
-        ..diagnosis(code, Stage::Load, headline)
+        ..diagnosis(code, Stage::Load, headline, hints)
     }
 }
 
-fn unsupported_hint(kind: &str) -> String {
-    match kind {
-        "ringbuf" => "fall back to `perf_event_array` where the kernel has no ring buffer".into(),
+fn unsupported(map: &MapEvidence) -> (Code, String, Vec<String>) {
+    let kind = &map.map_type;
+    let headline = format!(
+        "the kernel has no map type `{kind}`{}, which map `{}` needs",
+        mainline(history::map_type(kind)),
+        map.name
+    );
+    let instead = match kind.as_str() {
+        "ringbuf" => "fall back to a `perf_event_array` where the kernel has no ring buffer".into(),
         "bloom_filter" => "fall back to a `hash` map where the kernel has no bloom filter".into(),
-        "cgrp_storage" | "task_storage" => {
-            "fall back to a `hash` map keyed by the id where the kernel has no such storage".into()
+        "task_storage" | "cgrp_storage" | "inode_storage" | "sk_storage" => {
+            format!("fall back to a `hash` map keyed by id where the kernel has no `{kind}`")
+        }
+        "arena" => {
+            "fall back to an `array` with BPF_F_MMAPABLE where the kernel has no arena".into()
         }
         _ => format!("use another map type where the kernel has no `{kind}`"),
+    };
+    let hints = vec![
+        instead,
+        format!(
+            "make it optional: where it is missing, `bpf_map__set_autocreate({}, false)` and \
+             `bpf_program__set_autoload` off for the programs that use it",
+            map.name
+        ),
+    ];
+    (Code::UnsupportedMapType, headline, hints)
+}
+
+/// The type is known; its sizes or flags are not accepted.
+fn refused_shape(
+    map: &MapEvidence,
+    errno: Option<i32>,
+    evidence: &Evidence,
+    inner: bool,
+) -> (Code, String, Vec<String>) {
+    let kind = &map.map_type;
+    let release = &evidence.guest.release;
+    let mut hints = Vec::new();
+    let flags = history::map_flags(map.flags);
+    let new: Vec<String> = flags
+        .iter()
+        .filter(|flag| history::is_older(release, flag.release))
+        .map(|flag| format!("{} (mainline {})", flag.name, flag.release))
+        .collect();
+    let why = if inner {
+        "its inner map is not accepted".to_owned()
+    } else if errno == Some(E2BIG) {
+        hints.push(
+            "the limit is the kernel's, whatever the memory: use fewer entries or smaller values"
+                .into(),
+        );
+        "it is too large".to_owned()
+    } else if !new.is_empty() {
+        hints.push(format!(
+            "leave the flag out where the kernel does not know it: {}",
+            new.join(", ")
+        ));
+        format!("its flags are not known: {}", new.join(", "))
+    } else if kind == "lpm_trie" && map.flags & 1 == 0 {
+        hints.push("add `__uint(map_flags, BPF_F_NO_PREALLOC)`: the type demands it".into());
+        "it lacks BPF_F_NO_PREALLOC".to_owned()
+    } else {
+        "its sizes or flags are not accepted".to_owned()
+    };
+    if hints.is_empty() {
+        hints.push(format!(
+            "compare its sizes and flags with what `{kind}` maps allow on this kernel"
+        ));
     }
+    let headline = format!(
+        "the kernel has map type `{kind}` and refuses map `{}`: {why} ({}; {})",
+        map.name,
+        shape(map),
+        errno::name(errno)
+    );
+    (Code::MapRefused, headline, hints)
+}
+
+fn shape(map: &MapEvidence) -> String {
+    let flags = history::map_flags(map.flags);
+    let flags = match flags.as_slice() {
+        [] if map.flags == 0 => String::new(),
+        [] => format!(", flags {:#x}", map.flags),
+        known => {
+            let names: Vec<&str> = known.iter().map(|flag| flag.name).collect();
+            format!(", flags {}", names.join("|"))
+        }
+    };
+    let MapEvidence {
+        key_size,
+        value_size,
+        max_entries,
+        ..
+    } = map;
+    format!("key {key_size} bytes, value {value_size} bytes, {max_entries} entries{flags}")
 }

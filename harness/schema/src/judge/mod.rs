@@ -1,18 +1,27 @@
 //! From evidence to a verdict. Pure: the same evidence gives the same verdict everywhere.
 //!
-//! What the object asks for, held against what this kernel was probed to have, comes first; then
-//! stage and errno; the text of logs last. The claim that this kernel lacks something always comes
-//! from this kernel; [`history`](crate::history) only adds which mainline release brought it.
+//! Rules speak in order, the first that knows decides. What the object asks for, held against what
+//! this kernel was probed to have, comes first; then stage and errno; the text of logs last. The
+//! claim that this kernel lacks something always comes from this kernel;
+//! [`history`](crate::history) only adds which mainline release brought it.
+//!
+//! A program is blamed for what it uses itself, and nothing that was done to a copy of the object
+//! counts towards a pass.
 
+mod asked;
 mod attach;
-mod load;
+mod case;
+mod errno;
 mod map;
 mod object;
+mod refusal;
 mod text;
+mod verifier;
 
 use crate::diagnosis::{Code, Diagnosis};
-use crate::evidence::{AttachOutcome, Evidence, Feature, FeatureKind, Mode, StepOutcome};
+use crate::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use crate::verdict::{Fault, Stage, Verdict};
+use case::Case;
 
 /// What evidence means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,50 +32,147 @@ pub struct Judgement {
     pub programs: Vec<Option<Diagnosis>>,
 }
 
-/// Decides what `evidence` means. With `strict`, a program that was not attempted fails.
-pub fn judge(evidence: &Evidence, strict: bool) -> Judgement {
-    let mut programs = vec![None; evidence.programs.len()];
-    if evidence.open.outcome != StepOutcome::Ok {
-        return Judgement {
-            verdict: fail(object::unopened(evidence)),
-            programs,
-        };
-    }
-    if evidence.load.outcome != StepOutcome::Ok {
-        for (program, diagnosis) in evidence.programs.iter().zip(&mut programs) {
-            if program.load.outcome == StepOutcome::Refused {
-                *diagnosis = Some(load::diagnose(program, evidence));
-            }
-        }
-        let primary = primary(evidence, &programs);
-        return Judgement {
-            verdict: fail(primary),
-            programs,
-        };
-    }
-    if evidence.mode == Mode::Attach {
-        for (program, diagnosis) in evidence.programs.iter().zip(&mut programs) {
-            *diagnosis = attach::diagnose(program, evidence, strict);
-        }
-    }
-    let verdict = match programs.iter().flatten().next() {
-        Some(first) => fail(first.clone()),
-        None => idle(evidence).map_or(Verdict::Pass, |reason| Verdict::Skip { reason }),
-    };
-    Judgement { verdict, programs }
+/// A rule: what it decides, or nothing where it does not apply.
+type Rule = (&'static str, fn(&Case<'_>) -> Option<Diagnosis>);
+
+/// A diagnosis and the name of the rule that made it.
+#[derive(Clone, Debug)]
+struct Found {
+    rule: &'static str,
+    diagnosis: Diagnosis,
 }
 
-/// The diagnosis that stands for a refused load: the object's as a whole, a map's, or the first
-/// guilty program's.
-fn primary(evidence: &Evidence, programs: &[Option<Diagnosis>]) -> Diagnosis {
-    let mut maps = evidence
-        .maps
+/// Decides what `evidence` means. With `strict`, a program that was not attempted fails.
+pub fn judge(evidence: &Evidence, strict: bool) -> Judgement {
+    let decided = decide(evidence, strict);
+    let programs = decided
+        .programs
+        .into_iter()
+        .map(|found| found.map(|f| f.diagnosis))
+        .collect();
+    Judgement {
+        verdict: decided.verdict,
+        programs,
+    }
+}
+
+/// The rules behind [`judge`]'s answer: that of the verdict, and one for each program.
+pub fn rules(evidence: &Evidence, strict: bool) -> (&'static str, Vec<Option<&'static str>>) {
+    let decided = decide(evidence, strict);
+    (
+        decided.rule,
+        decided
+            .programs
+            .into_iter()
+            .map(|found| found.map(|f| f.rule))
+            .collect(),
+    )
+}
+
+struct Decided {
+    verdict: Verdict,
+    rule: &'static str,
+    programs: Vec<Option<Found>>,
+}
+
+impl Decided {
+    fn by(found: Found, programs: Vec<Option<Found>>) -> Self {
+        Self {
+            verdict: fail(found.diagnosis),
+            rule: found.rule,
+            programs,
+        }
+    }
+
+    fn fault(rule: &'static str, fault: Fault, programs: Vec<Option<Found>>) -> Self {
+        Self {
+            verdict: Verdict::Error { fault },
+            rule,
+            programs,
+        }
+    }
+}
+
+fn decide(evidence: &Evidence, strict: bool) -> Decided {
+    let mut programs = vec![None; evidence.programs.len()];
+    match evidence.open.outcome {
+        StepOutcome::Ok => {}
+        StepOutcome::Refused => return Decided::by(object::unopened(evidence), programs),
+        StepOutcome::NotAttempted => {
+            return Decided::fault("not-attempted", not_attempted(Stage::Open), programs);
+        }
+    }
+    if evidence.load.outcome != StepOutcome::Ok {
+        return refused_load(evidence, programs);
+    }
+    if evidence.mode == Mode::Attach {
+        for (program, found) in evidence.programs.iter().zip(&mut programs) {
+            *found = attach::diagnose(&Case::new(evidence, program), strict);
+        }
+    }
+    match primary(&programs) {
+        Some(found) => Decided::by(found, programs),
+        None => match idle(evidence) {
+            Some(reason) => Decided {
+                verdict: Verdict::Skip { reason },
+                rule: "idle",
+                programs,
+            },
+            None => Decided {
+                verdict: Verdict::Pass,
+                rule: "pass",
+                programs,
+            },
+        },
+    }
+}
+
+fn refused_load(evidence: &Evidence, mut programs: Vec<Option<Found>>) -> Decided {
+    if evidence.load.outcome == StepOutcome::NotAttempted {
+        return Decided::fault("not-attempted", not_attempted(Stage::Load), programs);
+    }
+    if let Some(fault) = object::no_kconfig(evidence) {
+        return Decided::fault("kconfig-unreadable", fault, programs);
+    }
+    for (program, found) in evidence.programs.iter().zip(&mut programs) {
+        if program.autoload && program.load.outcome == StepOutcome::Refused {
+            *found = refusal::diagnose(&Case::new(evidence, program));
+        }
+    }
+    // libbpf prepares the object, then creates the maps, then loads the programs: the first step
+    // that fails is the reason of the whole, the others are seen in copies only.
+    let prepared = object::unprepared(evidence).map(|found| with_program(found, &programs));
+    let maps = map::refused(evidence).map(|found| with_program(found, &programs));
+    let certain = |found: &Found| found.diagnosis.code != Code::GuestResources;
+    let candidates = [prepared, maps, primary(&programs)];
+    let found = candidates.iter().flatten().find(|found| certain(found));
+    let found = found
+        .or_else(|| candidates.iter().flatten().next())
+        .cloned();
+    Decided::by(
+        found.unwrap_or_else(|| object::unexplained(evidence)),
+        programs,
+    )
+}
+
+/// The first guilty program in the object's order. Want of guest memory is no certain refusal: a
+/// program that is refused whatever the memory goes before it.
+fn primary(programs: &[Option<Found>]) -> Option<Found> {
+    let certain = |found: &&Found| found.diagnosis.code != Code::GuestResources;
+    let first = programs.iter().flatten().find(certain);
+    first.or_else(|| programs.iter().flatten().next()).cloned()
+}
+
+/// The same finding of the first program that it concerns, which names that program; the object's
+/// own where it concerns none.
+fn with_program(found: Found, programs: &[Option<Found>]) -> Found {
+    let same = |other: &&Found| other.diagnosis.code == found.diagnosis.code;
+    programs
         .iter()
-        .filter(|map| map.created == StepOutcome::Refused)
-        .map(|map| map::diagnose(map, evidence));
-    maps.next()
-        .or_else(|| programs.iter().flatten().next().cloned())
-        .unwrap_or_else(|| object::unloaded(evidence))
+        .flatten()
+        .find(same)
+        .cloned()
+        .unwrap_or(found)
 }
 
 /// Want of guest memory is no answer about the artifact.
@@ -85,7 +191,19 @@ fn fail(diagnosis: Diagnosis) -> Verdict {
     }
 }
 
-/// Why nothing was attempted that could pass, if so.
+fn not_attempted(stage: Stage) -> Fault {
+    Fault {
+        stage,
+        code: None,
+        headline: format!("the guest sent evidence in which the {stage} was not attempted"),
+        console: Vec::new(),
+        hints: vec![
+            "this is a mistake of ukci's agent: please report it, with the evidence".into(),
+        ],
+    }
+}
+
+/// Why nothing was attempted that could pass, if so. An object of maps alone passes by its load.
 fn idle(evidence: &Evidence) -> Option<String> {
     let programs = &evidence.programs;
     if programs.is_empty() {
@@ -100,39 +218,24 @@ fn idle(evidence: &Evidence) -> Option<String> {
     if evidence.mode == Mode::Load || any_attached {
         return None;
     }
-    let reasons: Vec<String> = programs
-        .iter()
-        .filter(|program| program.autoload)
-        .map(|program| {
-            let why = program
-                .attach
-                .reason
-                .as_deref()
-                .unwrap_or("no reason was given");
-            format!("`{}`: {why}", program.name)
-        })
+    let active = programs.iter().filter(|program| program.autoload);
+    let reasons: Vec<String> = active
+        .clone()
+        .map(|program| format!("`{}`: {}", program.name, attach::why_not(program)))
         .take(3)
         .collect();
+    let more = match active.count().saturating_sub(reasons.len()) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
     Some(format!(
-        "it loads, and no program was attached: {}",
+        "it loads, and no program was attached: {}{more}",
         reasons.join("; ")
     ))
 }
 
-/// The probe's answers of one kind about one name.
-fn features<'a>(
-    evidence: &'a Evidence,
-    kind: FeatureKind,
-    name: &'a str,
-) -> impl Iterator<Item = &'a Feature> {
-    evidence
-        .features
-        .iter()
-        .filter(move |f| f.kind == kind && f.name == name)
-}
-
-/// A diagnosis without source line, excerpt or hints.
-fn diagnosis(code: Code, stage: Stage, headline: String) -> Diagnosis {
+/// A diagnosis without program, source line or excerpt.
+fn diagnosis(code: Code, stage: Stage, headline: String, hints: Vec<String>) -> Diagnosis {
     Diagnosis {
         code,
         stage,
@@ -140,6 +243,19 @@ fn diagnosis(code: Code, stage: Stage, headline: String) -> Diagnosis {
         headline,
         at: None,
         excerpt: None,
-        hints: Vec::new(),
+        hints,
     }
+}
+
+/// The same of the load, its hints borrowed.
+fn at_load(code: Code, headline: String, hints: &[&str]) -> Diagnosis {
+    let hints = hints.iter().map(|hint| (*hint).to_owned()).collect();
+    diagnosis(code, Stage::Load, headline, hints)
+}
+
+/// ` (mainline 5.17)`, or nothing.
+fn mainline(release: Option<&str>) -> String {
+    release
+        .map(|release| format!(" (mainline {release})"))
+        .unwrap_or_default()
 }

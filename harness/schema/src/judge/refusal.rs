@@ -1,0 +1,418 @@
+//! A program that was refused: by what it asks for, then by errno and by what the kernel said.
+
+use super::asked;
+use super::case::Case;
+use super::errno::{self, E2BIG, ENOMEM, EPERM};
+use super::{Found, Rule, at_load, text, verifier};
+use crate::diagnosis::{Code, Diagnosis};
+
+/// After the rules of [`asked`].
+const RULES: &[Rule] = &[
+    ("memory", memory),
+    ("loader-contract", loader_contract),
+    ("core-relocation", core_relocation),
+    ("license", license),
+    ("jit", jit),
+    ("sleepable", sleepable),
+    ("limit", limit),
+    ("helper-by-log", helper_by_log),
+    ("verifier", rejected),
+    ("capability", capability),
+];
+
+/// Why the program was refused; nothing where it is no fault of its own.
+pub(super) fn diagnose(case: &Case<'_>) -> Option<Found> {
+    let spoken = asked::RULES.iter().chain(RULES).find_map(|(rule, apply)| {
+        Some(Found {
+            rule,
+            diagnosis: apply(case)?,
+        })
+    });
+    let mut found = match spoken {
+        Some(found) => found,
+        None if is_bystander(case) => return None,
+        None => Found {
+            rule: "unexplained",
+            diagnosis: unexplained(case),
+        },
+    };
+    let load = &case.program.load;
+    let diagnosis = &mut found.diagnosis;
+    diagnosis.program = Some(case.program.name.clone());
+    if diagnosis.at.is_none() {
+        diagnosis.at = load.at.clone().or_else(|| text::source_line(&load.log));
+    }
+    if diagnosis.excerpt.is_none() {
+        diagnosis.excerpt = text::verifier_excerpt(&load.log)
+            .or_else(|| text::libbpf_excerpt(&load.libbpf))
+            .or_else(|| text::libbpf_excerpt(&case.evidence.log));
+    }
+    Some(found)
+}
+
+/// libbpf gave up before it came to the program, over something that the program does not use.
+fn is_bystander(case: &Case<'_>) -> bool {
+    let words = ["extern (", "extern '", "struct_ops init_kern"];
+    let libbpf = [&case.program.load.libbpf];
+    let stopped = words
+        .iter()
+        .any(|words| text::line_with(&libbpf, words).is_some());
+    stopped && case.is_silent()
+}
+
+fn memory(case: &Case<'_>) -> Option<Diagnosis> {
+    (case.program.load.errno == Some(ENOMEM)).then(|| {
+        let headline = format!("the guest has too little memory to load {}", case.name());
+        at_load(
+            Code::GuestResources,
+            headline,
+            &["give the guest more memory (`memory` in the matrix)"],
+        )
+    })
+}
+
+/// libbpf asks for something that only the object's own loader can say.
+fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
+    let libbpf = [&case.program.load.libbpf];
+    let (headline, hint) = if text::line_with(&libbpf, "missing BPF prog type").is_some() {
+        (
+            format!(
+                "section `{}` names no program type: the loader of {} must set it",
+                case.section(),
+                case.name()
+            ),
+            "name the section as libbpf knows it, call `bpf_program__set_type`, or give the type \
+             in the manifest",
+        )
+    } else if text::line_with(&libbpf, "attach program FD is not set").is_some() {
+        (
+            format!(
+                "{} (`{}`) replaces a function of a program that its loader must name",
+                case.name(),
+                case.section()
+            ),
+            "call `bpf_program__set_attach_target` before the load, or name the target object in \
+             the manifest",
+        )
+    } else if text::line_with(&libbpf, "no BTF-based attach target is specified").is_some() {
+        (
+            format!(
+                "{} (`{}`) names no function to attach to: its loader must",
+                case.name(),
+                case.section()
+            ),
+            "call `bpf_program__set_attach_target` before the load, or name the target in the \
+             manifest",
+        )
+    } else if text::line_with(&libbpf, "program isn't referenced anywhere").is_some() {
+        (
+            format!(
+                "{} is a `struct_ops` program that no map refers to",
+                case.name()
+            ),
+            "put it into a variable of `SEC(\".struct_ops\")`",
+        )
+    } else {
+        return None;
+    };
+    Some(at_load(Code::LoaderContract, headline, &[hint]))
+}
+
+/// `failed to resolve CO-RE relocation <byte_off> [5] struct task_struct.shoe_size (0:0 @ offset 0)`.
+/// Where libbpf did not get to say so, the poison is left that it put in the instruction's place:
+/// a call of helper 195896080 (`0xbad2310`).
+fn core_relocation(case: &Case<'_>) -> Option<Diagnosis> {
+    let Some(line) = case.verifier_line("failed to resolve CO-RE relocation") else {
+        case.verifier_line("unknown#195896080")?;
+        let headline = format!(
+            "{} reads a type or field that the kernel's BTF does not have",
+            case.name()
+        );
+        return Some(at_load(
+            Code::CoreRelocationFailure,
+            headline,
+            &["test `bpf_core_field_exists()` or `bpf_core_type_exists()` before the read"],
+        ));
+    };
+    let kind = line
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'))
+        .map(|(k, _)| k);
+    let spec = line.split_once("] ").map_or(line, |(_, rest)| rest);
+    let spec = spec.split_once(" (").map_or(spec, |(spec, _)| spec).trim();
+    let (missing, hint) = if let Some((owner, value)) = spec.split_once("::") {
+        let value = value.split(" = ").next().unwrap_or(value);
+        (
+            format!("no `{value}` in `{owner}`"),
+            "test `bpf_core_enum_value_exists()` before its use",
+        )
+    } else if let Some((owner, field)) = spec.split_once('.') {
+        (
+            format!("no field `{field}` in `{owner}`"),
+            "test `bpf_core_field_exists()` before the read",
+        )
+    } else if kind.is_some_and(|kind| kind.starts_with("enumval")) {
+        (
+            format!("no such value in `{spec}`"),
+            "test `bpf_core_enum_value_exists()` before its use",
+        )
+    } else {
+        (
+            format!("no type `{spec}`"),
+            "test `bpf_core_type_exists()` before its use",
+        )
+    };
+    let headline = format!(
+        "the kernel's BTF has {missing}, which {} reads",
+        case.name()
+    );
+    Some(at_load(
+        Code::CoreRelocationFailure,
+        headline,
+        &[
+            hint,
+            "where it was renamed, declare both: `struct task_struct___old { … }` matches \
+         `task_struct` too",
+        ],
+    ))
+}
+
+fn license(case: &Case<'_>) -> Option<Diagnosis> {
+    let words = [
+        "GPL-restricted",
+        "GPL compatible",
+        "GPL-compatible",
+        "GPL-incompatible",
+    ];
+    let line = words.iter().find_map(|words| case.verifier_line(words))?;
+    let license = case.evidence.object.license.as_deref().unwrap_or("");
+    let license = if license.is_empty() {
+        "none".into()
+    } else {
+        format!("`{license}`")
+    };
+    let kfunc = line
+        .contains("kernel function")
+        .then(|| case.program.kfuncs.first())
+        .flatten();
+    let what = match (kfunc, text::last_call(&case.program.load.log)) {
+        (Some(kfunc), _) => format!("kfunc `{kfunc}`"),
+        (None, Some(helper)) if line.contains("call") => format!("helper `{helper}`"),
+        _ => "it".to_owned(),
+    };
+    let headline = if what == "it" {
+        format!(
+            "{} must be GPL-compatible, and its license is {license}: {line}",
+            case.name()
+        )
+    } else {
+        format!(
+            "{what} is for GPL-compatible programs only, and the license of {} is {license}",
+            case.name()
+        )
+    };
+    Some(at_load(
+        Code::LicenseRequired,
+        headline,
+        &[
+            "if it is so, declare `char LICENSE[] SEC(\"license\") = \"GPL\";` (\"Dual BSD/GPL\" and \
+         \"Dual MIT/GPL\" count too)",
+        ],
+    ))
+}
+
+fn jit(case: &Case<'_>) -> Option<Diagnosis> {
+    let words = [
+        "non-JITed",
+        "JIT is required",
+        "requires BPF JIT",
+        "JIT does not support",
+    ];
+    let line = words.iter().find_map(|words| case.verifier_line(words))?;
+    let enabled = case.evidence.guest.jit.as_deref();
+    if enabled.is_some_and(|value| value != "0") {
+        let machine = &case.evidence.guest.machine;
+        let headline = format!(
+            "the JIT of this kernel for {machine} cannot do what {} needs: {line}",
+            case.name()
+        );
+        return Some(at_load(
+            Code::VerifierRejection,
+            headline,
+            &["do without it on this architecture, or on kernels before its JIT learnt it"],
+        ));
+    }
+    let headline = format!(
+        "{} needs the JIT, which is off (net.core.bpf_jit_enable=0): {line}",
+        case.name()
+    );
+    Some(at_load(
+        Code::MissingKernelConfig,
+        headline,
+        &[
+            "switch the JIT on: `sysctl net.core.bpf_jit_enable=1`",
+            "or do without callbacks and kfuncs where it is off",
+        ],
+    ))
+}
+
+/// Before 7.1 (16d9c5660692) functions, system calls among them, may be traced by sleepable
+/// programs only where error injection lists them.
+fn sleepable(case: &Case<'_>) -> Option<Diagnosis> {
+    let line = case.verifier_line("is not sleepable")?;
+    let traces = ["fentry.s", "fexit.s", "fmod_ret.s"];
+    let traces = traces.iter().any(|start| case.section().starts_with(start));
+    if traces && case.is_off("FUNCTION_ERROR_INJECTION") {
+        let headline = format!(
+            "{} may not sleep there without CONFIG_FUNCTION_ERROR_INJECTION, which is off in this \
+             kernel: {line}",
+            case.name()
+        );
+        return Some(at_load(
+            Code::MissingKernelConfig,
+            headline,
+            &[
+                "load it without `.s` where the option is off, and read user memory with \
+             `bpf_probe_read_user` there",
+                "system calls may be traced so without the option from mainline 7.1",
+            ],
+        ));
+    }
+    let headline = format!("the verifier rejected {}: {line}", case.name());
+    Some(at_load(
+        Code::VerifierRejection,
+        headline,
+        &["drop `.s`, or take a hook that may sleep on this kernel"],
+    ))
+}
+
+fn limit(case: &Case<'_>) -> Option<Diagnosis> {
+    let words = [
+        "BPF program is too large",
+        "The sequence of",
+        "too many states",
+        "too many subprog",
+    ];
+    let line = words.iter().find_map(|words| case.verifier_line(words));
+    if line.is_none() && case.program.load.errno != Some(E2BIG) {
+        return None;
+    }
+    let line = line.or(case.sentence.as_deref());
+    let why = line
+        .map(|line| format!(": {}", line.trim_end_matches('.')))
+        .unwrap_or_default();
+    let insns = case
+        .program
+        .load
+        .verifier
+        .as_ref()
+        .map_or(0, |stats| stats.insns);
+    let after = if insns == 0 {
+        String::new()
+    } else {
+        format!(" after {insns} instructions")
+    };
+    let headline = format!("the verifier gave up on {}{after}{why}", case.name());
+    Some(at_load(
+        Code::VerifierLimit,
+        headline,
+        &[
+            "verify loops once: `bpf_loop()` (mainline 5.17) or open-coded iterators such as \
+         `bpf_for` (6.4)",
+            "bound loops more tightly, and keep fewer values alive across them",
+            "split the program: global functions are verified apart, tail calls start anew",
+        ],
+    ))
+}
+
+/// The kernel says itself that this program may not call the helper; the probes had no answer.
+fn helper_by_log(case: &Case<'_>) -> Option<Diagnosis> {
+    let line = case
+        .verifier_line("program of this type cannot use helper ")
+        .or_else(|| case.verifier_line("unknown func bpf_"))
+        .or_else(|| case.verifier_line("invalid func unknown#"))?;
+    let word = line.split(' ').find(|word| word.contains('#'))?;
+    let (name, number) = word.split_once('#')?;
+    let thing = if name == "unknown" {
+        format!("number {number}")
+    } else {
+        format!("`{name}`")
+    };
+    let headline = format!(
+        "this kernel does not let `{}` programs call helper {thing}, as {} does",
+        case.program.program_type,
+        case.name()
+    );
+    Some(at_load(
+        Code::UnsupportedHelper,
+        headline,
+        &["use a program type that may call it, or another helper"],
+    ))
+}
+
+fn rejected(case: &Case<'_>) -> Option<Diagnosis> {
+    let sentence = case.sentence.as_deref()?;
+    let headline = format!("the verifier rejected {}: {sentence}", case.name());
+    let mut found = at_load(
+        Code::VerifierRejection,
+        headline,
+        &verifier::hints(sentence),
+    );
+    if let Some(absent) = absent_helper(case) {
+        found.hints.push(format!(
+            "it also calls `{absent}`, which this kernel does not have"
+        ));
+    }
+    if found.hints.is_empty() {
+        found
+            .hints
+            .push("`ukci explain VERIFIER_REJECTION` lists the usual causes".into());
+    }
+    Some(found)
+}
+
+/// A helper that the kernel lacks, though the verifier stopped for another reason.
+fn absent_helper<'a>(case: &Case<'a>) -> Option<&'a str> {
+    let absent = |name: &&String| {
+        case.features(crate::evidence::FeatureKind::Helper, name)
+            .any(|f| f.program_type.is_none() && f.present == Some(false))
+    };
+    case.program.helpers.iter().find(absent).map(String::as_str)
+}
+
+fn capability(case: &Case<'_>) -> Option<Diagnosis> {
+    (case.program.load.errno == Some(EPERM)).then(|| {
+        let headline = format!(
+            "the kernel did not permit {} to be loaded (EPERM)",
+            case.name()
+        );
+        at_load(
+            Code::CapabilityFailure,
+            headline,
+            &[
+                "give the loader CAP_BPF and CAP_PERFMON (CAP_NET_ADMIN for network programs), or \
+             CAP_SYS_ADMIN below 5.8",
+            ],
+        )
+    })
+}
+
+fn unexplained(case: &Case<'_>) -> Diagnosis {
+    let errno = errno::name(case.program.load.errno);
+    let said = case.program.load.libbpf.lines().next().unwrap_or_default();
+    let said = said.strip_prefix("libbpf: ").unwrap_or(said).trim();
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", text::clipped(said))
+    };
+    let headline = format!(
+        "{} was refused ({errno}) and no rule says why{said}",
+        case.name()
+    );
+    at_load(
+        Code::Unclassified,
+        headline,
+        &["please report it, with the cell's evidence directory"],
+    )
+}
