@@ -2,12 +2,13 @@
 #
 #   make check [ARTIFACT=x.bpf.o]   the object against the quick matrix, on real kernels
 #   make test                       all tests, real boots included
+#   make casebook                   every case on every kernel
 #   make lint | bench | setup       rustfmt and clippy | the benchmark | only the set-up
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools agent build examples kernels check test lint deny bench
+.PHONY: help setup packages tools agent build examples kernels check test casebook lint deny bench
 
 ARCH ?= x86_64
 CLANG ?= clang-19
@@ -19,7 +20,7 @@ EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard 
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
 help:
-	@sed -n '3,6s/^# *//p' Makefile
+	@sed -n '3,7s/^# *//p' Makefile
 
 setup: packages tools agent build examples
 
@@ -57,6 +58,15 @@ check: setup
 
 test: setup kernels
 	UKCI_TEST_REAL=1 cargo test --release --workspace
+
+# Every object of the casebook on every kernel: some 750 boots.
+CASEBOOK_KERNELS ?= debian-11-5.10-cloud,debian-12-6.1-cloud,debian-13-6.12-cloud,debian-sid-7.2-cloud,debian-experimental-7.3-cloud
+casebook: setup kernels casebook-objects
+	UKCI_CASEBOOK=$(CASEBOOK_KERNELS) cargo test --release --package ukci --test casebook -- --nocapture
+
+.PHONY: casebook-objects
+casebook-objects: target/include/bpf
+	@guest/tests/casebook/build.sh target/casebook
 
 lint: packages
 	cargo fmt --all --check

@@ -1,12 +1,32 @@
 //! What the running kernel says of itself: its BTF, its modules' BTF, its symbols.
 #![expect(unsafe_code, reason = "libbpf's BTF reader is a C library")]
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::ptr::NonNull;
 
 use libbpf_sys as sys;
+
+/// What was asked of the kernel once and does not change until a module is loaded.
+#[derive(Debug, Default)]
+pub struct Kernel {
+    btf: OnceCell<Option<Btf>>,
+    symbols: OnceCell<BTreeSet<String>>,
+}
+
+impl Kernel {
+    /// The type information of vmlinux.
+    pub fn btf(&self) -> Option<&Btf> {
+        self.btf.get_or_init(Btf::vmlinux).as_ref()
+    }
+
+    /// Names of the text symbols; empty where they are hidden.
+    pub fn text_symbols(&self) -> &BTreeSet<String> {
+        self.symbols.get_or_init(text_symbols)
+    }
+}
 
 /// The kernel's own type information.
 #[derive(Debug)]
@@ -90,18 +110,27 @@ impl Drop for Btf {
 
 /// The loaded module whose BTF has this function.
 pub fn module_with_function(vmlinux: &Btf, name: &str) -> Option<String> {
+    module_with(vmlinux, |btf| btf.has_function(name))
+}
+
+/// Whether vmlinux or a loaded module has a typedef of this name.
+pub fn has_typedef(vmlinux: &Btf, name: &str) -> bool {
+    vmlinux.has_typedef(name) || module_with(vmlinux, |btf| btf.has_typedef(name)).is_some()
+}
+
+fn module_with(vmlinux: &Btf, has: impl Fn(&Btf) -> bool) -> Option<String> {
     let modules = fs::read_dir("/sys/kernel/btf").ok()?;
     modules
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|module| module != "vmlinux")
-        .find(|module| Btf::module(module, vmlinux).is_some_and(|btf| btf.has_function(name)))
+        .find(|module| Btf::module(module, vmlinux).is_some_and(|btf| has(&btf)))
 }
 
 /// Names of the kernel's text symbols, loaded modules' included.
-pub fn text_symbols() -> Vec<String> {
+fn text_symbols() -> BTreeSet<String> {
     let Ok(text) = fs::read_to_string("/proc/kallsyms") else {
-        return Vec::new();
+        return BTreeSet::new();
     };
     text.lines()
         .filter_map(|line| {

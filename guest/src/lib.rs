@@ -13,6 +13,8 @@ mod isolate;
 pub mod kernel;
 pub mod modules;
 pub mod needs;
+mod owners;
 pub mod probe;
 pub mod serve;
+pub mod target;
 pub mod verifier;

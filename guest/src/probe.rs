@@ -15,6 +15,8 @@ use crate::capture::captured;
 use crate::features::{self, Wanting};
 use crate::isolate::{isolate, switched_off};
 use crate::needs::{self, Read};
+use crate::owners::{self, Wish};
+use crate::target::{self, Target};
 use crate::{attach, verifier};
 
 /// What to probe, and how far.
@@ -59,6 +61,9 @@ pub fn probe(
         .collect();
     evidence.maps = object.maps().iter().map(describe_map).collect();
 
+    let modules = owners::load(&wishes(&evidence));
+    evidence.guest.modules.extend(modules);
+
     progress(Stage::Load, asked.name);
     for index in 0..evidence.programs.len() {
         object.give_log(index, SHORT_LOG);
@@ -74,7 +79,7 @@ pub fn probe(
             .filter(|n| evidence.programs[*n].load.outcome == StepOutcome::Refused)
             .collect();
         if let Ok(object) = captured(|| Object::open(asked.object, asked.name, 0)).0 {
-            evidence.features = ask(&evidence, &read, &object.programs(), &refused);
+            evidence.features = ask(&evidence, &read, &object, &refused);
         }
         return evidence;
     }
@@ -123,19 +128,31 @@ pub fn probe(
             })
             .collect();
         if !refused.is_empty() {
-            evidence.features = ask(&evidence, &read, &object.programs(), &refused);
+            evidence.features = ask(&evidence, &read, &object, &refused);
         }
     }
     evidence
 }
 
+/// What the object's programs call and attach to.
+fn wishes(evidence: &Evidence) -> Vec<Wish> {
+    let programs = evidence.programs.iter().filter(|program| program.autoload);
+    programs
+        .flat_map(|program| {
+            let kfuncs = program.kfuncs.iter().cloned().map(Wish::Kfunc);
+            kfuncs.chain(Target::of(&program.section).map(Wish::Target))
+        })
+        .collect()
+}
+
 fn ask(
     evidence: &Evidence,
     read: &Read,
-    programs: &[Program<'_>],
+    object: &Object,
     refused: &[usize],
 ) -> Vec<ukci_schema::evidence::Feature> {
     let none = needs::Needs::default();
+    let programs = object.programs();
     let wanting: Vec<Wanting<'_>> = refused
         .iter()
         .filter_map(|n| {
@@ -163,7 +180,18 @@ fn ask(
         .iter()
         .filter_map(|name| numbers.get(*name).copied())
         .collect();
-    captured(|| features::ask(&wanting, &types)).0
+    let named = |names: &BTreeSet<String>| {
+        refused
+            .iter()
+            .any(|n| names.contains(&evidence.programs[*n].name))
+    };
+    let struct_ops = object
+        .maps()
+        .iter()
+        .filter(|map| read.struct_ops.get(&map.name()).is_some_and(named))
+        .filter_map(|map| object.value_type_name(map))
+        .collect();
+    captured(|| features::ask(&wanting, &types, &struct_ops)).0
 }
 
 fn describe(program: &Program<'_>, read: &Read) -> ProgramEvidence {
@@ -171,7 +199,7 @@ fn describe(program: &Program<'_>, read: &Read) -> ProgramEvidence {
     let section = program.section();
     let needs = read.functions.get(&name).cloned().unwrap_or_default();
     ProgramEvidence {
-        target: features::target_of(&section),
+        target: target::target_of(&section),
         program_type: program.kind_name(),
         attach_type: bpf::attach_type_name(program.attach_type())
             .filter(|_| program.attach_type() != 0 || section.contains("ingress")),

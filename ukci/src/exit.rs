@@ -52,3 +52,41 @@ impl From<Exit> for ExitCode {
         Self::from(exit as u8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ukci_schema::report::Report;
+    use ukci_schema::verdict::Outcome;
+
+    use super::Exit;
+
+    fn report(outcomes: &[(Outcome, bool)]) -> Report {
+        let mut report: Report =
+            serde_json::from_str(include_str!("../../harness/tests/fixtures/report.json"))
+                .expect("the fixture");
+        let cell = report.cells[0].clone();
+        report.cells = outcomes
+            .iter()
+            .map(|(outcome, required)| {
+                let mut cell = cell.clone();
+                (cell.outcome, cell.required) = (*outcome, *required);
+                cell
+            })
+            .collect();
+        report
+    }
+
+    #[test]
+    fn only_required_cells_decide_and_unmet_wins_over_untold() {
+        use Outcome::{Error, Fail, Pass, Skip, Xfail, Xpass};
+        let of = |outcomes: &[(Outcome, bool)]| Exit::of(&report(outcomes));
+        assert_eq!(of(&[(Pass, true), (Xfail, true), (Fail, false)]), Exit::Met);
+        assert_eq!(of(&[(Error, true), (Pass, true)]), Exit::NoVerdict);
+        assert_eq!(of(&[(Skip, true)]), Exit::NoVerdict);
+        assert_eq!(of(&[(Error, true), (Fail, true)]), Exit::Unmet);
+        assert_eq!(of(&[(Xpass, true)]), Exit::Unmet);
+        let mut short = report(&[(Pass, true)]);
+        short.summary.not_run = 1;
+        assert_eq!(Exit::of(&short), Exit::NoVerdict);
+    }
+}

@@ -359,3 +359,30 @@ fn template(text: &str) -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
 }
+
+#[cfg(test)]
+mod tests {
+    use ukci_schema::report::Report;
+
+    use super::{cell_line, ending};
+
+    #[test]
+    fn every_line_and_the_ending_in_one_picture() {
+        let report: Report =
+            serde_json::from_str(include_str!("../../harness/tests/fixtures/report.json"))
+                .expect("the fixture");
+        let width = report
+            .cells
+            .iter()
+            .map(|cell| cell.id.len())
+            .max()
+            .unwrap_or(0);
+        let mut text = String::new();
+        for (n, cell) in report.cells.iter().enumerate() {
+            text.push_str(&cell_line(cell, n + 1, report.cells.len(), width));
+            text.push('\n');
+        }
+        text.push_str(&ending(&report, "ukci-out", true));
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+    }
+}

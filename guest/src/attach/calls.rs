@@ -26,14 +26,18 @@ impl Link {
     /// Ids of the link and of its program, where the kernel has them: on 5.10 it has none for
     /// perf events, and never a program for `struct_ops`.
     pub(super) fn ids(&self) -> Option<(u32, u32)> {
+        // libbpf wraps other descriptors as links too: perf events, `struct_ops` maps.
+        // SAFETY: the link is alive.
+        let fd = unsafe { sys::bpf_link__fd(self.0.as_ptr()) };
+        let file = std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
+        if !file.to_string_lossy().contains("bpf_link") {
+            return None;
+        }
         let mut info = sys::bpf_link_info::default();
         let mut length = u32::try_from(size_of::<sys::bpf_link_info>()).ok()?;
-        // SAFETY: the link is alive; the kernel fills at most `length` bytes, and every pointer
-        // in them is NULL.
-        let result = unsafe {
-            let fd = sys::bpf_link__fd(self.0.as_ptr());
-            sys::bpf_link_get_info_by_fd(fd, &raw mut info, &raw mut length)
-        };
+        // SAFETY: the descriptor is open; the kernel fills at most `length` bytes, and every
+        // pointer in them is NULL.
+        let result = unsafe { sys::bpf_link_get_info_by_fd(fd, &raw mut info, &raw mut length) };
         (result == 0).then_some((info.id, info.prog_id))
     }
 

@@ -213,13 +213,8 @@ fn settle(
                     .iter()
                     .all(|p| p.info().is_some_and(|info| info.id != *found))
         });
-    let before: Vec<u64> = programs.iter().map(runs).collect();
-    let ran = || {
-        programs
-            .iter()
-            .zip(&before)
-            .all(|(program, before)| runs(program) > *before)
-    };
+    // Counted from the attachment on: nothing runs a program before, but its own attachment may.
+    let ran = || programs.iter().all(|program| runs(program) > 0);
     let mut done = Vec::new();
     for stimulus in &mut attached.stimuli {
         done.push(stimulus.what);
@@ -228,11 +223,7 @@ fn settle(
             break;
         }
     }
-    let fired: Vec<u64> = programs
-        .iter()
-        .zip(&before)
-        .map(|(program, before)| runs(program) - before)
-        .collect();
+    let fired: Vec<u64> = programs.iter().map(runs).collect();
     let stimulated = !done.is_empty();
     let mut notes: Vec<String> = attached.note.take().into_iter().collect();
     drop(attached.link.take());

@@ -1,6 +1,5 @@
 //! Programs of sockets, socket maps, the network namespace and its packet filter.
 
-use std::cell::RefCell;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -158,26 +157,48 @@ pub(super) fn map<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
     };
     let map_fd = map.fd;
     calls::prog_attach(scene.fd, map_fd, kind)?;
-    let exchanged = RefCell::new(None);
+    // The kernel only asks a parser where there is a verdict too.
+    let verdict = if kind == sys::BPF_SK_SKB_STREAM_PARSER {
+        verdict_of(scene)
+    } else {
+        None
+    };
     let send = Stimulus::new("sends through a socket in the map", move || {
-        let Some((mut client, mut server)) = tcp_pair(Ipv4Addr::LOCALHOST.into()) else {
-            return;
-        };
-        // A message verdict is asked where data is sent, the others where it arrives.
-        let end = if kind == sys::BPF_SK_MSG_VERDICT {
-            &client
-        } else {
-            &server
-        };
-        if map.put(end.as_raw_fd()).is_ok() {
-            exchange(&mut client, &mut server);
+        let helped =
+            verdict.map(|fd| calls::prog_attach(fd, map_fd, sys::BPF_SK_SKB_STREAM_VERDICT));
+        if let Some((mut client, mut server)) = tcp_pair(Ipv4Addr::LOCALHOST.into()) {
+            // A message verdict is asked where data is sent, the others where it arrives.
+            let end = if kind == sys::BPF_SK_MSG_VERDICT {
+                &client
+            } else {
+                &server
+            };
+            if map.put(end.as_raw_fd()).is_ok() {
+                exchange(&mut client, &mut server);
+            }
         }
-        *exchanged.borrow_mut() = Some((client, server));
+        if let (Some(fd), Some(Ok(()))) = (verdict, helped) {
+            let _ = calls::prog_detach(fd, map_fd, sys::BPF_SK_SKB_STREAM_VERDICT);
+        }
     });
+    let stimuli = match (kind, verdict) {
+        (sys::BPF_SK_SKB_STREAM_PARSER, None) => Vec::new(),
+        _ => vec![send],
+    };
     let hook = attach_type_name(kind).unwrap_or_default();
     Ok(Attached::without_link(
         format!("{hook} of a socket map"),
-        vec![send],
+        stimuli,
         move || calls::prog_detach(scene.fd, map_fd, kind),
     ))
+}
+
+/// The object's own stream verdict.
+fn verdict_of(scene: &Scene<'_>) -> Option<RawFd> {
+    let programs = scene.object.programs();
+    let verdict = programs.iter().find(|program| {
+        program.kind() == sys::BPF_PROG_TYPE_SK_SKB
+            && program.attach_type() == sys::BPF_SK_SKB_STREAM_VERDICT
+    })?;
+    verdict.fd()
 }

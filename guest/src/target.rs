@@ -1,0 +1,190 @@
+//! What a section name asks to attach to, and whether the kernel has it.
+
+use ukci_schema::evidence::{Feature, FeatureKind};
+use ukci_schema::nearest::nearest;
+
+use crate::kernel::{self, Btf, Kernel};
+
+/// A function, tracepoint or hook that a section names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    name: String,
+    kind: TargetKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TargetKind {
+    /// A function to probe: any text symbol.
+    Symbol,
+    /// A function to trace through BTF.
+    BtfFunction,
+    /// `category/name` in tracefs.
+    Tracepoint,
+    /// A raw tracepoint: `btf_trace_NAME`.
+    RawTracepoint,
+    /// An LSM hook: `bpf_lsm_NAME`.
+    LsmHook,
+    /// An iterator: `bpf_iter_NAME`.
+    Iterator,
+}
+
+impl Target {
+    /// The target that a section names, if it names one that can be looked up.
+    pub fn of(section: &str) -> Option<Self> {
+        let (kind, name) = section.trim_start_matches('?').split_once('/')?;
+        let kind = match kind {
+            "kprobe" | "kretprobe" | "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => {
+                TargetKind::Symbol
+            }
+            "fentry" | "fexit" | "fmod_ret" | "fentry.s" | "fexit.s" | "fmod_ret.s"
+            | "fsession" | "fsession.s" => TargetKind::BtfFunction,
+            "tracepoint" | "tp" => TargetKind::Tracepoint,
+            "raw_tp" | "raw_tracepoint" | "tp_btf" | "raw_tp.w" | "raw_tracepoint.w" => {
+                TargetKind::RawTracepoint
+            }
+            "lsm" | "lsm.s" | "lsm_cgroup" => TargetKind::LsmHook,
+            "iter" | "iter.s" => TargetKind::Iterator,
+            _ => return None,
+        };
+        // kprobe/name+offset
+        let name = name.split('+').next().unwrap_or(name);
+        Some(Self {
+            name: name.to_owned(),
+            kind,
+        })
+    }
+
+    /// As the section has it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The symbol that a module which owns the target defines; none where no module can.
+    pub(crate) fn symbol(&self) -> Option<String> {
+        match self.kind {
+            TargetKind::Symbol | TargetKind::BtfFunction => Some(self.name.clone()),
+            TargetKind::Tracepoint | TargetKind::RawTracepoint => {
+                let event = self.name.rsplit('/').next()?;
+                Some(format!("__tracepoint_{event}"))
+            }
+            TargetKind::LsmHook | TargetKind::Iterator => None,
+        }
+    }
+
+    /// Whether the kernel has it, and from what that is known.
+    fn look_up(&self, kernel: &Kernel) -> (Option<bool>, &'static str) {
+        let named = |prefix: &str| format!("{prefix}{}", self.name);
+        let function = |btf: &Btf, name: &str| {
+            btf.has_function(name) || kernel::module_with_function(btf, name).is_some()
+        };
+        let btf = kernel.btf();
+        match self.kind {
+            // A pattern: what it matches is for the kernel to say.
+            TargetKind::Symbol if self.name.contains(['*', '?']) => (None, "kallsyms"),
+            TargetKind::Symbol => {
+                let symbols = kernel.text_symbols();
+                (
+                    (!symbols.is_empty()).then(|| symbols.contains(&self.name)),
+                    "kallsyms",
+                )
+            }
+            TargetKind::BtfFunction => (btf.map(|btf| function(btf, &self.name)), "vmlinux-btf"),
+            TargetKind::Tracepoint => (Some(kernel::has_tracepoint(&self.name)), "tracefs"),
+            TargetKind::RawTracepoint => (
+                btf.map(|btf| kernel::has_typedef(btf, &named("btf_trace_"))),
+                "vmlinux-btf",
+            ),
+            TargetKind::LsmHook => (
+                btf.map(|btf| btf.has_function(&named("bpf_lsm_"))),
+                "vmlinux-btf",
+            ),
+            TargetKind::Iterator => (
+                btf.map(|btf| function(btf, &named("bpf_iter_"))),
+                "vmlinux-btf",
+            ),
+        }
+    }
+
+    /// Whether the kernel is known not to have it.
+    pub(crate) fn is_missing(&self, kernel: &Kernel) -> bool {
+        self.look_up(kernel).0 == Some(false)
+    }
+
+    /// What there is to say of it; the nearest names where it is missing.
+    pub fn ask(&self, kernel: &Kernel) -> Feature {
+        let (present, source) = self.look_up(kernel);
+        Feature {
+            kind: FeatureKind::Target,
+            name: self.name.clone(),
+            id: None,
+            program_type: None,
+            present,
+            source: source.into(),
+            detail: (present == Some(false))
+                .then(|| self.near(kernel))
+                .flatten(),
+        }
+    }
+
+    /// `near: a, b, c`.
+    fn near(&self, kernel: &Kernel) -> Option<String> {
+        let without = |prefix: &'static str| {
+            let symbols = kernel.text_symbols().iter();
+            symbols.filter_map(move |name| name.strip_prefix(prefix))
+        };
+        let tracepoints = kernel::tracepoints();
+        let near = match self.kind {
+            TargetKind::Tracepoint => nearest(&self.name, tracepoints.iter().map(String::as_str)),
+            TargetKind::RawTracepoint => nearest(
+                &self.name,
+                tracepoints
+                    .iter()
+                    .filter_map(|event| Some(event.split_once('/')?.1)),
+            ),
+            TargetKind::LsmHook => nearest(&self.name, without("bpf_lsm_")),
+            TargetKind::Iterator => nearest(&self.name, without("bpf_iter_")),
+            TargetKind::Symbol | TargetKind::BtfFunction => {
+                nearest(&self.name, kernel.text_symbols().iter().map(String::as_str))
+            }
+        };
+        (!near.is_empty()).then(|| format!("near: {}", near.join(", ")))
+    }
+}
+
+/// The target that a section names.
+pub fn target_of(section: &str) -> Option<String> {
+    Target::of(section).map(|target| target.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Target, target_of};
+
+    #[test]
+    fn sections_name_targets() {
+        assert_eq!(
+            target_of("kprobe/do_unlinkat+0x8").as_deref(),
+            Some("do_unlinkat")
+        );
+        assert_eq!(
+            target_of("tp/sched/sched_switch").as_deref(),
+            Some("sched/sched_switch")
+        );
+        assert_eq!(target_of("?lsm.s/file_open").as_deref(), Some("file_open"));
+        assert_eq!(target_of("xdp"), None);
+    }
+
+    #[test]
+    fn a_modules_tracepoint_is_found_by_the_symbol_it_defines() {
+        let symbol = |section| Target::of(section).unwrap().symbol();
+        assert_eq!(
+            symbol("tp/kvm/kvm_entry").as_deref(),
+            Some("__tracepoint_kvm_entry")
+        );
+        assert_eq!(
+            symbol("fentry/nf_conntrack_in").as_deref(),
+            Some("nf_conntrack_in")
+        );
+        assert_eq!(symbol("lsm/file_open"), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! The front door: the built binary in a clean environment, whole commands as pictures.
+
+use std::process::{Command, Stdio};
+
+/// Status, stdout and stderr of a command in an empty directory and environment.
+fn ukci(args: &[&str]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("x.bpf.o"), b"not an object").unwrap();
+    std::fs::write(dir.path().join("x.bpf.c"), b"int x;").unwrap();
+    std::fs::create_dir(dir.path().join("other")).unwrap();
+    std::fs::write(dir.path().join("other/x.bpf.o"), b"another").unwrap();
+    let none = "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernel = \"debian-12-6.1\"\nreason = \"all\"\n";
+    std::fs::write(dir.path().join("none.toml"), none).unwrap();
+    std::fs::write(
+        dir.path().join("key.toml"),
+        "[[cells]]\nkernals = [\"debian-12-6.1\"]\n",
+    )
+    .unwrap();
+    std::fs::write(
+        dir.path().join("float.toml"),
+        "[[cells]]\nkernels = [6.10]\n",
+    )
+    .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ukci"))
+        .args(args)
+        .current_dir(dir.path())
+        .env_clear()
+        .env("HOME", dir.path())
+        .env("PATH", "")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!(
+        "$ ukci {}\nstatus {}\n--- stdout\n{}--- stderr\n{}",
+        args.join(" "),
+        output.status.code().unwrap_or(-1),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+    .replace(&dir.path().display().to_string(), "DIR")
+}
+
+#[test]
+fn help_teaches() {
+    insta::assert_snapshot!("help", ukci(&["--help"]));
+    insta::assert_snapshot!("help_check", ukci(&["check", "--help"]));
+    insta::assert_snapshot!("help_kernels", ukci(&["kernels", "--help"]));
+}
+
+#[test]
+fn lists_are_data() {
+    insta::assert_snapshot!("list", ukci(&["list", "x.bpf.o"]));
+    insta::assert_snapshot!("explain", ukci(&["explain"]));
+    insta::assert_snapshot!("explain_one", ukci(&["explain", "unsupported-helper"]));
+}
+
+#[test]
+fn mistakes_get_an_error_a_hint_and_their_own_status() {
+    let mistakes: &[(&str, &[&str])] = &[
+        ("no_artifact", &["check"]),
+        ("jobs_0", &["check", "x.bpf.o", "--jobs", "0"]),
+        ("timeout_0", &["check", "x.bpf.o", "--timeout", "0s"]),
+        ("format", &["check", "x.bpf.o", "--format", "yaml"]),
+        ("missing_path", &["check", "absent.bpf.o"]),
+        ("source", &["check", "x.bpf.c"]),
+        ("same_name", &["check", "x.bpf.o", "other/x.bpf.o"]),
+        (
+            "unknown_kernel",
+            &["check", "x.bpf.o", "--kernel", "debian-12-6.2"],
+        ),
+        ("unknown_matrix", &["check", "x.bpf.o", "--matrix", "quik"]),
+        (
+            "missing_matrix",
+            &["check", "x.bpf.o", "--matrix", "./absent.toml"],
+        ),
+        (
+            "unknown_key",
+            &["check", "x.bpf.o", "--matrix", "./key.toml"],
+        ),
+        (
+            "float_version",
+            &["check", "x.bpf.o", "--matrix", "./float.toml"],
+        ),
+        (
+            "zero_cells",
+            &["check", "x.bpf.o", "--matrix", "./none.toml"],
+        ),
+        ("unknown_code", &["explain", "UNSUPPORTED_HELPERS"]),
+        ("unknown_kernel_show", &["kernels", "show", "debian-9"]),
+        ("nothing_to_fetch", &["kernels", "fetch"]),
+    ];
+    for (name, args) in mistakes {
+        insta::assert_snapshot!(*name, ukci(args));
+    }
+}
