@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::errno::EINVAL;
-use super::{Rule, at_load, helper, mainline, map, object, target, text};
+use super::{Rule, at_load, helper, mainline, map, object, refusal, target, text};
 use crate::diagnosis::{Code, Diagnosis};
 use crate::evidence::FeatureKind;
 use crate::history;
@@ -16,6 +16,7 @@ pub(super) const RULES: &[Rule] = &[
     ("ksym", ksym),
     ("struct-ops", struct_ops),
     ("kernel-btf", kernel_btf),
+    ("loader-contract", refusal::loader_contract),
     ("program-type", program_type),
     ("xdp-frags", xdp_frags),
     ("target", target::missing),
@@ -25,12 +26,18 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 fn refused_map(case: &Case<'_>) -> Option<Diagnosis> {
-    let named = case.verifier_line("is referenced but wasn't created");
-    let named = named
-        .and_then(|line| text::quoted_after(line, "BPF map"))
-        .map(str::to_owned);
-    named
-        .and_then(|name| map::refused_among(case.evidence, &[name]))
+    // A `struct_ops` map is not tried alone: libbpf names it when it loads a program of it.
+    let uncreated = case
+        .verifier_line("is referenced but wasn't created")
+        .and_then(|line| text::quoted_after(line, "BPF map"));
+    let failed = text::line_with(&[&case.program.load.libbpf], "': failed to create: ")
+        .and_then(|line| text::quoted_after(line, "map"));
+    let named: Vec<String> = uncreated
+        .into_iter()
+        .chain(failed)
+        .map(str::to_owned)
+        .collect();
+    map::refused_among(case.evidence, &named)
         .or_else(|| map::refused_among(case.evidence, &case.program.maps))
 }
 
@@ -88,7 +95,9 @@ fn kfunc_missing(case: &Case<'_>) -> Option<Diagnosis> {
         ],
     );
     if let Some(near) = detail.and_then(|detail| detail.strip_prefix("near: ")) {
-        found.hints.push(format!("the kernel has {near}"));
+        found
+            .hints
+            .push(format!("the nearest names in this kernel: {near}"));
     }
     Some(found)
 }

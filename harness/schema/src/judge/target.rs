@@ -95,7 +95,7 @@ pub(super) fn missing_target(
         }
     }
     if let Some(near) = near.and_then(|near| near.strip_prefix("near: ")) {
-        hints.push(format!("the kernel has {near}"));
+        hints.push(format!("the nearest names in this kernel: {near}"));
     }
     let what = if case.section().starts_with("tp")
         || case.section().starts_with("raw_tp")
