@@ -205,6 +205,8 @@ pub enum FeatureKind {
     MapType,
     /// A program type.
     ProgramType,
+    /// An attach type, by libbpf's word for it: `enum bpf_attach_type` of the kernel's BTF.
+    AttachType,
     /// An attach target: a function or tracepoint.
     Target,
 }

@@ -2,11 +2,10 @@
 
 use super::case::Case;
 use super::errno::{self, EACCES, EINVAL, ENOENT, ENOMEM, ENOTSUPP, EOPNOTSUPP, EPERM, ESRCH};
-use super::target::{missing_target, unknown_attach_type};
+use super::target::{missing_target, unknown_attach, unknown_attach_type};
 use super::{Found, Rule, diagnosis, text};
 use crate::diagnosis::{Code, Diagnosis};
 use crate::evidence::{AttachOutcome, FeatureKind, ProgramEvidence};
-use crate::history;
 use crate::verdict::Stage;
 
 /// For a refused attachment, in this order.
@@ -65,6 +64,7 @@ pub(super) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
             }),
     };
     found.diagnosis.program = Some(program.name.clone());
+    found.diagnosis.hints.truncate(super::HINTS);
     if found.diagnosis.excerpt.is_none() {
         found.diagnosis.excerpt = text::libbpf_excerpt(&program.attach.libbpf);
     }
@@ -105,22 +105,13 @@ fn errno_of(case: &Case<'_>) -> Option<i32> {
     case.program.attach.errno
 }
 
-/// The link or attachment that mainline brought after this kernel's release, and that this kernel
-/// refuses without knowing it. Its load asked nothing of it.
+/// A link or attachment that this kernel refuses because it does not know it. Its load asked
+/// nothing of it.
 fn attach_type(case: &Case<'_>) -> Option<Diagnosis> {
-    let name = case.program.attach_type.as_deref()?;
-    let release = history::attach_type(name)?;
-    let unknown = matches!(errno_of(case), Some(EINVAL | EOPNOTSUPP | ENOTSUPP));
-    if !unknown || !history::is_older(&case.evidence.guest.release, release) {
-        return None;
-    }
-    Some(unknown_attach_type(
-        case,
-        name,
-        release,
-        Stage::Attach,
-        errno_of(case),
-    ))
+    let (name, release) = unknown_attach(case)?;
+    let errno = errno_of(case);
+    matches!(errno, Some(EINVAL | EOPNOTSUPP | ENOTSUPP))
+        .then(|| unknown_attach_type(case, name, release, Stage::Attach, errno))
 }
 
 fn target_probed(case: &Case<'_>) -> Option<Diagnosis> {

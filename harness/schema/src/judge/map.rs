@@ -169,10 +169,13 @@ fn refused_shape(
         "it is too large".to_owned()
     } else if !new.is_empty() {
         hints.push(format!(
-            "leave the flag out where the kernel does not know it: {}",
+            "leave out where the kernel does not know it: {}",
             new.join(", ")
         ));
-        format!("its flags are not known: {}", new.join(", "))
+        format!(
+            "it has flags that mainline brought later: {}",
+            new.join(", ")
+        )
     } else if kind == "lpm_trie" && map.flags & 1 == 0 {
         hints.push("add `__uint(map_flags, BPF_F_NO_PREALLOC)`: the type demands it".into());
         "it lacks BPF_F_NO_PREALLOC".to_owned()

@@ -34,6 +34,9 @@ pub struct Judgement {
     pub programs: Vec<Option<Diagnosis>>,
 }
 
+/// Most hints of one diagnosis.
+const HINTS: usize = 3;
+
 /// A rule: what it decides, or nothing where it does not apply.
 type Rule = (&'static str, fn(&Case<'_>) -> Option<Diagnosis>);
 

@@ -38,6 +38,7 @@ pub(super) fn diagnose(case: &Case<'_>) -> Option<Found> {
     let load = &case.program.load;
     let diagnosis = &mut found.diagnosis;
     diagnosis.program = Some(case.program.name.clone());
+    diagnosis.hints.truncate(super::HINTS);
     if diagnosis.at.is_none() && is_of_an_instruction(diagnosis.code) {
         diagnosis.at = load.at.clone().or_else(|| text::source_line(&load.log));
     }

@@ -134,14 +134,24 @@ fn system_call(name: &str) -> Option<&str> {
     (known.contains(&before) && !call.is_empty()).then_some(call)
 }
 
+/// The attach type of a program, and the release that brought it, where this kernel does not know
+/// it. The kernel's own list decides; where nobody read that, its release is all there is.
+pub(super) fn unknown_attach<'a>(case: &Case<'a>) -> Option<(&'a str, &'static str)> {
+    let name = case.program.attach_type.as_deref()?;
+    let release = history::attach_type(name)?;
+    let known = case
+        .features(FeatureKind::AttachType, name)
+        .find_map(|f| f.present);
+    let older = || history::is_older(&case.evidence.guest.release, release);
+    (!known.unwrap_or_else(|| !older())).then_some((name, release))
+}
+
 /// Attach types that the load already names (`expected_attach_type`). A kernel that does not know
 /// one refuses the attributes without a word.
 pub(super) fn unknown_at_load(case: &Case<'_>) -> Option<Diagnosis> {
-    let name = case.program.attach_type.as_deref()?;
-    let release = history::attach_type(name)?;
+    let (name, release) = unknown_attach(case)?;
     let errno = case.program.load.errno;
-    let older = history::is_older(&case.evidence.guest.release, release);
-    if errno != Some(EINVAL) || !case.is_silent() || !older {
+    if errno != Some(EINVAL) || !case.is_silent() {
         return None;
     }
     Some(unknown_attach_type(case, name, release, Stage::Load, errno))

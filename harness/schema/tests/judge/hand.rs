@@ -794,6 +794,17 @@ fn an_attach_type_is_unknown_only_to_kernels_before_it() {
     );
     evidence.guest.config.insert("FPROBE".into(), "y".into());
     fails(&evidence, Code::AttachRefused);
+    // A vendor's 5.14 may well have what came with 5.18: its own list decides.
+    evidence.guest.release = "5.14.0-503.el9.x86_64".into();
+    evidence.features = vec![feature(
+        FeatureKind::AttachType,
+        "trace_kprobe_multi",
+        None,
+        true,
+    )];
+    fails(&evidence, Code::AttachRefused);
+    evidence.features[0].present = Some(false);
+    fails(&evidence, Code::UnsupportedAttachType);
 }
 
 #[test]
