@@ -101,6 +101,8 @@ fn is_sentence(line: &str) -> bool {
         "to caller at",
         "The reg sizes",
         "stack=",
+        "cur state:",
+        "old state:",
         "btf_vmlinux is malformed",
     ];
     if remarks.iter().any(|start| line.starts_with(start)) {
@@ -238,6 +240,14 @@ mod tests {
         );
         assert_eq!(said("0: R1=ctx() R10=fp0\n; a = b;\n"), None);
         assert_eq!(said("processed 0 insns (limit 1000000)\n"), None);
+    }
+
+    /// 6.12 adds the states that it compared.
+    #[test]
+    fn an_infinite_loop_is_named_before_its_states() {
+        let log = "0: (05) goto pc-1\ninfinite loop detected at insn 0\ncur state: R1=ctx() R10=fp0\n\
+                   old state: R1=ctx() R10=fp0\nprocessed 2 insns (limit 1000000)\n";
+        assert_eq!(said(log).unwrap(), "infinite loop detected at insn 0");
     }
 
     #[test]
