@@ -1,8 +1,8 @@
 //! A program that loaded: attached and alive, refused, or not attempted.
 
-use super::asked::{missing_target, unknown_attach_type};
 use super::case::Case;
 use super::errno::{self, EACCES, EINVAL, ENOENT, ENOMEM, ENOTSUPP, EOPNOTSUPP, EPERM, ESRCH};
+use super::target::{missing_target, unknown_attach_type};
 use super::{Found, Rule, diagnosis, text};
 use crate::diagnosis::{Code, Diagnosis};
 use crate::evidence::{AttachOutcome, FeatureKind, ProgramEvidence};

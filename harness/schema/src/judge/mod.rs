@@ -12,9 +12,11 @@ mod asked;
 mod attach;
 mod case;
 mod errno;
+mod helper;
 mod map;
 mod object;
 mod refusal;
+mod target;
 mod text;
 mod verifier;
 

@@ -9,7 +9,6 @@ use crate::diagnosis::{Code, Diagnosis};
 /// After the rules of [`asked`].
 const RULES: &[Rule] = &[
     ("memory", memory),
-    ("loader-contract", loader_contract),
     ("core-relocation", core_relocation),
     ("license", license),
     ("jit", jit),
@@ -39,7 +38,7 @@ pub(super) fn diagnose(case: &Case<'_>) -> Option<Found> {
     let load = &case.program.load;
     let diagnosis = &mut found.diagnosis;
     diagnosis.program = Some(case.program.name.clone());
-    if diagnosis.at.is_none() {
+    if diagnosis.at.is_none() && is_of_an_instruction(diagnosis.code) {
         diagnosis.at = load.at.clone().or_else(|| text::source_line(&load.log));
     }
     if diagnosis.excerpt.is_none() {
@@ -48,6 +47,23 @@ pub(super) fn diagnose(case: &Case<'_>) -> Option<Found> {
             .or_else(|| text::libbpf_excerpt(&case.evidence.log));
     }
     Some(found)
+}
+
+/// Whether the fault lies at the instruction that the verifier had come to; else the line would
+/// mislead: a map or an attach target is at fault wherever it is used.
+fn is_of_an_instruction(code: Code) -> bool {
+    matches!(
+        code,
+        Code::VerifierRejection
+            | Code::VerifierLimit
+            | Code::CoreRelocationFailure
+            | Code::UnsupportedHelper
+            | Code::MissingKfunc
+            | Code::KfuncMismatch
+            | Code::LicenseRequired
+            | Code::PolicyDenied
+            | Code::Unclassified
+    )
 }
 
 /// libbpf gave up before it came to the program, over something that the program does not use.
@@ -72,7 +88,7 @@ fn memory(case: &Case<'_>) -> Option<Diagnosis> {
 }
 
 /// libbpf asks for something that only the object's own loader can say.
-fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
+pub(super) fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
     let libbpf = [&case.program.load.libbpf];
     let (headline, hint) = if text::line_with(&libbpf, "missing BPF prog type").is_some() {
         (

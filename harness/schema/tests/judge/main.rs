@@ -1,0 +1,9 @@
+//! The judge over evidence: recorded on real kernels, written by hand, and damaged at random.
+//!
+//! `../evidence/<kernel>/<case>.json` is what the agent sent from that kernel, for an object of
+//! `guest/tests/casebook` or `docs/examples`; `../evidence/<kernel>.snap` is what the judge makes
+//! of it. A failure seen in the wild is kept as one more file there.
+
+mod damage;
+mod hand;
+mod recorded;
