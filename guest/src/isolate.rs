@@ -74,9 +74,9 @@ impl Isolation<'_> {
         }
         progress(Stage::Load, "its maps");
         if self.create(&alone).is_ok() {
-            alone
-                .iter()
-                .for_each(|n| evidence.maps[*n].created = StepOutcome::Ok);
+            for n in alone {
+                evidence.maps[n].created = StepOutcome::Ok;
+            }
             return;
         }
         for n in alone {
@@ -194,7 +194,7 @@ impl Isolation<'_> {
         }
         for map in object.maps() {
             let name = map.name();
-            if self.refused_maps.contains(&name) || self.is_foreign(&map, &name, &names) {
+            if self.refused_maps.contains(&name) || self.is_foreign(map, &name, &names) {
                 map.set_autocreate(false);
             }
         }
@@ -202,7 +202,7 @@ impl Isolation<'_> {
     }
 
     /// Whether it is a `struct_ops` map of other programs: libbpf would load those with it.
-    fn is_foreign(&self, map: &Map<'_>, name: &str, programs: &BTreeSet<String>) -> bool {
+    fn is_foreign(&self, map: Map<'_>, name: &str, programs: &BTreeSet<String>) -> bool {
         let members = self.read.struct_ops.get(name);
         map.kind_name() == STRUCT_OPS && members.is_none_or(|members| members.is_disjoint(programs))
     }
@@ -214,14 +214,16 @@ impl Isolation<'_> {
             let Ok(mut object) = self.open(programs, LOG_STATS) else {
                 return;
             };
-            programs.iter().for_each(|n| object.give_log(*n, SHORT_LOG));
+            for n in programs {
+                object.give_log(*n, SHORT_LOG);
+            }
             if object.load().is_err() {
                 return;
             }
             let accepted = |program: &crate::bpf::Program<'_>| ProgramLoad {
                 outcome: StepOutcome::Ok,
                 isolated: true,
-                verifier: statistics(program),
+                verifier: statistics(*program),
                 log: Log::bounded(&program.log()),
                 ..ProgramLoad::default()
             };
@@ -270,7 +272,7 @@ impl Isolation<'_> {
         match result {
             Ok(()) => {
                 load.outcome = StepOutcome::Ok;
-                load.verifier = statistics(program);
+                load.verifier = statistics(*program);
             }
             // It was loaded; the programs in the slots of a program array are left out here.
             Err(EBADF) if left_out_slot(&libbpf) => {
