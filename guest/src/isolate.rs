@@ -19,6 +19,7 @@ use crate::verifier;
 /// `LIBBPF_ERRNO__ENDIAN`: nothing of such an object can be loaded.
 const ENDIAN: Errno = 4003;
 const EBADF: Errno = 9;
+const ENOSPC: Errno = 28;
 
 const STRUCT_OPS: &str = "struct_ops";
 
@@ -239,13 +240,28 @@ impl Isolation<'_> {
         (loads, log)
     }
 
-    /// Loads one program, with the trace of what the verifier did.
+    /// Loads one program, with the trace of what the verifier did; without it where a million
+    /// instructions of trace do not fit the longest log, whose ENOSPC would hide the kernel's E2BIG.
     fn load_alone(&self, index: usize, programs: &[ProgramEvidence]) -> ProgramLoad {
+        let load = self.load_at(LOG_TRACE, LONGEST_LOG, index, programs);
+        if load.errno == Some(ENOSPC) {
+            return self.load_at(LOG_STATS, SHORT_LOG, index, programs);
+        }
+        load
+    }
+
+    fn load_at(
+        &self,
+        level: u32,
+        room: usize,
+        index: usize,
+        programs: &[ProgramEvidence],
+    ) -> ProgramLoad {
         let mut load = ProgramLoad {
             isolated: true,
             ..ProgramLoad::default()
         };
-        let (opened, opening) = captured(|| self.open(&BTreeSet::from([index]), LOG_TRACE));
+        let (opened, opening) = captured(|| self.open(&BTreeSet::from([index]), level));
         let mut object = match opened {
             Ok(object) => object,
             Err(errno) => {
@@ -255,7 +271,7 @@ impl Isolation<'_> {
                 return load;
             }
         };
-        object.give_log(index, LONGEST_LOG);
+        object.give_log(index, room);
         let mut lines = None;
         let (result, libbpf) = captured(|| {
             object.prepare()?;
