@@ -180,7 +180,7 @@ impl Object {
     }
 
     /// The name of the type of a map's values.
-    pub(crate) fn value_type_name(&self, map: &Map<'_>) -> Option<String> {
+    pub(crate) fn value_type_name(&self, map: Map<'_>) -> Option<String> {
         // SAFETY: all calls take what libbpf returned; NULL is handled.
         unsafe {
             let btf = sys::bpf_object__btf(self.ptr.as_ptr());
@@ -264,7 +264,8 @@ impl Program<'_> {
             if log.is_null() || size == 0 {
                 return String::new();
             }
-            let bytes = std::slice::from_raw_parts(log.cast::<u8>(), size as usize);
+            let bytes =
+                std::slice::from_raw_parts(log.cast::<u8>(), usize::try_from(size).unwrap_or(0));
             let end = bytes
                 .iter()
                 .position(|byte| *byte == 0)

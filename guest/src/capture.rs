@@ -7,6 +7,10 @@ use ukci_schema::evidence::Log;
 
 static TEXT: Mutex<String> = Mutex::new(String::new());
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "libbpf-rs asks for this signature"
+)]
 fn keep(_: PrintLevel, line: String) {
     let mut text = TEXT
         .lock()

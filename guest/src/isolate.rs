@@ -19,6 +19,7 @@ use crate::verifier;
 /// `LIBBPF_ERRNO__ENDIAN`: nothing of such an object can be loaded.
 const ENDIAN: Errno = 4003;
 const EBADF: Errno = 9;
+const ENOSPC: Errno = 28;
 
 const STRUCT_OPS: &str = "struct_ops";
 
@@ -74,9 +75,9 @@ impl Isolation<'_> {
         }
         progress(Stage::Load, "its maps");
         if self.create(&alone).is_ok() {
-            alone
-                .iter()
-                .for_each(|n| evidence.maps[*n].created = StepOutcome::Ok);
+            for n in alone {
+                evidence.maps[n].created = StepOutcome::Ok;
+            }
             return;
         }
         for n in alone {
@@ -194,7 +195,7 @@ impl Isolation<'_> {
         }
         for map in object.maps() {
             let name = map.name();
-            if self.refused_maps.contains(&name) || self.is_foreign(&map, &name, &names) {
+            if self.refused_maps.contains(&name) || self.is_foreign(map, &name, &names) {
                 map.set_autocreate(false);
             }
         }
@@ -202,7 +203,7 @@ impl Isolation<'_> {
     }
 
     /// Whether it is a `struct_ops` map of other programs: libbpf would load those with it.
-    fn is_foreign(&self, map: &Map<'_>, name: &str, programs: &BTreeSet<String>) -> bool {
+    fn is_foreign(&self, map: Map<'_>, name: &str, programs: &BTreeSet<String>) -> bool {
         let members = self.read.struct_ops.get(name);
         map.kind_name() == STRUCT_OPS && members.is_none_or(|members| members.is_disjoint(programs))
     }
@@ -214,14 +215,16 @@ impl Isolation<'_> {
             let Ok(mut object) = self.open(programs, LOG_STATS) else {
                 return;
             };
-            programs.iter().for_each(|n| object.give_log(*n, SHORT_LOG));
+            for n in programs {
+                object.give_log(*n, SHORT_LOG);
+            }
             if object.load().is_err() {
                 return;
             }
             let accepted = |program: &crate::bpf::Program<'_>| ProgramLoad {
                 outcome: StepOutcome::Ok,
                 isolated: true,
-                verifier: statistics(program),
+                verifier: statistics(*program),
                 log: Log::bounded(&program.log()),
                 ..ProgramLoad::default()
             };
@@ -237,13 +240,28 @@ impl Isolation<'_> {
         (loads, log)
     }
 
-    /// Loads one program, with the trace of what the verifier did.
+    /// Loads one program, with the trace of what the verifier did; without it where a million
+    /// instructions of trace do not fit the longest log, whose ENOSPC would hide the kernel's E2BIG.
     fn load_alone(&self, index: usize, programs: &[ProgramEvidence]) -> ProgramLoad {
+        let load = self.load_at(LOG_TRACE, LONGEST_LOG, index, programs);
+        if load.errno == Some(ENOSPC) {
+            return self.load_at(LOG_STATS, SHORT_LOG, index, programs);
+        }
+        load
+    }
+
+    fn load_at(
+        &self,
+        level: u32,
+        room: usize,
+        index: usize,
+        programs: &[ProgramEvidence],
+    ) -> ProgramLoad {
         let mut load = ProgramLoad {
             isolated: true,
             ..ProgramLoad::default()
         };
-        let (opened, opening) = captured(|| self.open(&BTreeSet::from([index]), LOG_TRACE));
+        let (opened, opening) = captured(|| self.open(&BTreeSet::from([index]), level));
         let mut object = match opened {
             Ok(object) => object,
             Err(errno) => {
@@ -253,7 +271,7 @@ impl Isolation<'_> {
                 return load;
             }
         };
-        object.give_log(index, LONGEST_LOG);
+        object.give_log(index, room);
         let mut lines = None;
         let (result, libbpf) = captured(|| {
             object.prepare()?;
@@ -270,7 +288,7 @@ impl Isolation<'_> {
         match result {
             Ok(()) => {
                 load.outcome = StepOutcome::Ok;
-                load.verifier = statistics(program);
+                load.verifier = statistics(*program);
             }
             // It was loaded; the programs in the slots of a program array are left out here.
             Err(EBADF) if left_out_slot(&libbpf) => {

@@ -132,7 +132,7 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     let mut evidence = probed.map_err(|message| match warnings.as_slice() {
         [] => message,
         // A child that was killed was often killed by the kernel, which says why.
-        [.., last] => format!("{message}; the kernel's last warning: {last}"),
+        [.., newest] => format!("{message}; the kernel's last warning: {newest}"),
     })?;
     evidence.edits.splice(0..0, edits);
     evidence.kmsg = warnings;

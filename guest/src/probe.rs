@@ -57,9 +57,9 @@ pub fn probe(
     evidence.programs = object
         .programs()
         .iter()
-        .map(|p| describe(p, &read))
+        .map(|p| describe(*p, &read))
         .collect();
-    evidence.maps = object.maps().iter().map(describe_map).collect();
+    evidence.maps = object.maps().iter().copied().map(describe_map).collect();
 
     let modules = owners::load(&wishes(&evidence));
     evidence.guest.modules.extend(modules);
@@ -94,7 +94,7 @@ pub fn probe(
         } else if seen.autoload {
             ProgramLoad {
                 outcome: StepOutcome::Ok,
-                verifier: statistics(program),
+                verifier: statistics(*program),
                 log: Log::bounded(&program.log()),
                 ..ProgramLoad::default()
             }
@@ -117,7 +117,7 @@ pub fn probe(
         progress(Stage::Attach, asked.name);
         let ((), log) = captured(|| {
             attach::attach_all(&object, &read, &mut evidence, |name| {
-                progress(Stage::Attach, name)
+                progress(Stage::Attach, name);
             });
         });
         append(&mut evidence.log, &log);
@@ -189,12 +189,12 @@ fn ask(
         .maps()
         .iter()
         .filter(|map| read.struct_ops.get(&map.name()).is_some_and(named))
-        .filter_map(|map| object.value_type_name(map))
+        .filter_map(|map| object.value_type_name(*map))
         .collect();
     captured(|| features::ask(&wanting, &types, &struct_ops)).0
 }
 
-fn describe(program: &Program<'_>, read: &Read) -> ProgramEvidence {
+fn describe(program: Program<'_>, read: &Read) -> ProgramEvidence {
     let name = program.name();
     let section = program.section();
     let needs = read.functions.get(&name).cloned().unwrap_or_default();
@@ -217,7 +217,7 @@ fn describe(program: &Program<'_>, read: &Read) -> ProgramEvidence {
     }
 }
 
-fn describe_map(map: &bpf::Map<'_>) -> MapEvidence {
+fn describe_map(map: bpf::Map<'_>) -> MapEvidence {
     let (key_size, value_size, max_entries, flags) = map.shape();
     MapEvidence {
         name: map.name(),
@@ -232,7 +232,7 @@ fn describe_map(map: &bpf::Map<'_>) -> MapEvidence {
 }
 
 /// What the verifier counted: from its log, and from what the kernel says of the program.
-pub(crate) fn statistics(program: &Program<'_>) -> Option<VerifierStats> {
+pub(crate) fn statistics(program: Program<'_>) -> Option<VerifierStats> {
     let mut stats = verifier::statistics(&program.log());
     if let Some(info) = program.info() {
         let stats = stats.get_or_insert_default();

@@ -36,7 +36,9 @@ pub(crate) fn tell_panics_to(fd: RawFd) {
 pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let message = format!("the agent panicked: {panic}");
-        console(&message);
+        if std::process::id() == 1 {
+            console(&message);
+        }
         let listener = LISTENER.load(Ordering::Relaxed);
         if listener >= 0 {
             // SAFETY: whoever called `tell_panics_to` keeps it open; it is not closed here.
@@ -148,5 +150,45 @@ pub(crate) fn wait(child: Pid) -> String {
         },
         Ok(None) => "ended".into(),
         Err(error) => format!("could not be waited for ({error})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use ukci_guest::serve::{Arrived, Channel};
+
+    use super::{fork, report_panics, wait};
+
+    #[test]
+    fn a_crash_is_told_apart_by_its_signal() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let crash = |_| {
+            // SAFETY: ends the child, as an invalid access of libbpf's would.
+            unsafe { libc::raise(libc::SIGSEGV) };
+        };
+        let (child, ours) = fork(ours, theirs, crash).unwrap();
+        assert!(Channel::new(ours).receive().is_err(), "it said nothing");
+        assert_eq!(wait(child), "died of signal 11");
+    }
+
+    #[test]
+    fn a_panic_is_told_to_the_peer() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let panic = |_| {
+            report_panics();
+            panic!("out of ideas");
+        };
+        let (child, ours) = fork(ours, theirs, panic).unwrap();
+        let Arrived::Json(said) = Channel::new(ours).receive().unwrap() else {
+            panic!()
+        };
+        let said = String::from_utf8(said).unwrap();
+        assert!(
+            said.contains("trouble") && said.contains("out of ideas"),
+            "{said}"
+        );
+        assert_eq!(wait(child), "ended with status 101");
     }
 }

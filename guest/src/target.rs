@@ -121,13 +121,17 @@ impl Target {
             present,
             source: source.into(),
             detail: (present == Some(false))
-                .then(|| self.near(kernel))
+                .then(|| self.instead(kernel))
                 .flatten(),
         }
     }
 
-    /// `near: a, b, c`.
-    fn near(&self, kernel: &Kernel) -> Option<String> {
+    /// What there is where the target is not: `near: a, b, c`.
+    fn instead(&self, kernel: &Kernel) -> Option<String> {
+        if self.kind == TargetKind::BtfFunction && kernel.text_symbols().contains(&self.name) {
+            // Inlined copies, assembly; all of a module before 5.11.
+            return Some("the kernel has a symbol of this name, and no BTF of it".into());
+        }
         let without = |prefix: &'static str| {
             let symbols = kernel.text_symbols().iter();
             symbols.filter_map(move |name| name.strip_prefix(prefix))
@@ -144,7 +148,11 @@ impl Target {
             TargetKind::LsmHook => nearest(&self.name, without("bpf_lsm_")),
             TargetKind::Iterator => nearest(&self.name, without("bpf_iter_")),
             TargetKind::Symbol | TargetKind::BtfFunction => {
-                nearest(&self.name, kernel.text_symbols().iter().map(String::as_str))
+                // Neither paddings nor parts that the compiler split off.
+                let symbols = kernel.text_symbols().iter().map(String::as_str);
+                let whole =
+                    symbols.filter(|name| !name.starts_with("__pfx_") && !name.contains('.'));
+                nearest(&self.name, whole)
             }
         };
         (!near.is_empty()).then(|| format!("near: {}", near.join(", ")))

@@ -39,9 +39,8 @@ pub fn statistics(log: &str) -> Option<VerifierStats> {
 pub fn last_instruction(log: &str) -> Option<u32> {
     log.lines().rev().find_map(|line| {
         let (index, rest) = line.split_once(": ")?;
-        // `5: <invalid BPF map reference>` is what libbpf writes over the call it poisoned.
         rest.trim_start()
-            .starts_with(['(', '<'])
+            .starts_with('(')
             .then(|| index.trim().parse().ok())
             .flatten()
     })

@@ -153,6 +153,9 @@ pub(super) fn netfilter(program: &Program<'_>) -> Result<Link, Errno> {
     Link::of(unsafe { sys::bpf_program__attach_netfilter(program.as_ptr(), &raw const opts) })
 }
 
+/// `linux/perf_event.h`: `PERF_FLAG_FD_CLOEXEC`.
+const CLOSE_ON_EXEC: c_int = 8;
+
 /// A link to a software clock of this process, which ticks every 100 µs of its CPU time.
 pub(super) fn perf_event(program: &Program<'_>) -> Result<Link, Errno> {
     let mut attr = sys::perf_event_attr {
@@ -163,7 +166,6 @@ pub(super) fn perf_event(program: &Program<'_>) -> Result<Link, Errno> {
         ..Default::default()
     };
     attr.__bindgen_anon_1.sample_period = 100_000;
-    const CLOSE_ON_EXEC: c_int = 8;
     // SAFETY: the kernel reads `size` bytes; libbpf owns the descriptor once it made a link of it.
     unsafe {
         let fd = libc::syscall(
@@ -259,7 +261,7 @@ pub(super) fn usdt(
 }
 
 /// Registers a `struct_ops` map.
-pub(super) fn struct_ops(map: &Map<'_>) -> Result<Link, Errno> {
+pub(super) fn struct_ops(map: Map<'_>) -> Result<Link, Errno> {
     // SAFETY: the map is alive.
     Link::of(unsafe { sys::bpf_map__attach_struct_ops(map.as_ptr()) })
 }

@@ -94,10 +94,10 @@ fn clsact<'a>(scene: &'a Scene<'a>, egress: bool) -> Attempt<'a> {
         side,
     };
     if let Err(errno) = hook.attach(scene.fd) {
-        let site = scene.site;
-        let why = site
+        let here = scene.site;
+        let why = here
             .blame("NET_SCH_INGRESS")
-            .or_else(|| site.blame("NET_CLS_BPF"));
+            .or_else(|| here.blame("NET_CLS_BPF"));
         return Err(NotAttached::Refused(errno, why));
     }
     let method = format!("tc clsact {word} on the loopback");
@@ -190,7 +190,7 @@ pub(super) fn tunnel<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
     let stimuli = match route {
         TunnelRoute::Bpf { .. } => {
             vec![Stimulus::new("sends along the route", || {
-                datagram_to([192, 0, 2, 1])
+                datagram_to([192, 0, 2, 1]);
             })]
         }
         TunnelRoute::Seg6Local => Vec::new(),

@@ -162,7 +162,7 @@ pub(super) fn add_address(device: i32, address: [u8; 4]) -> Result<(), Errno> {
 pub(super) enum TunnelRoute {
     /// 192.0.2.0/24, with a program of `LWT_BPF_IN` (1), `_OUT` (2) or `_XMIT` (3).
     Bpf { hook: u16 },
-    /// 2001:db8::/32, with a program as action `End.BPF`.
+    /// `2001:db8::/32`, with a program as action `End.BPF`.
     Seg6Local,
 }
 

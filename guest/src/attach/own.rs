@@ -14,7 +14,7 @@ pub(super) const PROVIDER: &std::ffi::CStr = c"ukci";
 /// Its name.
 pub(super) const PROBE: &std::ffi::CStr = c"agent";
 
-/// The function that is probed: one `nop`, with a SystemTap SDT note that names it.
+/// The function that is probed: one `nop`, with a `SystemTap` SDT note that names it.
 ///
 /// What `<sys/sdt.h>` writes for a probe without arguments, version 3 of the note.
 #[inline(never)]
@@ -74,6 +74,7 @@ mod tests {
         super::target();
         let (path, offset) = super::place().unwrap();
         let file = std::fs::read(path.to_str().unwrap()).unwrap();
+        // SAFETY: functions are longer than 8 bytes, padding included, and readable.
         let text = unsafe { std::slice::from_raw_parts(super::target as *const u8, 8) };
         let offset = usize::try_from(offset).unwrap();
         assert_eq!(&file[offset..offset + 8], text);

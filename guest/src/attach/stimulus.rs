@@ -231,7 +231,7 @@ mod tests {
         let ours = format!("{}", std::process::id());
         let names = left.map(|entry| entry.file_name().into_string().unwrap());
         let ours: Vec<_> = names
-            .filter(|n| n.starts_with("ukci-") && n.ends_with(&ours))
+            .filter(|n| n.starts_with("ukci-stimulus-") && n.ends_with(&ours))
             .collect();
         assert!(ours.is_empty(), "{ours:?}");
     }

@@ -47,7 +47,7 @@ pub(super) fn attach_all(
         let of: Vec<Program<'_>> = members.iter().map(|n| programs[*n]).collect();
         for (n, attach) in members
             .iter()
-            .zip(attach(object, &map, &name, &of, site, counts))
+            .zip(attach(object, map, &name, &of, site, counts))
         {
             evidence.programs[*n].attach = attach;
             left.remove(n);
@@ -60,7 +60,7 @@ pub(super) fn attach_all(
 
 fn attach(
     object: &Object,
-    map: &Map<'_>,
+    map: Map<'_>,
     name: &str,
     programs: &[Program<'_>],
     site: &Site<'_>,
@@ -95,7 +95,9 @@ fn attach(
     let stimuli = if kind == "tcp_congestion_ops" {
         vec![Stimulus::new("opens a TCP connection with it", move || {
             if site.network().is_ok() {
-                new.iter().for_each(|name| stream_with(name));
+                for name in &new {
+                    stream_with(name);
+                }
             }
         })]
     } else {

@@ -20,6 +20,8 @@ pub enum Device {
     Board(&'static Platform),
     /// How guest code runs.
     Accelerator(Accel, Arch),
+    /// The rate in kHz of the host's time stamp counter, which translated guests read.
+    HostTsc(u32),
     /// Virtual CPUs.
     Cpus {
         /// QEMU's `-cpu`.
@@ -92,6 +94,14 @@ impl Device {
                 if (*accel, *arch) == (Accel::Tcg, Arch::X86_64) {
                     line.kernel("no_timer_check");
                 }
+            }
+            Self::HostTsc(khz) => {
+                // Translated code reads the host's counter. The guest measures its rate against
+                // the PIT, and a host that is busy in those 50 ms gives it a rate far too low: its
+                // clock then runs many times too fast, and healthy CPUs look locked up.
+                line.kernel(format!("tsc_early_khz={khz}"));
+                // A vCPU that the host keeps waiting is no lockup before 2 × 60 s.
+                line.kernel("watchdog_thresh=60");
             }
             Self::Cpus { model, count } => {
                 line.option("-cpu", model);

@@ -228,6 +228,7 @@ impl Qemu {
             firmware: self
                 .emulator(arch)
                 .and_then(|e| e.firmware(platform.firmware)),
+            tsc_khz: host_tsc_khz(),
             link,
             qmp,
         }
@@ -260,6 +261,33 @@ impl Machine for Qemu {
     }
 }
 
+/// The rate of this host's time stamp counter in kHz, if it is an x86 one that never stops. The
+/// kernel states it as `bogomips`, which is twice the rate in MHz where the TSC is the delay timer.
+fn host_tsc_khz() -> Option<u32> {
+    if arch::host() != Some(Arch::X86_64) {
+        return None;
+    }
+    tsc_khz(&std::fs::read_to_string("/proc/cpuinfo").ok()?)
+}
+
+fn tsc_khz(cpuinfo: &str) -> Option<u32> {
+    let value = |name: &str| {
+        let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
+        line.split_once(':').map(|(_, value)| value.trim())
+    };
+    let flags = value("flags")?;
+    if !["constant_tsc", "nonstop_tsc"]
+        .iter()
+        .all(|flag| flags.split(' ').any(|f| f == *flag))
+    {
+        return None;
+    }
+    let (whole, part) = value("bogomips")?.split_once('.')?;
+    let hundredths: u32 = format!("{whole}{part:0<2}").parse().ok()?;
+    // Hundredths of bogomips are 10 kHz of bogomips, and 5 of the counter.
+    hundredths.checked_mul(5).filter(|khz| *khz > 100_000)
+}
+
 /// What a machine is made of, beside what it boots.
 #[derive(Debug)]
 pub(super) struct Emulated {
@@ -267,6 +295,8 @@ pub(super) struct Emulated {
     pub(super) accel: Accel,
     pub(super) cpu: String,
     pub(super) firmware: Option<&'static str>,
+    /// The rate of the host's time stamp counter, where it is known.
+    pub(super) tsc_khz: Option<u32>,
     pub(super) link: Device,
     pub(super) qmp: PathBuf,
 }
@@ -287,6 +317,9 @@ impl Emulated {
                 shared,
             },
         ];
+        if (self.accel, self.platform.arch) == (Accel::Tcg, Arch::X86_64) {
+            devices.extend(self.tsc_khz.map(Device::HostTsc));
+        }
         devices.extend(self.firmware.map(Device::Firmware));
         devices.extend([
             Device::Kernel {
@@ -304,5 +337,25 @@ impl Emulated {
             Device::KernelArguments(boot.cmdline.clone()),
         ]);
         devices
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tsc_khz;
+
+    #[test]
+    fn the_hosts_counter_is_read_where_it_never_stops() {
+        let cpuinfo = "flags\t\t: fpu constant_tsc nonstop_tsc\nbogomips\t: 5192.26\n";
+        assert_eq!(tsc_khz(cpuinfo), Some(2_596_130));
+        assert_eq!(
+            tsc_khz("flags : fpu constant_tsc\nbogomips : 5192.26\n"),
+            None
+        );
+        assert_eq!(
+            tsc_khz("flags : constant_tsc nonstop_tsc\nbogomips : ?\n"),
+            None
+        );
+        assert_eq!(tsc_khz(""), None);
     }
 }

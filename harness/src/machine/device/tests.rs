@@ -11,6 +11,7 @@ fn command(arch: Arch, accel: Accel, cpu: &str, link: Device) -> String {
         accel,
         cpu: cpu.to_owned(),
         firmware: platform.firmware,
+        tsc_khz: Some(2_596_130),
         link,
         qmp: "/run/ukci-vm.AbCdEf/qmp".into(),
     };
