@@ -98,7 +98,7 @@ fn mutate(value: &mut Value, dice: &mut Dice) {
         Value::String(text) => {
             let word = WORDS[dice.below(WORDS.len())];
             match dice.below(4) {
-                0 => *text = word.to_owned(),
+                0 => word.clone_into(text),
                 1 => text.push_str(word),
                 2 => text.insert_str(0, word),
                 _ => {
