@@ -180,7 +180,7 @@ fn enough_memory(maps: &[MapEvidence], cpus: u32, memory: u32) -> u32 {
             } else {
                 // A hash table's element carries some 64 bytes of its own.
                 u64::from(map.max_entries)
-                    .saturating_mul((u64::from(map.value_size) + 7) / 8 * 8 * copies)
+                    .saturating_mul(u64::from(map.value_size).div_ceil(8) * 8 * copies)
                     .saturating_add(
                         u64::from(map.max_entries).saturating_mul(u64::from(map.key_size) + 64),
                     )
@@ -531,6 +531,7 @@ fn fault_of(broken: &Broken, talk: &Talk, console: Vec<String>) -> Fault {
 }
 
 /// What a cell cost.
+#[derive(Clone, Copy)]
 struct Cost {
     seconds: f64,
     usage: Usage,
@@ -572,7 +573,7 @@ fn report<M: Machine>(
         .evidence
         .map(|evidence| *evidence)
         .unwrap_or_default();
-    let mut diagnoses = judgement.programs.into_iter();
+    let mut of_programs = judgement.programs.into_iter();
     let programs = evidence
         .programs
         .into_iter()
@@ -589,7 +590,7 @@ fn report<M: Machine>(
             fired: program.attach.fired,
             verifier: program.load.verifier,
             at: program.load.at,
-            diagnosis: diagnoses.next().flatten(),
+            diagnosis: of_programs.next().flatten(),
         })
         .collect();
     let release = attempt

@@ -185,7 +185,11 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
 
 /// A matrix by its name, or from a file: what has a `/` or ends in `.toml` is a path.
 pub fn matrix(name: &str) -> Result<Matrix, Error> {
-    if name.contains('/') || name.ends_with(".toml") {
+    if name.contains('/')
+        || Path::new(name)
+            .extension()
+            .is_some_and(|ending| ending == "toml")
+    {
         let path = PathBuf::from(name);
         let text = std::fs::read_to_string(&path).map_err(|source| Error::Read {
             path: path.clone(),
@@ -371,7 +375,7 @@ fn prepare(
         .iter()
         .find(|path| is_path(path) && own_name(path) == name);
     let mut own = catalogue.own_kernel(Path::new(path.map_or(name, |p| p)), modules, arch)?;
-    own.kernel.name = name.to_owned();
+    name.clone_into(&mut own.kernel.name);
     Ok(own)
 }
 

@@ -126,7 +126,7 @@ pub async fn run<M: Machine>(
         let task = tasks.spawn(async move {
             let _permit = gate.acquire_owned().await;
             cell::run(machine.as_ref(), &inputs, |telling| {
-                drop(say.send((index, telling)))
+                drop(say.send((index, telling)));
             })
             .await
         });

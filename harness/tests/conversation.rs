@@ -203,10 +203,8 @@ fn hello(protocol: u32) -> FromGuest {
     }
 }
 
-fn panicked() -> Option<Ending> {
-    Some(Ending::Panicked(
-        "Kernel panic - not syncing: Fatal exception".into(),
-    ))
+fn panicked() -> Ending {
+    Ending::Panicked("Kernel panic - not syncing: Fatal exception".into())
 }
 
 async fn play(
@@ -216,7 +214,7 @@ async fn play(
     end: &watch::Sender<Option<Ending>>,
 ) {
     match script {
-        Script::PanicAtBoot => return drop(end.send(panicked())),
+        Script::PanicAtBoot => return drop(end.send(Some(panicked()))),
         Script::QemuDies => {
             drop(stream);
             return drop(end.send(Some(Ending::Exited {
@@ -272,7 +270,7 @@ async fn play(
     say(&mut stream, &progress(Stage::Load)).await;
     if script == Script::PanicAtLoad || (script == Script::PanicAtLoadOnce && attempt == 0) {
         drop(stream);
-        return drop(end.send(panicked()));
+        return drop(end.send(Some(panicked())));
     }
     if script == Script::GoodAndSlow {
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -374,7 +372,7 @@ fn options(dir: &Path) -> Options {
         mode: Mode::Load,
         strict: false,
         jobs: 2,
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         fail_fast: false,
         out: dir.join("out"),
         cache: dir.join("cache"),
@@ -399,7 +397,7 @@ struct Ran {
     report: Report,
     events: Vec<Event>,
     ledger: Arc<Ledger>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// Runs one cell a script, under a paused clock: deadlines pass as soon as nothing else can.
@@ -436,7 +434,7 @@ async fn run_with(
         report,
         events: events.into_inner().unwrap(),
         ledger,
-        _dir: dir,
+        dir,
     }
 }
 
@@ -485,7 +483,7 @@ async fn a_good_agent_is_heard_to_the_end() {
         [Stage::Boot, Stage::Connect, Stage::Open, Stage::Load]
     );
     assert!(
-        ran._dir
+        ran.dir
             .path()
             .join("out")
             .join(&cell.evidence)

@@ -104,6 +104,10 @@ struct Measure {
     cpu: f64,
 }
 
+#[expect(
+    clippy::zombie_processes,
+    reason = "rustix waits for it, and for its usage"
+)]
 /// Runs to the end; a failure ends the benchmark, for its figures would be of something else.
 fn run(mut command: Command) -> Measure {
     let before = children();

@@ -201,7 +201,7 @@ pub(crate) struct Fetch {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// Code, e.g. UNSUPPORTED_HELPER; without one, all are listed
+    /// Code, e.g. `UNSUPPORTED_HELPER`; without one, all are listed
     pub(crate) code: Option<String>,
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
 
 /// How much is said, and how.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for alone")]
 pub(crate) struct Output {
     color: ColorChoice,
     /// Whether anything but problems is said.
@@ -58,7 +59,7 @@ impl Output {
     }
 
     /// Text for stderr as this terminal takes it.
-    pub(crate) fn styled(&self, text: &str) -> String {
+    pub(crate) fn styled(self, text: &str) -> String {
         match self.color {
             ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
             _ => text.to_owned(),
@@ -66,7 +67,7 @@ impl Output {
     }
 
     /// Says a block of lines to people, at once, so that nothing comes between.
-    pub(crate) fn say(&self, text: &str) {
+    pub(crate) fn say(self, text: &str) {
         if self.silent {
             return;
         }

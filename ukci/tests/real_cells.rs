@@ -3,6 +3,8 @@
 //! `make test` sees to the agent, the kernels and the objects and sets `UKCI_TEST_REAL=1`: then
 //! a missing one fails. Without it each test says what is missing and skips.
 
+#![expect(clippy::print_stderr, reason = "a skip is told to people")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -331,7 +333,7 @@ fn start_many(out: &Path) -> Child {
         .args(["--matrix", "quick", "--jobs", "2"]);
     let child = command.stderr(Stdio::null()).spawn().unwrap();
     let marker = out.display().to_string();
-    wait_until("a machine is up", Duration::from_secs(60), || {
+    wait_until("a machine is up", Duration::from_mins(1), || {
         !machines(&marker).is_empty()
     });
     child

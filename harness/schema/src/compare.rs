@@ -213,7 +213,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
             }
         }
     }
-    whole.cells.sort_by(|a, b| a.cell().cmp(&b.cell()));
+    whole.cells.sort_by_key(super::report::CellReport::cell);
     whole.run.interrupted = not_run > 0;
     whole.summary = Summary::of(&whole.cells, whole.summary.excluded, not_run);
     Ok(whole)

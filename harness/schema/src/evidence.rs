@@ -434,7 +434,8 @@ mod tests {
 
     #[test]
     fn a_long_log_keeps_both_ends_and_says_what_is_gone() {
-        let text: String = (0..40_000).map(|n| format!("line {n}\n")).collect();
+        let lines: Vec<String> = (0..40_000).map(|n| format!("line {n}")).collect();
+        let text = lines.join("\n") + "\n";
         let log = Log::bounded(&text);
         assert!(log.head.starts_with("line 0\n"));
         assert!(log.tail.ends_with("line 39999\n"));

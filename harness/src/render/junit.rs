@@ -1,4 +1,4 @@
-//! JUnit XML: a suite an artifact, a case a cell. A failure is the kernel's, an error is ours,
+//! `JUnit` XML: a suite an artifact, a case a cell. A failure is the kernel's, an error is ours,
 //! a skip is neither.
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use quick_junit::{NonSuccessKind, Property, Report as Junit, TestCase, TestCaseS
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-/// The report as JUnit XML.
+/// The report as `JUnit` XML.
 pub fn junit(report: &Report) -> String {
     let mut document = Junit::new("ukci");
     document.set_time(seconds(report.run.seconds));

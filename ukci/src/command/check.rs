@@ -84,7 +84,7 @@ async fn prepare_and_run(
     let fetching = Fetching::new(output);
     let resolving = tokio::task::spawn_blocking(move || {
         resolve::resolve(&selection, artifacts, &catalogue, &|progress| {
-            fetching.show(progress)
+            fetching.show(progress);
         })
     });
     let mut stop = cancel.clone();

@@ -13,25 +13,22 @@ use crate::output::data;
 
 /// Runs the command.
 pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
-    let text = match &args.code {
-        Some(name) => {
-            let code: Code =
-                name.parse()
-                    .map_err(|error: ukci_schema::diagnosis::UnknownCode| {
-                        let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
-                        let hint = instead_of(&name.to_uppercase().replace('-', "_"), &names)
-                            .or_else(|| Some("`ukci explain` lists them".into()));
-                        Failure::plain(Exit::Usage, &error.to_string(), hint)
-                    })?;
-            explain::explain(code)
+    let text = if let Some(name) = &args.code {
+        let code: Code = name
+            .parse()
+            .map_err(|error: ukci_schema::diagnosis::UnknownCode| {
+                let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+                let hint = instead_of(&name.to_uppercase().replace('-', "_"), &names)
+                    .or_else(|| Some("`ukci explain` lists them".into()));
+                Failure::plain(Exit::Usage, &error.to_string(), hint)
+            })?;
+        explain::explain(code)
+    } else {
+        let mut text = String::new();
+        for code in Code::ALL {
+            let _ = writeln!(text, "{code:<27} {}", explain::summary(*code));
         }
-        None => {
-            let mut text = String::new();
-            for code in Code::ALL {
-                let _ = writeln!(text, "{code:<27} {}", explain::summary(*code));
-            }
-            text
-        }
+        text
     };
     data(&text).map_err(|error| {
         Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
