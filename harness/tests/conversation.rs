@@ -514,7 +514,7 @@ async fn an_agent_that_sends_garbage() {
     insta::assert_snapshot!(fault(Script::Garbage).await, @"connect - the agent's bytes are not a frame: it begins with byte 0x6c");
     insta::assert_snapshot!(fault(Script::Oversized).await, @"connect - the agent's bytes are a frame of 16711680 bytes, over the limit of 16380");
     insta::assert_snapshot!(fault(Script::Short).await, @"connect - the agent closed the connection");
-    insta::assert_snapshot!(fault(Script::Nonsense).await, @"");
+    insta::assert_snapshot!(fault(Script::Nonsense).await, @r#"connect - the agent's message makes no sense: invalid type: string "one", expected u32 (it begins `{"say":"hello","protocol":"one"}`)"#);
 }
 
 #[tokio::test(start_paused = true)]
