@@ -24,7 +24,7 @@ const RUNS: usize = 7;
 
 /// QEMU arguments whose value is of `ukci`'s own devices and not of the machine.
 const DEVICES: &[&str] = &[
-    "-object", "-chardev", "-device", "-qmp", "-initrd", "-serial",
+    "-object", "-chardev", "-device", "-mon", "-initrd", "-serial",
 ];
 
 fn main() {
