@@ -25,10 +25,14 @@ const STRUCT_OPS: &str = "struct_ops";
 
 /// The copy, and what was found out so far.
 struct Isolation<'a> {
-    copy: Vec<u8>,
-    name: &'a str,
+    asked: Asked<'a>,
     read: &'a Read,
+    /// With every extern weak.
+    copy: Vec<u8>,
     refused_maps: BTreeSet<String>,
+    /// Variables that neither the kernel nor its configuration has. A weak one is zero, and the
+    /// programs that need it would load.
+    refused_externs: BTreeSet<String>,
 }
 
 /// Judges every map, then every program of a refused object, in `evidence`.
@@ -49,11 +53,13 @@ pub(crate) fn isolate(
         return;
     }
     let mut isolation = Isolation {
-        copy: needs::with_weak_externs(asked.object, read),
-        name: asked.name,
+        asked,
         read,
+        copy: needs::with_weak_externs(asked.object, read, &BTreeSet::new()),
         refused_maps: BTreeSet::new(),
+        refused_externs: BTreeSet::new(),
     };
+    isolation.externs();
     isolation.maps(evidence, progress);
     isolation.programs(evidence, progress);
 }
@@ -64,6 +70,40 @@ pub(crate) fn switched_off() -> String {
 }
 
 impl Isolation<'_> {
+    /// Tries the variables without any program or map: all together, and each alone if that
+    /// fails. A missing kfunc needs no trial: the verifier names it, and the line that calls it.
+    fn externs(&mut self) {
+        let externs = &self.read.facts.externs;
+        let variables: BTreeSet<String> = externs
+            .iter()
+            .filter(|one| one.kind != "kfunc" && !one.weak)
+            .map(|one| one.name.clone())
+            .collect();
+        if variables.is_empty() || self.resolve(&variables).is_ok() {
+            return;
+        }
+        self.refused_externs = variables
+            .into_iter()
+            .filter(|name| self.resolve(&BTreeSet::from([name.clone()])).is_err())
+            .collect();
+    }
+
+    /// Resolves these externs and nothing else.
+    fn resolve(&self, externs: &BTreeSet<String>) -> Result<(), Errno> {
+        let copy = needs::with_weak_externs(self.asked.object, self.read, externs);
+        let resolve = || {
+            let mut object = Object::open(&copy, self.asked.name, 0)?;
+            for program in object.programs() {
+                program.set_autoload(false);
+            }
+            for map in object.maps() {
+                map.set_autocreate(false);
+            }
+            object.prepare()
+        };
+        captured(resolve).0
+    }
+
     /// Tries the maps without any program: all together, and each alone if that fails.
     fn maps(&mut self, evidence: &mut Evidence, progress: &mut impl FnMut(Stage, &str)) {
         // A struct_ops map is made of its programs; it does not exist without them.
@@ -97,7 +137,7 @@ impl Isolation<'_> {
     /// Creates these maps and nothing else.
     fn create(&self, maps: &[usize]) -> Result<(), Errno> {
         let (result, log) = captured(|| {
-            let mut object = Object::open(&self.copy, self.name, 0)?;
+            let mut object = Object::open(&self.copy, self.asked.name, 0)?;
             object
                 .programs()
                 .iter()
@@ -122,6 +162,13 @@ impl Isolation<'_> {
         let mut left: BTreeSet<usize> = (0..programs.len())
             .filter(|n| programs[*n].autoload)
             .collect();
+        for n in left.clone() {
+            if !self.missing(&programs[n].name).is_empty() {
+                progress(Stage::Load, &format!("{} alone", programs[n].name));
+                programs[n].load = self.load_alone(n, programs);
+                left.remove(&n);
+            }
+        }
         while !left.is_empty() {
             progress(
                 Stage::Load,
@@ -183,9 +230,17 @@ impl Isolation<'_> {
             .collect()
     }
 
+    /// The variables that this program needs and the kernel lacks.
+    fn missing(&self, program: &str) -> BTreeSet<String> {
+        let needs = self.read.functions.get(program);
+        needs
+            .map(|needs| &needs.externs & &self.refused_externs)
+            .unwrap_or_default()
+    }
+
     /// An object with only these programs, and the maps that can be.
-    fn open(&self, programs: &BTreeSet<usize>, level: u32) -> Result<Object, Errno> {
-        let object = Object::open(&self.copy, self.name, level)?;
+    fn open(&self, copy: &[u8], programs: &BTreeSet<usize>, level: u32) -> Result<Object, Errno> {
+        let object = Object::open(copy, self.asked.name, level)?;
         let mut names = BTreeSet::new();
         for (n, program) in object.programs().iter().enumerate() {
             program.set_autoload(programs.contains(&n));
@@ -212,7 +267,7 @@ impl Isolation<'_> {
     fn load_together(&self, programs: &BTreeSet<usize>) -> (Option<Vec<ProgramLoad>>, Log) {
         let mut loads = None;
         let ((), log) = captured(|| {
-            let Ok(mut object) = self.open(programs, LOG_STATS) else {
+            let Ok(mut object) = self.open(&self.copy, programs, LOG_STATS) else {
                 return;
             };
             for n in programs {
@@ -261,7 +316,9 @@ impl Isolation<'_> {
             isolated: true,
             ..ProgramLoad::default()
         };
-        let (opened, opening) = captured(|| self.open(&BTreeSet::from([index]), level));
+        let missing = self.missing(&programs[index].name);
+        let own = needs::with_weak_externs(self.asked.object, self.read, &missing);
+        let (opened, opening) = captured(|| self.open(&own, &BTreeSet::from([index]), level));
         let mut object = match opened {
             Ok(object) => object,
             Err(errno) => {

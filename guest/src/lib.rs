@@ -7,6 +7,7 @@
 mod attach;
 pub mod bpf;
 pub mod capture;
+pub mod child;
 pub mod facts;
 pub mod features;
 mod isolate;

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 
 use ukci_guest::probe::{Asked, probe};
 use ukci_guest::serve::{Arrived, Channel};
-use ukci_guest::{bpf, facts};
+use ukci_guest::{bpf, child, facts};
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, PROTOCOL, Request};
 
@@ -20,9 +20,9 @@ use crate::init::{Stream, Transport};
 
 fn main() {
     if std::process::id() == 1 {
-        system::report_panics();
+        child::report_panics();
         agent();
-        system::power_off();
+        child::power_off();
     }
     let mut args = std::env::args_os().skip(1);
     let (Some(command), Some(path)) = (args.next(), args.next()) else {
@@ -71,14 +71,14 @@ fn agent() {
     // Without a way to the host the console is all there is.
     let (mut channel, facts) = match meet_host() {
         Ok(met) => met,
-        Err(message) => return system::console(&format!("ukci-guest: {message}")),
+        Err(message) => return child::console(&format!("ukci-guest: {message}")),
     };
     let said = match serve(&mut channel, facts) {
         Ok(()) => Ok(()),
         Err(message) => channel.say(&FromGuest::Trouble { message }),
     };
     if let Err(error) = said {
-        system::console(&format!("ukci-guest: the host is gone: {error}"));
+        child::console(&format!("ukci-guest: the host is gone: {error}"));
     }
 }
 
@@ -98,7 +98,7 @@ fn meet_host() -> Result<(HostChannel, GuestFacts), String> {
     let stream = init::dial(transport)
         .map_err(|error| format!("{error} (modules that failed: {})", broken.join("; ")))?;
     // The channel keeps the stream, and its descriptor, until the machine is off.
-    system::tell_panics_to(stream.as_raw_fd());
+    child::tell_panics_to(stream.as_raw_fd());
     Ok((Channel::new(stream), facts::gather(missing, modules)))
 }
 
@@ -169,7 +169,7 @@ fn probe_in_child(
     facts: GuestFacts,
 ) -> Result<Evidence, String> {
     let (ours, theirs) = UnixStream::pair().map_err(|error| format!("make a socket: {error}"))?;
-    let child = system::fork(ours, theirs, |theirs| {
+    let forked = child::fork(ours, theirs, |theirs| {
         let mut channel = Channel::new(theirs);
         let asked = Asked {
             object,
@@ -184,7 +184,7 @@ fn probe_in_child(
             evidence: Box::new(evidence),
         });
     });
-    let (child, ours) = child.map_err(|error| format!("fork: {error}"))?;
+    let (pid, ours) = forked.map_err(|error| format!("fork: {error}"))?;
     let mut channel = Channel::new(ours);
     let mut doing = "starting".to_owned();
     let evidence = loop {
@@ -199,12 +199,12 @@ fn probe_in_child(
                     .map_err(|e| format!("talk to the host: {e}"))?;
             }
             Ok(FromGuest::Trouble { message }) => {
-                system::wait(child);
+                child::wait(pid);
                 return Err(format!("{message} (during {doing})"));
             }
             _ => break None,
         }
     };
-    let ended = system::wait(child);
+    let ended = child::wait(pid);
     evidence.ok_or_else(|| format!("the probe {ended} during {doing}"))
 }

@@ -19,6 +19,8 @@ pub struct Needs {
     pub kfuncs: BTreeSet<String>,
     /// Maps, as libbpf names them; global data by its section.
     pub maps: BTreeSet<String>,
+    /// Variables of the kernel or its configuration.
+    pub externs: BTreeSet<String>,
 }
 
 /// What the whole object says of itself, and the needs of every function symbol.
@@ -239,6 +241,9 @@ fn reference<'a>(
     left: &mut Vec<&'a Function>,
 ) {
     let Some(index) = symbol.section_index() else {
+        if symbol.is_undefined() {
+            needs.externs.extend(symbol.name().ok().map(str::to_owned));
+        }
         return;
     };
     let Ok(section) = elf.section_by_index(index) else {
@@ -316,11 +321,15 @@ fn externs(elf: &Elf<'_>, bytes: &[u8], read: &mut Read) {
     read.facts.externs = found;
 }
 
-/// A copy of `bytes` in which every extern is weak: what the kernel lacks then only fails the
-/// programs that use it.
-pub fn with_weak_externs(bytes: &[u8], read: &Read) -> Vec<u8> {
+/// A copy of `bytes` in which every extern but those to `keep` is weak: what the kernel lacks
+/// then does not fail the object as a whole.
+pub fn with_weak_externs(bytes: &[u8], read: &Read, keep: &BTreeSet<String>) -> Vec<u8> {
     let mut copy = bytes.to_vec();
-    for (_, offset) in &read.strong_externs {
+    for (_, offset) in read
+        .strong_externs
+        .iter()
+        .filter(|(name, _)| !keep.contains(name))
+    {
         if let Some(info) = copy.get_mut(*offset) {
             *info = (object::elf::STB_WEAK.0 << 4) | (*info & 0xf);
         }
@@ -330,7 +339,147 @@ pub fn with_weak_externs(bytes: &[u8], read: &Read) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use std::collections::BTreeSet;
+    use std::process::Command;
+
+    use super::{Needs, read, with_weak_externs};
+
+    /// Compiles C for the BPF target. A machine without clang skips what needs it, and says so.
+    #[expect(clippy::print_stderr, reason = "a test that skips says so")]
+    fn compile(name: &str, source: &str) -> Option<Vec<u8>> {
+        let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang-19".into());
+        let dir = std::env::temp_dir().join(format!("ukci-needs-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (input, output) = (dir.join("x.bpf.c"), dir.join("x.bpf.o"));
+        std::fs::write(&input, source).unwrap();
+        let status = Command::new(&clang)
+            .args([
+                "-g",
+                "-O2",
+                "-target",
+                "bpf",
+                "-Wno-ignored-attributes",
+                "-c",
+            ])
+            .arg(&input)
+            .arg("-o")
+            .arg(&output)
+            .status();
+        let object = match status {
+            Ok(status) => {
+                assert!(status.success(), "{clang} refuses the source");
+                Some(std::fs::read(&output).unwrap())
+            }
+            Err(error) => {
+                eprintln!("skipped: {clang}: {error}");
+                None
+            }
+        };
+        std::fs::remove_dir_all(&dir).unwrap();
+        object
+    }
+
+    const SOURCE: &str = r#"
+#define SEC(name) __attribute__((section(name), used))
+#define __uint(name, value) int (*name)[value]
+static void *(*bpf_map_lookup_elem)(void *, const void *) = (void *)1;
+static unsigned long long (*bpf_get_current_pid_tgid)(void) = (void *)14;
+static long (*bpf_loop)(unsigned, void *, void *, unsigned long long) = (void *)181;
+struct { __uint(type, 2); __uint(max_entries, 1); __uint(key_size, 4); __uint(value_size, 8); }
+    counts SEC(".maps");
+extern int HZ_OF_THE_KERNEL SEC(".kconfig") __attribute__((weak));
+extern _Bool CONFIG_BPF SEC(".kconfig");
+extern void bpf_rcu_read_lock(void) SEC(".ksyms");
+static __attribute__((noinline)) int inner(int key)
+{
+    return bpf_map_lookup_elem(&counts, &key) != 0;
+}
+static long step(unsigned index, void *context) { return bpf_get_current_pid_tgid() & 1; }
+__attribute__((noinline)) int outer(int key) { return inner(key + 1); }
+SEC("tp/a/b") int through_subprograms(void *context) { return outer(*(int *)context); }
+SEC("tp/a/b") int with_a_callback(void *context) { return bpf_loop(3, step, context, 0); }
+SEC("tp/a/c") int with_externs(void *context) { bpf_rcu_read_lock(); return CONFIG_BPF; }
+SEC("tp/a/c") int nothing(void *context) { return 0; }
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+"#;
+
+    fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn needs_are_found_through_subprograms_callbacks_and_relocations() {
+        let Some(object) = compile("all", SOURCE) else {
+            return;
+        };
+        let read = read(&object);
+        assert_eq!(read.facts.malformed, None);
+        assert_eq!(read.facts.license.as_deref(), Some("Dual BSD/GPL"));
+        assert!(read.facts.has_btf && read.facts.has_btf_ext);
+        let through = &read.functions["through_subprograms"];
+        assert_eq!(through.helpers, BTreeSet::from([1]));
+        assert_eq!(through.maps, names(["counts"]));
+        let callback = &read.functions["with_a_callback"];
+        assert_eq!(callback.helpers, BTreeSet::from([14, 181]));
+        let externs = &read.functions["with_externs"];
+        assert_eq!(externs.kfuncs, names(["bpf_rcu_read_lock"]));
+        assert_eq!(externs.externs, names(["CONFIG_BPF"]));
+        assert_eq!(read.functions["nothing"], Needs::default());
+        let kinds: Vec<_> = read
+            .facts
+            .externs
+            .iter()
+            .map(|e| (e.name.as_str(), e.kind.as_str(), e.weak))
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                ("CONFIG_BPF", "kconfig", false),
+                ("bpf_rcu_read_lock", "kfunc", false)
+            ]
+        );
+    }
+
+    #[test]
+    fn only_the_externs_to_keep_stay_strong() {
+        let Some(object) = compile("weak", SOURCE) else {
+            return;
+        };
+        let copy = with_weak_externs(&object, &read(&object), &names(["CONFIG_BPF"]));
+        assert_eq!(copy.len(), object.len());
+        let weak: Vec<_> = read(&copy)
+            .facts
+            .externs
+            .into_iter()
+            .map(|e| (e.name, e.weak))
+            .collect();
+        assert_eq!(
+            weak,
+            [
+                ("CONFIG_BPF".into(), false),
+                ("bpf_rcu_read_lock".into(), true)
+            ]
+        );
+    }
+
+    /// A real object, cut short at every length, and with every byte turned.
+    #[test]
+    fn a_broken_object_is_read_without_a_panic() {
+        let Some(object) = compile("broken", SOURCE) else {
+            return;
+        };
+        for length in 0..object.len() {
+            read(&object[..length]);
+        }
+        let mut bytes = object.clone();
+        for n in 0..bytes.len() {
+            for turn in [0xff, 0x80, 0x01] {
+                bytes[n] ^= turn;
+                read(&bytes);
+                bytes[n] ^= turn;
+            }
+        }
+    }
 
     #[test]
     fn anything_can_be_read_without_a_panic() {

@@ -240,7 +240,8 @@ pub(super) fn uprobe(
     })
 }
 
-/// The statically defined probe `provider:name` of the file at `path`, in any process.
+/// The statically defined probe `provider:name` of the file at `path`, in this process: before
+/// BPF cookies (5.15) libbpf does not do it for all processes of a position-independent file.
 pub(super) fn usdt(
     program: &Program<'_>,
     path: &CStr,
@@ -251,7 +252,7 @@ pub(super) fn usdt(
     Link::of(unsafe {
         sys::bpf_program__attach_usdt(
             program.as_ptr(),
-            -1,
+            0,
             path.as_ptr(),
             provider.as_ptr(),
             name.as_ptr(),

@@ -51,30 +51,21 @@ pub(super) fn classifier<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
     scene.network()?;
     match scene.program.attach_type() {
         sys::BPF_NETKIT_PRIMARY | sys::BPF_NETKIT_PEER => netkit(scene),
+        // `tc/ingress` and `tc/egress` are libbpf's other names for these.
         side @ (sys::BPF_TCX_INGRESS | sys::BPF_TCX_EGRESS) => {
-            let result = calls::tcx(scene.program, LOOPBACK);
-            match result {
-                Ok(link) => {
-                    let hook = attach_type_name(side).unwrap_or_default();
-                    Ok(Attached::by(
-                        link,
-                        format!("{hook} on the loopback"),
-                        talk(),
-                    ))
-                }
-                // `tc/ingress` is older than tcx (6.6), which kernels before answer with EINVAL;
-                // loaders use clsact for it.
-                Err(libc::EINVAL) if scene.hook == "tc" => {
-                    clsact(scene, side == sys::BPF_TCX_EGRESS)
-                }
-                Err(errno) => Err(errno.into()),
-            }
+            let link = calls::tcx(scene.program, LOOPBACK)?;
+            let hook = attach_type_name(side).unwrap_or_default();
+            Ok(Attached::by(
+                link,
+                format!("{hook} on the loopback"),
+                talk(),
+            ))
         }
-        _ => clsact(scene, false),
+        _ => clsact(scene),
     }
 }
 
-fn clsact<'a>(scene: &'a Scene<'a>, egress: bool) -> Attempt<'a> {
+fn clsact<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
     for (module, option) in [
         ("sch_ingress", "NET_SCH_INGRESS"),
         ("cls_bpf", "NET_CLS_BPF"),
@@ -84,23 +75,16 @@ fn clsact<'a>(scene: &'a Scene<'a>, egress: bool) -> Attempt<'a> {
             .need(module, option)
             .map_err(NotAttached::NotAttempted)?;
     }
-    let (side, word) = if egress {
-        (sys::BPF_TC_EGRESS, "egress")
-    } else {
-        (sys::BPF_TC_INGRESS, "ingress")
-    };
     let hook = Clsact {
         device: LOOPBACK,
-        side,
+        side: sys::BPF_TC_INGRESS,
     };
     if let Err(errno) = hook.attach(scene.fd) {
-        let here = scene.site;
-        let why = here
-            .blame("NET_SCH_INGRESS")
-            .or_else(|| here.blame("NET_CLS_BPF"));
+        let why = scene.site.blame("NET_SCH_INGRESS");
+        let why = why.or_else(|| scene.site.blame("NET_CLS_BPF"));
         return Err(NotAttached::Refused(errno, why));
     }
-    let method = format!("tc clsact {word} on the loopback");
+    let method = "tc clsact ingress on the loopback";
     let mut attached = Attached::without_link(method, talk(), move || hook.detach());
     attached.found = hook.program_id().ok();
     Ok(attached)
