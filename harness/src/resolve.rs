@@ -1,19 +1,24 @@
 //! Matrix, artifacts and catalogue make a plan: names become files by digest.
 
+mod error;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ukci_schema::artifact::{Artifact, Form, name_of};
-use ukci_schema::authored::instead_of;
 use ukci_schema::cell::{Arch, Cell, kernel_key};
-use ukci_schema::matrix::{Expansion, KnownKernel, MEMORY, Matrix, MatrixError};
+use ukci_schema::lock::Lock;
+use ukci_schema::matrix::{CPUS, KnownKernel, MEMORY, Matrix};
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 use ukci_schema::verdict::Expectation;
 
 use crate::catalogue::digest;
-use crate::catalogue::{self, Catalogue, Progress};
+use crate::catalogue::{Catalogue, Prepared, Progress};
+pub use error::Error;
 
 /// The matrices that travel in the binary.
 const MATRICES: &[(&str, &str)] = &[
@@ -29,114 +34,33 @@ pub const LOCK: &str = include_str!("../../kernels/lock.json");
 const AT_ONCE: usize = 3;
 
 /// What to run, in the user's words.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// A matrix by name or path; none for `kernels` alone.
+    pub matrix: Option<String>,
+    /// With a matrix: the only kernels of it to run on. Without: kernels by name, or the user's
+    /// own by path.
+    pub kernels: Vec<String>,
+    /// Directories with modules of the user's own kernels.
+    pub modules: Vec<PathBuf>,
+}
+
+/// The cells that a [`Selection`] comes to, before anything is fetched.
 #[derive(Clone, Debug)]
-pub enum Selection {
-    /// A matrix by name or path.
-    Matrix(String),
-    /// Kernels by name, or the user's own by path.
-    Kernels {
-        /// Names or paths.
-        kernels: Vec<String>,
-        /// Module directories of the user's own kernels.
-        modules: Vec<PathBuf>,
-    },
-}
-
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// A file could not be read.
-    #[error("read `{path}`")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Two artifacts would have one name.
-    #[error("tell `{one}` and `{other}` apart: both are named `{name}`")]
-    SameName {
-        /// The name.
-        name: String,
-        /// A path.
-        one: String,
-        /// Another.
-        other: String,
-    },
-    /// C source where an object is needed.
-    #[error("load `{0}`: it is C source, not an object")]
-    Source(PathBuf),
-    /// No matrix of this name.
-    #[error("find matrix `{0}`")]
-    UnknownMatrix(String),
-    /// The matrix is wrong.
-    #[error("use the matrix")]
-    Matrix(#[from] MatrixError),
-    /// No kernel of this name.
-    #[error("find kernel `{name}`")]
-    UnknownKernel {
-        /// The name.
-        name: String,
-        /// Names that exist.
-        known: Vec<String>,
-    },
-    /// A kernel's files could not be had.
-    #[error("prepare kernel `{kernel}`")]
-    Kernel {
-        /// The kernel.
-        kernel: String,
-        /// Why.
-        source: Box<catalogue::Error>,
-    },
-    /// There is no agent for an architecture.
-    #[error("find the agent for {arch}: none of {} exists", list(tried))]
-    NoAgent {
-        /// The architecture.
-        arch: Arch,
-        /// Where it was looked for.
-        tried: Vec<PathBuf>,
-    },
-    /// Nothing is left to run.
-    #[error("select a cell: none is left of the {excluded} that the matrix names")]
-    NoCells {
-        /// How many were excluded.
-        excluded: usize,
-    },
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    let quoted: Vec<String> = paths
-        .iter()
-        .map(|path| format!("`{}`", path.display()))
-        .collect();
-    quoted.join(", ")
-}
-
-impl Error {
-    /// An action that may help.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Source(path) => Some(format!(
-                "`clang -g -O2 -target bpf -D__TARGET_ARCH_x86 -c {}` makes an object of it",
-                path.display()
-            )),
-            Self::UnknownMatrix(name) => {
-                let names: Vec<&str> = MATRICES.iter().map(|(name, _)| *name).collect();
-                instead_of(name, &names)
-            }
-            Self::Matrix(error) => error.hint(),
-            Self::UnknownKernel { name, known } => {
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                instead_of(name, &known)
-                    .or_else(|| Some("`ukci kernels list` names them; a path needs a `/`".into()))
-            }
-            Self::Kernel { source, .. } => source.hint(),
-            Self::NoAgent { .. } => Some("`make agent` builds it beside the executable".into()),
-            Self::SameName { .. } => Some("give them different file names".into()),
-            Self::Read { .. } | Self::NoCells { .. } => None,
-        }
-    }
+pub struct Selected {
+    /// Name of the matrix; `adhoc` without one.
+    pub matrix: String,
+    /// The cells, at least one, in the order reports show them.
+    pub cells: Vec<PlannedCell>,
+    /// How many cells the matrix excludes.
+    pub excluded: usize,
+    /// What may not be meant.
+    pub warnings: Vec<String>,
+    /// Paths of the user's own kernels, by name.
+    pub own: BTreeMap<String, PathBuf>,
+    modules: Vec<PathBuf>,
+    cmdline: Vec<String>,
+    sysctl: Vec<String>,
 }
 
 /// Reads the artifacts. Nothing is fetched or booted before all of them are there.
@@ -204,94 +128,154 @@ pub fn matrix(name: &str) -> Result<Matrix, Error> {
     Ok(Matrix::parse(text, &format!("matrices/{name}.toml"))?)
 }
 
-/// The cells of a selection, before anything is fetched.
-pub fn expand(
+/// Looks the names of a selection up. Nothing is fetched or booted before this.
+pub fn select(
     selection: &Selection,
     artifacts: &[PlannedArtifact],
     catalogue: &Catalogue,
-) -> Result<(String, Expansion), Error> {
+) -> Result<Selected, Error> {
     let artifacts: Vec<Artifact> = artifacts.iter().map(|a| a.artifact.clone()).collect();
-    let lock = catalogue.lock();
-    let known: Vec<KnownKernel<'_>> = lock
-        .kernels
-        .iter()
+    let selected = match &selection.matrix {
+        Some(name) => of_matrix(name, &selection.kernels, &artifacts, catalogue)?,
+        None => adhoc(selection, &artifacts, catalogue.lock())?,
+    };
+    if selected.cells.is_empty() {
+        return Err(Error::NoCells {
+            matrix: selected.matrix,
+            excluded: selected.excluded,
+        });
+    }
+    Ok(selected)
+}
+
+/// The cells of a matrix; with `only`, those on these kernels.
+fn of_matrix(
+    name: &str,
+    only: &[String],
+    artifacts: &[Artifact],
+    catalogue: &Catalogue,
+) -> Result<Selected, Error> {
+    let matrix = matrix(name)?;
+    let known: Vec<KnownKernel<'_>> = (catalogue.lock().kernels.iter())
         .map(|k| KnownKernel {
             name: &k.name,
             arch: k.arch,
         })
         .collect();
-    let (name, expansion) = match selection {
-        Selection::Matrix(name) => {
-            let matrix = matrix(name)?;
-            let expansion = matrix.expand(&artifacts, &known)?;
-            (matrix.name, expansion)
-        }
-        Selection::Kernels { kernels, .. } => {
-            let mut cells = Vec::new();
-            for artifact in &artifacts {
-                for kernel in kernels {
-                    let name = if is_path(kernel) {
-                        own_name(kernel)
-                    } else if lock.names().any(|name| name == kernel) {
-                        kernel.clone()
-                    } else {
-                        return Err(Error::UnknownKernel {
-                            name: kernel.clone(),
-                            known: lock.names().map(str::to_owned).collect(),
-                        });
-                    };
-                    cells.push(PlannedCell {
-                        cell: Cell {
-                            artifact: artifact.name.clone(),
-                            kernel: name,
-                            llvm: None,
-                            arch: Arch::X86_64,
-                        },
-                        expected: Expectation::default(),
-                        required: true,
-                        memory: MEMORY,
-                        cpus: 1,
-                    });
-                }
-            }
-            ("adhoc".to_owned(), Expansion { cells, excluded: 0 })
-        }
-    };
-    if expansion.cells.is_empty() {
-        return Err(Error::NoCells {
-            excluded: expansion.excluded,
+    let mut expansion = matrix.expand(artifacts, &known)?;
+    let kernels = matrix.kernels();
+    if let Some(other) = only.iter().find(|name| !kernels.contains(&name.as_str())) {
+        return Err(Error::NotInMatrix {
+            name: other.clone(),
+            matrix: name.to_owned(),
+            known: kernels.into_iter().map(str::to_owned).collect(),
         });
     }
-    Ok((name, expansion))
+    if !only.is_empty() {
+        expansion.cells.retain(|p| only.contains(&p.cell.kernel));
+    }
+    Ok(Selected {
+        cells: expansion.cells,
+        excluded: expansion.excluded,
+        warnings: expansion.idle,
+        own: BTreeMap::new(),
+        modules: Vec::new(),
+        cmdline: matrix.cmdline().to_vec(),
+        sysctl: matrix.sysctl().to_vec(),
+        matrix: matrix.name,
+    })
 }
 
-fn is_path(kernel: &str) -> bool {
-    kernel.contains('/')
+/// Every artifact on every kernel that was named.
+fn adhoc(selection: &Selection, artifacts: &[Artifact], lock: &Lock) -> Result<Selected, Error> {
+    let mut own: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut names: Vec<String> = Vec::new();
+    for kernel in &selection.kernels {
+        let locked = lock.names().any(|name| name == kernel);
+        let name = if locked {
+            kernel.clone()
+        } else if kernel.contains('/') {
+            own_kernel(kernel, lock, &mut own)?
+        } else {
+            return Err(Error::UnknownKernel {
+                name: kernel.clone(),
+                known: lock.names().map(str::to_owned).collect(),
+            });
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let cells = artifacts.iter().flat_map(|artifact| {
+        names.iter().map(|kernel| PlannedCell {
+            cell: Cell {
+                artifact: artifact.name.clone(),
+                kernel: kernel.clone(),
+                llvm: None,
+                arch: Arch::X86_64,
+            },
+            expected: Expectation::default(),
+            required: true,
+            memory: MEMORY,
+            cpus: CPUS,
+        })
+    });
+    Ok(Selected {
+        matrix: "adhoc".to_owned(),
+        cells: cells.collect(),
+        excluded: 0,
+        warnings: Vec::new(),
+        own,
+        modules: selection.modules.clone(),
+        cmdline: Vec::new(),
+        sysctl: Vec::new(),
+    })
 }
 
-/// The user's own kernel is named by its file.
-fn own_name(path: &str) -> String {
-    Path::new(path)
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+/// The user's own kernel is named by its file; no other may have that name.
+fn own_kernel(
+    path: &str,
+    lock: &Lock,
+    own: &mut BTreeMap<String, PathBuf>,
+) -> Result<String, Error> {
+    let file = Path::new(path);
+    if let Err(source) = std::fs::metadata(file) {
+        return Err(Error::Read {
+            path: file.to_owned(),
+            source,
+        });
+    }
+    let name = file.file_name().unwrap_or(file.as_os_str());
+    let name = name.to_string_lossy().into_owned();
+    let other = match own.get(&name) {
+        Some(other) if other != file => Some(other.display().to_string()),
+        None if lock.names().any(|known| known == name) => Some(name.clone()),
+        _ => None,
+    };
+    if let Some(other) = other {
+        return Err(Error::SameKernel {
+            name,
+            one: path.to_owned(),
+            other,
+        });
+    }
+    own.insert(name.clone(), file.to_owned());
+    Ok(name)
 }
 
-/// Resolves a selection to files. Blocking: kernels that the store lacks are fetched and unpacked,
-/// a few at a time. Returns the plan and what went not quite as asked.
+/// Resolves cells to files. Blocking: kernels that the store lacks are fetched and unpacked, a few
+/// at a time. Returns the plan and what went not quite as asked.
 pub fn resolve(
-    selection: &Selection,
+    selected: Selected,
     artifacts: Vec<PlannedArtifact>,
     catalogue: &Catalogue,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(Plan, Vec<String>), Error> {
-    let (name, expansion) = expand(selection, &artifacts, catalogue)?;
-    let arches: BTreeSet<Arch> = expansion.cells.iter().map(|p| p.cell.arch).collect();
+    let arches: BTreeSet<Arch> = selected.cells.iter().map(|p| p.cell.arch).collect();
     let agents = arches.into_iter().map(|arch| Ok((arch, agent(arch)?)));
     let agents: BTreeMap<Arch, FileRef> = agents.collect::<Result<_, Error>>()?;
 
-    let wanted: BTreeSet<(String, Arch)> = expansion
+    let wanted: BTreeSet<(String, Arch)> = selected
         .cells
         .iter()
         .map(|p| (p.cell.kernel.clone(), p.cell.arch))
@@ -304,49 +288,44 @@ pub fn resolve(
                 loop {
                     let next = lock(&queue).next();
                     let Some((kernel, arch)) = next else { break };
-                    let prepared = prepare(selection, &kernel, arch, catalogue, progress);
-                    lock(&done).push((kernel_key(&kernel, arch), kernel, prepared));
+                    let prepared = prepare(&selected, &kernel, arch, catalogue, progress);
+                    let failed = prepared.is_err();
+                    lock(&done).push((kernel_key(&kernel, arch), prepared));
+                    if failed {
+                        // Nothing will run: let the others finish what they have begun.
+                        while lock(&queue).next().is_some() {}
+                    }
                 }
             });
         }
     });
-    let (mut kernels, mut warnings) = (BTreeMap::new(), Vec::new());
     let mut done = done
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     // Threads finish in any order; which error is told should not depend on it.
     done.sort_by(|a, b| a.0.cmp(&b.0));
-    let (cmdline, sysctl) = match selection {
-        Selection::Matrix(name) => {
-            let matrix = matrix(name)?;
-            (matrix.cmdline().to_vec(), matrix.sysctl().to_vec())
-        }
-        Selection::Kernels { .. } => (Vec::new(), Vec::new()),
-    };
-    for (key, kernel, prepared) in done {
-        let prepared = prepared.map_err(|source| Error::Kernel {
-            kernel,
-            source: Box::new(source),
-        })?;
+    let (mut kernels, mut warnings) = (BTreeMap::new(), selected.warnings);
+    for (key, prepared) in done {
+        let prepared = prepared?;
         warnings.extend(prepared.warnings);
         let kernel = PlannedKernel {
-            cmdline: [prepared.kernel.cmdline, cmdline.clone()].concat(),
-            sysctl: sysctl.clone(),
+            cmdline: [prepared.kernel.cmdline, selected.cmdline.clone()].concat(),
+            sysctl: [prepared.kernel.sysctl, selected.sysctl.clone()].concat(),
             ..prepared.kernel
         };
         kernels.insert(key, kernel);
     }
     let plan = Plan {
         schema: SCHEMA.into(),
-        matrix: name,
+        matrix: selected.matrix,
         artifacts: artifacts
             .into_iter()
             .map(|a| (a.artifact.name.clone(), a))
             .collect(),
         kernels,
         agents,
-        cells: expansion.cells,
-        excluded: expansion.excluded,
+        cells: selected.cells,
+        excluded: selected.excluded,
     };
     Ok((plan, warnings))
 }
@@ -358,25 +337,29 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn prepare(
-    selection: &Selection,
+    selected: &Selected,
     name: &str,
     arch: Arch,
     catalogue: &Catalogue,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<catalogue::Prepared, catalogue::Error> {
-    if let Some(kernel) = catalogue.lock().kernel(name, arch) {
-        return catalogue.prepare(kernel, progress);
-    }
-    // Not locked, so one of the user's own, by `expand`.
-    let Selection::Kernels { kernels, modules } = selection else {
-        unreachable!("a matrix expands to locked kernels only")
+) -> Result<Prepared, Error> {
+    let failed = |source| Error::Kernel {
+        kernel: name.to_owned(),
+        source: Box::new(source),
     };
-    let path = kernels
-        .iter()
-        .find(|path| is_path(path) && own_name(path) == name);
-    let mut own = catalogue.own_kernel(Path::new(path.map_or(name, |p| p)), modules, arch)?;
-    name.clone_into(&mut own.kernel.name);
-    Ok(own)
+    if let Some(path) = selected.own.get(name) {
+        let mut own = (catalogue.own_kernel(path, &selected.modules, arch)).map_err(failed)?;
+        name.clone_into(&mut own.kernel.name);
+        return Ok(own);
+    }
+    match catalogue.lock().kernel(name, arch) {
+        Some(kernel) => catalogue.prepare(kernel, progress).map_err(failed),
+        // By name alone a kernel may be locked for other architectures only.
+        None => Err(Error::UnknownKernel {
+            name: kernel_key(name, arch),
+            known: catalogue.lock().names().map(str::to_owned).collect(),
+        }),
+    }
 }
 
 /// The agent of an architecture: `UKCI_AGENT_<ARCH>`, or `ukci-guest-<arch>` beside the

@@ -21,7 +21,7 @@ use ukci_schema::message::{
     frames,
 };
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel};
-use ukci_schema::report::{CellReport, Choice, Report, RunInfo};
+use ukci_schema::report::{Asked, CellReport, Choice, Report, RunInfo};
 use ukci_schema::verdict::{Expectation, Fault, Outcome, Stage, VerdictKind};
 
 /// What a scripted guest does after it dialled.
@@ -389,6 +389,7 @@ fn options(dir: &Path) -> Options {
             hermetic: true,
             interrupted: false,
             warnings: Vec::new(),
+            asked: Asked::default(),
         },
     }
 }

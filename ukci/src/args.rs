@@ -147,12 +147,12 @@ pub(crate) struct Check {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cell selection")]
 pub(crate) struct Selection {
-    /// Matrix to run: quick, full, or a path to a TOML file
-    #[arg(short, long, env = "UKCI_MATRIX", value_name = "NAME|FILE", default_value = "quick", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) matrix: String,
+    /// Matrix to run: quick, full, or a path to a TOML file [default: quick, without `--kernel`]
+    #[arg(short, long, env = "UKCI_MATRIX", value_name = "NAME|FILE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) matrix: Option<String>,
 
-    /// Run on this kernel instead of a matrix: a name of the catalogue, or the path of a bzImage or
-    /// vmlinux (with a `/`); repeatable
+    /// Kernel to run on: a name of the catalogue, or the path of a bzImage or vmlinux of your own
+    /// (with a `/`); with a matrix, keep only this kernel of it; repeatable
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernel: Vec<String>,
 

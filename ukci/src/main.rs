@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     trace(cli.global.verbose);
     let result = match cli.command {
         Command::Check(check) => command::check::run(*check, output),
-        Command::List(list) => command::list::run(&list),
+        Command::List(list) => command::list::run(&list, output),
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),
         Command::Doctor => command::doctor::run(output),
         Command::Explain(explain) => command::explain::run(&explain),

@@ -60,6 +60,20 @@ pub struct RunInfo {
     pub interrupted: bool,
     /// What went not quite as asked.
     pub warnings: Vec<String>,
+    /// How the run was asked for, as far as a cell's verdict may depend on it.
+    #[serde(default)]
+    pub asked: Asked,
+}
+
+/// The words of a command line that a cell needs to be run again alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// Options that hold for every cell, e.g. `--mode`, `load`.
+    pub options: Vec<String>,
+    /// Options that name a kernel where its name is not enough, by its name: the path of the
+    /// user's own, and its modules.
+    pub kernels: BTreeMap<String, Vec<String>>,
 }
 
 /// Something that was chosen, and why.

@@ -118,18 +118,20 @@ fn describe(cell: &CellReport) -> (&'static str, String) {
     }
 }
 
-/// The command that runs a cell again, `ukci` first.
+/// The command that runs a cell again alike, `ukci` first.
 pub fn again(report: &Report, cell: &CellReport) -> String {
     let artifact = report
         .artifacts
         .iter()
         .find(|artifact| artifact.name == cell.artifact);
     let path = artifact.map_or(cell.artifact.as_str(), |artifact| artifact.path.as_str());
-    format!(
-        "ukci check {} --kernel {}",
-        quote(path),
-        quote(&cell.kernel)
-    )
+    let asked = &report.run.asked;
+    let named = ["--kernel".to_owned(), cell.kernel.clone()];
+    let kernel = (asked.kernels.get(&cell.kernel)).map_or(named.as_slice(), Vec::as_slice);
+    let words = [path.to_owned()];
+    let words = words.iter().chain(kernel).chain(&asked.options);
+    let quoted: Vec<String> = words.map(|word| quote(word)).collect();
+    format!("ukci check {}", quoted.join(" "))
 }
 
 /// As a shell reads it back.

@@ -14,7 +14,7 @@ use ukci_harness::{initramfs, render, resolve, run};
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence;
 use ukci_schema::plan::Plan;
-use ukci_schema::report::{Choice, Report, RunInfo};
+use ukci_schema::report::{Asked, Report, RunInfo};
 
 use super::fetching::Fetching;
 use crate::args::{self, Check, FormatKind};
@@ -28,9 +28,7 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     check.artifacts.append(&mut check.artifact);
     let artifacts = resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
     let catalogue = super::catalogue(check.locked)?;
-    let selection = super::selection(&check.selection);
-    // Names are looked up before anything is fetched.
-    resolve::expand(&selection, &artifacts, &catalogue).map_err(|e| super::unresolved(&e))?;
+    let selected = super::select(&check.selection, &artifacts, &catalogue)?;
     std::fs::create_dir_all(&check.out).map_err(|error| {
         let message = format!("failed to make `{}`: {error}", check.out.display());
         Failure::plain(
@@ -54,7 +52,7 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     let result = runtime.block_on(async {
         let (signals, cancel) = watch::channel(false);
         let mut killed = watch_signals(signals)?;
-        let work = prepare_and_run(&check, output, catalogue, selection, artifacts, cancel);
+        let work = prepare_and_run(&check, output, catalogue, selected, artifacts, cancel);
         tokio::select! {
             result = work => result,
             // Dropping the run kills every guest at once.
@@ -77,13 +75,14 @@ async fn prepare_and_run(
     check: &Check,
     output: Output,
     catalogue: Catalogue,
-    selection: resolve::Selection,
+    selected: resolve::Selected,
     artifacts: Vec<ukci_schema::plan::PlannedArtifact>,
     cancel: watch::Receiver<bool>,
 ) -> Result<Ran, Failure> {
+    let asked = asked(check, &selected);
     let fetching = Fetching::new(output);
     let resolving = tokio::task::spawn_blocking(move || {
-        resolve::resolve(&selection, artifacts, &catalogue, &|progress| {
+        resolve::resolve(selected, artifacts, &catalogue, &|progress| {
             fetching.show(progress);
         })
     });
@@ -102,7 +101,7 @@ async fn prepare_and_run(
         })?
         .map_err(|error| super::unresolved(&error))?;
     let qemu = machine(check, &plan).await?;
-    let options = options(check, &plan, &qemu, warnings);
+    let options = options(check, &plan, &qemu, warnings, asked);
     let ids = plan.cells.iter().map(|planned| planned.cell.id());
     let mut terminal = Terminal::new(output, &check.out.display().to_string(), ids);
     let report = run::run(plan, qemu, options, cancel, |event| terminal.observe(event))
@@ -158,7 +157,46 @@ fn probe(plan: &Plan, dir: &Path) -> Option<Boot> {
     })
 }
 
-fn options(check: &Check, plan: &Plan, qemu: &Qemu, warnings: Vec<String>) -> run::Options {
+/// What must be said again to run a cell of this run alike. How fast and how many at once is left
+/// out: no verdict depends on it.
+fn asked(check: &Check, selected: &resolve::Selected) -> Asked {
+    let mut options: Vec<String> = Vec::new();
+    let mut say = |option: &str, value: &str| {
+        options.push(option.to_owned());
+        if !value.is_empty() {
+            options.push(value.to_owned());
+        }
+    };
+    if let Some(matrix) = super::matrix(&check.selection) {
+        say("--matrix", matrix);
+    }
+    if check.mode == args::Mode::Load {
+        say("--mode", "load");
+    }
+    if check.strict {
+        say("--strict", "");
+    }
+    let modules = check.selection.modules.iter();
+    let modules: Vec<String> = modules
+        .flat_map(|dir| ["--modules".to_owned(), dir.display().to_string()])
+        .collect();
+    let kernels = selected.own.iter().map(|(name, path)| {
+        let named = vec!["--kernel".to_owned(), path.display().to_string()];
+        (name.clone(), [named, modules.clone()].concat())
+    });
+    Asked {
+        options,
+        kernels: kernels.collect(),
+    }
+}
+
+fn options(
+    check: &Check,
+    plan: &Plan,
+    qemu: &Qemu,
+    warnings: Vec<String>,
+    asked: Asked,
+) -> run::Options {
     let memory = plan
         .cells
         .iter()
@@ -184,8 +222,8 @@ fn options(check: &Check, plan: &Plan, qemu: &Qemu, warnings: Vec<String>) -> ru
             seconds: 0.0,
             jobs,
             qemu: qemu.versions().clone(),
-            accel: named(qemu.accel()),
-            transport: named(qemu.transport()),
+            accel: qemu.accel().clone(),
+            transport: qemu.transport().clone(),
             agents: plan
                 .agents
                 .iter()
@@ -194,12 +232,9 @@ fn options(check: &Check, plan: &Plan, qemu: &Qemu, warnings: Vec<String>) -> ru
             hermetic: true,
             interrupted: false,
             warnings,
+            asked,
         },
     }
-}
-
-fn named(choice: &Choice) -> Choice {
-    choice.clone()
 }
 
 /// The second Ctrl-C.

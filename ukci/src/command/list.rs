@@ -10,26 +10,29 @@ use ukci_schema::verdict::VerdictKind;
 use crate::args::List;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::data;
+use crate::output::{Output, WARN, data, paint};
 
 /// Runs the command.
-pub(crate) fn run(list: &List) -> Result<Exit, Failure> {
+pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
     let mut artifacts = resolve::artifacts(&list.artifacts).map_err(|e| super::unresolved(&e))?;
     if artifacts.is_empty() {
         artifacts.push(any());
     }
     let catalogue = super::catalogue(false)?;
-    let selection = super::selection(&list.selection);
-    let (_, expansion) = resolve::expand(&selection, &artifacts, &catalogue)
-        .map_err(|error| super::unresolved(&error))?;
-    let width = expansion
+    let selected = super::select(&list.selection, &artifacts, &catalogue)?;
+    if !list.artifacts.is_empty() {
+        for warning in &selected.warnings {
+            output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+        }
+    }
+    let width = selected
         .cells
         .iter()
         .map(|p| p.cell.id().len())
         .max()
         .unwrap_or(0);
     let mut text = String::new();
-    for planned in &expansion.cells {
+    for planned in &selected.cells {
         let mut line = format!("{:<width$}", planned.cell.id());
         if planned.expected.verdict == VerdictKind::Fail {
             let code = planned.expected.code.map_or("any", |code| code.name());

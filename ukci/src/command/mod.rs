@@ -7,11 +7,10 @@ pub(crate) mod fetching;
 pub(crate) mod kernels;
 pub(crate) mod list;
 
-use std::path::PathBuf;
-
 use ukci_harness::catalogue::{self, Catalogue};
-use ukci_harness::resolve::{self, Selection};
+use ukci_harness::resolve::{self, Selected, Selection};
 use ukci_schema::lock::Lock;
+use ukci_schema::plan::PlannedArtifact;
 
 use crate::args;
 use crate::diagnostic::Failure;
@@ -60,6 +59,8 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         resolve::Error::NoCells { .. } => Exit::NoCells,
         resolve::Error::UnknownMatrix(_)
         | resolve::Error::UnknownKernel { .. }
+        | resolve::Error::NotInMatrix { .. }
+        | resolve::Error::SameKernel { .. }
         | resolve::Error::Matrix(_)
         | resolve::Error::Source(_)
         | resolve::Error::SameName { .. } => Exit::Usage,
@@ -68,17 +69,29 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
     Failure::new(exit, error, error.hint())
 }
 
+/// The matrix that the command line selects; none where it names kernels alone.
+pub(crate) fn matrix(args: &args::Selection) -> Option<&str> {
+    let default = args.kernel.is_empty().then_some("quick");
+    args.matrix.as_deref().or(default)
+}
+
 /// What the command line selects.
-pub(crate) fn selection(args: &args::Selection) -> Selection {
-    if args.kernel.is_empty() {
-        return Selection::Matrix(args.matrix.clone());
+pub(crate) fn select(
+    args: &args::Selection,
+    artifacts: &[PlannedArtifact],
+    catalogue: &Catalogue,
+) -> Result<Selected, Failure> {
+    let selection = Selection {
+        matrix: matrix(args).map(str::to_owned),
+        kernels: args.kernel.clone(),
+        modules: args.modules.clone(),
+    };
+    let selected =
+        resolve::select(&selection, artifacts, catalogue).map_err(|error| unresolved(&error))?;
+    if !args.modules.is_empty() && selected.own.is_empty() {
+        let hint = "name one by its path, e.g. `--kernel ./bzImage`".to_owned();
+        let message = "`--modules` is for kernels of your own";
+        return Err(Failure::plain(Exit::Usage, message, Some(hint)));
     }
-    let mut kernels: Vec<String> = Vec::new();
-    for kernel in &args.kernel {
-        if !kernels.contains(kernel) {
-            kernels.push(kernel.clone());
-        }
-    }
-    let modules: Vec<PathBuf> = args.modules.clone();
-    Selection::Kernels { kernels, modules }
+    Ok(selected)
 }

@@ -61,12 +61,12 @@ impl Matrix {
             .collect::<Result<_, MatrixError>>()?;
         let expectations = self.check_rules(&products)?;
 
-        let excludes: Vec<Axes<'_>> = self.authored.exclude.iter().map(|e| e.axes()).collect();
+        let without: Vec<Axes<'_>> = self.authored.exclude.iter().map(|e| e.axes()).collect();
         let mut cells = Vec::new();
         let mut excluded = 0;
         for artifact in artifacts {
             for mut planned in self.cells_of(artifact, &products)? {
-                if excludes.iter().any(|axes| axes.cover(&planned.cell)) {
+                if without.iter().any(|axes| axes.cover(&planned.cell)) {
                     excluded += 1;
                     continue;
                 }
@@ -203,10 +203,11 @@ impl Matrix {
         &self,
         products: &[(Path, &Product, Vec<Point>)],
     ) -> Result<Vec<Expectation>, MatrixError> {
-        let mut left: BTreeSet<&Point> = products.iter().flat_map(|(_, _, p)| p).collect();
+        let all: BTreeSet<&Point> = products.iter().flat_map(|(_, _, p)| p).collect();
+        let mut left = all.clone();
         for (n, exclude) in self.authored.exclude.iter().enumerate() {
             let path = Path::from("exclude").then(n);
-            self.check_rule(&path, &exclude.axes(), &exclude.reason, &left)?;
+            self.check_rule(&path, &exclude.axes(), &exclude.reason, &all, &all)?;
         }
         for exclude in &self.authored.exclude {
             let axes = exclude.axes();
@@ -217,7 +218,7 @@ impl Matrix {
         let mut expectations = Vec::new();
         for (n, expect) in self.authored.expect.iter().enumerate() {
             let path = Path::from("expect").then(n);
-            self.check_rule(&path, &expect.axes(), &expect.reason, &left)?;
+            self.check_rule(&path, &expect.axes(), &expect.reason, &left, &all)?;
             expectations.push(self.expectation(&path, expect)?);
         }
         Ok(expectations)
@@ -228,7 +229,8 @@ impl Matrix {
         path: &Path,
         axes: &Axes<'_>,
         reason: &str,
-        points: &BTreeSet<&Point>,
+        left: &BTreeSet<&Point>,
+        all: &BTreeSet<&Point>,
     ) -> Result<(), MatrixError> {
         if axes.is_empty() {
             let hint = "name at least one of `artifact`, `kernel`, `llvm`, `arch`".to_owned();
@@ -239,10 +241,14 @@ impl Matrix {
             return Err(self.wrong(&path.then("reason"), "the reason is empty", Some(hint)));
         }
         let covered = |p: &&Point| axes.cover_point(&p.kernel, p.llvm.as_deref(), p.arch);
-        if points.iter().any(covered) {
+        if left.iter().any(covered) {
             return Ok(());
         }
-        let (at, hint) = why_nothing(path, axes, points);
+        if all.iter().any(covered) {
+            let hint = "every cell that it covers is excluded".to_owned();
+            return Err(self.wrong(path, "this rule covers no cell", Some(hint)));
+        }
+        let (at, hint) = why_nothing(path, axes, all);
         Err(self.wrong(&at, "this rule covers no cell", Some(hint)))
     }
 
@@ -282,10 +288,10 @@ impl Matrix {
 
     /// One sentence for each rule that names an artifact which is not of this run.
     fn idle(&self, artifacts: &[Artifact]) -> Vec<String> {
-        let names: Vec<&str> = artifacts.iter().map(|a| a.name.as_str()).collect();
+        let here: Vec<&str> = artifacts.iter().map(|a| a.name.as_str()).collect();
         let rules = |axes: &'static str, named: Vec<Option<&str>>| {
             let idle = named.into_iter().enumerate().filter_map(|(n, named)| {
-                let named = named.filter(|name| !names.contains(name))?;
+                let named = named.filter(|name| !here.contains(name))?;
                 let place = self.place(&Path::from(axes).then(n));
                 Some(format!(
                     "the rule at {place} names artifact `{named}`, which is not of this run"
@@ -304,9 +310,12 @@ impl Matrix {
     }
 }
 
+/// The value of a point on one axis.
+type Value = fn(&Point) -> Option<&str>;
+
 /// Which axis of a rule has a value that no point has, and what there is instead.
 fn why_nothing(path: &Path, axes: &Axes<'_>, points: &BTreeSet<&Point>) -> (Path, String) {
-    let named: [(&'static str, Option<&str>, fn(&Point) -> Option<&str>); 3] = [
+    let named: [(&'static str, Option<&str>, Value); 3] = [
         ("kernel", axes.kernel, |point| Some(&point.kernel)),
         ("llvm", axes.llvm, |point| point.llvm.as_deref()),
         ("arch", axes.arch, |point| Some(point.arch.name())),
@@ -318,8 +327,8 @@ fn why_nothing(path: &Path, axes: &Axes<'_>, points: &BTreeSet<&Point>) -> (Path
             continue;
         }
         let there: Vec<&str> = there.into_iter().collect();
-        let hint = instead_of(named, &there)
-            .unwrap_or_else(|| format!("no cell that is left has {axis} `{named}`"));
+        let hint =
+            instead_of(named, &there).unwrap_or_else(|| format!("no cell has {axis} `{named}`"));
         return (path.then(axis), hint);
     }
     let hint =

@@ -1,0 +1,144 @@
+//! Why there is no plan.
+
+use std::io;
+use std::path::PathBuf;
+
+use ukci_schema::authored::instead_of;
+use ukci_schema::cell::Arch;
+use ukci_schema::matrix::MatrixError;
+
+use super::MATRICES;
+use crate::catalogue;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read.
+    #[error("read `{path}`")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Two artifacts would have one name.
+    #[error("tell `{one}` and `{other}` apart: both are named `{name}`")]
+    SameName {
+        /// The name.
+        name: String,
+        /// A path.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// C source where an object is needed.
+    #[error("load `{0}`: it is C source, not an object")]
+    Source(PathBuf),
+    /// No matrix of this name.
+    #[error("find matrix `{0}`")]
+    UnknownMatrix(String),
+    /// The matrix is wrong.
+    #[error("use the matrix")]
+    Matrix(#[from] MatrixError),
+    /// No kernel of this name.
+    #[error("find kernel `{name}`")]
+    UnknownKernel {
+        /// The name.
+        name: String,
+        /// Names that exist.
+        known: Vec<String>,
+    },
+    /// The matrix does not have this kernel.
+    #[error("find kernel `{name}` in matrix `{matrix}`")]
+    NotInMatrix {
+        /// The name, or the path of the user's own.
+        name: String,
+        /// The matrix.
+        matrix: String,
+        /// The kernels that it has.
+        known: Vec<String>,
+    },
+    /// Two kernels would have one name, and cells of one would be shown as the other's.
+    #[error("tell kernels `{one}` and `{other}` apart: both are named `{name}`")]
+    SameKernel {
+        /// The name.
+        name: String,
+        /// A path.
+        one: String,
+        /// Another, or the name in the catalogue.
+        other: String,
+    },
+    /// A kernel's files could not be had.
+    #[error("prepare kernel `{kernel}`")]
+    Kernel {
+        /// The kernel.
+        kernel: String,
+        /// Why.
+        source: Box<catalogue::Error>,
+    },
+    /// There is no agent for an architecture.
+    #[error("find the agent for {arch}: none of {} exists", list(tried))]
+    NoAgent {
+        /// The architecture.
+        arch: Arch,
+        /// Where it was looked for.
+        tried: Vec<PathBuf>,
+    },
+    /// Nothing is left to run.
+    #[error("select a cell: none is left of the {excluded} that `{matrix}` names")]
+    NoCells {
+        /// The matrix.
+        matrix: String,
+        /// How many were excluded.
+        excluded: usize,
+    },
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let quoted: Vec<String> = paths
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    quoted.join(", ")
+}
+
+impl Error {
+    /// An action that may help.
+    pub fn hint(&self) -> Option<String> {
+        let names = |names: &[String], wrong: &str| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            instead_of(wrong, &names)
+        };
+        match self {
+            Self::Source(path) => Some(format!(
+                "`clang -g -O2 -target bpf -D__TARGET_ARCH_x86 -c {}` makes an object of it",
+                path.display()
+            )),
+            Self::UnknownMatrix(name) => {
+                let names: Vec<&str> = MATRICES.iter().map(|(name, _)| *name).collect();
+                instead_of(name, &names)
+            }
+            Self::Matrix(error) => error.hint(),
+            Self::UnknownKernel { name, known } => names(known, name)
+                .or_else(|| Some("`ukci kernels list` names them; a path needs a `/`".into())),
+            Self::NotInMatrix { name, .. } if name.contains('/') => {
+                Some("leave the matrix out to run on a kernel of your own".into())
+            }
+            Self::NotInMatrix {
+                name,
+                matrix,
+                known,
+            } => names(known, name)
+                .or_else(|| Some(format!("`ukci list --matrix {matrix}` shows its cells"))),
+            Self::Kernel { source, .. } => source.hint(),
+            Self::NoAgent { .. } => Some("`make agent` builds it beside the executable".into()),
+            Self::SameName { .. } | Self::SameKernel { .. } => {
+                Some("give them different file names".into())
+            }
+            Self::NoCells { excluded: 0, .. } => None,
+            Self::NoCells { .. } => Some("its `[[exclude]]` cover all of them".into()),
+            Self::Read { .. } => None,
+        }
+    }
+}

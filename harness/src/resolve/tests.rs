@@ -1,0 +1,144 @@
+//! Names to cells: what is refused before anything is fetched, and what stays apart.
+
+use std::fs;
+use std::path::PathBuf;
+
+use ukci_schema::diagnosis::Code;
+use ukci_schema::lock::Lock;
+use ukci_schema::plan::PlannedArtifact;
+
+use super::{Error, LOCK, Selected, Selection, artifacts, select};
+use crate::catalogue::Catalogue;
+
+/// A directory with an object, a matrix, and two kernels of the same name.
+struct Place {
+    dir: tempfile::TempDir,
+    artifacts: Vec<PlannedArtifact>,
+    catalogue: Catalogue,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("x.bpf.o"), "object").unwrap();
+        for name in ["a", "b"] {
+            fs::create_dir(path(name)).unwrap();
+            fs::write(path(name).join("bzImage"), name).unwrap();
+        }
+        fs::write(path("debian-12-6.1"), "kernel").unwrap();
+        let matrix = "memory = 512\ncmdline = [\"lsm=bpf\"]\n\
+            [[cells]]\nkernels = [\"debian-12-6.1\", \"debian-13-6.12\"]\n\
+            [[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n\
+            [[expect]]\nartifact = \"y\"\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n";
+        fs::write(path("m.toml"), matrix).unwrap();
+        let lock: Lock = serde_json::from_str(LOCK).unwrap();
+        Self {
+            artifacts: artifacts(&[path("x.bpf.o")]).unwrap(),
+            catalogue: Catalogue::open(lock, &path("cache"), true).unwrap(),
+            dir,
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    fn select(&self, matrix: Option<&str>, kernels: &[&str]) -> Result<Selected, Error> {
+        let selection = Selection {
+            matrix: matrix.map(|name| self.path(name)),
+            kernels: kernels.iter().map(|&name| name.to_owned()).collect(),
+            modules: Vec::new(),
+        };
+        select(&selection, &self.artifacts, &self.catalogue)
+    }
+}
+
+fn ids(selected: &Selected) -> Vec<String> {
+    selected.cells.iter().map(|p| p.cell.id()).collect()
+}
+
+#[test]
+fn kernels_without_a_matrix_are_run_on_as_they_are() {
+    let place = Place::new();
+    let own = place.path("a/bzImage");
+    let selected = place
+        .select(None, &["debian-12-6.1", &own, "debian-12-6.1"])
+        .unwrap();
+    assert_eq!(
+        ids(&selected),
+        ["x/debian-12-6.1/x86_64", "x/bzImage/x86_64"]
+    );
+    assert_eq!(selected.own["bzImage"], PathBuf::from(own));
+}
+
+#[test]
+fn kernels_of_a_matrix_keep_what_it_says_of_them() {
+    let place = Place::new();
+    let selected = place.select(Some("m.toml"), &["debian-12-6.1"]).unwrap();
+    assert_eq!(ids(&selected), ["x/debian-12-6.1/x86_64"]);
+    let cell = &selected.cells[0];
+    assert_eq!(cell.memory, 512);
+    assert_eq!(cell.expected.code, Some(Code::MissingBtf));
+    assert_eq!(selected.cmdline, ["lsm=bpf"]);
+    assert!(
+        selected.warnings[0].contains("names artifact `y`"),
+        "{:?}",
+        selected.warnings
+    );
+}
+
+#[test]
+fn a_kernel_that_the_matrix_does_not_have_is_refused() {
+    let place = Place::new();
+    let error = place
+        .select(Some("m.toml"), &["debian-12-6.1-cloud"])
+        .unwrap_err();
+    assert!(matches!(error, Error::NotInMatrix { .. }), "{error}");
+    assert_eq!(
+        error.hint().unwrap(),
+        "did you mean one of `debian-12-6.1`, `debian-13-6.12`?"
+    );
+    let own = place.path("a/bzImage");
+    let error = place.select(Some("m.toml"), &[&own]).unwrap_err();
+    assert!(error.hint().unwrap().contains("leave the matrix out"));
+}
+
+#[test]
+fn kernels_of_one_name_are_never_taken_for_each_other() {
+    let place = Place::new();
+    let (a, b) = (place.path("a/bzImage"), place.path("b/bzImage"));
+    let error = place.select(None, &[&a, &b]).unwrap_err();
+    assert!(matches!(error, Error::SameKernel { .. }), "{error}");
+    assert_eq!(ids(&place.select(None, &[&a, &a]).unwrap()).len(), 1);
+    // The file has a catalogue's name: a verdict on it must not be read as one on Debian's.
+    let error = place
+        .select(None, &[&place.path("debian-12-6.1")])
+        .unwrap_err();
+    assert!(matches!(error, Error::SameKernel { .. }), "{error}");
+}
+
+#[test]
+fn what_is_missing_is_said_before_anything_is_fetched() {
+    let place = Place::new();
+    let error = place.select(None, &["./absent/bzImage"]).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+    let error = place.select(None, &["debian-12-6.2"]).unwrap_err();
+    assert!(error.hint().unwrap().contains("`debian-12-6.1`"));
+    let error = artifacts(&[place.dir.path().to_owned()]).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+}
+
+#[test]
+fn the_shipped_matrices_expand() {
+    let place = Place::new();
+    for (name, cells) in [("quick", 5), ("full", 10)] {
+        let selection = Selection {
+            matrix: Some(name.to_owned()),
+            ..Selection::default()
+        };
+        let selected = select(&selection, &place.artifacts, &place.catalogue).unwrap();
+        assert_eq!(selected.cells.len(), cells, "{name}");
+        assert!(selected.warnings.is_empty());
+    }
+}
