@@ -36,6 +36,8 @@ const OPTIONS: &[&str] = &[
     "IKCONFIG",
     "INET",
     "IPV6",
+    "IPV6_SEG6_BPF",
+    "IPV6_SEG6_LWTUNNEL",
     "KALLSYMS",
     "KALLSYMS_ALL",
     "KPROBES",

@@ -5,8 +5,9 @@ use ukci_schema::evidence::VerifierStats;
 /// The figures that the log states; none where it states none.
 ///
 /// Up to 7.1: `processed 4 insns (limit 1000000) max_states_per_insn 0 total_states 0 …`,
-/// `verification time 87 usec`, `stack depth 8+0`. From 7.2: `insns processed A+B`,
-/// `stack depth A+B max N`.
+/// `verification time 87 usec`, `stack depth 8+0`. In 7.2 also `insns processed A+B` and
+/// `stack depth A+B max N`; from 7.3 on `stack depth max N` and a line a subprogram,
+/// `subprog 0 (name) main insns_self 8 insns_total 13 stack 24`.
 pub fn statistics(log: &str) -> Option<VerifierStats> {
     let mut stats = VerifierStats::default();
     let mut any = false;
@@ -14,10 +15,14 @@ pub fn statistics(log: &str) -> Option<VerifierStats> {
         if let Some(time) = line.strip_prefix("verification time ") {
             stats.micros = number(time);
         } else if let Some(depth) = line.strip_prefix("stack depth ") {
-            stats.stack_depth = match depth.rsplit_once("max ") {
-                Some((_, deepest)) => number(deepest),
-                None => depth.split('+').map(number).max().unwrap_or(0),
-            };
+            // 7.2 says `24+0 max 0` of a callback's program: the parts tell more than the sum.
+            let parts = depth.split(['+', ' ']).map(number).max().unwrap_or(0);
+            stats.stack_depth = stats.stack_depth.max(parts);
+        } else if line.starts_with("subprog ") {
+            let stack = line
+                .rsplit_once(" stack ")
+                .map_or(0, |(_, depth)| number(depth));
+            stats.stack_depth = stats.stack_depth.max(stack);
         } else if let Some(processed) = line.strip_prefix("insns processed ") {
             stats.insns = processed.split('+').map(number).sum();
             any = true;
@@ -79,6 +84,24 @@ mod tests {
         );
         assert_eq!(stats.max_states_per_insn, 1);
         assert!(statistics("func#0 @0\n").is_none());
+    }
+
+    /// The same program on both kernels.
+    #[test]
+    fn figures_of_7_2_and_7_3() {
+        let last = "processed 13 insns (limit 1000000) max_states_per_insn 0 total_states 1 \
+                    peak_states 2 mark_read 0\n";
+        let of_7_2 = "verification time 7354 usec\nstack depth 24+0 max 0\ninsns processed 13\n";
+        let of_7_3 = "verification time 15480 usec\nstack depth max 0\n\
+                      subprog 0 (looping) main insns_self 8 insns_total 13 stack 24\n\
+                      subprog 1 (turn) static insns_self 5 insns_total 5 stack 0\n";
+        for log in [of_7_2, of_7_3] {
+            let stats = statistics(&format!("{log}{last}")).unwrap();
+            assert_eq!(
+                (stats.insns, stats.stack_depth, stats.peak_states),
+                (13, 24, 2)
+            );
+        }
     }
 
     #[test]
