@@ -136,9 +136,10 @@ impl Error {
             Self::SameName { .. } | Self::SameKernel { .. } => {
                 Some("give them different file names".into())
             }
-            Self::NoCells { excluded: 0, .. } => None,
-            Self::NoCells { .. } => Some("its `[[exclude]]` cover all of them".into()),
-            Self::Read { .. } => None,
+            Self::NoCells { excluded: 1.., .. } => {
+                Some("its `[[exclude]]` cover all of them".into())
+            }
+            Self::NoCells { .. } | Self::Read { .. } => None,
         }
     }
 }
