@@ -38,6 +38,10 @@ impl Fixture {
             None => stored().ok_or("no kernel is in the store: `make test` fetches some")?,
         };
         let cache = tempfile::tempdir().map_err(|error| error.to_string())?;
+        if let Some(tools) = user_cache().map(|cache| cache.join("tools")) {
+            // `make setup` builds the vsock device there.
+            std::os::unix::fs::symlink(tools, cache.path().join("tools")).unwrap();
+        }
         let mut archive = Newc::default();
         for directory in ["dev", "proc"] {
             archive.entry(directory, 0o40755, &[], (0, 0));
@@ -104,16 +108,21 @@ fn release(entry: &Path) -> Option<String> {
 /// A kernel of the store: a cloud one if there is any, the oldest of them, whose drivers are
 /// modules.
 fn stored() -> Option<PathBuf> {
-    let cache = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(cache) => PathBuf::from(cache),
-        None => PathBuf::from(std::env::var_os("HOME")?).join(".cache"),
-    };
-    fs::read_dir(cache.join("ukci/store"))
+    fs::read_dir(user_cache()?.join("store"))
         .ok()?
         .flatten()
         .filter_map(|entry| Some((release(&entry.path())?, entry.path())))
         .min_by_key(|(release, _)| (!release.contains("cloud"), release.clone()))
         .map(|(_, path)| path)
+}
+
+/// The cache that `make setup` and `ukci` itself fill.
+fn user_cache() -> Option<PathBuf> {
+    let cache = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(cache) => PathBuf::from(cache),
+        None => PathBuf::from(std::env::var_os("HOME")?).join(".cache"),
+    };
+    Some(cache.join("ukci"))
 }
 
 /// What a test asks `detect` for.
