@@ -4,6 +4,8 @@
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
 use std::ptr::{self, NonNull};
 
 use libbpf_sys as sys;
@@ -30,18 +32,48 @@ pub struct Object {
     ptr: NonNull<sys::bpf_object>,
     /// Where the kernel writes; they must outlive the object.
     logs: Vec<Box<[u8]>>,
+    /// Prototypes of inner maps and replaced programs, which libbpf needs until the load.
+    held: Vec<OwnedFd>,
+    /// Objects whose programs are replaced.
+    bases: Vec<Object>,
+}
+
+/// What libbpf is told when it opens an object.
+#[derive(Clone, Debug, Default)]
+pub struct Opening {
+    name: CString,
+    btf: Option<CString>,
+    kconfig: CString,
+}
+
+impl Opening {
+    /// With libbpf's name for the object, a BTF file to relocate against in place of the kernel's
+    /// own, and lines of `CONFIG_X=value` that win over the kernel's.
+    pub fn new(name: &str, btf: Option<&Path>, kconfig: &str) -> Self {
+        let text = |text: &str| CString::new(text.replace('\0', "")).unwrap_or_default();
+        Self {
+            name: text(name),
+            btf: btf.map(|path| text(&path.to_string_lossy())),
+            kconfig: text(kconfig),
+        }
+    }
 }
 
 impl Object {
     /// `bpf_object__open_mem`. Programs are loaded at `log_level`.
-    pub fn open(bytes: &[u8], name: &str, log_level: u32) -> Result<Self, Errno> {
-        let name = CString::new(name.replace('\0', "")).unwrap_or_default();
+    pub fn open(bytes: &[u8], opening: &Opening, log_level: u32) -> Result<Self, Errno> {
         let mut opts = sys::bpf_object_open_opts {
             sz: size_of::<sys::bpf_object_open_opts>() as sys::size_t,
-            object_name: name.as_ptr(),
+            object_name: opening.name.as_ptr(),
             ..Default::default()
         };
-        // SAFETY: libbpf copies name and bytes before it returns; a failure is NULL and errno.
+        if let Some(btf) = &opening.btf {
+            opts.btf_custom_path = btf.as_ptr();
+        }
+        if !opening.kconfig.is_empty() {
+            opts.kconfig = opening.kconfig.as_ptr();
+        }
+        // SAFETY: libbpf copies the options' texts and the bytes before it returns; a failure is NULL and errno.
         let ptr = unsafe {
             sys::bpf_object__open_mem(
                 bytes.as_ptr().cast(),
@@ -53,6 +85,8 @@ impl Object {
             .map(|ptr| Self {
                 ptr,
                 logs: Vec::new(),
+                held: Vec::new(),
+                bases: Vec::new(),
             })
             .ok_or_else(errno)?;
         for program in object.programs() {
@@ -127,6 +161,41 @@ impl Object {
         self.logs.push(log);
     }
 
+    /// Makes a map that stands for the inner maps of the map at `index`.
+    pub fn give_inner_map(&mut self, index: usize, shape: InnerMap) -> Result<(), Errno> {
+        // SAFETY: no name, no options; the descriptor is ours alone.
+        let fd = unsafe {
+            let fd = sys::bpf_map_create(
+                shape.kind,
+                ptr::null(),
+                shape.key_size,
+                shape.value_size,
+                shape.max_entries,
+                ptr::null(),
+            );
+            check(fd)?;
+            OwnedFd::from_raw_fd(fd)
+        };
+        let map = self.maps().get(index).map(|map| map.ptr);
+        let map = map.ok_or(libc::ENOENT)?;
+        // SAFETY: the map is alive with this object; the descriptor is held until it is gone.
+        check(unsafe { sys::bpf_map__set_inner_map_fd(map.as_ptr(), fd.as_raw_fd()) })?;
+        self.held.push(fd);
+        Ok(())
+    }
+
+    /// Keeps a loaded object for as long as this one lives.
+    pub fn keep(&mut self, base: Self) {
+        self.bases.push(base);
+    }
+
+    /// The object's BTF, which lives as long as it does.
+    pub(crate) fn btf(&self) -> Option<*mut sys::btf> {
+        // SAFETY: the object is alive.
+        let btf = unsafe { sys::bpf_object__btf(self.ptr.as_ptr()) };
+        (!btf.is_null()).then_some(btf)
+    }
+
     /// A string of the object's BTF.
     fn btf_string(&self, offset: u32) -> Option<String> {
         // SAFETY: both calls take what libbpf returned; NULL is handled.
@@ -191,6 +260,19 @@ impl Object {
             string(sys::btf__name_by_offset(btf, (*kind).name_off))
         }
     }
+}
+
+/// The shape of a map that stands for inner maps.
+#[derive(Clone, Copy, Debug)]
+pub struct InnerMap {
+    /// `enum bpf_map_type`.
+    pub kind: u32,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Most entries; bytes of a ring buffer.
+    pub max_entries: u32,
 }
 
 /// BTF line information of one program, as libbpf relocated it.
@@ -291,6 +373,29 @@ impl Program<'_> {
         (result == 0).then_some(info)
     }
 
+    /// Sets the type, and the expected attach type where one is given.
+    pub fn set_type(&self, kind: u32, attach: Option<u32>) -> Result<(), Errno> {
+        // SAFETY: the program is alive; libbpf refuses both after the load.
+        unsafe {
+            check(sys::bpf_program__set_type(self.ptr.as_ptr(), kind))?;
+            let Some(attach) = attach else { return Ok(()) };
+            check(sys::bpf_program__set_expected_attach_type(
+                self.ptr.as_ptr(),
+                attach,
+            ))
+        }
+    }
+
+    /// Sets the kernel function, or with `program` the function of that, which it is attached to
+    /// by BTF; before the load.
+    pub fn set_attach_target(&self, program: c_int, name: &str) -> Result<(), Errno> {
+        let name = CString::new(name).map_err(|_| libc::EINVAL)?;
+        // SAFETY: the program is alive; libbpf looks the name up before it returns.
+        check(unsafe {
+            sys::bpf_program__set_attach_target(self.ptr.as_ptr(), program, name.as_ptr())
+        })
+    }
+
     /// The raw program, for calls that only `attach` makes.
     pub(crate) fn as_ptr(&self) -> *mut sys::bpf_program {
         self.ptr.as_ptr()
@@ -355,6 +460,12 @@ impl Map<'_> {
         (fd >= 0).then_some(fd)
     }
 
+    /// Sets the number of entries, before the load.
+    pub fn set_max_entries(&self, entries: u32) -> Result<(), Errno> {
+        // SAFETY: as above; libbpf refuses it after the load.
+        check(unsafe { sys::bpf_map__set_max_entries(self.ptr.as_ptr(), entries) })
+    }
+
     /// The raw map, for calls that only `attach` makes.
     pub(crate) fn as_ptr(&self) -> *mut sys::bpf_map {
         self.ptr.as_ptr()
@@ -401,6 +512,14 @@ pub fn probe_map_type(kind: u32) -> Option<bool> {
 pub fn probe_program_type(kind: u32) -> Option<bool> {
     // SAFETY: as above.
     answer(unsafe { sys::libbpf_probe_bpf_prog_type(kind, ptr::null()) })
+}
+
+/// How many CPUs the kernel could ever bring up.
+pub fn possible_cpus() -> Result<u32, Errno> {
+    // SAFETY: reads a file of sysfs.
+    let cpus = unsafe { sys::libbpf_num_possible_cpus() };
+    check(cpus)?;
+    u32::try_from(cpus).map_err(|_| libc::EOVERFLOW)
 }
 
 fn answer(result: c_int) -> Option<bool> {

@@ -32,6 +32,11 @@ pub fn captured<T>(act: impl FnOnce() -> T) -> (T, Log) {
     (result, log)
 }
 
+/// Adds a line of ours to what is captured.
+pub(crate) fn note(line: &str) {
+    keep(PrintLevel::Warn, format!("{line}\n"));
+}
+
 fn take() -> String {
     std::mem::take(
         &mut *TEXT

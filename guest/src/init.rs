@@ -12,6 +12,8 @@ use ukci_guest::modules;
 use ukci_schema::evidence::Module;
 use ukci_schema::message::{PORT, SERIAL_PORT};
 
+use crate::dial;
+
 /// One file system: source, target, type, whether the agent can do without.
 struct Mount(&'static str, &'static str, &'static str, bool);
 
@@ -106,12 +108,9 @@ impl<S: io::Read + io::Write + AsRawFd> Stream for S {}
 /// Dials the host.
 pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
     match transport {
-        Transport::Vsock => {
-            let host = vsock::VMADDR_CID_HOST;
-            vsock::VsockStream::connect_with_cid_port(host, PORT)
-                .map(|stream| Box::new(stream) as Box<dyn Stream>)
-                .map_err(|error| format!("dial the host on vsock port {PORT}: {error}"))
-        }
+        Transport::Vsock => dial::vsock()
+            .map(|stream| Box::new(stream) as Box<dyn Stream>)
+            .map_err(|error| format!("dial the host on vsock port {PORT}: {error}")),
         Transport::Serial => {
             let device = serial_device()?;
             let file = fs::File::options().read(true).write(true).open(&device);

@@ -42,13 +42,6 @@ pub(crate) fn isolate(
     evidence: &mut Evidence,
     progress: &mut impl FnMut(Stage, &str),
 ) {
-    for program in evidence
-        .programs
-        .iter_mut()
-        .filter(|program| !program.autoload)
-    {
-        program.load.reason = Some(switched_off());
-    }
     if evidence.load.errno == Some(ENDIAN) {
         return;
     }
@@ -62,11 +55,6 @@ pub(crate) fn isolate(
     isolation.externs();
     isolation.maps(evidence, progress);
     isolation.programs(evidence, progress);
-}
-
-/// Why a program that the object switches off was not loaded.
-pub(crate) fn switched_off() -> String {
-    "the object switches it off (`?` in its section name)".into()
 }
 
 impl Isolation<'_> {
@@ -92,13 +80,14 @@ impl Isolation<'_> {
     fn resolve(&self, externs: &BTreeSet<String>) -> Result<(), Errno> {
         let copy = needs::with_weak_externs(self.asked.object, self.read, externs);
         let resolve = || {
-            let mut object = Object::open(&copy, self.asked.name, 0)?;
-            for program in object.programs() {
-                program.set_autoload(false);
-            }
-            for map in object.maps() {
-                map.set_autocreate(false);
-            }
+            let mut object = self.asked.terms.open_shaped(&copy, 0, |object| {
+                for program in object.programs() {
+                    program.set_autoload(false);
+                }
+                for map in object.maps() {
+                    map.set_autocreate(false);
+                }
+            })?;
             object.prepare()
         };
         captured(resolve).0
@@ -137,16 +126,16 @@ impl Isolation<'_> {
     /// Creates these maps and nothing else.
     fn create(&self, maps: &[usize]) -> Result<(), Errno> {
         let (result, log) = captured(|| {
-            let mut object = Object::open(&self.copy, self.asked.name, 0)?;
-            object
-                .programs()
-                .iter()
-                .for_each(|program| program.set_autoload(false));
-            for (n, map) in object.maps().iter().enumerate() {
-                if !maps.contains(&n) {
-                    map.set_autocreate(false);
+            let mut object = self.asked.terms.open_shaped(&self.copy, 0, |object| {
+                for program in object.programs() {
+                    program.set_autoload(false);
                 }
-            }
+                for (n, map) in object.maps().iter().enumerate() {
+                    if !maps.contains(&n) {
+                        map.set_autocreate(false);
+                    }
+                }
+            })?;
             object.load()
         });
         match result {
@@ -240,21 +229,21 @@ impl Isolation<'_> {
 
     /// An object with only these programs, and the maps that can be.
     fn open(&self, copy: &[u8], programs: &BTreeSet<usize>, level: u32) -> Result<Object, Errno> {
-        let object = Object::open(copy, self.asked.name, level)?;
-        let mut names = BTreeSet::new();
-        for (n, program) in object.programs().iter().enumerate() {
-            program.set_autoload(programs.contains(&n));
-            if programs.contains(&n) {
-                names.insert(program.name());
+        self.asked.terms.open_shaped(copy, level, |object| {
+            let mut names = BTreeSet::new();
+            for (n, program) in object.programs().iter().enumerate() {
+                program.set_autoload(programs.contains(&n));
+                if programs.contains(&n) {
+                    names.insert(program.name());
+                }
             }
-        }
-        for map in object.maps() {
-            let name = map.name();
-            if self.refused_maps.contains(&name) || self.is_foreign(map, &name, &names) {
-                map.set_autocreate(false);
+            for map in object.maps() {
+                let name = map.name();
+                if self.refused_maps.contains(&name) || self.is_foreign(map, &name, &names) {
+                    map.set_autocreate(false);
+                }
             }
-        }
-        Ok(object)
+        })
     }
 
     /// Whether it is a `struct_ops` map of other programs: libbpf would load those with it.

@@ -2,6 +2,7 @@
 //! artifact, answers, powers off. By hand, `ukci-guest probe FILE [load|attach]` prints the
 //! evidence of the running kernel as JSON: a developer's tool.
 
+mod dial;
 mod init;
 mod kmsg;
 mod system;
@@ -10,10 +11,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 
+use ukci_guest::contract::{Terms, keep_files};
 use ukci_guest::probe::{Asked, probe};
 use ukci_guest::serve::{Arrived, Channel};
 use ukci_guest::{bpf, child, facts};
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
+use ukci_schema::manifest::Contract;
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, PROTOCOL, Request};
 
 use crate::init::{Stream, Transport};
@@ -40,12 +43,14 @@ fn main() {
     let result = std::fs::read(&path).map_err(|error| format!("read {}: {error}", path.display()));
     let result = result.and_then(|object| {
         let name = path.to_string_lossy();
+        let contract = Contract::default();
         let asked = Asked {
             object: &object,
             name: &name,
+            terms: &Terms::new(&contract, Vec::new(), &name),
             mode,
         };
-        let evidence = probe(asked, facts::gather(BTreeMap::new(), Vec::new()), |_, _| {});
+        let evidence = probe(asked, facts::gather(BTreeMap::new(), Vec::new()), |_, _| {})?;
         let mut text = serde_json::to_vec_pretty(&evidence).map_err(|error| error.to_string())?;
         text.push(b'\n');
         std::io::stdout()
@@ -125,9 +130,18 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
         }
         Arrived::Json(_) => return Err("a message where the object was due".into()),
     };
+    let mut files = Vec::new();
+    for name in &request.contract.files {
+        match channel.receive().map_err(lost)? {
+            Arrived::Bytes(bytes) => files.push(bytes),
+            Arrived::Json(_) => return Err(format!("a message where `{name}` was due")),
+        }
+    }
+    let files = keep_files(&files)?;
+    let terms = Terms::new(&request.contract, files, &request.name);
     let warnings = kmsg::Warnings::from_now();
     let edits = prepare(&request)?;
-    let probed = probe_in_child(channel, &request, &object, facts);
+    let probed = probe_in_child(channel, &request, &terms, &object, facts);
     let warnings = warnings.collect();
     let mut evidence = probed.map_err(|message| match warnings.as_slice() {
         [] => message,
@@ -165,6 +179,7 @@ fn prepare(request: &Request) -> Result<Vec<String>, String> {
 fn probe_in_child(
     host: &mut HostChannel,
     request: &Request,
+    terms: &Terms<'_>,
     object: &[u8],
     facts: GuestFacts,
 ) -> Result<Evidence, String> {
@@ -174,14 +189,18 @@ fn probe_in_child(
         let asked = Asked {
             object,
             name: &request.name,
+            terms,
             mode: request.mode,
         };
-        let evidence = probe(asked, facts, |stage, doing| {
+        let probed = probe(asked, facts, |stage, doing| {
             let doing = doing.to_owned();
             let _ = channel.say(&FromGuest::Progress { stage, doing });
         });
-        let _ = channel.say(&FromGuest::Reply {
-            evidence: Box::new(evidence),
+        let _ = channel.say(&match probed {
+            Ok(evidence) => FromGuest::Reply {
+                evidence: Box::new(evidence),
+            },
+            Err(message) => FromGuest::Trouble { message },
         });
     });
     let (pid, ours) = forked.map_err(|error| format!("fork: {error}"))?;

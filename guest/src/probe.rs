@@ -12,12 +12,13 @@ use ukci_schema::verdict::Stage;
 
 use crate::bpf::{self, LOG_STATS, Object, Program, SHORT_LOG};
 use crate::capture::captured;
+use crate::contract::{Broken, Terms};
 use crate::features::{self, Wanting};
-use crate::isolate::{isolate, switched_off};
+use crate::isolate::isolate;
 use crate::needs::{self, Read};
 use crate::owners::{self, Wish};
 use crate::target::{self, Target};
-use crate::{attach, verifier};
+use crate::{attach, modules, verifier};
 
 /// What to probe, and how far.
 #[derive(Clone, Copy, Debug)]
@@ -26,16 +27,19 @@ pub struct Asked<'a> {
     pub object: &'a [u8],
     /// libbpf's name for it.
     pub name: &'a str,
+    /// What its own loader would do to it.
+    pub terms: &'a Terms<'a>,
     /// How far to go.
     pub mode: Mode,
 }
 
-/// Probes an object on the running kernel. `progress` hears of each stage as it begins.
+/// Probes an object on the running kernel. `progress` hears of each stage as it begins. An error
+/// is a contract that no kernel could keep.
 pub fn probe(
     asked: Asked<'_>,
     guest: GuestFacts,
     mut progress: impl FnMut(Stage, &str),
-) -> Evidence {
+) -> Result<Evidence, Broken> {
     let read = needs::read(asked.object);
     let mut evidence = Evidence {
         schema: SCHEMA.into(),
@@ -48,28 +52,37 @@ pub fn probe(
 
     progress(Stage::Open, asked.name);
     let start = Instant::now();
-    let (opened, log) = captured(|| Object::open(asked.object, asked.name, LOG_STATS));
+    let (opened, log) = captured(|| asked.terms.open(asked.object, LOG_STATS));
     evidence.log = log;
     evidence.open = step(start, opened.as_ref().err().copied());
     let Ok(mut object) = opened else {
-        return evidence;
+        return Ok(evidence);
     };
+    asked.terms.check(&object)?;
+    let (selected, _) = captured(|| asked.terms.select(asked.object, &object));
+    evidence.edits = asked.terms.edits();
+    evidence.edits.extend(selected.edits);
+    for module in asked.terms.modules() {
+        evidence.guest.modules.extend(modules::load(module));
+    }
+    let (shaped, log) = captured(|| asked.terms.shape(&mut object));
+    append(&mut evidence.log, &log);
     evidence.programs = object
         .programs()
         .iter()
-        .map(|p| describe(*p, &read))
+        .map(|p| describe(*p, &read, asked.terms, &selected.off))
         .collect();
     evidence.maps = object.maps().iter().copied().map(describe_map).collect();
 
-    let modules = owners::load(&wishes(&evidence));
-    evidence.guest.modules.extend(modules);
+    let owners = owners::load(&wishes(&evidence));
+    evidence.guest.modules.extend(owners);
 
     progress(Stage::Load, asked.name);
     for index in 0..evidence.programs.len() {
         object.give_log(index, SHORT_LOG);
     }
     let start = Instant::now();
-    let (loaded, log) = captured(|| object.load());
+    let (loaded, log) = captured(|| shaped.and_then(|()| object.load()));
     append(&mut evidence.log, &log);
     evidence.load = step(start, loaded.err());
     if loaded.is_err() {
@@ -78,10 +91,10 @@ pub fn probe(
         let refused: Vec<usize> = (0..evidence.programs.len())
             .filter(|n| evidence.programs[*n].load.outcome == StepOutcome::Refused)
             .collect();
-        if let Ok(object) = captured(|| Object::open(asked.object, asked.name, 0)).0 {
+        if let Ok(object) = captured(|| asked.terms.open(asked.object, 0)).0 {
             evidence.features = ask(&evidence, &read, &object, &refused);
         }
-        return evidence;
+        return Ok(evidence);
     }
     for (program, seen) in object.programs().iter().zip(&mut evidence.programs) {
         // libbpf decides late about programs of `struct_ops` maps.
@@ -99,10 +112,7 @@ pub fn probe(
                 ..ProgramLoad::default()
             }
         } else {
-            ProgramLoad {
-                reason: Some(switched_off()),
-                ..ProgramLoad::default()
-            }
+            continue;
         };
     }
     for (map, seen) in object.maps().iter().zip(&mut evidence.maps) {
@@ -116,7 +126,7 @@ pub fn probe(
     if asked.mode == Mode::Attach {
         progress(Stage::Attach, asked.name);
         let ((), log) = captured(|| {
-            attach::attach_all(&object, &read, &mut evidence, |name| {
+            attach::attach_all(&object, &read, asked.terms, &mut evidence, |name| {
                 progress(Stage::Attach, name);
             });
         });
@@ -131,7 +141,7 @@ pub fn probe(
             evidence.features = ask(&evidence, &read, &object, &refused);
         }
     }
-    evidence
+    Ok(evidence)
 }
 
 /// What the object's programs call and attach to.
@@ -140,7 +150,7 @@ fn wishes(evidence: &Evidence) -> Vec<Wish> {
     programs
         .flat_map(|program| {
             let kfuncs = program.kfuncs.iter().cloned().map(Wish::Kfunc);
-            kfuncs.chain(Target::of(&program.section).map(Wish::Target))
+            kfuncs.chain(Target::of(section_of(program)).map(Wish::Target))
         })
         .collect()
 }
@@ -160,7 +170,7 @@ fn ask(
             let needs = read.functions.get(&seen.name).unwrap_or(&none);
             Some(Wanting {
                 kind: programs.get(*n)?.kind(),
-                section: &seen.section,
+                section: section_of(seen),
                 helpers: &needs.helpers,
                 kfuncs: &needs.kfuncs,
             })
@@ -194,12 +204,35 @@ fn ask(
     captured(|| features::ask(&wanting, &types, &struct_ops)).0
 }
 
-fn describe(program: Program<'_>, read: &Read) -> ProgramEvidence {
+/// The section, or what the manifest has in its place.
+pub(crate) fn section_of(program: &ProgramEvidence) -> &str {
+    program.attach_to.as_deref().unwrap_or(&program.section)
+}
+
+/// Why a program that the object switches off is not loaded.
+fn switched_off() -> String {
+    "the object switches it off (`?` in its section name)".into()
+}
+
+fn describe(
+    program: Program<'_>,
+    read: &Read,
+    terms: &Terms<'_>,
+    off: &BTreeMap<String, String>,
+) -> ProgramEvidence {
     let name = program.name();
     let section = program.section();
     let needs = read.functions.get(&name).cloned().unwrap_or_default();
+    let attach_to = terms.section(&name);
+    let reason =
+        (!program.autoload()).then(|| off.get(&name).cloned().unwrap_or_else(switched_off));
     ProgramEvidence {
-        target: target::target_of(&section),
+        target: target::target_of(attach_to.as_ref().unwrap_or(&section)),
+        attach_to,
+        load: ProgramLoad {
+            reason,
+            ..ProgramLoad::default()
+        },
         program_type: program.kind_name(),
         attach_type: bpf::attach_type_name(program.attach_type())
             .filter(|_| program.attach_type() != 0 || section.contains("ingress")),

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tokio::time::timeout_at;
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt};
-use ukci_schema::evidence::{Evidence, GuestFacts, MapEvidence, Mode};
-use ukci_schema::judge::{Judgement, judge};
+use ukci_schema::evidence::{Evidence, GuestFacts, MapEvidence, Mode, StepOutcome};
+use ukci_schema::judge::{Judgement, Terms, judge_on};
 use ukci_schema::message::{FromGuest, FromHost, PROTOCOL, Request};
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
 use ukci_schema::report::{CellReport, ProgramReport};
@@ -36,6 +36,8 @@ pub(crate) struct Inputs {
     pub(crate) kernel: Arc<PlannedKernel>,
     pub(crate) artifact: Arc<PlannedArtifact>,
     pub(crate) object: Arc<[u8]>,
+    /// The files of the cell's contract, in its order.
+    pub(crate) files: Vec<Arc<[u8]>>,
     pub(crate) initramfs: Arc<Path>,
     pub(crate) agent: Arc<str>,
     pub(crate) mode: Mode,
@@ -232,7 +234,13 @@ fn judgement(attempt: &Attempt, inputs: &Inputs, boots: u32) -> Judgement {
         };
     }
     match &attempt.evidence {
-        Some(evidence) => judge(evidence, inputs.strict),
+        Some(evidence) => judge_on(
+            evidence,
+            Terms {
+                strict: inputs.strict,
+                attach_optional: Some(&inputs.planned.attach_optional),
+            },
+        ),
         None => Judgement {
             verdict: Verdict::Error {
                 fault: Fault {
@@ -265,7 +273,7 @@ async fn attempt<M: Machine>(
         release: inputs.kernel.release.clone(),
         kernel: inputs.kernel.image.path.clone(),
         initramfs: inputs.initramfs.to_path_buf(),
-        cmdline: inputs.kernel.cmdline.clone(),
+        cmdline: [&*inputs.kernel.cmdline, &inputs.planned.cmdline].concat(),
         memory,
         cpus: inputs.planned.cpus,
         evidence: dir.path().to_owned(),
@@ -409,18 +417,22 @@ impl Talk {
         tell(Telling::Stage(Stage::Connect));
 
         self.waiting_for = "acknowledgement of the artifact".into();
-        let request = FromHost::Request(Request {
+        let request = FromHost::Request(Box::new(Request {
             name: inputs.artifact.artifact.name.clone(),
             size: inputs.object.len() as u64,
             mode: inputs.mode,
+            contract: inputs.planned.contract.clone(),
             sysctl: inputs.kernel.sysctl.clone(),
             time: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
             entropy: entropy(),
-        });
+        }));
         alive(guest, channel.send(&request)).await?;
         alive(guest, channel.send_bytes(&inputs.object)).await?;
+        for file in &inputs.files {
+            alive(guest, channel.send_bytes(file)).await?;
+        }
 
         self.waiting_for = "answer from the agent".into();
         loop {
@@ -561,7 +573,7 @@ fn report<M: Machine>(
         Verdict::Error { fault } => fault.stage,
     };
     let verdict = judgement.verdict.kind();
-    let outcome = Outcome::of(&judgement.verdict, &planned.expected);
+    let base = Outcome::of(&judgement.verdict, &planned.expected);
     let (mut diagnosis, mut fault, mut reason) = (None, None, None);
     match judgement.verdict {
         Verdict::Pass => {}
@@ -574,7 +586,7 @@ fn report<M: Machine>(
         .map(|evidence| *evidence)
         .unwrap_or_default();
     let mut of_programs = judgement.programs.into_iter();
-    let programs = evidence
+    let mut programs: Vec<ProgramReport> = evidence
         .programs
         .into_iter()
         .map(|program| ProgramReport {
@@ -591,8 +603,17 @@ fn report<M: Machine>(
             verifier: program.load.verifier,
             at: program.load.at,
             diagnosis: of_programs.next().flatten(),
+            expected: None,
+            outcome: None,
         })
         .collect();
+    for program in &mut programs {
+        if let Some(expected) = planned.programs.get(&program.name) {
+            program.outcome = Some(Outcome::of(&program.verdict(), expected));
+            program.expected = Some(expected.clone());
+        }
+    }
+    let outcome = outcome(base, planned, &programs);
     let release = attempt
         .facts
         .map_or_else(|| inputs.kernel.release.clone(), |facts| facts.release);
@@ -624,15 +645,25 @@ fn report<M: Machine>(
         libbpf: attempt.libbpf,
         programs,
         maps: evidence.maps,
-        edits: inputs
-            .kernel
-            .cmdline
-            .iter()
+        edits: (inputs.kernel.cmdline.iter())
+            .chain(&planned.cmdline)
             .map(|argument| format!("kernel argument `{argument}`"))
             .chain(evidence.edits)
             .collect(),
         evidence: dir.relative().to_owned(),
     }
+}
+
+/// The cell's outcome, once single programs with expectations of their own had their say.
+fn outcome(base: Outcome, planned: &PlannedCell, programs: &[ProgramReport]) -> Outcome {
+    // Without evidence there are none to compare, and the fault says why.
+    let of_programs: Vec<Outcome> = programs.iter().filter_map(|p| p.outcome).collect();
+    let others_fail = programs.iter().any(|program| {
+        let forgiven =
+            planned.attach_optional.contains(&program.name) && program.load == StepOutcome::Ok;
+        program.diagnosis.is_some() && program.outcome.is_none() && !forgiven
+    });
+    base.with_programs(&of_programs, others_fail)
 }
 
 /// 32 bytes that no other guest was given, hex.

@@ -1,6 +1,7 @@
 //! Matrix, artifacts and catalogue make a plan: names become files by digest.
 
 mod error;
+mod manifest;
 #[cfg(test)]
 mod tests;
 
@@ -12,13 +13,13 @@ use std::sync::Mutex;
 use ukci_schema::artifact::{Artifact, Form, name_of};
 use ukci_schema::cell::{Arch, Cell, kernel_key};
 use ukci_schema::lock::Lock;
-use ukci_schema::matrix::{CPUS, KnownKernel, MEMORY, Matrix};
+use ukci_schema::matrix::{KnownKernel, Matrix};
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
-use ukci_schema::verdict::Expectation;
 
 use crate::catalogue::digest;
 use crate::catalogue::{Catalogue, Prepared, Progress};
 pub use error::Error;
+pub use manifest::{Read as ReadManifest, manifest};
 
 /// The matrices that travel in the binary.
 const MATRICES: &[(&str, &str)] = &[
@@ -32,6 +33,9 @@ pub const LOCK: &str = include_str!("../../kernels/lock.json");
 /// Kernels fetched and unpacked at the same time: downloads wait for the network, unpacking does
 /// not.
 const AT_ONCE: usize = 3;
+
+/// Manifests by the names of their artifacts.
+pub type Manifests = BTreeMap<String, ReadManifest>;
 
 /// What to run, in the user's words.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +91,7 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             sha256: digest::of(&bytes),
             size: bytes.len() as u64,
             form,
+            manifest: None,
         };
         if let Some(other) = planned
             .iter()
@@ -102,6 +107,7 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
         planned.push(PlannedArtifact {
             artifact,
             file: FileRef { path: file, sha256 },
+            companions: BTreeMap::new(),
         });
     }
     Ok(planned)
@@ -132,10 +138,11 @@ pub fn matrix(name: &str) -> Result<Matrix, Error> {
 pub fn select(
     selection: &Selection,
     artifacts: &[PlannedArtifact],
+    manifests: &Manifests,
     catalogue: &Catalogue,
 ) -> Result<Selected, Error> {
     let artifacts: Vec<Artifact> = artifacts.iter().map(|a| a.artifact.clone()).collect();
-    let selected = match &selection.matrix {
+    let mut selected = match &selection.matrix {
         Some(name) => of_matrix(name, &selection.kernels, &artifacts, catalogue)?,
         None => adhoc(selection, &artifacts, catalogue.lock())?,
     };
@@ -145,6 +152,17 @@ pub fn select(
             excluded: selected.excluded,
         });
     }
+    for read in manifests.values() {
+        let own = selected.own.keys().map(String::as_str);
+        let known = catalogue.lock().names().chain(own);
+        let cells = selected.cells.iter().map(|p| p.cell.kernel.as_str());
+        read.check_kernels(known, cells)?;
+    }
+    let with_manifest = |planned: PlannedCell| match manifests.get(&planned.cell.artifact) {
+        Some(read) => planned.with_manifest(&read.manifest),
+        None => planned,
+    };
+    selected.cells = selected.cells.into_iter().map(with_manifest).collect();
     Ok(selected)
 }
 
@@ -207,17 +225,13 @@ fn adhoc(selection: &Selection, artifacts: &[Artifact], lock: &Lock) -> Result<S
         }
     }
     let cells = artifacts.iter().flat_map(|artifact| {
-        names.iter().map(|kernel| PlannedCell {
-            cell: Cell {
+        names.iter().map(|kernel| {
+            PlannedCell::new(Cell {
                 artifact: artifact.name.clone(),
                 kernel: kernel.clone(),
                 llvm: None,
                 arch: Arch::X86_64,
-            },
-            expected: Expectation::default(),
-            required: true,
-            memory: MEMORY,
-            cpus: CPUS,
+            })
         })
     });
     Ok(Selected {

@@ -65,7 +65,7 @@ pub enum Error {
     /// The plan names a kernel, artifact or agent that it does not hold.
     #[error("the plan has no {what} `{name}`, which cell `{cell}` needs")]
     Incomplete {
-        /// `kernel`, `artifact` or `agent`.
+        /// `kernel`, `artifact`, `agent` or `file`.
         what: &'static str,
         /// Its name.
         name: String,
@@ -235,6 +235,7 @@ fn started_event(plan: &Plan, options: &Options) -> Event {
 fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
     let mut kernels: BTreeMap<String, (Arc<PlannedKernel>, Arc<Path>)> = BTreeMap::new();
     let mut artifacts = BTreeMap::new();
+    let mut files: BTreeMap<PathBuf, Arc<[u8]>> = BTreeMap::new();
     let out: Arc<Path> = options.out.as_path().into();
     let mut inputs = Vec::with_capacity(plan.cells.len());
     for planned in &plan.cells {
@@ -270,20 +271,24 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
                 .get(&cell.artifact)
                 .ok_or_else(|| incomplete("artifact", &cell.artifact))?;
             let path = &artifact.file.path;
-            let object: Arc<[u8]> = std::fs::read(path)
-                .map_err(|source| Error::Read {
-                    path: path.clone(),
-                    source,
-                })?
-                .into();
+            let object = read(path)?;
             artifacts.insert(cell.artifact.as_str(), (Arc::new(artifact.clone()), object));
         }
         let (artifact, object) = artifacts[cell.artifact.as_str()].clone();
+        let mut companions = Vec::new();
+        for name in &planned.contract.files {
+            let file = (artifact.companions.get(name)).ok_or_else(|| incomplete("file", name))?;
+            if !files.contains_key(&file.path) {
+                files.insert(file.path.clone(), read(&file.path)?);
+            }
+            companions.push(Arc::clone(&files[&file.path]));
+        }
         inputs.push(Inputs {
             planned: planned.clone(),
             kernel,
             artifact,
             object,
+            files: companions,
             initramfs,
             agent: agent.sha256.as_str().into(),
             mode: options.mode,
@@ -293,6 +298,14 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
         });
     }
     Ok(inputs)
+}
+
+fn read(path: &Path) -> Result<Arc<[u8]>, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(bytes.into())
 }
 
 fn kernel_info(kernel: &PlannedKernel) -> KernelInfo {

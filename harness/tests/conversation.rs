@@ -16,13 +16,14 @@ use ukci_harness::run::{self, Options};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode, ObjectFacts, Step, StepOutcome};
+use ukci_schema::manifest::Contract;
 use ukci_schema::message::{
     FRAME_LIMIT, FrameKind, FromGuest, FromHost, HEADER, PROTOCOL, decode_header, encode_header,
     frames,
 };
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel};
 use ukci_schema::report::{Asked, CellReport, Choice, Report, RunInfo};
-use ukci_schema::verdict::{Expectation, Fault, Outcome, Stage, VerdictKind};
+use ukci_schema::verdict::{Fault, Outcome, Stage, VerdictKind};
 
 /// What a scripted guest does after it dialled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -262,6 +263,8 @@ async fn play(
         object.len() > 2 * FRAME_LIMIT,
         "the object must need several frames"
     );
+    assert_eq!(request.contract.files, ["victim"]);
+    assert_eq!(hear(&mut stream).await, (FrameKind::Bytes, b"agent".into()));
     let progress = |stage| FromGuest::Progress {
         stage,
         doing: "the object".into(),
@@ -325,7 +328,9 @@ fn plan(dir: &Path, kernels: &[&str]) -> Plan {
             sha256: "11".repeat(32),
             size: 3 * FRAME_LIMIT as u64,
             form: Form::Object,
+            manifest: None,
         },
+        companions: BTreeMap::from([("victim".into(), file(&agent, AGENT))]),
         file: file(&object, &"11".repeat(32)),
     };
     let kernel = |name: &&str| {
@@ -345,16 +350,16 @@ fn plan(dir: &Path, kernels: &[&str]) -> Plan {
         )
     };
     let cell = |name: &&str| PlannedCell {
-        cell: Cell {
+        contract: Contract {
+            files: vec!["victim".into()],
+            ..Contract::default()
+        },
+        ..PlannedCell::new(Cell {
             artifact: "x".into(),
             kernel: (*name).into(),
             llvm: None,
             arch: Arch::X86_64,
-        },
-        expected: Expectation::default(),
-        required: true,
-        memory: 256,
-        cpus: 1,
+        })
     };
     Plan {
         schema: ukci_schema::plan::SCHEMA.into(),

@@ -93,6 +93,11 @@ pub(crate) struct Check {
     #[arg(long, value_name = "X.bpf.o")]
     pub(crate) artifact: Vec<PathBuf>,
 
+    /// What the object's own loader does, and what is expected of it (docs/manifest.md); with
+    /// several objects, for the one of this name; repeatable
+    #[arg(long, value_name = "[NAME=]FILE", value_parser = manifest)]
+    pub(crate) manifest: Vec<ManifestOf>,
+
     #[command(flatten)]
     pub(crate) selection: Selection,
 
@@ -142,6 +147,38 @@ pub(crate) struct Check {
     /// Write another format too: beside the report, or to a path (`-` is stdout); repeatable
     #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format, help_heading = "Report options")]
     pub(crate) format: Vec<Format>,
+}
+
+/// A manifest, and the artifact that it is for.
+#[derive(Clone, Debug)]
+pub(crate) struct ManifestOf {
+    /// The artifact's name; none for the only one.
+    pub(crate) artifact: Option<String>,
+    pub(crate) path: PathBuf,
+}
+
+impl std::fmt::Display for ManifestOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(artifact) = &self.artifact {
+            write!(f, "{artifact}=")?;
+        }
+        write!(f, "{}", self.path.display())
+    }
+}
+
+/// `FILE`, or `NAME=FILE` where NAME has no `/`.
+fn manifest(text: &str) -> Result<ManifestOf, String> {
+    let (artifact, path) = match text.split_once('=') {
+        Some((name, path)) if !name.contains('/') => (Some(name.to_owned()), path),
+        _ => (None, text),
+    };
+    if path.is_empty() || artifact.as_deref() == Some("") {
+        return Err("it is FILE, or NAME=FILE".into());
+    }
+    Ok(ManifestOf {
+        artifact,
+        path: path.into(),
+    })
 }
 
 #[derive(Clone, Debug, Args)]

@@ -272,8 +272,13 @@ fn attached(report: &CellReport) -> String {
     if not > 0 {
         text.push_str(&format!(", {not} not attempted"));
     }
+    let refused = count(AttachOutcome::Refused);
+    if refused > 0 {
+        text.push_str(&format!(", {refused} refused and not required"));
+    }
     if !report.edits.is_empty() {
-        text.push_str(&format!(", after {} edits", report.edits.len()));
+        let s = if report.edits.len() == 1 { "" } else { "s" };
+        text.push_str(&format!(", after {} edit{s}", report.edits.len()));
     }
     text
 }

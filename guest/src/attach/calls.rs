@@ -78,6 +78,89 @@ pub(super) fn auto(program: &Program<'_>) -> Result<Link, Errno> {
     Link::of(unsafe { sys::bpf_program__attach(program.as_ptr()) })
 }
 
+/// A probe of the kernel function `name`, `offset` bytes into it.
+pub(super) fn kprobe(
+    program: &Program<'_>,
+    name: &CStr,
+    offset: u64,
+    returns: bool,
+) -> Result<Link, Errno> {
+    let opts = sys::bpf_kprobe_opts {
+        sz: size_of::<sys::bpf_kprobe_opts>() as sys::size_t,
+        offset: offset as sys::size_t,
+        retprobe: returns,
+        ..Default::default()
+    };
+    // SAFETY: the program is alive; options and name outlive the call.
+    Link::of(unsafe {
+        sys::bpf_program__attach_kprobe_opts(program.as_ptr(), name.as_ptr(), &raw const opts)
+    })
+}
+
+/// A probe of every kernel function that a pattern matches (5.18).
+pub(super) fn kprobe_multi(
+    program: &Program<'_>,
+    pattern: &CStr,
+    returns: bool,
+) -> Result<Link, Errno> {
+    let opts = sys::bpf_kprobe_multi_opts {
+        sz: size_of::<sys::bpf_kprobe_multi_opts>() as sys::size_t,
+        retprobe: returns,
+        ..Default::default()
+    };
+    // SAFETY: as above.
+    Link::of(unsafe {
+        sys::bpf_program__attach_kprobe_multi_opts(
+            program.as_ptr(),
+            pattern.as_ptr(),
+            &raw const opts,
+        )
+    })
+}
+
+/// A probe of a system call, by its name without prefix.
+pub(super) fn ksyscall(program: &Program<'_>, name: &CStr, returns: bool) -> Result<Link, Errno> {
+    let opts = sys::bpf_ksyscall_opts {
+        sz: size_of::<sys::bpf_ksyscall_opts>() as sys::size_t,
+        retprobe: returns,
+        ..Default::default()
+    };
+    // SAFETY: as above.
+    Link::of(unsafe {
+        sys::bpf_program__attach_ksyscall(program.as_ptr(), name.as_ptr(), &raw const opts)
+    })
+}
+
+/// A link to a tracepoint.
+pub(super) fn tracepoint(
+    program: &Program<'_>,
+    category: &CStr,
+    name: &CStr,
+) -> Result<Link, Errno> {
+    // SAFETY: the program is alive; the names outlive the call.
+    Link::of(unsafe {
+        sys::bpf_program__attach_tracepoint(program.as_ptr(), category.as_ptr(), name.as_ptr())
+    })
+}
+
+/// A link to a tracepoint without its format.
+pub(super) fn raw_tracepoint(program: &Program<'_>, name: &CStr) -> Result<Link, Errno> {
+    // SAFETY: as above.
+    Link::of(unsafe { sys::bpf_program__attach_raw_tracepoint(program.as_ptr(), name.as_ptr()) })
+}
+
+/// A link to what the program's target was when it was loaded.
+pub(super) fn trace(program: &Program<'_>) -> Result<Link, Errno> {
+    // SAFETY: the program is alive.
+    Link::of(unsafe { sys::bpf_program__attach_trace(program.as_ptr()) })
+}
+
+/// A link to the LSM hook that was the program's when it was loaded.
+pub(super) fn lsm(program: &Program<'_>) -> Result<Link, Errno> {
+    // SAFETY: the program is alive.
+    Link::of(unsafe { sys::bpf_program__attach_lsm(program.as_ptr()) })
+}
+
 /// What an iterator needs to know beside its section.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Over {
@@ -236,6 +319,52 @@ pub(super) fn uprobe(
             -1,
             path.as_ptr(),
             offset as sys::size_t,
+        )
+    })
+}
+
+/// A probe of the function `symbol` of the file at `path`, `offset` bytes into it.
+pub(super) fn uprobe_of(
+    program: &Program<'_>,
+    path: &CStr,
+    symbol: &CStr,
+    offset: u64,
+    how: Uprobe,
+) -> Result<Link, Errno> {
+    if how.multi {
+        let opts = sys::bpf_uprobe_multi_opts {
+            sz: size_of::<sys::bpf_uprobe_multi_opts>() as sys::size_t,
+            retprobe: how.returns,
+            session: how.session,
+            ..Default::default()
+        };
+        // SAFETY: the program is alive; options and texts outlive the call. A function's name is
+        // a pattern without wildcards.
+        return Link::of(unsafe {
+            sys::bpf_program__attach_uprobe_multi(
+                program.as_ptr(),
+                -1,
+                path.as_ptr(),
+                symbol.as_ptr(),
+                &raw const opts,
+            )
+        });
+    }
+    let opts = sys::bpf_uprobe_opts {
+        sz: size_of::<sys::bpf_uprobe_opts>() as sys::size_t,
+        retprobe: how.returns,
+        func_name: symbol.as_ptr(),
+        ..Default::default()
+    };
+    let offset = usize::try_from(offset).map_err(|_| libc::EOVERFLOW)?;
+    // SAFETY: as above.
+    Link::of(unsafe {
+        sys::bpf_program__attach_uprobe_opts(
+            program.as_ptr(),
+            -1,
+            path.as_ptr(),
+            offset as sys::size_t,
+            &raw const opts,
         )
     })
 }

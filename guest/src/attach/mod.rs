@@ -3,6 +3,7 @@
 //!
 //! One at a time, so that no program is blamed for another.
 
+mod at;
 mod calls;
 mod device;
 mod group;
@@ -19,9 +20,13 @@ use std::collections::BTreeMap;
 
 use ukci_schema::evidence::{AttachOutcome, Evidence, ProgramAttach, StepOutcome};
 
+use ukci_schema::manifest::Target;
+
 use crate::bpf::{Errno, Object, Program};
 use crate::capture::captured;
+use crate::contract::Terms;
 use crate::needs::Read;
+use crate::probe::section_of;
 
 use calls::{Counting, Link};
 use site::Site;
@@ -97,6 +102,9 @@ struct Scene<'a> {
     program: &'a Program<'a>,
     object: &'a Object,
     site: &'a Site<'a>,
+    /// Where the manifest sends it, and the manifest's files.
+    at: Option<&'a Target>,
+    terms: &'a Terms<'a>,
     /// The section's name up to the first `/`, without a leading `?`.
     hook: &'a str,
     /// What follows the `/`.
@@ -123,6 +131,7 @@ impl Scene<'_> {
 pub(crate) fn attach_all(
     object: &Object,
     read: &Read,
+    terms: &Terms<'_>,
     evidence: &mut Evidence,
     mut progress: impl FnMut(&str),
 ) {
@@ -142,16 +151,22 @@ pub(crate) fn attach_all(
             continue;
         }
         progress(&seen.name);
-        let (hook, target) = split(&seen.section);
+        let section = section_of(seen).to_owned();
+        let (hook, target) = split(&section);
         let scene = Scene {
             program,
             object,
             site: &site,
+            at: terms.site(&seen.name),
+            terms,
             hook,
             target,
             fd,
         };
-        let way = way::of(program.kind());
+        let way = match scene.at {
+            Some(_) => at::named,
+            None => way::of(program.kind()),
+        };
         let (attempt, libbpf) = captured(|| way(&scene));
         seen.attach = match attempt {
             Ok(attached) => settle(attached, std::slice::from_ref(program), counting.is_some())

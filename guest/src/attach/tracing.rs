@@ -11,7 +11,7 @@ use super::stimulus::{Stimulus, burn, run_a_program, sockets, system_calls};
 use super::{Attached, Attempt, NotAttached, Scene, group, own};
 
 /// What makes most watchers run, cheapest first.
-fn everyday<'a>(scene: &'a Scene<'a>) -> Vec<Stimulus<'a>> {
+pub(super) fn everyday<'a>(scene: &'a Scene<'a>) -> Vec<Stimulus<'a>> {
     vec![
         Stimulus::new("makes system calls", system_calls),
         Stimulus::new("runs a program", run_a_program),

@@ -16,6 +16,19 @@ pub struct Artifact {
     pub size: u64,
     /// Prebuilt or compiled by `ukci`.
     pub form: Form,
+    /// Its manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<ManifestRef>,
+}
+
+/// A manifest that says what the artifact's own loader does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestRef {
+    /// Where the file was read, as the user wrote it.
+    pub path: String,
+    /// SHA-256 of its bytes, hex.
+    pub sha256: String,
 }
 
 /// Whether an artifact needs a compiler.

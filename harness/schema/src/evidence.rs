@@ -290,9 +290,12 @@ pub struct ProgramEvidence {
     /// libbpf's word for its expected attach type, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attach_type: Option<String>,
-    /// The function, tracepoint or hook that the section names.
+    /// The function, tracepoint or hook that the section names, or the manifest in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Where the manifest sends it, as a section would say it: `kprobe/do_unlinkat`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach_to: Option<String>,
     /// False where the section or the manifest switches it off (`?` prefix, `autoload`).
     pub autoload: bool,
     /// Names of the helpers it calls, its subprograms' included, as the object has them.

@@ -16,6 +16,7 @@ mod helper;
 mod kernel;
 mod object;
 mod scope;
+mod section;
 mod validate;
 mod values;
 mod words;
@@ -29,6 +30,7 @@ pub use error::{ManifestError, Problem};
 pub use helper::{HELPERS, helper_id, helper_name};
 pub use object::{ObjectNames, ProgramNames};
 pub use scope::Pattern;
+pub use section::program_type_of;
 pub use values::{Entries, Helper, KconfigValue, Timeout};
 pub use words::{AttachKind, AttachType, InnerMapType, ProgramType, TargetShape};
 

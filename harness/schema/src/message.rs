@@ -1,7 +1,7 @@
 //! What host and guest say to each other, and how it is framed.
 //!
-//! The guest dials. It says [`FromGuest::Hello`]; the host answers with [`FromHost::Request`] and
-//! the artifact's bytes; the guest reports [`FromGuest::Progress`] at each stage, answers with
+//! The guest dials. It says [`FromGuest::Hello`]; the host answers with [`FromHost::Request`],
+//! the artifact's bytes and those of the files that its contract names; the guest reports [`FromGuest::Progress`] at each stage, answers with
 //! [`FromGuest::Reply`], then [`FromGuest::Done`], and powers off.
 //!
 //! Every message is acknowledged by its receiver before the sender goes on: on a virtio-serial
@@ -17,10 +17,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Evidence, GuestFacts, Mode};
+use crate::manifest::Contract;
 use crate::verdict::Stage;
 
 /// Version of the protocol. Host and guest must agree to the number.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The vsock port on which the host listens.
 pub const PORT: u32 = 5470;
@@ -150,8 +151,8 @@ pub enum FromGuest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum FromHost {
-    /// What to do. A message of plain bytes follows: the artifact.
-    Request(Request),
+    /// What to do. Messages of plain bytes follow: the artifact, then each of the contract's files.
+    Request(Box<Request>),
 }
 
 /// What the host asks of a guest.
@@ -164,6 +165,9 @@ pub struct Request {
     pub size: u64,
     /// How far to go.
     pub mode: Mode,
+    /// What the artifact's own loader would do to it.
+    #[serde(default)]
+    pub contract: Contract,
     /// Settings to apply first, `key=value` below `/proc/sys`; each becomes an edit.
     #[serde(default)]
     pub sysctl: Vec<String>,

@@ -1,12 +1,14 @@
 //! A matrix resolved to files by digest. A plan does not know who resolved it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
 use crate::cell::{Arch, Cell};
+use crate::manifest::{Contract, Manifest};
+use crate::matrix::{CPUS, MEMORY};
 use crate::verdict::Expectation;
 
 /// Version of the plan's shape.
@@ -51,6 +53,9 @@ pub struct PlannedArtifact {
     pub artifact: Artifact,
     /// The file; its bytes are copied into a run's evidence directory.
     pub file: FileRef,
+    /// The files that its manifest names, by the manifest's names for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub companions: BTreeMap<String, FileRef>,
 }
 
 /// A kernel's boot files.
@@ -86,12 +91,56 @@ pub struct PlannedKernel {
 pub struct PlannedCell {
     /// Which one.
     pub cell: Cell,
-    /// What the matrix says of it.
+    /// What the matrix says of it, or else the manifest.
     pub expected: Expectation,
+    /// What the manifest says of single programs, whatever becomes of the rest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub programs: BTreeMap<String, Expectation>,
+    /// Programs whose attachment may be refused.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub attach_optional: BTreeSet<String>,
+    /// What the artifact's own loader would do to it on this kernel.
+    #[serde(default, skip_serializing_if = "Contract::is_empty")]
+    pub contract: Contract,
+    /// Kernel arguments for this cell alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cmdline: Vec<String>,
     /// Whether it decides the exit status.
     pub required: bool,
     /// Guest memory in MiB.
     pub memory: u32,
     /// Virtual CPUs.
     pub cpus: u32,
+}
+
+impl PlannedCell {
+    /// A cell of which nothing is said: it must pass, in a guest of the usual size.
+    pub fn new(cell: Cell) -> Self {
+        Self {
+            cell,
+            expected: Expectation::default(),
+            programs: BTreeMap::new(),
+            attach_optional: BTreeSet::new(),
+            contract: Contract::default(),
+            cmdline: Vec::new(),
+            required: true,
+            memory: MEMORY,
+            cpus: CPUS,
+        }
+    }
+
+    /// Adds what a manifest says of it. What the matrix expects is the stronger.
+    #[must_use]
+    pub fn with_manifest(mut self, manifest: &Manifest) -> Self {
+        let (kernel, arch) = (&self.cell.kernel, self.cell.arch);
+        let expected = manifest.expected(kernel, arch);
+        if self.expected == Expectation::default() {
+            self.expected = expected.object.unwrap_or_default();
+        }
+        self.contract = manifest.contract(kernel, arch);
+        self.cmdline = manifest.boot(kernel, arch).kernel_arguments;
+        self.programs = expected.programs;
+        self.attach_optional = expected.attach_optional;
+        self
+    }
 }

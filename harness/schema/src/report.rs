@@ -8,7 +8,7 @@ use crate::artifact::Artifact;
 use crate::cell::{Arch, Cell};
 use crate::diagnosis::{Diagnosis, SourceLine};
 use crate::evidence::{AttachOutcome, MapEvidence, StepOutcome, VerifierStats};
-use crate::verdict::{Expectation, Fault, Outcome, Stage, VerdictKind};
+use crate::verdict::{Expectation, Fault, Outcome, Stage, Verdict, VerdictKind};
 
 /// Version of the report's shape.
 pub const SCHEMA: &str = "ukci.report/1";
@@ -219,6 +219,30 @@ pub struct ProgramReport {
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<Diagnosis>,
+    /// What the manifest says of it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expectation>,
+    /// How it did against that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+impl ProgramReport {
+    /// Its own verdict, whatever becomes of the others: of its load where the whole object was
+    /// refused and it was loaded alone.
+    pub fn verdict(&self) -> Verdict {
+        if let Some(diagnosis) = &self.diagnosis {
+            return Verdict::Fail {
+                diagnosis: diagnosis.clone(),
+            };
+        }
+        let reason = self.reason.clone().unwrap_or_default();
+        match (self.load, self.attach) {
+            (StepOutcome::Ok, AttachOutcome::Attached) => Verdict::Pass,
+            (StepOutcome::Ok, _) if self.isolated || reason.is_empty() => Verdict::Pass,
+            _ => Verdict::Skip { reason },
+        }
+    }
 }
 
 /// How many cells ended how.

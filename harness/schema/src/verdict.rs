@@ -176,6 +176,21 @@ impl Outcome {
         }
     }
 
+    /// The same where single programs have expectations of their own, and did as `programs` say.
+    ///
+    /// One that did otherwise decides. A failure that is nobody's but theirs is expected where
+    /// each of them is: `others_fail` says whether any other program was refused.
+    #[must_use]
+    pub fn with_programs(self, programs: &[Self], others_fail: bool) -> Self {
+        let unmet = programs.iter().copied().find(|outcome| !outcome.is_met());
+        match (self, unmet) {
+            (Self::Error | Self::Skip | Self::Fail | Self::Xpass, Some(_)) => self,
+            (_, Some(unmet)) => unmet,
+            (Self::Fail, None) if !others_fail && programs.contains(&Self::Xfail) => Self::Xfail,
+            (_, None) => self,
+        }
+    }
+
     /// The word reports use.
     pub const fn name(self) -> &'static str {
         match self {
@@ -197,5 +212,42 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome::{self, Error, Fail, Pass, Skip, Xfail, Xpass};
+
+    #[test]
+    fn single_programs_decide_where_they_did_otherwise() {
+        let of = |base: Outcome, programs: &[Outcome], others: bool| {
+            base.with_programs(programs, others)
+        };
+        assert_eq!(of(Pass, &[Pass], false), Pass);
+        assert_eq!(of(Pass, &[Xpass], false), Xpass);
+        assert_eq!(of(Pass, &[Pass, Skip], false), Skip, "nobody tried it");
+        assert_eq!(
+            of(Fail, &[Xfail], false),
+            Xfail,
+            "all that fails is expected"
+        );
+        assert_eq!(of(Fail, &[Xfail], true), Fail);
+        assert_eq!(
+            of(Fail, &[Pass], false),
+            Fail,
+            "the object as a whole failed"
+        );
+        assert_eq!(
+            of(Xfail, &[Pass], true),
+            Xfail,
+            "the one that counts passes"
+        );
+        assert_eq!(
+            of(Xfail, &[Fail], true),
+            Fail,
+            "the one that counts does not"
+        );
+        assert_eq!(of(Error, &[Fail], false), Error);
     }
 }

@@ -98,6 +98,23 @@ fn describe(cell: &CellReport) -> (&'static str, String) {
             .map_or("no verdict", ukci_schema::diagnosis::Code::name);
         return (code, fault.headline.clone());
     }
+    let stale = cell
+        .programs
+        .iter()
+        .find(|p| p.outcome == Some(Outcome::Xpass));
+    if let Some(program) = stale.filter(|_| cell.outcome == Outcome::Xpass) {
+        let expected = program.expected.as_ref();
+        let code = expected.and_then(|e| e.code);
+        let reason = expected.and_then(|e| e.reason.as_deref());
+        return (
+            code.map_or("unexpected pass", ukci_schema::diagnosis::Code::name),
+            format!(
+                "program `{}` passes, and a failure is expected ({})",
+                program.name,
+                reason.unwrap_or("no reason is given")
+            ),
+        );
+    }
     match cell.outcome {
         Outcome::Xpass => {
             let reason = cell
@@ -128,8 +145,11 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
     let asked = &report.run.asked;
     let named = ["--kernel".to_owned(), cell.kernel.clone()];
     let kernel = (asked.kernels.get(&cell.kernel)).map_or(named.as_slice(), Vec::as_slice);
+    let manifest = artifact.and_then(|artifact| artifact.manifest.as_ref());
+    let manifest = manifest.map(|of| ["--manifest".to_owned(), of.path.clone()]);
     let words = [path.to_owned()];
-    let words = words.iter().chain(kernel).chain(&asked.options);
+    let words = (words.iter().chain(kernel)).chain(manifest.iter().flatten());
+    let words = words.chain(&asked.options);
     let quoted: Vec<String> = words.map(|word| quote(word)).collect();
     format!("ukci check {}", quoted.join(" "))
 }

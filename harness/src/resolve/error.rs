@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ukci_schema::authored::instead_of;
 use ukci_schema::cell::Arch;
+use ukci_schema::manifest::ManifestError;
 use ukci_schema::matrix::MatrixError;
 
 use super::MATRICES;
@@ -41,6 +42,19 @@ pub enum Error {
     /// The matrix is wrong.
     #[error("use the matrix")]
     Matrix(#[from] MatrixError),
+    /// A manifest is wrong.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A manifest for an artifact that is not of this run.
+    #[error("use manifest `{path}`: no artifact is named `{name}`")]
+    NoArtifact {
+        /// The manifest.
+        path: PathBuf,
+        /// The artifact's name that was given.
+        name: String,
+        /// Names that exist.
+        known: Vec<String>,
+    },
     /// No kernel of this name.
     #[error("find kernel `{name}`")]
     UnknownKernel {
@@ -120,6 +134,11 @@ impl Error {
                 instead_of(name, &names)
             }
             Self::Matrix(error) => error.hint(),
+            Self::Manifest(error) => error.hint(),
+            Self::NoArtifact { name, known, .. } => {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                instead_of(name, &known)
+            }
             Self::UnknownKernel { name, known } => names(known, name)
                 .or_else(|| Some("`ukci kernels list` names them; a path needs a `/`".into())),
             Self::NotInMatrix { name, .. } if name.contains('/') => {

@@ -7,7 +7,7 @@ use ukci_schema::diagnosis::Code;
 use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedArtifact;
 
-use super::{Error, LOCK, Selected, Selection, artifacts, select};
+use super::{Error, LOCK, Manifests, Selected, Selection, artifacts, manifest, select};
 use crate::catalogue::Catalogue;
 
 /// A directory with an object, a matrix, and two kernels of the same name.
@@ -50,7 +50,12 @@ impl Place {
             kernels: kernels.iter().map(|&name| name.to_owned()).collect(),
             modules: Vec::new(),
         };
-        select(&selection, &self.artifacts, &self.catalogue)
+        select(
+            &selection,
+            &self.artifacts,
+            &Manifests::new(),
+            &self.catalogue,
+        )
     }
 }
 
@@ -137,8 +142,49 @@ fn the_shipped_matrices_expand() {
             matrix: Some(name.to_owned()),
             ..Selection::default()
         };
-        let selected = select(&selection, &place.artifacts, &place.catalogue).unwrap();
+        let none = Manifests::new();
+        let selected = select(&selection, &place.artifacts, &none, &place.catalogue).unwrap();
         assert_eq!(selected.cells.len(), cells, "{name}");
         assert!(selected.warnings.is_empty());
     }
+}
+
+#[test]
+fn a_manifest_says_its_cells_and_is_held_against_the_catalogue() {
+    let mut place = Place::new();
+    let path = |name: &str| place.dir.path().join(name);
+    fs::write(path("victim"), "elf").unwrap();
+    let text = "kernel_arguments = [\"lockdown=integrity\"]\n\
+        [[programs]]\nname = \"p\"\n\
+        attach = { kind = \"uprobe\", binary = \"victim\", symbol = \"main\" }\n\
+        [[expect]]\nkernels = [\"debian-1*\"]\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\n\
+        reason = \"x\"\n\
+        [[expect]]\nprogram = \"p\"\nverdict = \"pass\"\nreason = \"x\"\n";
+    let (good, stale) = (path("good.toml"), path("stale.toml"));
+    fs::write(&good, text).unwrap();
+    fs::write(&stale, text.replace("debian-1*", "ubuntu-*")).unwrap();
+    let selection = Selection {
+        matrix: Some(place.path("m.toml")),
+        ..Selection::default()
+    };
+    let mut with = |file: &std::path::Path| {
+        let read = manifest(file, &mut place.artifacts[0]).unwrap();
+        let manifests = Manifests::from([("x".to_owned(), read)]);
+        select(&selection, &place.artifacts, &manifests, &place.catalogue)
+    };
+    let selected = with(&good).unwrap();
+    let [first, second] = selected.cells.as_slice() else {
+        panic!("{:?}", ids(&selected));
+    };
+    assert_eq!(first.cmdline, ["lockdown=integrity"]);
+    assert_eq!(first.contract.files, ["victim"]);
+    assert_eq!(first.programs.len(), 1);
+    // The matrix is the stronger; of the other kernel it says nothing.
+    assert_eq!(first.expected.reason.as_deref(), Some("x"));
+    assert_eq!(second.expected.code, Some(Code::MissingBtf));
+    let error = with(&stale).unwrap_err().to_string();
+    assert!(error.contains("`ubuntu-*` covers no kernel"), "{error}");
+    let artifact = &place.artifacts[0];
+    assert_eq!(artifact.companions.keys().collect::<Vec<_>>(), ["victim"]);
+    assert!(artifact.artifact.manifest.is_some());
 }

@@ -9,11 +9,12 @@ use tokio::sync::watch;
 use ukci_harness::catalogue::{Catalogue, cache_dir};
 use ukci_harness::machine::qemu::{Qemu, Settings};
 use ukci_harness::machine::{self, Boot, budget};
+use ukci_harness::resolve::Manifests;
 use ukci_harness::transport;
 use ukci_harness::{initramfs, render, resolve, run};
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence;
-use ukci_schema::plan::Plan;
+use ukci_schema::plan::{Plan, PlannedArtifact};
 use ukci_schema::report::{Asked, Report, RunInfo};
 
 use super::fetching::Fetching;
@@ -26,9 +27,10 @@ use crate::terminal::Terminal;
 /// Runs the command.
 pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     check.artifacts.append(&mut check.artifact);
-    let artifacts = resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
+    let mut artifacts = resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
+    let manifests = manifests(&check.manifest, &mut artifacts)?;
     let catalogue = super::catalogue(check.locked)?;
-    let selected = super::select(&check.selection, &artifacts, &catalogue)?;
+    let selected = super::select(&check.selection, &artifacts, &manifests, &catalogue)?;
     std::fs::create_dir_all(&check.out).map_err(|error| {
         let message = format!("failed to make `{}`: {error}", check.out.display());
         Failure::plain(
@@ -67,6 +69,49 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     };
     write_reports(&check, &report)?;
     Ok(Exit::of(&report))
+}
+
+/// Reads the manifests. One without an artifact's name is for the only artifact there is.
+fn manifests(
+    named: &[args::ManifestOf],
+    artifacts: &mut [PlannedArtifact],
+) -> Result<Manifests, Failure> {
+    let mut manifests = Manifests::new();
+    for manifest in named {
+        let known: Vec<String> = artifacts.iter().map(|a| a.artifact.name.clone()).collect();
+        let name = match (&manifest.artifact, known.as_slice()) {
+            (Some(name), _) => name.clone(),
+            (None, [only]) => only.clone(),
+            (None, _) => {
+                let message = format!(
+                    "manifest `{}` could be for any of {} artifacts",
+                    manifest.path.display(),
+                    known.len()
+                );
+                let hint = format!(
+                    "say which: `--manifest {}={}`",
+                    known.first().map_or("NAME", String::as_str),
+                    manifest.path.display()
+                );
+                return Err(Failure::plain(Exit::Usage, &message, Some(hint)));
+            }
+        };
+        let artifact = artifacts.iter_mut().find(|a| a.artifact.name == name);
+        let read = match artifact {
+            Some(artifact) => resolve::manifest(&manifest.path, artifact),
+            None => Err(resolve::Error::NoArtifact {
+                path: manifest.path.clone(),
+                name: name.clone(),
+                known,
+            }),
+        };
+        let read = read.map_err(|error| super::unresolved(&error))?;
+        if manifests.insert(name.clone(), read).is_some() {
+            let message = format!("artifact `{name}` has two manifests");
+            return Err(Failure::plain(Exit::Usage, &message, None));
+        }
+    }
+    Ok(manifests)
 }
 
 type Ran = (Option<Report>, Exit);

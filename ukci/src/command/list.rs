@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ukci_harness::resolve;
+use ukci_harness::resolve::{self, Manifests};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::plan::{FileRef, PlannedArtifact};
 use ukci_schema::verdict::VerdictKind;
@@ -19,7 +19,7 @@ pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
         artifacts.push(any());
     }
     let catalogue = super::catalogue(false)?;
-    let selected = super::select(&list.selection, &artifacts, &catalogue)?;
+    let selected = super::select(&list.selection, &artifacts, &Manifests::new(), &catalogue)?;
     if !list.artifacts.is_empty() {
         for warning in &selected.warnings {
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
@@ -58,10 +58,12 @@ fn any() -> PlannedArtifact {
             sha256: String::new(),
             size: 0,
             form: Form::Object,
+            manifest: None,
         },
         file: FileRef {
             path: String::new().into(),
             sha256: String::new(),
         },
+        companions: std::collections::BTreeMap::new(),
     }
 }

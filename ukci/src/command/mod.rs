@@ -8,7 +8,7 @@ pub(crate) mod kernels;
 pub(crate) mod list;
 
 use ukci_harness::catalogue::{self, Catalogue};
-use ukci_harness::resolve::{self, Selected, Selection};
+use ukci_harness::resolve::{self, Manifests, Selected, Selection};
 use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedArtifact;
 
@@ -62,6 +62,8 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         | resolve::Error::NotInMatrix { .. }
         | resolve::Error::SameKernel { .. }
         | resolve::Error::Matrix(_)
+        | resolve::Error::Manifest(_)
+        | resolve::Error::NoArtifact { .. }
         | resolve::Error::Source(_)
         | resolve::Error::SameName { .. } => Exit::Usage,
         _ => Exit::NoVerdict,
@@ -79,6 +81,7 @@ pub(crate) fn matrix(args: &args::Selection) -> Option<&str> {
 pub(crate) fn select(
     args: &args::Selection,
     artifacts: &[PlannedArtifact],
+    manifests: &Manifests,
     catalogue: &Catalogue,
 ) -> Result<Selected, Failure> {
     let selection = Selection {
@@ -86,8 +89,8 @@ pub(crate) fn select(
         kernels: args.kernel.clone(),
         modules: args.modules.clone(),
     };
-    let selected =
-        resolve::select(&selection, artifacts, catalogue).map_err(|error| unresolved(&error))?;
+    let selected = resolve::select(&selection, artifacts, manifests, catalogue)
+        .map_err(|error| unresolved(&error))?;
     if !args.modules.is_empty() && selected.own.is_empty() {
         let hint = "name one by its path, e.g. `--kernel ./bzImage`".to_owned();
         let message = "`--modules` is for kernels of your own";

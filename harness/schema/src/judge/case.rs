@@ -30,9 +30,11 @@ impl<'a> Case<'a> {
         features(self.evidence, kind, name)
     }
 
-    /// The section without its `?`.
+    /// The section without its `?`, or what the manifest has in its place.
     pub(super) fn section(&self) -> &'a str {
-        self.program.section.trim_start_matches('?')
+        let program = self.program;
+        let section = program.attach_to.as_ref().unwrap_or(&program.section);
+        section.trim_start_matches('?')
     }
 
     /// Whether a configuration option is known to be off.

@@ -20,6 +20,8 @@ mod target;
 mod text;
 mod verifier;
 
+use std::collections::BTreeSet;
+
 use crate::diagnosis::{Code, Diagnosis};
 use crate::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use crate::verdict::{Fault, Stage, Verdict};
@@ -47,9 +49,37 @@ struct Found {
     diagnosis: Diagnosis,
 }
 
+/// How strictly evidence is judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// Whether a program that was not attempted fails.
+    pub strict: bool,
+    /// Programs whose attachment may be refused: it is told, and fails nothing.
+    pub attach_optional: Option<&'a BTreeSet<String>>,
+}
+
+impl Terms<'_> {
+    /// Whether a finding about this program fails nothing.
+    fn forgives(&self, program: &str, found: &Found) -> bool {
+        found.diagnosis.stage == Stage::Attach
+            && self
+                .attach_optional
+                .is_some_and(|optional| optional.contains(program))
+    }
+}
+
 /// Decides what `evidence` means. With `strict`, a program that was not attempted fails.
 pub fn judge(evidence: &Evidence, strict: bool) -> Judgement {
-    let decided = decide(evidence, strict);
+    let terms = Terms {
+        strict,
+        ..Terms::default()
+    };
+    judge_on(evidence, terms)
+}
+
+/// Decides what `evidence` means on terms that a manifest may have softened.
+pub fn judge_on(evidence: &Evidence, terms: Terms<'_>) -> Judgement {
+    let decided = decide(evidence, terms);
     let programs = decided
         .programs
         .into_iter()
@@ -63,7 +93,11 @@ pub fn judge(evidence: &Evidence, strict: bool) -> Judgement {
 
 /// The rules behind [`judge`]'s answer: that of the verdict, and one for each program.
 pub fn rules(evidence: &Evidence, strict: bool) -> (&'static str, Vec<Option<&'static str>>) {
-    let decided = decide(evidence, strict);
+    let terms = Terms {
+        strict,
+        ..Terms::default()
+    };
+    let decided = decide(evidence, terms);
     (
         decided.rule,
         decided
@@ -98,7 +132,7 @@ impl Decided {
     }
 }
 
-fn decide(evidence: &Evidence, strict: bool) -> Decided {
+fn decide(evidence: &Evidence, terms: Terms<'_>) -> Decided {
     let mut programs = vec![None; evidence.programs.len()];
     match evidence.open.outcome {
         StepOutcome::Ok => {}
@@ -112,10 +146,16 @@ fn decide(evidence: &Evidence, strict: bool) -> Decided {
     }
     if evidence.mode == Mode::Attach {
         for (program, found) in evidence.programs.iter().zip(&mut programs) {
-            *found = attach::diagnose(&Case::new(evidence, program), strict);
+            *found = attach::diagnose(&Case::new(evidence, program), terms.strict);
         }
     }
-    match primary(&programs) {
+    let serious: Vec<Option<Found>> = (evidence.programs.iter().zip(&programs))
+        .map(|(program, found)| {
+            let found = found.as_ref()?;
+            (!terms.forgives(&program.name, found)).then(|| found.clone())
+        })
+        .collect();
+    match primary(&serious) {
         Some(found) => Decided::by(found, programs),
         None => match idle(evidence) {
             Some(reason) => Decided {

@@ -56,6 +56,13 @@ pub struct Contract {
     pub modules: Vec<String>,
 }
 
+impl Contract {
+    /// Whether it leaves an object as it is.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A group of variants, best first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -34,6 +34,24 @@ impl Manifest {
             .collect()
     }
 
+    /// The files that it names for any kernel, each once.
+    pub fn files(&self) -> Vec<&str> {
+        let own = self.programs.iter().filter_map(|p| p.attach.as_ref());
+        let over = self.overrides.iter().flat_map(|rule| &rule.programs);
+        let over = over.filter_map(|p| p.attach.as_ref());
+        let attachments = own.chain(over);
+        let mut files: Vec<&str> = attachments
+            .flat_map(|attach| [attach.binary.as_deref(), attach.object.as_deref()])
+            .flatten()
+            .collect();
+        files.extend(self.btf_custom_path.as_deref());
+        let over = self.overrides.iter();
+        files.extend(over.filter_map(|rule| rule.btf_custom_path.as_deref()));
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
     /// What the guest does for this object on this kernel.
     pub fn contract(&self, kernel: &str, arch: Arch) -> Contract {
         let mut files = Vec::new();

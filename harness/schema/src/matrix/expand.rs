@@ -138,17 +138,16 @@ impl Matrix {
         for (path, product, points) in products {
             for point in points {
                 let planned = PlannedCell {
-                    cell: Cell {
+                    required: product.required.unwrap_or(true),
+                    memory: product.memory.or(self.authored.memory).unwrap_or(MEMORY),
+                    cpus: product.cpus.or(self.authored.cpus).unwrap_or(CPUS),
+                    ..PlannedCell::new(Cell {
                         artifact: artifact.name.clone(),
                         kernel: point.kernel.clone(),
                         // A prebuilt object collapses the axis.
                         llvm: point.llvm.clone().filter(|_| artifact.form == Form::Source),
                         arch: point.arch,
-                    },
-                    expected: Expectation::default(),
-                    required: product.required.unwrap_or(true),
-                    memory: product.memory.or(self.authored.memory).unwrap_or(MEMORY),
-                    cpus: product.cpus.or(self.authored.cpus).unwrap_or(CPUS),
+                    })
                 };
                 let Some(&n) = seen.get(&planned.cell) else {
                     seen.insert(planned.cell.clone(), cells.len());

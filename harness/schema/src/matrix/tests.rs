@@ -27,6 +27,7 @@ fn artifact(form: Form) -> Artifact {
         sha256: String::new(),
         size: 0,
         form,
+        manifest: None,
     }
 }
 

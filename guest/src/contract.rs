@@ -1,0 +1,520 @@
+//! What a manifest has the guest do to an object between open and load, in place of the object's
+//! own loader.
+//!
+//! The order is bpfcompat's: programs are switched on or off, variants are picked, maps shaped,
+//! the rest sized if asked for, types set. All of it but the first two holds for every copy that is
+//! loaded in search of the guilty.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ukci_schema::manifest::{
+    AttachType, Contract, Entries, InnerMapTerms, ProgramType, Site, VariantProgram, VariantTerms,
+};
+
+use crate::bpf::{self, Errno, InnerMap, LOG_STATS, Map, Object, Opening};
+use crate::capture::{captured, note};
+use crate::variable::{self, NotSet};
+
+/// Where the host's files are kept. They are named by their index: a manifest's names never
+/// become paths.
+const FILES: &str = "/run/ukci";
+
+/// Entries of a map that is sized because a manifest asks for it, as bpfcompat has it.
+const AUTO_SIZE: u32 = 4096;
+
+/// `libbpf_bpf_map_type_str` of the types that `auto_size` is for.
+const AUTO_SIZED: &[&str] = &[
+    "hash",
+    "array",
+    "prog_array",
+    "percpu_hash",
+    "percpu_array",
+    "stack_trace",
+    "lru_hash",
+    "lru_percpu_hash",
+    "lpm_trie",
+];
+
+/// A contract, and where its files lie here.
+#[derive(Clone, Debug)]
+pub struct Terms<'a> {
+    contract: &'a Contract,
+    files: Vec<PathBuf>,
+    opening: Opening,
+}
+
+/// An object that cannot be shaped as the manifest says: nothing was asked of the kernel, so
+/// there is no verdict.
+pub type Broken = String;
+
+impl<'a> Terms<'a> {
+    /// Of an object that libbpf is to call `name`, with the files that the host sent.
+    pub fn new(contract: &'a Contract, files: Vec<PathBuf>, name: &str) -> Self {
+        let btf = contract.custom_btf.and_then(|n| files.get(n));
+        let opening = Opening::new(name, btf.map(PathBuf::as_path), &contract.kconfig);
+        Self {
+            contract,
+            files,
+            opening,
+        }
+    }
+
+    /// Where the manifest sends a program.
+    pub(crate) fn site(&self, program: &str) -> Option<&ukci_schema::manifest::Target> {
+        self.contract.targets.get(program)
+    }
+
+    /// The same as a section would say it.
+    pub(crate) fn section(&self, program: &str) -> Option<String> {
+        let target = self.site(program)?;
+        Some(section(target, &self.contract.files))
+    }
+
+    /// A file of the host's.
+    pub(crate) fn file(&self, index: usize) -> Option<&Path> {
+        self.files.get(index).map(PathBuf::as_path)
+    }
+
+    /// The modules that must be there before the load.
+    pub(crate) fn modules(&self) -> &[String] {
+        &self.contract.modules
+    }
+
+    /// Opens the object, as it is.
+    pub(crate) fn open(&self, bytes: &[u8], log_level: u32) -> Result<Object, Errno> {
+        Object::open(bytes, &self.opening, log_level)
+    }
+
+    /// Opens the object and shapes those of its programs and maps that are switched on after
+    /// `select`. What the kernel refuses of that is the load's refusal.
+    pub(crate) fn open_shaped(
+        &self,
+        bytes: &[u8],
+        log_level: u32,
+        select: impl FnOnce(&Object),
+    ) -> Result<Object, Errno> {
+        let mut object = self.open(bytes, log_level)?;
+        select(&object);
+        self.shape(&mut object)?;
+        Ok(object)
+    }
+
+    /// What cannot be done whatever the kernel: values that do not fit their variables.
+    pub(crate) fn check(&self, object: &Object) -> Result<(), Broken> {
+        for (name, value) in &self.contract.rodata {
+            match variable::set(object, name, value) {
+                Ok(()) => {}
+                Err(NotSet::Unknown) => {
+                    return Err(format!(
+                        "the manifest sets `{name}`, which is no read-only variable of the object"
+                    ));
+                }
+                Err(NotSet::Misfit(why)) => {
+                    return Err(format!("the manifest's value of `{name}`: {why}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what the contract changes, one sentence each.
+    pub(crate) fn edits(&self) -> Vec<String> {
+        let contract = self.contract;
+        let mut edits = Vec::new();
+        if let Some(file) = contract.custom_btf.and_then(|n| contract.files.get(n)) {
+            edits.push(format!("relocated against `{file}`"));
+        }
+        edits.extend(
+            contract
+                .kconfig
+                .lines()
+                .map(|line| format!("kconfig {line}")),
+        );
+        for (name, value) in &contract.rodata {
+            edits.push(format!("read-only variable `{name}` = {value}"));
+        }
+        for map in &contract.maps {
+            if let Some(entries) = map.max_entries {
+                let entries = match entries {
+                    Entries::Count(count) => count.to_string(),
+                    Entries::Cpus => "one for each CPU".into(),
+                };
+                edits.push(format!("map `{}`: max_entries {entries}", map.name));
+            }
+            if map.inner.is_some() {
+                edits.push(format!("map `{}`: inner map given", map.name));
+            }
+        }
+        for rule in &contract.program_types {
+            let attach = rule.attach_type.map(|kind| format!(", {kind}"));
+            edits.push(format!(
+                "program `{}`: type {}{}",
+                rule.program,
+                rule.program_type,
+                attach.unwrap_or_default()
+            ));
+        }
+        for (program, target) in &contract.targets {
+            let section = section(target, &contract.files);
+            edits.push(format!("program `{program}`: attached to `{section}`"));
+        }
+        edits
+    }
+
+    /// Shapes what is switched on.
+    pub(crate) fn shape(&self, object: &mut Object) -> Result<(), Errno> {
+        for (name, value) in &self.contract.rodata {
+            // Checked before: it fits.
+            let _ = variable::set(object, name, value);
+        }
+        self.maps(object)?;
+        self.program_types(object)?;
+        self.targets(object)
+    }
+
+    fn maps(&self, object: &mut Object) -> Result<(), Errno> {
+        for terms in &self.contract.maps {
+            let maps = object.maps();
+            let found = maps
+                .iter()
+                .enumerate()
+                .find(|(_, map)| map.name() == terms.name);
+            let Some((index, map)) = found.filter(|(_, map)| map.autocreate()) else {
+                continue;
+            };
+            if let Some(entries) = terms.max_entries {
+                let entries = match entries {
+                    Entries::Count(count) => count.get(),
+                    Entries::Cpus => bpf::possible_cpus()?,
+                };
+                map.set_max_entries(entries)?;
+            }
+            if let Some(inner) = &terms.inner {
+                object
+                    .give_inner_map(index, inner_map(inner)?)
+                    .inspect_err(|errno| {
+                        note(&format!(
+                            "libbpf: map '{}': failed to create its inner map: -{errno}",
+                            terms.name
+                        ));
+                    })?;
+            }
+        }
+        for map in self.without_size(object) {
+            map.set_max_entries(AUTO_SIZE)?;
+        }
+        Ok(())
+    }
+
+    /// Maps without entries that the manifest wants sized.
+    fn without_size<'o>(&self, object: &'o Object) -> Vec<Map<'o>> {
+        let said = |map: &Map<'_>| {
+            let mut terms = self.contract.maps.iter();
+            terms.any(|terms| terms.name == map.name() && terms.max_entries.is_some())
+        };
+        let mut maps = object.maps();
+        maps.retain(|map| {
+            self.contract.auto_size
+                && map.shape().2 == 0
+                && AUTO_SIZED.contains(&map.kind_name().as_str())
+                && !said(map)
+        });
+        maps
+    }
+
+    fn program_types(&self, object: &Object) -> Result<(), Errno> {
+        let rules = &self.contract.program_types;
+        for program in object.programs() {
+            let (name, section) = (program.name(), program.section());
+            // A name wins over a section; the last rule wins.
+            let by_name = rules.iter().rev().find(|rule| rule.program == name);
+            let rule = by_name.or_else(|| rules.iter().rev().find(|rule| rule.program == section));
+            let Some(rule) = rule else { continue };
+            let kind = program_type(rule.program_type).ok_or(libc::EINVAL)?;
+            let attach = rule.attach_type.map(attach_type);
+            let attach = attach.map(|kind| kind.ok_or(libc::EINVAL)).transpose()?;
+            program.set_type(kind, attach)?;
+        }
+        Ok(())
+    }
+
+    /// Where programs that are attached by BTF go must be known before they are loaded.
+    fn targets(&self, object: &mut Object) -> Result<(), Errno> {
+        let mut bases = Vec::new();
+        for program in object.programs() {
+            let name = program.name();
+            let Some(target) = self.site(&name).filter(|_| program.autoload()) else {
+                continue;
+            };
+            let set = match (&target.site, target.kind.name()) {
+                (Site::Function { symbol, .. }, "fentry" | "fexit" | "fmod_ret" | "lsm") => {
+                    program.set_attach_target(0, symbol)
+                }
+                (Site::RawTracepoint { name }, "tp_btf") => program.set_attach_target(0, name),
+                (
+                    Site::Program {
+                        file,
+                        program: base,
+                        function,
+                    },
+                    _,
+                ) => self.base(*file, base).and_then(|(loaded, fd)| {
+                    bases.push(loaded);
+                    program.set_attach_target(fd, function)
+                }),
+                _ => Ok(()),
+            };
+            if let Err(errno) = set {
+                // As libbpf says it of a target that the section names.
+                let target = place(target);
+                note(&format!(
+                    "libbpf: prog '{name}': failed to find kernel BTF type ID of '{target}': \
+                     -{errno}"
+                ));
+                return Err(errno);
+            }
+        }
+        for base in bases {
+            object.keep(base);
+        }
+        Ok(())
+    }
+
+    /// Loads the object whose program is replaced.
+    fn base(&self, file: usize, program: &str) -> Result<(Object, i32), Errno> {
+        let bytes = self.file(file).and_then(|path| fs::read(path).ok());
+        let bytes = bytes.ok_or(libc::ENOENT)?;
+        let opening = Opening::new("base", None, "");
+        let mut object = Object::open(&bytes, &opening, LOG_STATS)?;
+        object.load().inspect_err(|errno| {
+            note(&format!(
+                "ukci: the object with program '{program}', which is replaced, was refused: \
+                 errno {errno}"
+            ));
+        })?;
+        let programs = object.programs();
+        let found = programs.iter().find(|found| found.name() == program);
+        let fd = found.and_then(bpf::Program::fd).ok_or(libc::ENOENT)?;
+        Ok((object, fd))
+    }
+
+    /// Switches programs on and off as the manifest says, and picks variants. Says why
+    /// each program that is now off is so, and what was changed.
+    pub(crate) fn select(&self, bytes: &[u8], object: &Object) -> Selected {
+        let mut selected = Selected::default();
+        let programs = object.programs();
+        for program in &programs {
+            let name = program.name();
+            let Some(on) = self.contract.autoload.get(&name) else {
+                continue;
+            };
+            if *on != program.autoload() {
+                let word = if *on { "on" } else { "off" };
+                selected
+                    .edits
+                    .push(format!("program `{name}`: switched {word}"));
+            }
+            program.set_autoload(*on);
+            if !on {
+                let why = "the manifest switches it off".to_owned();
+                selected.off.insert(name, why);
+            }
+        }
+        for group in &self.contract.variants {
+            let chosen = group
+                .programs
+                .iter()
+                .find(|variant| self.fits(bytes, variant))
+                .map(|variant| variant.name.as_str());
+            Self::settle(group, chosen, object, &mut selected);
+        }
+        for map in self.without_size(object) {
+            let name = map.name();
+            selected
+                .edits
+                .push(format!("map `{name}`: max_entries {AUTO_SIZE} (auto_size)"));
+        }
+        selected
+    }
+
+    fn settle(
+        group: &VariantTerms,
+        chosen: Option<&str>,
+        object: &Object,
+        selected: &mut Selected,
+    ) {
+        let named = &group.group;
+        let edit = match chosen {
+            Some(chosen) => format!("variant group `{named}`: `{chosen}` picked"),
+            None => format!("variant group `{named}`: none fits this kernel, all off"),
+        };
+        selected.edits.push(edit);
+        for program in object.programs() {
+            let name = program.name();
+            if !group.programs.iter().any(|variant| variant.name == name) {
+                continue;
+            }
+            let on = chosen == Some(&name);
+            program.set_autoload(on);
+            if on {
+                selected.off.remove(&name);
+            } else {
+                let why = match chosen {
+                    Some(chosen) => format!("variant group `{named}` uses `{chosen}` here"),
+                    None => format!("no variant of group `{named}` fits this kernel"),
+                };
+                selected.off.insert(name, why);
+            }
+        }
+    }
+
+    /// Whether the kernel can take a variant.
+    fn fits(&self, bytes: &[u8], variant: &VariantProgram) -> bool {
+        if let Some(helper) = variant.helper {
+            let has = bpf::probe_helper(libbpf_sys::BPF_PROG_TYPE_RAW_TRACEPOINT, helper.id());
+            if has != Some(true) {
+                return false;
+            }
+        }
+        if !variant.trial_load {
+            return true;
+        }
+        let on = |name: &str| {
+            name == variant.name || self.contract.companions.iter().any(|other| other == name)
+        };
+        let trial = || {
+            let mut copy = self.open_shaped(bytes, 0, |object| {
+                for program in object.programs() {
+                    program.set_autoload(on(&program.name()));
+                }
+            })?;
+            copy.load()
+        };
+        captured(trial).0.is_ok()
+    }
+}
+
+/// What became of the object before anything was asked of the kernel.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selected {
+    /// Why programs are off, by name.
+    pub(crate) off: BTreeMap<String, String>,
+    /// What was changed, one sentence each.
+    pub(crate) edits: Vec<String>,
+}
+
+/// Writes the host's files where the probe finds them.
+pub fn keep_files(files: &[Vec<u8>]) -> Result<Vec<PathBuf>, String> {
+    let failed = |path: &Path, error: std::io::Error| format!("write {}: {error}", path.display());
+    let dir = Path::new(FILES);
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
+    let mut kept = Vec::new();
+    for (index, bytes) in files.iter().enumerate() {
+        let path = dir.join(format!("file-{index}"));
+        fs::write(&path, bytes).map_err(|error| failed(&path, error))?;
+        kept.push(path);
+    }
+    Ok(kept)
+}
+
+/// Where a manifest sends a program, as a section would say it after the `/`.
+pub(crate) fn place(target: &ukci_schema::manifest::Target) -> String {
+    let plus = |offset: u64| match offset {
+        0 => String::new(),
+        offset => format!("+{offset:#x}"),
+    };
+    match &target.site {
+        Site::Function { symbol, offset } => format!("{symbol}{}", plus(*offset)),
+        Site::Tracepoint { category, name } => format!("{category}/{name}"),
+        Site::RawTracepoint { name } => name.clone(),
+        Site::User { symbol, offset, .. } => match symbol {
+            Some(symbol) => format!("{symbol}{}", plus(*offset)),
+            None => format!("{offset:#x}"),
+        },
+        Site::Usdt { provider, name, .. } => format!("{provider}:{name}"),
+        Site::Program { function, .. } => function.clone(),
+    }
+}
+
+/// The same as a whole section: `kprobe/do_unlinkat`. `files` are the manifest's names.
+fn section(target: &ukci_schema::manifest::Target, files: &[String]) -> String {
+    // libbpf writes these two with a dot.
+    let kind = target.kind.name().replace("_multi", ".multi");
+    let kind = match kind.as_str() {
+        "raw_tracepoint" => "raw_tp",
+        kind => kind,
+    };
+    match &target.site {
+        Site::User { file, .. } | Site::Usdt { file, .. } => {
+            let file = file.and_then(|n| files.get(n)).map_or("agent", |name| name);
+            format!("{kind}/{file}:{}", place(target))
+        }
+        _ => format!("{kind}/{}", place(target)),
+    }
+}
+
+/// The number of a program type.
+fn program_type(named: ProgramType) -> Option<u32> {
+    (0..256).find(|kind| bpf::program_type_name(*kind) == named.name())
+}
+
+/// The number of an attach type.
+fn attach_type(named: AttachType) -> Option<u32> {
+    (0..256).find(|kind| bpf::attach_type_name(*kind).as_deref() == Some(named.name()))
+}
+
+/// The number of a map type.
+fn map_type(name: &str) -> Option<u32> {
+    (1..256).find(|kind| bpf::map_type_name(*kind) == name)
+}
+
+fn inner_map(terms: &InnerMapTerms) -> Result<InnerMap, Errno> {
+    Ok(match terms {
+        InnerMapTerms::Ringbuf { bytes } => InnerMap {
+            kind: libbpf_sys::BPF_MAP_TYPE_RINGBUF,
+            key_size: 0,
+            value_size: 0,
+            max_entries: *bytes,
+        },
+        InnerMapTerms::Map {
+            map_type: kind,
+            key_size,
+            value_size,
+            max_entries,
+        } => InnerMap {
+            kind: map_type(kind.name()).ok_or(libc::EINVAL)?,
+            key_size: *key_size,
+            value_size: *value_size,
+            max_entries: *max_entries,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ukci_schema::manifest::{AttachType, InnerMapType, ProgramType};
+
+    #[test]
+    fn every_word_of_a_manifest_has_its_number_in_libbpf() {
+        for word in ProgramType::ALL {
+            assert!(
+                super::program_type(ProgramType::named(word).unwrap()).is_some(),
+                "{word}"
+            );
+        }
+        for word in AttachType::ALL {
+            assert!(
+                super::attach_type(AttachType::named(word).unwrap()).is_some(),
+                "{word}"
+            );
+        }
+        for word in InnerMapType::ALL.iter().chain(super::AUTO_SIZED) {
+            assert!(super::map_type(word).is_some(), "{word}");
+        }
+    }
+}
