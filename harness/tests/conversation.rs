@@ -525,7 +525,7 @@ async fn an_agent_that_sends_garbage() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_of_another_version() {
-    insta::assert_snapshot!(fault(Script::OldProtocol).await, @"connect - the agent speaks protocol 2, this ukci 1");
+    insta::assert_snapshot!(fault(Script::OldProtocol).await, @"connect - the agent speaks protocol 3, this ukci 2");
 }
 
 #[tokio::test(start_paused = true)]
