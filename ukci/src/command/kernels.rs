@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ukci_harness::catalogue::{Catalogue, Prepared};
 use ukci_harness::resolve;
 use ukci_schema::authored::instead_of;
-use ukci_schema::lock::{LockedKernel, Verified};
+use ukci_schema::lock::{Lock, LockedKernel, Verified};
 
 use super::fetching::Fetching;
 use crate::args::{Fetch, Kernels};
@@ -19,6 +19,9 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
         Kernels::List => list(),
         Kernels::Fetch(fetch) => self::fetch(fetch, output),
         Kernels::Show { name } => show(name),
+        Kernels::Add(add) => super::lock::add(add, output),
+        Kernels::Update(update) => super::lock::update(update, output),
+        Kernels::Booted(booted) => super::lock::booted(booted, output),
     }
 }
 
@@ -61,16 +64,17 @@ fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<Vec<&'a LockedKernel
     let lock = catalogue.lock();
     let found: Vec<&LockedKernel> = lock.kernels.iter().filter(|k| k.name == name).collect();
     if found.is_empty() {
-        let names: Vec<&str> = lock.names().collect();
-        let hint =
-            instead_of(name, &names).or_else(|| Some("`ukci kernels list` names them".into()));
-        return Err(Failure::plain(
-            Exit::Usage,
-            &format!("unknown kernel `{name}`"),
-            hint,
-        ));
+        return Err(unknown(name, lock));
     }
     Ok(found)
+}
+
+/// No kernel of this name is locked.
+pub(crate) fn unknown(name: &str, lock: &Lock) -> Failure {
+    let mut names: Vec<&str> = lock.names().collect();
+    names.dedup();
+    let hint = instead_of(name, &names).or_else(|| Some("`ukci kernels list` names them".into()));
+    Failure::plain(Exit::Usage, &format!("unknown kernel `{name}`"), hint)
 }
 
 fn fetch(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
@@ -117,7 +121,7 @@ fn prepare(
 ) -> Result<Prepared, Failure> {
     catalogue
         .prepare(kernel, &|progress| fetching.show(progress))
-        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))
+        .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))
 }
 
 fn show(name: &str) -> Result<Exit, Failure> {
@@ -155,7 +159,7 @@ fn show(name: &str) -> Result<Exit, Failure> {
         if catalogue.is_prepared(kernel) {
             let prepared = catalogue
                 .prepare(kernel, &|_| {})
-                .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+                .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
             let _ = writeln!(
                 text,
                 "\nimage       {}",
