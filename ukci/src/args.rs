@@ -148,7 +148,7 @@ pub(crate) struct Check {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cell selection")]
 pub(crate) struct Selection {
-    /// Matrix to run: quick, full, or a path to a TOML file [default: quick, without `--kernel`]
+    /// Matrix to run: quick, full, archs, or a path to a TOML file [default: quick, without `--kernel`]
     #[arg(short, long, env = "UKCI_MATRIX", value_name = "NAME|FILE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) matrix: Option<String>,
 
@@ -156,6 +156,11 @@ pub(crate) struct Selection {
     /// (with a `/`); with a matrix, keep only this kernel of it; repeatable
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernel: Vec<String>,
+
+    /// Architecture to run on: `x86_64`, `aarch64` or `riscv64`; with a matrix, keep only this one
+    /// of it; repeatable [default: x86_64, with `--kernel NAME`]
+    #[arg(long, value_name = "ARCH", value_parser = arch)]
+    pub(crate) arch: Vec<Arch>,
 
     /// Modules of your own kernel: `lib/modules/<release>`, or a directory above it; repeatable
     #[arg(long, value_name = "DIR", requires = "kernel")]
@@ -250,6 +255,10 @@ pub(crate) struct Fetch {
     /// Names in the catalogue
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
+
+    /// Architecture to fetch them for; repeatable [default: those of the matrix, all of a NAME]
+    #[arg(long, value_name = "ARCH", value_parser = arch)]
+    pub(crate) arch: Vec<Arch>,
 
     /// Fetch every kernel of a matrix
     #[arg(short, long, value_name = "NAME|FILE")]

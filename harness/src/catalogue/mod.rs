@@ -164,12 +164,7 @@ impl Catalogue {
 
     /// The entry of the lock for a kernel of this name: the newest that the signed indices of its
     /// suites name and a mirror has, or of one `suite` of them. Nothing of it is fetched. Blocking.
-    pub fn pin(
-        &self,
-        name: &str,
-        arch: Arch,
-        suite: Option<&str>,
-    ) -> Result<LockedKernel, Error> {
+    pub fn pin(&self, name: &str, arch: Arch, suite: Option<&str>) -> Result<LockedKernel, Error> {
         pin::pin(name, arch, suite, &self.mirrors, &self.keyrings)
     }
 
@@ -266,6 +261,15 @@ fn key(kernel: &LockedKernel) -> String {
         key.field(package.sha256.as_bytes());
     }
     key.finish()
+}
+
+/// The architecture that a kernel image of the user's own is made for.
+pub fn arch_of(image: &Path) -> Result<Arch, Error> {
+    let bytes = std::fs::read(image).map_err(Error::on("read", image))?;
+    image::arch_of(&bytes).ok_or_else(|| Error::Image {
+        path: image.to_owned(),
+        reason: "it is neither a `bzImage`, a `vmlinux` nor an `Image`".to_owned(),
+    })
 }
 
 /// Whether a kernel is of an older version than another of its stream.

@@ -29,10 +29,7 @@ const SHAPES: [&[Half<'_>]; 2] = [
         ("linux-modules-", &[Role::Modules]),
         ("linux-base-", &[Role::Config]),
     ],
-    &[(
-        "linux-image-",
-        &[Role::Image, Role::Modules, Role::Config],
-    )],
+    &[("linux-image-", &[Role::Image, Role::Modules, Role::Config])],
 ];
 
 /// An entry without packages: what `name` says of a stream.
@@ -231,7 +228,13 @@ mod tests {
                 ("debian", "trixie".to_owned())
             ]
         );
-        for wrong in ["debian-12", "debian-12-cloud", "debian-9-4.9", "ubuntu-24-6.8", "x"] {
+        for wrong in [
+            "debian-12",
+            "debian-12-cloud",
+            "debian-9-4.9",
+            "ubuntu-24-6.8",
+            "x",
+        ] {
             assert!(stream(wrong, Arch::X86_64).is_err(), "{wrong}");
         }
     }

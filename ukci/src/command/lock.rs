@@ -33,9 +33,8 @@ pub(crate) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
     if let Some(name) = (update.names.iter()).find(|name| lock.arches(name).is_empty()) {
         return Err(super::kernels::unknown(name, &lock));
     }
-    let is_named = |kernel: &&LockedKernel| {
-        update.names.is_empty() || update.names.contains(&kernel.name)
-    };
+    let is_named =
+        |kernel: &&LockedKernel| update.names.is_empty() || update.names.contains(&kernel.name);
     let wanted = lock.kernels.iter().filter(is_named);
     let wanted: Vec<(String, Arch)> = wanted.map(|k| (k.name.clone(), k.arch)).collect();
     pin_all(&update.lock.lock, &wanted, update.suite.as_deref(), output)
@@ -62,7 +61,9 @@ fn pin_all(
             Some(_) => (GOOD, "Updated"),
             None => (GOOD, "Added"),
         };
-        let release = known.filter(|_| word == "Kept").map_or(&pinned.uname, |k| &k.uname);
+        let release = known
+            .filter(|_| word == "Kept")
+            .map_or(&pinned.uname, |k| &k.uname);
         if output.chatty {
             output.say(&format!(
                 "{} {name} on {arch} ({release})",

@@ -66,6 +66,8 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         resolve::Error::UnknownMatrix(_)
         | resolve::Error::UnknownKernel { .. }
         | resolve::Error::NotInMatrix { .. }
+        | resolve::Error::NotLockedFor { .. }
+        | resolve::Error::ArchNotInMatrix { .. }
         | resolve::Error::SameKernel { .. }
         | resolve::Error::Matrix(_)
         | resolve::Error::Source(_)
@@ -90,6 +92,7 @@ pub(crate) fn select(
     let selection = Selection {
         matrix: matrix(args).map(str::to_owned),
         kernels: args.kernel.clone(),
+        arches: args.arch.clone(),
         modules: args.modules.clone(),
     };
     let selected =
