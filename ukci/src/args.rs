@@ -152,7 +152,7 @@ pub(crate) struct Selection {
     #[arg(short, long, env = "UKCI_MATRIX", value_name = "NAME|FILE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) matrix: Option<String>,
 
-    /// Kernel to run on: a name of the catalogue, or the path of a bzImage or vmlinux of your own
+    /// Kernel to run on: a name of the catalogue, or the path of a bzImage, vmlinux or Image of your own
     /// (with a `/`); with a matrix, keep only this kernel of it; repeatable
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernel: Vec<String>,

@@ -1,6 +1,6 @@
 //! The casebook (`guest/tests/casebook`): small objects, each with what every kernel series must
 //! answer. `UKCI_CASEBOOK` names the kernels, comma separated, with `/ARCH` for one that is not
-//! x86_64; `make casebook` names the five of x86_64.
+//! `x86_64`; `make casebook` names the five of `x86_64`.
 
 #![expect(
     clippy::print_stderr,

@@ -224,7 +224,8 @@ impl Error {
                 path.display()
             )),
             Self::Image { .. } => Some(
-                "give a `bzImage`, or an uncompressed `vmlinux` of a kernel with CONFIG_PVH=y"
+                "give a `bzImage`, or an uncompressed `vmlinux` of a kernel with CONFIG_PVH=y; on \
+                 arm64 and riscv64 an `Image`"
                     .to_owned(),
             ),
             Self::NoModules { release, .. } => Some(format!(
