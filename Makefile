@@ -1,6 +1,7 @@
 # The road without Nix. Every target does its own set-up, and is quick the second time.
 #
-#   make check [ARTIFACT=x.bpf.o]   the object against the quick matrix, on real kernels
+#   make check [ARTIFACT=x.bpf.o]   the object against the quick matrix, on real kernels;
+#                                   with ARCHES="x86_64 aarch64 riscv64" MATRIX=archs on three
 #   make test                       all tests, real boots included
 #   make casebook                   every case on every kernel
 #   make lint | bench | setup       rustfmt and clippy | the benchmark | only the set-up
@@ -10,31 +11,31 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup packages tools agent build examples kernels check test casebook lint deny bench
 
-ARCH ?= x86_64
+# The architectures to set up for: each needs its QEMU, and a cross compiler for its agent.
+ARCHES ?= x86_64
 CLANG ?= clang-19
 MATRIX ?= quick
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ukci
 UKCI := target/release/ukci
-AGENT := target/release/ukci-guest-$(ARCH)
 EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard docs/examples/*.bpf.c))
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
 help:
-	@sed -n '3,7s/^# *//p' Makefile
+	@sed -n '3,8s/^# *//p' Makefile
 
 setup: packages tools agent build examples
 
 # What the build and the machines need of the distribution.
 packages:
-	@.setup/packages.sh
+	@.setup/packages.sh $(ARCHES)
 
 # rust-vmm's vsock device, which runs beside QEMU: no privilege, no /dev/vhost-vsock.
 tools: packages
 	@.setup/tools.sh $(CACHE)/tools
 
-# The static agent that boots inside every guest.
+# The static agents that boot inside the guests. libbpf-sys builds in its sources: one at a time.
 agent: packages
-	@guest/build-agent.sh $(ARCH)
+	@for arch in $(ARCHES); do guest/build-agent.sh $$arch; done
 
 build: packages
 	@cargo build --quiet --release --package ukci
@@ -48,7 +49,7 @@ target/include/bpf: Cargo.lock .setup/headers.sh
 target/examples/%.bpf.o: docs/examples/%.bpf.c | target/include/bpf
 	@mkdir -p $(@D)
 	$(CLANG) -g -O2 -Wall -target bpf -D__TARGET_ARCH_x86 -Itarget/include \
-	  -I/usr/include/$(ARCH)-linux-gnu -c $< -o $@
+	  -I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
 
 kernels: build
 	@$(UKCI) --quiet kernels fetch --matrix $(MATRIX)
@@ -56,17 +57,22 @@ kernels: build
 check: setup
 	@$(UKCI) check $(ARTIFACT) --matrix $(MATRIX)
 
-test: setup kernels
-	UKCI_TEST_REAL=1 cargo test --release --workspace
+# The casebook's cases for arm64 and riscv64 are few; those for x86_64 are `make casebook`.
+OTHER_ARCHES := debian-12-6.1-cloud/aarch64,debian-13-6.12-cloud/aarch64,debian-13-6.12/riscv64,debian-sid-7.2/riscv64
+test: ARCHES := x86_64 aarch64 riscv64
+test: setup kernels casebook-objects
+	@$(UKCI) --quiet kernels fetch --matrix archs
+	UKCI_TEST_REAL=1 UKCI_CASEBOOK=$(OTHER_ARCHES) cargo test --release --workspace
 
-# Every object of the casebook on every kernel: some 750 boots.
+# Every object of the casebook on every kernel: some 750 boots. For another architecture e.g.
+# `make casebook ARCHES=riscv64 CASEBOOK_KERNELS=debian-13-6.12/riscv64,debian-sid-7.2/riscv64`.
 CASEBOOK_KERNELS ?= debian-11-5.10-cloud,debian-12-6.1-cloud,debian-13-6.12-cloud,debian-sid-7.2-cloud,debian-experimental-7.3-cloud
 casebook: setup kernels casebook-objects
 	UKCI_CASEBOOK=$(CASEBOOK_KERNELS) cargo test --release --package ukci --test casebook -- --nocapture
 
 .PHONY: casebook-objects
 casebook-objects: target/include/bpf
-	@guest/tests/casebook/build.sh target/casebook
+	@for arch in $(ARCHES); do ARCH=$$arch guest/tests/casebook/build.sh target/casebook-$$arch; done
 
 lint: packages
 	cargo fmt --all --check

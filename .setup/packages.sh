@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Installs the distribution's packages that are missing; says nothing where all are there.
+#
+#   packages.sh [ARCH…]     the architectures of guests (default: this host's)
 set -euo pipefail
 
 packages=(
@@ -8,10 +10,32 @@ packages=(
   # the examples
   clang-19
   # the machines, their firmware, and a busybox for the benchmark
-  qemu-system-x86 qemu-system-data busybox-static
+  qemu-system-data busybox-static
   # downloads
   ca-certificates
 )
+for arch in "${@:-$(uname -m)}"; do
+  case $arch in
+    x86_64)
+      packages+=(qemu-system-x86)
+      compiler=(gcc-x86-64-linux-gnu libc6-dev-amd64-cross)
+      ;;
+    aarch64)
+      packages+=(qemu-system-arm)
+      compiler=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+      ;;
+    riscv64)
+      packages+=(qemu-system-misc)
+      compiler=(gcc-riscv64-linux-gnu libc6-dev-riscv64-cross)
+      ;;
+    *)
+      printf 'error: no packages for `%s`\n\nhint: it is one of x86_64, aarch64, riscv64\n' "$arch" >&2
+      exit 64
+      ;;
+  esac
+  # The host's own compiler builds its own agent.
+  [ "$arch" = "$(uname -m)" ] || packages+=("${compiler[@]}")
+done
 
 missing=()
 for package in "${packages[@]}"; do

@@ -62,7 +62,9 @@ const PLATFORMS: [Platform; 3] = [
         qemu: "qemu-system-aarch64",
         variable: "UKCI_QEMU_AARCH64",
         package: "qemu-system-arm",
-        machine: "virt",
+        // The default, a GICv2, ends at 8 CPUs, and KVM on a host with a GICv3 may not have one.
+        // `max` is a GICv3 under TCG, at the same cost, and what the host has under KVM.
+        machine: "virt,gic-version=max",
         console: "ttyAMA0",
         firmware: None,
         image: Image::Raw,

@@ -16,8 +16,7 @@ use ukci_schema::lock::Lock;
 use ukci_schema::matrix::{KnownKernel, Matrix};
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
-use crate::catalogue::digest;
-use crate::catalogue::{Catalogue, Prepared, Progress};
+use crate::catalogue::{self, Catalogue, Prepared, Progress, digest};
 pub use error::Error;
 pub use manifest::{Read as ReadManifest, manifest};
 
@@ -25,6 +24,7 @@ pub use manifest::{Read as ReadManifest, manifest};
 const MATRICES: &[(&str, &str)] = &[
     ("quick", include_str!("../../matrices/quick.toml")),
     ("full", include_str!("../../matrices/full.toml")),
+    ("archs", include_str!("../../matrices/archs.toml")),
 ];
 
 /// The lock that travels in the binary.
@@ -45,6 +45,10 @@ pub struct Selection {
     /// With a matrix: the only kernels of it to run on. Without: kernels by name, or the user's
     /// own by path.
     pub kernels: Vec<String>,
+    /// The only architectures: with a matrix those of it to keep, without one those to run the
+    /// named kernels on. None is `x86_64` for kernels by name, and what it is made for for a
+    /// kernel of the user's own.
+    pub arches: Vec<Arch>,
     /// Directories with modules of the user's own kernels.
     pub modules: Vec<PathBuf>,
 }
@@ -143,7 +147,7 @@ pub fn select(
 ) -> Result<Selected, Error> {
     let artifacts: Vec<Artifact> = artifacts.iter().map(|a| a.artifact.clone()).collect();
     let mut selected = match &selection.matrix {
-        Some(name) => of_matrix(name, &selection.kernels, &artifacts, catalogue)?,
+        Some(name) => of_matrix(name, selection, &artifacts, catalogue)?,
         None => adhoc(selection, &artifacts, catalogue.lock())?,
     };
     if selected.cells.is_empty() {
@@ -166,10 +170,10 @@ pub fn select(
     Ok(selected)
 }
 
-/// The cells of a matrix; with `only`, those on these kernels.
+/// The cells of a matrix; those on the selection's kernels and architectures, where it names any.
 fn of_matrix(
     name: &str,
-    only: &[String],
+    selection: &Selection,
     artifacts: &[Artifact],
     catalogue: &Catalogue,
 ) -> Result<Selected, Error> {
@@ -181,6 +185,7 @@ fn of_matrix(
         })
         .collect();
     let mut expansion = matrix.expand(artifacts, &known)?;
+    let only = &selection.kernels;
     let kernels = matrix.kernels();
     if let Some(other) = only.iter().find(|name| !kernels.contains(&name.as_str())) {
         return Err(Error::NotInMatrix {
@@ -191,6 +196,18 @@ fn of_matrix(
     }
     if !only.is_empty() {
         expansion.cells.retain(|p| only.contains(&p.cell.kernel));
+    }
+    if !selection.arches.is_empty() {
+        let arches: BTreeSet<Arch> = expansion.cells.iter().map(|p| p.cell.arch).collect();
+        if let Some(other) = selection.arches.iter().find(|arch| !arches.contains(arch)) {
+            return Err(Error::ArchNotInMatrix {
+                arch: *other,
+                matrix: name.to_owned(),
+                known: arches.into_iter().collect(),
+            });
+        }
+        let kept = |p: &PlannedCell| selection.arches.contains(&p.cell.arch);
+        expansion.cells.retain(kept);
     }
     Ok(Selected {
         cells: expansion.cells,
@@ -207,30 +224,36 @@ fn of_matrix(
 /// Every artifact on every kernel that was named.
 fn adhoc(selection: &Selection, artifacts: &[Artifact], lock: &Lock) -> Result<Selected, Error> {
     let mut own: BTreeMap<String, PathBuf> = BTreeMap::new();
-    let mut names: Vec<String> = Vec::new();
+    let mut points: Vec<(String, Arch)> = Vec::new();
     for kernel in &selection.kernels {
-        let locked = lock.names().any(|name| name == kernel);
-        let name = if locked {
-            kernel.clone()
+        let locked = lock.arches(kernel);
+        let (name, arches) = if !locked.is_empty() {
+            (
+                kernel.clone(),
+                locked_arches(kernel, &selection.arches, locked)?,
+            )
         } else if kernel.contains('/') {
-            own_kernel(kernel, lock, &mut own)?
+            let name = own_kernel(kernel, lock, &mut own)?;
+            (name, vec![own_arch(kernel, &selection.arches)?])
         } else {
             return Err(Error::UnknownKernel {
                 name: kernel.clone(),
                 known: lock.names().map(str::to_owned).collect(),
             });
         };
-        if !names.contains(&name) {
-            names.push(name);
+        for arch in arches {
+            if !points.contains(&(name.clone(), arch)) {
+                points.push((name.clone(), arch));
+            }
         }
     }
     let cells = artifacts.iter().flat_map(|artifact| {
-        names.iter().map(|kernel| {
+        points.iter().map(|(kernel, arch)| {
             PlannedCell::new(Cell {
                 artifact: artifact.name.clone(),
                 kernel: kernel.clone(),
                 llvm: None,
-                arch: Arch::X86_64,
+                arch: *arch,
             })
         })
     });
@@ -243,6 +266,39 @@ fn adhoc(selection: &Selection, artifacts: &[Artifact], lock: &Lock) -> Result<S
         modules: selection.modules.clone(),
         cmdline: Vec::new(),
         sysctl: Vec::new(),
+    })
+}
+
+/// The architectures to run a locked kernel on: those asked for, or `x86_64`.
+fn locked_arches(kernel: &str, asked: &[Arch], locked: Vec<Arch>) -> Result<Vec<Arch>, Error> {
+    let asked = match asked {
+        [] => &[Arch::X86_64],
+        some => some,
+    };
+    match asked.iter().find(|arch| !locked.contains(arch)) {
+        None => Ok(asked.to_vec()),
+        Some(arch) => Err(Error::NotLockedFor {
+            name: kernel.to_owned(),
+            arch: *arch,
+            known: locked,
+        }),
+    }
+}
+
+/// The architecture that the user's own kernel is made for, which must be among those asked for.
+fn own_arch(kernel: &str, asked: &[Arch]) -> Result<Arch, Error> {
+    let path = Path::new(kernel);
+    let made_for = catalogue::arch_of(path).map_err(|source| Error::Kernel {
+        kernel: kernel.to_owned(),
+        source: Box::new(source),
+    })?;
+    if asked.is_empty() || asked.contains(&made_for) {
+        return Ok(made_for);
+    }
+    Err(Error::NotLockedFor {
+        name: kernel.to_owned(),
+        arch: asked[0],
+        known: vec![made_for],
     })
 }
 
@@ -368,10 +424,10 @@ fn prepare(
     }
     match catalogue.lock().kernel(name, arch) {
         Some(kernel) => catalogue.prepare(kernel, progress).map_err(failed),
-        // By name alone a kernel may be locked for other architectures only.
-        None => Err(Error::UnknownKernel {
-            name: kernel_key(name, arch),
-            known: catalogue.lock().names().map(str::to_owned).collect(),
+        None => Err(Error::NotLockedFor {
+            name: name.to_owned(),
+            arch,
+            known: catalogue.lock().arches(name),
         }),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{NonEmptyStringValueParser, Styles, styling::AnsiColor};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ukci_schema::cell::{Arch, UnknownArch};
 
 use crate::exit;
 
@@ -184,14 +185,19 @@ fn manifest(text: &str) -> Result<ManifestOf, String> {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cell selection")]
 pub(crate) struct Selection {
-    /// Matrix to run: quick, full, or a path to a TOML file [default: quick, without `--kernel`]
+    /// Matrix to run: quick, full, archs, or a path to a TOML file [default: quick, without `--kernel`]
     #[arg(short, long, env = "UKCI_MATRIX", value_name = "NAME|FILE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) matrix: Option<String>,
 
-    /// Kernel to run on: a name of the catalogue, or the path of a bzImage or vmlinux of your own
+    /// Kernel to run on: a name of the catalogue, or the path of a bzImage, vmlinux or Image of your own
     /// (with a `/`); with a matrix, keep only this kernel of it; repeatable
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernel: Vec<String>,
+
+    /// Architecture to run on: `x86_64`, `aarch64` or `riscv64`; with a matrix, keep only this one
+    /// of it; repeatable [default: x86_64, with `--kernel NAME`]
+    #[arg(long, value_name = "ARCH", value_parser = arch)]
+    pub(crate) arch: Vec<Arch>,
 
     /// Modules of your own kernel: `lib/modules/<release>`, or a directory above it; repeatable
     #[arg(long, value_name = "DIR", requires = "kernel")]
@@ -219,6 +225,66 @@ pub(crate) enum Kernels {
         /// Name in the catalogue
         name: String,
     },
+    /// Add kernels to a lock, pinned by the distribution's signed index
+    Add(Add),
+    /// Pin the newest version of a lock's kernels
+    Update(Update),
+    /// Mark the kernels of a lock that reports saw booted
+    Booted(Booted),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// What to follow: `debian-<release>-<series>[-<flavour>]`
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+
+    /// Architecture to add it for; repeatable [default: x86_64]
+    #[arg(long, value_name = "ARCH", value_parser = arch)]
+    pub(crate) arch: Vec<Arch>,
+
+    /// Look in this suite alone, e.g. where a mirror serves another one's index half
+    #[arg(long, value_name = "SUITE")]
+    pub(crate) suite: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) lock: LockFile,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Names in the lock; all of them without one
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+
+    /// Look in this suite alone, e.g. where a mirror serves another one's index half
+    #[arg(long, value_name = "SUITE")]
+    pub(crate) suite: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) lock: LockFile,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Booted {
+    /// Reports of runs on the locked kernels
+    #[arg(value_name = "report.json", required = true)]
+    pub(crate) reports: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) lock: LockFile,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LockFile {
+    /// The lock to write
+    #[arg(
+        long,
+        env = "UKCI_LOCK",
+        value_name = "FILE",
+        default_value = "kernels/lock.json"
+    )]
+    pub(crate) lock: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -226,6 +292,10 @@ pub(crate) struct Fetch {
     /// Names in the catalogue
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
+
+    /// Architecture to fetch them for; repeatable [default: those of the matrix, all of a NAME]
+    #[arg(long, value_name = "ARCH", value_parser = arch)]
+    pub(crate) arch: Vec<Arch>,
 
     /// Fetch every kernel of a matrix
     #[arg(short, long, value_name = "NAME|FILE")]
@@ -292,6 +362,10 @@ fn format(text: &str) -> Result<Format, String> {
     let kind = FormatKind::from_str(name, false)
         .map_err(|_| format!("`{name}` is none of json, markdown, junit, html"))?;
     Ok(Format { kind, path })
+}
+
+fn arch(text: &str) -> Result<Arch, String> {
+    text.parse().map_err(|error: UnknownArch| error.to_string())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

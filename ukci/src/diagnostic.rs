@@ -20,9 +20,18 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// An error and its causes. `doing` is left out where the error says it all.
+    /// An error that reads after "failed to", and its causes.
     pub(crate) fn new(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
-        let mut message = format!("{} failed to {error}\n", paint(BAD, "error:"));
+        Self::with_causes(exit, &format!("failed to {error}"), error, hint)
+    }
+
+    /// An error of the catalogue, whose text is a whole sentence, and its causes.
+    pub(crate) fn of_catalogue(exit: Exit, error: &ukci_harness::catalogue::Error) -> Self {
+        Self::with_causes(exit, &error.to_string(), error, error.hint())
+    }
+
+    fn with_causes(exit: Exit, what: &str, error: &dyn Error, hint: Option<String>) -> Self {
+        let mut message = format!("{} {what}\n", paint(BAD, "error:"));
         let mut cause = error.source();
         let mut last = error.to_string();
         while let Some(error) = cause {

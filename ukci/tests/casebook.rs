@@ -1,5 +1,6 @@
 //! The casebook (`guest/tests/casebook`): small objects, each with what every kernel series must
-//! answer. `UKCI_CASEBOOK` names the kernels, comma separated; `make casebook` names all five.
+//! answer. `UKCI_CASEBOOK` names the kernels, comma separated, with `/ARCH` for one that is not
+//! `x86_64`; `make casebook` names the five of `x86_64`.
 
 #![expect(
     clippy::print_stderr,
@@ -62,12 +63,12 @@ struct Expect {
 }
 
 impl Expect {
-    fn is_for(&self, kernel: &str) -> bool {
+    fn is_for(&self, kernel: &str, arch: &str) -> bool {
         let mut parts = kernel.split('-').skip(2);
         let series = parts.next().unwrap_or_default();
         let flavour = parts.next().unwrap_or("generic");
         (self.series.is_empty() || self.series.iter().any(|s| s == series))
-            && (self.arches.is_empty() || self.arches.iter().any(|arch| arch == "x86_64"))
+            && (self.arches.is_empty() || self.arches.iter().any(|a| a == arch))
             && self
                 .flavour
                 .as_deref()
@@ -105,17 +106,19 @@ fn run(
     objects: &[PathBuf],
     manifests: &[String],
     kernel: &str,
+    arch: &str,
     cmdline: &[String],
     out: &Path,
 ) -> Report {
     let matrix = out.join("matrix.toml");
     std::fs::create_dir_all(out).unwrap();
-    let text = format!("cmdline = {cmdline:?}\n[[cells]]\nkernels = [{kernel:?}]\n");
+    let cells = format!("[[cells]]\nkernels = [{kernel:?}]\narches = [{arch:?}]\n");
+    let text = format!("cmdline = {cmdline:?}\n{cells}");
     std::fs::write(&matrix, text).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_ukci"))
         .env(
-            "UKCI_AGENT_X86_64",
-            root().join("target/release/ukci-guest-x86_64"),
+            format!("UKCI_AGENT_{}", arch.to_uppercase()),
+            root().join(format!("target/release/ukci-guest-{arch}")),
         )
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
@@ -203,20 +206,30 @@ fn every_case_gets_the_answer_it_must() {
         eprintln!("skipped: `make casebook` names the kernels in UKCI_CASEBOOK");
         return;
     };
-    let objects = root().join("target/casebook");
     let all = cases();
     let mut wrong = Vec::new();
     let (mut checked, mut skipped) = (0, BTreeSet::new());
     for kernel in kernels.split(',') {
+        let (kernel, arch) = kernel.split_once('/').unwrap_or((kernel, "x86_64"));
+        let objects = root().join(format!("target/casebook-{arch}"));
         // Cases that boot alike share a run.
         let mut runs: BTreeMap<&[String], Vec<(&str, &Expect)>> = BTreeMap::new();
         for (name, case) in &all {
-            let here = case.arches.is_empty() || case.arches.iter().any(|arch| arch == "x86_64");
+            let x86_64 = ["x86_64".to_owned()];
+            let arches = match case.arches.as_slice() {
+                [] => &x86_64,
+                some => some,
+            };
+            let here = arches.iter().any(|a| a == arch);
             if !here {
                 skipped.insert(name.as_str());
                 continue;
             }
-            let Some(expect) = case.expect.iter().find(|expect| expect.is_for(kernel)) else {
+            let Some(expect) = case
+                .expect
+                .iter()
+                .find(|expect| expect.is_for(kernel, arch))
+            else {
                 continue;
             };
             runs.entry(&expect.cmdline)
@@ -233,20 +246,20 @@ fn every_case_gets_the_answer_it_must() {
                 .filter_map(|(name, _)| Some((name, all[*name].manifest.as_ref()?)))
                 .map(|(name, file)| format!("--manifest={name}={}", objects.join(file).display()))
                 .collect();
-            let out = root().join(format!("target/casebook-out/{kernel}-{n}"));
-            let report = run(&paths, &manifests, kernel, cmdline, &out);
+            let out = root().join(format!("target/casebook-out/{kernel}-{arch}-{n}"));
+            let report = run(&paths, &manifests, kernel, arch, cmdline, &out);
             for (name, expect) in cases {
                 checked += 1;
                 let cell = report.cells.iter().find(|cell| cell.artifact == name);
                 let Some(cell) = cell else {
-                    wrong.push(format!("{name} on {kernel}: did not run"));
+                    wrong.push(format!("{name} on {kernel}/{arch}: did not run"));
                     continue;
                 };
                 let lines = differences(expect, cell);
                 wrong.extend(
                     lines
                         .into_iter()
-                        .map(|line| format!("{name} on {kernel}: {line}")),
+                        .map(|line| format!("{name} on {kernel}/{arch}: {line}")),
                 );
             }
         }

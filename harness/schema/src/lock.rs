@@ -15,7 +15,7 @@ pub const SCHEMA: &str = "ukci.lock/1";
 pub struct Lock {
     /// [`SCHEMA`].
     pub schema: String,
-    /// The entries, in the order of their names.
+    /// The entries, in the order of their names and then architectures.
     pub kernels: Vec<LockedKernel>,
 }
 
@@ -27,7 +27,23 @@ impl Lock {
             .find(|kernel| kernel.name == name && kernel.arch == arch)
     }
 
-    /// Every entry's name, in order.
+    /// Puts an entry where its name and architecture belong, in place of the one that is there.
+    pub fn put(&mut self, kernel: LockedKernel) {
+        self.kernels
+            .retain(|other| (&other.name, other.arch) != (&kernel.name, kernel.arch));
+        let at = self
+            .kernels
+            .partition_point(|other| (&other.name, other.arch) < (&kernel.name, kernel.arch));
+        self.kernels.insert(at, kernel);
+    }
+
+    /// The architectures that a kernel of this name is locked for, in the order of [`Arch::ALL`].
+    pub fn arches(&self, name: &str) -> Vec<Arch> {
+        let is_locked = |arch: &Arch| self.kernel(name, *arch).is_some();
+        Arch::ALL.into_iter().filter(is_locked).collect()
+    }
+
+    /// Every entry's name, in order; once for each architecture.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.kernels.iter().map(|kernel| kernel.name.as_str())
     }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ukci_schema::cell::Arch;
+
 /// Why a kernel's files could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -97,6 +99,29 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A name that no stream of kernels has.
+    #[error("`{0}` is not `debian-<release>-<series>[-<flavour>]`")]
+    NotAStream(String),
+    /// No suite has a kernel of a stream, or none that a mirror still has.
+    #[error("no kernel for `{kernel}` on {arch} in {}", suites.join(", "))]
+    NoKernel {
+        /// Name in the catalogue.
+        kernel: String,
+        /// Architecture.
+        arch: Arch,
+        /// The suites whose indices were read, each with why it did not do.
+        suites: Vec<String>,
+    },
+    /// A suite that a kernel does not come from.
+    #[error("`{kernel}` does not come from `{suite}`")]
+    NoSuite {
+        /// Name in the catalogue.
+        kernel: String,
+        /// The suite.
+        suite: String,
+        /// Those it comes from.
+        suites: Vec<String>,
+    },
     /// A package file is not one, or holds what no kernel package holds.
     #[error("failed to unpack `{}`: {reason}", path.display())]
     Package {
@@ -181,6 +206,14 @@ impl Error {
                  UKCI_MIRROR_DEBIAN"
                     .to_owned(),
             ),
+            Self::NotAStream(_) => Some(
+                "e.g. `debian-12-6.1-cloud`; the release is 11, 12, 13, sid or experimental"
+                    .to_owned(),
+            ),
+            Self::NoSuite { suites, .. } => Some(format!("it comes from {}", suites.join(", "))),
+            Self::NoKernel { .. } => {
+                Some("not every series and flavour is built for every architecture".to_owned())
+            }
             Self::Index { .. } => Some(
                 "install `debian-archive-keyring`, or run with `--locked` to use nothing but the \
                  pinned packages"
@@ -191,7 +224,8 @@ impl Error {
                 path.display()
             )),
             Self::Image { .. } => Some(
-                "give a `bzImage`, or an uncompressed `vmlinux` of a kernel with CONFIG_PVH=y"
+                "give a `bzImage`, or an uncompressed `vmlinux` of a kernel with CONFIG_PVH=y; on \
+                 arm64 and riscv64 an `Image`"
                     .to_owned(),
             ),
             Self::NoModules { release, .. } => Some(format!(

@@ -49,6 +49,16 @@ pub(crate) fn get(client: &ureq::Agent, url: &str) -> Result<Answer, String> {
     }
 }
 
+/// Whether a file is there; it is not fetched.
+pub(crate) fn exists(client: &ureq::Agent, url: &str) -> Result<bool, String> {
+    let response = client.head(url).call().map_err(|error| error.to_string())?;
+    match response.status().as_u16() {
+        200 => Ok(true),
+        404 | 410 => Ok(false),
+        status => Err(format!("HTTP status {status}")),
+    }
+}
+
 /// Whether a partial answer begins where it was asked to.
 pub(crate) fn is_from(headers: &ureq::http::HeaderMap, start: u64) -> bool {
     headers

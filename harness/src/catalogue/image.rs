@@ -3,7 +3,11 @@
 //! On `x86_64` that is the uncompressed `vmlinux`, entered through its PVH note: a `bzImage` under
 //! TCG spends 0.8 CPU seconds unpacking itself. The payload of a `bzImage` is that very ELF file
 //! (with its relocation table behind it), found by the setup header of
-//! `Documentation/arch/x86/boot.rst`. Elsewhere the image is taken as it is.
+//! `Documentation/arch/x86/boot.rst`.
+//!
+//! On arm64 and riscv64 it is the raw `Image`. Debian packages that; others pack it with gzip
+//! (`Image.gz`) or into an EFI application that unpacks itself (`EFI_ZBOOT`, since 6.1), which
+//! QEMU takes only on some architectures and from some version on: here both are unpacked.
 
 use std::io::Read;
 
@@ -27,11 +31,74 @@ pub(crate) struct Image {
 pub(crate) fn bootable(bytes: Vec<u8>, arch: Arch) -> Result<Image, String> {
     match arch {
         Arch::X86_64 => x86(bytes),
-        Arch::Aarch64 | Arch::Riscv64 => {
-            let release = banner_release(&bytes).ok_or(NO_RELEASE)?;
-            Ok(Image { bytes, release })
-        }
+        Arch::Aarch64 | Arch::Riscv64 => raw(bytes, arch),
     }
+}
+
+/// The architecture that an image is made for, as far as its first bytes tell.
+pub(crate) fn arch_of(bytes: &[u8]) -> Option<Arch> {
+    if let Some(packed) = packed(bytes) {
+        return arch_of(&packed.ok()?);
+    }
+    if bytes.starts_with(b"\x7fELF") {
+        // e_machine: EM_X86_64, EM_AARCH64, EM_RISCV.
+        return match u16_at(bytes, 18)? {
+            62 => Some(Arch::X86_64),
+            183 => Some(Arch::Aarch64),
+            243 => Some(Arch::Riscv64),
+            _ => None,
+        };
+    }
+    raw_arch(bytes).or_else(|| Setup::read(bytes).map(|_| Arch::X86_64))
+}
+
+/// The architecture of a raw `Image`, by the magic of `Documentation/arch/arm64/booting.rst` and
+/// of `Documentation/arch/riscv/boot-image-header.rst`.
+fn raw_arch(bytes: &[u8]) -> Option<Arch> {
+    match bytes.get(0x38..0x3c)? {
+        b"ARM\x64" => Some(Arch::Aarch64),
+        b"RSC\x05" => Some(Arch::Riscv64),
+        _ => None,
+    }
+}
+
+/// What an `Image.gz`, or the EFI application of `drivers/firmware/efi/libstub/zboot-header.S`,
+/// has inside; `None` for what is neither.
+fn packed(bytes: &[u8]) -> Option<Result<Vec<u8>, String>> {
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        return Some(unpack(bytes, 0));
+    }
+    if !bytes.starts_with(b"MZ") || bytes.get(4..8)? != b"zimg" {
+        return None;
+    }
+    let find = || {
+        let start = u32_at(bytes, 8)?;
+        bytes.get(start..start.checked_add(u32_at(bytes, 12)?)?)
+    };
+    // Its size leaves the four bytes behind the data out.
+    let payload = find().ok_or_else(|| "it is cut short".to_owned());
+    Some(payload.and_then(|payload| unpack(payload, 0)))
+}
+
+fn raw(bytes: Vec<u8>, arch: Arch) -> Result<Image, String> {
+    let bytes = packed(&bytes).unwrap_or(Ok(bytes))?;
+    match raw_arch(&bytes) {
+        Some(made_for) if made_for == arch => {}
+        Some(made_for) => return Err(format!("it is made for {made_for}, not for {arch}")),
+        None => return Err(format!("it is no `Image` of {arch}")),
+    }
+    let release = banner_release(&bytes).ok_or(NO_RELEASE)?;
+    Ok(Image { bytes, release })
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    let bytes = bytes.get(at..at.checked_add(2)?)?;
+    Some(u16::from_le_bytes(bytes.try_into().ok()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
 }
 
 const NO_RELEASE: &str = "it does not say its release";
@@ -46,7 +113,7 @@ fn x86(bytes: Vec<u8>) -> Result<Image, String> {
     }
     let setup = Setup::read(&bytes).ok_or("it is neither a `bzImage` nor a `vmlinux`")?;
     let release = setup.release().ok_or(NO_RELEASE)?;
-    let vmlinux = unpack(setup.payload()?)?;
+    let vmlinux = unpack(setup.payload()?, 4)?;
     if !vmlinux.starts_with(b"\x7fELF") {
         return Err("its payload is not an ELF file".to_owned());
     }
@@ -68,23 +135,12 @@ impl<'a> Setup<'a> {
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let setup = Self { bytes };
         let magic = bytes.get(0x202..0x206)? == b"HdrS";
-        (magic && setup.u16(0x206)? >= 0x208).then_some(setup)
-    }
-
-    fn u16(&self, at: usize) -> Option<u16> {
-        Some(u16::from_le_bytes(
-            self.bytes.get(at..at + 2)?.try_into().ok()?,
-        ))
-    }
-
-    fn u32(&self, at: usize) -> Option<usize> {
-        let value = u32::from_le_bytes(self.bytes.get(at..at + 4)?.try_into().ok()?);
-        usize::try_from(value).ok()
+        (magic && u16_at(bytes, 0x206)? >= 0x208).then_some(setup)
     }
 
     /// `kernel_version` points at a string that starts with the release.
     fn release(&self) -> Option<String> {
-        let at = usize::from(self.u16(0x20e)?);
+        let at = usize::from(u16_at(self.bytes, 0x20e)?);
         release_at(self.bytes.get(at.checked_add(0x200)?..)?)
     }
 
@@ -95,19 +151,20 @@ impl<'a> Setup<'a> {
                 0 => 4,
                 sectors => usize::from(sectors),
             };
-            let start = ((sectors + 1) * 512).checked_add(self.u32(0x248)?)?;
-            self.bytes.get(start..start.checked_add(self.u32(0x24c)?)?)
+            let start = ((sectors + 1) * 512).checked_add(u32_at(self.bytes, 0x248)?)?;
+            self.bytes
+                .get(start..start.checked_add(u32_at(self.bytes, 0x24c)?)?)
         };
         find().ok_or_else(|| "it is cut short".to_owned())
     }
 }
 
-/// Unpacks a payload. Behind the compressed data stand four bytes with the uncompressed size,
-/// which the kernel's build appends where the format has none of its own.
-fn unpack(payload: &[u8]) -> Result<Vec<u8>, String> {
+/// Unpacks a payload. Behind the compressed data stand `behind` bytes: the uncompressed size, which
+/// the kernel's build appends where the format has none of its own.
+fn unpack(payload: &[u8], behind: usize) -> Result<Vec<u8>, String> {
     let sized = payload
         .len()
-        .checked_sub(4)
+        .checked_sub(behind)
         .map(|end| &payload[..end])
         .ok_or("it is cut short")?;
     let mut image = Vec::new();
@@ -118,7 +175,9 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>, String> {
         }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => zstd::Decoder::new(sized)
             .and_then(|decoder| limited(decoder.single_frame(), &mut image)),
-        [0x02, 0x21, 0x4c, 0x18, ..] => return lz4_legacy(&sized[4..]),
+        [0x02, 0x21, 0x4c, 0x18, ..] => {
+            return lz4_legacy(sized.get(4..).unwrap_or_default());
+        }
         [0x7f, b'E', b'L', b'F', ..] => return Ok(payload.to_vec()),
         _ => return Err("its payload has an unknown compression".to_owned()),
     };
@@ -274,11 +333,66 @@ mod tests {
     fn a_vmlinux_says_its_release_in_its_banner() {
         let image = bootable(vmlinux("7.3-cloud-amd64", true), Arch::X86_64).unwrap();
         assert_eq!(image.release, "7.3-cloud-amd64");
-        let image = bootable(
-            b"MZ.. Linux version 6.12.1-arm64 (x)".to_vec(),
-            Arch::Aarch64,
-        );
-        assert_eq!(image.unwrap().release, "6.12.1-arm64");
+    }
+
+    /// An `Image` with this magic.
+    fn raw_image(magic: &[u8; 4]) -> Vec<u8> {
+        let mut image = b"MZ".to_vec();
+        image.resize(0x38, 0);
+        image.extend(magic);
+        image.extend(b"Linux version %s\0Linux version 6.12.1-x (a@b) #1\0");
+        image
+    }
+
+    /// An EFI application with this inside, as the kernel's build makes it.
+    fn zboot(payload: &[u8], kind: &[u8]) -> Vec<u8> {
+        let mut image = b"MZ\0\0zimg".to_vec();
+        image.extend(0x40_u32.to_le_bytes());
+        image.extend(u32::try_from(payload.len()).unwrap().to_le_bytes());
+        image.extend([0; 8]);
+        image.extend(kind);
+        image.resize(0x40, 0);
+        image.extend(payload);
+        image.extend(4096_u32.to_le_bytes());
+        image
+    }
+
+    #[test]
+    fn every_wrapping_of_an_image_is_taken_off() {
+        for (magic, arch) in [(b"ARM\x64", Arch::Aarch64), (b"RSC\x05", Arch::Riscv64)] {
+            let raw = raw_image(magic);
+            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gz.write_all(&raw).unwrap();
+            let gz = gz.finish().unwrap();
+            let zstd = zstd::encode_all(raw.as_slice(), 1).unwrap();
+            for (form, bytes) in [
+                ("Image", raw.clone()),
+                ("Image.gz", gz.clone()),
+                ("zboot, gzip", zboot(&gz, b"gzip")),
+                ("zboot, zstd", zboot(&zstd, b"zstd")),
+            ] {
+                assert_eq!(arch_of(&bytes), Some(arch), "{form}");
+                let image = bootable(bytes.clone(), arch).unwrap();
+                assert_eq!(image.release, "6.12.1-x", "{form}");
+                assert_eq!(image.bytes, raw, "{form}");
+                for length in 0..bytes.len() {
+                    let _ = bootable(bytes[..length].to_vec(), arch);
+                }
+            }
+            let other = [Arch::Riscv64, Arch::Aarch64][usize::from(arch == Arch::Riscv64)];
+            let reason = bootable(raw, other).unwrap_err();
+            assert_eq!(reason, format!("it is made for {arch}, not for {other}"));
+        }
+    }
+
+    #[test]
+    fn an_image_says_what_it_is_made_for() {
+        assert_eq!(arch_of(&vmlinux(RELEASE, true)), Some(Arch::X86_64));
+        assert_eq!(arch_of(&bz_image(RELEASE, b"")), Some(Arch::X86_64));
+        assert_eq!(arch_of(b"MZ"), None);
+        assert_eq!(arch_of(b"\x7fELF"), None);
+        let reason = bootable(vmlinux(RELEASE, true), Arch::Aarch64).unwrap_err();
+        assert_eq!(reason, "it is no `Image` of aarch64");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod mirror;
 mod module;
 mod own;
 mod package;
+mod pin;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -161,6 +162,12 @@ impl Catalogue {
         self.find(kernel).is_some()
     }
 
+    /// The entry of the lock for a kernel of this name: the newest that the signed indices of its
+    /// suites name and a mirror has, or of one `suite` of them. Nothing of it is fetched. Blocking.
+    pub fn pin(&self, name: &str, arch: Arch, suite: Option<&str>) -> Result<LockedKernel, Error> {
+        pin::pin(name, arch, suite, &self.mirrors, &self.keyrings)
+    }
+
     /// Boot files of the user's own kernel: a `bzImage`, `vmlinux` or `Image`, and directories
     /// with its modules (`lib/modules/<release>` or any above it). `hermetic` is false.
     pub fn own_kernel(
@@ -254,6 +261,20 @@ fn key(kernel: &LockedKernel) -> String {
         key.field(package.sha256.as_bytes());
     }
     key.finish()
+}
+
+/// The architecture that a kernel image of the user's own is made for.
+pub fn arch_of(image: &Path) -> Result<Arch, Error> {
+    let bytes = std::fs::read(image).map_err(Error::on("read", image))?;
+    image::arch_of(&bytes).ok_or_else(|| Error::Image {
+        path: image.to_owned(),
+        reason: "it is neither a `bzImage`, a `vmlinux` nor an `Image`".to_owned(),
+    })
+}
+
+/// Whether a kernel is of an older version than another of its stream.
+pub fn is_older(kernel: &LockedKernel, than: &LockedKernel) -> bool {
+    version::compare(version_of(kernel), version_of(than)).is_lt()
 }
 
 /// The version of the package with the image.

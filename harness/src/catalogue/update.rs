@@ -1,12 +1,12 @@
 //! The newest kernel of a stream: what stands in for a pinned one that is gone.
 //!
 //! A stream is what an entry of the lock follows: one suite, one upstream series, one flavour, and
-//! the same kinds of packages.
+//! the same kinds of packages. [`super::pin`] finds the first entry of one.
 
 use std::io::Write;
 use std::path::Path;
 
-use ukci_schema::lock::{LockedKernel, Package, Provenance, Verified};
+use ukci_schema::lock::{LockedKernel, Package, Provenance, Role, Verified};
 
 use super::error::Error;
 use super::index::{self, Index, Listed, Suite};
@@ -30,31 +30,99 @@ pub(crate) fn newest(
         arch: kernel.arch.debian(),
     };
     let index = index::open(suite, mirrors, keyrings)?;
-    newest_in(kernel, &index).ok_or_else(|| Error::Index {
-        suite: kernel.provenance.suite.clone(),
-        reason: format!("it has no {} kernel for `{}`", kernel.series, kernel.name),
+    newest_in(kernel, &index).ok_or_else(|| Error::NoKernel {
+        kernel: kernel.name.clone(),
+        arch: kernel.arch,
+        suites: vec![kernel.provenance.suite.clone()],
     })
 }
 
 fn newest_in(kernel: &LockedKernel, index: &Index) -> Option<LockedKernel> {
-    // `linux-image-`, or `linux-binary-`, `linux-modules-`, `linux-base-`.
-    let prefixes: Vec<&str> = kernel
+    let shape: Vec<Half<'_>> = kernel
         .packages
         .iter()
-        .map(|package| package.name.strip_suffix(&kernel.uname))
+        .map(|package| Some((package.name.strip_suffix(&kernel.uname)?, &*package.roles)))
         .collect::<Option<_>>()?;
-    let first = prefixes.first()?;
+    let newest = of_stream(kernel, &shape, index).pop()?;
+    let archive = &kernel.packages.first()?.archive;
+    Some(newest.locked(kernel, &shape, archive, index, &kernel.provenance.suite))
+}
+
+/// A package of a kernel: its name before `uname -r`, and what it holds.
+pub(crate) type Half<'a> = (&'a str, &'a [Role]);
+
+/// A kernel of which every package is in an index.
+pub(crate) struct Candidate<'a> {
+    uname: String,
+    listed: Vec<&'a Listed>,
+}
+
+impl Candidate<'_> {
+    /// The version of the package with the image.
+    pub(crate) fn version(&self) -> &str {
+        self.listed.first().map_or("", |listed| &listed.version)
+    }
+
+    /// Where its packages lie below the archive's root.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.listed.iter().map(|listed| listed.path.as_str())
+    }
+
+    /// The entry of the lock that pins it, like `stream` for the rest.
+    pub(crate) fn locked(
+        &self,
+        stream: &LockedKernel,
+        shape: &[Half<'_>],
+        archive: &str,
+        index: &Index,
+        suite: &str,
+    ) -> LockedKernel {
+        let packages = shape.iter().zip(&self.listed);
+        let packages = packages.map(|((_, roles), listed)| Package {
+            roles: roles.to_vec(),
+            name: listed.name.clone(),
+            version: listed.version.clone(),
+            archive: archive.to_owned(),
+            path: listed.path.clone(),
+            size: listed.size,
+            sha256: listed.sha256.clone(),
+        });
+        LockedKernel {
+            uname: self.uname.clone(),
+            packages: packages.collect(),
+            provenance: Provenance {
+                source: "index-signed".to_owned(),
+                date: index.date.clone(),
+                inrelease: [(suite.to_owned(), index.inrelease.clone())].into(),
+                suite: suite.to_owned(),
+            },
+            verified: Verified::Metadata,
+            ..stream.clone()
+        }
+    }
+}
+
+/// The kernels of a stream's series, flavour and architecture that an index has whole, oldest
+/// first.
+pub(crate) fn of_stream<'a>(
+    stream: &LockedKernel,
+    shape: &[Half<'_>],
+    index: &'a Index,
+) -> Vec<Candidate<'a>> {
+    let Some((first, _)) = shape.first() else {
+        return Vec::new();
+    };
     let candidate = |image: &Listed| {
         let uname = image.name.strip_prefix(first)?;
-        let belongs = is_of_flavour(uname, &kernel.flavour, kernel.arch.debian())
-            && is_of_series(&image.version, &kernel.series);
+        let belongs = is_of_flavour(uname, &stream.flavour, stream.arch.debian())
+            && is_of_series(&image.version, &stream.series);
         if !belongs {
             return None;
         }
         // An index can list a kernel whose other halves have left already.
-        let listed: Vec<&Listed> = prefixes
+        let listed: Vec<&Listed> = shape
             .iter()
-            .map(|prefix| {
+            .map(|(prefix, _)| {
                 let name = format!("{prefix}{uname}");
                 index
                     .packages
@@ -62,40 +130,12 @@ fn newest_in(kernel: &LockedKernel, index: &Index) -> Option<LockedKernel> {
                     .find(|p| p.name == name && p.version == image.version)
             })
             .collect::<Option<_>>()?;
-        Some((uname.to_owned(), listed))
+        let uname = uname.to_owned();
+        Some(Candidate { uname, listed })
     };
-    let (uname, listed) = index
-        .packages
-        .iter()
-        .filter_map(candidate)
-        .max_by(|(_, a), (_, b)| version::compare(&a[0].version, &b[0].version))?;
-    let packages = kernel
-        .packages
-        .iter()
-        .zip(listed)
-        .map(|(pinned, listed)| Package {
-            roles: pinned.roles.clone(),
-            name: listed.name.clone(),
-            version: listed.version.clone(),
-            archive: pinned.archive.clone(),
-            path: listed.path.clone(),
-            size: listed.size,
-            sha256: listed.sha256.clone(),
-        })
-        .collect();
-    let suite = kernel.provenance.suite.clone();
-    Some(LockedKernel {
-        uname,
-        packages,
-        provenance: Provenance {
-            source: "index-signed".to_owned(),
-            date: index.date.clone(),
-            inrelease: [(suite.clone(), index.inrelease.clone())].into(),
-            suite,
-        },
-        verified: Verified::Metadata,
-        ..kernel.clone()
-    })
+    let mut all: Vec<Candidate<'_>> = index.packages.iter().filter_map(candidate).collect();
+    all.sort_by(|a, b| version::compare(a.version(), b.version()));
+    all
 }
 
 /// Whether a release is `<abi>[-<flavour>]-<arch>`, e.g. `6.1.0-56-cloud-amd64`. An ABI name has
@@ -118,7 +158,7 @@ fn is_of_flavour(uname: &str, flavour: &str, arch: &str) -> bool {
 }
 
 /// Whether `6.1.192-2` or `7.3~rc7-1~exp1` is of the series `6.1` or `7.3`.
-fn is_of_series(version: &str, series: &str) -> bool {
+pub(crate) fn is_of_series(version: &str, series: &str) -> bool {
     version
         .strip_prefix(series)
         .is_some_and(|rest| rest.starts_with(['.', '-', '~', '+']))

@@ -102,8 +102,14 @@ impl Error {
                 Some("`--accel auto` falls back to tcg, which runs everywhere".to_owned())
             }
             Self::Transport(unusable) => Some(unusable.hint()),
-            Self::NotQemu { .. } | Self::NotAProgram { .. } | Self::Run { .. } => {
-                Some("name another one, e.g. by `UKCI_QEMU_X86_64`".to_owned())
+            Self::NotAProgram { variable, .. } => {
+                Some(format!("name another one by `{variable}`, or unset it"))
+            }
+            Self::NotQemu { program, .. } | Self::Run { program, .. } => {
+                let of = |arch: &Arch| program.ends_with(arch::platform(*arch).qemu);
+                let arch = Arch::ALL.into_iter().find(of).unwrap_or(Arch::X86_64);
+                let variable = arch::platform(arch).variable;
+                Some(format!("name another one, e.g. by `{variable}`"))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What went otherwise than expected, each problem once with all its cells.
 
+use ukci_schema::cell::Arch;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
@@ -148,8 +149,16 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
     let manifest = artifact.and_then(|artifact| artifact.manifest.as_ref());
     let manifest = manifest.map(|of| ["--manifest".to_owned(), of.path.clone()]);
     let words = [path.to_owned()];
-    let words = (words.iter().chain(kernel)).chain(manifest.iter().flatten());
-    let words = words.chain(&asked.options);
+    // A kernel by name is run on x86_64; the user's own says itself what it is for.
+    let others = report
+        .cells
+        .iter()
+        .any(|other| other.kernel == cell.kernel && other.arch != cell.arch);
+    let named = (cell.arch != Arch::X86_64 || others) && !asked.kernels.contains_key(&cell.kernel);
+    let arch = ["--arch".to_owned(), cell.arch.to_string()];
+    let arch = if named { arch.as_slice() } else { &[] };
+    let words = words.iter().chain(kernel).chain(arch);
+    let words = words.chain(manifest.iter().flatten()).chain(&asked.options);
     let quoted: Vec<String> = words.map(|word| quote(word)).collect();
     format!("ukci check {}", quoted.join(" "))
 }

@@ -63,6 +63,26 @@ pub enum Error {
         /// Names that exist.
         known: Vec<String>,
     },
+    /// The kernel is of other architectures.
+    #[error("find kernel `{name}` for {arch}: it is for {}", words(known))]
+    NotLockedFor {
+        /// The name, or the path of the user's own.
+        name: String,
+        /// The architecture.
+        arch: Arch,
+        /// Those that it is for.
+        known: Vec<Arch>,
+    },
+    /// The matrix has no cell of this architecture.
+    #[error("find a cell for {arch} in matrix `{matrix}`: it has {}", words(known))]
+    ArchNotInMatrix {
+        /// The architecture.
+        arch: Arch,
+        /// The matrix.
+        matrix: String,
+        /// Those that it has.
+        known: Vec<Arch>,
+    },
     /// The matrix does not have this kernel.
     #[error("find kernel `{name}` in matrix `{matrix}`")]
     NotInMatrix {
@@ -109,6 +129,11 @@ pub enum Error {
     },
 }
 
+fn words(arches: &[Arch]) -> String {
+    let names: Vec<&str> = arches.iter().map(|arch| arch.name()).collect();
+    names.join(", ")
+}
+
 fn list(paths: &[PathBuf]) -> String {
     let quoted: Vec<String> = paths
         .iter()
@@ -151,7 +176,17 @@ impl Error {
             } => names(known, name)
                 .or_else(|| Some(format!("`ukci list --matrix {matrix}` shows its cells"))),
             Self::Kernel { source, .. } => source.hint(),
-            Self::NoAgent { .. } => Some("`make agent` builds it beside the executable".into()),
+            Self::NotLockedFor { known, .. } => known
+                .first()
+                .map(|arch| format!("run it with `--arch {arch}`")),
+            Self::ArchNotInMatrix { .. } => {
+                Some("the matrix `archs` has every architecture, or leave the matrix out".into())
+            }
+            Self::NoAgent { arch, .. } => Some(format!(
+                "`make agent ARCHES={arch}` builds it beside the executable, or name one by \
+                 `UKCI_AGENT_{}`",
+                arch.name().to_uppercase()
+            )),
             Self::SameName { .. } | Self::SameKernel { .. } => {
                 Some("give them different file names".into())
             }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use ukci_schema::cell::Arch;
 use ukci_schema::diagnosis::Code;
 use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedArtifact;
@@ -24,7 +25,7 @@ impl Place {
         fs::write(path("x.bpf.o"), "object").unwrap();
         for name in ["a", "b"] {
             fs::create_dir(path(name)).unwrap();
-            fs::write(path(name).join("bzImage"), name).unwrap();
+            fs::write(path(name).join("bzImage"), bz_image()).unwrap();
         }
         fs::write(path("debian-12-6.1"), "kernel").unwrap();
         let matrix = "memory = 512\ncmdline = [\"lsm=bpf\"]\n\
@@ -45,9 +46,19 @@ impl Place {
     }
 
     fn select(&self, matrix: Option<&str>, kernels: &[&str]) -> Result<Selected, Error> {
+        self.select_on(matrix, kernels, &[])
+    }
+
+    fn select_on(
+        &self,
+        matrix: Option<&str>,
+        kernels: &[&str],
+        arches: &[Arch],
+    ) -> Result<Selected, Error> {
         let selection = Selection {
             matrix: matrix.map(|name| self.path(name)),
             kernels: kernels.iter().map(|&name| name.to_owned()).collect(),
+            arches: arches.to_vec(),
             modules: Vec::new(),
         };
         select(
@@ -57,6 +68,13 @@ impl Place {
             &self.catalogue,
         )
     }
+}
+
+/// As much of a `bzImage` as says that it is one.
+fn bz_image() -> Vec<u8> {
+    let mut image = vec![0; 0x300];
+    image[0x202..0x208].copy_from_slice(b"HdrS\x0f\x02");
+    image
 }
 
 fn ids(selected: &Selected) -> Vec<String> {
@@ -75,6 +93,53 @@ fn kernels_without_a_matrix_are_run_on_as_they_are() {
         ["x/debian-12-6.1/x86_64", "x/bzImage/x86_64"]
     );
     assert_eq!(selected.own["bzImage"], PathBuf::from(own));
+}
+
+#[test]
+fn kernels_are_run_on_the_architectures_that_are_asked_for() {
+    let place = Place::new();
+    let both = [Arch::X86_64, Arch::Riscv64];
+    let selected = place.select_on(None, &["debian-13-6.12"], &both).unwrap();
+    assert_eq!(
+        ids(&selected),
+        ["x/debian-13-6.12/x86_64", "x/debian-13-6.12/riscv64"]
+    );
+    let cloud = ["debian-12-6.1-cloud"];
+    let error = place.select_on(None, &cloud, &[Arch::Riscv64]).unwrap_err();
+    insta::assert_snapshot!(error, @"find kernel `debian-12-6.1-cloud` for riscv64: it is for x86_64, aarch64");
+
+    // The user's own is for what it is for.
+    let own = place.path("a/Image");
+    let mut image = vec![0; 0x40];
+    image[0x38..0x3c].copy_from_slice(b"ARM\x64");
+    fs::write(&own, image).unwrap();
+    let selected = place.select(None, &[&own]).unwrap();
+    assert_eq!(ids(&selected), ["x/Image/aarch64"]);
+    let error = place.select_on(None, &[&own], &both).unwrap_err();
+    assert_eq!(error.hint().unwrap(), "run it with `--arch aarch64`");
+}
+
+#[test]
+fn an_architecture_of_a_matrix_keeps_its_cells_alone() {
+    let place = Place::new();
+    let error = place
+        .select_on(Some("m.toml"), &[], &[Arch::Aarch64])
+        .unwrap_err();
+    assert!(error.to_string().ends_with("it has x86_64"), "{error}");
+    let selection = Selection {
+        matrix: Some("archs".to_owned()),
+        kernels: vec![
+            "debian-13-6.12".to_owned(),
+            "debian-13-6.12-cloud".to_owned(),
+        ],
+        arches: vec![Arch::Riscv64, Arch::Aarch64],
+        ..Selection::default()
+    };
+    let selected = select(&selection, &place.artifacts, &place.catalogue).unwrap();
+    assert_eq!(
+        ids(&selected),
+        ["x/debian-13-6.12-cloud/aarch64", "x/debian-13-6.12/riscv64"]
+    );
 }
 
 #[test]
@@ -137,7 +202,7 @@ fn what_is_missing_is_said_before_anything_is_fetched() {
 #[test]
 fn the_shipped_matrices_expand() {
     let place = Place::new();
-    for (name, cells) in [("quick", 5), ("full", 10)] {
+    for (name, cells) in [("quick", 5), ("full", 10), ("archs", 10)] {
         let selection = Selection {
             matrix: Some(name.to_owned()),
             ..Selection::default()

@@ -23,6 +23,7 @@ enum Finding {
 pub(crate) fn run(output: Output) -> Result<Exit, Failure> {
     let mut findings = machine();
     findings.push(agent());
+    findings.extend([Arch::Aarch64, Arch::Riscv64].map(another));
     findings.push(kernels()?);
     findings.push(cache());
     let mut text = String::new();
@@ -50,29 +51,43 @@ pub(crate) fn run(output: Output) -> Result<Exit, Failure> {
     Ok(if able { Exit::Met } else { Exit::NoVerdict })
 }
 
-/// QEMU, accelerator, transport. KVM is not tried here: that takes a kernel.
-fn machine() -> Vec<Finding> {
-    let settings = |accel| Settings {
+/// QEMU for an architecture on this host.
+fn detect(accel: Option<Accel>, arch: Arch) -> Result<Qemu, (String, Option<String>)> {
+    let settings = Settings {
         accel,
         transport: None,
-        arches: vec![Arch::X86_64],
+        arches: vec![arch],
         cache: cache_dir(),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread()
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return vec![Finding::Fail(format!("no runtime: {error}"), None)],
-    };
-    let found = runtime.block_on(async {
-        match Qemu::detect(settings(None), None).await {
-            Ok(qemu) => Ok(qemu),
-            Err(_) => Qemu::detect(settings(Some(Accel::Tcg)), None).await,
+        .map_err(|error| (format!("start a runtime: {error}"), None))?
+        .block_on(Qemu::detect(settings, None))
+        .map_err(|error| (error.to_string(), error.hint()))
+}
+
+/// An architecture that needs nothing of its own unless cells are of it.
+fn another(arch: Arch) -> Finding {
+    let (what, hint) = match (detect(Some(Accel::Tcg), arch), resolve::agent(arch)) {
+        (Ok(qemu), Ok(_)) => {
+            let version = qemu.versions().get(&arch).cloned().unwrap_or_default();
+            return Finding::Ok(format!("{arch}: {version}, and its agent"));
         }
-    });
+        (Err(missing), _) => missing,
+        (_, Err(error)) => (error.to_string(), error.hint()),
+    };
+    let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
+    Finding::Note(format!(
+        "cells of {arch} cannot run: failed to {what}{hint}"
+    ))
+}
+
+/// QEMU, accelerator, transport. KVM is not tried here: that takes a kernel.
+fn machine() -> Vec<Finding> {
+    let found = detect(None, Arch::X86_64).or_else(|_| detect(Some(Accel::Tcg), Arch::X86_64));
     match found {
-        Err(error) => vec![Finding::Fail(error.to_string(), error.hint())],
+        Err((what, hint)) => vec![Finding::Fail(what, hint)],
         Ok(qemu) => {
             let mut findings: Vec<Finding> = qemu
                 .versions()

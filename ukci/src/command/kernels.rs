@@ -5,7 +5,8 @@ use std::fmt::Write;
 use ukci_harness::catalogue::{Catalogue, Prepared};
 use ukci_harness::resolve;
 use ukci_schema::authored::instead_of;
-use ukci_schema::lock::{LockedKernel, Verified};
+use ukci_schema::cell::Cell;
+use ukci_schema::lock::{Lock, LockedKernel, Verified};
 
 use super::fetching::Fetching;
 use crate::args::{Fetch, Kernels};
@@ -19,6 +20,9 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
         Kernels::List => list(),
         Kernels::Fetch(fetch) => self::fetch(fetch, output),
         Kernels::Show { name } => show(name),
+        Kernels::Add(add) => super::lock::add(add, output),
+        Kernels::Update(update) => super::lock::update(update, output),
+        Kernels::Booted(booted) => super::lock::booted(booted, output),
     }
 }
 
@@ -61,26 +65,26 @@ fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<Vec<&'a LockedKernel
     let lock = catalogue.lock();
     let found: Vec<&LockedKernel> = lock.kernels.iter().filter(|k| k.name == name).collect();
     if found.is_empty() {
-        let names: Vec<&str> = lock.names().collect();
-        let hint =
-            instead_of(name, &names).or_else(|| Some("`ukci kernels list` names them".into()));
-        return Err(Failure::plain(
-            Exit::Usage,
-            &format!("unknown kernel `{name}`"),
-            hint,
-        ));
+        return Err(unknown(name, lock));
     }
     Ok(found)
 }
 
+/// No kernel of this name is locked.
+pub(crate) fn unknown(name: &str, lock: &Lock) -> Failure {
+    let mut names: Vec<&str> = lock.names().collect();
+    names.dedup();
+    let hint = instead_of(name, &names).or_else(|| Some("`ukci kernels list` names them".into()));
+    Failure::plain(Exit::Usage, &format!("unknown kernel `{name}`"), hint)
+}
+
 fn fetch(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
     let catalogue = super::catalogue(fetch.locked)?;
-    let mut names = fetch.names.clone();
-    if let Some(matrix) = &fetch.matrix {
-        let matrix = resolve::matrix(matrix).map_err(|error| super::unresolved(&error))?;
-        names.extend(matrix.kernels().into_iter().map(str::to_owned));
+    let mut kernels: Vec<&LockedKernel> = Vec::new();
+    if fetch.matrix.is_some() || !fetch.names.is_empty() {
+        kernels = wanted(fetch, &catalogue)?;
     }
-    if names.is_empty() {
+    if kernels.is_empty() {
         let hint = "`ukci kernels fetch --matrix quick`".to_owned();
         return Err(Failure::plain(
             Exit::Usage,
@@ -89,25 +93,52 @@ fn fetch(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
         ));
     }
     let fetching = Fetching::new(output);
-    for name in &names {
-        for kernel in find(&catalogue, name)? {
-            let at_hand = catalogue.is_prepared(kernel);
-            let prepared = prepare(&catalogue, kernel, &fetching)?;
-            for warning in &prepared.warnings {
-                output.say(&format!("{} {warning}", paint(WARN, "warning:")));
-            }
-            let word = if at_hand { "At hand" } else { "Ready" };
-            if output.chatty {
-                output.say(&format!(
-                    "{} {} ({})",
-                    paint(GOOD, format_args!("{word:>12}")),
-                    kernel.name,
-                    prepared.kernel.release
-                ));
-            }
+    for kernel in kernels {
+        let at_hand = catalogue.is_prepared(kernel);
+        let prepared = prepare(&catalogue, kernel, &fetching)?;
+        for warning in &prepared.warnings {
+            output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+        }
+        let word = if at_hand { "At hand" } else { "Ready" };
+        if output.chatty {
+            output.say(&format!(
+                "{} {} ({})",
+                paint(GOOD, format_args!("{word:>12}")),
+                kernel.name,
+                prepared.kernel.release
+            ));
         }
     }
     Ok(Exit::Met)
+}
+
+/// The kernels that are named, and those of the matrix, for the architectures that are asked for.
+fn wanted<'a>(fetch: &Fetch, catalogue: &'a Catalogue) -> Result<Vec<&'a LockedKernel>, Failure> {
+    let mut wanted: Vec<&LockedKernel> = Vec::new();
+    for name in &fetch.names {
+        wanted.extend(find(catalogue, name)?);
+    }
+    wanted.retain(|kernel| fetch.arch.is_empty() || fetch.arch.contains(&kernel.arch));
+    if let Some(matrix) = &fetch.matrix {
+        let selection = resolve::Selection {
+            matrix: Some(matrix.clone()),
+            arches: fetch.arch.clone(),
+            ..resolve::Selection::default()
+        };
+        let artifacts = [super::list::any()];
+        let selected = resolve::select(
+            &selection,
+            &artifacts,
+            &resolve::Manifests::new(),
+            catalogue,
+        )
+        .map_err(|error| super::unresolved(&error))?;
+        let locked = |cell: &Cell| catalogue.lock().kernel(&cell.kernel, cell.arch);
+        wanted.extend(selected.cells.iter().filter_map(|p| locked(&p.cell)));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    wanted.retain(|kernel| seen.insert((&kernel.name, kernel.arch)));
+    Ok(wanted)
 }
 
 fn prepare(
@@ -117,7 +148,7 @@ fn prepare(
 ) -> Result<Prepared, Failure> {
     catalogue
         .prepare(kernel, &|progress| fetching.show(progress))
-        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))
+        .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))
 }
 
 fn show(name: &str) -> Result<Exit, Failure> {
@@ -155,7 +186,7 @@ fn show(name: &str) -> Result<Exit, Failure> {
         if catalogue.is_prepared(kernel) {
             let prepared = catalogue
                 .prepare(kernel, &|_| {})
-                .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+                .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
             let _ = writeln!(
                 text,
                 "\nimage       {}",

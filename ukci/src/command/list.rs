@@ -50,7 +50,7 @@ pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
 }
 
 /// Stands for whatever object will be checked.
-fn any() -> PlannedArtifact {
+pub(crate) fn any() -> PlannedArtifact {
     PlannedArtifact {
         artifact: Artifact {
             name: "*".into(),

@@ -6,6 +6,9 @@ pub(crate) mod explain;
 pub(crate) mod fetching;
 pub(crate) mod kernels;
 pub(crate) mod list;
+pub(crate) mod lock;
+
+use std::path::Path;
 
 use ukci_harness::catalogue::{self, Catalogue};
 use ukci_harness::resolve::{self, Manifests, Selected, Selection};
@@ -18,21 +21,24 @@ use crate::exit::Exit;
 
 /// The lock: `UKCI_LOCK`, or the one that travels in the binary.
 pub(crate) fn lock() -> Result<Lock, Failure> {
-    let (text, name) = match std::env::var_os("UKCI_LOCK") {
-        None => (resolve::LOCK.to_owned(), "kernels/lock.json".to_owned()),
-        Some(path) => {
-            let name = path.to_string_lossy().into_owned();
-            let text = std::fs::read_to_string(&path).map_err(|error| {
-                Failure::plain(
-                    Exit::NoVerdict,
-                    &format!("failed to read `{name}`: {error}"),
-                    None,
-                )
-            })?;
-            (text, name)
-        }
-    };
-    let lock: Lock = serde_json::from_str(&text).map_err(|error| {
+    match std::env::var_os("UKCI_LOCK") {
+        None => parse_lock(resolve::LOCK, "kernels/lock.json"),
+        Some(path) => lock_at(Path::new(&path)),
+    }
+}
+
+/// The lock in a file.
+pub(crate) fn lock_at(path: &Path) -> Result<Lock, Failure> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("failed to read `{name}`: {error}");
+        Failure::plain(Exit::NoVerdict, &message, None)
+    })?;
+    parse_lock(&text, &name)
+}
+
+fn parse_lock(text: &str, name: &str) -> Result<Lock, Failure> {
+    let lock: Lock = serde_json::from_str(text).map_err(|error| {
         let message = format!("failed to read `{name}` as a lock: {error}");
         Failure::plain(Exit::NoVerdict, &message, None)
     })?;
@@ -50,7 +56,7 @@ pub(crate) fn lock() -> Result<Lock, Failure> {
 /// The catalogue over this user's store.
 pub(crate) fn catalogue(locked: bool) -> Result<Catalogue, Failure> {
     Catalogue::open(lock()?, &catalogue::cache_dir(), locked)
-        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))
+        .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))
 }
 
 /// A failed resolution: zero cells and wrong names have their own statuses.
@@ -60,6 +66,8 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         resolve::Error::UnknownMatrix(_)
         | resolve::Error::UnknownKernel { .. }
         | resolve::Error::NotInMatrix { .. }
+        | resolve::Error::NotLockedFor { .. }
+        | resolve::Error::ArchNotInMatrix { .. }
         | resolve::Error::SameKernel { .. }
         | resolve::Error::Matrix(_)
         | resolve::Error::Manifest(_)
@@ -87,6 +95,7 @@ pub(crate) fn select(
     let selection = Selection {
         matrix: matrix(args).map(str::to_owned),
         kernels: args.kernel.clone(),
+        arches: args.arch.clone(),
         modules: args.modules.clone(),
     };
     let selected = resolve::select(&selection, artifacts, manifests, catalogue)

@@ -86,6 +86,26 @@ fn aarch64_tcg_vhost_user_vsock() {
 }
 
 #[test]
+fn aarch64_tcg_virtio_serial() {
+    insta::assert_snapshot!(command(Arch::Aarch64, Accel::Tcg, "cortex-a57", serial()));
+}
+
+/// On an arm64 host: no firmware and no argument of x86 may stray in.
+#[test]
+fn aarch64_kvm_vhost_vsock() {
+    let link = Device::VhostVsock {
+        cid: 77_123,
+        port: 1_024,
+    };
+    insta::assert_snapshot!(command(Arch::Aarch64, Accel::Kvm, "host", link));
+}
+
+#[test]
+fn riscv64_tcg_vhost_user_vsock() {
+    insta::assert_snapshot!(command(Arch::Riscv64, Accel::Tcg, "rv64", vhost_user()));
+}
+
+#[test]
 fn riscv64_tcg_virtio_serial() {
     insta::assert_snapshot!(command(Arch::Riscv64, Accel::Tcg, "rv64", serial()));
 }

@@ -1,0 +1,277 @@
+//! A kernel's first entry in the lock, from its name alone: `debian-12-6.1-cloud` says which
+//! suites to look in, and for what.
+//!
+//! The newest kernel wins of which a mirror still has every package: an index can name files that
+//! have left the pool (that of bullseye-security did, for arm64).
+
+use ukci_schema::cell::Arch;
+use ukci_schema::lock::{LockedKernel, Provenance, Role, Verified};
+
+use super::error::Error;
+use super::http;
+use super::index::{self, Index, Suite};
+use super::is_older;
+use super::keyring::Keyrings;
+use super::mirror::Mirrors;
+use super::update::{Half, is_of_series, of_stream};
+
+/// Debian's releases by number, with their names.
+const RELEASES: [(&str, &str); 3] = [("11", "bullseye"), ("12", "bookworm"), ("13", "trixie")];
+
+/// Releases whose name is their suite's.
+const SUITES: [&str; 2] = ["sid", "experimental"];
+
+/// How Debian has packaged kernels, newest first: in halves since 6.19, where a `linux-image-` of
+/// 2 kB only names them; as one package before.
+const SHAPES: [&[Half<'_>]; 2] = [
+    &[
+        ("linux-binary-", &[Role::Image]),
+        ("linux-modules-", &[Role::Modules]),
+        ("linux-base-", &[Role::Config]),
+    ],
+    &[("linux-image-", &[Role::Image, Role::Modules, Role::Config])],
+];
+
+/// An entry without packages: what `name` says of a stream.
+fn stream(name: &str, arch: Arch) -> Result<LockedKernel, Error> {
+    let not_one = || Error::NotAStream(name.to_owned());
+    let rest = name.strip_prefix("debian-").ok_or_else(not_one)?;
+    let (release, rest) = rest.split_once('-').ok_or_else(not_one)?;
+    let (series, flavour) = rest.split_once('-').unwrap_or((rest, ""));
+    let is_series = series.split_once('.').is_some_and(|(major, minor)| {
+        let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        number(major) && number(minor)
+    });
+    if !is_series || suites(release).is_empty() {
+        return Err(not_one());
+    }
+    Ok(LockedKernel {
+        name: name.to_owned(),
+        distro: "debian".to_owned(),
+        release: release.to_owned(),
+        series: series.to_owned(),
+        flavour: flavour.to_owned(),
+        arch,
+        uname: String::new(),
+        packages: Vec::new(),
+        provenance: Provenance {
+            source: String::new(),
+            suite: String::new(),
+            date: String::new(),
+            inrelease: std::collections::BTreeMap::new(),
+        },
+        verified: Verified::Never,
+    })
+}
+
+/// The suites of a release, each with its archive; none for a release that is not known.
+fn suites(release: &str) -> Vec<(&'static str, String)> {
+    if SUITES.contains(&release) {
+        return vec![("debian", release.to_owned())];
+    }
+    let name = RELEASES.iter().find(|(number, _)| *number == release);
+    name.map_or_else(Vec::new, |(_, name)| {
+        vec![
+            ("debian-security", format!("{name}-security")),
+            ("debian", (*name).to_owned()),
+        ]
+    })
+}
+
+/// The newest kernel that `name` stands for, by the signed indices of its suites or of `only` one.
+///
+/// A suite whose index cannot be read is an error: a shorter list must not pass for the whole.
+pub(crate) fn pin(
+    name: &str,
+    arch: Arch,
+    only: Option<&str>,
+    mirrors: &Mirrors,
+    keyrings: &Keyrings,
+) -> Result<LockedKernel, Error> {
+    let stream = stream(name, arch)?;
+    let (mut best, mut looked): (Option<LockedKernel>, Vec<String>) = (None, Vec::new());
+    let mut suites = suites(&stream.release);
+    if let Some(only) = only {
+        let all: Vec<String> = suites.iter().map(|(_, suite)| suite.clone()).collect();
+        suites.retain(|(_, suite)| suite == only);
+        if suites.is_empty() {
+            return Err(Error::NoSuite {
+                kernel: name.to_owned(),
+                suite: only.to_owned(),
+                suites: all,
+            });
+        }
+    }
+    for (archive, suite) in suites {
+        let index = index::open(
+            Suite {
+                archive,
+                name: &suite,
+                arch: arch.debian(),
+            },
+            mirrors,
+            keyrings,
+        )?;
+        let has = |path: &str| on_a_mirror(path, archive, mirrors);
+        let (found, gone) = newest_at_hand(&stream, archive, &suite, &index, &has)?;
+        looked.push(if gone.is_empty() {
+            suite
+        } else {
+            format!("{suite} (no mirror has {} any more)", gone.join(", "))
+        });
+        if let Some(kernel) = found
+            && best.as_ref().is_none_or(|best| is_older(best, &kernel))
+        {
+            best = Some(kernel);
+        }
+    }
+    best.ok_or_else(|| Error::NoKernel {
+        kernel: name.to_owned(),
+        arch,
+        suites: looked,
+    })
+}
+
+/// The newest kernel of an index of which every package is there, and the versions that are not.
+fn newest_at_hand(
+    stream: &LockedKernel,
+    archive: &str,
+    suite: &str,
+    index: &Index,
+    has: &dyn Fn(&str) -> Result<bool, Error>,
+) -> Result<(Option<LockedKernel>, Vec<String>), Error> {
+    let mut gone = Vec::new();
+    for shape in SHAPES {
+        for candidate in of_stream(stream, shape, index).iter().rev() {
+            let mut complete = true;
+            for path in candidate.paths() {
+                complete &= has(path)?;
+            }
+            if complete {
+                let locked = candidate.locked(stream, shape, archive, index, suite);
+                return Ok((Some(locked), gone));
+            }
+            gone.push(candidate.version().to_owned());
+        }
+        // Where a series comes in halves, its `linux-image-` is an empty shell.
+        let halved = |p: &index::Listed| {
+            p.name.starts_with(SHAPES[0][0].0) && is_of_series(&p.version, &stream.series)
+        };
+        if index.packages.iter().any(halved) {
+            break;
+        }
+    }
+    Ok((None, gone))
+}
+
+/// Whether a mirror still has the file.
+fn on_a_mirror(path: &str, archive: &str, mirrors: &Mirrors) -> Result<bool, Error> {
+    let client = http::client();
+    let mut tried = Vec::new();
+    for root in mirrors.current(archive)? {
+        let url = format!("{root}/{path}");
+        match http::exists(&client, &url) {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(reason) => tried.push(format!("{url}: {reason}")),
+        }
+    }
+    if tried.is_empty() {
+        return Ok(false);
+    }
+    Err(Error::Fetch {
+        what: format!("`{path}`"),
+        tried,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::index::Listed;
+    use super::*;
+
+    fn index(names: &[(&str, &str)]) -> Index {
+        let listed = |(name, version): &(&str, &str)| Listed {
+            name: (*name).into(),
+            version: (*version).into(),
+            path: format!("pool/{name}_{version}.deb"),
+            size: 1,
+            sha256: super::super::digest::of(name.as_bytes()),
+        };
+        Index {
+            packages: names.iter().map(listed).collect(),
+            date: "2026-12-01".into(),
+            inrelease: "digest".into(),
+        }
+    }
+
+    fn found(name: &str, arch: Arch, index: &Index, gone: &str) -> (Option<String>, Vec<String>) {
+        let stream = stream(name, arch).unwrap();
+        let has = |path: &str| Ok(gone.is_empty() || !path.contains(gone));
+        let (kernel, gone) = newest_at_hand(&stream, "debian", "suite", index, &has).unwrap();
+        let words = |kernel: LockedKernel| {
+            let names: Vec<&str> = kernel.packages.iter().map(|p| p.name.as_str()).collect();
+            format!("{}: {}", kernel.uname, names.join(" "))
+        };
+        (kernel.map(words), gone)
+    }
+
+    #[test]
+    fn names_say_where_to_look_and_for_what() {
+        let kernel = stream("debian-12-6.1-cloud", Arch::Aarch64).unwrap();
+        assert_eq!((&*kernel.series, &*kernel.flavour), ("6.1", "cloud"));
+        assert_eq!(stream("debian-sid-7.2", Arch::Riscv64).unwrap().flavour, "");
+        assert_eq!(
+            suites("13"),
+            [
+                ("debian-security", "trixie-security".to_owned()),
+                ("debian", "trixie".to_owned())
+            ]
+        );
+        for wrong in [
+            "debian-12",
+            "debian-12-cloud",
+            "debian-9-4.9",
+            "ubuntu-24-6.8",
+            "x",
+        ] {
+            assert!(stream(wrong, Arch::X86_64).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_has_left_the_pool_is_passed_over() {
+        let index = index(&[
+            ("linux-image-5.10.0-32-cloud-arm64", "5.10.223-1"),
+            ("linux-image-5.10.0-46-cloud-arm64", "5.10.262-1"),
+            ("linux-image-5.10.0-46-arm64", "5.10.262-1"),
+            ("linux-image-5.10.0-46-cloud-arm64-dbg", "5.10.262-1"),
+        ]);
+        let name = "debian-11-5.10-cloud";
+        let whole = found(name, Arch::Aarch64, &index, "");
+        let newest = "5.10.0-46-cloud-arm64: linux-image-5.10.0-46-cloud-arm64";
+        assert_eq!(whole, (Some(newest.into()), Vec::new()));
+        let older = "5.10.0-32-cloud-arm64: linux-image-5.10.0-32-cloud-arm64";
+        assert_eq!(
+            found(name, Arch::Aarch64, &index, "5.10.262"),
+            (Some(older.into()), vec!["5.10.262-1".into()])
+        );
+        assert_eq!(found(name, Arch::X86_64, &index, ""), (None, Vec::new()));
+    }
+
+    #[test]
+    fn a_kernel_in_halves_is_never_its_empty_shell() {
+        let mut names = vec![
+            ("linux-image-7.2.13+deb14-riscv64", "7.2.13-1"),
+            ("linux-binary-7.2.13+deb14-riscv64", "7.2.13-1"),
+            ("linux-modules-7.2.13+deb14-riscv64", "7.2.13-1"),
+            ("linux-base-7.2.13+deb14-riscv64", "7.2.13-1"),
+        ];
+        let (kernel, _) = found("debian-sid-7.2", Arch::Riscv64, &index(&names), "");
+        insta::assert_snapshot!(kernel.unwrap(), @"7.2.13+deb14-riscv64: linux-binary-7.2.13+deb14-riscv64 linux-modules-7.2.13+deb14-riscv64 linux-base-7.2.13+deb14-riscv64");
+        // Its modules have left.
+        names.remove(2);
+        let (kernel, _) = found("debian-sid-7.2", Arch::Riscv64, &index(&names), "");
+        assert_eq!(kernel, None);
+    }
+}

@@ -1,0 +1,162 @@
+//! `ukci kernels add`, `update` and `booted`: what writes `kernels/lock.json`, by hand or by a bot.
+
+use std::io::Write;
+use std::path::Path;
+
+use ukci_harness::catalogue::{self, Catalogue};
+use ukci_schema::cell::Arch;
+use ukci_schema::lock::{Lock, LockedKernel, Verified};
+use ukci_schema::report::Report;
+use ukci_schema::verdict::{Stage, VerdictKind};
+
+use crate::args::{Add, Booted, Update};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::{GOOD, Output, WARN, paint};
+
+/// Pins kernels that the lock has not got, or pins them anew.
+pub(crate) fn add(add: &Add, output: Output) -> Result<Exit, Failure> {
+    let arches = match add.arch.as_slice() {
+        [] => &[Arch::X86_64],
+        some => some,
+    };
+    let mut wanted = Vec::new();
+    for name in &add.names {
+        wanted.extend(arches.iter().map(|arch| (name.clone(), *arch)));
+    }
+    pin_all(&add.lock.lock, &wanted, add.suite.as_deref(), output)
+}
+
+/// Pins the newest version of kernels that the lock has.
+pub(crate) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
+    let lock = super::lock_at(&update.lock.lock)?;
+    if let Some(name) = (update.names.iter()).find(|name| lock.arches(name).is_empty()) {
+        return Err(super::kernels::unknown(name, &lock));
+    }
+    let is_named =
+        |kernel: &&LockedKernel| update.names.is_empty() || update.names.contains(&kernel.name);
+    let wanted = lock.kernels.iter().filter(is_named);
+    let wanted: Vec<(String, Arch)> = wanted.map(|k| (k.name.clone(), k.arch)).collect();
+    pin_all(&update.lock.lock, &wanted, update.suite.as_deref(), output)
+}
+
+/// Nothing is written unless every kernel was found.
+fn pin_all(
+    path: &Path,
+    wanted: &[(String, Arch)],
+    suite: Option<&str>,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let mut lock = super::lock_at(path)?;
+    let catalogue = Catalogue::open(lock.clone(), &catalogue::cache_dir(), true)
+        .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
+    for (name, arch) in wanted {
+        let pinned = catalogue
+            .pin(name, *arch, suite)
+            .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
+        let known = lock.kernel(name, *arch);
+        let (style, word) = match known {
+            Some(known) if known.packages == pinned.packages => (GOOD, "Unchanged"),
+            Some(known) if catalogue::is_older(&pinned, known) => (WARN, "Kept"),
+            Some(_) => (GOOD, "Updated"),
+            None => (GOOD, "Added"),
+        };
+        let release = known
+            .filter(|_| word == "Kept")
+            .map_or(&pinned.uname, |k| &k.uname);
+        if output.chatty {
+            output.say(&format!(
+                "{} {name} on {arch} ({release})",
+                paint(style, format_args!("{word:>12}"))
+            ));
+        }
+        if word == "Kept" {
+            output.say(&format!(
+                "{} {} is the newest that the mirrors have, and older than the pinned one",
+                paint(WARN, "warning:"),
+                pinned.uname
+            ));
+        } else if word != "Unchanged" {
+            lock.put(pinned);
+        }
+    }
+    write(path, &lock)?;
+    Ok(Exit::Met)
+}
+
+/// Marks the kernels that a report saw booted, if they were made of the locked bytes.
+pub(crate) fn booted(booted: &Booted, output: Output) -> Result<Exit, Failure> {
+    let path = &booted.lock.lock;
+    let mut lock = super::lock_at(path)?;
+    let mut marked = 0;
+    for file in &booted.reports {
+        let report = read(file)?;
+        let kernels = lock.kernels.iter_mut();
+        for kernel in kernels.filter(|kernel| kernel.verified != Verified::Booted) {
+            if saw(&report, kernel) {
+                kernel.verified = Verified::Booted;
+                marked += 1;
+                if output.chatty {
+                    let word = paint(GOOD, format_args!("{:>12}", "Booted"));
+                    output.say(&format!("{word} {} on {}", kernel.name, kernel.arch));
+                }
+            }
+        }
+    }
+    if marked == 0 {
+        output.say(&format!(
+            "{} no kernel was marked: those that booted are marked, or not the locked ones",
+            paint(WARN, "warning:")
+        ));
+    }
+    write(path, &lock)?;
+    Ok(Exit::Met)
+}
+
+fn read(path: &Path) -> Result<Report, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        let message = format!("failed to read `{}` as a report: {error}", path.display());
+        Failure::plain(Exit::NoVerdict, &message, None)
+    };
+    let text = std::fs::read(path).map_err(|error| failed(&error))?;
+    serde_json::from_slice(&text).map_err(|error| failed(&error))
+}
+
+/// Whether the report has a cell in which the agent spoke on exactly this kernel.
+fn saw(report: &Report, kernel: &LockedKernel) -> bool {
+    report.cells.iter().any(|cell| {
+        let spoke = matches!(cell.verdict, VerdictKind::Pass | VerdictKind::Fail)
+            && cell.stage >= Stage::Connect
+            && cell.release == kernel.uname;
+        let booted = report.kernels.get(&cell.cell().kernel_key());
+        let same = booted.is_some_and(|booted| {
+            booted.hermetic
+                && kernel.packages.len() == booted.packages.len()
+                && (kernel.packages.iter())
+                    .all(|package| booted.packages.get(&package.name) == Some(&package.sha256))
+        });
+        (&cell.kernel, cell.arch) == (&kernel.name, kernel.arch) && spoke && same
+    })
+}
+
+/// Writes the lock whole or not at all.
+fn write(path: &Path, lock: &Lock) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        let message = format!("failed to write `{}`: {error}", path.display());
+        Failure::plain(Exit::NoVerdict, &message, None)
+    };
+    let mut text = serde_json::to_string_pretty(lock).map_err(|error| failed(error.into()))?;
+    text.push('\n');
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".ukci-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(parent)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
