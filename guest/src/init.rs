@@ -107,10 +107,20 @@ impl<S: io::Read + io::Write + AsRawFd> Stream for S {}
 pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
     match transport {
         Transport::Vsock => {
-            let host = vsock::VMADDR_CID_HOST;
-            vsock::VsockStream::connect_with_cid_port(host, PORT)
-                .map(|stream| Box::new(stream) as Box<dyn Stream>)
-                .map_err(|error| format!("dial the host on vsock port {PORT}: {error}"))
+            let start = Instant::now();
+            loop {
+                match vsock::VsockStream::connect_with_cid_port(vsock::VMADDR_CID_HOST, PORT) {
+                    Ok(stream) => return Ok(Box::new(stream)),
+                    // The kernel gives up after 2 s (VSOCK_DEFAULT_CONNECT_TIMEOUT), which a device
+                    // on a loaded host does not always keep to.
+                    Err(error)
+                        if error.kind() == io::ErrorKind::TimedOut
+                            && start.elapsed() < PORT_DEADLINE => {}
+                    Err(error) => {
+                        return Err(format!("dial the host on vsock port {PORT}: {error}"));
+                    }
+                }
+            }
         }
         Transport::Serial => {
             let device = serial_device()?;
@@ -121,7 +131,7 @@ pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
     }
 }
 
-/// How long the port may take to appear.
+/// How long the host's port may take to appear, or to answer.
 const PORT_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The device of the port that the host named. Its name comes in a message of the device's own,

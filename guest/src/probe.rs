@@ -160,6 +160,10 @@ fn ask(
             let needs = read.functions.get(&seen.name).unwrap_or(&none);
             Some(Wanting {
                 kind: programs.get(*n)?.kind(),
+                attach_type: seen
+                    .attach_type
+                    .is_some()
+                    .then(|| programs[*n].attach_type()),
                 section: &seen.section,
                 helpers: &needs.helpers,
                 kfuncs: &needs.kfuncs,

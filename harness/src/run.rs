@@ -17,6 +17,7 @@ use crate::event::Event;
 use crate::evidence_dir;
 use crate::initramfs;
 use crate::machine::Machine;
+use crate::modules::{Modules, Named};
 
 /// How to run a plan.
 #[derive(Clone, Debug)]
@@ -233,7 +234,8 @@ fn started_event(plan: &Plan, options: &Options) -> Event {
 
 /// Reads and assembles what the cells share, once.
 fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
-    let mut kernels: BTreeMap<String, (Arc<PlannedKernel>, Arc<Path>)> = BTreeMap::new();
+    let mut kernels: BTreeMap<String, (Arc<PlannedKernel>, PathBuf)> = BTreeMap::new();
+    let mut modules: BTreeMap<String, Modules> = BTreeMap::new();
     let mut artifacts = BTreeMap::new();
     let out: Arc<Path> = options.out.as_path().into();
     let mut inputs = Vec::with_capacity(plan.cells.len());
@@ -261,7 +263,14 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
                         source,
                     }
                 })?;
-            kernels.insert(key.clone(), (Arc::new(kernel.clone()), file.into()));
+            if let Some(pack) = &kernel.modules {
+                let opened = Modules::open(pack).map_err(|source| Error::Read {
+                    path: pack.path.clone(),
+                    source,
+                })?;
+                modules.insert(key.clone(), opened);
+            }
+            kernels.insert(key.clone(), (Arc::new(kernel.clone()), file));
         }
         let (kernel, initramfs) = kernels[&key].clone();
         if !artifacts.contains_key(cell.artifact.as_str()) {
@@ -279,12 +288,21 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
             artifacts.insert(cell.artifact.as_str(), (Arc::new(artifact.clone()), object));
         }
         let (artifact, object) = artifacts[cell.artifact.as_str()].clone();
+        let initramfs = match modules.get(&key) {
+            None => initramfs,
+            Some(modules) => modules
+                .beside(&initramfs, &options.cache, &Named::by(&object))
+                .map_err(|source| Error::Initramfs {
+                    kernel: cell.kernel.clone(),
+                    source,
+                })?,
+        };
         inputs.push(Inputs {
             planned: planned.clone(),
             kernel,
             artifact,
             object,
-            initramfs,
+            initramfs: initramfs.into(),
             agent: agent.sha256.as_str().into(),
             mode: options.mode,
             strict: options.strict,

@@ -113,7 +113,7 @@ fn run(objects: &[PathBuf], kernel: &str, cmdline: &[String], out: &Path) -> Rep
         )
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
-        .args(["--quiet", "check"])
+        .args(["--quiet", "check", "--jobs", "2"])
         .args(objects)
         .arg("--matrix")
         .arg(&matrix)
