@@ -69,7 +69,7 @@ impl<'a> Terms<'a> {
     /// The same as a section would say it.
     pub(crate) fn section(&self, program: &str) -> Option<String> {
         let target = self.site(program)?;
-        Some(section(target, &self.contract.files))
+        Some(target.section(&self.contract.files))
     }
 
     /// A file of the host's.
@@ -157,7 +157,7 @@ impl<'a> Terms<'a> {
             ));
         }
         for (program, target) in &contract.targets {
-            let section = section(target, &contract.files);
+            let section = target.section(&contract.files);
             edits.push(format!("program `{program}`: attached to `{section}`"));
         }
         edits
@@ -268,7 +268,7 @@ impl<'a> Terms<'a> {
             };
             if let Err(errno) = set {
                 // As libbpf says it of a target that the section names.
-                let target = place(target);
+                let target = target.place();
                 note(&format!(
                     "libbpf: prog '{name}': failed to find kernel BTF type ID of '{target}': \
                      -{errno}"
@@ -420,42 +420,6 @@ pub fn keep_files(files: &[Vec<u8>]) -> Result<Vec<PathBuf>, String> {
         kept.push(path);
     }
     Ok(kept)
-}
-
-/// Where a manifest sends a program, as a section would say it after the `/`.
-pub(crate) fn place(target: &ukci_schema::manifest::Target) -> String {
-    let plus = |offset: u64| match offset {
-        0 => String::new(),
-        offset => format!("+{offset:#x}"),
-    };
-    match &target.site {
-        Site::Function { symbol, offset } => format!("{symbol}{}", plus(*offset)),
-        Site::Tracepoint { category, name } => format!("{category}/{name}"),
-        Site::RawTracepoint { name } => name.clone(),
-        Site::User { symbol, offset, .. } => match symbol {
-            Some(symbol) => format!("{symbol}{}", plus(*offset)),
-            None => format!("{offset:#x}"),
-        },
-        Site::Usdt { provider, name, .. } => format!("{provider}:{name}"),
-        Site::Program { function, .. } => function.clone(),
-    }
-}
-
-/// The same as a whole section: `kprobe/do_unlinkat`. `files` are the manifest's names.
-fn section(target: &ukci_schema::manifest::Target, files: &[String]) -> String {
-    // libbpf writes these two with a dot.
-    let kind = target.kind.name().replace("_multi", ".multi");
-    let kind = match kind.as_str() {
-        "raw_tracepoint" => "raw_tp",
-        kind => kind,
-    };
-    match &target.site {
-        Site::User { file, .. } | Site::Usdt { file, .. } => {
-            let file = file.and_then(|n| files.get(n)).map_or("agent", |name| name);
-            format!("{kind}/{file}:{}", place(target))
-        }
-        _ => format!("{kind}/{}", place(target)),
-    }
 }
 
 /// The number of a program type.

@@ -26,6 +26,8 @@ pub fn helper_name(id: u32) -> String {
 pub struct Wanting<'a> {
     /// `enum bpf_prog_type`.
     pub kind: u32,
+    /// `enum bpf_attach_type`, where the section says one.
+    pub attach_type: Option<u32>,
     /// The ELF section, which names the target.
     pub section: &'a str,
     /// Helper ids.
@@ -94,6 +96,24 @@ pub fn ask(
             program_type: None,
             present: bpf::probe_program_type(kind),
             source: "libbpf-probe".into(),
+            detail: None,
+        });
+    }
+    let known = btf.and_then(|btf| btf.enumerators("bpf_attach_type"));
+    let kinds: BTreeSet<u32> = programs.iter().filter_map(|p| p.attach_type).collect();
+    for kind in kinds {
+        let Some(name) = bpf::attach_type_name(kind) else {
+            continue;
+        };
+        features.push(Feature {
+            kind: FeatureKind::AttachType,
+            name,
+            id: Some(kind),
+            program_type: None,
+            present: known
+                .as_ref()
+                .map(|known| known.get(&kind).is_some_and(|name| !name.starts_with("__"))),
+            source: "vmlinux-btf".into(),
             detail: None,
         });
     }

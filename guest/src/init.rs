@@ -120,7 +120,7 @@ pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
     }
 }
 
-/// How long the port may take to appear.
+/// How long the host's port may take to appear, or to answer.
 const PORT_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The device of the port that the host named. Its name comes in a message of the device's own,

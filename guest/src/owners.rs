@@ -54,7 +54,9 @@ fn load_from(
 ) -> Vec<Module> {
     let mut done = Vec::new();
     // Nothing is looked up where there is no module to look in.
-    let files: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().collect();
+    let mut files: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().collect();
+    // Of several owners of one name it is always the same that is loaded.
+    files.sort_by_key(fs::DirEntry::file_name);
     if files.is_empty() {
         return done;
     }

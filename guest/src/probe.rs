@@ -170,6 +170,10 @@ fn ask(
             let needs = read.functions.get(&seen.name).unwrap_or(&none);
             Some(Wanting {
                 kind: programs.get(*n)?.kind(),
+                attach_type: seen
+                    .attach_type
+                    .is_some()
+                    .then(|| programs[*n].attach_type()),
                 section: section_of(seen),
                 helpers: &needs.helpers,
                 kfuncs: &needs.kfuncs,

@@ -128,16 +128,45 @@ pub fn assemble(cache: &Path, agent: &FileRef, segment: &FileRef) -> io::Result<
     }
     let agent_bytes = read(agent)?;
     let segment_bytes = read(segment)?;
-    std::fs::create_dir_all(&dir).map_err(named(&dir))?;
+    write(&dir, &path, &[&base(agent_bytes), &segment_bytes])?;
+    Ok(path)
+}
+
+/// Writes the parts beside `path` and renames the whole into place.
+fn write(dir: &Path, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    std::fs::create_dir_all(dir).map_err(named(dir))?;
     let mut file = tempfile::Builder::new()
         .prefix(".tmp-")
-        .tempfile_in(&dir)
-        .map_err(named(&dir))?;
-    file.write_all(&base(agent_bytes))
-        .and_then(|()| file.write_all(&segment_bytes))
-        .map_err(named(&path))?;
-    file.persist(&path)
-        .map_err(|error| named(&path)(error.error))?;
+        .tempfile_in(dir)
+        .map_err(named(dir))?;
+    for part in parts {
+        file.write_all(part).map_err(named(path))?;
+    }
+    file.persist(path)
+        .map_err(|error| named(path)(error.error))?;
+    Ok(())
+}
+
+/// An initramfs that [`assemble`] made and a segment more in one file below `cache`, found again by
+/// `key`, the digest of what the segment is made of. `make` is called where it is not there yet.
+pub(crate) fn extend(
+    cache: &Path,
+    base: &Path,
+    key: &str,
+    make: impl FnOnce() -> io::Result<Vec<u8>>,
+) -> io::Result<PathBuf> {
+    let mut digest = digest::Hasher::default();
+    digest.field(RECIPE);
+    // Its name is the digest of its parts.
+    digest.field(base.as_os_str().as_encoded_bytes());
+    digest.field(key.as_bytes());
+    let dir = cache.join("initramfs");
+    let path = dir.join(format!("{}.cpio", digest.finish()));
+    if std::fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
+        return Ok(path);
+    }
+    let first = std::fs::read(base).map_err(named(base))?;
+    write(&dir, &path, &[&first, &make()?])?;
     Ok(path)
 }
 

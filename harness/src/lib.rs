@@ -13,6 +13,7 @@ pub mod event;
 pub mod evidence_dir;
 pub mod initramfs;
 pub mod machine;
+pub(crate) mod modules;
 pub mod render;
 pub mod resolve;
 pub mod run;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use ukci_schema::evidence::Mode;
+use ukci_schema::manifest::Contract;
 use ukci_schema::plan::{Plan, PlannedKernel};
 use ukci_schema::report::{CellReport, KernelInfo, Report, RunInfo, SCHEMA, Summary};
 
@@ -17,6 +18,7 @@ use crate::event::Event;
 use crate::evidence_dir;
 use crate::initramfs;
 use crate::machine::Machine;
+use crate::modules::{Modules, Named};
 
 /// How to run a plan.
 #[derive(Clone, Debug)]
@@ -233,7 +235,8 @@ fn started_event(plan: &Plan, options: &Options) -> Event {
 
 /// Reads and assembles what the cells share, once.
 fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
-    let mut kernels: BTreeMap<String, (Arc<PlannedKernel>, Arc<Path>)> = BTreeMap::new();
+    let mut kernels: BTreeMap<String, (Arc<PlannedKernel>, PathBuf)> = BTreeMap::new();
+    let mut modules: BTreeMap<String, Modules> = BTreeMap::new();
     let mut artifacts = BTreeMap::new();
     let mut files: BTreeMap<PathBuf, Arc<[u8]>> = BTreeMap::new();
     let out: Arc<Path> = options.out.as_path().into();
@@ -262,7 +265,14 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
                         source,
                     }
                 })?;
-            kernels.insert(key.clone(), (Arc::new(kernel.clone()), file.into()));
+            if let Some(pack) = &kernel.modules {
+                let opened = Modules::open(pack).map_err(|source| Error::Read {
+                    path: pack.path.clone(),
+                    source,
+                })?;
+                modules.insert(key.clone(), opened);
+            }
+            kernels.insert(key.clone(), (Arc::new(kernel.clone()), file));
         }
         let (kernel, initramfs) = kernels[&key].clone();
         if !artifacts.contains_key(cell.artifact.as_str()) {
@@ -283,13 +293,26 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
             }
             companions.push(Arc::clone(&files[&file.path]));
         }
+        let initramfs = match modules.get(&key) {
+            None => initramfs,
+            Some(modules) => modules
+                .beside(
+                    &initramfs,
+                    &options.cache,
+                    &named_by(&object, &planned.contract),
+                )
+                .map_err(|source| Error::Initramfs {
+                    kernel: cell.kernel.clone(),
+                    source,
+                })?,
+        };
         inputs.push(Inputs {
             planned: planned.clone(),
             kernel,
             artifact,
             object,
             files: companions,
-            initramfs,
+            initramfs: initramfs.into(),
             agent: agent.sha256.as_str().into(),
             mode: options.mode,
             strict: options.strict,
@@ -298,6 +321,18 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
         });
     }
     Ok(inputs)
+}
+
+/// What the object names, and its contract.
+fn named_by(object: &[u8], contract: &Contract) -> Named {
+    let mut named = Named::by(object);
+    for target in contract.targets.values() {
+        named.section(&target.section(&contract.files));
+    }
+    for module in &contract.modules {
+        named.module(module);
+    }
+    named
 }
 
 fn read(path: &Path) -> Result<Arc<[u8]>, Error> {

@@ -337,6 +337,7 @@ fn plan(dir: &Path, kernels: &[&str]) -> Plan {
         (
             ukci_schema::cell::kernel_key(name, Arch::X86_64),
             PlannedKernel {
+                modules: None,
                 name: (*name).into(),
                 release: "6.1.0-56-cloud-amd64".into(),
                 arch: Arch::X86_64,

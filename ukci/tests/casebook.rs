@@ -122,7 +122,7 @@ fn run(
         )
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
-        .args(["--quiet", "check"])
+        .args(["--quiet", "check", "--jobs", "2"])
         .args(objects)
         .args(manifests)
         .arg("--matrix")

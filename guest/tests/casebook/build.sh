@@ -11,6 +11,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+export here
 out=${1:?usage: build.sh OUTDIR}
 export CLANG=${CLANG:-clang-19} ARCH=${ARCH:-x86_64}
 export UKCI_BPF_INCLUDE=${UKCI_BPF_INCLUDE:-$here/../../../target/include}
@@ -33,9 +34,12 @@ compile() {
   # The uapi <asm/…> headers are the build machine's: of what is used here they do not differ.
   local flags
   flags=$(sed -n '1,10s,^// clang: ,,p' "$source")
+  # No path of this machine is in what is compiled, nor in evidence of it.
   # Written beside and renamed, so that a broken compile leaves no half object behind.
   # shellcheck disable=SC2086
   "$CLANG" -g -O2 -Wall -Werror -target bpf -D__TARGET_ARCH_$TARGET_ARCH \
+    -ffile-compilation-dir=. -ffile-prefix-map="$here/=" \
+    -ffile-prefix-map="$UKCI_BPF_INCLUDE=include" \
     -I"$UKCI_BPF_INCLUDE" -I"/usr/include/$(uname -m)-linux-gnu" $flags \
     -c "$source" -o "$object.new" && mv "$object.new" "$object"
 }

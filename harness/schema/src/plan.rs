@@ -72,6 +72,10 @@ pub struct PlannedKernel {
     pub image: FileRef,
     /// The kernel's initramfs segment: modules, their load order, `/boot/config-<release>`.
     pub segment: FileRef,
+    /// All of the kernel's modules, with an index of what each defines: what an object names
+    /// travels with it in a segment of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modules: Option<FileRef>,
     /// Kernel arguments beyond those of the devices.
     #[serde(default)]
     pub cmdline: Vec<String>,

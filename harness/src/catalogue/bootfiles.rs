@@ -9,12 +9,13 @@ use ukci_schema::cell::Arch;
 use super::error::Error;
 use super::image::{self, Image};
 use super::module::{self, Module, Order};
+use super::pack;
 use super::package;
 use super::store;
 use crate::initramfs::Archive;
 
 /// Goes into every store key: raised when the same packages would give other boot files.
-pub(crate) const RECIPE: &[u8] = b"ukci.bootfiles/1";
+pub(crate) const RECIPE: &[u8] = b"ukci.bootfiles/2";
 
 /// The transports, each with the modules at its end and the configuration option of each. The
 /// agent loads every file of `/lib/ukci/<transport>` in the order of the names.
@@ -51,6 +52,8 @@ pub(crate) struct Found {
     pub(crate) exists: BTreeSet<String>,
     /// The modules that were read.
     pub(crate) modules: BTreeMap<String, Module>,
+    /// All of its modules.
+    pub(crate) pack: pack::Writer,
 }
 
 /// Reads the boot files of `release` out of its packages.
@@ -89,14 +92,22 @@ fn read_package(
                 found.builtin = module::builtin(&String::from_utf8_lossy(&read()?));
             }
             Some(Place::Module(name)) => {
-                if wanted(&name) && !found.modules.contains_key(&name) {
-                    let module = Module::read(path, read()?).map_err(|reason| Error::Module {
+                let new = found.exists.insert(name.clone());
+                let wanted = wanted(&name) && !found.modules.contains_key(&name);
+                if new || wanted {
+                    let refuse = |reason| Error::Module {
                         path: package.join(path),
                         reason,
-                    })?;
-                    found.modules.insert(name.clone(), module);
+                    };
+                    let module = Module::read(path, read()?).map_err(refuse)?;
+                    if new {
+                        (found.pack.add(&name, &module))
+                            .map_err(|error| refuse(error.to_string()))?;
+                    }
+                    if wanted {
+                        found.modules.insert(name, module);
+                    }
                 }
-                found.exists.insert(name);
             }
             None => {}
         }
@@ -224,6 +235,9 @@ impl Found {
         let mut files = BTreeMap::from([(store::IMAGE, image.bytes), (store::SEGMENT, segment)]);
         if let Some(config) = self.config.take() {
             files.insert("config", config);
+        }
+        if let Some(pack) = self.pack.finish() {
+            files.insert(store::MODULES, pack);
         }
         if let Some(map) = self
             .system_map

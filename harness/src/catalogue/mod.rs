@@ -12,6 +12,7 @@ mod keyring;
 mod mirror;
 mod module;
 mod own;
+pub(crate) mod pack;
 mod package;
 mod pin;
 mod store;
@@ -180,17 +181,18 @@ impl Catalogue {
             || image.display().to_string(),
             |name| name.to_string_lossy().into_owned(),
         );
-        let own = own::read(image, modules, arch)?;
-        let entry = if let Some(entry) = self.store.get(&own.key) {
+        let mut own = own::read(image, modules, arch)?;
+        let (key, warnings) = (own.key.clone(), std::mem::take(&mut own.warnings));
+        let entry = if let Some(entry) = self.store.get(&key) {
             entry
         } else {
-            let _lock = self.store.lock(&own.key, &|| {})?;
-            match self.store.get(&own.key) {
+            let _lock = self.store.lock(&key, &|| {})?;
+            match self.store.get(&key) {
                 Some(entry) => entry,
-                None => self.store.put(&own.key, own.contents)?,
+                None => self.store.put(&key, own.into_contents()?)?,
             }
         };
-        let mut prepared = plan(&name, &entry, false, own.warnings);
+        let mut prepared = plan(&name, &entry, false, warnings);
         prepared.warnings.extend(lacking(&name, &entry));
         Ok(prepared)
     }
@@ -329,6 +331,7 @@ fn plan(name: &str, entry: &Entry, hermetic: bool, warnings: Vec<String>) -> Pre
         arch: manifest.arch,
         image: entry.image(),
         segment: entry.segment(),
+        modules: entry.modules(),
         cmdline: Vec::new(),
         sysctl: Vec::new(),
         hermetic,

@@ -11,7 +11,8 @@ use super::digest::Hasher;
 use super::error::Error;
 use super::image;
 use super::module::{self, Module};
-use super::store::Contents;
+use super::pack;
+use super::store::{self, Contents};
 
 /// How deep module directories are searched: `kernel/drivers/net/ethernet/mellanox/mlx5/core/…`.
 const MAX_DEPTH: usize = 12;
@@ -21,8 +22,38 @@ const MAX_DEPTH: usize = 12;
 pub(crate) struct OwnKernel {
     /// The store key: a digest of all that was read.
     pub(crate) key: String,
-    pub(crate) contents: Contents,
+    contents: Contents,
     pub(crate) warnings: Vec<String>,
+    /// The files of its modules, by name.
+    modules: BTreeMap<String, PathBuf>,
+}
+
+impl OwnKernel {
+    /// What its store entry is filled with. Reads all of its modules, which takes a while.
+    pub(crate) fn into_contents(mut self) -> Result<Contents, Error> {
+        let mut writer = pack::Writer::default();
+        for (name, path) in &self.modules {
+            let refuse = |reason| Error::Module {
+                path: path.clone(),
+                reason,
+            };
+            let module = Module::read(&path.to_string_lossy(), read_file(path)?).map_err(refuse)?;
+            // What was built for another kernel cannot be loaded into this one.
+            if module
+                .release
+                .as_ref()
+                .is_none_or(|r| *r == self.contents.release)
+            {
+                writer
+                    .add(name, &module)
+                    .map_err(|error| refuse(error.to_string()))?;
+            }
+        }
+        if let Some(pack) = writer.finish() {
+            self.contents.files.insert(store::MODULES, pack);
+        }
+        Ok(self.contents)
+    }
 }
 
 /// Reads a kernel and the modules that ukci needs of it.
@@ -88,6 +119,10 @@ pub(crate) fn read(image: &Path, modules: &[PathBuf], arch: Arch) -> Result<OwnK
         key.field(&module.bytes);
     }
     // Whether something is built in or absent decides what is loaded, too.
+    for (name, path) in &files {
+        key.field(name.as_bytes());
+        key.field(version(path)?.as_bytes());
+    }
     let contents = found.contents(image_file, arch, BTreeMap::new());
     for (transport, order) in &contents.transports {
         key.field(transport.as_bytes());
@@ -97,6 +132,7 @@ pub(crate) fn read(image: &Path, modules: &[PathBuf], arch: Arch) -> Result<OwnK
         key: key.finish(),
         contents,
         warnings,
+        modules: files,
     })
 }
 
@@ -171,6 +207,12 @@ fn config(image: &Path, release: &str, trees: &[PathBuf]) -> Result<Option<Vec<u
         .find(|path| path.is_file())
         .map(|path| read_file(path))
         .transpose()
+}
+
+/// What changes when a file is built anew: reading thousands of modules on every run is too slow.
+fn version(path: &Path) -> Result<String, Error> {
+    let found = fs::metadata(path).map_err(Error::on("read", path))?;
+    Ok(format!("{} {:?}", found.len(), found.modified().ok()))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Error> {

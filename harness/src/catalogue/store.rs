@@ -2,7 +2,7 @@
 //! it, populated once and never changed.
 //!
 //! ```text
-//! store/<key>/       vmlinux segment.cpio config [System.map] kernel.json
+//! store/<key>/       vmlinux segment.cpio modules.pack config [System.map] kernel.json
 //! packages/          <sha256>.deb, its .part while it comes, .corrupt-N if it was not it
 //! locks/             one file a key; locked while the entry is made
 //! initramfs/         agent and segment in one file
@@ -32,6 +32,8 @@ const MANIFEST: &str = "kernel.json";
 pub(crate) const IMAGE: &str = "vmlinux";
 /// The kernel's part of the initramfs.
 pub(crate) const SEGMENT: &str = "segment.cpio";
+/// All of its modules.
+pub(crate) const MODULES: &str = "modules.pack";
 
 /// Everything about an entry that a warm start needs. Private to this version of `ukci`: a
 /// manifest of another shape counts as none, and its entry is made anew.
@@ -80,7 +82,13 @@ impl Entry {
         self.file(SEGMENT)
     }
 
-    /// A file that every entry has: [`Store::get`] and [`Store::put`] see to it.
+    /// All of the kernel's modules; none where it has not got any.
+    pub(crate) fn modules(&self) -> Option<FileRef> {
+        let there = self.manifest.files.contains_key(MODULES);
+        there.then(|| self.file(MODULES))
+    }
+
+    /// A file that the entry has: [`Store::get`] and [`Store::put`] see to those that all have.
     fn file(&self, name: &str) -> FileRef {
         FileRef {
             path: self.dir.join(name),

@@ -135,7 +135,13 @@ fn an_architecture_of_a_matrix_keeps_its_cells_alone() {
         arches: vec![Arch::Riscv64, Arch::Aarch64],
         ..Selection::default()
     };
-    let selected = select(&selection, &place.artifacts, &place.catalogue).unwrap();
+    let selected = select(
+        &selection,
+        &place.artifacts,
+        &Manifests::new(),
+        &place.catalogue,
+    )
+    .unwrap();
     assert_eq!(
         ids(&selected),
         ["x/debian-13-6.12-cloud/aarch64", "x/debian-13-6.12/riscv64"]

@@ -146,6 +146,44 @@ pub struct Target {
     pub site: Site,
 }
 
+impl Target {
+    /// To what, as a section says it after the `/`: `do_unlinkat+0x4`.
+    pub fn place(&self) -> String {
+        let plus = |offset: u64| match offset {
+            0 => String::new(),
+            offset => format!("+{offset:#x}"),
+        };
+        match &self.site {
+            Site::Function { symbol, offset } => format!("{symbol}{}", plus(*offset)),
+            Site::Tracepoint { category, name } => format!("{category}/{name}"),
+            Site::RawTracepoint { name } => name.clone(),
+            Site::User { symbol, offset, .. } => match symbol {
+                Some(symbol) => format!("{symbol}{}", plus(*offset)),
+                None => format!("{offset:#x}"),
+            },
+            Site::Usdt { provider, name, .. } => format!("{provider}:{name}"),
+            Site::Program { function, .. } => function.clone(),
+        }
+    }
+
+    /// The same as a whole section: `kprobe/do_unlinkat`. `files` are [`Contract::files`].
+    pub fn section(&self, files: &[String]) -> String {
+        // libbpf writes these with a dot, and this one short.
+        let kind = match self.kind.name() {
+            "raw_tracepoint" => "raw_tp".to_owned(),
+            kind => kind.replace("_multi", ".multi"),
+        };
+        let place = self.place();
+        match &self.site {
+            Site::User { file, .. } | Site::Usdt { file, .. } => {
+                let file = file.and_then(|n| files.get(n));
+                format!("{kind}/{}:{place}", file.map_or("agent", |name| name))
+            }
+            _ => format!("{kind}/{place}"),
+        }
+    }
+}
+
 /// What a program is attached to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -1,0 +1,186 @@
+//! Which modules an object may need in the guest: those that its kinds of program are attached
+//! with, and those that own what it names.
+//!
+//! The guest loads a module only for what its kernel turns out to lack; here it is enough not to
+//! leave one out.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+use ukci_schema::plan::FileRef;
+
+use crate::catalogue::pack::Pack;
+use crate::initramfs::{self, Archive};
+
+/// Modules that the agent attaches programs with, by how their sections begin.
+const KINDS: &[(&str, &[&str])] = &[
+    ("tc", &["sch_ingress", "cls_bpf"]),
+    ("classifier", &["sch_ingress", "cls_bpf"]),
+    ("action", &["act_bpf"]),
+    ("netkit", &["netkit"]),
+];
+
+/// Sections that name a function or a tracepoint of the kernel, by how they begin.
+const TARGETS: &[&str] = &[
+    "kprobe",
+    "kretprobe",
+    "fentry",
+    "fexit",
+    "fmod_ret",
+    "fsession",
+    "tp",
+    "tracepoint",
+    "raw_tp",
+    "raw_tracepoint",
+];
+
+/// What an object names: modules outright, and symbols that a module may define.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Named {
+    modules: BTreeSet<String>,
+    symbols: BTreeSet<String>,
+}
+
+impl Named {
+    /// Reads what the sections and the undefined symbols of an object name. What is no ELF file
+    /// names nothing.
+    pub(crate) fn by(object: &[u8]) -> Self {
+        let mut named = Self::default();
+        let Ok(elf) = ElfFile64::<Endianness>::parse(object) else {
+            return named;
+        };
+        for section in elf.sections() {
+            named.section(section.name().unwrap_or_default());
+        }
+        let undefined = elf.symbols().filter(ObjectSymbol::is_undefined);
+        for name in undefined.filter_map(|symbol| symbol.name().ok()) {
+            if !name.is_empty() && !name.starts_with("CONFIG_") && !name.starts_with("LINUX_") {
+                named.symbols.insert(name.to_owned());
+            }
+        }
+        named
+    }
+
+    /// Takes in what a section, or a manifest in its place, says: `kprobe/nf_conntrack_in+0x8`.
+    pub(crate) fn section(&mut self, section: &str) {
+        let section = section.trim_start_matches('?');
+        let kinds = KINDS.iter().filter(|(start, _)| section.starts_with(start));
+        self.modules
+            .extend(kinds.flat_map(|(_, modules)| modules.iter().map(|&name| name.to_owned())));
+        let Some((kind, target)) = section.split_once('/') else {
+            return;
+        };
+        if !TARGETS.iter().any(|start| kind.starts_with(start)) {
+            return;
+        }
+        // category/event, function+offset
+        let target = target.rsplit('/').next().unwrap_or(target);
+        let target = target.split('+').next().unwrap_or(target);
+        self.symbols.insert(target.to_owned());
+        self.symbols.insert(format!("__tracepoint_{target}"));
+    }
+
+    /// Takes in a module by its name.
+    pub(crate) fn module(&mut self, name: &str) {
+        self.modules.insert(name.replace('-', "_"));
+    }
+
+    /// The modules of `pack` that this comes to, dependencies included.
+    pub(crate) fn within(&self, pack: &Pack) -> BTreeSet<String> {
+        let owners = self.symbols.iter().flat_map(|symbol| pack.owners(symbol));
+        pack.closure(
+            self.modules
+                .iter()
+                .cloned()
+                .chain(owners.map(str::to_owned)),
+        )
+    }
+}
+
+/// The modules of one kernel, for the objects of a run.
+#[derive(Debug)]
+pub(crate) struct Modules {
+    pack: Pack,
+    /// The digest of the pack.
+    sha256: String,
+}
+
+impl Modules {
+    /// Opens a kernel's modules.
+    pub(crate) fn open(file: &FileRef) -> io::Result<Self> {
+        Ok(Self {
+            pack: Pack::open(&file.path)?,
+            sha256: file.sha256.clone(),
+        })
+    }
+
+    /// The initramfs at `base` with the modules that are named, where the agent looks for them;
+    /// `base` itself where there are none.
+    pub(crate) fn beside(&self, base: &Path, cache: &Path, named: &Named) -> io::Result<PathBuf> {
+        let modules = named.within(&self.pack);
+        if modules.is_empty() {
+            return Ok(base.to_owned());
+        }
+        let key = format!(
+            "{} {}",
+            self.sha256,
+            Vec::from_iter(modules.iter().map(String::as_str)).join(",")
+        );
+        initramfs::extend(cache, base, &key, || {
+            let mut archive = Archive::default();
+            for name in &modules {
+                let path = format!("lib/ukci/modules/{name}.ko");
+                archive.file(&path, self.pack.read(name)?, false);
+            }
+            Ok(archive.finish())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Named;
+
+    fn named(sections: &[&str]) -> (Vec<String>, Vec<String>) {
+        let mut named = Named::default();
+        for section in sections {
+            named.section(section);
+        }
+        (
+            named.modules.into_iter().collect(),
+            named.symbols.into_iter().collect(),
+        )
+    }
+
+    #[test]
+    fn sections_name_modules_and_symbols() {
+        let (modules, symbols) = named(&["tc", "?classifier/x", "action", "xdp"]);
+        assert_eq!(modules, ["act_bpf", "cls_bpf", "sch_ingress"]);
+        assert!(symbols.is_empty());
+        let (modules, symbols) = named(&[
+            "?kprobe/nf_conntrack_in+0x8",
+            "tp/kvm/kvm_entry",
+            "uprobe//bin/bash:readline",
+            "lsm/file_open",
+        ]);
+        assert!(modules.is_empty());
+        assert_eq!(
+            symbols,
+            [
+                "__tracepoint_kvm_entry",
+                "__tracepoint_nf_conntrack_in",
+                "kvm_entry",
+                "nf_conntrack_in"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_names_nothing() {
+        assert_eq!(Named::by(b"not an object"), Named::default());
+        assert_eq!(Named::by(&[]), Named::default());
+    }
+}
