@@ -124,11 +124,8 @@ impl Modules {
         if modules.is_empty() {
             return Ok(base.to_owned());
         }
-        let key = format!(
-            "{} {}",
-            self.sha256,
-            Vec::from_iter(modules.iter().map(String::as_str)).join(",")
-        );
+        let names: Vec<&str> = modules.iter().map(String::as_str).collect();
+        let key = format!("{} {}", self.sha256, names.join(","));
         initramfs::extend(cache, base, &key, || {
             let mut archive = Archive::default();
             for name in &modules {
