@@ -1,0 +1,117 @@
+//! The casebook (`guest/tests/casebook`): small objects, each with what every kernel series must
+//! answer. `UKCI_CASEBOOK` names the kernels, comma separated; `make casebook` names all five. With
+//! `UKCI_UPDATE=1` the results are kept; without it a result that changes fails.
+
+#![expect(
+    clippy::print_stderr,
+    reason = "a skip and the count are told to people"
+)]
+
+mod case;
+mod complete;
+mod results;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use ukci_schema::report::Report;
+
+use case::{Case, Expect, answer, root};
+use results::Results;
+
+/// Runs these objects on this kernel, booted with these arguments.
+fn run(objects: &[PathBuf], kernel: &str, cmdline: &[String], out: &Path) -> Report {
+    let matrix = out.join("matrix.toml");
+    std::fs::create_dir_all(out).unwrap();
+    let text = format!("cmdline = {cmdline:?}\n[[cells]]\nkernels = [{kernel:?}]\n");
+    std::fs::write(&matrix, text).unwrap();
+    let agent = root().join("target/release/ukci-guest-x86_64");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ukci"));
+    command
+        .env("UKCI_AGENT_X86_64", agent)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .args(["--quiet", "check"])
+        .args(objects)
+        .arg("--matrix")
+        .arg(&matrix)
+        .arg("--out")
+        .arg(out);
+    if let Some(jobs) = std::env::var_os("UKCI_CASEBOOK_JOBS") {
+        command.arg("--jobs").arg(jobs);
+    }
+    let output = command.output().unwrap();
+    let text = std::fs::read(out.join("report.json"))
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    serde_json::from_slice(&text).unwrap()
+}
+
+/// Whether a case is run at all.
+fn runs(case: &Case) -> bool {
+    case.is_for_x86_64() && case.manifest.is_none()
+}
+
+#[test]
+fn every_case_gets_the_answer_it_must() {
+    let Ok(kernels) = std::env::var("UKCI_CASEBOOK") else {
+        eprintln!("skipped: `make casebook` names the kernels in UKCI_CASEBOOK");
+        return;
+    };
+    let objects = root().join("target/casebook");
+    let cases = case::all();
+    let (mut wrong, mut seen) = (Vec::new(), Results::new());
+    let mut skipped = BTreeSet::new();
+    for kernel in kernels.split(',') {
+        // Cases that boot alike share a run.
+        let mut alike: BTreeMap<&[String], Vec<(&str, &Expect)>> = BTreeMap::new();
+        for (name, case) in &cases {
+            if !runs(case) {
+                skipped.insert(name.as_str());
+                continue;
+            }
+            if let Some(expect) = case.expect.iter().find(|expect| expect.is_for(kernel)) {
+                let of = alike.entry(&expect.cmdline).or_default();
+                of.push((name, expect));
+            }
+        }
+        for (n, (cmdline, cases)) in alike.into_iter().enumerate() {
+            let paths: Vec<PathBuf> = cases
+                .iter()
+                .map(|(name, _)| objects.join(format!("{name}.bpf.o")))
+                .collect();
+            let out = root().join(format!("target/casebook-out/{kernel}-{n}"));
+            let report = run(&paths, kernel, cmdline, &out);
+            for (name, expect) in cases {
+                let cell = report.cells.iter().find(|cell| cell.artifact == name);
+                let Some(cell) = cell else {
+                    wrong.push(format!("{name} on {kernel}: did not run"));
+                    continue;
+                };
+                let lines = expect.differences(cell);
+                wrong.extend(lines.iter().map(|line| format!("{name} on {kernel}: {line}")));
+                let (verdict, code) = answer(cell);
+                seen.insert(
+                    (name.to_owned(), kernel.to_owned()),
+                    (verdict.to_owned(), code.unwrap_or("-").to_owned()),
+                );
+            }
+        }
+    }
+    let checked = seen.len();
+    eprintln!(
+        "casebook: {checked} answers checked, {} cases skipped: {skipped:?}",
+        skipped.len()
+    );
+    if std::env::var_os("UKCI_UPDATE").is_some() {
+        results::keep(seen);
+    } else {
+        wrong.extend(results::changes(&seen));
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {checked} answers are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
