@@ -130,7 +130,7 @@ impl Target {
     fn instead(&self, kernel: &Kernel) -> Option<String> {
         if self.kind == TargetKind::BtfFunction && kernel.text_symbols().contains(&self.name) {
             // Inlined copies, assembly; all of a module before 5.11.
-            return Some("the kernel has a symbol of this name, and no BTF of it".into());
+            return Some(Feature::SYMBOL_WITHOUT_BTF.into());
         }
         let without = |prefix: &'static str| {
             let symbols = kernel.text_symbols().iter();

@@ -124,8 +124,8 @@ impl Modules {
         if modules.is_empty() {
             return Ok(base.to_owned());
         }
-        let names: Vec<&str> = modules.iter().map(String::as_str).collect();
-        let key = format!("{} {}", self.sha256, names.join(","));
+        let list: Vec<&str> = modules.iter().map(String::as_str).collect();
+        let key = format!("{} {}", self.sha256, list.join(","));
         initramfs::extend(cache, base, &key, || {
             let mut archive = Archive::default();
             for name in &modules {

@@ -192,6 +192,12 @@ pub struct Feature {
     pub detail: Option<String>,
 }
 
+impl Feature {
+    /// The [`detail`](Self::detail) of a target that is a symbol of the kernel or of a module, where
+    /// BTF is asked for and has no function of the name.
+    pub const SYMBOL_WITHOUT_BTF: &str = "the kernel has a symbol of this name, and no BTF of it";
+}
+
 /// See [`Feature::kind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -2,6 +2,8 @@
 //!
 //! The prose is in `explain.toml`; here it is laid out.
 
+mod casebook;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -76,13 +78,14 @@ pub fn explain(code: Code) -> String {
     text
 }
 
-/// All codes as Markdown: the text of `docs/diagnoses.md`.
-pub fn markdown() -> String {
+/// All codes as Markdown, and the casebook's `results.tsv`: the text of `docs/diagnoses.md`.
+pub fn markdown(results: &str) -> String {
     let mut text = String::from(
         "# Diagnoses\n\n\
          Every failure has a code. The names are part of the interface: matrices expect them,\n\
          reports carry them. `ukci explain CODE` prints the same in a terminal. This page is made\n\
-         from `harness/schema/src/explain.toml` and `history.tsv`; a test holds them together.\n\n\
+         from `harness/schema/src/explain.toml` and `history.tsv`, and from the last run of the\n\
+         [casebook](#the-casebook); a test holds them together.\n\n\
          | Code | Stage | What it means |\n|---|---|---|\n",
     );
     for code in Code::ALL {
@@ -121,6 +124,12 @@ pub fn markdown() -> String {
             }
         }
     }
+    text.push_str(
+        "\n## The casebook\n\n\
+         What `ukci check` says of each object of `guest/tests/casebook` on each locked kernel of\n\
+         x86-64, cloud flavour. `make casebook` runs them all; a result that changes fails.\n",
+    );
+    text.push_str(&casebook::tables(results));
     text
 }
 
@@ -225,7 +234,11 @@ mod tests {
     #[test]
     fn the_page_in_docs_is_made_of_these_stories() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/diagnoses.md");
-        let page = markdown();
+        let results = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../guest/tests/casebook/results.tsv"
+        );
+        let page = markdown(&std::fs::read_to_string(results).unwrap());
         if std::env::var_os("UKCI_UPDATE").is_some() {
             std::fs::write(path, &page).unwrap();
         }

@@ -11,6 +11,7 @@ use crate::verdict::Stage;
 /// For a refused attachment, in this order.
 const RULES: &[Rule] = &[
     ("attach-type", attach_type),
+    ("attach-mechanism", mechanism),
     ("attach-target", target_probed),
     ("attach-jit", jit),
     ("attach-config", config),
@@ -152,30 +153,18 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
     ))
 }
 
-/// Options that a kind of attachment needs, and that are off.
-fn config(case: &Case<'_>) -> Option<Diagnosis> {
+fn is_kprobe(section: &str) -> bool {
+    let starts = ["kprobe", "kretprobe", "ksyscall", "kretsyscall"];
+    starts.iter().any(|start| section.starts_with(start))
+}
+
+/// Options without which there is no attachment of the kind at all, whatever the target.
+fn mechanism(case: &Case<'_>) -> Option<Diagnosis> {
     let section = case.section();
-    let errno = errno_of(case);
-    let kprobe = section.starts_with("kprobe")
-        || section.starts_with("kretprobe")
-        || section.starts_with("ksyscall")
-        || section.starts_with("kretsyscall");
+    let kprobe = is_kprobe(section);
     let many = section.contains(".multi") || section.contains(".session");
     let (option, hint) = if kprobe && many && case.is_off("FPROBE") {
         ("FPROBE", "attach single kprobes where the option is off")
-    } else if is_trampoline(case)
-        && matches!(errno, Some(ENOTSUPP | EOPNOTSUPP))
-        && case.is_off("DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
-    {
-        (
-            "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
-            "attach a kprobe there: mainline has the option on arm64 since 6.4",
-        )
-    } else if kprobe && errno == Some(EINVAL) && case.is_off("KPROBES_ON_FTRACE") {
-        (
-            "KPROBES_ON_FTRACE",
-            "attach `fentry`, or probe a few bytes into the function: its entry belongs to ftrace",
-        )
     } else if kprobe && case.is_off("KPROBES") {
         (
             "KPROBES",
@@ -191,17 +180,53 @@ fn config(case: &Case<'_>) -> Option<Diagnosis> {
     } else {
         return None;
     };
+    let mut found = option_off(case, option, hint);
+    if let Some(name) = case.program.target.as_deref()
+        && (case.features(FeatureKind::Target, name)).any(|f| f.present == Some(false))
+    {
+        found
+            .hints
+            .push(format!("nor is there any `{name}` to attach to"));
+    }
+    Some(found)
+}
+
+/// Options that a refusal of this kind comes of, where they are off.
+fn config(case: &Case<'_>) -> Option<Diagnosis> {
+    let errno = errno_of(case);
+    let (option, hint) = if is_trampoline(case)
+        && matches!(errno, Some(ENOTSUPP | EOPNOTSUPP))
+        && case.is_off("DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
+    {
+        (
+            "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
+            "attach a kprobe there: mainline has the option on arm64 since 6.4",
+        )
+    } else if is_kprobe(case.section()) && errno == Some(EINVAL) && case.is_off("KPROBES_ON_FTRACE")
+    {
+        (
+            "KPROBES_ON_FTRACE",
+            "attach `fentry`, or probe a few bytes into the function: its entry belongs to ftrace",
+        )
+    } else {
+        return None;
+    };
+    Some(option_off(case, option, hint))
+}
+
+fn option_off(case: &Case<'_>, option: &str, hint: &str) -> Diagnosis {
     let headline = format!(
-        "{} (`{section}`) needs CONFIG_{option}, which is off in this kernel: {}",
+        "{} (`{}`) needs CONFIG_{option}, which is off in this kernel: {}",
         case.name(),
-        errno::name(errno)
+        case.section(),
+        errno::name(errno_of(case))
     );
-    Some(diagnosis(
+    diagnosis(
         Code::MissingKernelConfig,
         Stage::Attach,
         headline,
         vec![hint.into()],
-    ))
+    )
 }
 
 fn target_by_errno(case: &Case<'_>) -> Option<Diagnosis> {

@@ -4,7 +4,7 @@ use super::case::Case;
 use super::errno::{self, EINVAL, ESRCH};
 use super::{at_load, text};
 use crate::diagnosis::{Code, Diagnosis};
-use crate::evidence::FeatureKind;
+use crate::evidence::{Feature, FeatureKind};
 use crate::history;
 use crate::verdict::Stage;
 
@@ -25,10 +25,7 @@ pub(super) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
     }
     let near = feature.and_then(|f| f.detail.as_deref());
     // A symbol of the very name: libbpf looks into BTF only.
-    let symbol = near
-        .and_then(|near| near.strip_prefix("near: "))
-        .is_some_and(|near| near.split(", ").any(|n| n == name));
-    if symbol {
+    if near == Some(Feature::SYMBOL_WITHOUT_BTF) {
         return Some(without_btf(case, name));
     }
     Some(missing_target(case, name, near, Stage::Load))
