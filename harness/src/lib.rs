@@ -8,6 +8,7 @@ pub mod arch;
 pub mod catalogue;
 pub mod cell;
 pub mod channel;
+pub mod compile;
 pub mod console;
 pub mod event;
 pub mod evidence_dir;

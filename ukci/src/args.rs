@@ -195,7 +195,7 @@ pub(crate) struct Selection {
     pub(crate) kernel: Vec<String>,
 
     /// Architecture to run on: `x86_64`, `aarch64` or `riscv64`; with a matrix, keep only this one
-    /// of it; repeatable [default: x86_64, with `--kernel NAME`]
+    /// of it; repeatable [default: `x86_64`, with `--kernel NAME`]
     #[arg(long, value_name = "ARCH", value_parser = arch)]
     pub(crate) arch: Vec<Arch>,
 
@@ -239,7 +239,7 @@ pub(crate) struct Add {
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
 
-    /// Architecture to add it for; repeatable [default: x86_64]
+    /// Architecture to add it for; repeatable [default: `x86_64`]
     #[arg(long, value_name = "ARCH", value_parser = arch)]
     pub(crate) arch: Vec<Arch>,
 

@@ -1,0 +1,103 @@
+//! A compiler's diagnostics, as a diagnosis.
+
+use ukci_schema::cell::Arch;
+use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt, SourceLine};
+use ukci_schema::verdict::Stage;
+
+/// Lines of a compiler's output that are shown.
+const SHOWN: usize = 20;
+
+/// What the compiler of LLVM `major` said about a source.
+pub(super) fn diagnosis(major: &str, arch: Arch, said: &str) -> Diagnosis {
+    let lines: Vec<&str> = said.lines().collect();
+    let first = lines
+        .iter()
+        .position(|line| line.contains(": error: ") || line.contains(": fatal error: "))
+        .or_else(|| lines.iter().position(|line| line.starts_with("error: ")));
+    let line = first.map_or("it did not say why", |n| lines[n]);
+    let message = line
+        .split_once("error: ")
+        .map_or(line, |(_, message)| message);
+    let at = first.and_then(|n| place(lines[n], lines.get(n + 1).copied()));
+    let from = first.unwrap_or(0);
+    let shown = &lines[from..lines.len().min(from + SHOWN)];
+    Diagnosis {
+        code: Code::CompileError,
+        stage: Stage::Compile,
+        program: None,
+        headline: format!("clang {major} refuses it for {arch}: {message}"),
+        at,
+        excerpt: Some(Excerpt {
+            of: "clang".to_owned(),
+            lines: shown.iter().map(|line| (*line).to_owned()).collect(),
+            omitted: from,
+        }),
+        hints: hints(message),
+    }
+}
+
+/// `file:line:column: error: …`, and the source that clang repeats below: `   12 |   text`, or the
+/// bare text before LLVM 17.
+fn place(line: &str, below: Option<&str>) -> Option<SourceLine> {
+    let head = line.split(": error: ").next()?;
+    let head = head.split(": fatal error: ").next()?;
+    let mut parts = head.rsplitn(3, ':');
+    let column = parts.next()?.parse().ok()?;
+    let number = parts.next()?.parse().ok()?;
+    let file = parts.next()?.to_owned();
+    let below = below.unwrap_or_default();
+    let text = match below.split_once('|') {
+        Some((margin, text)) if margin.trim().parse() == Ok(number) => text,
+        _ => below,
+    };
+    Some(SourceLine {
+        file,
+        line: number,
+        column,
+        text: text.trim().to_owned(),
+    })
+}
+
+fn hints(message: &str) -> Vec<String> {
+    let hint = if message.contains("'vmlinux.h' file not found") {
+        "`--vmlinux-h auto` makes one of a locked kernel's BTF, `--vmlinux-h FILE` takes yours"
+    } else if message.contains("'bpf/") && message.contains("file not found") {
+        "name the directory of libbpf's headers with `-I`, or `apt-get install libbpf-dev`"
+    } else if message.contains("file not found") {
+        "name its directory with `-I`"
+    } else {
+        return Vec::new();
+    };
+    vec![hint.to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_error_is_the_headline_and_the_place() {
+        let said = "x.bpf.c:2:9: warning: unused variable 'a' [-Wunused-variable]\n    \
+                    2 |     int a;\n      |         ^\n\
+                    src/x.bpf.c:7:12: error: use of undeclared identifier 'b'\n    \
+                    7 |     return b;\n      |            ^\n1 warning and 1 error generated.\n";
+        let diagnosis = diagnosis("19", Arch::Aarch64, said);
+        insta::assert_debug_snapshot!(diagnosis, @"");
+    }
+
+    #[test]
+    fn older_compilers_repeat_the_line_bare() {
+        let said = "x.bpf.c:1:10: fatal error: 'vmlinux.h' file not found\n#include \"vmlinux.h\"\n";
+        let diagnosis = diagnosis("14", Arch::X86_64, said);
+        assert_eq!(diagnosis.at.unwrap().text, "#include \"vmlinux.h\"");
+        assert!(diagnosis.hints[0].contains("--vmlinux-h auto"));
+    }
+
+    #[test]
+    fn an_error_without_a_place_is_an_error_still() {
+        let diagnosis = diagnosis("22", Arch::X86_64, "error: unable to open output file\n");
+        assert_eq!(diagnosis.at, None);
+        assert!(diagnosis.headline.ends_with("unable to open output file"));
+        assert!(super::diagnosis("22", Arch::X86_64, "").headline.ends_with("it did not say why"));
+    }
+}
