@@ -140,7 +140,7 @@ pub(crate) fn answer(cell: &CellReport) -> (&'static str, Option<&'static str>) 
     };
     let code = cell.diagnosis.as_ref().map(|found| found.code);
     let code = code.or_else(|| cell.fault.as_ref()?.code);
-    (verdict, code.map(|code| code.name()))
+    (verdict, code.map(ukci_schema::diagnosis::Code::name))
 }
 
 /// All words of a cell's answer.
