@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A `.bpf.o`, or a `.bpf.c` that is compiled once per LLVM and architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Artifact {
     /// File name without `.bpf.o`, `.bpf.c`, `.o` or `.c`; the first part of a cell's id.
     pub name: String,
@@ -21,6 +22,7 @@ pub struct Artifact {
 /// Whether an artifact needs a compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum Form {
     /// A compiled object.
     Object,
