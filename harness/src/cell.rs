@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::time::timeout_at;
+use ukci_schema::canonical;
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt};
 use ukci_schema::evidence::{Evidence, GuestFacts, MapEvidence, Mode, StepOutcome};
 use ukci_schema::judge::{Judgement, Terms, judge_on};
@@ -18,6 +19,7 @@ use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
 use ukci_schema::report::{CellReport, ProgramReport};
 use ukci_schema::verdict::{Fault, Outcome, Stage, Verdict};
 
+use crate::catalogue::digest;
 use crate::channel::{self, Channel};
 use crate::evidence_dir::{self, EvidenceDir};
 use crate::machine::{Boot, Ending, Guest, Machine, NoConnection, Usage};
@@ -581,6 +583,8 @@ fn report<M: Machine>(
         Verdict::Error { fault: why } => fault = Some(why),
         Verdict::Skip { reason: why } => reason = Some(why),
     }
+    let seen = attempt.evidence.as_deref();
+    let evidence_digest = seen.map(|seen| digest::of(canonical::text(seen).as_bytes()));
     let evidence = attempt
         .evidence
         .map(|evidence| *evidence)
@@ -651,6 +655,7 @@ fn report<M: Machine>(
             .chain(evidence.edits)
             .collect(),
         evidence: dir.relative().to_owned(),
+        evidence_digest,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs a plan: schedules cells under a budget, stops on cancel or the first failure, collects
 //! the report.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -176,13 +176,15 @@ pub async fn run<M: Machine>(
     tasks.shutdown().await;
 
     let cells: Vec<CellReport> = reports.into_values().collect();
-    let not_run = total - cells.len();
+    let ran: HashSet<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
+    let planned = plan.cells.iter().map(|planned| planned.cell.id());
+    let not_run: Vec<String> = planned.filter(|id| !ran.contains(id.as_str())).collect();
     let report = Report {
         schema: SCHEMA.into(),
         run: RunInfo {
             seconds: started.elapsed().as_secs_f64(),
             hermetic: cells.iter().all(|cell| cell.hermetic),
-            interrupted: interrupted || not_run > 0,
+            interrupted: interrupted || !not_run.is_empty(),
             ..options.info
         },
         artifacts: plan
@@ -195,7 +197,8 @@ pub async fn run<M: Machine>(
             .iter()
             .map(|(name, k)| (name.clone(), kernel_info(k)))
             .collect(),
-        summary: Summary::of(&cells, plan.excluded, not_run),
+        summary: Summary::of(&cells, plan.excluded, not_run.len()),
+        not_run,
         cells,
     };
     observe(Event::Ended(Box::new(report.clone())));

@@ -1,7 +1,9 @@
 //! Every renderer over one report that holds all outcomes.
 
 use ukci_harness::render;
-use ukci_schema::compare::{Diff, MergeError, merge};
+use ukci_schema::budget::Budget;
+use ukci_schema::compare::Diff;
+use ukci_schema::merge::{MergeError, merge};
 use ukci_schema::report::{Report, Summary};
 use ukci_schema::verdict::Outcome;
 
@@ -34,6 +36,8 @@ fn the_fixture_holds_every_outcome_and_its_counts_are_right() {
 fn pictures() {
     let report = report();
     insta::assert_snapshot!("markdown", render::markdown(&report));
+    insta::assert_snapshot!("github", render::github(&report));
+    insta::assert_snapshot!("annotations", render::annotations(&report, None));
     insta::assert_snapshot!("junit", render::junit(&report));
     insta::assert_snapshot!("html", render::html(&report));
 }
@@ -65,13 +69,81 @@ fn a_report_differs_from_itself_in_nothing_and_from_a_worse_one_in_what_got_wors
     assert_eq!(Diff::of(&before, &before), Diff::default());
     let mut after = before.clone();
     after.cells[0].outcome = Outcome::Error;
+    after.cells[0].required = true;
     let stats = after.cells[1].programs[0].verifier.as_mut().unwrap();
     stats.insns *= 2;
     let gone = after.cells.pop().unwrap();
     let diff = Diff::of(&before, &after);
-    assert!(diff.is_worse() && diff.changed[0].worse);
+    assert!(diff.changed[0].worse);
+    assert_eq!(
+        diff.new_failures().collect::<Vec<_>>(),
+        [after.cells[0].id.as_str()]
+    );
+    assert_eq!(
+        (diff.grown(99.0).count(), diff.grown(100.0).count()),
+        (1, 0)
+    );
     assert_eq!(diff.removed, [gone.id]);
     assert!((diff.verifier[0].percent() - 100.0).abs() < 1e-9);
+    insta::assert_snapshot!("diff", render::diff(&diff));
+    insta::assert_snapshot!("diff_markdown", render::diff_markdown(&diff));
+    // Seen from the worse one, the cell that was gone is new, and fails to meet nothing.
+    let back = Diff::of(&after, &before);
+    assert_eq!(
+        back.new_failures().count(),
+        usize::from(!gone.outcome.is_met() && gone.required)
+    );
+}
+
+#[test]
+fn a_budget_is_held_against_every_program_and_a_baseline() {
+    let (before, mut after) = (report(), report());
+    let stats = after.cells[1].programs[0].verifier.as_mut().unwrap();
+    stats.insns *= 3;
+    let insns = stats.insns;
+    let rows = render::verifier_rows(&[after], Some(&before));
+    let budget = Budget {
+        max_insns: Some(insns - 1),
+        max_growth_percent: Some(100),
+    };
+    insta::assert_snapshot!("verifier", render::verifier(&rows));
+    insta::assert_snapshot!("verifier_markdown", render::verifier_markdown(&rows));
+    insta::assert_snapshot!(
+        "over_budget",
+        render::over_budget(&rows, &budget).join("\n")
+    );
+    assert!(
+        render::over_budget(
+            &rows,
+            &Budget {
+                max_insns: Some(insns),
+                max_growth_percent: Some(200)
+            }
+        )
+        .is_empty()
+    );
+}
+
+#[test]
+fn cells_that_no_shard_ran_stay_not_run() {
+    let whole = report();
+    let (mut one, mut other) = (whole.clone(), whole.clone());
+    let lost = one.cells.remove(0);
+    let elsewhere = one.cells.remove(0);
+    one.not_run = vec![lost.id.clone(), elsewhere.id.clone()];
+    one.summary = Summary::of(&one.cells, 0, 2);
+    one.run.interrupted = true;
+    other.cells = vec![elsewhere];
+    other.summary = Summary::of(&other.cells, 0, 0);
+    let merged = merge(vec![one, other]).unwrap();
+    assert_eq!(merged.not_run, [lost.id.clone()]);
+    assert!(merged.run.interrupted && merged.summary.not_run == 1);
+    let rest = Report {
+        cells: vec![lost],
+        ..whole
+    };
+    let merged = merge(vec![merged, rest]).unwrap();
+    assert!(merged.not_run.is_empty() && !merged.run.interrupted);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The command line. Every doc comment here is manual text.
 
+pub(crate) mod report;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -67,6 +69,9 @@ pub(crate) enum Command {
     Check(Box<Check>),
     /// List the cells of a matrix
     List(List),
+    /// Render, merge and compare reports
+    #[command(subcommand)]
+    Report(report::Report),
     /// List, fetch and show the kernels of the catalogue
     #[command(subcommand)]
     Kernels(Kernels),
@@ -344,6 +349,7 @@ pub(crate) struct Format {
 pub(crate) enum FormatKind {
     Json,
     Markdown,
+    Github,
     Junit,
     Html,
 }
@@ -360,7 +366,7 @@ fn format(text: &str) -> Result<Format, String> {
         return Err("the path is empty".into());
     }
     let kind = FormatKind::from_str(name, false)
-        .map_err(|_| format!("`{name}` is none of json, markdown, junit, html"))?;
+        .map_err(|_| format!("`{name}` is none of json, markdown, github, junit, html"))?;
     Ok(Format { kind, path })
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A `.bpf.o`, or a `.bpf.c` that is compiled once per LLVM and architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Artifact {
     /// File name without `.bpf.o`, `.bpf.c`, `.o` or `.c`; the first part of a cell's id.
     pub name: String,
@@ -23,6 +24,7 @@ pub struct Artifact {
 
 /// A manifest that says what the artifact's own loader does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ManifestRef {
     /// Where the file was read, as the user wrote it.
@@ -34,6 +36,7 @@ pub struct ManifestRef {
 /// Whether an artifact needs a compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum Form {
     /// A compiled object.
     Object,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A machine architecture, in the words of `uname -m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum Arch {
     /// 64-bit x86: Debian's `amd64`.
     #[serde(rename = "x86_64")]

@@ -1,11 +1,11 @@
-//! Reports beside each other: what changed between two, and what several make together.
+//! Two reports beside each other: what changed, what is new, what the verifier found harder.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::diagnosis::Code;
-use crate::report::{CellReport, Report, Summary};
+use crate::report::{CellReport, Report};
 use crate::verdict::Outcome;
 
 /// What changed from one report to another.
@@ -13,8 +13,8 @@ use crate::verdict::Outcome;
 pub struct Diff {
     /// Cells whose outcome or code changed, in the order of the newer report.
     pub changed: Vec<Change>,
-    /// Ids of cells that only the newer report has.
-    pub added: Vec<String>,
+    /// Cells that only the newer report has, in its order.
+    pub added: Vec<Added>,
     /// Ids of cells that only the older report has.
     pub removed: Vec<String>,
     /// Programs whose instruction count changed, most grown first.
@@ -36,6 +36,21 @@ pub struct Change {
     pub code_after: Option<Code>,
     /// Whether it got worse: it met its expectation before, and does not now.
     pub worse: bool,
+    /// Whether it decides an exit status.
+    pub required: bool,
+}
+
+/// A cell that was not there before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Added {
+    /// The cell.
+    pub id: String,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// Its code.
+    pub code: Option<Code>,
+    /// Whether it decides an exit status.
+    pub required: bool,
 }
 
 /// A program that the verifier found harder or easier than before.
@@ -53,13 +68,18 @@ pub struct Growth {
 
 impl Growth {
     /// By how many percent it grew; negative where it shrank.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "instruction counts are far below 2^52"
-    )]
     pub fn percent(&self) -> f64 {
-        (self.after as f64 / self.before.max(1) as f64 - 1.0) * 100.0
+        growth_percent(self.before, self.after)
     }
+}
+
+/// By how many percent `after` is more than `before`; negative where it is less.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "instruction counts are far below 2^52"
+)]
+pub fn growth_percent(before: u64, after: u64) -> f64 {
+    (after as f64 / before.max(1) as f64 - 1.0) * 100.0
 }
 
 impl Diff {
@@ -72,28 +92,33 @@ impl Diff {
             .map(|cell| (cell.id.as_str(), cell))
             .collect();
         let new: BTreeSet<&str> = after.cells.iter().map(|cell| cell.id.as_str()).collect();
+        let gone = before
+            .cells
+            .iter()
+            .filter(|cell| !new.contains(cell.id.as_str()));
         let mut diff = Self {
-            removed: before
-                .cells
-                .iter()
-                .filter(|cell| !new.contains(cell.id.as_str()))
-                .map(|cell| cell.id.clone())
-                .collect(),
+            removed: gone.map(|cell| cell.id.clone()).collect(),
             ..Self::default()
         };
         for cell in &after.cells {
             let Some(was) = old.get(cell.id.as_str()) else {
-                diff.added.push(cell.id.clone());
+                diff.added.push(Added {
+                    id: cell.id.clone(),
+                    outcome: cell.outcome,
+                    code: cell.code(),
+                    required: cell.required,
+                });
                 continue;
             };
-            if was.outcome != cell.outcome || code(was) != code(cell) {
+            if was.outcome != cell.outcome || was.code() != cell.code() {
                 diff.changed.push(Change {
                     id: cell.id.clone(),
                     before: was.outcome,
                     after: cell.outcome,
-                    code_before: code(was),
-                    code_after: code(cell),
+                    code_before: was.code(),
+                    code_after: cell.code(),
                     worse: was.outcome.is_met() && !cell.outcome.is_met(),
+                    required: cell.required,
                 });
             }
             diff.verifier.extend(growths(was, cell));
@@ -103,23 +128,27 @@ impl Diff {
         diff
     }
 
-    /// Whether a gate must close: a cell got worse, or vanished.
-    pub fn is_worse(&self) -> bool {
-        !self.removed.is_empty() || self.changed.iter().any(|change| change.worse)
+    /// Ids of required cells that fail to meet their expectation now, and met it or did not exist
+    /// before.
+    pub fn new_failures(&self) -> impl Iterator<Item = &str> {
+        let changed = self.changed.iter().filter(|c| c.worse && c.required);
+        let added = self.added.iter();
+        let added = added.filter(|added| !added.outcome.is_met() && added.required);
+        changed
+            .map(|change| change.id.as_str())
+            .chain(added.map(|added| added.id.as_str()))
     }
-}
 
-fn code(cell: &CellReport) -> Option<Code> {
-    let diagnosis = cell.diagnosis.as_ref().map(|diagnosis| diagnosis.code);
-    diagnosis.or_else(|| cell.fault.as_ref().and_then(|fault| fault.code))
+    /// Programs that grew by more than `percent`.
+    pub fn grown(&self, percent: f64) -> impl Iterator<Item = &Growth> {
+        let grown = self.verifier.iter();
+        grown.filter(move |growth| growth.percent() > percent)
+    }
 }
 
 fn growths<'a>(was: &'a CellReport, is: &'a CellReport) -> impl Iterator<Item = Growth> + 'a {
     is.programs.iter().filter_map(|program| {
-        let older = was
-            .programs
-            .iter()
-            .find(|older| older.name == program.name)?;
+        let older = was.programs.iter().find(|p| p.name == program.name)?;
         let (before, after) = (
             older.verifier.as_ref()?.insns,
             program.verifier.as_ref()?.insns,
@@ -131,99 +160,4 @@ fn growths<'a>(was: &'a CellReport, is: &'a CellReport) -> impl Iterator<Item = 
             after,
         })
     })
-}
-
-/// Reports that do not belong together.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MergeError {
-    /// There is nothing to merge.
-    #[error("no report was given")]
-    Empty,
-    /// One name stands for two sets of bytes.
-    #[error("{what} `{name}` is not the same in every report: {one} and {other}")]
-    Differs {
-        /// `artifact` or `kernel`.
-        what: &'static str,
-        /// Its name.
-        name: String,
-        /// A digest.
-        one: String,
-        /// Another.
-        other: String,
-    },
-    /// A cell ran twice with different outcomes.
-    #[error("cell `{0}` stands in two reports with different outcomes")]
-    Twice(String),
-}
-
-/// One report of several: shards of one matrix, or an interrupted run and the rest of it.
-///
-/// A cell that stands in two reports must have ended alike; the later report's entry is kept.
-/// Paths of evidence stay as they are, so the directories are merged by copying them together.
-pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
-    let mut reports = reports.into_iter();
-    let mut whole = reports.next().ok_or(MergeError::Empty)?;
-    let mut not_run = whole.summary.not_run;
-    for report in reports {
-        for artifact in report.artifacts {
-            match whole
-                .artifacts
-                .iter()
-                .find(|known| known.name == artifact.name)
-            {
-                Some(known) if known.sha256 != artifact.sha256 => {
-                    return Err(differs(
-                        "artifact",
-                        artifact.name,
-                        &known.sha256,
-                        &artifact.sha256,
-                    ));
-                }
-                Some(_) => {}
-                None => whole.artifacts.push(artifact),
-            }
-        }
-        for (name, kernel) in report.kernels {
-            match whole.kernels.get(&name) {
-                Some(known) if known.image != kernel.image => {
-                    return Err(differs("kernel", name, &known.image, &kernel.image));
-                }
-                Some(_) => {}
-                None => drop(whole.kernels.insert(name, kernel)),
-            }
-        }
-        for cell in report.cells {
-            match whole.cells.iter_mut().find(|known| known.id == cell.id) {
-                Some(known) if known.outcome != cell.outcome || code(known) != code(&cell) => {
-                    return Err(MergeError::Twice(cell.id));
-                }
-                Some(known) => *known = cell,
-                None => {
-                    whole.cells.push(cell);
-                    not_run = not_run.saturating_sub(1);
-                }
-            }
-        }
-        whole.run.seconds += report.run.seconds;
-        whole.run.hermetic &= report.run.hermetic;
-        for warning in report.run.warnings {
-            if !whole.run.warnings.contains(&warning) {
-                whole.run.warnings.push(warning);
-            }
-        }
-    }
-    whole.cells.sort_by_key(super::report::CellReport::cell);
-    whole.run.interrupted = not_run > 0;
-    whole.summary = Summary::of(&whole.cells, whole.summary.excluded, not_run);
-    Ok(whole)
-}
-
-fn differs(what: &'static str, name: String, one: &str, other: &str) -> MergeError {
-    MergeError::Differs {
-        what,
-        name,
-        one: one.to_owned(),
-        other: other.to_owned(),
-    }
 }

@@ -11,6 +11,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// A kind of diagnosis. The names are part of the interface: matrices and reports use them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
         pub enum Code {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }
@@ -58,6 +59,8 @@ codes! {
     VerifierRejection = "VERIFIER_REJECTION",
     /// The verifier gave up: too many instructions, states or too much time.
     VerifierLimit = "VERIFIER_LIMIT",
+    /// The kernel accepts the program; it costs the verifier more than the matrix allows.
+    VerifierBudget = "VERIFIER_BUDGET",
     /// A helper or kfunc is for GPL-compatible programs only.
     LicenseRequired = "LICENSE_REQUIRED",
     /// A security policy (lockdown, an LSM) forbids it.
@@ -114,6 +117,7 @@ impl FromStr for Code {
 /// Why a compiler or a kernel refused an artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Diagnosis {
     /// What kind of refusal.
     pub code: Code,
@@ -138,6 +142,7 @@ pub struct Diagnosis {
 /// A place in the artifact's source, from its BTF line information.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct SourceLine {
     /// File, as the compiler wrote it.
     pub file: String,
@@ -152,6 +157,7 @@ pub struct SourceLine {
 /// Part of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Excerpt {
     /// Which log: `verifier` or `libbpf`.
     pub of: String,

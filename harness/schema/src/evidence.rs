@@ -72,6 +72,7 @@ pub struct Step {
 /// See [`Step::outcome`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum StepOutcome {
     /// An earlier step failed, or nobody asked for it.
     #[default]
@@ -351,6 +352,7 @@ pub struct ProgramLoad {
 /// The verifier's figures for one program. Zero where the kernel does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct VerifierStats {
     /// Instructions processed.
     pub insns: u64,
@@ -401,6 +403,7 @@ pub struct ProgramAttach {
 /// See [`ProgramAttach::outcome`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum AttachOutcome {
     /// Never a pass.
     #[default]
@@ -414,6 +417,7 @@ pub enum AttachOutcome {
 /// One map of the object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct MapEvidence {
     /// Its name in the object.
     pub name: String,

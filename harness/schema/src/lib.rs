@@ -11,16 +11,21 @@
 
 pub mod artifact;
 pub mod authored;
+pub mod budget;
+pub mod canonical;
 pub mod cell;
 pub mod compare;
 pub mod diagnosis;
 pub mod evidence;
 pub mod explain;
 pub mod history;
+#[cfg(feature = "json-schema")]
+pub mod json_schema;
 pub mod judge;
 pub mod lock;
 pub mod manifest;
 pub mod matrix;
+pub mod merge;
 pub mod message;
 pub mod nearest;
 pub mod plan;

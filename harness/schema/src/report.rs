@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
 use crate::cell::{Arch, Cell};
-use crate::diagnosis::{Diagnosis, SourceLine};
+use crate::diagnosis::{Code, Diagnosis, SourceLine};
 use crate::evidence::{AttachOutcome, MapEvidence, StepOutcome, VerifierStats};
 use crate::verdict::{Expectation, Fault, Outcome, Stage, Verdict, VerdictKind};
 
@@ -16,6 +16,7 @@ pub const SCHEMA: &str = "ukci.report/1";
 /// A run and its cells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
@@ -28,6 +29,9 @@ pub struct Report {
     pub kernels: BTreeMap<String, KernelInfo>,
     /// One entry a cell, in the order of the plan, never of finishing.
     pub cells: Vec<CellReport>,
+    /// Ids of the cells that were planned and did not run, where the run was cut short.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_run: Vec<String>,
     /// The counts.
     pub summary: Summary,
 }
@@ -35,6 +39,7 @@ pub struct Report {
 /// What holds for every cell of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct RunInfo {
     /// Version of `ukci`.
     pub ukci: String,
@@ -68,6 +73,7 @@ pub struct RunInfo {
 /// The words of a command line that a cell needs to be run again alike.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Asked {
     /// Options that hold for every cell, e.g. `--mode`, `load`.
     pub options: Vec<String>,
@@ -79,6 +85,7 @@ pub struct Asked {
 /// Something that was chosen, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Choice {
     /// `kvm` or `tcg`; `vhost-vsock`, `vhost-user-vsock` or `virtio-serial`.
     pub name: String,
@@ -89,6 +96,7 @@ pub struct Choice {
 /// What a kernel was made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct KernelInfo {
     /// `uname -r` of the lock.
     pub release: String,
@@ -105,6 +113,7 @@ pub struct KernelInfo {
 /// One cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct CellReport {
     /// [`Cell::id`].
     pub id: String,
@@ -167,9 +176,19 @@ pub struct CellReport {
     pub edits: Vec<String>,
     /// Directory of the cell's evidence, relative to the report's.
     pub evidence: String,
+    /// SHA-256 of the evidence in its [canonical](crate::canonical) form: two boots that saw the
+    /// same have the same. None where there is no evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_digest: Option<String>,
 }
 
 impl CellReport {
+    /// The code of its diagnosis or its fault.
+    pub fn code(&self) -> Option<Code> {
+        let diagnosis = self.diagnosis.as_ref().map(|diagnosis| diagnosis.code);
+        diagnosis.or_else(|| self.fault.as_ref().and_then(|fault| fault.code))
+    }
+
     /// The cell it is of.
     pub fn cell(&self) -> Cell {
         Cell {
@@ -184,6 +203,7 @@ impl CellReport {
 /// One program of a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct ProgramReport {
     /// The C function.
     pub name: String,
@@ -248,6 +268,7 @@ impl ProgramReport {
 /// How many cells ended how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Cells that ran.
     pub cells: usize,

@@ -9,6 +9,7 @@ use crate::diagnosis::{Code, Diagnosis};
 /// The steps of a cell, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum Stage {
     /// A `.bpf.c` becomes an object.
     Compile,
@@ -50,6 +51,7 @@ impl fmt::Display for Stage {
 /// Why there is no verdict: `ukci`, the host or the guest broke, not the artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Fault {
     /// The stage the cell was in.
     pub stage: Stage,
@@ -113,6 +115,7 @@ impl Verdict {
 /// A verdict without its reasons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum VerdictKind {
     /// See [`Verdict::Pass`].
     #[default]
@@ -128,6 +131,7 @@ pub enum VerdictKind {
 /// What a matrix says of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Expectation {
     /// The expected verdict.
     pub verdict: VerdictKind,
@@ -142,6 +146,7 @@ pub struct Expectation {
 /// A verdict against its expectation, as shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum Outcome {
     /// Passed, as expected.
     Pass,

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn older_compilers_repeat_the_line_bare() {
-        let said = "x.bpf.c:1:10: fatal error: 'vmlinux.h' file not found\n#include \"vmlinux.h\"\n";
+        let said =
+            "x.bpf.c:1:10: fatal error: 'vmlinux.h' file not found\n#include \"vmlinux.h\"\n";
         let diagnosis = diagnosis("14", Arch::X86_64, said);
         assert_eq!(diagnosis.at.unwrap().text, "#include \"vmlinux.h\"");
         assert!(diagnosis.hints[0].contains("--vmlinux-h auto"));
@@ -98,6 +99,10 @@ mod tests {
         let diagnosis = diagnosis("22", Arch::X86_64, "error: unable to open output file\n");
         assert_eq!(diagnosis.at, None);
         assert!(diagnosis.headline.ends_with("unable to open output file"));
-        assert!(super::diagnosis("22", Arch::X86_64, "").headline.ends_with("it did not say why"));
+        assert!(
+            super::diagnosis("22", Arch::X86_64, "")
+                .headline
+                .ends_with("it did not say why")
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! The matrix as a table: kernels as rows; artifacts, architectures and LLVMs as columns.
 
+use std::collections::HashMap;
+
 use ukci_schema::report::{CellReport, Report};
 
 /// A table of cells.
@@ -13,16 +15,27 @@ pub struct Grid<'a> {
 
 /// The report's cells.
 pub fn grid(report: &Report) -> Grid<'_> {
+    of(report.cells.iter())
+}
+
+/// These cells, in one pass: a report may hold ten thousand.
+pub(super) fn of<'a>(cells: impl Iterator<Item = &'a CellReport>) -> Grid<'a> {
     let mut keys = Vec::new();
+    let mut column_of = HashMap::new();
     let mut kernels: Vec<&str> = Vec::new();
-    for cell in &report.cells {
+    let mut row_of = HashMap::new();
+    let mut found = HashMap::new();
+    for cell in cells {
         let key = (cell.artifact.as_str(), cell.arch, cell.llvm.as_deref());
-        if !keys.contains(&key) {
+        let column = *column_of.entry(key).or_insert_with(|| {
             keys.push(key);
-        }
-        if !kernels.contains(&cell.kernel.as_str()) {
+            keys.len() - 1
+        });
+        let row = *row_of.entry(cell.kernel.as_str()).or_insert_with(|| {
             kernels.push(&cell.kernel);
-        }
+            kernels.len() - 1
+        });
+        found.insert((row, column), cell);
     }
     let artifacts = keys.iter().any(|key| key.0 != keys[0].0);
     let arches = keys.iter().any(|key| key.1 != keys[0].1);
@@ -40,17 +53,12 @@ pub fn grid(report: &Report) -> Grid<'_> {
             parts.join(" ")
         })
         .collect();
-    let rows = kernels
-        .into_iter()
-        .map(|kernel| {
-            let of = |key: &(&str, _, Option<&str>)| {
-                report.cells.iter().find(|cell| {
-                    cell.kernel == kernel
-                        && (cell.artifact.as_str(), cell.arch, cell.llvm.as_deref()) == *key
-                })
-            };
-            (kernel, keys.iter().map(of).collect())
-        })
-        .collect();
-    Grid { columns, rows }
+    let rows = kernels.into_iter().enumerate().map(|(row, kernel)| {
+        let cells = (0..keys.len()).map(|column| found.get(&(row, column)).copied());
+        (kernel, cells.collect())
+    });
+    Grid {
+        columns,
+        rows: rows.collect(),
+    }
 }

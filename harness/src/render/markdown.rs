@@ -17,7 +17,8 @@ pub fn markdown(report: &Report) -> String {
     text
 }
 
-fn write(text: &mut String, report: &Report) -> std::fmt::Result {
+/// The counts, the run in one line, and its warnings.
+pub(super) fn head(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text, "## ukci: {}\n", summary(report))?;
     writeln!(
         text,
@@ -35,6 +36,11 @@ fn write(text: &mut String, report: &Report) -> std::fmt::Result {
     for warning in &report.run.warnings {
         writeln!(text, "> **Warning:** {}\n", escape(warning))?;
     }
+    Ok(())
+}
+
+fn write(text: &mut String, report: &Report) -> std::fmt::Result {
+    head(text, report)?;
     let grid = grid(report);
     writeln!(text, "| kernel | {} |", grid.columns.join(" | "))?;
     writeln!(text, "|---|{}", ":-:|".repeat(grid.columns.len()))?;
@@ -62,7 +68,8 @@ fn write(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text, "\n</details>")
 }
 
-fn picture(cell: &CellReport) -> &'static str {
+/// A cell of a grid.
+pub(super) fn picture(cell: &CellReport) -> &'static str {
     match cell.outcome {
         Outcome::Pass => "✅",
         Outcome::Fail => "❌ **fail**",
@@ -73,7 +80,12 @@ fn picture(cell: &CellReport) -> &'static str {
     }
 }
 
-fn section(text: &mut String, report: &Report, problem: &Problem<'_>) -> std::fmt::Result {
+/// A problem: what, where, the log folded, hints, and how to run it again.
+pub(super) fn section(
+    text: &mut String,
+    report: &Report,
+    problem: &Problem<'_>,
+) -> std::fmt::Result {
     let sign = if problem.outcome == Outcome::Error {
         "⚠️"
     } else {
@@ -135,6 +147,8 @@ fn folded(text: &mut String, title: &str, lines: &[String]) -> std::fmt::Result 
 }
 
 /// Text of a kernel, a file or a user, as text.
-fn escape(text: &str) -> String {
-    text.replace('<', "&lt;").replace('|', "\\|")
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('|', "\\|")
 }

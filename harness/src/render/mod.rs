@@ -1,18 +1,25 @@
 //! Pure views of a report: `fn(&Report) -> String`, one file a format.
 
+mod diff;
+mod github;
 mod grid;
 mod html;
 mod junit;
 mod markdown;
 mod problem;
+mod table;
+mod verifier;
 
 use ukci_schema::report::Report;
 
+pub use diff::{diff, diff_markdown};
+pub use github::{SUMMARY_LIMIT, annotations, github};
 pub use grid::{Grid, grid};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
 pub use problem::{Problem, again, problems};
+pub use verifier::{Row, over_budget, verifier, verifier_markdown, verifier_rows};
 
 /// The report as JSON: the contract.
 pub fn json(report: &Report) -> String {

@@ -1,7 +1,6 @@
 //! `ukci check`: the main job.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,17 +10,17 @@ use ukci_harness::machine::qemu::{Qemu, Settings};
 use ukci_harness::machine::{self, Boot, budget};
 use ukci_harness::resolve::Manifests;
 use ukci_harness::transport;
-use ukci_harness::{initramfs, render, resolve, run};
+use ukci_harness::{initramfs, resolve, run};
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence;
 use ukci_schema::plan::{Plan, PlannedArtifact};
 use ukci_schema::report::{Asked, Report, RunInfo};
 
 use super::fetching::Fetching;
-use crate::args::{self, Check, FormatKind};
+use crate::args::{self, Check};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{Output, data};
+use crate::output::Output;
 use crate::terminal::Terminal;
 
 /// Runs the command.
@@ -67,7 +66,7 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     let Some(report) = report else {
         return Ok(exit);
     };
-    write_reports(&check, &report)?;
+    super::rendered::write_all(&check.out, &check.format, &report, output)?;
     Ok(Exit::of(&report))
 }
 
@@ -320,52 +319,4 @@ fn watch_signals(stop: watch::Sender<bool>) -> Result<Killed, Failure> {
         }
     });
     Ok(Killed(killed))
-}
-
-/// `report.json`, and what else was asked for.
-fn write_reports(check: &Check, report: &Report) -> Result<(), Failure> {
-    write(&check.out.join("report.json"), &render::json(report))?;
-    for format in &check.format {
-        let (name, text) = match format.kind {
-            FormatKind::Json => ("report.json", render::json(report)),
-            FormatKind::Markdown => ("report.md", render::markdown(report)),
-            FormatKind::Junit => ("junit.xml", render::junit(report)),
-            FormatKind::Html => ("report.html", render::html(report)),
-        };
-        match &format.path {
-            Some(path) if path == Path::new("-") => data(&text).map_err(|error| {
-                Failure::plain(
-                    Exit::NoVerdict,
-                    &format!("failed to write to stdout: {error}"),
-                    None,
-                )
-            })?,
-            Some(path) => write(path, &text)?,
-            None => write(&check.out.join(name), &text)?,
-        }
-    }
-    Ok(())
-}
-
-/// Writes a file whole or not at all.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::plain(
-            Exit::NoVerdict,
-            &format!("failed to write `{}`: {error}", path.display()),
-            None,
-        )
-    };
-    let parent: PathBuf = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => ".".into(),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".ukci-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(&parent)
-        .map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }

@@ -7,6 +7,8 @@ pub(crate) mod fetching;
 pub(crate) mod kernels;
 pub(crate) mod list;
 pub(crate) mod lock;
+pub(crate) mod rendered;
+pub(crate) mod report;
 
 use std::path::Path;
 

@@ -1,0 +1,171 @@
+//! How much a program may cost the verifier: a limit of one's own, below the kernel's.
+//!
+//! A verifier that got slower, or a compiler that made the code harder, shows here before users
+//! meet `E2BIG`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::compare::growth_percent;
+use crate::diagnosis::{Code, Diagnosis};
+use crate::evidence::StepOutcome;
+use crate::report::ProgramReport;
+use crate::verdict::Stage;
+
+/// What a matrix, or a command line, allows. Neither is checked where it is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Most instructions that the verifier may process for a program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_insns: Option<u64>,
+    /// By how many percent that number may exceed a baseline's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_growth_percent: Option<u32>,
+}
+
+/// How a program is over its budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overrun {
+    /// Over [`Budget::max_insns`].
+    Insns {
+        /// Instructions processed.
+        insns: u64,
+        /// What is allowed.
+        most: u64,
+    },
+    /// Over [`Budget::max_growth_percent`].
+    Growth {
+        /// Instructions processed.
+        insns: u64,
+        /// Instructions of the baseline.
+        before: u64,
+        /// What is allowed.
+        percent: u32,
+    },
+}
+
+impl fmt::Display for Overrun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Insns { insns, most } => {
+                write!(
+                    f,
+                    "the verifier processed {insns} instructions; the budget is {most}"
+                )
+            }
+            Self::Growth {
+                insns,
+                before,
+                percent,
+            } => write!(
+                f,
+                "the verifier processed {insns} instructions, {:.1} % more than the {before} of \
+                 the baseline; the budget is {percent} %",
+                growth_percent(before, insns)
+            ),
+        }
+    }
+}
+
+impl Budget {
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How a program that took `insns` instructions, and `before` in the baseline, is over.
+    pub fn overruns(&self, insns: u64, before: Option<u64>) -> Vec<Overrun> {
+        let mut overruns = Vec::new();
+        if let Some(most) = self.max_insns.filter(|&most| insns > most) {
+            overruns.push(Overrun::Insns { insns, most });
+        }
+        if let (Some(percent), Some(before)) = (self.max_growth_percent, before) {
+            // In whole numbers, so that 100 to 110 is not more than ten percent.
+            let allowed = u128::from(before) * u128::from(100 + u64::from(percent));
+            if before > 0 && u128::from(insns) * 100 > allowed {
+                overruns.push(Overrun::Growth {
+                    insns,
+                    before,
+                    percent,
+                });
+            }
+        }
+        overruns
+    }
+
+    /// The diagnosis of a cell that would pass, and of which an accepted program is over budget:
+    /// the one that is furthest over comes first. `before` gives a program's count in the baseline.
+    pub fn judge(
+        &self,
+        programs: &[ProgramReport],
+        before: impl Fn(&str) -> Option<u64>,
+    ) -> Option<Diagnosis> {
+        let mut over: Vec<(u64, &str, Overrun)> = programs
+            .iter()
+            .filter(|program| program.load == StepOutcome::Ok)
+            .filter_map(|program| {
+                let insns = program.verifier.as_ref()?.insns;
+                let overruns = self.overruns(insns, before(&program.name));
+                let first = overruns.into_iter().next()?;
+                Some((insns, program.name.as_str(), first))
+            })
+            .collect();
+        over.sort_by_key(|(insns, name, _)| (std::cmp::Reverse(*insns), *name));
+        let (_, program, overrun) = over.first()?;
+        let mut headline = format!("`{program}` is over its budget: {overrun}");
+        if over.len() > 1 {
+            headline.push_str(&format!(
+                "; {} more programs are over theirs",
+                over.len() - 1
+            ));
+        }
+        Some(Diagnosis {
+            code: Code::VerifierBudget,
+            stage: Stage::Load,
+            program: Some((*program).to_owned()),
+            headline,
+            at: None,
+            excerpt: None,
+            hints: vec![
+                "`ukci report verifier` shows every program on every kernel; the kernel itself \
+                 accepts this one"
+                    .into(),
+            ],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Budget, Overrun};
+
+    #[test]
+    fn a_budget_is_a_limit_and_ten_percent_is_not_more_than_ten_percent() {
+        let budget = Budget {
+            max_insns: Some(1000),
+            max_growth_percent: Some(10),
+        };
+        assert_eq!(budget.overruns(1000, None), []);
+        assert_eq!(budget.overruns(110, Some(100)), []);
+        assert_eq!(budget.overruns(5, Some(0)), []);
+        let over = budget.overruns(1101, Some(1000));
+        assert_eq!(
+            over,
+            [
+                Overrun::Insns {
+                    insns: 1101,
+                    most: 1000
+                },
+                Overrun::Growth {
+                    insns: 1101,
+                    before: 1000,
+                    percent: 10
+                },
+            ]
+        );
+        assert!(over[1].to_string().contains("10.1 % more than the 1000"));
+    }
+}

@@ -1,0 +1,41 @@
+//! `ukci report diff`: what changed, as a gate.
+
+use ukci_harness::render;
+use ukci_schema::compare;
+
+use crate::args::report::{Diff, FailOn, Shape};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::{BAD, Output, paint};
+
+/// Runs the command.
+pub(super) fn run(args: &Diff, output: Output) -> Result<Exit, Failure> {
+    let (old, new) = (super::read(&args.old)?, super::read(&args.new)?);
+    let diff = compare::Diff::of(&old, &new);
+    super::print(&match args.format {
+        Shape::Text => render::diff(&diff),
+        Shape::Markdown => render::diff_markdown(&diff),
+        Shape::Json => super::pretty(&diff),
+    })?;
+    let mut reasons = Vec::new();
+    for what in &args.fail_on {
+        let (count, words) = match what {
+            FailOn::NewFailures => (diff.new_failures().count(), "new failures"),
+            FailOn::Removed => (diff.removed.len(), "cells are gone"),
+            FailOn::Changed => (diff.changed.len(), "cells changed"),
+            FailOn::Growth => {
+                let most = f64::from(args.max_growth_percent);
+                (diff.grown(most).count(), "programs grew too much")
+            }
+            FailOn::Never => continue,
+        };
+        if count > 0 {
+            reasons.push(format!("{words}: {count}"));
+        }
+    }
+    if reasons.is_empty() {
+        return Ok(Exit::Met);
+    }
+    output.say(&format!("{} {}", paint(BAD, "worse:"), reasons.join("; ")));
+    Ok(Exit::Unmet)
+}

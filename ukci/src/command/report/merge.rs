@@ -1,0 +1,74 @@
+//! `ukci report merge`: one report, and the evidence of all below one directory.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ukci_harness::render;
+use ukci_schema::merge;
+
+use crate::args::report::Merge;
+use crate::command::rendered;
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::Output;
+
+/// Runs the command. The exit status is that of the run which the merged report describes.
+pub(super) fn run(args: &Merge, output: Output) -> Result<Exit, Failure> {
+    let reports = super::read_all(&args.reports)?;
+    let merged = merge::merge(reports)
+        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+    fs::create_dir_all(&args.out).map_err(|error| {
+        let message = format!("failed to make `{}`: {error}", args.out.display());
+        Failure::plain(Exit::NoVerdict, &message, None)
+    })?;
+    for report in &args.reports {
+        let file = super::file_of(report);
+        let Some(dir) = file.parent() else { continue };
+        for name in ["cells", "artifacts"] {
+            copy(&dir.join(name), &args.out.join(name)).map_err(|(path, error)| {
+                let message = format!("failed to copy `{}`: {error}", path.display());
+                Failure::plain(Exit::NoVerdict, &message, None)
+            })?;
+        }
+    }
+    rendered::write(&args.out.join("report.json"), &render::json(&merged))?;
+    if output.chatty {
+        output.say(&format!(
+            "      Merged {} reports: {}\n      Report {}",
+            args.reports.len(),
+            render::summary(&merged),
+            args.out.join("report.json").display()
+        ));
+    }
+    Ok(Exit::of(&merged))
+}
+
+/// Copies a directory's files over those of another; a directory that is not there holds nothing.
+/// Only files and directories: evidence has no links.
+fn copy(from: &Path, to: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error| (path, error)
+    };
+    let entries = match fs::read_dir(from) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err((from.to_owned(), error)),
+    };
+    fs::create_dir_all(to).map_err(at(to))?;
+    if fs::canonicalize(from).map_err(at(from))? == fs::canonicalize(to).map_err(at(to))? {
+        return Ok(());
+    }
+    for entry in entries {
+        let entry = entry.map_err(at(from))?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type().map_err(at(&path))?;
+        if kind.is_dir() {
+            copy(&path, &target)?;
+        } else if kind.is_file() {
+            fs::copy(&path, &target).map_err(at(&path))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! `ukci report verifier`: what programs cost, against a budget.
+
+use ukci_harness::render;
+use ukci_schema::budget::Budget;
+
+use crate::args::report::{Shape, Verifier};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::{BAD, Output, paint};
+
+/// Runs the command.
+pub(super) fn run(args: &Verifier, output: Output) -> Result<Exit, Failure> {
+    let reports = super::read_all(&args.reports)?;
+    let baseline = args.baseline.as_deref().map(super::read).transpose()?;
+    let mut rows = render::verifier_rows(&reports, baseline.as_ref());
+    if let Some(name) = (args.program.iter()).find(|name| rows.iter().all(|r| r.program != **name))
+    {
+        let message = format!("no program `{name}` was verified in these reports");
+        return Err(Failure::plain(Exit::NoCells, &message, None));
+    }
+    if !args.program.is_empty() {
+        rows.retain(|row| args.program.contains(&row.program));
+    }
+    if rows.is_empty() {
+        let message = "no program was verified in these reports";
+        return Err(Failure::plain(Exit::NoCells, message, None));
+    }
+    super::print(&match args.format {
+        Shape::Text => render::verifier(&rows),
+        Shape::Markdown => render::verifier_markdown(&rows),
+        Shape::Json => super::pretty(&rows),
+    })?;
+    let budget = Budget {
+        max_insns: args.max_insns,
+        max_growth_percent: args.max_growth_percent,
+    };
+    let over = render::over_budget(&rows, &budget);
+    for sentence in &over {
+        output.say(&format!("{} {sentence}", paint(BAD, "over budget:")));
+    }
+    Ok(if over.is_empty() {
+        Exit::Met
+    } else {
+        Exit::Unmet
+    })
+}
