@@ -13,6 +13,8 @@ pub mod event;
 pub mod evidence_dir;
 pub mod initramfs;
 pub mod machine;
+pub mod nix;
+pub mod plan_file;
 pub mod render;
 pub mod resolve;
 pub mod run;

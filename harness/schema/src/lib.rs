@@ -14,6 +14,7 @@ pub mod authored;
 pub mod cell;
 pub mod compare;
 pub mod diagnosis;
+pub mod draft;
 pub mod evidence;
 pub mod explain;
 pub mod history;

@@ -128,8 +128,10 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
     let asked = &report.run.asked;
     let named = ["--kernel".to_owned(), cell.kernel.clone()];
     let kernel = (asked.kernels.get(&cell.kernel)).map_or(named.as_slice(), Vec::as_slice);
-    let words = [path.to_owned()];
-    let words = words.iter().chain(kernel).chain(&asked.options);
+    // A plan has its artifacts.
+    let is_planned = asked.options.iter().any(|option| option == "--plan");
+    let artifact = (!is_planned).then(|| path.to_owned());
+    let words = artifact.iter().chain(kernel).chain(&asked.options);
     let quoted: Vec<String> = words.map(|word| quote(word)).collect();
     format!("ukci check {}", quoted.join(" "))
 }

@@ -1,5 +1,6 @@
 //! `ukci check`: the main job.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -13,7 +14,7 @@ use ukci_harness::transport;
 use ukci_harness::{initramfs, render, resolve, run};
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence;
-use ukci_schema::plan::Plan;
+use ukci_schema::plan::{Plan, PlannedArtifact};
 use ukci_schema::report::{Asked, Report, RunInfo};
 
 use super::fetching::Fetching;
@@ -26,9 +27,16 @@ use crate::terminal::Terminal;
 /// Runs the command.
 pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     check.artifacts.append(&mut check.artifact);
-    let artifacts = resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
-    let catalogue = super::catalogue(check.locked)?;
-    let selected = super::select(&check.selection, &artifacts, &catalogue)?;
+    let work = match &check.plan {
+        Some(path) => Work::Planned(super::plan::read(path, &check.selection.kernel)?),
+        None => {
+            let artifacts =
+                resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
+            let catalogue = super::catalogue(check.locked)?;
+            let selected = super::select(&check.selection, &artifacts, &catalogue)?;
+            Work::Selected(catalogue, selected, artifacts)
+        }
+    };
     std::fs::create_dir_all(&check.out).map_err(|error| {
         let message = format!("failed to make `{}`: {error}", check.out.display());
         Failure::plain(
@@ -52,7 +60,7 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     let result = runtime.block_on(async {
         let (signals, cancel) = watch::channel(false);
         let mut killed = watch_signals(signals)?;
-        let work = prepare_and_run(&check, output, catalogue, selected, artifacts, cancel);
+        let work = prepare_and_run(&check, output, work, cancel);
         tokio::select! {
             result = work => result,
             // Dropping the run kills every guest at once.
@@ -71,15 +79,28 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
 
 type Ran = (Option<Report>, Exit);
 
+/// What is to be run: names that are still to be resolved, or a plan.
+enum Work {
+    Selected(Catalogue, resolve::Selected, Vec<PlannedArtifact>),
+    Planned(Plan),
+}
+
 async fn prepare_and_run(
     check: &Check,
     output: Output,
-    catalogue: Catalogue,
-    selected: resolve::Selected,
-    artifacts: Vec<ukci_schema::plan::PlannedArtifact>,
+    work: Work,
     cancel: watch::Receiver<bool>,
 ) -> Result<Ran, Failure> {
-    let asked = asked(check, &selected);
+    let (asked, catalogue, selected, artifacts) = match work {
+        Work::Planned(plan) => {
+            let asked = asked(check, &BTreeMap::new());
+            return run_plan(check, output, plan, Vec::new(), asked, cancel).await;
+        }
+        Work::Selected(catalogue, selected, artifacts) => {
+            let asked = asked(check, &selected.own);
+            (asked, catalogue, selected, artifacts)
+        }
+    };
     let fetching = Fetching::new(output);
     let resolving = tokio::task::spawn_blocking(move || {
         resolve::resolve(selected, artifacts, &catalogue, &|progress| {
@@ -100,6 +121,17 @@ async fn prepare_and_run(
             )
         })?
         .map_err(|error| super::unresolved(&error))?;
+    run_plan(check, output, plan, warnings, asked, cancel).await
+}
+
+async fn run_plan(
+    check: &Check,
+    output: Output,
+    plan: Plan,
+    warnings: Vec<String>,
+    asked: Asked,
+    cancel: watch::Receiver<bool>,
+) -> Result<Ran, Failure> {
     let qemu = machine(check, &plan).await?;
     let options = options(check, &plan, &qemu, warnings, asked);
     let ids = plan.cells.iter().map(|planned| planned.cell.id());
@@ -159,7 +191,7 @@ fn probe(plan: &Plan, dir: &Path) -> Option<Boot> {
 
 /// What must be said again to run a cell of this run alike. How fast and how many at once is left
 /// out: no verdict depends on it.
-fn asked(check: &Check, selected: &resolve::Selected) -> Asked {
+fn asked(check: &Check, own: &BTreeMap<String, PathBuf>) -> Asked {
     let mut options: Vec<String> = Vec::new();
     let mut say = |option: &str, value: &str| {
         options.push(option.to_owned());
@@ -167,7 +199,9 @@ fn asked(check: &Check, selected: &resolve::Selected) -> Asked {
             options.push(value.to_owned());
         }
     };
-    if let Some(matrix) = super::matrix(&check.selection) {
+    if let Some(plan) = &check.plan {
+        say("--plan", &plan.display().to_string());
+    } else if let Some(matrix) = super::matrix(&check.selection) {
         say("--matrix", matrix);
     }
     if check.mode == args::Mode::Load {
@@ -180,7 +214,7 @@ fn asked(check: &Check, selected: &resolve::Selected) -> Asked {
     let modules: Vec<String> = modules
         .flat_map(|dir| ["--modules".to_owned(), dir.display().to_string()])
         .collect();
-    let kernels = selected.own.iter().map(|(name, path)| {
+    let kernels = own.iter().map(|(name, path)| {
         let named = vec!["--kernel".to_owned(), path.display().to_string()];
         (name.clone(), [named, modules.clone()].concat())
     });

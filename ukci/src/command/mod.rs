@@ -6,6 +6,8 @@ pub(crate) mod explain;
 pub(crate) mod fetching;
 pub(crate) mod kernels;
 pub(crate) mod list;
+pub(crate) mod plan;
+pub(crate) mod unpack;
 
 use ukci_harness::catalogue::{self, Catalogue};
 use ukci_harness::resolve::{self, Selected, Selection};
