@@ -26,13 +26,13 @@ let
     name: arch:
     replaceStrings [ "." ] [ "_" ] name + (if arch == "x86_64" then "" else "-${arch}");
   ofKernel =
-    prefix: name: arch: kernel: [
+    name: arch: kernel: [
       {
-        name = "kernel-${prefix}${attr name arch}";
+        name = "kernel-${attr name arch}";
         value = kernel;
       }
       {
-        name = "initramfs-${prefix}${attr name arch}";
+        name = "initramfs-${attr name arch}";
         value = initramfs { inherit name arch kernel; };
       }
     ];
@@ -41,11 +41,11 @@ let
     let
       parts = match "([^/]*)/(.*)" key;
     in
-    ofKernel "" (elemAt parts 0) (elemAt parts 1) kernels.${key}
+    ofKernel (elemAt parts 0) (elemAt parts 1) kernels.${key}
   ) (attrNames kernels);
   mainline = concatMap (
     name:
-    ofKernel "mainline-" name arch (kernelOfNixpkgs {
+    ofKernel "mainline-${name}" arch (kernelOfNixpkgs {
       inherit arch;
       name = "mainline-${name}";
       kernel = surface.kernels.${name};

@@ -9,7 +9,7 @@
 {
   # Name of the artifact.
   name,
-  # The source file; its directory is searched for headers.
+  # The source file. Of its directory only headers come along: one source is no input of another.
   file,
   # LLVM major.
   llvm,
@@ -33,6 +33,9 @@ runCommand "${name}-${arch}-llvm-${llvm}.bpf.o"
     dir = builtins.path {
       path = dirOf file;
       name = "source";
+      filter =
+        path: type:
+        type == "directory" || builtins.match ".*[.]h" path != null || path == toString file;
     };
     flags = toString flags;
     headers = "${libbpf}/include";
