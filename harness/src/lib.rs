@@ -15,6 +15,8 @@ pub mod evidence_dir;
 pub mod initramfs;
 pub mod machine;
 pub(crate) mod modules;
+pub mod nix;
+pub mod plan_file;
 pub mod render;
 pub mod resolve;
 pub mod run;

@@ -72,6 +72,8 @@ pub(crate) enum Command {
     /// Render, merge and compare reports
     #[command(subcommand)]
     Report(report::Report),
+    /// Resolve a matrix to files by digest, for `check --plan`
+    Plan(Plan),
     /// List, fetch and show the kernels of the catalogue
     #[command(subcommand)]
     Kernels(Kernels),
@@ -92,7 +94,7 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Object to check
-    #[arg(value_name = "X.bpf.o", required_unless_present = "artifact")]
+    #[arg(value_name = "X.bpf.o", required_unless_present_any = ["artifact", "plan"])]
     pub(crate) artifacts: Vec<PathBuf>,
 
     /// Object to check, as an option; repeatable
@@ -106,6 +108,11 @@ pub(crate) struct Check {
 
     #[command(flatten)]
     pub(crate) selection: Selection,
+
+    /// Run the cells of a plan that `ukci plan` or Nix wrote, with its files: nothing is resolved
+    /// or fetched, and a file that changed is refused; with `--kernel`, keep only this kernel of it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "artifact", "matrix", "modules"], help_heading = "Cell selection")]
+    pub(crate) plan: Option<PathBuf>,
 
     /// How far to go: only load, or attach as well
     #[arg(long, default_value = "attach")]
@@ -217,6 +224,36 @@ pub(crate) struct List {
     /// Objects to list the cells of; without one, the artifact is named `*`
     #[arg(value_name = "X.bpf.o")]
     pub(crate) artifacts: Vec<PathBuf>,
+
+    /// Print JSON: the cells as plans have them
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Objects to plan for
+    #[arg(value_name = "X.bpf.o", required_unless_present = "draft")]
+    pub(crate) artifacts: Vec<PathBuf>,
+
+    /// What the object's own loader does, and what is expected of it, as for `check`
+    #[arg(long, value_name = "[NAME=]FILE", value_parser = manifest)]
+    pub(crate) manifest: Vec<ManifestOf>,
+
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+
+    /// Complete a draft, as Nix writes it, with the digests of its files
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "matrix", "kernel", "modules"])]
+    pub(crate) draft: Option<PathBuf>,
+
+    /// Take only the locked bytes
+    #[arg(long, env = "UKCI_LOCKED", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) locked: bool,
+
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -225,6 +262,10 @@ pub(crate) enum Kernels {
     List,
     /// Fetch and unpack kernels, so that a later run needs no network
     Fetch(Fetch),
+    /// Make a kernel's boot files from its packages alone: no network, no cache
+    Unpack(Unpack),
+    /// Make the initramfs that a kernel boots with from an agent and the kernel's boot files
+    Initramfs(Initramfs),
     /// Show one kernel: its packages, digests and files
     Show {
         /// Name in the catalogue
@@ -309,6 +350,52 @@ pub(crate) struct Fetch {
     /// Take only the locked bytes
     #[arg(long)]
     pub(crate) locked: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unpack {
+    /// Name in the catalogue; with `--image`, none
+    #[arg(
+        value_name = "NAME",
+        required_unless_present = "image",
+        conflicts_with = "image"
+    )]
+    pub(crate) name: Option<String>,
+
+    /// The packages that the lock pins, in any order
+    #[arg(value_name = "PACKAGE", required_unless_present = "image")]
+    pub(crate) packages: Vec<PathBuf>,
+
+    /// Architecture
+    #[arg(long, value_name = "ARCH", default_value = "x86_64")]
+    pub(crate) arch: Arch,
+
+    /// Kernel of your own in place of the catalogue's: a bzImage, vmlinux or Image
+    #[arg(long, value_name = "PATH")]
+    pub(crate) image: Option<PathBuf>,
+
+    /// Modules of your own kernel: `lib/modules/<release>`, or a directory above it; repeatable
+    #[arg(long, value_name = "DIR", requires = "image")]
+    pub(crate) modules: Vec<PathBuf>,
+
+    /// Directory for the boot files; it must not be there yet
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Initramfs {
+    /// Directory with the kernel's boot files, as `kernels unpack` fills it
+    #[arg(value_name = "DIR")]
+    pub(crate) kernel: PathBuf,
+
+    /// The static agent
+    #[arg(long, value_name = "FILE")]
+    pub(crate) agent: PathBuf,
+
+    /// The archive to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Check(check) => command::check::run(*check, output),
         Command::List(list) => command::list::run(&list, output),
         Command::Report(report) => command::report::run(&report, output),
+        Command::Plan(plan) => command::plan::run(&plan, output),
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),
         Command::Doctor => command::doctor::run(output),
         Command::Explain(explain) => command::explain::run(&explain),

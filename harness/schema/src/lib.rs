@@ -16,6 +16,7 @@ pub mod canonical;
 pub mod cell;
 pub mod compare;
 pub mod diagnosis;
+pub mod draft;
 pub mod evidence;
 pub mod explain;
 pub mod history;

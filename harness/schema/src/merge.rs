@@ -98,7 +98,9 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         }
     }
     not_run.retain(|id| !known.contains_key(id));
-    whole.cells.sort_by_cached_key(super::report::CellReport::cell);
+    whole
+        .cells
+        .sort_by_cached_key(super::report::CellReport::cell);
     whole.artifacts.sort_by(|a, b| a.name.cmp(&b.name));
     let left = not_run.len() + uncounted;
     whole.not_run = not_run.into_iter().collect();

@@ -43,7 +43,7 @@ pub(crate) fn of(bytes: &[u8]) -> String {
 }
 
 /// The digest of the file at `path`, read from its beginning.
-pub(crate) fn of_file(path: &Path) -> io::Result<String> {
+pub fn of_file(path: &Path) -> io::Result<String> {
     let mut hasher = Hasher::default();
     absorb(&mut hasher, &mut File::open(path)?)?;
     Ok(hasher.finish())

@@ -2,7 +2,7 @@
 //! kept in a content-addressed store.
 
 mod bootfiles;
-pub(crate) mod digest;
+pub mod digest;
 mod error;
 mod fetch;
 mod http;
@@ -21,6 +21,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod unpacked;
 mod update;
 mod version;
 
@@ -36,6 +37,7 @@ use fetch::Fetcher;
 use keyring::Keyrings;
 use mirror::Mirrors;
 use store::{Entry, Store, StoredPackage};
+pub use unpacked::{open, unpack, unpack_own};
 
 /// How a preparation goes on, for progress bars. Called from several threads.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -72,6 +72,19 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The entry in `dir`, where it is there and whole.
+    pub(crate) fn open(dir: PathBuf) -> Option<Self> {
+        let manifest: Manifest =
+            serde_json::from_slice(&fs::read(dir.join(MANIFEST)).ok()?).ok()?;
+        let has = |name| manifest.files.contains_key(name);
+        let whole = has(IMAGE)
+            && has(SEGMENT)
+            && manifest.files.iter().all(|(name, stored)| {
+                fs::metadata(dir.join(name)).is_ok_and(|found| found.len() == stored.size)
+            });
+        whole.then_some(Self { dir, manifest })
+    }
+
     /// What QEMU boots.
     pub(crate) fn image(&self) -> FileRef {
         self.file(IMAGE)
@@ -134,16 +147,7 @@ impl Store {
 
     /// The entry, where it is there and whole.
     pub(crate) fn get(&self, key: &str) -> Option<Entry> {
-        let dir = self.entry_dir(key);
-        let manifest: Manifest =
-            serde_json::from_slice(&fs::read(dir.join(MANIFEST)).ok()?).ok()?;
-        let has = |name| manifest.files.contains_key(name);
-        let whole = has(IMAGE)
-            && has(SEGMENT)
-            && manifest.files.iter().all(|(name, stored)| {
-                fs::metadata(dir.join(name)).is_ok_and(|found| found.len() == stored.size)
-            });
-        whole.then_some(Entry { dir, manifest })
+        Entry::open(self.entry_dir(key))
     }
 
     /// Makes the entry of `key` from what `make` returns. The caller holds the key's lock.
@@ -176,7 +180,8 @@ impl Store {
         }
     }
 
-    fn fill(dir: &Path, contents: Contents) -> Result<Manifest, Error> {
+    /// Writes an entry's files, the manifest last.
+    pub(crate) fn fill(dir: &Path, contents: Contents) -> Result<Manifest, Error> {
         let mut files = BTreeMap::new();
         for (name, bytes) in contents.files {
             // Named for its place: the directory goes away with the attempt.

@@ -146,9 +146,12 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
     let asked = &report.run.asked;
     let named = ["--kernel".to_owned(), cell.kernel.clone()];
     let kernel = (asked.kernels.get(&cell.kernel)).map_or(named.as_slice(), Vec::as_slice);
+    // A plan has its artifacts.
+    let is_planned = asked.options.iter().any(|option| option == "--plan");
     let manifest = artifact.and_then(|artifact| artifact.manifest.as_ref());
+    let manifest = manifest.filter(|_| !is_planned);
     let manifest = manifest.map(|of| ["--manifest".to_owned(), of.path.clone()]);
-    let words = [path.to_owned()];
+    let artifact = (!is_planned).then(|| path.to_owned());
     // A kernel by name is run on x86_64; the user's own says itself what it is for.
     let others = report
         .cells
@@ -157,7 +160,7 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
     let named = (cell.arch != Arch::X86_64 || others) && !asked.kernels.contains_key(&cell.kernel);
     let arch = ["--arch".to_owned(), cell.arch.to_string()];
     let arch = if named { arch.as_slice() } else { &[] };
-    let words = words.iter().chain(kernel).chain(arch);
+    let words = artifact.iter().chain(kernel).chain(arch);
     let words = words.chain(manifest.iter().flatten()).chain(&asked.options);
     let quoted: Vec<String> = words.map(|word| quote(word)).collect();
     format!("ukci check {}", quoted.join(" "))

@@ -1,6 +1,7 @@
 //! `ukci check`: the main job.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -8,7 +9,6 @@ use tokio::sync::watch;
 use ukci_harness::catalogue::{Catalogue, cache_dir};
 use ukci_harness::machine::qemu::{Qemu, Settings};
 use ukci_harness::machine::{self, Boot, budget};
-use ukci_harness::resolve::Manifests;
 use ukci_harness::transport;
 use ukci_harness::{initramfs, resolve, run};
 use ukci_schema::cell::Arch;
@@ -26,10 +26,16 @@ use crate::terminal::Terminal;
 /// Runs the command.
 pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     check.artifacts.append(&mut check.artifact);
-    let mut artifacts = resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
-    let manifests = manifests(&check.manifest, &mut artifacts)?;
-    let catalogue = super::catalogue(check.locked)?;
-    let selected = super::select(&check.selection, &artifacts, &manifests, &catalogue)?;
+    let work = if let Some(path) = &check.plan {
+        Work::Planned(super::plan::read(path, &check.selection.kernel)?)
+    } else {
+        let mut artifacts =
+            resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
+        let manifests = super::manifests(&check.manifest, &mut artifacts)?;
+        let catalogue = super::catalogue(check.locked)?;
+        let selected = super::select(&check.selection, &artifacts, &manifests, &catalogue)?;
+        Work::Selected(Box::new(catalogue), Box::new(selected), artifacts)
+    };
     std::fs::create_dir_all(&check.out).map_err(|error| {
         let message = format!("failed to make `{}`: {error}", check.out.display());
         Failure::plain(
@@ -53,7 +59,7 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     let result = runtime.block_on(async {
         let (signals, cancel) = watch::channel(false);
         let mut killed = watch_signals(signals)?;
-        let work = prepare_and_run(&check, output, catalogue, selected, artifacts, cancel);
+        let work = prepare_and_run(&check, output, work, cancel);
         tokio::select! {
             result = work => result,
             // Dropping the run kills every guest at once.
@@ -70,63 +76,33 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::of(&report))
 }
 
-/// Reads the manifests. One without an artifact's name is for the only artifact there is.
-fn manifests(
-    named: &[args::ManifestOf],
-    artifacts: &mut [PlannedArtifact],
-) -> Result<Manifests, Failure> {
-    let mut manifests = Manifests::new();
-    for manifest in named {
-        let known: Vec<String> = artifacts.iter().map(|a| a.artifact.name.clone()).collect();
-        let name = match (&manifest.artifact, known.as_slice()) {
-            (Some(name), _) => name.clone(),
-            (None, [only]) => only.clone(),
-            (None, _) => {
-                let message = format!(
-                    "manifest `{}` could be for any of {} artifacts",
-                    manifest.path.display(),
-                    known.len()
-                );
-                let hint = format!(
-                    "say which: `--manifest {}={}`",
-                    known.first().map_or("NAME", String::as_str),
-                    manifest.path.display()
-                );
-                return Err(Failure::plain(Exit::Usage, &message, Some(hint)));
-            }
-        };
-        let artifact = artifacts.iter_mut().find(|a| a.artifact.name == name);
-        let read = match artifact {
-            Some(artifact) => resolve::manifest(&manifest.path, artifact),
-            None => Err(resolve::Error::NoArtifact {
-                path: manifest.path.clone(),
-                name: name.clone(),
-                known,
-            }),
-        };
-        let read = read.map_err(|error| super::unresolved(&error))?;
-        if manifests.insert(name.clone(), read).is_some() {
-            let message = format!("artifact `{name}` has two manifests");
-            return Err(Failure::plain(Exit::Usage, &message, None));
-        }
-    }
-    Ok(manifests)
-}
-
 type Ran = (Option<Report>, Exit);
+
+/// What is to be run: names that are still to be resolved, or a plan.
+enum Work {
+    Selected(Box<Catalogue>, Box<resolve::Selected>, Vec<PlannedArtifact>),
+    Planned(Plan),
+}
 
 async fn prepare_and_run(
     check: &Check,
     output: Output,
-    catalogue: Catalogue,
-    selected: resolve::Selected,
-    artifacts: Vec<ukci_schema::plan::PlannedArtifact>,
+    work: Work,
     cancel: watch::Receiver<bool>,
 ) -> Result<Ran, Failure> {
-    let asked = asked(check, &selected);
+    let (asked, catalogue, selected, artifacts) = match work {
+        Work::Planned(plan) => {
+            let asked = asked(check, &BTreeMap::new());
+            return run_plan(check, output, plan, Vec::new(), asked, cancel).await;
+        }
+        Work::Selected(catalogue, selected, artifacts) => {
+            let asked = asked(check, &selected.own);
+            (asked, catalogue, selected, artifacts)
+        }
+    };
     let fetching = Fetching::new(output);
     let resolving = tokio::task::spawn_blocking(move || {
-        resolve::resolve(selected, artifacts, &catalogue, &|progress| {
+        resolve::resolve(*selected, artifacts, &catalogue, &|progress| {
             fetching.show(progress);
         })
     });
@@ -144,6 +120,17 @@ async fn prepare_and_run(
             )
         })?
         .map_err(|error| super::unresolved(&error))?;
+    run_plan(check, output, plan, warnings, asked, cancel).await
+}
+
+async fn run_plan(
+    check: &Check,
+    output: Output,
+    plan: Plan,
+    warnings: Vec<String>,
+    asked: Asked,
+    cancel: watch::Receiver<bool>,
+) -> Result<Ran, Failure> {
     let qemu = machine(check, &plan).await?;
     let options = options(check, &plan, &qemu, warnings, asked);
     let ids = plan.cells.iter().map(|planned| planned.cell.id());
@@ -203,7 +190,7 @@ fn probe(plan: &Plan, dir: &Path) -> Option<Boot> {
 
 /// What must be said again to run a cell of this run alike. How fast and how many at once is left
 /// out: no verdict depends on it.
-fn asked(check: &Check, selected: &resolve::Selected) -> Asked {
+fn asked(check: &Check, own: &BTreeMap<String, PathBuf>) -> Asked {
     let mut options: Vec<String> = Vec::new();
     let mut say = |option: &str, value: &str| {
         options.push(option.to_owned());
@@ -211,7 +198,9 @@ fn asked(check: &Check, selected: &resolve::Selected) -> Asked {
             options.push(value.to_owned());
         }
     };
-    if let Some(matrix) = super::matrix(&check.selection) {
+    if let Some(plan) = &check.plan {
+        say("--plan", &plan.display().to_string());
+    } else if let Some(matrix) = super::matrix(&check.selection) {
         say("--matrix", matrix);
     }
     if check.mode == args::Mode::Load {
@@ -224,7 +213,7 @@ fn asked(check: &Check, selected: &resolve::Selected) -> Asked {
     let modules: Vec<String> = modules
         .flat_map(|dir| ["--modules".to_owned(), dir.display().to_string()])
         .collect();
-    let kernels = selected.own.iter().map(|(name, path)| {
+    let kernels = own.iter().map(|(name, path)| {
         let named = vec!["--kernel".to_owned(), path.display().to_string()];
         (name.clone(), [named, modules.clone()].concat())
     });

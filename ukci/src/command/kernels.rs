@@ -19,6 +19,8 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
     match kernels {
         Kernels::List => list(),
         Kernels::Fetch(fetch) => self::fetch(fetch, output),
+        Kernels::Unpack(unpack) => super::unpack::run(unpack, output),
+        Kernels::Initramfs(initramfs) => super::unpack::initramfs(initramfs),
         Kernels::Show { name } => show(name),
         Kernels::Add(add) => super::lock::add(add, output),
         Kernels::Update(update) => super::lock::update(update, output),
@@ -61,7 +63,10 @@ fn print(text: &str) -> Result<Exit, Failure> {
     Ok(Exit::Met)
 }
 
-fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<Vec<&'a LockedKernel>, Failure> {
+pub(crate) fn find<'a>(
+    catalogue: &'a Catalogue,
+    name: &str,
+) -> Result<Vec<&'a LockedKernel>, Failure> {
     let lock = catalogue.lock();
     let found: Vec<&LockedKernel> = lock.kernels.iter().filter(|k| k.name == name).collect();
     if found.is_empty() {

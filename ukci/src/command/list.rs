@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ukci_harness::resolve::{self, Manifests};
 use ukci_schema::artifact::{Artifact, Form};
-use ukci_schema::plan::{FileRef, PlannedArtifact};
+use ukci_schema::plan::{FileRef, PlannedArtifact, PlannedCell};
 use ukci_schema::verdict::VerdictKind;
 
 use crate::args::List;
@@ -24,6 +24,9 @@ pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
         for warning in &selected.warnings {
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
+    }
+    if list.json {
+        return json(&selected.cells);
     }
     let width = selected
         .cells
@@ -46,6 +49,16 @@ pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
     data(&text).map_err(|error| {
         Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
     })?;
+    Ok(Exit::Met)
+}
+
+/// The cells on one line, keys sorted: what Nix's `builtins.toJSON` makes of the same.
+fn json(cells: &[PlannedCell]) -> Result<Exit, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
+    };
+    let sorted = serde_json::to_value(cells).map_err(|error| failed(&error))?;
+    data(&format!("{sorted}\n")).map_err(|error| failed(&error))?;
     Ok(Exit::Met)
 }
 

@@ -7,8 +7,10 @@ pub(crate) mod fetching;
 pub(crate) mod kernels;
 pub(crate) mod list;
 pub(crate) mod lock;
+pub(crate) mod plan;
 pub(crate) mod rendered;
 pub(crate) mod report;
+pub(crate) mod unpack;
 
 use std::path::Path;
 
@@ -108,4 +110,47 @@ pub(crate) fn select(
         return Err(Failure::plain(Exit::Usage, message, Some(hint)));
     }
     Ok(selected)
+}
+
+/// Reads the manifests. One without an artifact's name is for the only artifact there is.
+pub(crate) fn manifests(
+    named: &[args::ManifestOf],
+    artifacts: &mut [PlannedArtifact],
+) -> Result<Manifests, Failure> {
+    let mut manifests = Manifests::new();
+    for manifest in named {
+        let known: Vec<String> = artifacts.iter().map(|a| a.artifact.name.clone()).collect();
+        let name = match (&manifest.artifact, known.as_slice()) {
+            (Some(name), _) => name.clone(),
+            (None, [only]) => only.clone(),
+            (None, _) => {
+                let message = format!(
+                    "manifest `{}` could be for any of {} artifacts",
+                    manifest.path.display(),
+                    known.len()
+                );
+                let hint = format!(
+                    "say which: `--manifest {}={}`",
+                    known.first().map_or("NAME", String::as_str),
+                    manifest.path.display()
+                );
+                return Err(Failure::plain(Exit::Usage, &message, Some(hint)));
+            }
+        };
+        let artifact = artifacts.iter_mut().find(|a| a.artifact.name == name);
+        let read = match artifact {
+            Some(artifact) => resolve::manifest(&manifest.path, artifact),
+            None => Err(resolve::Error::NoArtifact {
+                path: manifest.path.clone(),
+                name: name.clone(),
+                known,
+            }),
+        };
+        let read = read.map_err(|error| unresolved(&error))?;
+        if manifests.insert(name.clone(), read).is_some() {
+            let message = format!("artifact `{name}` has two manifests");
+            return Err(Failure::plain(Exit::Usage, &message, None));
+        }
+    }
+    Ok(manifests)
 }

@@ -9,6 +9,7 @@ use super::*;
 
 mod own;
 mod stand_in;
+mod unpacked;
 
 const RELEASE: &str = "6.1.0-1-amd64";
 

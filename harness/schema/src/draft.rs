@@ -1,0 +1,61 @@
+//! A plan before anybody has read its files: what Nix can say without building anything. Completed
+//! by taking the digests of the files, which is all that a plan has more.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::Form;
+use crate::cell::Arch;
+use crate::plan::PlannedCell;
+
+/// Version of the draft's shape.
+pub const SCHEMA: &str = "ukci.draft/1";
+
+/// Everything a run needs, by path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Name of the matrix.
+    pub matrix: String,
+    /// The artifacts, by name.
+    pub artifacts: BTreeMap<String, DraftArtifact>,
+    /// The kernels, by [`kernel_key`](crate::cell::kernel_key).
+    pub kernels: BTreeMap<String, DraftKernel>,
+    /// The agent for each architecture that a cell uses.
+    pub agents: BTreeMap<Arch, PathBuf>,
+    /// The cells, in the order reports show them.
+    pub cells: Vec<PlannedCell>,
+    /// How many cells the matrix excluded.
+    #[serde(default)]
+    pub excluded: usize,
+}
+
+/// An artifact's file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftArtifact {
+    /// The file that guests load.
+    pub file: PathBuf,
+    /// What people call it: a path in their tree.
+    pub path: String,
+    /// Whether `file` was given or compiled from `path`.
+    pub form: Form,
+}
+
+/// A kernel's directory, as `ukci kernels unpack` fills it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftKernel {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Kernel arguments beyond those of the devices.
+    #[serde(default)]
+    pub cmdline: Vec<String>,
+    /// `sysctl` settings the agent applies, `key=value`.
+    #[serde(default)]
+    pub sysctl: Vec<String>,
+}

@@ -1,0 +1,274 @@
+//! Plans that someone else resolved: read from a file and checked, or completed from a draft.
+//!
+//! A plan names files by digest, and every one of them is read again before anything boots: what
+//! a run reports is what it ran.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use ukci_schema::artifact::Artifact;
+use ukci_schema::cell::kernel_key;
+use ukci_schema::draft::{self, Draft, DraftArtifact};
+use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedKernel, SCHEMA};
+
+use crate::catalogue::{self, digest};
+use crate::nix::StorePath;
+
+/// Why a plan cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read.
+    #[error("read `{path}`")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not the JSON that it should be.
+    #[error("read `{path}` as `{schema}`")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        schema: &'static str,
+        /// Line, column and what is wrong.
+        source: serde_json::Error,
+    },
+    /// It has another shape than this version reads.
+    #[error("read `{path}`: it is `{found}`, not `{schema}`")]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What it says it is.
+        found: String,
+        /// What it should be.
+        schema: &'static str,
+    },
+    /// A file of the plan is not what was planned.
+    #[error(
+        "run the plan: `{path}` is not the {what} that was planned: expected SHA-256 {expected}, got {found}"
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// The digest in the plan.
+        expected: String,
+        /// The digest of the file.
+        found: String,
+    },
+    /// The plan contradicts itself, or lacks something.
+    #[error("run the plan: {0}")]
+    Inconsistent(String),
+    /// A kernel's directory cannot be used.
+    #[error("use kernel `{kernel}`")]
+    Kernel {
+        /// Its name.
+        kernel: String,
+        /// Why not.
+        source: Box<catalogue::Error>,
+    },
+}
+
+impl Error {
+    /// An action that may help.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Changed { .. } => {
+                Some("resolve the matrix again: `ukci plan`, or build the plan with Nix".into())
+            }
+            Self::Schema { .. } | Self::Json { .. } => {
+                Some("use the `ukci` that wrote it, or write it again with `ukci plan`".into())
+            }
+            Self::Kernel { source, .. } => source.hint(),
+            Self::Read { .. } | Self::Inconsistent(_) => None,
+        }
+    }
+}
+
+/// Reads a plan, and every file that it names.
+pub fn read(path: &Path) -> Result<Plan, Error> {
+    let plan: Plan = parse(path, SCHEMA)?;
+    check(&plan)?;
+    for (what, file) in files(&plan) {
+        let found = digest::of_file(&file.path).map_err(|source| Error::Read {
+            path: file.path.clone(),
+            source,
+        })?;
+        if found != file.sha256 {
+            return Err(Error::Changed {
+                path: file.path.clone(),
+                what,
+                expected: file.sha256.clone(),
+                found,
+            });
+        }
+    }
+    Ok(plan)
+}
+
+/// Reads a draft and completes it with the digests of its files.
+pub fn complete(path: &Path) -> Result<Plan, Error> {
+    let draft: Draft = parse(path, draft::SCHEMA)?;
+    let mut artifacts = BTreeMap::new();
+    for (name, drafted) in draft.artifacts {
+        let planned = artifact(&name, drafted)?;
+        artifacts.insert(name, planned);
+    }
+    let mut kernels = BTreeMap::new();
+    for (key, drafted) in draft.kernels {
+        let name = key.split_once('/').map_or(key.as_str(), |(name, _)| name);
+        // What Nix keeps was built from what its lock pins.
+        let hermetic = StorePath::holding(&drafted.dir).is_some();
+        let opened = catalogue::open(name, &drafted.dir, hermetic);
+        let opened = opened.map_err(|source| Error::Kernel {
+            kernel: name.to_owned(),
+            source: Box::new(source),
+        })?;
+        let kernel = PlannedKernel {
+            cmdline: drafted.cmdline,
+            sysctl: drafted.sysctl,
+            ..opened
+        };
+        kernels.insert(key, kernel);
+    }
+    let mut agents = BTreeMap::new();
+    for (arch, path) in draft.agents {
+        let sha256 = digest_of(&path)?;
+        agents.insert(arch, FileRef { path, sha256 });
+    }
+    let plan = Plan {
+        schema: SCHEMA.into(),
+        matrix: draft.matrix,
+        artifacts,
+        kernels,
+        agents,
+        cells: draft.cells,
+        excluded: draft.excluded,
+    };
+    check(&plan)?;
+    Ok(plan)
+}
+
+fn artifact(name: &str, drafted: DraftArtifact) -> Result<PlannedArtifact, Error> {
+    let bytes = std::fs::read(&drafted.file).map_err(|source| Error::Read {
+        path: drafted.file.clone(),
+        source,
+    })?;
+    let sha256 = digest::of(&bytes);
+    Ok(PlannedArtifact {
+        artifact: Artifact {
+            name: name.to_owned(),
+            path: drafted.path,
+            sha256: sha256.clone(),
+            size: bytes.len() as u64,
+            form: drafted.form,
+            manifest: None,
+        },
+        file: FileRef {
+            path: drafted.file,
+            sha256,
+        },
+        companions: BTreeMap::new(),
+    })
+}
+
+fn digest_of(path: &Path) -> Result<String, Error> {
+    digest::of_file(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads JSON and looks at what it says it is before anything else.
+fn parse<T: DeserializeOwned>(path: &Path, schema: &'static str) -> Result<T, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let json = |source| Error::Json {
+        path: path.to_owned(),
+        schema,
+        source,
+    };
+    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(json)?;
+    let found = value.get("schema").and_then(|found| found.as_str());
+    match found {
+        Some(found) if found != schema => Err(Error::Schema {
+            path: path.to_owned(),
+            found: found.to_owned(),
+            schema,
+        }),
+        // From the text, so that the error has a line.
+        _ => serde_json::from_slice(&bytes).map_err(json),
+    }
+}
+
+/// Every file of a plan, and what it is to people.
+fn files(plan: &Plan) -> Vec<(String, &FileRef)> {
+    let mut files = Vec::new();
+    for (name, planned) in &plan.artifacts {
+        files.push((format!("object `{name}`"), &planned.file));
+    }
+    for (key, kernel) in &plan.kernels {
+        files.push((format!("image of `{key}`"), &kernel.image));
+        files.push((format!("initramfs segment of `{key}`"), &kernel.segment));
+    }
+    for (arch, agent) in &plan.agents {
+        files.push((format!("agent for {arch}"), agent));
+    }
+    files
+}
+
+/// What a resolver of ours cannot get wrong, and a file can.
+fn check(plan: &Plan) -> Result<(), Error> {
+    let wrong = |message: String| Err(Error::Inconsistent(message));
+    if plan.cells.is_empty() {
+        return wrong("it has no cells".into());
+    }
+    for (key, planned) in &plan.artifacts {
+        let artifact = &planned.artifact;
+        if *key != artifact.name {
+            return wrong(format!("artifact `{key}` is named `{}`", artifact.name));
+        }
+        if artifact.sha256 != planned.file.sha256 {
+            return wrong(format!("artifact `{key}` has two digests"));
+        }
+    }
+    for (key, kernel) in &plan.kernels {
+        let named = kernel_key(&kernel.name, kernel.arch);
+        if *key != named {
+            return wrong(format!("kernel `{key}` is `{named}`"));
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for planned in &plan.cells {
+        let cell = &planned.cell;
+        let lacks = |what: &str, name: &str| {
+            wrong(format!(
+                "it has no {what} `{name}`, which cell `{cell}` needs"
+            ))
+        };
+        if !plan.artifacts.contains_key(&cell.artifact) {
+            return lacks("artifact", &cell.artifact);
+        }
+        if !plan.kernels.contains_key(&cell.kernel_key()) {
+            return lacks("kernel", &cell.kernel_key());
+        }
+        if !plan.agents.contains_key(&cell.arch) {
+            return lacks("agent", cell.arch.name());
+        }
+        if !seen.insert(cell) {
+            return wrong(format!("it has cell `{cell}` twice"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ukci_schema::cell::Arch;
+
+use super::*;
+use crate::catalogue::digest;
+
+struct Files {
+    dir: TempDir,
+}
+
+impl Files {
+    /// An object, an agent and a kernel's directory.
+    fn new() -> Self {
+        let files = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        for (name, bytes) in [
+            ("x.bpf.o", "object"),
+            ("agent", "agent"),
+            ("vmlinux", "image"),
+            ("segment.cpio", "segment"),
+        ] {
+            std::fs::write(files.path(name), bytes).unwrap();
+        }
+        let stored = |name: &str, bytes: &str| {
+            (
+                name.to_owned(),
+                json!({ "size": bytes.len(), "sha256": digest::of(bytes.as_bytes()) }),
+            )
+        };
+        let manifest = json!({
+            "release": "6.1.0-1-amd64",
+            "arch": "x86_64",
+            "files": BTreeMap::from([stored("vmlinux", "image"), stored("segment.cpio", "segment")]),
+            "transports": {},
+            "packages": {},
+        });
+        std::fs::write(files.path("kernel.json"), manifest.to_string()).unwrap();
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn draft(&self) -> Value {
+        json!({
+            "schema": "ukci.draft/1",
+            "matrix": "quick",
+            "artifacts": { "x": { "file": self.path("x.bpf.o"), "path": "src/x.bpf.c", "form": "source" } },
+            "kernels": { "debian-12-6.1/x86_64": { "dir": self.dir.path(), "cmdline": ["lsm=bpf"] } },
+            "agents": { "x86_64": self.path("agent") },
+            "cells": [{
+                "cell": { "artifact": "x", "kernel": "debian-12-6.1", "llvm": "19", "arch": "x86_64" },
+                "expected": { "verdict": "pass" },
+                "required": true,
+                "memory": 256,
+                "cpus": 1,
+            }],
+        })
+    }
+
+    fn write(&self, name: &str, value: &Value) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, serde_json::to_string_pretty(value).unwrap()).unwrap();
+        path
+    }
+
+    fn plan(&self) -> Value {
+        let plan = complete(&self.write("draft.json", &self.draft())).unwrap();
+        serde_json::to_value(plan).unwrap()
+    }
+
+    /// The error that a changed plan gives, with its causes, and without this directory's name.
+    fn refusal(&self, change: impl FnOnce(&mut Value)) -> String {
+        let mut plan = self.plan();
+        change(&mut plan);
+        let error = read(&self.write("plan.json", &plan)).unwrap_err();
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            text.push_str(&format!("\n  {error}"));
+            cause = error.source();
+        }
+        text.replace(&self.dir.path().display().to_string(), "DIR")
+    }
+}
+
+#[test]
+fn a_draft_is_completed_and_read_again() {
+    let files = Files::new();
+    let draft = files.write("draft.json", &files.draft());
+    let plan = complete(&draft).unwrap();
+    let kernel = &plan.kernels["debian-12-6.1/x86_64"];
+    assert_eq!(kernel.image.sha256, digest::of(b"image"));
+    assert_eq!(
+        (kernel.release.as_str(), kernel.arch),
+        ("6.1.0-1-amd64", Arch::X86_64)
+    );
+    assert_eq!(kernel.cmdline, ["lsm=bpf"]);
+    assert!(!kernel.hermetic, "it lies outside of the Nix store");
+    let artifact = &plan.artifacts["x"];
+    assert_eq!(
+        (artifact.artifact.size, artifact.artifact.path.as_str()),
+        (6, "src/x.bpf.c")
+    );
+
+    let file = files.write("plan.json", &serde_json::to_value(&plan).unwrap());
+    assert_eq!(read(&file).unwrap(), plan);
+}
+
+#[test]
+fn what_changed_or_contradicts_itself_does_not_run() {
+    let files = Files::new();
+    let mut said = Vec::new();
+    said.push(files.refusal(|plan| plan["schema"] = json!("ukci.plan/2")));
+    said.push(files.refusal(|plan| plan["cell"] = json!([])));
+    said.push(files.refusal(|plan| plan["cells"] = json!([])));
+    said.push(files.refusal(|plan| plan["agents"] = json!({})));
+    said.push(files.refusal(|plan| plan["kernels"] = json!({})));
+    said.push(files.refusal(|plan| plan["artifacts"]["x"]["artifact"]["name"] = json!("y")));
+    said.push(files.refusal(|plan| {
+        plan["artifacts"]["x"]["artifact"]["sha256"] = json!(digest::of(b"other"));
+    }));
+    said.push(
+        files.refusal(|plan| plan["kernels"]["debian-12-6.1/x86_64"]["arch"] = json!("aarch64")),
+    );
+    said.push(files.refusal(|plan| {
+        let cell = plan["cells"][0].clone();
+        plan["cells"].as_array_mut().unwrap().push(cell);
+    }));
+    for name in ["x.bpf.o", "agent", "vmlinux", "segment.cpio"] {
+        said.push(files.refusal(|_| std::fs::write(files.path(name), "").unwrap()));
+        // As it was, for the next.
+        let fresh = Files::new();
+        std::fs::copy(fresh.path(name), files.path(name)).unwrap();
+    }
+    said.push(files.refusal(|_| std::fs::remove_file(files.path("agent")).unwrap()));
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn a_draft_needs_its_files() {
+    let files = Files::new();
+    std::fs::write(files.path("vmlinux"), "longer than before").unwrap();
+    let error = complete(&files.write("draft.json", &files.draft())).unwrap_err();
+    assert!(matches!(error, Error::Kernel { .. }), "{error}");
+    std::fs::remove_file(files.path("x.bpf.o")).unwrap();
+    let error = complete(&files.write("draft.json", &files.draft())).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+    let error = complete(&files.path("absent.json")).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+}

@@ -1,0 +1,42 @@
+# Fails where Nix and the tool expand a matrix to different cells.
+{
+  expand,
+  lock,
+  readMatrix,
+  root,
+  runCommand,
+  ukciUnwrapped,
+}:
+file:
+let
+  read = readMatrix file;
+  expansion = expand {
+    inherit (read) matrix;
+    inherit lock;
+    # What `ukci list` without an artifact lists.
+    artifacts = [
+      {
+        name = "*";
+        form = "object";
+      }
+    ];
+  };
+in
+runCommand "agreement-${read.name}"
+  {
+    cells = builtins.toJSON expansion.cells;
+    passAsFile = [ "cells" ];
+    inherit file;
+    lock = builtins.path {
+      name = "lock.json";
+      path = root + "/kernels/lock.json";
+    };
+    nativeBuildInputs = [ ukciUnwrapped ];
+  }
+  ''
+    echo >>"$cellsPath"
+    cp "$file" ./${read.name}.toml
+    UKCI_LOCK=$lock HOME=$TMPDIR ukci list --json --matrix ./${read.name}.toml >tool.json
+    cmp "$cellsPath" tool.json
+    cp tool.json "$out"
+  ''

@@ -1,0 +1,56 @@
+# Everything for one system. Each file of this directory is a function of the names below; what it
+# takes of them is what its first line names.
+{
+  # The tree of ukci.
+  root,
+  # `surface.nix` of a nixpkgs.
+  surface,
+}:
+let
+  inherit (builtins) fromJSON functionArgs intersectAttrs readFile;
+  call =
+    file:
+    let
+      function = import file;
+    in
+    function (intersectAttrs (functionArgs function) scope);
+
+  scope = surface // {
+    inherit root surface;
+    lock = fromJSON (readFile (root + "/kernels/lock.json"));
+    lockSchema = scope.lock.schema;
+    cellId = import ./cellId.nix;
+    cellName = import ./cellName.nix;
+    expand = import ./expand.nix;
+    storeName = import ./storeName.nix;
+    readMatrix = import ./readMatrix.nix;
+
+    agreement = call ./agreement.nix;
+    apps = call ./apps.nix;
+    archives = call ./archives.nix;
+    cell = call ./cell.nix;
+    cellsOf = call ./cellsOf.nix;
+    checks = call ./checks.nix;
+    draft = call ./draft.nix;
+    fetchPackage = call ./fetchPackage.nix;
+    gate = call ./gate.nix;
+    guest = call ./guest.nix;
+    guests = call ./guests.nix;
+    initramfs = call ./initramfs.nix;
+    kernel = call ./kernel.nix;
+    kernelOfNixpkgs = call ./kernelOfNixpkgs.nix;
+    kernels = call ./kernels.nix;
+    legacyPackages = call ./legacyPackages.nix;
+    mkChecks = call ./mkChecks.nix;
+    mkMatrix = call ./mkMatrix.nix;
+    packages = call ./packages.nix;
+    plan = call ./plan.nix;
+    report = call ./report.nix;
+    shell = call ./shell.nix;
+    source = call ./source.nix;
+    toolchain = call ./toolchain.nix;
+    ukci = call ./ukci.nix;
+    ukciUnwrapped = call ./ukciUnwrapped.nix;
+  };
+in
+scope

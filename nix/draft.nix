@@ -1,0 +1,39 @@
+# Cells with the places of their files: what is known before anything is built. `ukci plan --draft`
+# reads the files and makes a plan of it.
+{ guests }:
+{
+  # Name of the matrix.
+  matrix,
+  # From `expand.nix`.
+  cells,
+  excluded ? 0,
+  # Artifacts by name: `{ file, path, form }`.
+  artifacts,
+  # Boot files by `name/arch`.
+  kernels,
+  # Kernel arguments and settings that hold for every cell.
+  cmdline ? [ ],
+  sysctl ? [ ],
+}:
+let
+  inherit (builtins) listToAttrs map;
+  byName =
+    name: value:
+    listToAttrs (
+      map (planned: {
+        name = name planned.cell;
+        value = value planned.cell;
+      }) cells
+    );
+  key = cell: "${cell.kernel}/${cell.arch}";
+in
+{
+  schema = "ukci.draft/1";
+  inherit cells excluded matrix;
+  artifacts = byName (cell: cell.artifact) (cell: artifacts.${cell.artifact});
+  kernels = byName key (cell: {
+    dir = "${kernels.${key cell} or (throw "no kernel `${key cell}`")}";
+    inherit cmdline sysctl;
+  });
+  agents = byName (cell: cell.arch) (cell: "${guests.${cell.arch}}/bin/ukci-guest");
+}

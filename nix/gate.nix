@@ -1,0 +1,31 @@
+# Fails where a cell did not do what the matrix says of it, naming each. The cells themselves are
+# built either way.
+{ runCommand }:
+{
+  name,
+  # Cells by name.
+  cells,
+}:
+let
+  names = builtins.attrNames cells;
+in
+runCommand "gate-${name}"
+  {
+    inherit names;
+    outputs_ = map (cell: cells.${cell}) names;
+  }
+  ''
+    set -- $outputs_
+    for name in $names; do
+      if [ "$(cat "$1/status")" != 0 ]; then
+        echo "$name" >>unmet
+      fi
+      shift
+    done
+    if [ -e unmet ]; then
+      echo "These cells did not meet their expectation:" >&2
+      cat unmet >&2
+      exit 1
+    fi
+    echo ${toString (builtins.length names)} >"$out"
+  ''

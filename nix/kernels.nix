@@ -1,0 +1,8 @@
+# Every locked kernel's boot files: `kernels."debian-12-6.1/x86_64"`.
+{ kernel, lock }:
+builtins.listToAttrs (
+  map (entry: {
+    name = "${entry.name}/${entry.arch}";
+    value = kernel entry;
+  }) lock.kernels
+)

@@ -1,0 +1,12 @@
+# A plan that `ukci check --plan` takes, made of a draft.
+{ runCommand, ukciUnwrapped }:
+draft:
+runCommand "plan-${draft.matrix}.json"
+  {
+    draft = builtins.toJSON draft;
+    passAsFile = [ "draft" ];
+    nativeBuildInputs = [ ukciUnwrapped ];
+  }
+  ''
+    ukci plan --draft "$draftPath" --out "$out"
+  ''

@@ -1,0 +1,213 @@
+#!/usr/bin/env bash
+# What can be verified of the flake without nixpkgs, the network or KVM: a stub of nixpkgs made of
+# this host's programs (`stub/`) evaluates every output, and builds kernels, plans and cells, which
+# boot in Nix's sandbox under TCG. docs/nix.md says what is left for a host with nixpkgs.
+#
+#   check.sh UKCI AGENT CLANG [VHOST_DEVICE_VSOCK]
+set -euo pipefail
+
+ukci=$(readlink -f "${1:?usage: check.sh UKCI AGENT CLANG [VHOST_DEVICE_VSOCK]}")
+agent=$(readlink -f "${2:?}")
+clang=$(readlink -f "$(command -v "${3:?}")")
+vsock=${4:-}
+root=$(readlink -f "$(dirname "$0")/../..")
+work=$root/target/nix-check
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/ukci
+system=x86_64-linux
+
+step() { printf '%12s %s\n' "$(printf '%ds' $((SECONDS)))" "$1" >&2; }
+fail() {
+  printf 'error: %s\n' "$1" >&2
+  exit 1
+}
+
+# --- Nix of its own settings: no substituter, a strict sandbox that sees this host's programs.
+rm -rf "$work"
+mkdir -p "$work/conf" "$work/home"
+cat >"$work/conf/nix.conf" <<CONF
+experimental-features = nix-command flakes
+build-users-group =
+substituters =
+sandbox = true
+sandbox-fallback = false
+extra-sandbox-paths = /usr /lib /lib64 /bin /etc/ld.so.cache
+warn-dirty = false
+CONF
+home=$HOME
+export NIX_CONF_DIR=$work/conf HOME=$work/home
+
+# --- The stub, and a copy of the tree without what was built in it.
+stub=$work/stub
+mkdir -p "$stub"
+cp "$root"/nix/tests/stub/*.nix "$stub"
+prebuilt=$stub/prebuilt
+mkdir -p "$prebuilt"/{busybox,makeWrapper,ukci-unwrapped,ukci-guest-x86_64,qemu,vhost-device-vsock,clang}/bin
+cp "$root/nix/tests/stub/makeWrapper" "$prebuilt/makeWrapper/bin/"
+cp "$(command -v busybox)" "$prebuilt/busybox/bin/"
+for applet in $("$prebuilt/busybox/bin/busybox" --list); do
+  [ "$applet" = busybox ] || ln -s busybox "$prebuilt/busybox/bin/$applet"
+done
+cp "$ukci" "$prebuilt/ukci-unwrapped/bin/ukci"
+# Debug information is most of it, and is copied with every build that has it as an input.
+strip --strip-debug "$prebuilt/ukci-unwrapped/bin/ukci"
+cp "$agent" "$prebuilt/ukci-guest-x86_64/bin/ukci-guest"
+ln -s "$(command -v qemu-system-x86_64)" "$prebuilt/qemu/bin/"
+[ -z "$vsock" ] || cp "$vsock" "$prebuilt/vhost-device-vsock/bin/"
+ln -s "$clang" "$prebuilt/clang/bin/clang"
+mkdir -p "$prebuilt/libbpf/include" "$prebuilt/linuxHeaders/include"
+cp -R "$root/target/include/bpf" "$prebuilt/libbpf/include/"
+cp -R "$root/target/include/linux" "$prebuilt/libbpf/include/"
+ln -s /usr/include/x86_64-linux-gnu/asm /usr/include/asm-generic /usr/include/linux \
+  "$prebuilt/linuxHeaders/include/"
+
+tree() {
+  mkdir -p "$1"
+  (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - --ignore-failed-read) |
+    tar --extract --directory "$1"
+}
+tree "$work/tree"
+
+# --- The kernels' packages that the other road has fetched: Nix finds a file by its digest.
+pinned=$(nix-instantiate --eval --strict --json --expr "
+  let
+    lock = builtins.fromJSON (builtins.readFile $root/kernels/lock.json);
+    storeName = import $root/nix/storeName.nix;
+  in map (kernel: map (p: \"\${p.sha256} \${storeName (baseNameOf p.path)} \${kernel.name}\") kernel.packages) lock.kernels
+" | tr -d '[]"' | tr ',' '\n')
+kernel=debian-12-6.1-cloud
+while read -r sha256 name of; do
+  [ -e "$cache/packages/$sha256.deb" ] || continue
+  if [ "$of" = "$kernel" ]; then
+    cp "$cache/packages/$sha256.deb" "$prebuilt/kernel.deb"
+    printf %s "$name" | sed 's/linux-image-\([^_]*\)_.*/\1/' >"$prebuilt/kernel.release"
+  fi
+  mkdir -p "$work/seed"
+  cp "$cache/packages/$sha256.deb" "$work/seed/$name"
+  nix-store --add-fixed sha256 "$work/seed/$name" >/dev/null
+  rm "$work/seed/$name"
+done <<<"$pinned"
+[ -e "$prebuilt/kernel.deb" ] || fail "\`$kernel\` is not fetched: run \`ukci kernels fetch --matrix quick\`"
+
+flake() { # flake ARGUMENT…: nix, with the stub for nixpkgs
+  nix "$@" --override-input nixpkgs "path:$stub" --no-update-lock-file --no-write-lock-file \
+    2> >(grep --invert-match --extended-regexp \
+      "^warning: not writing modified lock|^• Updated input 'nixpkgs'|^    'github:NixOS|^  → 'path:" >&2)
+}
+build() { # build TREE ATTRIBUTE…: the paths of what was built
+  local tree=$1
+  shift
+  flake build --no-link --json --print-build-logs "${@/#/path:$tree#}" |
+    grep --only-matching '"out":"[^"]*"' | cut -d'"' -f4
+}
+derivations() { # derivations TREE: one line a cell
+  flake eval --raw "path:$1#legacyPackages.$system.cells" \
+    --apply "$(cat "$root/nix/tests/derivations.nix")"
+}
+changed() { # changed OLD NEW: the cells of two lists whose derivations differ
+  comm -3 <(sort "$1") <(sort "$2") | awk '{ print $1, $2 }' | sort --unique
+}
+
+step 'the lock is whole and fits flake.nix'
+nix flake metadata --no-update-lock-file --json "path:$work/tree" | grep -q '"narHash"' ||
+  fail 'flake.lock lacks what flake.nix needs'
+
+step 'every output evaluates'
+flake flake check --no-build "path:$work/tree" 2>&1 | tee "$work/evaluation.log" | grep -i '^error' >&2 || true
+grep -q '^error' "$work/evaluation.log" && fail 'see above'
+flake eval --json "path:$work/tree#devShells.$system.default.drvPath" >/dev/null
+
+step 'the same tree elsewhere gives the same derivations'
+derivations "$work/tree" >"$work/cells"
+cp -R "$work/tree" "$work/other"
+derivations "$work/other" | cmp - "$work/cells" || fail 'derivations depend on where the tree lies'
+printf '%12s %d cells\n' '' "$(wc -l <"$work/cells")" >&2
+
+step 'a changed object concerns its own cells, a changed kernel its own'
+echo '// changed' >>"$work/other/docs/examples/ringbuf.bpf.c"
+derivations "$work/other" >"$work/cells.object"
+changed "$work/cells" "$work/cells.object" >"$work/changed"
+diff <(awk '$2 ~ /^ringbuf-/ { print $1, $2 }' "$work/cells" | sort) "$work/changed" ||
+  fail 'another object changes the derivations of other cells'
+cp "$work/tree/docs/examples/ringbuf.bpf.c" "$work/other/docs/examples/"
+sha256=$(printf other | sha256sum | cut -d' ' -f1)
+now=$(awk -v name="\"$kernel\"" '$0 ~ "\"name\": " name { on = 1 } on && /"sha256"/ { print; exit }' \
+  "$work/tree/kernels/lock.json" | cut -d'"' -f4)
+sed --in-place "s/$now/$sha256/" "$work/other/kernels/lock.json"
+derivations "$work/other" >"$work/cells.kernel"
+changed "$work/cells" "$work/cells.kernel" >"$work/changed"
+diff <(awk -v kernel="-${kernel//./_}-x86_64" 'index($2, kernel) { print $1, $2 }' "$work/cells" | sort) \
+  "$work/changed" || fail 'another kernel changes the derivations of other cells'
+cp "$work/tree/kernels/lock.json" "$work/other/kernels/"
+
+step 'both roads make the same plan of the quick matrix: every file has the same digest'
+build "$work/tree" packages.$system.plan-quick packages.$system.examples >"$work/built"
+plan=$(grep 'plan-quick' "$work/built")
+examples=$(grep -- '-examples$' "$work/built")
+(cd "$work" && HOME=$home UKCI_AGENT_X86_64=$prebuilt/ukci-guest-x86_64/bin/ukci-guest \
+  "$ukci" plan "$examples"/*.bpf.o --matrix quick --locked --out native.json)
+digests() { grep --extended-regexp '"(sha256|release|linux-image[^"]*|kernel|artifact)":' "$1" | sort; }
+diff <(digests "$work/native.json") <(digests "$plan") || fail 'the roads differ'
+printf '%12s %d digests\n' '' "$(grep -c '"sha256"' "$plan")" >&2
+
+step "a kernel laid out as nixpkgs's is read alike: the stub's is the locked one"
+mapfile -t built < <(build "$work/tree" packages.$system.{"initramfs-${kernel//./_}",initramfs-mainline-lts})
+[ ${#built[@]} = 2 ] && cmp "${built[@]}" || fail 'the initramfs files differ'
+
+step 'Nix and the tool expand every matrix to the same cells'
+matrices=("$root"/matrices/*.toml)
+names=("${matrices[@]##*/}")
+names=("${names[@]%.toml}")
+build "$work/tree" "${names[@]/#/checks.$system.agreement-}" >/dev/null
+
+step 'cells boot in the sandbox: one that every kernel takes, and one that all refuse'
+build "$work/tree" checks.$system.smoke >/dev/null
+refused=legacyPackages.$system.cells.quick.unchecked_deref-${kernel//./_}-x86_64
+cell=$(build "$work/tree" "$refused")
+[ "$(cat "$cell/status")" = 2 ] || fail "a refused object is not told: $cell"
+grep -q '"code": "VERIFIER_REJECTION"' "$cell/report.json" || fail "no reason is told: $cell"
+
+step 'the cell that failed is data; its gate fails, and names it'
+cases="import $work/tree/nix/tests/cases.nix { root = $work/tree; pkgs = import $stub/pkgs.nix \"$system\"; }"
+nix build --no-link --impure --print-build-logs --expr "($cases).gate" 2>"$work/gate.log" &&
+  fail 'a gate let a failed cell through'
+grep -q '> refused$' "$work/gate.log" && ! grep -q '> taken$' "$work/gate.log" || {
+  cat "$work/gate.log" >&2
+  fail 'the gate does not name the cell'
+}
+
+step 'a cell without a verdict is not cached'
+nix build --no-link --impure --print-build-logs --expr "($cases).unsure" 2>"$work/unsure.log" &&
+  fail 'a cell whose QEMU dies was kept'
+grep -q 'no verdict: see above' "$work/unsure.log" || {
+  cat "$work/unsure.log" >&2
+  fail 'it failed for another reason'
+}
+
+step "a project of five lines: the template's cells, of which a change rebuilds only its own"
+project=$work/project
+cp -R "$root/nix/template" "$project"
+cp "$root/docs/examples/ringbuf.bpf.c" "$project/src/second.bpf.c"
+check_project() {
+  nix flake check --override-input ukci "path:$work/tree" --override-input ukci/nixpkgs "path:$stub" \
+    --no-write-lock-file --print-build-logs "path:$project" 2>"$work/project.log" || {
+    cat "$work/project.log" >&2
+    fail 'the checks of the template fail'
+  }
+  grep --count --extended-regexp "^building .*-cell-.*[.]drv'" "$work/project.log" || true
+}
+first=$(check_project)
+[ "$(check_project)" = 0 ] || fail 'unchanged cells were built again'
+echo '// changed' >>"$project/src/second.bpf.c"
+second=$(check_project)
+printf '%12s %d cells built, then 0, then %d\n' '' "$first" "$second" >&2
+[ "$first" -gt 0 ] && [ $((second * 2)) = "$first" ] || fail 'the wrong cells were built again'
+[ -z "$(grep -- '-cell-hello' "$work/project.log")" ] || fail 'a cell of an unchanged object was built again'
+
+step 'the same cell without Nix: the same verdict, of the same evidence'
+cell=$(build "$work/tree" "$refused")
+HOME=$home UKCI_AGENT_X86_64=$prebuilt/ukci-guest-x86_64/bin/ukci-guest "$ukci" --quiet check \
+  "$examples/unchecked_deref.bpf.o" --kernel "$kernel" --accel tcg --out "$work/native" || true
+said() { grep --extended-regexp '"(outcome|code|headline|evidence_digest)":' "$1/report.json"; }
+diff <(said "$work/native") <(said "$cell") || fail 'the roads judge differently'
+
+step 'done'

@@ -1,0 +1,48 @@
+# An object, compiled from a `.bpf.c` by one LLVM for one architecture. Nothing else of a cell's
+# inputs depends on the LLVM.
+{
+  clangs,
+  libbpf,
+  linuxHeaders,
+  runCommand,
+}:
+{
+  # Name of the artifact.
+  name,
+  # The source file. Of its directory only headers come along: one source is no input of another.
+  file,
+  # LLVM major.
+  llvm,
+  arch,
+  # Further arguments for clang.
+  flags ? [ ],
+}:
+let
+  clang = clangs.${llvm} or (throw "nix/surface.nix has no LLVM ${llvm}");
+  # libbpf's `bpf_tracing.h` has its own words.
+  target =
+    {
+      x86_64 = "x86";
+      aarch64 = "arm64";
+      riscv64 = "riscv";
+    }
+    .${arch};
+in
+runCommand "${name}-${arch}-llvm-${llvm}.bpf.o"
+  {
+    dir = builtins.path {
+      path = dirOf file;
+      name = "source";
+      filter =
+        path: type:
+        type == "directory" || builtins.match ".*[.]h" path != null || path == toString file;
+    };
+    flags = toString flags;
+    headers = "${libbpf}/include";
+    uapi = "${linuxHeaders}/include";
+    nativeBuildInputs = [ clang ];
+  }
+  ''
+    clang -g -O2 -Wall -target bpf -D__TARGET_ARCH_${target} -I"$headers" -I"$uapi" \
+      -fdebug-prefix-map="$dir"=. $flags -c "$dir/${baseNameOf file}" -o "$out"
+  ''

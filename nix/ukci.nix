@@ -1,0 +1,37 @@
+# The tool for people: with the lock, the agents, QEMU and the vsock device at hand.
+{
+  guests,
+  makeWrapper,
+  qemu,
+  root,
+  runCommand,
+  ukciUnwrapped,
+  vhost-device-vsock,
+}:
+let
+  arches = builtins.attrNames guests;
+in
+runCommand "ukci"
+  {
+    inherit arches;
+    agents = map (arch: "${guests.${arch}}/bin/ukci-guest") arches;
+    lock = builtins.path {
+      name = "lock.json";
+      path = root + "/kernels/lock.json";
+    };
+    path = "${qemu}/bin:${vhost-device-vsock}/bin";
+    tool = "${ukciUnwrapped}/bin/ukci";
+    nativeBuildInputs = [ makeWrapper ];
+    meta.mainProgram = "ukci";
+  }
+  ''
+    mkdir -p "$out/bin" "$out/libexec/ukci"
+    set -- $agents
+    for arch in $arches; do
+      ln -s "$1" "$out/libexec/ukci/ukci-guest-$arch"
+      wraps="$wraps --set-default UKCI_AGENT_$(echo $arch | tr a-z A-Z) $1"
+      shift
+    done
+    makeWrapper "$tool" "$out/bin/ukci" --set-default UKCI_LOCK "$lock" \
+      --suffix PATH : "$path" $wraps
+  ''

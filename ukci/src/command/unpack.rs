@@ -1,0 +1,55 @@
+//! `ukci kernels unpack` and `initramfs`: from files to files, for derivations. The same bytes as
+//! in the store of a run without Nix.
+
+use std::path::Path;
+
+use ukci_harness::catalogue::{self, digest};
+use ukci_harness::initramfs::assemble;
+use ukci_schema::plan::FileRef;
+
+use crate::args::{Initramfs, Unpack};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::{Output, WARN, paint};
+
+/// Makes boot files.
+pub(crate) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
+    if let Some(image) = &unpack.image {
+        let made = catalogue::unpack_own(image, &unpack.modules, unpack.arch, &unpack.out);
+        for warning in made.map_err(|error| failed(&error))? {
+            output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+        }
+        return Ok(Exit::Met);
+    }
+    let name = unpack.name.as_deref().unwrap_or_default();
+    let lock = super::lock()?;
+    let Some(kernel) = lock.kernel(name, unpack.arch) else {
+        let message = format!("kernel `{name}` is not locked for {}", unpack.arch);
+        let hint = "`ukci kernels list` names them".to_owned();
+        return Err(Failure::plain(Exit::Usage, &message, Some(hint)));
+    };
+    catalogue::unpack(kernel, &unpack.packages, &unpack.out).map_err(|error| failed(&error))?;
+    Ok(Exit::Met)
+}
+
+/// Puts the agent's segment and the kernel's in one archive.
+pub(crate) fn initramfs(args: &Initramfs) -> Result<Exit, Failure> {
+    let kernel = catalogue::open("", &args.kernel, true).map_err(|error| failed(&error))?;
+    let io = |action: &str, path: &Path, error: &std::io::Error| {
+        let message = format!("failed to {action} `{}`: {error}", path.display());
+        Failure::plain(Exit::NoVerdict, &message, None)
+    };
+    let agent = FileRef {
+        path: args.agent.clone(),
+        sha256: digest::of_file(&args.agent).map_err(|e| io("read", &args.agent, &e))?,
+    };
+    let scratch = tempfile::tempdir().map_err(|e| io("write below", &std::env::temp_dir(), &e))?;
+    let made =
+        assemble(scratch.path(), &agent, &kernel.segment).map_err(|e| io("make", &args.out, &e))?;
+    std::fs::copy(&made, &args.out).map_err(|e| io("write", &args.out, &e))?;
+    Ok(Exit::Met)
+}
+
+fn failed(error: &catalogue::Error) -> Failure {
+    Failure::new(Exit::NoVerdict, error, error.hint())
+}
