@@ -34,6 +34,9 @@ pub(super) fn tables(results: &str) -> String {
     kernels.sort_by_key(|kernel| history::series(series(kernel)));
     let mut text = String::new();
     for (prefix, title) in GROUPS {
+        if !cases.keys().any(|case| case.starts_with(prefix)) {
+            continue;
+        }
         let _ = write!(text, "\n### {title}\n\n| Case |");
         for kernel in &kernels {
             let _ = write!(text, " {} |", series(kernel));

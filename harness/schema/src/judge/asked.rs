@@ -42,12 +42,17 @@ fn refused_map(case: &Case<'_>) -> Option<Diagnosis> {
 }
 
 /// Values of the kernel's configuration lie in a map of their own, so a program that reads one is
-/// known.
+/// known. Of several that are missing, each program's own load names its own.
 fn kconfig(case: &Case<'_>) -> Option<Diagnosis> {
+    if case.is_silent()
+        && let Some(found) = object::kconfig(case.evidence, &case.program.load.libbpf)
+    {
+        return Some(found);
+    }
     if !case.program.maps.iter().any(|name| name == ".kconfig") {
         return None;
     }
-    object::kconfig(case.evidence)
+    object::kconfig(case.evidence, &case.evidence.log)
 }
 
 fn is_strong(case: &Case<'_>, name: &str) -> bool {
@@ -147,14 +152,20 @@ fn kfunc_mismatch(case: &Case<'_>) -> Option<Diagnosis> {
 }
 
 /// A kernel variable that is missing reads as address 0 in the copy, and the verifier then refuses
-/// to follow it: that refusal is of our making, and the missing variable is the reason.
+/// to follow it: that refusal is of our making, and the missing variable is the reason. Where the
+/// program's own load was given up over it, libbpf names it.
 fn ksym(case: &Case<'_>) -> Option<Diagnosis> {
+    if case.is_silent()
+        && let Some(found) = object::ksym(&case.program.load.libbpf)
+    {
+        return Some(found);
+    }
     let sentence = case.sentence.as_deref()?;
     let followed = ["scalar'", "inv'", "imm'"]
         .iter()
         .any(|end| sentence.ends_with(end));
     (case.program.load.isolated && followed && sentence.contains("invalid mem access"))
-        .then(|| object::ksym(case.evidence))?
+        .then(|| object::ksym(&case.evidence.log))?
 }
 
 fn struct_ops(case: &Case<'_>) -> Option<Diagnosis> {

@@ -78,9 +78,9 @@ pub(super) fn unprepared(evidence: &Evidence) -> Option<Found> {
         .map(|found| ("endian", found))
         .or_else(|| trivial_program(evidence).map(|found| ("trivial-program", found)))
         .or_else(|| vmlinux_btf(evidence).map(|found| ("kernel-btf", found)))
-        .or_else(|| kconfig(evidence).map(|found| ("kconfig", found)))
+        .or_else(|| kconfig(evidence, &evidence.log).map(|found| ("kconfig", found)))
         .or_else(|| kfunc(evidence).map(|found| ("kfunc", found)))
-        .or_else(|| ksym(evidence).map(|found| ("ksym", found)))
+        .or_else(|| ksym(&evidence.log).map(|found| ("ksym", found)))
         .or_else(|| struct_ops(&[&evidence.log]).map(|found| ("struct-ops", found)))
         .or_else(|| own_btf(evidence).map(|found| ("own-btf", found)))?;
     Some(with_excerpt(rule, found, &evidence.log))
@@ -192,9 +192,9 @@ pub(super) fn no_kernel_btf() -> Diagnosis {
     found
 }
 
-/// An extern of `__kconfig` without a value.
-pub(super) fn kconfig(evidence: &Evidence) -> Option<Diagnosis> {
-    let log = &[&evidence.log];
+/// An extern of `__kconfig` without a value, by what libbpf printed.
+pub(super) fn kconfig(evidence: &Evidence, log: &Log) -> Option<Diagnosis> {
+    let log = &[log];
     let release = &evidence.guest.release;
     if let Some(line) = text::line_with(log, "extern (kcfg) '") {
         let name = text::quoted_after(line, "extern (kcfg)").unwrap_or("?");
@@ -219,7 +219,7 @@ pub(super) fn kconfig(evidence: &Evidence) -> Option<Diagnosis> {
         };
         return Some(of(Code::MissingKernelConfig, Stage::Load, headline, hint));
     }
-    let name = unresolved(evidence).filter(|name| name.starts_with("CONFIG_"))?;
+    let name = unresolved(log).filter(|name| name.starts_with("CONFIG_"))?;
     let off = name
         .strip_prefix("CONFIG_")
         .is_some_and(|option| is_off(evidence, option));
@@ -237,8 +237,8 @@ pub(super) fn kconfig(evidence: &Evidence) -> Option<Diagnosis> {
 }
 
 /// `extern 'X' (strong): not resolved`.
-fn unresolved(evidence: &Evidence) -> Option<&str> {
-    let line = text::line_with(&[&evidence.log], "(strong): not resolved")?;
+fn unresolved<'a>(log: &[&'a Log]) -> Option<&'a str> {
+    let line = text::line_with(log, "(strong): not resolved")?;
     text::quoted_after(line, "extern")
 }
 
@@ -257,10 +257,11 @@ fn kfunc(evidence: &Evidence) -> Option<Diagnosis> {
     Some(of(Code::KfuncMismatch, Stage::Load, headline, hint))
 }
 
-/// A kernel variable (`__ksym`) that is missing or of another type.
-pub(super) fn ksym(evidence: &Evidence) -> Option<Diagnosis> {
+/// A kernel variable (`__ksym`) that is missing or of another type, by what libbpf printed.
+pub(super) fn ksym(log: &Log) -> Option<Diagnosis> {
+    let log = &[log];
     let hint = "declare it `__weak` and test its address before its use";
-    if let Some(line) = text::line_with(&[&evidence.log], "extern (var ksym) '") {
+    if let Some(line) = text::line_with(log, "extern (var ksym) '") {
         let name = text::quoted_after(line, "(var ksym)").unwrap_or("?");
         if line.contains("incompatible types") {
             let headline = format!(
@@ -271,7 +272,7 @@ pub(super) fn ksym(evidence: &Evidence) -> Option<Diagnosis> {
         let headline = format!("the kernel has no variable `{name}`, which the object refers to");
         return Some(of(Code::MissingKfunc, Stage::Load, headline, hint));
     }
-    let name = unresolved(evidence).filter(|name| !name.starts_with("CONFIG_"))?;
+    let name = unresolved(log).filter(|name| !name.starts_with("CONFIG_"))?;
     let headline = format!("the kernel has no symbol `{name}`, which the object refers to");
     Some(of(Code::MissingKfunc, Stage::Load, headline, hint))
 }
