@@ -16,6 +16,7 @@ pub mod compare;
 pub mod diagnosis;
 pub mod evidence;
 pub mod explain;
+pub mod features;
 pub mod history;
 pub mod judge;
 pub mod lock;

@@ -17,6 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Evidence, GuestFacts, Mode};
+use crate::features::KernelFeatures;
 use crate::verdict::Stage;
 
 /// Version of the protocol. Host and guest must agree to the number.
@@ -137,6 +138,11 @@ pub enum FromGuest {
         /// It.
         evidence: Box<Evidence>,
     },
+    /// All that the kernel was probed to have, where that was asked for.
+    Features {
+        /// It.
+        features: Box<KernelFeatures>,
+    },
     /// The agent itself failed; nothing was observed of the artifact.
     Trouble {
         /// What failed.
@@ -152,6 +158,8 @@ pub enum FromGuest {
 pub enum FromHost {
     /// What to do. A message of plain bytes follows: the artifact.
     Request(Request),
+    /// Probe the kernel itself: the answer is [`FromGuest::Features`], and nothing follows.
+    Features,
 }
 
 /// What the host asks of a guest.
