@@ -11,6 +11,7 @@ pub mod channel;
 pub mod console;
 pub mod event;
 pub mod evidence_dir;
+pub mod features;
 pub mod initramfs;
 pub mod machine;
 pub mod render;

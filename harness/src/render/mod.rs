@@ -1,5 +1,6 @@
 //! Pure views of a report: `fn(&Report) -> String`, one file a format.
 
+mod features;
 mod grid;
 mod html;
 mod junit;
@@ -8,6 +9,7 @@ mod problem;
 
 use ukci_schema::report::Report;
 
+pub use features::{differences, features};
 pub use grid::{Grid, grid};
 pub use html::html;
 pub use junit::junit;

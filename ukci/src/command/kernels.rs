@@ -19,6 +19,7 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
         Kernels::List => list(),
         Kernels::Fetch(fetch) => self::fetch(fetch, output),
         Kernels::Show { name } => show(name),
+        Kernels::Features(asked) => super::features::run(asked, output),
     }
 }
 
@@ -50,14 +51,14 @@ fn list() -> Result<Exit, Failure> {
     print(&text)
 }
 
-fn print(text: &str) -> Result<Exit, Failure> {
+pub(super) fn print(text: &str) -> Result<Exit, Failure> {
     data(text).map_err(|error| {
         Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
     })?;
     Ok(Exit::Met)
 }
 
-fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<Vec<&'a LockedKernel>, Failure> {
+pub(super) fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<Vec<&'a LockedKernel>, Failure> {
     let lock = catalogue.lock();
     let found: Vec<&LockedKernel> = lock.kernels.iter().filter(|k| k.name == name).collect();
     if found.is_empty() {
@@ -110,7 +111,7 @@ fn fetch(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Met)
 }
 
-fn prepare(
+pub(super) fn prepare(
     catalogue: &Catalogue,
     kernel: &LockedKernel,
     fetching: &Fetching,
