@@ -3,12 +3,13 @@
 #   make check [ARTIFACT=x.bpf.o]   the object against the quick matrix, on real kernels
 #   make test                       all tests, real boots included
 #   make casebook                   every case on every kernel
+#   make selftests                  the kernel's own verifier tests against our verdicts
 #   make lint | bench | setup       rustfmt and clippy | the benchmark | only the set-up
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools agent build examples kernels check test casebook lint deny bench
+.PHONY: help setup packages tools agent build examples kernels check test casebook selftests lint deny bench
 
 ARCH ?= x86_64
 CLANG ?= clang-19
@@ -20,7 +21,7 @@ EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard 
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
 help:
-	@sed -n '3,7s/^# *//p' Makefile
+	@sed -n '3,8s/^# *//p' Makefile
 
 setup: packages tools agent build examples
 
@@ -67,6 +68,16 @@ casebook: setup kernels casebook-objects
 .PHONY: casebook-objects
 casebook-objects: target/include/bpf
 	@guest/tests/casebook/build.sh target/casebook
+
+# The verifier tests of Debian's linux-source-6.12, compiled against that kernel's types: what they
+# say is expected against what we say on the same kernel. Fetches 150 MB, once.
+SELFTESTS_KERNEL := debian-13-6.12-cloud
+selftests: setup target/include/bpf
+	@$(UKCI) --quiet kernels fetch $(SELFTESTS_KERNEL)
+	@guest/tests/selftests/build.sh target/selftests $(CACHE)/debian \
+	  "$$($(UKCI) kernels show $(SELFTESTS_KERNEL) | sed -n 's/^image *//p' | head -1)"
+	UKCI_SELFTESTS=$(CURDIR)/target/selftests UKCI_SELFTESTS_KERNEL=$(SELFTESTS_KERNEL) \
+	  cargo test --release --package ukci --test selftests -- --nocapture
 
 lint: packages
 	cargo fmt --all --check

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the distribution's packages that are missing; says nothing where all are there.
+# Installs the distribution's packages that are missing, and those that are named; says nothing
+# where all are there.
 set -euo pipefail
 
 packages=(
@@ -11,6 +12,8 @@ packages=(
   qemu-system-x86 qemu-system-data busybox-static
   # downloads
   ca-certificates
+  # what a target of its own needs
+  "$@"
 )
 
 missing=()
