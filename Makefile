@@ -4,12 +4,13 @@
 #                                   with ARCHES="x86_64 aarch64 riscv64" MATRIX=archs on three
 #   make test                       all tests, real boots included
 #   make casebook                   every case on every kernel
+#   make selftests                  the kernel's own verifier tests against our verdicts
 #   make lint | bench | setup       rustfmt and clippy | the benchmark | only the set-up
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools agent build examples kernels check test casebook lint deny bench
+.PHONY: help setup packages tools agent build examples kernels check test casebook selftests lint deny bench
 
 # The architectures to set up for: each needs its QEMU, and a cross compiler for its agent.
 ARCHES ?= x86_64
@@ -73,6 +74,16 @@ casebook: setup kernels casebook-objects
 .PHONY: casebook-objects
 casebook-objects: target/include/bpf
 	@for arch in $(ARCHES); do ARCH=$$arch guest/tests/casebook/build.sh target/casebook-$$arch; done
+
+# The verifier tests of Debian's linux-source-6.12, compiled against that kernel's types: what they
+# say is expected against what we say on the same kernel. Fetches 150 MB, once.
+SELFTESTS_KERNEL := debian-13-6.12-cloud
+selftests: setup target/include/bpf
+	@$(UKCI) --quiet kernels fetch $(SELFTESTS_KERNEL)
+	@guest/tests/selftests/build.sh target/selftests $(CACHE)/debian \
+	  "$$($(UKCI) kernels show $(SELFTESTS_KERNEL) | sed -n 's/^image *//p' | head -1)"
+	UKCI_SELFTESTS=$(CURDIR)/target/selftests UKCI_SELFTESTS_KERNEL=$(SELFTESTS_KERNEL) \
+	  cargo test --release --package ukci --test selftests -- --nocapture
 
 lint: packages
 	cargo fmt --all --check

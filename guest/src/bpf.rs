@@ -490,6 +490,34 @@ pub fn attach_type_name(kind: u32) -> Option<String> {
     unsafe { string(sys::libbpf_bpf_attach_type_str(kind)) }
 }
 
+/// libbpf's word for an `enum bpf_link_type`.
+pub fn link_type_name(kind: u32) -> String {
+    // SAFETY: a static string or NULL.
+    unsafe { string(sys::libbpf_bpf_link_type_str(kind)) }.unwrap_or_else(|| format!("type {kind}"))
+}
+
+/// How many program types libbpf knows, number 0 included.
+pub fn program_types() -> u32 {
+    // SAFETY: a static string or NULL.
+    count(|kind| unsafe { sys::libbpf_bpf_prog_type_str(kind) })
+}
+
+/// How many map types libbpf knows, number 0 included.
+pub fn map_types() -> u32 {
+    // SAFETY: as above.
+    count(|kind| unsafe { sys::libbpf_bpf_map_type_str(kind) })
+}
+
+/// How many link types libbpf knows, number 0 included.
+pub fn link_types() -> u32 {
+    // SAFETY: as above.
+    count(|kind| unsafe { sys::libbpf_bpf_link_type_str(kind) })
+}
+
+fn count(name: impl Fn(u32) -> *const c_char) -> u32 {
+    (0..1000).find(|kind| name(*kind).is_null()).unwrap_or(0)
+}
+
 /// `v1.7`.
 pub fn libbpf_version() -> String {
     // SAFETY: a static string.

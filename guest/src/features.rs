@@ -11,7 +11,7 @@ use crate::kernel::{self, Btf, Kernel};
 use crate::target::Target;
 
 /// Helper ids and names of the libbpf that is linked.
-const HELPERS: &[(u32, &str)] = include!(concat!(env!("OUT_DIR"), "/helpers.rs"));
+pub(crate) const HELPERS: &[(u32, &str)] = include!(concat!(env!("OUT_DIR"), "/helpers.rs"));
 
 /// The name of a helper, `helper#N` where nobody knows one.
 pub fn helper_name(id: u32) -> String {

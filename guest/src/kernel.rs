@@ -42,7 +42,7 @@ impl Btf {
     }
 
     /// That of a loaded module, which refers to vmlinux's.
-    fn module(name: &str, vmlinux: &Self) -> Option<Self> {
+    pub(crate) fn module(name: &str, vmlinux: &Self) -> Option<Self> {
         let name = CString::new(name).ok()?;
         // SAFETY: as above; `vmlinux` outlives every use, for both are dropped by one owner.
         let ptr = unsafe { sys::btf__load_module_btf(name.as_ptr(), vmlinux.ptr.as_ptr()) };
@@ -50,7 +50,7 @@ impl Btf {
     }
 
     /// The id of a type of this kind and name.
-    fn find(&self, name: &str, kind: u32) -> Option<u32> {
+    pub(crate) fn find(&self, name: &str, kind: u32) -> Option<u32> {
         let name = CString::new(name).ok()?;
         // SAFETY: the object is alive; the name is a C string.
         let id = unsafe { sys::btf__find_by_name_kind(self.ptr.as_ptr(), name.as_ptr(), kind) };
@@ -70,6 +70,87 @@ impl Btf {
     /// Whether it has a struct of this name.
     pub fn has_struct(&self, name: &str) -> bool {
         self.find(name, sys::BTF_KIND_STRUCT).is_some()
+    }
+
+    /// Id, kind and name of every type of its own, not those of a module's vmlinux.
+    pub(crate) fn types(&self) -> Vec<(u32, u32, String)> {
+        // SAFETY: the object is alive; ids from 1 to the count have a type, whose name offset lies
+        // in the string section, since libbpf validated both.
+        unsafe {
+            let base = sys::btf__base_btf(self.ptr.as_ptr());
+            let first = if base.is_null() {
+                1
+            } else {
+                sys::btf__type_cnt(base)
+            };
+            (first..sys::btf__type_cnt(self.ptr.as_ptr()))
+                .filter_map(|id| {
+                    let kind = sys::btf__type_by_id(self.ptr.as_ptr(), id).as_ref()?;
+                    let name = sys::btf__name_by_offset(self.ptr.as_ptr(), kind.name_off);
+                    if name.is_null() {
+                        return None;
+                    }
+                    let name = CStr::from_ptr(name).to_string_lossy().into_owned();
+                    Some((id, kind.info >> 24 & 0x1f, name))
+                })
+                .collect()
+        }
+    }
+
+    /// The functions that carry a declaration tag of this name.
+    pub(crate) fn tagged(&self, tag: &str) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for (id, kind, name) in self.types() {
+            if kind != sys::BTF_KIND_DECL_TAG || name != tag {
+                continue;
+            }
+            // SAFETY: the id is one of this object's; a tag's second word is the id that it is on,
+            // which libbpf validated.
+            unsafe {
+                let of = sys::btf__type_by_id(self.ptr.as_ptr(), id);
+                let on = (*of).__bindgen_anon_1.type_;
+                let on = sys::btf__type_by_id(self.ptr.as_ptr(), on);
+                if !on.is_null() {
+                    let name = sys::btf__name_by_offset(self.ptr.as_ptr(), (*on).name_off);
+                    names.insert(CStr::from_ptr(name).to_string_lossy().into_owned());
+                }
+            }
+        }
+        names
+    }
+
+    /// The names of a struct's members, in order, with the id of each one's type.
+    pub(crate) fn members(&self, id: u32) -> Vec<(String, u32)> {
+        // SAFETY: as for `enumerators`: a struct's `vlen` records follow its `btf_type`.
+        unsafe {
+            let kind = sys::btf__type_by_id(self.ptr.as_ptr(), id);
+            if kind.is_null() || (*kind).info >> 24 & 0x1f != sys::BTF_KIND_STRUCT {
+                return Vec::new();
+            }
+            let count = ((*kind).info & 0xffff) as usize;
+            let records = kind.add(1).cast::<sys::btf_member>();
+            std::slice::from_raw_parts(records, count)
+                .iter()
+                .map(|record| {
+                    let name = sys::btf__name_by_offset(self.ptr.as_ptr(), record.name_off);
+                    let name = CStr::from_ptr(name).to_string_lossy().into_owned();
+                    (name, record.type_)
+                })
+                .collect()
+        }
+    }
+
+    /// The name of a type.
+    pub(crate) fn name(&self, id: u32) -> String {
+        // SAFETY: libbpf answers NULL for an id that there is not.
+        unsafe {
+            let kind = sys::btf__type_by_id(self.ptr.as_ptr(), id);
+            if kind.is_null() {
+                return String::new();
+            }
+            let name = sys::btf__name_by_offset(self.ptr.as_ptr(), (*kind).name_off);
+            CStr::from_ptr(name).to_string_lossy().into_owned()
+        }
     }
 
     /// The names and values of an enum.
@@ -119,12 +200,20 @@ pub fn has_typedef(vmlinux: &Btf, name: &str) -> bool {
 }
 
 fn module_with(vmlinux: &Btf, has: impl Fn(&Btf) -> bool) -> Option<String> {
-    let modules = fs::read_dir("/sys/kernel/btf").ok()?;
-    modules
+    modules_with_btf()
+        .into_iter()
+        .find(|module| Btf::module(module, vmlinux).is_some_and(|btf| has(&btf)))
+}
+
+/// The loaded modules that have BTF.
+pub(crate) fn modules_with_btf() -> Vec<String> {
+    let mut modules: Vec<String> = (fs::read_dir("/sys/kernel/btf").into_iter().flatten())
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|module| module != "vmlinux")
-        .find(|module| Btf::module(module, vmlinux).is_some_and(|btf| has(&btf)))
+        .collect();
+    modules.sort();
+    modules
 }
 
 /// Names of the kernel's text symbols, loaded modules' included.

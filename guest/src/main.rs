@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use ukci_guest::contract::{Terms, keep_files};
 use ukci_guest::probe::{Asked, probe};
 use ukci_guest::serve::{Arrived, Channel};
-use ukci_guest::{bpf, child, facts};
+use ukci_guest::{bpf, child, facts, offer};
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
 use ukci_schema::manifest::Contract;
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, PROTOCOL, Request};
@@ -118,7 +118,16 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
             facts: Box::new(facts.clone()),
         })
         .map_err(lost)?;
-    let FromHost::Request(request) = channel.hear().map_err(lost)?;
+    let request = match channel.hear().map_err(lost)? {
+        FromHost::Request(request) => request,
+        FromHost::Features => {
+            let features = Box::new(offer::probe(facts));
+            channel
+                .say(&FromGuest::Features { features })
+                .map_err(lost)?;
+            return channel.say(&FromGuest::Done).map_err(lost);
+        }
+    };
     let object = match channel.receive().map_err(lost)? {
         Arrived::Bytes(bytes) if bytes.len() as u64 == request.size => bytes,
         Arrived::Bytes(bytes) => {

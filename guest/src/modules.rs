@@ -17,6 +17,16 @@ pub fn is_there(name: &str) -> bool {
     fs::exists(format!("/sys/module/{name}")).unwrap_or(false)
 }
 
+/// The modules that the initramfs has, by name.
+pub fn at_hand() -> Vec<String> {
+    let mut names: Vec<String> = (fs::read_dir(DIR).into_iter().flatten())
+        .flatten()
+        .filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
 /// Loads a module after those it depends on. Says of each how it went; nothing of those that were
 /// there already.
 pub fn load(name: &str) -> Vec<Module> {

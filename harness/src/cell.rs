@@ -464,6 +464,12 @@ impl Talk {
                         "an answer",
                     )));
                 }
+                FromGuest::Features { .. } => {
+                    return Err(Broken::Channel(channel::Error::Unexpected(
+                        "the kernel's features",
+                        "an answer",
+                    )));
+                }
             }
         }
     }

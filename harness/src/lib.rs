@@ -12,6 +12,7 @@ pub mod compile;
 pub mod console;
 pub mod event;
 pub mod evidence_dir;
+pub mod features;
 pub mod initramfs;
 pub mod machine;
 pub(crate) mod modules;

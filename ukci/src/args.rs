@@ -277,6 +277,73 @@ pub(crate) enum Kernels {
     Update(Update),
     /// Mark the kernels of a lock that reports saw booted
     Booted(Booted),
+    /// Boot a kernel and show what it offers to eBPF; of two, what they do not have in common
+    #[command(after_help = FEATURES_HELP)]
+    Features(Features),
+}
+
+const FEATURES_HELP: &str = "\
+Examples:
+  ukci kernels features debian-12-6.1
+  ukci kernels features debian-12-6.1 --only helpers --name ringbuf
+  ukci kernels features debian-12-6.1 debian-13-6.12 --only kfuncs,map-types
+  ukci kernels features ./bzImage --modules ./lib/modules --format json
+
+The number beside a name is the mainline release that brought it: vendors backport, so only the
+probe says what a kernel has. Helpers and kfuncs are followed by the program types that may call
+them. Answers are kept in the cache until the kernel or the agent changes.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Features {
+    /// Name in the catalogue, or the path of a bzImage or vmlinux of your own (with a `/`)
+    #[arg(value_name = "NAME|PATH", required = true, num_args = 1..=2, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) kernels: Vec<String>,
+
+    /// Modules of your own kernel: `lib/modules/<release>`, or a directory above it; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub(crate) modules: Vec<PathBuf>,
+
+    /// Keep only these kinds
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) only: Vec<Offer>,
+
+    /// Keep only what has this in its name, e.g. `ringbuf`
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) name: Option<String>,
+
+    /// How to write it
+    #[arg(short, long, default_value = "text")]
+    pub(crate) format: FeaturesFormat,
+
+    /// Give up on a kernel after this long; five times longer under tcg
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration, help_heading = "Machine options")]
+    pub(crate) timeout: Duration,
+
+    /// How to run guests: kvm needs a host on which a kernel really boots, tcg needs nothing
+    #[arg(long, default_value = "auto", help_heading = "Machine options")]
+    pub(crate) accel: Accel,
+
+    /// How guests reach the host
+    #[arg(long, default_value = "auto", help_heading = "Machine options")]
+    pub(crate) transport: Transport,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Offer {
+    Settings,
+    ProgramTypes,
+    MapTypes,
+    Helpers,
+    Kfuncs,
+    StructOps,
+    LinkTypes,
+    Commands,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FeaturesFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Args)]

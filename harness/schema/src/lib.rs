@@ -19,6 +19,7 @@ pub mod diagnosis;
 pub mod draft;
 pub mod evidence;
 pub mod explain;
+pub mod features;
 pub mod history;
 #[cfg(feature = "json-schema")]
 pub mod json_schema;

@@ -17,6 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Evidence, GuestFacts, Mode};
+use crate::features::KernelFeatures;
 use crate::manifest::Contract;
 use crate::verdict::Stage;
 
@@ -138,6 +139,11 @@ pub enum FromGuest {
         /// It.
         evidence: Box<Evidence>,
     },
+    /// All that the kernel was probed to have, where that was asked for.
+    Features {
+        /// It.
+        features: Box<KernelFeatures>,
+    },
     /// The agent itself failed; nothing was observed of the artifact.
     Trouble {
         /// What failed.
@@ -153,6 +159,8 @@ pub enum FromGuest {
 pub enum FromHost {
     /// What to do. Messages of plain bytes follow: the artifact, then each of the contract's files.
     Request(Box<Request>),
+    /// Probe the kernel itself: the answer is [`FromGuest::Features`], and nothing follows.
+    Features,
 }
 
 /// What the host asks of a guest.

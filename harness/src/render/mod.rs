@@ -1,6 +1,7 @@
 //! Pure views of a report: `fn(&Report) -> String`, one file a format.
 
 mod diff;
+mod features;
 mod github;
 mod grid;
 mod html;
@@ -13,6 +14,7 @@ mod verifier;
 use ukci_schema::report::Report;
 
 pub use diff::{diff, diff_markdown};
+pub use features::{differences, features};
 pub use github::{SUMMARY_LIMIT, annotations, github};
 pub use grid::{Grid, grid};
 pub use html::html;

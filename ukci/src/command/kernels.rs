@@ -25,6 +25,7 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
         Kernels::Add(add) => super::lock::add(add, output),
         Kernels::Update(update) => super::lock::update(update, output),
         Kernels::Booted(booted) => super::lock::booted(booted, output),
+        Kernels::Features(asked) => super::features::run(asked, output),
     }
 }
 
@@ -56,7 +57,7 @@ fn list() -> Result<Exit, Failure> {
     print(&text)
 }
 
-fn print(text: &str) -> Result<Exit, Failure> {
+pub(super) fn print(text: &str) -> Result<Exit, Failure> {
     data(text).map_err(|error| {
         Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
     })?;
@@ -146,7 +147,7 @@ fn wanted<'a>(fetch: &Fetch, catalogue: &'a Catalogue) -> Result<Vec<&'a LockedK
     Ok(wanted)
 }
 
-fn prepare(
+pub(super) fn prepare(
     catalogue: &Catalogue,
     kernel: &LockedKernel,
     fetching: &Fetching,

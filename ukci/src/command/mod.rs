@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod features;
 pub(crate) mod fetching;
 pub(crate) mod kernels;
 pub(crate) mod list;

@@ -1,0 +1,203 @@
+//! `ukci kernels features`: what a kernel offers to eBPF, or what two do not have in common.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+use ukci_harness::catalogue::{Catalogue, Prepared, cache_dir};
+use ukci_harness::features::{self, Question};
+use ukci_harness::machine::{self, Boot, qemu};
+use ukci_harness::{initramfs, render, resolve, transport};
+use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::features::{KernelFeatures, Kind};
+use ukci_schema::plan::FileRef;
+
+use super::fetching::Fetching;
+use super::kernels;
+use crate::args::{self, Features, FeaturesFormat, Offer};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::{Output, WARN, paint};
+
+/// Version of the shape that a comparison has as JSON.
+const COMPARISON: &str = "ukci.features-comparison/1";
+
+/// Runs the command.
+pub(crate) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
+    if !asked.modules.is_empty() && !asked.kernels.iter().any(|name| name.contains('/')) {
+        let hint = "name one by its path, e.g. `./bzImage`".to_owned();
+        let message = "`--modules` is for kernels of your own";
+        return Err(Failure::plain(Exit::Usage, message, Some(hint)));
+    }
+    let catalogue = super::catalogue(false)?;
+    let fetching = Fetching::new(output);
+    let mut prepared = Vec::new();
+    for name in &asked.kernels {
+        let found = find(asked, name, &catalogue, &fetching)?;
+        for warning in &found.warnings {
+            output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+        }
+        prepared.push(found);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| plain(&format!("failed to start a runtime: {error}")))?;
+    let mut told = runtime.block_on(ask(asked, &prepared))?;
+    for kernel in &mut told {
+        kernel.retain(|kind, name| {
+            let wanted = asked.name.as_deref().is_none_or(|text| name.contains(text));
+            wanted && (asked.only.is_empty() || asked.only.contains(&offer(kind)))
+        });
+    }
+    kernels::print(&text(asked, &told))
+}
+
+fn plain(message: &str) -> Failure {
+    Failure::plain(Exit::NoVerdict, message, None)
+}
+
+/// The word of the command line for a kind.
+fn offer(kind: Kind) -> Offer {
+    match kind {
+        Kind::ProgramType => Offer::ProgramTypes,
+        Kind::MapType => Offer::MapTypes,
+        Kind::Helper => Offer::Helpers,
+        Kind::Kfunc => Offer::Kfuncs,
+        Kind::StructOps => Offer::StructOps,
+        Kind::LinkType => Offer::LinkTypes,
+        Kind::Command => Offer::Commands,
+    }
+}
+
+/// A kernel of the catalogue, or of the user's own. Where several architectures have one of that
+/// name, this host's; a name with its architecture (`debian-12-6.1/aarch64`) is that one.
+fn find(
+    asked: &Features,
+    name: &str,
+    catalogue: &Catalogue,
+    fetching: &Fetching,
+) -> Result<Prepared, Failure> {
+    let (plain, arch) = match name.rsplit_once('/') {
+        Some((plain, arch)) if catalogue.lock().names().any(|known| known == plain) => {
+            (plain, Some(arch))
+        }
+        _ => (name, None),
+    };
+    if arch.is_none() && name.contains('/') {
+        return catalogue
+            .own_kernel(Path::new(name), &asked.modules, Arch::X86_64)
+            .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()));
+    }
+    let found = kernels::find(catalogue, plain)?;
+    let arch = arch.unwrap_or(std::env::consts::ARCH);
+    let kernel = found.iter().find(|kernel| kernel.arch.name() == arch);
+    kernels::prepare(catalogue, kernel.unwrap_or(&found[0]), fetching)
+}
+
+async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatures>, Failure> {
+    let cache = cache_dir();
+    let mut agents: BTreeMap<Arch, FileRef> = BTreeMap::new();
+    for kernel in prepared {
+        let arch = kernel.kernel.arch;
+        let agent = resolve::agent(arch).map_err(|error| super::unresolved(&error))?;
+        agents.insert(arch, agent);
+    }
+    let mut questions = Vec::new();
+    for Prepared { kernel, .. } in prepared {
+        let agent = &agents[&kernel.arch];
+        questions.push(Question {
+            kernel,
+            agent,
+            initramfs: initramfs::assemble(&cache, agent, &kernel.segment)
+                .map_err(|error| plain(&format!("failed to make an initramfs: {error}")))?,
+            timeout: asked.timeout,
+        });
+    }
+    let scratch = tempfile::tempdir()
+        .map_err(|error| plain(&format!("failed to make a directory: {error}")))?;
+    let settings = qemu::Settings {
+        accel: match asked.accel {
+            args::Accel::Auto => None,
+            args::Accel::Kvm => Some(machine::accel::Accel::Kvm),
+            args::Accel::Tcg => Some(machine::accel::Accel::Tcg),
+        },
+        transport: match asked.transport {
+            args::Transport::Auto => None,
+            args::Transport::VhostVsock => Some(transport::Transport::VhostVsock),
+            args::Transport::VhostUserVsock => Some(transport::Transport::VhostUserVsock),
+            args::Transport::VirtioSerial => Some(transport::Transport::VirtioSerial),
+        },
+        arches: agents.keys().copied().collect(),
+        cache: cache.clone(),
+    };
+    let machine = qemu::Qemu::detect(settings, probe(&questions, scratch.path()))
+        .await
+        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+    let mut told = Vec::new();
+    for question in &questions {
+        let answer = features::of(&machine, question, &cache)
+            .await
+            .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+        told.push(answer);
+    }
+    Ok(told)
+}
+
+/// A kernel of this host's architecture, to try KVM with.
+fn probe(questions: &[Question<'_>], dir: &Path) -> Option<Boot> {
+    let question = questions
+        .iter()
+        .find(|question| question.kernel.arch.name() == std::env::consts::ARCH)?;
+    Some(Boot {
+        cell: Cell {
+            artifact: "features".into(),
+            kernel: question.kernel.name.clone(),
+            llvm: None,
+            arch: question.kernel.arch,
+        },
+        release: question.kernel.release.clone(),
+        kernel: question.kernel.image.path.clone(),
+        initramfs: question.initramfs.clone(),
+        cmdline: Vec::new(),
+        memory: 256,
+        cpus: 1,
+        evidence: dir.to_owned(),
+    })
+}
+
+fn text(asked: &Features, told: &[KernelFeatures]) -> String {
+    let settings: Vec<_> = told.iter().map(|kernel| settings(asked, kernel)).collect();
+    let pretty = |value: serde_json::Value| format!("{value:#}\n");
+    match (asked.format, told) {
+        (FeaturesFormat::Text, [one, other]) => render::differences(
+            [one, other],
+            [&settings[0], &settings[1]],
+            &one.differences(other),
+        ),
+        (FeaturesFormat::Json, [one, other]) => pretty(json!({
+            "schema": COMPARISON,
+            "kernels": [one.kernel, other.kernel],
+            "settings": settings,
+            "features": one.differences(other),
+        })),
+        (FeaturesFormat::Text, told) => {
+            let pages = told.iter().zip(&settings);
+            pages
+                .map(|(k, settings)| render::features(k, settings))
+                .collect()
+        }
+        (FeaturesFormat::Json, told) => told.iter().map(|k| pretty(json!(k))).collect(),
+    }
+}
+
+/// The settings that were asked for.
+fn settings(asked: &Features, kernel: &KernelFeatures) -> BTreeMap<String, String> {
+    let mut settings = kernel.settings();
+    settings.retain(|name, _| {
+        let wanted = asked.name.as_deref().is_none_or(|text| name.contains(text));
+        wanted && (asked.only.is_empty() || asked.only.contains(&Offer::Settings))
+    });
+    settings
+}
