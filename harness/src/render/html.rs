@@ -129,7 +129,7 @@ fn overview(problem: &Problem<'_>) -> Markup {
                 span class={ "badge " (problem.outcome.name()) } { (problem.outcome) } " "
                 (problem.artifact) ": " code { (problem.code) }
             }
-            p { (problem.headline) }
+            p { (prose(&problem.headline)) }
             p.places.small {
                 @for cell in &problem.cells { a href={ "#" (anchor(cell)) } { (axes(cell)) } }
             }
@@ -144,6 +144,15 @@ fn axes(cell: &CellReport) -> String {
         text.push_str(&format!(" llvm-{llvm}"));
     }
     text
+}
+
+/// A sentence; what stands between backticks is code.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (n, part) in text.split('`').enumerate() {
+            @if n % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
 fn anchor(cell: &CellReport) -> String {

@@ -86,10 +86,10 @@ pub(super) fn section(
     report: &Report,
     problem: &Problem<'_>,
 ) -> std::fmt::Result {
-    let sign = if problem.outcome == Outcome::Error {
-        "⚠️"
-    } else {
-        "❌"
+    let sign = match problem.outcome {
+        Outcome::Error => "⚠️",
+        Outcome::Skip => "⚪",
+        _ => "❌",
     };
     writeln!(
         text,

@@ -86,6 +86,20 @@ impl Table {
     }
 }
 
+/// A part of a whole: `81.2 %`, `< 0.1 %`.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "instruction counts are far below 2^52"
+)]
+pub(super) fn share(part: u64, whole: u64) -> String {
+    let percent = part as f64 / whole.max(1) as f64 * 100.0;
+    if percent < 0.1 && part > 0 {
+        "< 0.1 %".to_owned()
+    } else {
+        format!("{percent:.1} %")
+    }
+}
+
 /// `1234567` as `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();

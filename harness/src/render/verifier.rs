@@ -9,7 +9,7 @@ use ukci_schema::compare::growth_percent;
 use ukci_schema::evidence::{StepOutcome, VerifierStats};
 use ukci_schema::report::{CellReport, Report};
 
-use super::table::{Side, Table, grouped};
+use super::table::{Side, Table, grouped, share};
 
 /// One program in one cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -160,7 +160,7 @@ fn sections(rows: &[Row]) -> Vec<(String, Table)> {
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "instruction counts and microseconds are far below 2^52"
+    reason = "microseconds are far below 2^52"
 )]
 fn fields(row: &Row, llvms: bool, compared: bool) -> Vec<String> {
     let stats = &row.verifier;
@@ -176,7 +176,7 @@ fn fields(row: &Row, llvms: bool, compared: bool) -> Vec<String> {
         grouped(stats.insns),
         match stats.limit {
             0 => "-".into(),
-            limit => format!("{:.1} %", stats.insns as f64 / limit as f64 * 100.0),
+            limit => share(stats.insns, limit),
         },
         known(stats.total_states),
         known(stats.peak_states),
@@ -190,7 +190,10 @@ fn fields(row: &Row, llvms: bool, compared: bool) -> Vec<String> {
         fields.push(row.before.map_or_else(|| "-".into(), grouped));
         fields.push(row.before.map_or_else(
             || "-".into(),
-            |before| format!("{:+.1} %", growth_percent(before, stats.insns)),
+            |before| match growth_percent(before, stats.insns) {
+                0.0 => "=".into(),
+                percent => format!("{percent:+.1} %"),
+            },
         ));
     }
     fields.push(if row.accepted { "" } else { "refused" }.into());

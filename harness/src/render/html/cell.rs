@@ -6,11 +6,11 @@ use ukci_schema::evidence::{AttachOutcome, MapEvidence, StepOutcome};
 use ukci_schema::report::{CellReport, ProgramReport, Report};
 use ukci_schema::verdict::{Fault, Outcome};
 
-use super::anchor;
 use super::filter::Filters;
+use super::{anchor, prose};
 use crate::evidence_dir::file_name;
 use crate::render::again;
-use crate::render::table::grouped;
+use crate::render::table::{grouped, share};
 
 /// The cell; open where it needs a look.
 pub(super) fn fragment(report: &Report, cell: &CellReport, filters: &Filters) -> Markup {
@@ -55,7 +55,7 @@ fn inside(report: &Report, cell: &CellReport) -> Markup {
         }
         @if let Some(diagnosis) = &cell.diagnosis { (diagnose(cell, diagnosis)) }
         @if let Some(fault) = &cell.fault { (faulty(cell, fault)) }
-        @if let Some(reason) = &cell.reason { p { (reason) } }
+        @if let Some(reason) = &cell.reason { p { (prose(reason)) } }
         @if let Some(reason) = &cell.expected.reason {
             p { span.quiet { "The matrix expects " (expected(cell)) ": " } (reason) }
         }
@@ -79,7 +79,7 @@ fn expected(cell: &CellReport) -> String {
 
 fn diagnose(cell: &CellReport, diagnosis: &Diagnosis) -> Markup {
     html! {
-        p.headline { code class=(cell.outcome.name()) { (diagnosis.code) } " " (diagnosis.headline) }
+        p.headline { code class=(cell.outcome.name()) { (diagnosis.code) } " " (prose(&diagnosis.headline)) }
         @if let Some(at) = &diagnosis.at { (source_line(at)) }
         @if let Some(excerpt) = &diagnosis.excerpt {
             details open {
@@ -99,7 +99,7 @@ fn faulty(cell: &CellReport, fault: &Fault) -> Markup {
     html! {
         p.headline {
             @if let Some(code) = fault.code { code class=(cell.outcome.name()) { (code) } " " }
-            "No verdict at " (fault.stage) ": " (fault.headline)
+            "No verdict at " (fault.stage) ": " (prose(&fault.headline))
         }
         @if !fault.console.is_empty() {
             details open {
@@ -135,7 +135,7 @@ fn source_line(at: &SourceLine) -> Markup {
 }
 
 fn hints(hints: &[String]) -> Markup {
-    html! { @for hint in hints { p.hint { b { "hint" } " " (hint) } } }
+    html! { @for hint in hints { p.hint { b { "hint" } " " (prose(hint)) } } }
 }
 
 fn programs(cell: &CellReport) -> Markup {
@@ -159,10 +159,6 @@ fn programs(cell: &CellReport) -> Markup {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "instruction counts are far below 2^52"
-)]
 fn row(cell: &CellReport, program: &ProgramReport) -> Markup {
     html! {
         tr {
@@ -184,7 +180,7 @@ fn row(cell: &CellReport, program: &ProgramReport) -> Markup {
                     }
                     td.number {
                         @if stats.limit > 0 {
-                            (format!("{:.1} %", stats.insns as f64 / stats.limit as f64 * 100.0))
+                            (share(stats.insns, stats.limit))
                         }
                     }
                     td.number { (grouped(stats.total_states)) }
@@ -193,8 +189,8 @@ fn row(cell: &CellReport, program: &ProgramReport) -> Markup {
                 None => { td {} td {} td {} td {} },
             }
             td {
-                @if let Some(diagnosis) = &program.diagnosis { (diagnosis.headline) }
-                @else if let Some(reason) = &program.reason { (reason) }
+                @if let Some(diagnosis) = &program.diagnosis { (prose(&diagnosis.headline)) }
+                @else if let Some(reason) = &program.reason { (prose(reason)) }
             }
         }
     }

@@ -40,6 +40,23 @@ impl Axis {
     }
 }
 
+/// Axes with more values than this are folded.
+const FOLDED: usize = 8;
+
+fn boxes(axis: &Axis) -> Markup {
+    html! {
+        fieldset {
+            legend { (axis.name) }
+            @for (n, value) in axis.values.iter().enumerate() {
+                label class=[(axis.key == 'o').then_some(value)] {
+                    input type="checkbox" checked id={ "show-" (axis.key) (n) };
+                    (value)
+                }
+            }
+        }
+    }
+}
+
 /// What stands for the LLVM of a prebuilt object.
 fn llvm_of(cell: &CellReport) -> &str {
     cell.llvm.as_deref().unwrap_or("prebuilt")
@@ -100,15 +117,11 @@ impl Filters {
         html! {
             div.filters { div.wide {
                 @for axis in self.axes.iter().filter(|axis| axis.values.len() > 1) {
-                    fieldset {
-                        legend { (axis.name) }
-                        @for (n, value) in axis.values.iter().enumerate() {
-                            label class=[(axis.key == 'o').then_some(value)] {
-                                input type="checkbox" checked id={ "show-" (axis.key) (n) };
-                                (value)
-                            }
+                    @if axis.values.len() > FOLDED {
+                        details { summary { (axis.values.len()) " " (axis.name.to_lowercase()) }
+                            (boxes(axis))
                         }
-                    }
+                    } @else { (boxes(axis)) }
                 }
             } }
         }
