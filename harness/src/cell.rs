@@ -18,6 +18,7 @@ use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
 use ukci_schema::report::{CellReport, ProgramReport};
 use ukci_schema::verdict::{Fault, Outcome, Stage, Verdict};
 
+use crate::catalogue::digest;
 use crate::channel::{self, Channel};
 use crate::evidence_dir::{self, EvidenceDir};
 use crate::machine::{Boot, Ending, Guest, Machine, NoConnection, Usage};
@@ -36,6 +37,8 @@ pub(crate) struct Inputs {
     pub(crate) kernel: Arc<PlannedKernel>,
     pub(crate) artifact: Arc<PlannedArtifact>,
     pub(crate) object: Arc<[u8]>,
+    /// Why a compiler made no object of the source: then nothing is booted.
+    pub(crate) refused: Option<Arc<Diagnosis>>,
     pub(crate) initramfs: Arc<Path>,
     pub(crate) agent: Arc<str>,
     pub(crate) mode: Mode,
@@ -62,6 +65,8 @@ struct PlanFile<'a> {
     kernel: &'a PlannedKernel,
     agent: &'a str,
     mode: Mode,
+    /// SHA-256 of the bytes that the guest is handed.
+    object: String,
 }
 
 /// What one boot gave.
@@ -103,9 +108,26 @@ pub(crate) async fn run<M: Machine>(
             kernel: &inputs.kernel,
             agent: &inputs.agent,
             mode: inputs.mode,
+            object: digest::of(&inputs.object),
         },
     )?;
 
+    if let Some(diagnosis) = &inputs.refused {
+        let judgement = Judgement {
+            verdict: Verdict::Fail {
+                diagnosis: Diagnosis::clone(diagnosis),
+            },
+            programs: Vec::new(),
+        };
+        let cost = Cost {
+            seconds: 0.0,
+            usage: Usage::default(),
+            boots: 0,
+            memory: inputs.planned.memory,
+        };
+        let attempt = Attempt::default();
+        return Ok(report(machine, inputs, &dir, attempt, judgement, cost));
+    }
     let mut memory = inputs.planned.memory;
     let mut boots = 1;
     let mut usage = Usage::default();

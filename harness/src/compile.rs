@@ -133,9 +133,9 @@ impl Error {
                 "name a clang of LLVM {major} by `{}`",
                 variable(major)
             )),
-            Self::NoClangAtAll(_) => Some(
-                "`apt-get install clang-19`, or name one by e.g. `UKCI_CLANG_19`".to_owned(),
-            ),
+            Self::NoClangAtAll(_) => {
+                Some("`apt-get install clang-19`, or name one by e.g. `UKCI_CLANG_19`".to_owned())
+            }
             Self::Vmlinux(error) => error.hint(),
             Self::Run { .. } | Self::Died { .. } | Self::Io { .. } => None,
         }
@@ -241,7 +241,12 @@ fn flags(arch: Arch, options: &Options) -> Vec<OsString> {
     flags.push(format!("-D{}", target_arch(arch)).into());
     // Paths stand in the object as they were given, and nothing of where it was made.
     flags.push("-fdebug-compilation-dir=.".into());
-    flags.extend(options.define.iter().map(|define| format!("-D{define}").into()));
+    flags.extend(
+        options
+            .define
+            .iter()
+            .map(|define| format!("-D{define}").into()),
+    );
     for dir in options.include.iter().chain(options.vmlinux_h.get(&arch)) {
         flags.push("-I".into());
         flags.push(dir.into());

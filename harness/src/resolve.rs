@@ -3,6 +3,7 @@
 mod error;
 #[cfg(test)]
 mod tests;
+mod toolchain;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,6 +19,7 @@ use ukci_schema::verdict::Expectation;
 
 use crate::catalogue::{self, Catalogue, Prepared, Progress, digest};
 pub use error::Error;
+pub use toolchain::Compilation;
 
 /// The matrices that travel in the binary.
 const MATRICES: &[(&str, &str)] = &[
@@ -45,6 +47,8 @@ pub struct Selection {
     /// named kernels on. None is `x86_64` for kernels by name, and what it is made for for a
     /// kernel of the user's own.
     pub arches: Vec<Arch>,
+    /// The LLVM majors to compile sources with: of a matrix that names some, those to keep.
+    pub llvms: Vec<String>,
     /// Directories with modules of the user's own kernels.
     pub modules: Vec<PathBuf>,
 }
@@ -60,6 +64,8 @@ pub struct Selected {
     pub excluded: usize,
     /// What may not be meant.
     pub warnings: Vec<String>,
+    /// How sources are compiled.
+    pub compilation: Compilation,
     /// Paths of the user's own kernels, by name.
     pub own: BTreeMap<String, PathBuf>,
     modules: Vec<PathBuf>,
@@ -82,7 +88,7 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             .unwrap_or(path.as_os_str())
             .to_string_lossy();
         let form = match path.extension() {
-            Some(ending) if ending == "c" => return Err(Error::Source(path.clone())),
+            Some(ending) if ending == "c" => Form::Source,
             _ => Form::Object,
         };
         let artifact = Artifact {
@@ -139,10 +145,11 @@ pub fn select(
     catalogue: &Catalogue,
 ) -> Result<Selected, Error> {
     let artifacts: Vec<Artifact> = artifacts.iter().map(|a| a.artifact.clone()).collect();
-    let selected = match &selection.matrix {
+    let mut selected = match &selection.matrix {
         Some(name) => of_matrix(name, selection, &artifacts, catalogue)?,
         None => adhoc(selection, &artifacts, catalogue.lock())?,
     };
+    toolchain::spread(&mut selected.cells, &artifacts, &selection.llvms)?;
     if selected.cells.is_empty() {
         return Err(Error::NoCells {
             matrix: selected.matrix,
@@ -195,6 +202,7 @@ fn of_matrix(
         cells: expansion.cells,
         excluded: expansion.excluded,
         warnings: expansion.idle,
+        compilation: Compilation::default(),
         own: BTreeMap::new(),
         modules: Vec::new(),
         cmdline: matrix.cmdline().to_vec(),
@@ -248,6 +256,7 @@ fn adhoc(selection: &Selection, artifacts: &[Artifact], lock: &Lock) -> Result<S
         cells: cells.collect(),
         excluded: 0,
         warnings: Vec::new(),
+        compilation: Compilation::default(),
         own,
         modules: selection.modules.clone(),
         cmdline: Vec::new(),
@@ -331,6 +340,8 @@ pub fn resolve(
     let agents = arches.into_iter().map(|arch| Ok((arch, agent(arch)?)));
     let agents: BTreeMap<Arch, FileRef> = agents.collect::<Result<_, Error>>()?;
 
+    let objects = toolchain::compile_all(&selected, &artifacts, catalogue, progress)?;
+
     let wanted: BTreeSet<(String, Arch)> = selected
         .cells
         .iter()
@@ -379,6 +390,7 @@ pub fn resolve(
             .map(|a| (a.artifact.name.clone(), a))
             .collect(),
         kernels,
+        objects,
         agents,
         cells: selected.cells,
         excluded: selected.excluded,

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
-use ukci_schema::plan::{Plan, PlannedKernel};
+use ukci_schema::plan::{Plan, PlannedKernel, PlannedObject};
 use ukci_schema::report::{CellReport, KernelInfo, Report, RunInfo, SCHEMA, Summary};
 
 use crate::cell::{self, Inputs, Telling};
@@ -235,6 +236,7 @@ fn started_event(plan: &Plan, options: &Options) -> Event {
 fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
     let mut kernels: BTreeMap<String, (Arc<PlannedKernel>, Arc<Path>)> = BTreeMap::new();
     let mut artifacts = BTreeMap::new();
+    let mut compiled: BTreeMap<String, Object> = BTreeMap::new();
     let out: Arc<Path> = options.out.as_path().into();
     let mut inputs = Vec::with_capacity(plan.cells.len());
     for planned in &plan.cells {
@@ -278,12 +280,25 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
                 .into();
             artifacts.insert(cell.artifact.as_str(), (Arc::new(artifact.clone()), object));
         }
-        let (artifact, object) = artifacts[cell.artifact.as_str()].clone();
+        let (artifact, mut object) = artifacts[cell.artifact.as_str()].clone();
+        let mut refused = None;
+        if let Some(key) = cell.object_key() {
+            if !compiled.contains_key(&key) {
+                let planned = plan.objects.get(&key);
+                let planned = planned.ok_or_else(|| incomplete("object", &key))?;
+                compiled.insert(key.clone(), read_object(planned)?);
+            }
+            match &compiled[&key] {
+                Ok(bytes) => object = Arc::clone(bytes),
+                Err(diagnosis) => refused = Some(Arc::clone(diagnosis)),
+            }
+        }
         inputs.push(Inputs {
             planned: planned.clone(),
             kernel,
             artifact,
             object,
+            refused,
             initramfs,
             agent: agent.sha256.as_str().into(),
             mode: options.mode,
@@ -293,6 +308,22 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
         });
     }
     Ok(inputs)
+}
+
+/// An object's bytes, or why there is none.
+type Object = Result<Arc<[u8]>, Arc<Diagnosis>>;
+
+fn read_object(planned: &PlannedObject) -> Result<Object, Error> {
+    match planned {
+        PlannedObject::Refused { diagnosis, .. } => Ok(Err(Arc::new(diagnosis.clone()))),
+        PlannedObject::Object { file, .. } => match std::fs::read(&file.path) {
+            Ok(bytes) => Ok(Ok(bytes.into())),
+            Err(source) => Err(Error::Read {
+                path: file.path.clone(),
+                source,
+            }),
+        },
+    }
 }
 
 fn kernel_info(kernel: &PlannedKernel) -> KernelInfo {

@@ -361,6 +361,7 @@ fn plan(dir: &Path, kernels: &[&str]) -> Plan {
         matrix: "test".into(),
         artifacts: BTreeMap::from([("x".into(), artifact)]),
         kernels: kernels.iter().map(kernel).collect(),
+        objects: BTreeMap::new(),
         agents: BTreeMap::from([(Arch::X86_64, file(&agent, AGENT))]),
         cells: kernels.iter().map(cell).collect(),
         excluded: 0,

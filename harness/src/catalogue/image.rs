@@ -336,7 +336,7 @@ mod tests {
     }
 
     /// An `Image` with this magic.
-    fn raw_image(magic: &[u8; 4]) -> Vec<u8> {
+    fn raw_image(magic: [u8; 4]) -> Vec<u8> {
         let mut image = b"MZ".to_vec();
         image.resize(0x38, 0);
         image.extend(magic);
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn every_wrapping_of_an_image_is_taken_off() {
-        for (magic, arch) in [(b"ARM\x64", Arch::Aarch64), (b"RSC\x05", Arch::Riscv64)] {
+        for (magic, arch) in [(*b"ARM\x64", Arch::Aarch64), (*b"RSC\x05", Arch::Riscv64)] {
             let raw = raw_image(magic);
             let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             gz.write_all(&raw).unwrap();

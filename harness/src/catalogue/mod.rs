@@ -78,6 +78,7 @@ pub struct Prepared {
 /// The lock and the store together.
 #[derive(Debug)]
 pub struct Catalogue {
+    cache: PathBuf,
     lock: Lock,
     locked: bool,
     store: Store,
@@ -97,6 +98,7 @@ impl Catalogue {
             lock,
             locked,
             store: Store::new(&cache),
+            cache,
             mirrors: Mirrors::of_host(),
             keyrings: Keyrings::of_host(),
         })
@@ -105,6 +107,11 @@ impl Catalogue {
     /// The entries.
     pub fn lock(&self) -> &Lock {
         &self.lock
+    }
+
+    /// The cache directory, absolute.
+    pub fn cache(&self) -> &Path {
+        &self.cache
     }
 
     /// Fetches what is missing and makes the boot files. Blocking; safe from several threads and

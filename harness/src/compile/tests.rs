@@ -1,5 +1,7 @@
 //! With whatever clang this host has; a host without one says so and skips.
 
+#![expect(clippy::print_stderr, reason = "a skip is told to people")]
+
 use super::*;
 
 /// The newest clang here.
@@ -7,7 +9,10 @@ fn clang() -> Option<Clang> {
     match newest(Path::new("x.bpf.c")) {
         Ok(clang) => Some(clang),
         Err(error) if std::env::var_os("UKCI_TEST_REAL").is_some() => panic!("{error}"),
-        Err(_) => None,
+        Err(error) => {
+            eprintln!("skipped: failed to {error}");
+            None
+        }
     }
 }
 
@@ -84,7 +89,10 @@ fn each_architecture_has_its_macro_and_each_define_its_value() {
         panic!("x86_64 was taken for arm64");
     };
     let headline = &diagnosis.headline;
-    assert!(headline.ends_with("for x86_64: \"not for me\""), "{headline}");
+    assert!(
+        headline.ends_with("for x86_64: \"not for me\""),
+        "{headline}"
+    );
     let at = diagnosis.at.as_ref().unwrap();
     assert!(at.file.ends_with("x.bpf.c"), "{at:?}");
     assert_eq!((at.line, at.text.as_str()), (4, "#error \"not for me\""));
@@ -95,7 +103,10 @@ fn a_clang_of_another_version_is_not_taken_for_the_one_that_was_asked_for() {
     let Some(clang) = clang() else { return };
     let path = std::env::var_os("PATH").unwrap();
     let named = Some(clang.path.clone().into_os_string());
-    assert_eq!(search(&clang.major, named.clone(), &path).unwrap(), Some(clang));
+    assert_eq!(
+        search(&clang.major, named.clone(), &path).unwrap(),
+        Some(clang)
+    );
     let error = search("3", named, &path).unwrap_err();
     assert!(matches!(error, Error::OtherClang { .. }), "{error}");
     assert_eq!(search("3", None, &OsString::new()).unwrap(), None);

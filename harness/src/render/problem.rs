@@ -138,7 +138,13 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
     let named = (cell.arch != Arch::X86_64 || others) && !asked.kernels.contains_key(&cell.kernel);
     let arch = ["--arch".to_owned(), cell.arch.to_string()];
     let arch = if named { arch.as_slice() } else { &[] };
-    let words = words.iter().chain(kernel).chain(arch).chain(&asked.options);
+    let llvm = cell.llvm.iter();
+    let llvm: Vec<String> = llvm
+        .flat_map(|llvm| ["--llvm".into(), llvm.clone()])
+        .collect();
+    let words = (words.iter().chain(kernel).chain(arch))
+        .chain(&llvm)
+        .chain(&asked.options);
     let quoted: Vec<String> = words.map(|word| quote(word)).collect();
     format!("ukci check {}", quoted.join(" "))
 }

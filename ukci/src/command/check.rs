@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use ukci_harness::catalogue::{Catalogue, cache_dir};
+use ukci_harness::compile::vmlinux;
 use ukci_harness::machine::qemu::{Qemu, Settings};
 use ukci_harness::machine::{self, Boot, budget};
 use ukci_harness::transport;
@@ -28,7 +29,8 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     check.artifacts.append(&mut check.artifact);
     let artifacts = resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
     let catalogue = super::catalogue(check.locked)?;
-    let selected = super::select(&check.selection, &artifacts, &catalogue)?;
+    let mut selected = super::select(&check.selection, &artifacts, &catalogue)?;
+    selected.compilation = super::compilation(&check.compilation, &artifacts)?;
     std::fs::create_dir_all(&check.out).map_err(|error| {
         let message = format!("failed to make `{}`: {error}", check.out.display());
         Failure::plain(
@@ -175,6 +177,17 @@ fn asked(check: &Check, selected: &resolve::Selected) -> Asked {
     }
     if check.strict {
         say("--strict", "");
+    }
+    for dir in &check.compilation.include {
+        say("-I", &dir.display().to_string());
+    }
+    for define in &check.compilation.define {
+        say("-D", define);
+    }
+    match &check.compilation.vmlinux_h {
+        Some(vmlinux::Source::Auto) => say("--vmlinux-h", "auto"),
+        Some(vmlinux::Source::File(file)) => say("--vmlinux-h", &file.display().to_string()),
+        None => {}
     }
     let modules = check.selection.modules.iter();
     let modules: Vec<String> = modules

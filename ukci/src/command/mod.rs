@@ -11,7 +11,8 @@ pub(crate) mod lock;
 use std::path::Path;
 
 use ukci_harness::catalogue::{self, Catalogue};
-use ukci_harness::resolve::{self, Selected, Selection};
+use ukci_harness::resolve::{self, Compilation, Selected, Selection};
+use ukci_schema::artifact::Form;
 use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedArtifact;
 
@@ -70,7 +71,8 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         | resolve::Error::ArchNotInMatrix { .. }
         | resolve::Error::SameKernel { .. }
         | resolve::Error::Matrix(_)
-        | resolve::Error::Source(_)
+        | resolve::Error::NoSource
+        | resolve::Error::LlvmNotInMatrix { .. }
         | resolve::Error::SameName { .. } => Exit::Usage,
         _ => Exit::NoVerdict,
     };
@@ -93,6 +95,7 @@ pub(crate) fn select(
         matrix: matrix(args).map(str::to_owned),
         kernels: args.kernel.clone(),
         arches: args.arch.clone(),
+        llvms: args.llvm.clone(),
         modules: args.modules.clone(),
     };
     let selected =
@@ -103,4 +106,23 @@ pub(crate) fn select(
         return Err(Failure::plain(Exit::Usage, message, Some(hint)));
     }
     Ok(selected)
+}
+
+/// How the command line has sources compiled.
+pub(crate) fn compilation(
+    args: &args::Compilation,
+    artifacts: &[PlannedArtifact],
+) -> Result<Compilation, Failure> {
+    let named = !args.include.is_empty() || !args.define.is_empty() || args.vmlinux_h.is_some();
+    let sources = artifacts.iter().any(|a| a.artifact.form == Form::Source);
+    if named && !sources {
+        let hint = "give a `.bpf.c` file".to_owned();
+        let message = "`-I`, `-D` and `--vmlinux-h` are for C sources";
+        return Err(Failure::plain(Exit::Usage, message, Some(hint)));
+    }
+    Ok(Compilation {
+        include: args.include.clone(),
+        define: args.define.clone(),
+        vmlinux_h: args.vmlinux_h.clone(),
+    })
 }
