@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use ukci_schema::cell::Cell;
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
 use ukci_schema::plan::{Plan, PlannedKernel, PlannedObject};
@@ -182,6 +183,7 @@ pub async fn run<M: Machine>(
             seconds: started.elapsed().as_secs_f64(),
             hermetic: cells.iter().all(|cell| cell.hermetic),
             interrupted: interrupted || not_run > 0,
+            toolchains: toolchains(&plan),
             ..options.info
         },
         artifacts: plan
@@ -308,6 +310,16 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
         });
     }
     Ok(inputs)
+}
+
+/// What the compilers of the plan's objects say of themselves.
+fn toolchains(plan: &Plan) -> BTreeMap<String, String> {
+    let of = |cell: &Cell| {
+        let object = plan.objects.get(&cell.object_key()?)?;
+        let (PlannedObject::Object { clang, .. } | PlannedObject::Refused { clang, .. }) = object;
+        Some((cell.llvm.clone()?, clang.clone()))
+    };
+    plan.cells.iter().filter_map(|p| of(&p.cell)).collect()
 }
 
 /// An object's bytes, or why there is none.

@@ -387,6 +387,7 @@ fn options(dir: &Path) -> Options {
             accel: Choice::default(),
             transport: Choice::default(),
             agents: BTreeMap::new(),
+            toolchains: BTreeMap::new(),
             hermetic: true,
             interrupted: false,
             warnings: Vec::new(),

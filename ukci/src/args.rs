@@ -359,11 +359,12 @@ fn llvm(text: &str) -> Result<String, String> {
     }
 }
 
-fn vmlinux_h(text: &str) -> Result<vmlinux::Source, std::convert::Infallible> {
-    Ok(match text {
-        "auto" => vmlinux::Source::Auto,
-        file => vmlinux::Source::File(file.into()),
-    })
+fn vmlinux_h(text: &str) -> Result<vmlinux::Source, String> {
+    match text {
+        "auto" => Ok(vmlinux::Source::Auto),
+        "" => Err("the path is empty".to_owned()),
+        file => Ok(vmlinux::Source::File(file.into())),
+    }
 }
 
 fn arch(text: &str) -> Result<Arch, String> {

@@ -1,5 +1,6 @@
 //! `ukci check`: the main job.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -242,6 +243,7 @@ fn options(
                 .iter()
                 .map(|(arch, file)| (*arch, file.sha256.clone()))
                 .collect(),
+            toolchains: BTreeMap::new(),
             hermetic: true,
             interrupted: false,
             warnings,
