@@ -40,6 +40,8 @@ pub(crate) struct Inputs {
     pub(crate) object: Arc<[u8]>,
     /// The files of the cell's contract, in its order.
     pub(crate) files: Vec<Arc<[u8]>>,
+    /// Why a compiler made no object of the source: then nothing is booted.
+    pub(crate) refused: Option<Arc<Diagnosis>>,
     pub(crate) initramfs: Arc<Path>,
     pub(crate) agent: Arc<str>,
     pub(crate) mode: Mode,
@@ -66,6 +68,8 @@ struct PlanFile<'a> {
     kernel: &'a PlannedKernel,
     agent: &'a str,
     mode: Mode,
+    /// SHA-256 of the bytes that the guest is handed.
+    object: String,
 }
 
 /// What one boot gave.
@@ -107,9 +111,26 @@ pub(crate) async fn run<M: Machine>(
             kernel: &inputs.kernel,
             agent: &inputs.agent,
             mode: inputs.mode,
+            object: digest::of(&inputs.object),
         },
     )?;
 
+    if let Some(diagnosis) = &inputs.refused {
+        let judgement = Judgement {
+            verdict: Verdict::Fail {
+                diagnosis: Diagnosis::clone(diagnosis),
+            },
+            programs: Vec::new(),
+        };
+        let cost = Cost {
+            seconds: 0.0,
+            usage: Usage::default(),
+            boots: 0,
+            memory: inputs.planned.memory,
+        };
+        let attempt = Attempt::default();
+        return Ok(report(machine, inputs, &dir, attempt, judgement, cost));
+    }
     let mut memory = inputs.planned.memory;
     let mut boots = 1;
     let mut usage = Usage::default();

@@ -146,6 +146,7 @@ pub fn complete(path: &Path) -> Result<Plan, Error> {
         schema: SCHEMA.into(),
         matrix: draft.matrix,
         artifacts,
+        objects: BTreeMap::new(),
         kernels,
         agents,
         cells: draft.cells,

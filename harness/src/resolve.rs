@@ -4,6 +4,7 @@ mod error;
 mod manifest;
 #[cfg(test)]
 mod tests;
+mod toolchain;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,6 +20,7 @@ use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKern
 use crate::catalogue::{self, Catalogue, Prepared, Progress, digest};
 pub use error::Error;
 pub use manifest::{Read as ReadManifest, manifest};
+pub use toolchain::Compilation;
 
 /// The matrices that travel in the binary.
 const MATRICES: &[(&str, &str)] = &[
@@ -49,6 +51,8 @@ pub struct Selection {
     /// named kernels on. None is `x86_64` for kernels by name, and what it is made for for a
     /// kernel of the user's own.
     pub arches: Vec<Arch>,
+    /// The LLVM majors to compile sources with: of a matrix that names some, those to keep.
+    pub llvms: Vec<String>,
     /// Directories with modules of the user's own kernels.
     pub modules: Vec<PathBuf>,
 }
@@ -64,6 +68,8 @@ pub struct Selected {
     pub excluded: usize,
     /// What may not be meant.
     pub warnings: Vec<String>,
+    /// How sources are compiled.
+    pub compilation: Compilation,
     /// Paths of the user's own kernels, by name.
     pub own: BTreeMap<String, PathBuf>,
     modules: Vec<PathBuf>,
@@ -86,7 +92,7 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             .unwrap_or(path.as_os_str())
             .to_string_lossy();
         let form = match path.extension() {
-            Some(ending) if ending == "c" => return Err(Error::Source(path.clone())),
+            Some(ending) if ending == "c" => Form::Source,
             _ => Form::Object,
         };
         let artifact = Artifact {
@@ -150,6 +156,7 @@ pub fn select(
         Some(name) => of_matrix(name, selection, &artifacts, catalogue)?,
         None => adhoc(selection, &artifacts, catalogue.lock())?,
     };
+    toolchain::spread(&mut selected.cells, &artifacts, &selection.llvms)?;
     if selected.cells.is_empty() {
         return Err(Error::NoCells {
             matrix: selected.matrix,
@@ -213,6 +220,7 @@ fn of_matrix(
         cells: expansion.cells,
         excluded: expansion.excluded,
         warnings: expansion.idle,
+        compilation: Compilation::default(),
         own: BTreeMap::new(),
         modules: Vec::new(),
         cmdline: matrix.cmdline().to_vec(),
@@ -262,6 +270,7 @@ fn adhoc(selection: &Selection, artifacts: &[Artifact], lock: &Lock) -> Result<S
         cells: cells.collect(),
         excluded: 0,
         warnings: Vec::new(),
+        compilation: Compilation::default(),
         own,
         modules: selection.modules.clone(),
         cmdline: Vec::new(),
@@ -345,6 +354,8 @@ pub fn resolve(
     let agents = arches.into_iter().map(|arch| Ok((arch, agent(arch)?)));
     let agents: BTreeMap<Arch, FileRef> = agents.collect::<Result<_, Error>>()?;
 
+    let objects = toolchain::compile_all(&selected, &artifacts, catalogue, progress)?;
+
     let wanted: BTreeSet<(String, Arch)> = selected
         .cells
         .iter()
@@ -393,6 +404,7 @@ pub fn resolve(
             .map(|a| (a.artifact.name.clone(), a))
             .collect(),
         kernels,
+        objects,
         agents,
         cells: selected.cells,
         excluded: selected.excluded,

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use ukci_schema::cell::Cell;
+use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
 use ukci_schema::manifest::Contract;
-use ukci_schema::plan::{Plan, PlannedKernel};
+use ukci_schema::plan::{Plan, PlannedKernel, PlannedObject};
 use ukci_schema::report::{CellReport, KernelInfo, Report, RunInfo, SCHEMA, Summary};
 
 use crate::cell::{self, Inputs, Telling};
@@ -185,6 +187,7 @@ pub async fn run<M: Machine>(
             seconds: started.elapsed().as_secs_f64(),
             hermetic: cells.iter().all(|cell| cell.hermetic),
             interrupted: interrupted || !not_run.is_empty(),
+            toolchains: toolchains(&plan),
             ..options.info
         },
         artifacts: plan
@@ -242,6 +245,7 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
     let mut modules: BTreeMap<String, Modules> = BTreeMap::new();
     let mut artifacts = BTreeMap::new();
     let mut files: BTreeMap<PathBuf, Arc<[u8]>> = BTreeMap::new();
+    let mut compiled: BTreeMap<String, Object> = BTreeMap::new();
     let out: Arc<Path> = options.out.as_path().into();
     let mut inputs = Vec::with_capacity(plan.cells.len());
     for planned in &plan.cells {
@@ -287,7 +291,19 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
             let object = read(path)?;
             artifacts.insert(cell.artifact.as_str(), (Arc::new(artifact.clone()), object));
         }
-        let (artifact, object) = artifacts[cell.artifact.as_str()].clone();
+        let (artifact, mut object) = artifacts[cell.artifact.as_str()].clone();
+        let mut refused = None;
+        if let Some(key) = cell.object_key() {
+            if !compiled.contains_key(&key) {
+                let planned = plan.objects.get(&key);
+                let planned = planned.ok_or_else(|| incomplete("object", &key))?;
+                compiled.insert(key.clone(), read_object(planned)?);
+            }
+            match &compiled[&key] {
+                Ok(bytes) => object = Arc::clone(bytes),
+                Err(diagnosis) => refused = Some(Arc::clone(diagnosis)),
+            }
+        }
         let mut companions = Vec::new();
         for name in &planned.contract.files {
             let file = (artifact.companions.get(name)).ok_or_else(|| incomplete("file", name))?;
@@ -315,6 +331,7 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
             artifact,
             object,
             files: companions,
+            refused,
             initramfs: initramfs.into(),
             agent: agent.sha256.as_str().into(),
             mode: options.mode,
@@ -344,6 +361,26 @@ fn read(path: &Path) -> Result<Arc<[u8]>, Error> {
         source,
     })?;
     Ok(bytes.into())
+}
+
+/// What the compilers of the plan's objects say of themselves.
+fn toolchains(plan: &Plan) -> BTreeMap<String, String> {
+    let of = |cell: &Cell| {
+        let object = plan.objects.get(&cell.object_key()?)?;
+        let (PlannedObject::Object { clang, .. } | PlannedObject::Refused { clang, .. }) = object;
+        Some((cell.llvm.clone()?, clang.clone()))
+    };
+    plan.cells.iter().filter_map(|p| of(&p.cell)).collect()
+}
+
+/// An object's bytes, or why there is none.
+type Object = Result<Arc<[u8]>, Arc<Diagnosis>>;
+
+fn read_object(planned: &PlannedObject) -> Result<Object, Error> {
+    match planned {
+        PlannedObject::Refused { diagnosis, .. } => Ok(Err(Arc::new(diagnosis.clone()))),
+        PlannedObject::Object { file, .. } => read(&file.path).map(Ok),
+    }
 }
 
 fn kernel_info(kernel: &PlannedKernel) -> KernelInfo {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::builder::{NonEmptyStringValueParser, Styles, styling::AnsiColor};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ukci_harness::compile::vmlinux;
 use ukci_schema::cell::{Arch, UnknownArch};
 
 use crate::exit;
@@ -93,7 +94,7 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Object to check
+    /// Object to check, or C source to compile first
     #[arg(value_name = "X.bpf.o", required_unless_present_any = ["artifact", "plan"])]
     pub(crate) artifacts: Vec<PathBuf>,
 
@@ -113,6 +114,8 @@ pub(crate) struct Check {
     /// or fetched, and a file that changed is refused; with `--kernel`, keep only this kernel of it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "artifact", "matrix", "modules"], help_heading = "Cell selection")]
     pub(crate) plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) compilation: Compilation,
 
     /// How far to go: only load, or attach as well
     #[arg(long, default_value = "attach")]
@@ -211,9 +214,30 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "ARCH", value_parser = arch)]
     pub(crate) arch: Vec<Arch>,
 
+    /// LLVM major to compile sources with, by `clang-N` or the program that `UKCI_CLANG_N` names;
+    /// with a matrix that names some, keep only this one; repeatable [default: the newest at hand]
+    #[arg(long, value_name = "N", value_parser = llvm)]
+    pub(crate) llvm: Vec<String>,
+
     /// Modules of your own kernel: `lib/modules/<release>`, or a directory above it; repeatable
     #[arg(long, value_name = "DIR", requires = "kernel")]
     pub(crate) modules: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options for C sources")]
+pub(crate) struct Compilation {
+    /// Directory of headers; repeatable
+    #[arg(short = 'I', long = "include", value_name = "DIR")]
+    pub(crate) include: Vec<PathBuf>,
+
+    /// Macro to define; repeatable
+    #[arg(short = 'D', long = "define", value_name = "NAME[=VALUE]")]
+    pub(crate) define: Vec<String>,
+
+    /// Where `vmlinux.h` comes from: `auto` makes one of the BTF of the newest locked kernel
+    #[arg(long, value_name = "auto|FILE", value_parser = vmlinux_h)]
+    pub(crate) vmlinux_h: Option<vmlinux::Source>,
 }
 
 #[derive(Debug, Args)]
@@ -522,6 +546,21 @@ fn format(text: &str) -> Result<Format, String> {
     let kind = FormatKind::from_str(name, false)
         .map_err(|_| format!("`{name}` is none of json, markdown, github, junit, html"))?;
     Ok(Format { kind, path })
+}
+
+fn llvm(text: &str) -> Result<String, String> {
+    match text.parse::<u32>() {
+        Ok(major) if major > 0 && text == major.to_string() => Ok(text.to_owned()),
+        _ => Err("it is a major version, e.g. 19".to_owned()),
+    }
+}
+
+fn vmlinux_h(text: &str) -> Result<vmlinux::Source, String> {
+    match text {
+        "auto" => Ok(vmlinux::Source::Auto),
+        "" => Err("the path is empty".to_owned()),
+        file => Ok(vmlinux::Source::File(file.into())),
+    }
 }
 
 fn arch(text: &str) -> Result<Arch, String> {

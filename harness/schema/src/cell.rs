@@ -97,6 +97,13 @@ impl Cell {
         kernel_key(&self.kernel, self.arch)
     }
 
+    /// Artifact, LLVM and architecture, `execsnoop/llvm-22/x86_64`: the object that a source is
+    /// compiled to, for all kernels. None for a prebuilt object.
+    pub fn object_key(&self) -> Option<String> {
+        let llvm = self.llvm.as_ref()?;
+        Some(format!("{}/llvm-{llvm}/{}", self.artifact, self.arch))
+    }
+
     /// The identity as one path component, for directories: anything that is not a letter, a
     /// digit, `.`, `-`, `+` or `_` becomes `_`, so a name never becomes a path.
     pub fn slug(&self) -> String {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
 use crate::cell::{Arch, Cell};
+use crate::diagnosis::Diagnosis;
 use crate::manifest::{Contract, Manifest};
 use crate::matrix::{CPUS, MEMORY};
 use crate::verdict::Expectation;
@@ -36,6 +37,9 @@ pub struct Plan {
     pub artifacts: BTreeMap<String, PlannedArtifact>,
     /// The kernels, by [`kernel_key`](crate::cell::kernel_key).
     pub kernels: BTreeMap<String, PlannedKernel>,
+    /// What sources were compiled to, by [`Cell::object_key`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub objects: BTreeMap<String, PlannedObject>,
     /// The agent for each architecture that a cell uses.
     pub agents: BTreeMap<Arch, FileRef>,
     /// The cells, in the order reports show them.
@@ -56,6 +60,26 @@ pub struct PlannedArtifact {
     /// The files that its manifest names, by the manifest's names for them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub companions: BTreeMap<String, FileRef>,
+}
+
+/// What a source came to, by one clang for one architecture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PlannedObject {
+    /// An object.
+    Object {
+        /// The first line of the compiler's `--version`.
+        clang: String,
+        /// The file.
+        file: FileRef,
+    },
+    /// The compiler refused the source: its cells have their verdict.
+    Refused {
+        /// The first line of the compiler's `--version`.
+        clang: String,
+        /// Why.
+        diagnosis: Diagnosis,
+    },
 }
 
 /// A kernel's boot files.

@@ -59,6 +59,9 @@ pub struct RunInfo {
     pub transport: Choice,
     /// SHA-256 of the agent by architecture.
     pub agents: BTreeMap<Arch, String>,
+    /// The first line of each compiler's `--version`, by LLVM major.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub toolchains: BTreeMap<String, String>,
     /// Whether every byte came from the lock or the store.
     pub hermetic: bool,
     /// True where the run was cut short; the cells that finished are all here.

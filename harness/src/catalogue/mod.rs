@@ -81,6 +81,7 @@ pub struct Prepared {
 /// The lock and the store together.
 #[derive(Debug)]
 pub struct Catalogue {
+    cache: PathBuf,
     lock: Lock,
     locked: bool,
     store: Store,
@@ -100,6 +101,7 @@ impl Catalogue {
             lock,
             locked,
             store: Store::new(&cache),
+            cache,
             mirrors: Mirrors::of_host(),
             keyrings: Keyrings::of_host(),
         })
@@ -108,6 +110,11 @@ impl Catalogue {
     /// The entries.
     pub fn lock(&self) -> &Lock {
         &self.lock
+    }
+
+    /// The cache directory, absolute.
+    pub fn cache(&self) -> &Path {
+        &self.cache
     }
 
     /// Fetches what is missing and makes the boot files. Blocking; safe from several threads and
@@ -270,7 +277,7 @@ fn key(kernel: &LockedKernel) -> String {
 /// The architecture that a kernel image of the user's own is made for.
 pub fn arch_of(image: &Path) -> Result<Arch, Error> {
     let bytes = std::fs::read(image).map_err(Error::on("read", image))?;
-    image::arch_of(&bytes).ok_or_else(|| Error::Image {
+    image::raw::arch_of(&bytes).ok_or_else(|| Error::Image {
         path: image.to_owned(),
         reason: "it is neither a `bzImage`, a `vmlinux` nor an `Image`".to_owned(),
     })

@@ -1,5 +1,7 @@
 //! With whatever clang this host has; a host without one says so and skips.
 
+#![expect(clippy::print_stderr, reason = "a skip is told to people")]
+
 use super::*;
 
 /// The newest clang here.
@@ -7,7 +9,10 @@ fn clang() -> Option<Clang> {
     match newest(Path::new("x.bpf.c")) {
         Ok(clang) => Some(clang),
         Err(error) if std::env::var_os("UKCI_TEST_REAL").is_some() => panic!("{error}"),
-        Err(_) => None,
+        Err(error) => {
+            eprintln!("skipped: failed to {error}");
+            None
+        }
     }
 }
 

@@ -161,7 +161,12 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
     let arch = ["--arch".to_owned(), cell.arch.to_string()];
     let arch = if named { arch.as_slice() } else { &[] };
     let words = artifact.iter().chain(kernel).chain(arch);
-    let words = words.chain(manifest.iter().flatten()).chain(&asked.options);
+    let llvm = cell.llvm.iter();
+    let llvm: Vec<String> = llvm
+        .flat_map(|llvm| ["--llvm".into(), llvm.clone()])
+        .collect();
+    let words = words.chain(&llvm).chain(manifest.iter().flatten());
+    let words = words.chain(&asked.options);
     let quoted: Vec<String> = words.map(|word| quote(word)).collect();
     format!("ukci check {}", quoted.join(" "))
 }

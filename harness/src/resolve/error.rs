@@ -9,7 +9,7 @@ use ukci_schema::manifest::ManifestError;
 use ukci_schema::matrix::MatrixError;
 
 use super::MATRICES;
-use crate::catalogue;
+use crate::{catalogue, compile};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +33,20 @@ pub enum Error {
         /// Another.
         other: String,
     },
-    /// C source where an object is needed.
-    #[error("load `{0}`: it is C source, not an object")]
-    Source(PathBuf),
+    /// LLVMs, and nothing to compile.
+    #[error("use an LLVM: no artifact is C source")]
+    NoSource,
+    /// The matrix does not have this LLVM.
+    #[error("find LLVM {llvm} in the matrix: it has {}", known.join(", "))]
+    LlvmNotInMatrix {
+        /// The major.
+        llvm: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
+    /// A source could not be compiled for a reason that is not its own.
+    #[error(transparent)]
+    Compile(#[from] compile::Error),
     /// No matrix of this name.
     #[error("find matrix `{0}`")]
     UnknownMatrix(String),
@@ -150,10 +161,11 @@ impl Error {
             instead_of(wrong, &names)
         };
         match self {
-            Self::Source(path) => Some(format!(
-                "`clang -g -O2 -target bpf -D__TARGET_ARCH_x86 -c {}` makes an object of it",
-                path.display()
-            )),
+            Self::NoSource => Some("`--llvm` is for `.bpf.c` files".into()),
+            Self::LlvmNotInMatrix { .. } => {
+                Some("leave `--llvm` out, or add it to `llvms` of the matrix".into())
+            }
+            Self::Compile(error) => error.hint(),
             Self::UnknownMatrix(name) => {
                 let names: Vec<&str> = MATRICES.iter().map(|(name, _)| *name).collect();
                 instead_of(name, &names)

@@ -59,6 +59,7 @@ impl Place {
             matrix: matrix.map(|name| self.path(name)),
             kernels: kernels.iter().map(|&name| name.to_owned()).collect(),
             arches: arches.to_vec(),
+            llvms: Vec::new(),
             modules: Vec::new(),
         };
         select(

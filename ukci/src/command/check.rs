@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use ukci_harness::catalogue::{Catalogue, cache_dir};
+use ukci_harness::compile::vmlinux;
 use ukci_harness::machine::qemu::{Qemu, Settings};
 use ukci_harness::machine::{self, Boot, budget};
 use ukci_harness::transport;
@@ -33,7 +34,8 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
             resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
         let manifests = super::manifests(&check.manifest, &mut artifacts)?;
         let catalogue = super::catalogue(check.locked)?;
-        let selected = super::select(&check.selection, &artifacts, &manifests, &catalogue)?;
+        let mut selected = super::select(&check.selection, &artifacts, &manifests, &catalogue)?;
+        selected.compilation = super::compilation(&check.compilation, &artifacts)?;
         Work::Selected(Box::new(catalogue), Box::new(selected), artifacts)
     };
     std::fs::create_dir_all(&check.out).map_err(|error| {
@@ -209,6 +211,17 @@ fn asked(check: &Check, own: &BTreeMap<String, PathBuf>) -> Asked {
     if check.strict {
         say("--strict", "");
     }
+    for dir in &check.compilation.include {
+        say("-I", &dir.display().to_string());
+    }
+    for define in &check.compilation.define {
+        say("-D", define);
+    }
+    match &check.compilation.vmlinux_h {
+        Some(vmlinux::Source::Auto) => say("--vmlinux-h", "auto"),
+        Some(vmlinux::Source::File(file)) => say("--vmlinux-h", &file.display().to_string()),
+        None => {}
+    }
     let modules = check.selection.modules.iter();
     let modules: Vec<String> = modules
         .flat_map(|dir| ["--modules".to_owned(), dir.display().to_string()])
@@ -262,6 +275,7 @@ fn options(
                 .iter()
                 .map(|(arch, file)| (*arch, file.sha256.clone()))
                 .collect(),
+            toolchains: BTreeMap::new(),
             hermetic: true,
             interrupted: false,
             warnings,

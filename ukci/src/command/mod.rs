@@ -16,7 +16,8 @@ pub(crate) mod unpack;
 use std::path::Path;
 
 use ukci_harness::catalogue::{self, Catalogue};
-use ukci_harness::resolve::{self, Manifests, Selected, Selection};
+use ukci_harness::resolve::{self, Compilation, Manifests, Selected, Selection};
+use ukci_schema::artifact::Form;
 use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedArtifact;
 
@@ -77,7 +78,8 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         | resolve::Error::Matrix(_)
         | resolve::Error::Manifest(_)
         | resolve::Error::NoArtifact { .. }
-        | resolve::Error::Source(_)
+        | resolve::Error::NoSource
+        | resolve::Error::LlvmNotInMatrix { .. }
         | resolve::Error::SameName { .. } => Exit::Usage,
         _ => Exit::NoVerdict,
     };
@@ -101,6 +103,7 @@ pub(crate) fn select(
         matrix: matrix(args).map(str::to_owned),
         kernels: args.kernel.clone(),
         arches: args.arch.clone(),
+        llvms: args.llvm.clone(),
         modules: args.modules.clone(),
     };
     let selected = resolve::select(&selection, artifacts, manifests, catalogue)
@@ -154,4 +157,23 @@ pub(crate) fn manifests(
         }
     }
     Ok(manifests)
+}
+
+/// How the command line has sources compiled.
+pub(crate) fn compilation(
+    args: &args::Compilation,
+    artifacts: &[PlannedArtifact],
+) -> Result<Compilation, Failure> {
+    let named = !args.include.is_empty() || !args.define.is_empty() || args.vmlinux_h.is_some();
+    let sources = artifacts.iter().any(|a| a.artifact.form == Form::Source);
+    if named && !sources {
+        let hint = "give a `.bpf.c` file".to_owned();
+        let message = "`-I`, `-D` and `--vmlinux-h` are for C sources";
+        return Err(Failure::plain(Exit::Usage, message, Some(hint)));
+    }
+    Ok(Compilation {
+        include: args.include.clone(),
+        define: args.define.clone(),
+        vmlinux_h: args.vmlinux_h.clone(),
+    })
 }

@@ -20,6 +20,7 @@ fn catalogue(cache: &Path, mirrors: &[&Mirror], is_locked: bool) -> Catalogue {
         kernels: Vec::new(),
     };
     Catalogue {
+        cache: cache.to_owned(),
         lock,
         locked: is_locked,
         store: Store::new(cache),

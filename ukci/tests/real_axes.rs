@@ -1,10 +1,11 @@
-//! Every architecture gets what `x86_64` gets: a real kernel boots, and the answers are right.
+//! The axes beside the kernels: every architecture gets what `x86_64` gets, and every LLVM compiles
+//! what its cells load.
 //!
 //! As in `real_cells.rs`, `make test` sees to what is needed and sets `UKCI_TEST_REAL=1`.
 
 #![expect(clippy::print_stderr, reason = "a skip is told to people")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -51,6 +52,11 @@ fn machine() -> Option<MutexGuard<'static, ()>> {
 }
 
 fn run(out: &Path, objects: &[&str], arguments: &[&str]) -> Report {
+    let objects: Vec<PathBuf> = objects.iter().map(|name| object(name)).collect();
+    check(out, &objects, arguments)
+}
+
+fn check(out: &Path, artifacts: &[PathBuf], arguments: &[&str]) -> Report {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ukci"));
     for arch in Arch::ALL {
         command.env(
@@ -62,7 +68,7 @@ fn run(out: &Path, objects: &[&str], arguments: &[&str]) -> Report {
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .arg("check")
-        .args(objects.iter().map(|name| object(name)))
+        .args(artifacts)
         .args(arguments)
         .arg("--out")
         .arg(out)
@@ -178,4 +184,88 @@ fn an_arm64_machine_has_more_cpus_than_a_gicv2_can_serve() {
     );
     assert_eq!(answer(&report.cells[0]), "pass");
     assert_eq!(report.cells[0].cpus, 9);
+}
+
+/// The LLVMs of this host that the suite knows; `make test` installs 19.
+fn llvms() -> Vec<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let is_here = |llvm: &&str| {
+        dirs.iter()
+            .any(|dir| dir.join(format!("clang-{llvm}")).is_file())
+    };
+    ["14", "19", "22"].into_iter().filter(is_here).collect()
+}
+
+#[test]
+fn each_llvm_compiles_what_its_cells_load() {
+    let Some(_machine) = machine() else { return };
+    let llvms = llvms();
+    assert!(!llvms.is_empty(), "no clang: run `make test`");
+    let out = tempfile::tempdir().unwrap();
+    let include = root().join("target/include");
+    let mut arguments = vec!["-I", include.to_str().unwrap()];
+    arguments.extend([
+        "--kernel",
+        "debian-13-6.12-cloud",
+        "--arch",
+        "x86_64",
+        "--arch",
+        "aarch64",
+    ]);
+    arguments.extend(llvms.iter().flat_map(|llvm| ["--llvm", llvm]));
+    let source = root().join("docs/examples/sum.bpf.c");
+    let report = check(out.path(), &[source], &arguments);
+    assert_eq!(report.cells.len(), 2 * llvms.len());
+    let mut walked: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    for cell in &report.cells {
+        assert_eq!(answer(cell), "pass", "{}", cell.id);
+        let verifier = cell.programs[0].verifier.as_ref().unwrap();
+        let llvm = cell.llvm.as_deref().unwrap();
+        walked.entry(llvm).or_default().insert(verifier.insns);
+    }
+    eprintln!("instructions that the verifier walked, by LLVM: {walked:?}");
+    for (llvm, counts) in &walked {
+        assert_eq!(
+            counts.len(),
+            1,
+            "LLVM {llvm} made two objects for one architecture: {counts:?}"
+        );
+    }
+    let counts: BTreeSet<&u64> = walked.values().flatten().collect();
+    assert_eq!(
+        counts.len(),
+        walked.len(),
+        "two LLVMs made the same of it: {walked:?}"
+    );
+}
+
+#[test]
+fn what_a_compiler_refuses_is_a_failure_and_boots_nothing() {
+    let Some(_machine) = machine() else { return };
+    let out = tempfile::tempdir().unwrap();
+    let source = out.path().join("broken.bpf.c");
+    std::fs::write(&source, "int x;\nint f(void) { return y; }\n").unwrap();
+    let arguments = ["--kernel", "debian-13-6.12-cloud", "--arch", "aarch64"];
+    let report = check(out.path(), &[source, object("ringbuf")], &arguments);
+    let [broken, ringbuf] = report.cells.as_slice() else {
+        panic!("{report:?}");
+    };
+    assert_eq!(
+        (answer(broken).as_str(), broken.boots),
+        ("COMPILE_ERROR", 0)
+    );
+    let diagnosis = broken.diagnosis.as_ref().unwrap();
+    assert!(
+        diagnosis.headline.contains("undeclared identifier 'y'"),
+        "{diagnosis:?}"
+    );
+    assert_eq!(diagnosis.at.as_ref().map(|at| at.line), Some(2));
+    assert!(
+        !out.path()
+            .join(&broken.evidence)
+            .join("command.txt")
+            .exists()
+    );
+    assert_eq!((answer(ringbuf).as_str(), &ringbuf.llvm), ("pass", &None));
 }

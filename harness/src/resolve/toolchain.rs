@@ -1,0 +1,236 @@
+//! The LLVM axis: which sources are compiled by which clang, and what comes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use ukci_schema::artifact::{Artifact, Form};
+use ukci_schema::cell::Arch;
+use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedObject};
+
+use super::{Error, Selected, lock};
+use crate::catalogue::{Catalogue, Progress};
+use crate::compile::{self, Clang, Compiled, Options, vmlinux};
+
+/// How sources are compiled, in the user's words.
+#[derive(Clone, Debug, Default)]
+pub struct Compilation {
+    /// Directories for `-I`.
+    pub include: Vec<PathBuf>,
+    /// Macros for `-D`.
+    pub define: Vec<String>,
+    /// Where `vmlinux.h` comes from; none where the sources bring their own.
+    pub vmlinux_h: Option<vmlinux::Source>,
+}
+
+/// Gives the cells of sources their LLVMs: those of the matrix, of which `asked` keeps some; where
+/// it names none, those asked for, or else the newest at hand.
+pub(super) fn spread(
+    cells: &mut Vec<PlannedCell>,
+    artifacts: &[Artifact],
+    asked: &[String],
+) -> Result<(), Error> {
+    let sources: BTreeMap<&str, &Artifact> = artifacts
+        .iter()
+        .filter(|artifact| artifact.form == Form::Source)
+        .map(|artifact| (artifact.name.as_str(), artifact))
+        .collect();
+    let Some(first) = sources.values().next() else {
+        return match asked {
+            [] => Ok(()),
+            _ => Err(Error::NoSource),
+        };
+    };
+    let is_source = |planned: &PlannedCell| sources.contains_key(planned.cell.artifact.as_str());
+    let named = cells.iter().any(|p| is_source(p) && p.cell.llvm.is_some());
+    let without = cells.iter().any(|p| is_source(p) && p.cell.llvm.is_none());
+    let llvms = match asked {
+        [] if without => vec![compile::newest(first.path.as_ref())?.major],
+        asked => asked.to_vec(),
+    };
+    let before = std::mem::take(cells);
+    let known: BTreeSet<String> = before.iter().filter_map(|p| p.cell.llvm.clone()).collect();
+    if let Some(other) = asked.iter().find(|llvm| !without && !known.contains(*llvm)) {
+        return Err(Error::LlvmNotInMatrix {
+            llvm: other.clone(),
+            known: known.into_iter().collect(),
+        });
+    }
+    for planned in before {
+        match &planned.cell.llvm {
+            None if is_source(&planned) => cells.extend(llvms.iter().map(|llvm| {
+                let mut planned = planned.clone();
+                planned.cell.llvm = Some(llvm.clone());
+                planned
+            })),
+            Some(llvm) if named && !asked.is_empty() && !asked.contains(llvm) => {}
+            _ => cells.push(planned),
+        }
+    }
+    Ok(())
+}
+
+/// Compiles the sources of a run, each once for an LLVM and an architecture.
+pub(super) fn compile_all(
+    selected: &Selected,
+    artifacts: &[PlannedArtifact],
+    catalogue: &Catalogue,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<BTreeMap<String, PlannedObject>, Error> {
+    let wanted: BTreeMap<String, (&str, &str, Arch)> = (selected.cells.iter())
+        .filter_map(|p| {
+            let cell = &p.cell;
+            let llvm = cell.llvm.as_deref()?;
+            Some((
+                cell.object_key()?,
+                (cell.artifact.as_str(), llvm, cell.arch),
+            ))
+        })
+        .collect();
+    // What is missing is said before anything is compiled or fetched.
+    let mut clangs: BTreeMap<&str, Clang> = BTreeMap::new();
+    for (_, llvm, _) in wanted.values() {
+        if !clangs.contains_key(llvm) {
+            clangs.insert(llvm, compile::find(llvm)?);
+        }
+    }
+    let arches: BTreeSet<Arch> = wanted.values().map(|(_, _, arch)| *arch).collect();
+    let options = Options {
+        include: selected.compilation.include.clone(),
+        define: selected.compilation.define.clone(),
+        vmlinux_h: headers(&selected.compilation, arches, catalogue, progress)?,
+        cache: catalogue.cache().to_owned(),
+    };
+    let queue = Mutex::new(wanted.into_iter());
+    let done = Mutex::new(BTreeMap::new());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let next = lock(&queue).next();
+                    let Some((key, (name, llvm, arch))) = next else {
+                        break;
+                    };
+                    let source = artifacts.iter().find(|a| a.artifact.name == name);
+                    let (Some(source), Some(clang)) = (source, clangs.get(llvm)) else {
+                        continue;
+                    };
+                    let path = source.artifact.path.as_ref();
+                    let compiled = compile::compile(path, clang, arch, &options);
+                    lock(&done).insert(key, (clang.banner.clone(), compiled));
+                }
+            });
+        }
+    });
+    let done = done
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut objects = BTreeMap::new();
+    for (key, (clang, compiled)) in done {
+        let object = match compiled? {
+            Compiled::Object(file) => PlannedObject::Object { clang, file },
+            Compiled::Refused(diagnosis) => PlannedObject::Refused {
+                clang,
+                diagnosis: *diagnosis,
+            },
+        };
+        objects.insert(key, object);
+    }
+    Ok(objects)
+}
+
+/// The directory with the `vmlinux.h` of each architecture.
+fn headers(
+    compilation: &Compilation,
+    arches: BTreeSet<Arch>,
+    catalogue: &Catalogue,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<BTreeMap<Arch, PathBuf>, Error> {
+    let Some(source) = &compilation.vmlinux_h else {
+        return Ok(BTreeMap::new());
+    };
+    let cache = catalogue.cache();
+    let header = |arch| -> Result<PathBuf, Error> {
+        match source {
+            vmlinux::Source::File(file) => {
+                Ok(vmlinux::of_file(file, cache).map_err(compile::Error::from)?)
+            }
+            vmlinux::Source::Auto => {
+                let kernel =
+                    vmlinux::kernel(catalogue.lock(), arch).map_err(compile::Error::from)?;
+                let prepared = catalogue.prepare(kernel, progress);
+                let prepared = prepared.map_err(|source| Error::Kernel {
+                    kernel: kernel.name.clone(),
+                    source: Box::new(source),
+                })?;
+                let image = &prepared.kernel.image;
+                Ok(vmlinux::of_image(image, cache).map_err(compile::Error::from)?)
+            }
+        }
+    };
+    let arches = arches.into_iter();
+    arches.map(|arch| Ok((arch, header(arch)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ukci_schema::cell::Cell;
+    use ukci_schema::verdict::Expectation;
+
+    use super::*;
+
+    fn artifact(name: &str, form: Form) -> Artifact {
+        serde_json::from_value(serde_json::json!({
+            "name": name, "path": name, "sha256": "", "size": 0, "form": form,
+        }))
+        .unwrap()
+    }
+
+    fn planned(artifact: &str, llvm: Option<&str>) -> PlannedCell {
+        serde_json::from_value(serde_json::json!({
+            "cell": Cell {
+                artifact: artifact.into(),
+                kernel: "k".into(),
+                llvm: llvm.map(str::to_owned),
+                arch: Arch::X86_64,
+            },
+            "expected": Expectation::default(),
+            "required": true, "memory": 256, "cpus": 1,
+        }))
+        .unwrap()
+    }
+
+    fn spread_to(cells: &[(&str, Option<&str>)], asked: &[&str]) -> Result<Vec<String>, Error> {
+        let artifacts = [artifact("c", Form::Source), artifact("o", Form::Object)];
+        let mut cells: Vec<PlannedCell> = cells.iter().map(|(a, l)| planned(a, *l)).collect();
+        let asked: Vec<String> = asked.iter().map(|&llvm| llvm.to_owned()).collect();
+        spread(&mut cells, &artifacts, &asked)?;
+        Ok(cells.iter().map(|p| p.cell.id()).collect())
+    }
+
+    #[test]
+    fn sources_are_spread_over_llvms_and_objects_are_not() {
+        let plain = [("c", None), ("o", None)];
+        assert_eq!(
+            spread_to(&plain, &["14", "19"]).unwrap(),
+            ["c/k/x86_64/llvm-14", "c/k/x86_64/llvm-19", "o/k/x86_64"]
+        );
+        let of_matrix = [("c", Some("14")), ("c", Some("19")), ("o", None)];
+        assert_eq!(spread_to(&of_matrix, &[]).unwrap().len(), 3);
+        assert_eq!(
+            spread_to(&of_matrix, &["19"]).unwrap(),
+            ["c/k/x86_64/llvm-19", "o/k/x86_64"]
+        );
+        let error = spread_to(&of_matrix, &["22"]).unwrap_err();
+        insta::assert_snapshot!(error, @"find LLVM 22 in the matrix: it has 14, 19");
+    }
+
+    #[test]
+    fn an_llvm_for_nothing_is_an_error() {
+        let mut cells = vec![planned("o", None)];
+        let objects = [artifact("o", Form::Object)];
+        assert!(spread(&mut cells, &objects, &[]).is_ok());
+        assert!(spread(&mut cells, &objects, &["19".to_owned()]).is_err());
+    }
+}
