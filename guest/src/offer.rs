@@ -100,15 +100,17 @@ fn map_types(btf: Option<&Btf>) -> Vec<Offered> {
         .collect()
 }
 
-/// The last of an enum is its count, `__MAX_…`.
+/// The last of an enum is its count, `__MAX_…`, or `MAX_BPF_LINK_TYPE` on older kernels.
 fn is_real(name: Option<&String>) -> bool {
-    name.is_some_and(|name| !name.starts_with("__"))
+    name.is_some_and(|name| name.starts_with("BPF_"))
 }
 
 /// libbpf's probe takes a program type that the kernel lacks for one in which the helper works, so
-/// only types that the kernel has are asked for.
+/// only types that the kernel has are asked for. Absent is what nobody may call, if everybody gave
+/// an answer or the kernel has no such number.
 fn helpers(types: &[u32], btf: Option<&Btf>) -> Vec<Offered> {
     let hosts = btf.map(trial::targeted).unwrap_or_default();
+    let known = btf.and_then(|btf| btf.enumerators("bpf_func_id"));
     HELPERS
         .iter()
         .map(|(id, name)| {
@@ -117,21 +119,24 @@ fn helpers(types: &[u32], btf: Option<&Btf>) -> Vec<Offered> {
                 .filter(|kind| bpf::probe_helper(**kind, *id) == Some(true))
                 .map(|kind| bpf::program_type_name(*kind))
                 .collect();
-            callers.extend(
-                hosts
-                    .iter()
-                    .filter(|host| trial::may_call_helper(host, *id) == Some(true))
-                    .map(|host| host.name.to_owned()),
-            );
+            let mut untold = hosts.is_empty();
+            for host in &hosts {
+                match trial::may_call_helper(host, *id) {
+                    Some(true) => callers.push(host.name.to_owned()),
+                    Some(false) => {}
+                    None => untold = true,
+                }
+            }
+            let unknown = known.as_ref().is_some_and(|known| !is_real(known.get(id)));
+            let present = match (callers.is_empty(), untold && !unknown) {
+                (false, _) => Some(true),
+                (true, false) => Some(false),
+                (true, true) => None,
+            };
             Offered {
                 id: Some(*id),
-                program_types: callers.clone(),
-                ..offered(
-                    Kind::Helper,
-                    name,
-                    Some(!callers.is_empty()),
-                    "libbpf-probe",
-                )
+                program_types: callers,
+                ..offered(Kind::Helper, name, present, "libbpf-probe")
             }
         })
         .collect()

@@ -35,15 +35,52 @@ impl Host {
     }
 }
 
+/// Targets of tracing programs: section, attach type, what is attached to and its kind in BTF.
+/// What helpers a program may call depends on the way in which it is attached.
+const TRACED: &[(&str, u32, &str, u32)] = &[
+    (
+        "tp_btf",
+        sys::BPF_TRACE_RAW_TP,
+        "btf_trace_sched_switch",
+        sys::BTF_KIND_TYPEDEF,
+    ),
+    (
+        "fentry",
+        sys::BPF_TRACE_FENTRY,
+        "vfs_read",
+        sys::BTF_KIND_FUNC,
+    ),
+    (
+        "fexit",
+        sys::BPF_TRACE_FEXIT,
+        "vfs_read",
+        sys::BTF_KIND_FUNC,
+    ),
+    (
+        "fmod_ret",
+        sys::BPF_MODIFY_RETURN,
+        "security_file_open",
+        sys::BTF_KIND_FUNC,
+    ),
+    (
+        "iter",
+        sys::BPF_TRACE_ITER,
+        "bpf_iter_task",
+        sys::BTF_KIND_FUNC,
+    ),
+];
+
 /// The hosts whose target this kernel has: those that libbpf's probe of helpers cannot use.
 pub(crate) fn targeted(btf: &Btf) -> Vec<Host> {
     let mut hosts = Vec::new();
-    if let Some(id) = btf.find("btf_trace_sched_switch", sys::BTF_KIND_TYPEDEF) {
-        hosts.push(Host {
-            expected_attach_type: sys::BPF_TRACE_RAW_TP,
-            attach_btf_id: id,
-            ..Host::plain("tracing", sys::BPF_PROG_TYPE_TRACING)
-        });
+    for (name, attach_type, target, kind) in TRACED {
+        if let Some(id) = btf.find(target, *kind) {
+            hosts.push(Host {
+                expected_attach_type: *attach_type,
+                attach_btf_id: id,
+                ..Host::plain(name, sys::BPF_PROG_TYPE_TRACING)
+            });
+        }
     }
     if let Some(id) = btf.find("bpf_lsm_file_open", sys::BTF_KIND_FUNC) {
         for (name, flags) in [("lsm", 0), ("lsm.s", sys::BPF_F_SLEEPABLE)] {
@@ -110,33 +147,54 @@ pub(crate) struct Function<'a> {
     pub(crate) module: Option<&'a OwnedFd>,
 }
 
-/// Whether programs like `host` may call a helper; none where such a program does not even reach
-/// the call.
+/// Whether programs like `host` may call a helper; none where the verifier never saw the call.
 pub(crate) fn may_call_helper(host: &Host, id: u32) -> Option<bool> {
-    let said = load(host, call(0, id, 0), &[-1])?;
+    let Loaded::Refused(said) = load(host, call(0, id, 0), &[]) else {
+        return Some(true);
+    };
     // The three sentences that libbpf's probe knows.
     let refused = ["invalid func ", "unknown func ", "cannot use helper "];
-    Some(!refused.iter().any(|words| said.contains(words)))
+    if refused.iter().any(|words| said.contains(words)) {
+        return Some(false);
+    }
+    saw_call(&said).then_some(true)
 }
 
-/// Whether programs like `host` may call this function as a kfunc.
+/// Whether programs like `host` may call this function as a kfunc; none where the verifier never
+/// saw the call (`metadata kfuncs require device-bound program`).
 ///
 /// `Some(false)` only in the kernel's own words ("calling kernel function … is not allowed", since
 /// 5.13): the caller tries a function that is no kfunc to see whether this kernel says them.
 pub(crate) fn may_call_kfunc(host: &Host, function: Function<'_>) -> Option<bool> {
-    // Index 0 of the array would be vmlinux, whatever stands there.
-    let fds = [-1, function.module.map_or(-1, AsRawFd::as_raw_fd)];
+    // Index 0 of the array would be vmlinux, whatever stands there. Before 5.14 there is none.
+    let fds = function.module.map(|fd| [-1, fd.as_raw_fd()]);
     let offset = i16::from(function.module.is_some());
-    let said = load(
+    let Loaded::Refused(said) = load(
         host,
         call(sys::BPF_PSEUDO_KFUNC_CALL, function.id, offset),
-        &fds,
-    )?;
-    Some(!(said.contains("calling kernel function") && said.contains("not allowed")))
+        fds.as_ref().map_or(&[], |fds| &fds[..]),
+    ) else {
+        return Some(true);
+    };
+    if said.contains("calling kernel function") && said.contains("not allowed") {
+        return Some(false);
+    }
+    saw_call(&said).then_some(true)
 }
 
-/// The words of the verifier on a call and an exit: empty if it took them, none where it had none.
-fn load(host: &Host, call: sys::bpf_insn, fds: &[i32]) -> Option<String> {
+/// The trace shows an instruction before it is checked; `85` is the call.
+fn saw_call(said: &str) -> bool {
+    said.contains("(85) call")
+}
+
+/// What came of a load.
+enum Loaded {
+    Well,
+    Refused(String),
+}
+
+/// Loads a call and an exit. The words are empty where the verifier was not even asked.
+fn load(host: &Host, call: sys::bpf_insn, fds: &[i32]) -> Loaded {
     let code = [
         call,
         insn(sys::BPF_ALU64 | sys::BPF_MOV, 0, 0),
@@ -148,7 +206,11 @@ fn load(host: &Host, call: sys::bpf_insn, fds: &[i32]) -> Option<String> {
         expected_attach_type: host.expected_attach_type,
         attach_btf_id: host.attach_btf_id,
         prog_flags: host.flags,
-        fd_array: fds.as_ptr(),
+        fd_array: if fds.is_empty() {
+            ptr::null()
+        } else {
+            fds.as_ptr()
+        },
         log_level: 1,
         log_size: u32::try_from(log.len()).unwrap_or(0),
         log_buf: log.as_mut_ptr().cast::<c_char>(),
@@ -167,12 +229,10 @@ fn load(host: &Host, call: sys::bpf_insn, fds: &[i32]) -> Option<String> {
         (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
     };
     if loaded.is_some() {
-        return Some(String::new());
+        return Loaded::Well;
     }
-    let said = CStr::from_bytes_until_nul(&log)
-        .map(|text| text.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    (!said.is_empty()).then_some(said)
+    let said = CStr::from_bytes_until_nul(&log);
+    Loaded::Refused(said.map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned()))
 }
 
 fn insn(code: u32, register: u8, imm: i32) -> sys::bpf_insn {

@@ -103,7 +103,8 @@ pub struct Offered {
     /// Whether the kernel has it; none where nothing could tell.
     pub present: Option<bool>,
     /// Of helpers and kfuncs: the program types that may call it, as far as they could be tried.
-    /// `lsm.s` is a sleepable LSM program.
+    /// Tracing programs differ, so they stand by their section: `tp_btf`, `fentry`, `fexit`,
+    /// `fmod_ret`, `iter`; `lsm.s` is a sleepable LSM program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub program_types: Vec<String>,
     /// The loaded module that has it; none for the kernel itself.

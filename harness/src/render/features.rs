@@ -23,6 +23,7 @@ pub fn features(kernel: &KernelFeatures, settings: &BTreeMap<String, String>) ->
         if of_kind.is_empty() {
             continue;
         }
+        let all: BTreeSet<&String> = of_kind.iter().flat_map(|f| &f.program_types).collect();
         let has = of_kind.iter().filter(|f| f.present == Some(true)).count();
         let _ = writeln!(text, "\n{}  {has} of {}", kind.heading(), of_kind.len());
         let width = of_kind.iter().map(|f| f.name.len()).max().unwrap_or(0);
@@ -36,9 +37,7 @@ pub fn features(kernel: &KernelFeatures, settings: &BTreeMap<String, String>) ->
             if let Some(module) = &feature.module {
                 let _ = write!(line, "  [{module}]");
             }
-            if !feature.program_types.is_empty() {
-                let _ = write!(line, "  {}", feature.program_types.join(" "));
-            }
+            let _ = write!(line, "  {}", callers(&feature.program_types, &all));
             let _ = writeln!(text, "{}", line.trim_end());
         }
     }
@@ -98,6 +97,22 @@ pub fn differences(
         text.push_str("\nno difference\n");
     }
     text
+}
+
+/// The program types that may call something, of `all` that any of its kind may be called by; what
+/// is left out where that is shorter.
+fn callers(types: &[String], all: &BTreeSet<&String>) -> String {
+    let without: Vec<&str> = all
+        .iter()
+        .filter(|name| !types.contains(name))
+        .map(|name| name.as_str())
+        .collect();
+    match without.as_slice() {
+        _ if types.is_empty() => String::new(),
+        [] if all.len() > 3 => "all program types".into(),
+        few if few.len() * 2 < types.len() => format!("all but {}", few.join(" ")),
+        _ => types.join(" "),
+    }
 }
 
 fn word(present: Option<bool>) -> &'static str {

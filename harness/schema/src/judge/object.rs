@@ -50,6 +50,13 @@ pub(super) fn unopened(evidence: &Evidence) -> Found {
         let headline = "the object defines maps in `SEC(\"maps\")`, which libbpf refuses since 1.0";
         let hint = "define them in `SEC(\".maps\")` with BTF (`__uint`, `__type`)";
         of(Code::InvalidObject, stage, headline, hint)
+    } else if let Some((map, section)) = map_elsewhere(evidence) {
+        let headline = format!(
+            "the object defines the map `{map}` in section `{section}`, where libbpf looks for none"
+        );
+        let hint = "the object is for a loader of its own; for libbpf, define maps in \
+                    `SEC(\".maps\")` with BTF (`__uint`, `__type`)";
+        of(Code::LoaderContract, stage, headline, hint)
     } else if evidence.open.errno == Some(ENOMEM) {
         let headline = "the guest has too little memory to open the object";
         of(
@@ -70,6 +77,16 @@ pub(super) fn unopened(evidence: &Evidence) -> Found {
         of(Code::InvalidObject, stage, headline, hint)
     };
     with_excerpt("unopened", found, &evidence.log)
+}
+
+/// A map that a program uses and that lies in a section of another loader's, and the section:
+/// libbpf reads maps from `.maps` alone since 1.0 (`lirc_mode2/maps` is that of ir-keytable).
+fn map_elsewhere(evidence: &Evidence) -> Option<(&str, &str)> {
+    let line = text::line_with(&[&evidence.log], "bad map relo against")?;
+    let (_, rest) = line.split_once("bad map relo against '")?;
+    let (map, rest) = rest.split_once('\'')?;
+    let section = rest.split_once('\'')?.1.split_once('\'')?.0;
+    (section != ".maps" && section.ends_with("maps")).then_some((map, section))
 }
 
 /// libbpf gave up while it prepared the load, before any map or program.
