@@ -47,5 +47,5 @@ runCommand "${name}-${arch}-llvm-${llvm}.bpf.o"
     # once more by the name it gives the file.
     cd "$dir"
     clang -g -O2 -Wall -target bpf -D__TARGET_ARCH_${target} -I"$headers" -I"$uapi" \
-      -fdebug-compilation-dir=. $flags -c ./${baseNameOf file} -o "$out"
+      -fdebug-compilation-dir=. $flags -c ${baseNameOf file} -o "$out"
   ''
