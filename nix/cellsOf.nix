@@ -2,6 +2,7 @@
 {
   cell,
   cellName,
+  clangs,
   draft,
   expand,
   gate,
@@ -51,30 +52,39 @@ let
       value = artifact;
     }) artifacts
   );
-  # The artifact as a cell loads it.
-  loaded =
-    point:
+  # A source that the matrix names no LLVM for is compiled by the default one.
+  compiled =
+    planned:
+    if named.${planned.cell.artifact}.form == "source" then
+      planned // { cell = { inherit llvm; } // planned.cell; }
+    else
+      planned;
+  planned = map compiled expansion.cells;
+  objectsOf =
+    cell:
     let
-      artifact = named.${point.artifact};
+      artifact = named.${cell.artifact};
     in
-    {
-      inherit (artifact) path form;
-      file =
-        if artifact.form == "source" then
-          toolchain {
+    if artifact.form == "source" then
+      {
+        "${cell.artifact}/llvm-${cell.llvm}/${cell.arch}" = {
+          clang = clangs.${cell.llvm}.name or "clang ${cell.llvm}";
+          file = "${toolchain {
             inherit (artifact) name file;
-            inherit (point) arch;
+            inherit (cell) arch llvm;
             inherit flags;
-            llvm = point.llvm or llvm;
-          }
-        else
-          artifact.file;
-    };
+          }}";
+        };
+      }
+    else
+      { };
   draftOf =
-    cells: artifacts:
+    cells:
     draft {
       matrix = read.name;
-      inherit artifacts cells;
+      inherit cells;
+      artifacts = named;
+      objects = builtins.foldl' (all: one: all // objectsOf one.cell) { } cells;
       kernels = kernels // extraKernels;
       cmdline = read.matrix.cmdline or [ ];
       sysctl = read.matrix.sysctl or [ ];
@@ -84,9 +94,9 @@ let
       name = cellName planned.cell;
       value = cell {
         inherit accel mode;
-        draft = draftOf [ planned ] { ${planned.cell.artifact} = loaded planned.cell; };
+        draft = draftOf [ planned ];
       };
-    }) expansion.cells
+    }) planned
   );
 in
 {
@@ -100,8 +110,8 @@ in
     inherit (read) name;
     inherit cells;
   };
-  # All cells in one plan: of objects, since a plan has one file an artifact.
-  draft = draftOf expansion.cells (builtins.mapAttrs (_: artifact: { inherit (artifact) file path form; }) named) // {
+  # All cells in one plan.
+  draft = draftOf planned // {
     inherit (expansion) excluded;
   };
 }

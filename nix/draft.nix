@@ -9,6 +9,8 @@
   excluded ? 0,
   # Artifacts by name: `{ file, path, form }`.
   artifacts,
+  # What sources were compiled to, by `artifact/llvm-N/arch`: `{ clang, file }`.
+  objects ? { },
   # Boot files by `name/arch`.
   kernels,
   # Kernel arguments and settings that hold for every cell.
@@ -29,8 +31,15 @@ let
 in
 {
   schema = "ukci.draft/1";
-  inherit cells excluded matrix;
-  artifacts = byName (cell: cell.artifact) (cell: artifacts.${cell.artifact});
+  inherit
+    cells
+    excluded
+    matrix
+    objects
+    ;
+  artifacts = byName (cell: cell.artifact) (
+    cell: { inherit (artifacts.${cell.artifact}) form path; file = "${artifacts.${cell.artifact}.file}"; }
+  );
   kernels = byName key (cell: {
     dir = "${kernels.${key cell} or (throw "no kernel `${key cell}`")}";
     inherit cmdline sysctl;

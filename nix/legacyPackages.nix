@@ -67,7 +67,7 @@ in
       map (name: {
         inherit name;
         value = matrices.quick.cells.${name};
-      }) (filter (name: match "two_programs-.*" name != null) (attrNames matrices.quick.cells))
+      }) (filter (name: match "ringbuf-.*" name != null) (attrNames matrices.quick.cells))
     );
   };
   examples = runCommand "examples" { names = attrNames objects; objects = map (name: objects.${name}) (attrNames objects); } ''

@@ -43,6 +43,9 @@ runCommand "${name}-${arch}-llvm-${llvm}.bpf.o"
     nativeBuildInputs = [ clang ];
   }
   ''
+    # From where the source lies, under a relative name: BTF quotes its lines, which clang reads
+    # once more by the name it gives the file.
+    cd "$dir"
     clang -g -O2 -Wall -target bpf -D__TARGET_ARCH_${target} -I"$headers" -I"$uapi" \
-      -fdebug-prefix-map="$dir"=. $flags -c "$dir/${baseNameOf file}" -o "$out"
+      -fdebug-compilation-dir=. $flags -c ${baseNameOf file} -o "$out"
   ''

@@ -232,7 +232,10 @@ fn load(host: &Host, call: sys::bpf_insn, fds: &[i32]) -> Loaded {
         return Loaded::Well;
     }
     let said = CStr::from_bytes_until_nul(&log);
-    Loaded::Refused(said.map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned()))
+    Loaded::Refused(said.map_or_else(
+        |_| String::new(),
+        |text| text.to_string_lossy().into_owned(),
+    ))
 }
 
 fn insn(code: u32, register: u8, imm: i32) -> sys::bpf_insn {

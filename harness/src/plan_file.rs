@@ -8,9 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use ukci_schema::artifact::Artifact;
+use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::kernel_key;
-use ukci_schema::draft::{self, Draft, DraftArtifact};
+use ukci_schema::draft::{self, Draft, DraftArtifact, DraftObject};
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{self, digest};
@@ -117,7 +117,8 @@ pub fn complete(path: &Path) -> Result<Plan, Error> {
     let draft: Draft = parse(path, draft::SCHEMA)?;
     let mut artifacts = BTreeMap::new();
     for (name, drafted) in draft.artifacts {
-        let planned = artifact(&name, drafted)?;
+        let file = object(&name, &drafted, &draft.objects)?;
+        let planned = artifact(&name, drafted, file)?;
         artifacts.insert(name, planned);
     }
     let mut kernels = BTreeMap::new();
@@ -156,9 +157,29 @@ pub fn complete(path: &Path) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-fn artifact(name: &str, drafted: DraftArtifact) -> Result<PlannedArtifact, Error> {
-    let bytes = std::fs::read(&drafted.file).map_err(|source| Error::Read {
-        path: drafted.file.clone(),
+/// The file that guests load for an artifact.
+fn object(
+    name: &str,
+    drafted: &DraftArtifact,
+    objects: &BTreeMap<String, DraftObject>,
+) -> Result<PathBuf, Error> {
+    if drafted.form == Form::Object {
+        return Ok(drafted.file.clone());
+    }
+    let is_of = |key: &&String| key.split('/').next() == Some(name);
+    let mut compiled = objects.keys().filter(is_of);
+    match (compiled.next(), compiled.next()) {
+        (Some(key), None) => Ok(objects[key].file.clone()),
+        (None, _) => Err(Error::Inconsistent(format!("`{name}` was not compiled"))),
+        (Some(one), Some(other)) => Err(Error::Inconsistent(format!(
+            "a plan has one object an artifact, not both `{one}` and `{other}`"
+        ))),
+    }
+}
+
+fn artifact(name: &str, drafted: DraftArtifact, file: PathBuf) -> Result<PlannedArtifact, Error> {
+    let bytes = std::fs::read(&file).map_err(|source| Error::Read {
+        path: file.clone(),
         source,
     })?;
     let sha256 = digest::of(&bytes);
@@ -171,10 +192,7 @@ fn artifact(name: &str, drafted: DraftArtifact) -> Result<PlannedArtifact, Error
             form: drafted.form,
             manifest: None,
         },
-        file: FileRef {
-            path: drafted.file,
-            sha256,
-        },
+        file: FileRef { path: file, sha256 },
         companions: BTreeMap::new(),
     })
 }

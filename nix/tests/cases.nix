@@ -26,9 +26,9 @@ in
     name = "two";
     cells = {
       refused = (quick scope)."unchecked_deref${on}";
-      taken = (quick scope)."two_programs${on}";
+      taken = (quick scope)."ringbuf${on}";
     };
   };
   # A host that cannot run machines: nothing is to be remembered of it.
-  unsure = (quick broken)."two_programs${on}";
+  unsure = (quick broken)."ringbuf${on}";
 }

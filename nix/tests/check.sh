@@ -165,6 +165,8 @@ refused=legacyPackages.$system.cells.quick.unchecked_deref-${kernel//./_}-x86_64
 cell=$(build "$work/tree" "$refused")
 [ "$(cat "$cell/status")" = 2 ] || fail "a refused object is not told: $cell"
 grep -q '"code": "VERIFIER_REJECTION"' "$cell/report.json" || fail "no reason is told: $cell"
+# Of the source that Nix compiled: the line that the verifier refused.
+grep -q '"text": ".*value' "$cell/report.json" || fail "no source line is told: $cell"
 
 step 'the cell that failed is data; its gate fails, and names it'
 cases="import $work/tree/nix/tests/cases.nix { root = $work/tree; pkgs = import $stub/pkgs.nix \"$system\"; }"

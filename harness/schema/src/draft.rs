@@ -25,6 +25,10 @@ pub struct Draft {
     pub artifacts: BTreeMap<String, DraftArtifact>,
     /// The kernels, by [`kernel_key`](crate::cell::kernel_key).
     pub kernels: BTreeMap<String, DraftKernel>,
+    /// What sources were compiled to, by artifact, LLVM and architecture:
+    /// `execsnoop/llvm-22/x86_64`.
+    #[serde(default)]
+    pub objects: BTreeMap<String, DraftObject>,
     /// The agent for each architecture that a cell uses.
     pub agents: BTreeMap<Arch, PathBuf>,
     /// The cells, in the order reports show them.
@@ -38,12 +42,22 @@ pub struct Draft {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DraftArtifact {
-    /// The file that guests load.
+    /// The object, or the source.
     pub file: PathBuf,
     /// What people call it: a path in their tree.
     pub path: String,
-    /// Whether `file` was given or compiled from `path`.
+    /// Which of the two `file` is.
     pub form: Form,
+}
+
+/// A compiled object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftObject {
+    /// The compiler, e.g. `clang-21.1.8`.
+    pub clang: String,
+    /// The file.
+    pub file: PathBuf,
 }
 
 /// A kernel's directory, as `ukci kernels unpack` fills it.

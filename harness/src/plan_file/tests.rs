@@ -50,7 +50,8 @@ impl Files {
         json!({
             "schema": "ukci.draft/1",
             "matrix": "quick",
-            "artifacts": { "x": { "file": self.path("x.bpf.o"), "path": "src/x.bpf.c", "form": "source" } },
+            "artifacts": { "x": { "file": self.path("x.bpf.c"), "path": "src/x.bpf.c", "form": "source" } },
+            "objects": { "x/llvm-19/x86_64": { "clang": "clang-19.1.7", "file": self.path("x.bpf.o") } },
             "kernels": { "debian-12-6.1/x86_64": { "dir": self.dir.path(), "cmdline": ["lsm=bpf"] } },
             "agents": { "x86_64": self.path("agent") },
             "cells": [{
@@ -151,6 +152,10 @@ fn a_draft_needs_its_files() {
     std::fs::remove_file(files.path("x.bpf.o")).unwrap();
     let error = complete(&files.write("draft.json", &files.draft())).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
+    let mut draft = files.draft();
+    draft["objects"] = json!({});
+    let error = complete(&files.write("draft.json", &draft)).unwrap_err();
+    assert_eq!(error.to_string(), "run the plan: `x` was not compiled");
     let error = complete(&files.path("absent.json")).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
 }

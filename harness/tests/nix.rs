@@ -1,0 +1,222 @@
+//! Nix and Rust agree: on the cells of every matrix, on what is refused, and on where Nix keeps a
+//! file. Needs `nix-instantiate` and `nix-store`; without them the tests say so and skip, unless
+//! `UKCI_TEST_NIX` is set (`make nix-check` does).
+
+#![expect(clippy::print_stderr, reason = "a skip is told to people")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use ukci_harness::nix::{StorePath, store_name};
+use ukci_harness::resolve::LOCK;
+use ukci_schema::artifact::{Artifact, Form};
+use ukci_schema::lock::Lock;
+use ukci_schema::matrix::{KnownKernel, Matrix, MatrixError};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A command of Nix's with settings of its own, or nothing where Nix is not installed.
+fn nix(program: &str, home: &Path) -> Option<Command> {
+    let mut command = Command::new(program);
+    command
+        .env("NIX_CONF_DIR", home)
+        .env("HOME", home)
+        .env("NIX_STATE_DIR", home.join("state"))
+        .env("NIX_LOG_DIR", home.join("log"));
+    let is_there = Command::new(program).arg("--version").output().is_ok();
+    if is_there {
+        return Some(command);
+    }
+    assert!(
+        std::env::var_os("UKCI_TEST_NIX").is_none(),
+        "`{program}` is missing"
+    );
+    eprintln!("skipped: `{program}` is missing; the package is `nix-bin`");
+    None
+}
+
+fn evaluate(home: &Path, expression: &str) -> Option<Output> {
+    let mut command = nix("nix-instantiate", home)?;
+    // Evaluation alone: no store is written.
+    command.args(["--eval", "--strict", "--json", "--readonly-mode", "--expr"]);
+    Some(command.arg(expression).output().unwrap())
+}
+
+/// What `nix/expand.nix` makes of each text: `{ cells, excluded }`, or null where it refuses.
+fn expand_in_nix(texts: &[String], form: &str) -> Option<Vec<Value>> {
+    let home = tempfile::tempdir().unwrap();
+    let list = serde_json::to_string(texts).unwrap();
+    std::fs::write(home.path().join("texts.json"), list).unwrap();
+    let expression = format!(
+        "let
+          expand = import {root}/nix/expand.nix;
+          lock = builtins.fromJSON (builtins.readFile {root}/kernels/lock.json);
+          texts = builtins.fromJSON (builtins.readFile {texts});
+          artifacts = [ {{ name = \"a\"; form = \"{form}\"; }} {{ name = \"b\"; form = \"{form}\"; }} ];
+          one = text:
+            let
+              expansion = expand {{ matrix = builtins.fromTOML text; inherit artifacts lock; }};
+              tried = builtins.tryEval (builtins.deepSeq expansion expansion);
+            in if tried.success then tried.value else null;
+        in map one texts",
+        root = root().canonicalize().unwrap().display(),
+        texts = home.path().join("texts.json").display(),
+    );
+    let output = evaluate(home.path(), &expression)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// The same in Rust.
+fn expand(text: &str, form: Form) -> Result<Value, MatrixError> {
+    let lock: Lock = serde_json::from_str(LOCK).unwrap();
+    let known: Vec<KnownKernel<'_>> = (lock.kernels.iter())
+        .map(|kernel| KnownKernel {
+            name: &kernel.name,
+            arch: kernel.arch,
+        })
+        .collect();
+    let artifacts = ["a", "b"].map(|name| {
+        let mut artifact = json!({ "name": name, "path": "", "sha256": "", "size": 0 });
+        artifact["form"] = serde_json::to_value(form).unwrap();
+        serde_json::from_value::<Artifact>(artifact).unwrap()
+    });
+    let expansion = Matrix::parse(text, "m.toml")?.expand(&artifacts, &known)?;
+    Ok(json!({ "cells": expansion.cells, "excluded": expansion.excluded }))
+}
+
+const RICH: &str = r#"
+memory = 512
+cmdline = ["lsm=bpf"]
+
+[[cells]]
+kernels = ["debian-12-6.1", "debian-13-6.12"]
+llvms = ["19", "21"]
+
+[[cells]]
+kernels = ["debian-13-6.12", "debian-11-5.10-cloud"]
+llvms = ["21"]
+arches = ["x86_64"]
+
+[[cells]]
+kernels = ["debian-sid-7.2"]
+required = false
+cpus = 2
+memory = 300
+
+[[exclude]]
+kernel = "debian-12-6.1"
+artifact = "b"
+reason = "b is new"
+
+[[exclude]]
+llvm = "19"
+kernel = "debian-13-6.12"
+reason = "it is old"
+
+[[expect]]
+kernel = "debian-12-6.1"
+verdict = "fail"
+code = "MISSING_KFUNC"
+reason = "it lacks the kfunc"
+
+[[expect]]
+artifact = "a"
+verdict = "pass"
+reason = "a has a fallback"
+
+[[expect]]
+artifact = "b"
+kernel = "debian-sid-7.2"
+verdict = "fail"
+code = "VERIFIER_LIMIT"
+required = true
+reason = "the verifier gives up"
+"#;
+
+/// What both refuse.
+const WRONG: &[&str] = &[
+    "",
+    "[[cells]]\nkernels = []\n",
+    "[[cells]]\nkernels = [\"debian-9-4.19\"]\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\narches = [\"s390x\"]\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\nkernals = [\"debian-12-6.1\"]\n",
+    "colour = \"red\"\n[[cells]]\nkernels = [\"debian-12-6.1\"]\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[cells]]\nkernels = [\"debian-12-6.1\"]\ncpus = 2\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nreason = \"no axis\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernel = \"debian-sid-7.2\"\nreason = \"none\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernel = \"debian-12-6.1\"\nreason = \"\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"fail\"\nreason = \"no code\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"skip\"\nreason = \"neither\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"pass\"\ncode = \"MISSING_BTF\"\nreason = \"both\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\", \"debian-sid-7.2\"]\n[[exclude]]\nkernel = \"debian-12-6.1\"\nreason = \"gone\"\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"pass\"\nreason = \"stale\"\n",
+];
+
+#[test]
+fn every_matrix_expands_to_the_same_cells() {
+    let mut texts = vec![RICH.to_owned()];
+    let dir = root().join("matrices");
+    for entry in std::fs::read_dir(dir).unwrap() {
+        texts.push(std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    assert!(texts.len() > 2, "there are matrices");
+    for (form, name) in [(Form::Object, "object"), (Form::Source, "source")] {
+        let Some(in_nix) = expand_in_nix(&texts, name) else {
+            return;
+        };
+        for (text, nix) in texts.iter().zip(in_nix) {
+            assert_eq!(nix, expand(text, form).unwrap(), "{name}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn what_rust_refuses_nix_refuses() {
+    let texts: Vec<String> = WRONG.iter().map(|&text| text.to_owned()).collect();
+    let Some(in_nix) = expand_in_nix(&texts, "object") else {
+        return;
+    };
+    for (text, nix) in texts.iter().zip(in_nix) {
+        assert!(expand(text, Form::Object).is_err(), "{text}");
+        assert_eq!(nix, Value::Null, "{text}");
+    }
+}
+
+#[test]
+fn store_paths_are_nix_s() {
+    let home = tempfile::tempdir().unwrap();
+    let lock: Lock = serde_json::from_str(LOCK).unwrap();
+    let files: Vec<(String, String)> = (lock.kernels.iter().flat_map(|kernel| &kernel.packages))
+        .map(|package| {
+            let file = package.path.rsplit('/').next().unwrap();
+            (file.to_owned(), package.sha256.clone())
+        })
+        .chain([("a~b:c^d%20(e).pkg.tar.zst".to_owned(), "0".repeat(64))])
+        .collect();
+    for (name, sha256) in &files {
+        let expression = format!(
+            "import {}/nix/storeName.nix {name:?}",
+            root().canonicalize().unwrap().display()
+        );
+        let Some(output) = evaluate(home.path(), &expression) else {
+            return;
+        };
+        let named: String = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(named, store_name(name));
+
+        let Some(mut command) = nix("nix-store", home.path()) else {
+            return;
+        };
+        command.args(["--print-fixed-path", "sha256", sha256, &named]);
+        let output = command.output().unwrap();
+        let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let ours = StorePath::of_file(&named, sha256).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(ours.to_string(), path, "{said}");
+        assert_eq!(StorePath::holding(Path::new(&path)), Some(ours));
+    }
+}
