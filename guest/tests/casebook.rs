@@ -53,11 +53,18 @@ fn every_program_type_and_attach_type_that_libbpf_knows_has_a_case() {
         .collect();
     assert!(known.len() >= 32, "libbpf 1.7 knows 32 types");
     for name in &known {
-        assert!(listed.contains(name), "no case has programs of type `{name}`");
+        assert!(
+            listed.contains(name),
+            "no case has programs of type `{name}`"
+        );
     }
     let listed: BTreeSet<&String> = cases.values().flat_map(|case| &case.attach_types).collect();
     let known: Vec<String> = (0..).map_while(bpf::attach_type_name).collect();
-    assert!(known.len() >= 58, "libbpf 1.7 knows {} attach types", known.len());
+    assert!(
+        known.len() >= 58,
+        "libbpf 1.7 knows {} attach types",
+        known.len()
+    );
     for name in &known {
         assert!(listed.contains(name), "no case has attach type `{name}`");
     }

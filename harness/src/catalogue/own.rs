@@ -39,7 +39,11 @@ impl OwnKernel {
             };
             let module = Module::read(&path.to_string_lossy(), read_file(path)?).map_err(refuse)?;
             // What was built for another kernel cannot be loaded into this one.
-            if module.release.as_ref().is_none_or(|r| *r == self.contents.release) {
+            if module
+                .release
+                .as_ref()
+                .is_none_or(|r| *r == self.contents.release)
+            {
                 writer
                     .add(name, &module)
                     .map_err(|error| refuse(error.to_string()))?;

@@ -1,7 +1,10 @@
 //! Objects of two hundred programs on a real 6.1: every program is judged, whether none is refused
 //! or twenty are, each for a reason of its own.
 
-#![expect(clippy::print_stderr, reason = "a skip and the cost are told to people")]
+#![expect(
+    clippy::print_stderr,
+    reason = "a skip and the cost are told to people"
+)]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -22,14 +25,22 @@ const REASONS: &[(&str, Code, &str)] = &[
     ("bad_loop", VerifierRejection, "infinite loop"),
     ("bad_limit", VerifierLimit, "too large"),
     ("bad_helper", UnsupportedHelper, "213"),
-    ("bad_helper_for_type", UnsupportedHelper, "bpf_skb_load_bytes"),
+    (
+        "bad_helper_for_type",
+        UnsupportedHelper,
+        "bpf_skb_load_bytes",
+    ),
     ("bad_stack", VerifierRejection, "stack"),
     ("bad_register", VerifierRejection, "!read_ok"),
     ("bad_context", VerifierRejection, "context"),
     ("bad_reference", VerifierRejection, "reference"),
     ("bad_kfunc", MissingKfunc, "bpf_iter_bits_new"),
     ("bad_field", CoreRelocationFailure, "no_such_field"),
-    ("bad_config", MissingKernelConfig, "CONFIG_FUNCTION_ERROR_INJECTION"),
+    (
+        "bad_config",
+        MissingKernelConfig,
+        "CONFIG_FUNCTION_ERROR_INJECTION",
+    ),
     ("bad_map", MapRefused, "refused_map"),
     ("bad_map_type", UnsupportedMapType, "arena"),
     ("bad_packet", VerifierRejection, "packet"),
@@ -93,7 +104,15 @@ fn check(name: &str, source: &str) -> Option<CellReport> {
         .env("UKCI_AGENT_X86_64", agent)
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
-        .args(["--quiet", "check", "--kernel", KERNEL, "--timeout", "120s", "--out"])
+        .args([
+            "--quiet",
+            "check",
+            "--kernel",
+            KERNEL,
+            "--timeout",
+            "120s",
+            "--out",
+        ])
         .arg(&out)
         .arg(&object)
         .output()

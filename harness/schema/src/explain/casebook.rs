@@ -25,7 +25,10 @@ pub(super) fn tables(results: &str) -> String {
             continue;
         };
         kernels.insert(kernel);
-        cases.entry(case).or_default().insert(kernel, answer(verdict, code));
+        cases
+            .entry(case)
+            .or_default()
+            .insert(kernel, answer(verdict, code));
     }
     let mut kernels: Vec<&str> = kernels.into_iter().collect();
     kernels.sort_by_key(|kernel| history::series(series(kernel)));
@@ -40,10 +43,7 @@ pub(super) fn tables(results: &str) -> String {
         }
         let _ = writeln!(text, "\n|---|{}", "---|".repeat(kernels.len()));
         for (case, answers) in cases.iter().filter(|(case, _)| case.starts_with(prefix)) {
-            let _ = write!(
-                text,
-                "| [`{case}`](../guest/tests/casebook/{case}.toml) |"
-            );
+            let _ = write!(text, "| [`{case}`](../guest/tests/casebook/{case}.toml) |");
             for kernel in &kernels {
                 let answer = answers.get(kernel).map_or("", String::as_str);
                 let _ = write!(text, " {answer} |");

@@ -202,9 +202,7 @@ fn config(case: &Case<'_>) -> Option<Diagnosis> {
             "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
             "attach a kprobe there: mainline has the option on arm64 since 6.4",
         )
-    } else if is_kprobe(case.section())
-        && errno == Some(EINVAL)
-        && case.is_off("KPROBES_ON_FTRACE")
+    } else if is_kprobe(case.section()) && errno == Some(EINVAL) && case.is_off("KPROBES_ON_FTRACE")
     {
         (
             "KPROBES_ON_FTRACE",
