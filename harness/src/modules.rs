@@ -91,12 +91,7 @@ impl Named {
     /// The modules of `pack` that this comes to, dependencies included.
     pub(crate) fn within(&self, pack: &Pack) -> BTreeSet<String> {
         let owners = self.symbols.iter().flat_map(|symbol| pack.owners(symbol));
-        pack.closure(
-            self.modules
-                .iter()
-                .cloned()
-                .chain(owners.map(str::to_owned)),
-        )
+        pack.closure(self.modules.iter().cloned().chain(owners.map(str::to_owned)))
     }
 }
 
@@ -124,11 +119,7 @@ impl Modules {
         if modules.is_empty() {
             return Ok(base.to_owned());
         }
-        let key = format!(
-            "{} {}",
-            self.sha256,
-            Vec::from_iter(modules.iter().map(String::as_str)).join(",")
-        );
+        let key = format!("{} {}", self.sha256, Vec::from_iter(modules.iter().map(String::as_str)).join(","));
         initramfs::extend(cache, base, &key, || {
             let mut archive = Archive::default();
             for name in &modules {

@@ -74,10 +74,7 @@ fn every_case_that_is_run_has_a_result_on_five_kernels_and_none_is_unclassified(
         for kernel in &kernels {
             let has = kept.contains_key(&(name.clone(), (*kernel).to_owned()));
             let runs = crate::runs(case) && case.expect.iter().any(|e| e.is_for(kernel));
-            assert_eq!(
-                has, runs,
-                "{name} on {kernel}: run `make casebook` with UKCI_UPDATE=1"
-            );
+            assert_eq!(has, runs, "{name} on {kernel}: run `make casebook` with UKCI_UPDATE=1");
         }
     }
     for ((case, kernel), (_, code)) in &kept {

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ukci_schema::report::{CellReport, Report};
+use ukci_schema::report::Report;
 
 use case::{Case, Expect, answer, root};
 use results::Results;
@@ -61,7 +61,7 @@ fn every_case_gets_the_answer_it_must() {
     let objects = root().join("target/casebook");
     let cases = case::all();
     let (mut wrong, mut seen) = (Vec::new(), Results::new());
-    let (mut skipped, mut lost_cells) = (BTreeSet::new(), Vec::new());
+    let mut skipped = BTreeSet::new();
     for kernel in kernels.split(',') {
         // Cases that boot alike share a run.
         let mut alike: BTreeMap<&[String], Vec<(&str, &Expect)>> = BTreeMap::new();
@@ -81,15 +81,7 @@ fn every_case_gets_the_answer_it_must() {
                 .map(|(name, _)| objects.join(format!("{name}.bpf.o")))
                 .collect();
             let out = root().join(format!("target/casebook-out/{kernel}-{n}"));
-            let mut report = run(&paths, kernel, cmdline, &out);
-            // A vsock device that never serves its guest says nothing of the object: once more.
-            let lost = |cell: &CellReport| (cell.fault.as_ref()).is_some_and(|f| f.code.is_none());
-            for cell in report.cells.iter_mut().filter(|cell| lost(cell)) {
-                let object = [objects.join(format!("{}.bpf.o", cell.artifact))];
-                let again = run(&object, kernel, cmdline, &out.join("again"));
-                lost_cells.push(format!("{} on {kernel}", cell.artifact));
-                *cell = again.cells.into_iter().next().unwrap();
-            }
+            let report = run(&paths, kernel, cmdline, &out);
             for (name, expect) in cases {
                 let cell = report.cells.iter().find(|cell| cell.artifact == name);
                 let Some(cell) = cell else {
@@ -97,11 +89,7 @@ fn every_case_gets_the_answer_it_must() {
                     continue;
                 };
                 let lines = expect.differences(cell);
-                wrong.extend(
-                    lines
-                        .iter()
-                        .map(|line| format!("{name} on {kernel}: {line}")),
-                );
+                wrong.extend(lines.iter().map(|line| format!("{name} on {kernel}: {line}")));
                 let (verdict, code) = answer(cell);
                 seen.insert(
                     (name.to_owned(), kernel.to_owned()),
@@ -115,9 +103,6 @@ fn every_case_gets_the_answer_it_must() {
         "casebook: {checked} answers checked, {} cases skipped: {skipped:?}",
         skipped.len()
     );
-    if !lost_cells.is_empty() {
-        eprintln!("without an answer at first, and run again: {lost_cells:?}");
-    }
     if std::env::var_os("UKCI_UPDATE").is_some() {
         results::keep(seen);
     } else {
