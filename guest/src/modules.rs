@@ -47,6 +47,11 @@ fn load_into(name: &str, dir: &Path, done: &mut Vec<Module>, depth: usize) {
             for needed in depends(&bytes) {
                 load_into(&needed, dir, done, depth + 1);
             }
+            for wanted in soft(&bytes) {
+                for provider in providers(&wanted, dir) {
+                    load_into(&provider, dir, done, depth + 1);
+                }
+            }
             insert(&path).err()
         }
     };
@@ -67,6 +72,48 @@ pub fn insert(path: &Path) -> Result<(), String> {
 
 /// The names in a module's `depends=`.
 fn depends(module: &[u8]) -> Vec<String> {
+    let fields = info(module, "depends=");
+    let names = fields.iter().flat_map(|names| names.split(','));
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What a module wants to be loaded before it (`softdep=pre: …`), which may be aliases: `libcrc32c`
+/// asks for an implementation of `crc32c`. In a kernel at large modprobe finds it; here nothing
+/// would.
+fn soft(module: &[u8]) -> Vec<String> {
+    let fields = info(module, "softdep=");
+    let before = fields.iter().filter_map(|words| words.strip_prefix("pre:"));
+    before
+        .filter_map(|words| words.split("post:").next())
+        .flat_map(str::split_ascii_whitespace)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The modules of `dir` that have this name, or this alias.
+fn providers(wanted: &str, dir: &Path) -> Vec<String> {
+    if dir.join(format!("{wanted}.ko")).exists() {
+        return vec![wanted.to_owned()];
+    }
+    let has = |path: &Path| {
+        let bytes = fs::read(path).unwrap_or_default();
+        info(&bytes, "alias=").iter().any(|alias| alias == wanted)
+    };
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found: Vec<String> = files
+        .map(|file| file.path())
+        .filter(|path| has(path))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    found.sort();
+    found
+}
+
+/// The values of a field of a module's `.modinfo`, with `_` for `-`: files and the kernel disagree.
+fn info(module: &[u8], field: &str) -> Vec<String> {
     let Ok(elf) = ElfFile64::<Endianness>::parse(module) else {
         return Vec::new();
     };
@@ -76,10 +123,8 @@ fn depends(module: &[u8]) -> Vec<String> {
     info.data()
         .unwrap_or_default()
         .split(|byte| *byte == 0)
-        .filter_map(|field| field.strip_prefix(b"depends="))
-        .flat_map(|names| names.split(|byte| *byte == b','))
-        .filter(|name| !name.is_empty())
-        .map(|name| String::from_utf8_lossy(name).replace('-', "_"))
+        .filter_map(|text| text.strip_prefix(field.as_bytes()))
+        .map(|value| String::from_utf8_lossy(value).replace('-', "_"))
         .collect()
 }
 

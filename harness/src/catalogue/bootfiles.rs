@@ -15,7 +15,7 @@ use super::store;
 use crate::initramfs::Archive;
 
 /// Goes into every store key: raised when the same packages would give other boot files.
-pub(crate) const RECIPE: &[u8] = b"ukci.bootfiles/2";
+pub(crate) const RECIPE: &[u8] = b"ukci.bootfiles/3";
 
 /// The transports, each with the modules at its end and the configuration option of each. The
 /// agent loads every file of `/lib/ukci/<transport>` in the order of the names.

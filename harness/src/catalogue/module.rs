@@ -19,6 +19,11 @@ pub(crate) struct Module {
     pub(crate) bytes: Vec<u8>,
     /// Names of the modules that must be loaded before it.
     pub(crate) depends: Vec<String>,
+    /// Names or aliases of those that should be loaded before it (`softdep=pre: …`): `libcrc32c`
+    /// needs an implementation of `crc32c`, which the kernel asks modprobe for by that alias.
+    pub(crate) soft: Vec<String>,
+    /// What else it is asked for by, without patterns.
+    pub(crate) aliases: Vec<String>,
     /// The release it was built for, where it says so.
     pub(crate) release: Option<String>,
 }
@@ -41,6 +46,7 @@ impl Module {
             bytes
         };
         let (mut depends, mut release) = (Vec::new(), None);
+        let (mut soft, mut aliases) = (Vec::new(), Vec::new());
         {
             let elf = object::File::parse(bytes.as_slice())
                 .map_err(|error| format!("it is not an ELF file: {error}"))?;
@@ -56,6 +62,15 @@ impl Module {
                         .filter(|name| !name.is_empty())
                         .map(name)
                         .collect();
+                } else if let Some(words) = field.strip_prefix("softdep=") {
+                    // `pre: a b post: c`; what comes after is no matter of ours.
+                    let before = words.strip_prefix("pre:").unwrap_or_default();
+                    let before = before.split("post:").next().unwrap_or_default();
+                    soft.extend(before.split_ascii_whitespace().map(name));
+                } else if let Some(alias) = field.strip_prefix("alias=") {
+                    if !alias.contains(['*', '?', '[', '\t', '\n']) {
+                        aliases.push(name(alias));
+                    }
                 } else if let Some(magic) = field.strip_prefix("vermagic=") {
                     release = magic.split(' ').next().map(str::to_owned);
                 }
@@ -64,6 +79,8 @@ impl Module {
         Ok(Self {
             bytes,
             depends,
+            soft,
+            aliases,
             release,
         })
     }
@@ -245,6 +262,16 @@ mod tests {
         let exists = modules.keys().cloned().collect();
         let order = load_order("a", &modules, &set(&[]), &exists);
         assert_eq!(order, Order::Load(vec!["b".into(), "a".into()]));
+    }
+
+    #[test]
+    fn soft_dependencies_and_aliases_are_read() {
+        let fields = "\0softdep=pre: crypto-crc32c other post: later\0softdep=post: later\0\
+                      alias=crc32c\0alias=pci:v0000*";
+        let module = Module::read("a.ko", module(fields, "6.1.0")).unwrap();
+        assert_eq!(module.soft, ["crypto_crc32c", "other"]);
+        assert_eq!(module.aliases, ["crc32c"]);
+        assert!(module.depends.is_empty());
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! ```text
 //! ukci.modules/1                                one line
 //! <length of the index, compressed, 8 bytes>
-//! index       NAME OFFSET LENGTH DEP,DEP        a line a module
+//! index       NAME OFFSET LENGTH DEP,DEP SOFT,SOFT   a line a module
 //!             (empty line)
-//!             SYMBOL\tNUMBER                    sorted; the number is that of the module's line
+//!             SYMBOL\tNUMBER                    sorted; the number is that of the module's line;
+//!             alias:NAME\tNUMBER                what else the module is asked for by
 //! modules     each compressed by itself, at its offset from the index's end
 //! ```
 //!
@@ -45,14 +46,17 @@ impl Writer {
     pub(crate) fn add(&mut self, name: &str, module: &Module) -> io::Result<()> {
         let compressed = zstd::bulk::compress(&module.bytes, LEVEL)?;
         self.modules.push(format!(
-            "{name} {} {} {}",
+            "{name} {} {} {} {}",
             self.bytes.len(),
             compressed.len(),
-            module.depends.join(",")
+            module.depends.join(","),
+            module.soft.join(",")
         ));
         let number = self.modules.len() - 1;
         self.symbols
             .extend(defines(&module.bytes).into_iter().map(|s| (s, number)));
+        let aliases = module.aliases.iter().map(|alias| alias_of(alias));
+        self.symbols.extend(aliases.map(|alias| (alias, number)));
         self.bytes.extend_from_slice(&compressed);
         Ok(())
     }
@@ -76,6 +80,11 @@ impl Writer {
         pack.append(&mut self.bytes);
         Some(pack)
     }
+}
+
+/// How an alias stands among the symbols, none of which has a colon.
+fn alias_of(name: &str) -> String {
+    format!("alias:{name}")
 }
 
 /// What a module defines that a program can be attached to, call or read: functions, tracepoints
@@ -105,6 +114,7 @@ struct Place {
     offset: u64,
     length: u64,
     depends: Vec<String>,
+    soft: Vec<String>,
 }
 
 /// A pack that was opened: its index.
@@ -190,6 +200,11 @@ impl Pack {
                 && closure.insert(name)
             {
                 left.extend(place.depends.iter().cloned());
+                for name in &place.soft {
+                    let owners = self.owners(&alias_of(name));
+                    left.extend(owners.into_iter().map(str::to_owned));
+                    left.push(name.clone());
+                }
             }
         }
         closure
@@ -220,16 +235,16 @@ impl Pack {
 
 fn place(line: &str) -> Option<Place> {
     let mut words = line.split(' ');
+    let names = |words: &str| {
+        let names = words.split(',').filter(|name| !name.is_empty());
+        names.map(str::to_owned).collect()
+    };
     Some(Place {
         name: words.next()?.to_owned(),
         offset: words.next()?.parse().ok()?,
         length: words.next()?.parse().ok()?,
-        depends: words
-            .next()?
-            .split(',')
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        depends: names(words.next()?),
+        soft: names(words.next()?),
     })
 }
 
@@ -254,10 +269,13 @@ pub(crate) mod tests {
             ),
             ("trunk", own, &["root"][..]),
             ("root", b"root".to_vec(), &[][..]),
+            ("earth", b"earth".to_vec(), &[][..]),
         ] {
             let module = Module {
                 bytes,
                 depends: depends.iter().map(|&name| name.to_owned()).collect(),
+                soft: Vec::from_iter((name == "root").then(|| "soil".to_owned())),
+                aliases: Vec::from_iter((name == "earth").then(|| "soil".to_owned())),
                 release: None,
             };
             writer.add(name, &module).unwrap();
@@ -275,7 +293,7 @@ pub(crate) mod tests {
             assert!(pack.owners(absent).is_empty(), "{absent:?}");
         }
         let closure = pack.closure(["leaf".to_owned(), "nowhere".to_owned()]);
-        assert_eq!(Vec::from_iter(closure), ["leaf", "root", "trunk"]);
+        assert_eq!(Vec::from_iter(closure), ["earth", "leaf", "root", "trunk"]);
         assert_eq!(pack.read("root").unwrap(), b"root");
         assert_eq!(pack.read("leaf").unwrap(), b"not an ELF file");
         assert!(pack.read("nowhere").is_err());
@@ -288,6 +306,7 @@ pub(crate) mod tests {
         let pack = Pack::open(file.path()).unwrap();
         let names: Vec<&str> = (pack.symbols.lines())
             .filter_map(|line| Some(line.split_once('\t')?.0))
+            .filter(|name| !name.starts_with("alias:"))
             .collect();
         assert!(names.len() > 100);
         for name in names

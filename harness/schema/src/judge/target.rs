@@ -144,11 +144,15 @@ pub(super) fn unknown_attach<'a>(case: &Case<'a>) -> Option<(&'a str, &'static s
 }
 
 /// Attach types that the load already names (`expected_attach_type`). A kernel that does not know
-/// one refuses the attributes without a word.
+/// one refuses the attributes without a word, but for sleepable tracing programs, which it takes for
+/// a kind that cannot be so.
 pub(super) fn unknown_at_load(case: &Case<'_>) -> Option<Diagnosis> {
     let (name, release) = unknown_attach(case)?;
     let errno = case.program.load.errno;
-    if errno != Some(EINVAL) || !case.is_silent() {
+    let mistaken = case.program.program_type == "tracing"
+        && (case.sentence.as_deref())
+            .is_some_and(|sentence| sentence.contains("programs can be sleepable"));
+    if errno != Some(EINVAL) || !(case.is_silent() || mistaken) {
         return None;
     }
     Some(unknown_attach_type(case, name, release, Stage::Load, errno))

@@ -807,6 +807,79 @@ fn an_attach_type_is_unknown_only_to_kernels_before_it() {
     fails(&evidence, Code::UnsupportedAttachType);
 }
 
+/// Whether the option or the target is missed first is chance: without the option there is no
+/// attachment of the kind, whatever the target.
+#[test]
+fn a_kind_of_attachment_that_is_off_goes_before_a_target_that_is_missing() {
+    let mut refused = unattached("kprobe.multi/no_such_function", "kprobe", 2, "");
+    refused.target = Some("no_such_function".into());
+    let mut evidence = attaching(refused);
+    evidence.features = vec![feature(
+        FeatureKind::Target,
+        "no_such_function",
+        None,
+        false,
+    )];
+    fails(&evidence, Code::AttachTargetMissing);
+    evidence.guest.config.insert("FPROBE".into(), "n".into());
+    let found = fails(&evidence, Code::MissingKernelConfig);
+    assert!(
+        found
+            .hints
+            .iter()
+            .any(|hint| hint.contains("no_such_function"))
+    );
+}
+
+/// 6.12 takes a sleepable `fsession` for a kind of tracing program that cannot sleep.
+#[test]
+fn a_sleepable_program_of_an_unknown_attach_type_is_no_matter_of_sleep() {
+    let sentence = "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be \
+                    sleepable\nprocessed 0 insns\n";
+    let mut program = rejected("fsession.s/bpf_fentry_test1", "tracing", 22, sentence);
+    program.attach_type = Some("trace_fsession".into());
+    let mut evidence = alone(22, program);
+    evidence.guest.release = "6.12.107+deb13-amd64".into();
+    fails(&evidence, Code::UnsupportedAttachType);
+    // Of a type that the kernel knows it is what it says.
+    let mut program = rejected("kprobe.s/x", "kprobe", 22, sentence);
+    program.attach_type = Some("trace_uprobe_multi".into());
+    let mut evidence = alone(22, program);
+    evidence.guest.release = "5.10.0-46-amd64".into();
+    fails(&evidence, Code::VerifierRejection);
+}
+
+#[test]
+fn each_program_is_blamed_for_its_own_missing_extern() {
+    let reads = |name: &str, extern_: &str| {
+        let mut program = rejected("raw_tp/sched_switch", "raw_tracepoint", 3, "");
+        program.name = name.into();
+        let words = format!("libbpf: extern '{extern_}' (strong): not resolved\n");
+        program.load.libbpf = Log::bounded(&words);
+        program.load.isolated = true;
+        program
+    };
+    let mut evidence = alone(3, reads("one", "CONFIG_ONE"));
+    evidence.programs.push(reads("two", "CONFIG_TWO"));
+    evidence.programs.push(reads("three", "no_such_variable"));
+    // The whole stopped over something else.
+    evidence.log =
+        Log::bounded("libbpf: extern (func ksym) 'bpf_none': not found in kernel or module BTFs\n");
+    let found = judge(&evidence, false).programs;
+    let said: Vec<_> = (found.iter().flatten())
+        .map(|found| (found.code, found.headline.as_str()))
+        .collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    for ((code, headline), (expected, word)) in said.iter().zip([
+        (Code::MissingKernelConfig, "CONFIG_ONE"),
+        (Code::MissingKernelConfig, "CONFIG_TWO"),
+        (Code::MissingKfunc, "no_such_variable"),
+    ]) {
+        assert_eq!(*code, expected, "{headline}");
+        assert!(headline.contains(word), "{headline}");
+    }
+}
+
 #[test]
 fn a_function_that_exists_and_may_not_be_probed_is_no_missing_target() {
     let words = "libbpf: prog 'prog': failed to create kprobe 'kprobe_int3_handler+0x0' perf event: -EINVAL\n";
