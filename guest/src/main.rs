@@ -117,7 +117,9 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
         FromHost::Request(request) => request,
         FromHost::Features => {
             let features = Box::new(offer::probe(facts));
-            channel.say(&FromGuest::Features { features }).map_err(lost)?;
+            channel
+                .say(&FromGuest::Features { features })
+                .map_err(lost)?;
             return channel.say(&FromGuest::Done).map_err(lost);
         }
     };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 
 use ukci_schema::evidence::GuestFacts;
-use ukci_schema::features::{Kind, KernelFeatures, Offered, SCHEMA};
+use ukci_schema::features::{KernelFeatures, Kind, Offered, SCHEMA};
 use ukci_schema::history;
 
 use crate::features::HELPERS;
@@ -229,8 +229,7 @@ fn struct_ops_of(btf: &Btf, module: Option<&str>) -> Vec<Offered> {
         let inner = name.strip_prefix("bpf_struct_ops_")?;
         let members = btf.members(id);
         let (_, data) = members.iter().find(|(name, _)| name == "data")?;
-        (kind == libbpf_sys::BTF_KIND_STRUCT && btf.name(*data) == inner)
-            .then(|| inner.to_owned())
+        (kind == libbpf_sys::BTF_KIND_STRUCT && btf.name(*data) == inner).then(|| inner.to_owned())
     };
     btf.types()
         .into_iter()

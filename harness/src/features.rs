@@ -133,7 +133,9 @@ impl Question<'_> {
         for argument in &kernel.cmdline {
             key.field(argument.as_bytes());
         }
-        cache.join("features").join(format!("{}.json", key.finish()))
+        cache
+            .join("features")
+            .join(format!("{}.json", key.finish()))
     }
 }
 
@@ -210,15 +212,15 @@ pub async fn ask<M: Machine>(
             fault: Box::new(fault),
         })?;
     let mut awaited = "hello from the guest";
-    let told = timeout_at(
-        deadline,
-        converse(&mut guest, &kernel.name, &mut awaited),
-    )
-    .await;
+    let told = timeout_at(deadline, converse(&mut guest, &kernel.name, &mut awaited)).await;
     let console = guest.console_tail();
     let (told, grace) = match told {
         Ok(told) => {
-            let grace = if told.is_ok() { POWER_OFF * slowness } else { Duration::ZERO };
+            let grace = if told.is_ok() {
+                POWER_OFF * slowness
+            } else {
+                Duration::ZERO
+            };
             (told, grace)
         }
         Err(_) => (Err(late(awaited, console)), Duration::ZERO),

@@ -138,10 +138,17 @@ fn compare(
     let Some(last) = annotation.messages.last().filter(|_| refused) else {
         return Outcome::AgreesWithoutMessage;
     };
-    if annotation.messages.iter().any(|message| pattern(message).is_match(&said)) {
+    if annotation
+        .messages
+        .iter()
+        .any(|message| pattern(message).is_match(&said))
+    {
         return Outcome::Agrees;
     }
-    Outcome::OtherSentence(format!("expected `{last}`, said `{}`", said.replace('\n', " | ")))
+    Outcome::OtherSentence(format!(
+        "expected `{last}`, said `{}`",
+        said.replace('\n', " | ")
+    ))
 }
 
 fn cell<'a>(report: &'a Report, artifact: &str) -> Option<&'a CellReport> {
@@ -212,7 +219,11 @@ fn tell(
     let other_verdict = count(|o| matches!(o, Outcome::OtherVerdict(_)));
     let same = sentences + plain + other_sentence;
     eprintln!("{} programs on {kernel}", outcomes.len());
-    eprintln!("{:>5} of {} compared: same verdict", same, same + other_verdict);
+    eprintln!(
+        "{:>5} of {} compared: same verdict",
+        same,
+        same + other_verdict
+    );
     eprintln!(
         "{sentences:>5} of {} refusals with a message: the diagnosis has it",
         sentences + other_sentence
@@ -226,7 +237,11 @@ fn tell(
     for (reason, count) in reasons {
         eprintln!("{count:>5} apart: {reason}");
     }
-    eprintln!("{:>5} files not compiled: {}", not_compiled.len(), not_compiled.join(" "));
+    eprintln!(
+        "{:>5} files not compiled: {}",
+        not_compiled.len(),
+        not_compiled.join(" ")
+    );
 
     let mut wrong = Vec::new();
     for ((file, program), outcome) in outcomes {
@@ -241,11 +256,12 @@ fn tell(
     for (file, programs) in known {
         for program in programs.keys() {
             let outcome = outcomes.get(&(file.clone(), program.clone()));
-            let differs = |o: &Outcome| {
-                matches!(o, Outcome::OtherSentence(_) | Outcome::OtherVerdict(_))
-            };
+            let differs =
+                |o: &Outcome| matches!(o, Outcome::OtherSentence(_) | Outcome::OtherVerdict(_));
             if !outcome.is_some_and(differs) {
-                wrong.push(format!("{file}/{program}: agrees now; take it off selftests.toml"));
+                wrong.push(format!(
+                    "{file}/{program}: agrees now; take it off selftests.toml"
+                ));
             }
         }
     }

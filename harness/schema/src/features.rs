@@ -148,9 +148,7 @@ impl KernelFeatures {
         for feature in &mut self.features {
             feature.mainline = history::facts()
                 .iter()
-                .find(|fact| {
-                    fact.kind == feature.kind.in_history() && fact.name == feature.name
-                })
+                .find(|fact| fact.kind == feature.kind.in_history() && fact.name == feature.name)
                 .map(|fact| fact.release.to_owned());
         }
         self.features
@@ -168,7 +166,9 @@ impl KernelFeatures {
             .map(|(name, value)| (format!("CONFIG_{name}"), value.clone()))
             .collect();
         let lsm = guest.lsm.as_ref().map(|lsm| lsm.join(","));
-        let btf = guest.btf_bytes.map_or("none".into(), |n| format!("{n} bytes"));
+        let btf = guest
+            .btf_bytes
+            .map_or("none".into(), |n| format!("{n} bytes"));
         settings.insert("btf".into(), btf);
         settings.insert("jit".into(), known(&guest.jit));
         settings.insert("lockdown".into(), known(&guest.lockdown));
@@ -223,7 +223,7 @@ fn difference(ours: Option<&Offered>, theirs: Option<&Offered>) -> Option<Differ
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, KernelFeatures, Offered};
+    use super::{KernelFeatures, Kind, Offered};
 
     fn helper(name: &str, id: u32, types: &[&str]) -> Offered {
         Offered {

@@ -184,7 +184,9 @@ fn text(asked: &Features, told: &[KernelFeatures]) -> String {
         })),
         (FeaturesFormat::Text, told) => {
             let pages = told.iter().zip(&settings);
-            pages.map(|(k, settings)| render::features(k, settings)).collect()
+            pages
+                .map(|(k, settings)| render::features(k, settings))
+                .collect()
         }
         (FeaturesFormat::Json, told) => told.iter().map(|k| pretty(json!(k))).collect(),
     }

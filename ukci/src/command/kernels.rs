@@ -58,7 +58,10 @@ pub(super) fn print(text: &str) -> Result<Exit, Failure> {
     Ok(Exit::Met)
 }
 
-pub(super) fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<Vec<&'a LockedKernel>, Failure> {
+pub(super) fn find<'a>(
+    catalogue: &'a Catalogue,
+    name: &str,
+) -> Result<Vec<&'a LockedKernel>, Failure> {
     let lock = catalogue.lock();
     let found: Vec<&LockedKernel> = lock.kernels.iter().filter(|k| k.name == name).collect();
     if found.is_empty() {

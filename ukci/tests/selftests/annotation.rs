@@ -31,7 +31,12 @@ impl Annotation {
         for tag in tags {
             let (name, value) = tag.split_once('=').unwrap_or((tag, ""));
             // A number keeps equal messages apart.
-            let counted = || value.split_once('=').map_or("", |(_, text)| text).to_owned();
+            let counted = || {
+                value
+                    .split_once('=')
+                    .map_or("", |(_, text)| text)
+                    .to_owned()
+            };
             let privileged = match name {
                 "expect_failure" => {
                     this.failure = true;
@@ -103,18 +108,23 @@ fn tags(btf: &[u8]) -> Option<BTreeMap<String, Vec<String>>> {
         let count = (info & 0xffff) as usize;
         let kind = info >> 24 & 0x1f;
         // A function keeps its name; nothing else with tags is asked for.
-        names.push(if kind == 12 { string(name)? } else { String::new() });
+        names.push(if kind == 12 {
+            string(name)?
+        } else {
+            String::new()
+        });
         if kind == 17 && word(at + 12)? == u32::MAX {
             found.push((of, string(name)?));
         }
         // linux/btf.h: what follows the twelve bytes of a `btf_type`.
-        at += 12 + match kind {
-            1 | 14 | 17 => 4,
-            3 => 12,
-            4 | 5 | 15 | 19 => 12 * count,
-            6 | 13 => 8 * count,
-            _ => 0,
-        };
+        at += 12
+            + match kind {
+                1 | 14 | 17 => 4,
+                3 => 12,
+                4 | 5 | 15 | 19 => 12 * count,
+                6 | 13 => 8 * count,
+                _ => 0,
+            };
     }
     let mut tags: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in names.iter().filter(|name| !name.is_empty()) {
