@@ -82,8 +82,17 @@ pub(crate) fn targeted(btf: &Btf) -> Vec<Host> {
             });
         }
     }
-    if let Some(id) = btf.find("bpf_lsm_file_open", sys::BTF_KIND_FUNC) {
-        for (name, flags) in [("lsm", 0), ("lsm.s", sys::BPF_F_SLEEPABLE)] {
+    // `file_open` may sleep from 5.11 on only; `bprm_committed_creds` as long as any hook may.
+    let hooks = [
+        ("lsm", "bpf_lsm_file_open", 0),
+        (
+            "lsm.s",
+            "bpf_lsm_bprm_committed_creds",
+            sys::BPF_F_SLEEPABLE,
+        ),
+    ];
+    for (name, hook, flags) in hooks {
+        if let Some(id) = btf.find(hook, sys::BTF_KIND_FUNC) {
             hosts.push(Host {
                 expected_attach_type: sys::BPF_LSM_MAC,
                 attach_btf_id: id,

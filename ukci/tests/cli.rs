@@ -46,6 +46,7 @@ fn help_teaches() {
     insta::assert_snapshot!("help", ukci(&["--help"]));
     insta::assert_snapshot!("help_check", ukci(&["check", "--help"]));
     insta::assert_snapshot!("help_kernels", ukci(&["kernels", "--help"]));
+    insta::assert_snapshot!("help_features", ukci(&["kernels", "features", "--help"]));
 }
 
 #[test]
@@ -89,6 +90,14 @@ fn mistakes_get_an_error_a_hint_and_their_own_status() {
         ("unknown_code", &["explain", "UNSUPPORTED_HELPERS"]),
         ("unknown_kernel_show", &["kernels", "show", "debian-9"]),
         ("nothing_to_fetch", &["kernels", "fetch"]),
+        (
+            "unknown_kernel_features",
+            &["kernels", "features", "debian-12-6.2"],
+        ),
+        (
+            "idle_modules",
+            &["kernels", "features", "debian-12-6.1", "--modules", "other"],
+        ),
     ];
     for (name, args) in mistakes {
         insta::assert_snapshot!(*name, ukci(args));

@@ -110,7 +110,9 @@ fn callers(types: &[String], all: &BTreeSet<&String>) -> String {
     match without.as_slice() {
         _ if types.is_empty() => String::new(),
         [] if all.len() > 3 => "all program types".into(),
-        few if few.len() * 2 < types.len() => format!("all but {}", few.join(" ")),
+        few if !few.is_empty() && few.len() * 2 < types.len() => {
+            format!("all but {}", few.join(" "))
+        }
         _ => types.join(" "),
     }
 }

@@ -30,7 +30,9 @@ pub(super) fn unopened(evidence: &Evidence) -> Found {
     let last = evidence.log.lines().next_back().unwrap_or_default();
     let said = text::clipped(last.strip_prefix("libbpf: ").unwrap_or(last).trim());
     let stage = Stage::Open;
-    let found = if let Some(why) = &evidence.object.malformed {
+    let found = if let Some(found) = big_endian(evidence) {
+        found
+    } else if let Some(why) = &evidence.object.malformed {
         let headline = format!("the file is not a BPF object: {}", in_a_sentence(why));
         of(
             Code::InvalidObject,
@@ -57,6 +59,18 @@ pub(super) fn unopened(evidence: &Evidence) -> Found {
         let hint = "the object is for a loader of its own; for libbpf, define maps in \
                     `SEC(\".maps\")` with BTF (`__uint`, `__type`)";
         of(Code::LoaderContract, stage, headline, hint)
+    } else if let Some((function, section)) = static_program(evidence) {
+        let headline = format!(
+            "`{function}` in section `{section}` is `static`, and libbpf loads no static programs"
+        );
+        let hint = "drop `static`, or leave the function out of any section so that it is a \
+                    subprogram";
+        of(Code::InvalidObject, stage, headline, hint)
+    } else if let Some(name) = unknown_extern(evidence) {
+        let headline = format!("the object has an extern `{name}` that its BTF does not describe");
+        let hint = "link the object that defines it (`bpftool gen object`), or declare it `__ksym` \
+                    or `__kconfig`";
+        of(Code::InvalidObject, stage, headline, hint)
     } else if evidence.open.errno == Some(ENOMEM) {
         let headline = "the guest has too little memory to open the object";
         of(
@@ -80,13 +94,41 @@ pub(super) fn unopened(evidence: &Evidence) -> Found {
 }
 
 /// A map that a program uses and that lies in a section of another loader's, and the section:
-/// libbpf reads maps from `.maps` alone since 1.0 (`lirc_mode2/maps` is that of ir-keytable).
+/// libbpf reads maps from `.maps` alone since 1.0 (`lirc_mode2/maps` is that of ir-keytable,
+/// `maps/NAME` of gobpf).
 fn map_elsewhere(evidence: &Evidence) -> Option<(&str, &str)> {
     let line = text::line_with(&[&evidence.log], "bad map relo against")?;
     let (_, rest) = line.split_once("bad map relo against '")?;
     let (map, rest) = rest.split_once('\'')?;
     let section = rest.split_once('\'')?.1.split_once('\'')?.0;
-    (section != ".maps" && section.ends_with("maps")).then_some((map, section))
+    (section != ".maps" && section.contains("maps")).then_some((map, section))
+}
+
+/// `sec 'static': program 'static_fn' is static and not supported`.
+fn static_program(evidence: &Evidence) -> Option<(&str, &str)> {
+    let line = text::line_with(&[&evidence.log], "is static and not supported")?;
+    let (section, rest) = line.split_once("sec '")?.1.split_once('\'')?;
+    let (function, _) = rest.split_once("program '")?.1.split_once('\'')?;
+    Some((function, section))
+}
+
+/// `failed to find BTF for extern 'fwd': -2`.
+fn unknown_extern(evidence: &Evidence) -> Option<&str> {
+    let line = text::line_with(&[&evidence.log], "failed to find BTF for extern '")?;
+    let (_, rest) = line.split_once("extern '")?;
+    Some(rest.split_once('\'')?.0)
+}
+
+/// A big-endian object that libbpf does not even open.
+fn big_endian(evidence: &Evidence) -> Option<Diagnosis> {
+    let why = evidence.object.malformed.as_deref()?;
+    (why == "it is big-endian").then(|| other_byte_order(Stage::Open))
+}
+
+fn other_byte_order(stage: Stage) -> Diagnosis {
+    let headline = "the object is of the other byte order (endianness) than this machine";
+    let hint = "compile with `-target bpfel` for it";
+    of(Code::InvalidObject, stage, headline, hint)
 }
 
 /// libbpf gave up while it prepared the load, before any map or program.
@@ -123,15 +165,7 @@ pub(super) fn no_kconfig(evidence: &Evidence) -> Option<Fault> {
 fn endian(evidence: &Evidence) -> Option<Diagnosis> {
     let words = "loading non-native endianness";
     let foreign = text::line_with(&[&evidence.log], words).is_some();
-    (foreign || evidence.load.errno == Some(ENDIAN)).then(|| {
-        let headline = "the object is of the other byte order (endianness) than this machine";
-        of(
-            Code::InvalidObject,
-            Stage::Load,
-            headline,
-            "compile with `-target bpfel` for it",
-        )
-    })
+    (foreign || evidence.load.errno == Some(ENDIAN)).then(|| other_byte_order(Stage::Load))
 }
 
 fn trivial_program(evidence: &Evidence) -> Option<Diagnosis> {
