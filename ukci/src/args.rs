@@ -118,16 +118,16 @@ pub(crate) struct Check {
     pub(crate) compilation: Compilation,
 
     /// How far to go: only load, or attach as well
-    #[arg(long, default_value = "attach")]
+    #[arg(long, default_value = "attach", help_heading = "Cell selection")]
     pub(crate) mode: Mode,
 
     /// Fail a cell of which a program could not be attempted
-    #[arg(long)]
+    #[arg(long, help_heading = "Cell selection")]
     pub(crate) strict: bool,
 
     /// Take only the locked bytes; else the newest version that the distribution signed is taken,
     /// with a warning, where the locked one is gone
-    #[arg(long, env = "UKCI_LOCKED", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "UKCI_LOCKED", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Cell selection")]
     pub(crate) locked: bool,
 
     /// Machines to run at once [default: what cores and memory allow]
