@@ -1,6 +1,7 @@
 //! `ukci check`: the main job.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,12 +11,14 @@ use ukci_harness::machine::qemu::{Qemu, Settings};
 use ukci_harness::machine::{self, Boot, budget};
 use ukci_harness::transport;
 use ukci_harness::{initramfs, resolve, run};
+use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence;
 use ukci_schema::plan::Plan;
 use ukci_schema::report::{Asked, Report, RunInfo};
 
 use super::fetching::Fetching;
+use super::rerun::Pins;
 use crate::args::{self, Check};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
@@ -23,11 +26,35 @@ use crate::output::Output;
 use crate::terminal::Terminal;
 
 /// Runs the command.
-pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
+pub(crate) fn run(check: Check, output: Output) -> Result<Exit, Failure> {
+    if !check.bless {
+        return Ok(perform(check, output, None)?.1);
+    }
+    let file = super::bless::file(check.selection.matrix.as_deref())?.to_owned();
+    match perform(check, output, None)? {
+        (Some(report), _) => super::bless::bless(&file, &report, output),
+        (None, exit) => Ok(exit),
+    }
+}
+
+/// Runs the cells and writes the reports; with `pins`, only those cells, from those bytes.
+pub(crate) fn perform(
+    mut check: Check,
+    output: Output,
+    pins: Option<&Pins>,
+) -> Result<Ran, Failure> {
     check.artifacts.append(&mut check.artifact);
     let artifacts = resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
     let catalogue = super::catalogue(check.locked)?;
-    let selected = super::select(&check.selection, &artifacts, &catalogue)?;
+    let mut selected = super::select(&check.selection, &artifacts, &catalogue)?;
+    if let Some(pins) = pins {
+        super::retain(&mut selected, |cell| pins.cells.contains(&cell.id()))?;
+    }
+    let baseline = check
+        .baseline
+        .as_deref()
+        .map(super::report::read)
+        .transpose()?;
     std::fs::create_dir_all(&check.out).map_err(|error| {
         let message = format!("failed to make `{}`: {error}", check.out.display());
         Failure::plain(
@@ -51,7 +78,15 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     let result = runtime.block_on(async {
         let (signals, cancel) = watch::channel(false);
         let mut killed = watch_signals(signals)?;
-        let work = prepare_and_run(&check, output, catalogue, selected, artifacts, cancel);
+        let work = prepare_and_run(
+            &check,
+            output,
+            catalogue,
+            selected,
+            artifacts,
+            (pins, baseline),
+            cancel,
+        );
         tokio::select! {
             result = work => result,
             // Dropping the run kills every guest at once.
@@ -62,13 +97,15 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     runtime.shutdown_background();
     let (report, exit) = result?;
     let Some(report) = report else {
-        return Ok(exit);
+        return Ok((None, exit));
     };
     super::rendered::write_all(&check.out, &check.format, &report, output)?;
-    Ok(Exit::of(&report))
+    let exit = Exit::of(&report);
+    Ok((Some(report), exit))
 }
 
-type Ran = (Option<Report>, Exit);
+/// The report, unless the run was killed, and the exit status.
+pub(crate) type Ran = (Option<Report>, Exit);
 
 async fn prepare_and_run(
     check: &Check,
@@ -76,9 +113,11 @@ async fn prepare_and_run(
     catalogue: Catalogue,
     selected: resolve::Selected,
     artifacts: Vec<ukci_schema::plan::PlannedArtifact>,
+    (pins, baseline): (Option<&Pins>, Option<Report>),
     cancel: watch::Receiver<bool>,
 ) -> Result<Ran, Failure> {
     let asked = asked(check, &selected);
+    let budget = selected.budget;
     let fetching = Fetching::new(output);
     let resolving = tokio::task::spawn_blocking(move || {
         resolve::resolve(selected, artifacts, &catalogue, &|progress| {
@@ -90,7 +129,7 @@ async fn prepare_and_run(
         resolved = resolving => resolved,
         _ = stop.wait_for(|stop| *stop) => return Ok((None, Exit::Interrupted)),
     };
-    let (plan, warnings) = resolved
+    let (plan, mut warnings) = resolved
         .map_err(|error| {
             Failure::plain(
                 Exit::NoVerdict,
@@ -99,8 +138,17 @@ async fn prepare_and_run(
             )
         })?
         .map_err(|error| super::unresolved(&error))?;
+    if let Some(pins) = pins {
+        pins.verify(&plan, output)?;
+    }
+    if budget.max_growth_percent.is_some() && baseline.is_none() {
+        let text = "the matrix has `max_growth_percent`, which needs `--baseline REPORT`";
+        warnings.push(text.to_owned());
+    }
     let qemu = machine(check, &plan).await?;
-    let options = options(check, &plan, &qemu, warnings, asked);
+    let mut options = options(check, &plan, &qemu, warnings, asked);
+    (options.budget, options.info.budget) = (budget, budget);
+    options.baseline = baseline.map(Arc::new);
     let ids = plan.cells.iter().map(|planned| planned.cell.id());
     let mut terminal = Terminal::new(output, &check.out.display().to_string(), ids);
     let report = run::run(plan, qemu, options, cancel, |event| terminal.observe(event))
@@ -175,6 +223,9 @@ fn asked(check: &Check, selected: &resolve::Selected) -> Asked {
     if check.strict {
         say("--strict", "");
     }
+    if let Some(baseline) = &check.baseline {
+        say("--baseline", &baseline.display().to_string());
+    }
     let modules = check.selection.modules.iter();
     let modules: Vec<String> = modules
         .flat_map(|dir| ["--modules".to_owned(), dir.display().to_string()])
@@ -212,6 +263,9 @@ fn options(
         jobs,
         timeout: check.timeout,
         fail_fast: check.fail_fast,
+        resume: check.resume,
+        budget: Budget::default(),
+        baseline: None,
         out: check.out.clone(),
         cache: cache_dir(),
         info: RunInfo {
@@ -232,6 +286,7 @@ fn options(
             interrupted: false,
             warnings,
             asked,
+            budget: Budget::default(),
         },
     }
 }

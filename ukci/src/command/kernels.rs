@@ -78,7 +78,8 @@ fn fetch(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
     let mut names = fetch.names.clone();
     if let Some(matrix) = &fetch.matrix {
         let matrix = resolve::matrix(matrix).map_err(|error| super::unresolved(&error))?;
-        names.extend(matrix.kernels().into_iter().map(str::to_owned));
+        let known = resolve::known(catalogue.lock());
+        names.extend(matrix.kernels(&known).into_iter().map(str::to_owned));
     }
     if names.is_empty() {
         let hint = "`ukci kernels fetch --matrix quick`".to_owned();

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub(crate) mod bless;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod explain;
@@ -8,9 +9,11 @@ pub(crate) mod kernels;
 pub(crate) mod list;
 pub(crate) mod rendered;
 pub(crate) mod report;
+pub(crate) mod rerun;
 
 use ukci_harness::catalogue::{self, Catalogue};
 use ukci_harness::resolve::{self, Selected, Selection};
+use ukci_schema::cell::Cell;
 use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedArtifact;
 
@@ -88,12 +91,35 @@ pub(crate) fn select(
         kernels: args.kernel.clone(),
         modules: args.modules.clone(),
     };
-    let selected =
+    let mut selected =
         resolve::select(&selection, artifacts, catalogue).map_err(|error| unresolved(&error))?;
+    if let Some(partition) = &args.partition {
+        let mut place = 0..;
+        let mine = |cell: &Cell| {
+            place
+                .next()
+                .is_some_and(|place| partition.takes(place, cell))
+        };
+        retain(&mut selected, mine)?;
+    }
     if !args.modules.is_empty() && selected.own.is_empty() {
         let hint = "name one by its path, e.g. `--kernel ./bzImage`".to_owned();
         let message = "`--modules` is for kernels of your own";
         return Err(Failure::plain(Exit::Usage, message, Some(hint)));
     }
     Ok(selected)
+}
+
+/// Keeps only some of the cells; it is an error to be left without any.
+pub(crate) fn retain(
+    selected: &mut Selected,
+    mut keep: impl FnMut(&Cell) -> bool,
+) -> Result<(), Failure> {
+    selected.cells.retain(|planned| keep(&planned.cell));
+    if selected.cells.is_empty() {
+        let message = format!("no cell of `{}` is left", selected.matrix);
+        let hint = "`ukci list` shows what a selection comes to".to_owned();
+        return Err(Failure::plain(Exit::NoCells, &message, Some(hint)));
+    }
+    Ok(())
 }

@@ -133,10 +133,10 @@ impl Filters {
         for axis in self.axes.iter().filter(|axis| axis.values.len() > 1) {
             let key = axis.key;
             for n in 0..axis.values.len() {
-                let _ = write!(
+                let _ = writeln!(
                     css,
                     "body:has(#show-{key}{n}:not(:checked)) \
-                     [data-{key}=\"{n}\"]:not(:has(:target)){{display:none}}\n"
+                     [data-{key}=\"{n}\"]:not(:has(:target)){{display:none}}"
                 );
             }
         }
