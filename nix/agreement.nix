@@ -36,7 +36,7 @@ runCommand "agreement-${read.name}"
   ''
     echo >>"$cellsPath"
     cp "$file" ./${read.name}.toml
-    UKCI_LOCK=$lock HOME=$TMPDIR ukci list --json --matrix ./${read.name}.toml >tool.json
+    UKCI_LOCK=$lock HOME=$TMPDIR ukci list --format json --matrix ./${read.name}.toml >tool.json
     cmp "$cellsPath" tool.json
     cp tool.json "$out"
   ''

@@ -4,12 +4,14 @@
 //! still keeps its console and reaps its QEMU. Two things are tried twice: a load that failed for
 //! want of guest memory, and a kernel that panicked while it had the artifact.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::time::timeout_at;
+use ukci_schema::budget::Budget;
 use ukci_schema::canonical;
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt};
 use ukci_schema::evidence::{Evidence, GuestFacts, MapEvidence, Mode, StepOutcome};
@@ -48,6 +50,9 @@ pub(crate) struct Inputs {
     pub(crate) strict: bool,
     pub(crate) timeout: Duration,
     pub(crate) out: Arc<Path>,
+    pub(crate) budget: Budget,
+    /// Instructions that the baseline has for this cell's programs.
+    pub(crate) baseline: BTreeMap<String, u64>,
 }
 
 /// Something to tell while a cell runs.
@@ -70,6 +75,35 @@ struct PlanFile<'a> {
     mode: Mode,
     /// SHA-256 of the bytes that the guest is handed.
     object: String,
+    strict: bool,
+    budget: Budget,
+    baseline: &'a BTreeMap<String, u64>,
+}
+
+impl<'a> PlanFile<'a> {
+    fn of(inputs: &'a Inputs) -> Self {
+        Self {
+            id: inputs.planned.cell.id(),
+            cell: &inputs.planned,
+            artifact: &inputs.artifact,
+            kernel: &inputs.kernel,
+            agent: &inputs.agent,
+            mode: inputs.mode,
+            object: digest::of(&inputs.object),
+            strict: inputs.strict,
+            budget: inputs.budget,
+            baseline: &inputs.baseline,
+        }
+    }
+}
+
+/// The report of this cell that an earlier run left in the same directory, if it had the same
+/// inputs and came to a verdict.
+pub(crate) fn finished(inputs: &Inputs) -> Option<CellReport> {
+    let kept = evidence_dir::Kept::of(&inputs.out, &inputs.planned.cell);
+    let same = kept.json("plan.json")? == serde_json::to_value(PlanFile::of(inputs)).ok()?;
+    let report: CellReport = serde_json::from_value(kept.json("cell.json")?).ok()?;
+    (same && report.outcome != Outcome::Error).then_some(report)
 }
 
 /// What one boot gave.
@@ -102,18 +136,7 @@ pub(crate) async fn run<M: Machine>(
     let started = Instant::now();
     let cell = &inputs.planned.cell;
     let dir = EvidenceDir::create(&inputs.out, cell)?;
-    dir.write_json(
-        "plan.json",
-        &PlanFile {
-            id: cell.id(),
-            cell: &inputs.planned,
-            artifact: &inputs.artifact,
-            kernel: &inputs.kernel,
-            agent: &inputs.agent,
-            mode: inputs.mode,
-            object: digest::of(&inputs.object),
-        },
-    )?;
+    dir.write_json("plan.json", &PlanFile::of(inputs))?;
 
     if let Some(diagnosis) = &inputs.refused {
         let judgement = Judgement {
@@ -153,7 +176,7 @@ pub(crate) async fn run<M: Machine>(
         memory = more;
         boots = 2;
     };
-    Ok(report(
+    let report = report(
         machine,
         inputs,
         &dir,
@@ -165,7 +188,10 @@ pub(crate) async fn run<M: Machine>(
             boots,
             memory,
         },
-    ))
+    );
+    // The last file: where it lies, the cell is finished.
+    dir.write_json("cell.json", &report)?;
+    Ok(report)
 }
 
 /// Why a cell deserves another boot, and with how much memory.
@@ -596,20 +622,6 @@ fn report<M: Machine>(
     } else {
         Stage::Load
     };
-    let stage = match &judgement.verdict {
-        Verdict::Pass | Verdict::Skip { .. } => last,
-        Verdict::Fail { diagnosis } => diagnosis.stage,
-        Verdict::Error { fault } => fault.stage,
-    };
-    let verdict = judgement.verdict.kind();
-    let base = Outcome::of(&judgement.verdict, &planned.expected);
-    let (mut diagnosis, mut fault, mut reason) = (None, None, None);
-    match judgement.verdict {
-        Verdict::Pass => {}
-        Verdict::Fail { diagnosis: why } => diagnosis = Some(why),
-        Verdict::Error { fault: why } => fault = Some(why),
-        Verdict::Skip { reason: why } => reason = Some(why),
-    }
     let seen = attempt.evidence.as_deref();
     let evidence_digest = seen.map(|seen| digest::of(canonical::text(seen).as_bytes()));
     let evidence = attempt
@@ -644,7 +656,28 @@ fn report<M: Machine>(
             program.expected = Some(expected.clone());
         }
     }
+    let mut verdict = judgement.verdict;
+    if verdict == Verdict::Pass {
+        let before = |program: &str| inputs.baseline.get(program).copied();
+        if let Some(diagnosis) = inputs.budget.judge(&programs, before) {
+            verdict = Verdict::Fail { diagnosis };
+        }
+    }
+    let stage = match &verdict {
+        Verdict::Pass | Verdict::Skip { .. } => last,
+        Verdict::Fail { diagnosis } => diagnosis.stage,
+        Verdict::Error { fault } => fault.stage,
+    };
+    let kind = verdict.kind();
+    let base = Outcome::of(&verdict, &planned.expected);
     let outcome = outcome(base, planned, &programs);
+    let (mut diagnosis, mut fault, mut reason) = (None, None, None);
+    match verdict {
+        Verdict::Pass => {}
+        Verdict::Fail { diagnosis: why } => diagnosis = Some(why),
+        Verdict::Error { fault: why } => fault = Some(why),
+        Verdict::Skip { reason: why } => reason = Some(why),
+    }
     let release = attempt
         .facts
         .map_or_else(|| inputs.kernel.release.clone(), |facts| facts.release);
@@ -665,7 +698,7 @@ fn report<M: Machine>(
         cpu_seconds: cost.usage.cpu_seconds,
         peak_kib: cost.usage.peak_kib,
         boots: cost.boots,
-        verdict,
+        verdict: kind,
         outcome,
         expected: planned.expected.clone(),
         required: planned.required,

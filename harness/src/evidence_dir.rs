@@ -6,6 +6,7 @@
 //! | `console.log` | the serial console |
 //! | `qemu.log` | what QEMU and its vsock device printed |
 //! | `plan.json` | the cell, its kernel and its inputs by digest |
+//! | `cell.json` | the cell's entry of the report, written last |
 //! | `evidence.json` | what the guest observed |
 //! | `libbpf.log` | what libbpf printed about the whole object |
 //! | `kmsg.log` | the kernel's warnings during the cell, if there were any |
@@ -43,6 +44,7 @@ const FILES: &[&str] = &[
     "console.log",
     "qemu.log",
     "plan.json",
+    "cell.json",
     "evidence.json",
     "libbpf.log",
     "kmsg.log",
@@ -141,6 +143,39 @@ impl EvidenceDir {
             fs::create_dir_all(parent).map_err(error)?;
         }
         fs::write(&path, text).map_err(error)
+    }
+}
+
+/// Where a run keeps an artifact's bytes, below its directory: they are what `rerun` takes.
+pub fn artifact_path(name: &str) -> String {
+    format!("artifacts/{}.bpf.o", file_name(name))
+}
+
+/// Keeps an artifact's bytes.
+pub(crate) fn keep_artifact(out: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let path = out.join(artifact_path(name));
+    let error = |source| Error {
+        path: path.clone(),
+        source,
+    };
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(error)?;
+    }
+    fs::write(&path, bytes).map_err(error)
+}
+
+/// What an earlier run left of a cell.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept(PathBuf);
+
+impl Kept {
+    pub(crate) fn of(out: &Path, cell: &Cell) -> Self {
+        Self(out.join("cells").join(cell.slug()))
+    }
+
+    /// A file of it; none where it is not there, or was not written whole.
+    pub(crate) fn json(&self, name: &str) -> Option<serde_json::Value> {
+        serde_json::from_slice(&fs::read(self.0.join(name)).ok()?).ok()
     }
 }
 

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ukci_schema::artifact::{Artifact, Form, name_of};
+use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, Cell, kernel_key};
 use ukci_schema::lock::Lock;
-use ukci_schema::matrix::{KnownKernel, Matrix};
+use ukci_schema::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{self, Catalogue, Prepared, Progress, digest};
@@ -27,10 +28,15 @@ const MATRICES: &[(&str, &str)] = &[
     ("quick", include_str!("../../matrices/quick.toml")),
     ("full", include_str!("../../matrices/full.toml")),
     ("archs", include_str!("../../matrices/archs.toml")),
+    ("lts", include_str!("../../matrices/lts.toml")),
+    ("quirks", include_str!("../../matrices/quirks.toml")),
 ];
 
 /// The lock that travels in the binary.
 pub const LOCK: &str = include_str!("../../kernels/lock.json");
+
+/// The groups of kernels that travel in the binary.
+pub const STREAMS: &str = include_str!("../../kernels/streams.toml");
 
 /// Kernels fetched and unpacked at the same time: downloads wait for the network, unpacking does
 /// not.
@@ -72,6 +78,8 @@ pub struct Selected {
     pub compilation: Compilation,
     /// Paths of the user's own kernels, by name.
     pub own: BTreeMap<String, PathBuf>,
+    /// What a program may cost the verifier.
+    pub budget: Budget,
     modules: Vec<PathBuf>,
     cmdline: Vec<String>,
     sysctl: Vec<String>,
@@ -135,13 +143,28 @@ pub fn matrix(name: &str) -> Result<Matrix, Error> {
             path: path.clone(),
             source,
         })?;
-        return Ok(Matrix::parse(&text, name)?);
+        return Ok(Matrix::parse(&text, name)?.with_groups(groups()?));
     }
     let (name, text) = MATRICES
         .iter()
         .find(|(known, _)| *known == name)
         .ok_or_else(|| Error::UnknownMatrix(name.to_owned()))?;
-    Ok(Matrix::parse(text, &format!("matrices/{name}.toml"))?)
+    Ok(Matrix::parse(text, &format!("matrices/{name}.toml"))?.with_groups(groups()?))
+}
+
+fn groups() -> Result<Groups, Error> {
+    let groups = Groups::parse(STREAMS, "kernels/streams.toml");
+    Ok(groups.map_err(MatrixError::from)?)
+}
+
+/// The kernels of a lock, as a matrix may name them.
+pub fn known(lock: &Lock) -> Vec<KnownKernel<'_>> {
+    (lock.kernels.iter())
+        .map(|k| KnownKernel {
+            name: &k.name,
+            arch: k.arch,
+        })
+        .collect()
 }
 
 /// Looks the names of a selection up. Nothing is fetched or booted before this.
@@ -185,15 +208,10 @@ fn of_matrix(
     catalogue: &Catalogue,
 ) -> Result<Selected, Error> {
     let matrix = matrix(name)?;
-    let known: Vec<KnownKernel<'_>> = (catalogue.lock().kernels.iter())
-        .map(|k| KnownKernel {
-            name: &k.name,
-            arch: k.arch,
-        })
-        .collect();
+    let known = known(catalogue.lock());
     let mut expansion = matrix.expand(artifacts, &known)?;
     let only = &selection.kernels;
-    let kernels = matrix.kernels();
+    let kernels = matrix.kernels(&known);
     if let Some(other) = only.iter().find(|name| !kernels.contains(&name.as_str())) {
         return Err(Error::NotInMatrix {
             name: other.clone(),
@@ -222,6 +240,7 @@ fn of_matrix(
         warnings: expansion.idle,
         compilation: Compilation::default(),
         own: BTreeMap::new(),
+        budget: matrix.budget(),
         modules: Vec::new(),
         cmdline: matrix.cmdline().to_vec(),
         sysctl: matrix.sysctl().to_vec(),
@@ -272,6 +291,7 @@ fn adhoc(selection: &Selection, artifacts: &[Artifact], lock: &Lock) -> Result<S
         warnings: Vec::new(),
         compilation: Compilation::default(),
         own,
+        budget: Budget::default(),
         modules: selection.modules.clone(),
         cmdline: Vec::new(),
         sysctl: Vec::new(),

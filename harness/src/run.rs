@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use ukci_schema::budget::Budget;
 use ukci_schema::cell::Cell;
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
@@ -39,6 +40,12 @@ pub struct Options {
     pub out: PathBuf,
     /// Where assembled initramfs files are kept.
     pub cache: PathBuf,
+    /// Whether cells are kept that an earlier run into `out` finished with the same inputs.
+    pub resume: bool,
+    /// What a program may cost the verifier.
+    pub budget: Budget,
+    /// The report that the budget's growth is held against.
+    pub baseline: Option<Arc<Report>>,
     /// What the report says of the run; `seconds`, `interrupted` and `hermetic` are filled in.
     pub info: RunInfo,
 }
@@ -125,7 +132,18 @@ pub async fn run<M: Machine>(
     // Dropped on every way out, and with it every guest.
     let mut tasks = JoinSet::new();
     let mut indices = HashMap::new();
+    let mut reports: BTreeMap<usize, CellReport> = BTreeMap::new();
     for (index, inputs) in inputs.into_iter().enumerate() {
+        let kept = options.resume.then(|| cell::finished(&inputs)).flatten();
+        if let Some(report) = kept {
+            reports.insert(index, report.clone());
+            observe(Event::Finished {
+                report: Box::new(report),
+                done: reports.len(),
+                total,
+            });
+            continue;
+        }
         let (machine, gate, say) = (Arc::clone(&machine), Arc::clone(&gate), say.clone());
         let task = tasks.spawn(async move {
             let _permit = gate.acquire_owned().await;
@@ -137,7 +155,6 @@ pub async fn run<M: Machine>(
         indices.insert(task.id(), index);
     }
 
-    let mut reports: BTreeMap<usize, CellReport> = BTreeMap::new();
     let mut interrupted = false;
     loop {
         // In this order: a cell's stages are told before its end.
@@ -247,6 +264,7 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
     let mut files: BTreeMap<PathBuf, Arc<[u8]>> = BTreeMap::new();
     let mut compiled: BTreeMap<String, Object> = BTreeMap::new();
     let out: Arc<Path> = options.out.as_path().into();
+    let mut before = baseline(options);
     let mut inputs = Vec::with_capacity(plan.cells.len());
     for planned in &plan.cells {
         let cell = &planned.cell;
@@ -289,6 +307,7 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
                 .ok_or_else(|| incomplete("artifact", &cell.artifact))?;
             let path = &artifact.file.path;
             let object = read(path)?;
+            evidence_dir::keep_artifact(&options.out, &cell.artifact, &object)?;
             artifacts.insert(cell.artifact.as_str(), (Arc::new(artifact.clone()), object));
         }
         let (artifact, mut object) = artifacts[cell.artifact.as_str()].clone();
@@ -338,6 +357,8 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
             strict: options.strict,
             timeout: options.timeout,
             out: Arc::clone(&out),
+            budget: options.budget,
+            baseline: before.remove(&cell.id()).unwrap_or_default(),
         });
     }
     Ok(inputs)
@@ -381,6 +402,20 @@ fn read_object(planned: &PlannedObject) -> Result<Object, Error> {
         PlannedObject::Refused { diagnosis, .. } => Ok(Err(Arc::new(diagnosis.clone()))),
         PlannedObject::Object { file, .. } => read(&file.path).map(Ok),
     }
+}
+
+/// Instructions of each program in the baseline, by the cell's id.
+fn baseline(options: &Options) -> HashMap<String, BTreeMap<String, u64>> {
+    let cells = options.baseline.iter().flat_map(|report| &report.cells);
+    cells
+        .map(|cell| {
+            let programs = cell.programs.iter().filter_map(|program| {
+                let stats = program.verifier.as_ref()?;
+                Some((program.name.clone(), stats.insns))
+            });
+            (cell.id.clone(), programs.collect())
+        })
+        .collect()
 }
 
 fn kernel_info(kernel: &PlannedKernel) -> KernelInfo {

@@ -14,6 +14,7 @@ use ukci_harness::event::Event;
 use ukci_harness::machine::{Boot, Ending, Guest, Hardware, Machine, NoConnection, Usage};
 use ukci_harness::run::{self, Options};
 use ukci_schema::artifact::{Artifact, Form};
+use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode, ObjectFacts, Step, StepOutcome};
 use ukci_schema::manifest::Contract;
@@ -383,6 +384,9 @@ fn options(dir: &Path) -> Options {
         jobs: 2,
         timeout: Duration::from_mins(1),
         fail_fast: false,
+        resume: false,
+        budget: Budget::default(),
+        baseline: None,
         out: dir.join("out"),
         cache: dir.join("cache"),
         info: RunInfo {
@@ -400,6 +404,7 @@ fn options(dir: &Path) -> Options {
             interrupted: false,
             warnings: Vec::new(),
             asked: Asked::default(),
+            budget: Budget::default(),
         },
     }
 }

@@ -199,6 +199,7 @@ fn kernel(name: &str) -> PlannedKernel {
         segment: file,
         cmdline: Vec::new(),
         sysctl: Vec::new(),
+        modules: None,
         hermetic: true,
         packages: BTreeMap::new(),
     }
@@ -215,7 +216,7 @@ async fn ask(script: Script, cache: &Path) -> (Result<KernelFeatures, Error>, us
         kernel: &kernel,
         agent: &agent,
         initramfs: "/nowhere".into(),
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
     };
     let machine = Scripted(script, Arc::clone(&boots));
     let told = of(&machine, &question, cache).await;

@@ -1,6 +1,7 @@
 //! The command line. Every doc comment here is manual text.
 
 pub(crate) mod report;
+pub(crate) mod rerun;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use clap::builder::{NonEmptyStringValueParser, Styles, styling::AnsiColor};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ukci_harness::compile::vmlinux;
 use ukci_schema::cell::{Arch, UnknownArch};
+
+use ukci_schema::partition::Partition;
 
 use crate::exit;
 
@@ -70,6 +73,8 @@ pub(crate) enum Command {
     Check(Box<Check>),
     /// List the cells of a matrix
     List(List),
+    /// Run cells of a report again, from the same bytes
+    Rerun(Box<rerun::Rerun>),
     /// Render, merge and compare reports
     #[command(subcommand)]
     Report(report::Report),
@@ -146,6 +151,19 @@ pub(crate) struct Check {
     #[arg(long, default_value = "auto", help_heading = "Machine options")]
     pub(crate) transport: Transport,
 
+    /// Finish a run that was cut short: keep the cells in `--out` that came to a verdict from the
+    /// same inputs, run the others
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Add this run's failures to the matrix file, as expected ones
+    #[arg(long, requires = "matrix")]
+    pub(crate) bless: bool,
+
+    /// Report to hold the matrix's `max_growth_percent` against
+    #[arg(long, value_name = "REPORT")]
+    pub(crate) baseline: Option<PathBuf>,
+
     /// Stop at the first cell that does not meet its expectation
     #[arg(long, help_heading = "Machine options")]
     pub(crate) fail_fast: bool,
@@ -200,7 +218,7 @@ fn manifest(text: &str) -> Result<ManifestOf, String> {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cell selection")]
 pub(crate) struct Selection {
-    /// Matrix to run: quick, full, archs, or a path to a TOML file [default: quick, without `--kernel`]
+    /// Matrix to run: quick, lts, full, quirks, archs, or a path to a TOML file [default: quick, without `--kernel`]
     #[arg(short, long, env = "UKCI_MATRIX", value_name = "NAME|FILE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) matrix: Option<String>,
 
@@ -218,6 +236,9 @@ pub(crate) struct Selection {
     /// with a matrix that names some, keep only this one; repeatable [default: the newest at hand]
     #[arg(long, value_name = "N", value_parser = llvm)]
     pub(crate) llvm: Vec<String>,
+    /// Keep only a share of the cells, in turn or by a hash of their ids, for the m-th of n runners
+    #[arg(long, value_name = "count:M/N|hash:M/N")]
+    pub(crate) partition: Option<Partition>,
 
     /// Modules of your own kernel: `lib/modules/<release>`, or a directory above it; repeatable
     #[arg(long, value_name = "DIR", requires = "kernel")]
@@ -249,9 +270,13 @@ pub(crate) struct List {
     #[arg(value_name = "X.bpf.o")]
     pub(crate) artifacts: Vec<PathBuf>,
 
-    /// Print JSON: the cells as plans have them
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// How to print them: lines, JSON, or shards for `strategy.matrix` of GitHub Actions
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ListFormat,
+
+    /// With `--format github`: most shards
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) shards: u16,
 }
 
 #[derive(Debug, Args)]
@@ -278,6 +303,13 @@ pub(crate) struct Plan {
     /// Write to a file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    Text,
+    Json,
+    Github,
 }
 
 #[derive(Debug, Subcommand)]

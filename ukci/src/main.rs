@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Check(check) => command::check::run(*check, output),
         Command::List(list) => command::list::run(&list, output),
+        Command::Rerun(rerun) => command::rerun::run(*rerun, output),
         Command::Report(report) => command::report::run(&report, output),
         Command::Plan(plan) => command::plan::run(&plan, output),
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),

@@ -30,6 +30,7 @@ pub mod matrix;
 pub mod merge;
 pub mod message;
 pub mod nearest;
+pub mod partition;
 pub mod plan;
 pub mod report;
 pub mod verdict;

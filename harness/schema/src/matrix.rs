@@ -5,13 +5,19 @@
 //! covers, the last one winning. A rule covers a cell when each axis that it names is equal.
 //! A rule that names no axis, or covers no cell, is an error: a stale expectation is a lie.
 
+mod bless;
 mod expand;
+mod groups;
 
 use serde::Deserialize;
 
 use crate::authored::{self, AuthoredError, Format, Node, Path, Place};
+use crate::budget::Budget;
 use crate::cell::Arch;
 use crate::plan::PlannedCell;
+
+pub use bless::{Blessed, bless};
+pub use groups::Groups;
 
 /// Guest memory where nobody says otherwise, in MiB.
 pub const MEMORY: u32 = 256;
@@ -40,6 +46,10 @@ struct Authored {
     cmdline: Vec<String>,
     #[serde(default)]
     sysctl: Vec<String>,
+    #[serde(default)]
+    max_insns: Option<u64>,
+    #[serde(default)]
+    max_growth_percent: Option<u32>,
     #[serde(default)]
     cells: Vec<Product>,
     #[serde(default)]
@@ -137,6 +147,7 @@ pub struct Matrix {
     text: String,
     tree: Node,
     authored: Authored,
+    groups: Groups,
 }
 
 /// A kernel that a matrix may name.
@@ -212,9 +223,25 @@ impl Matrix {
             text: text.to_owned(),
             tree,
             authored,
+            groups: Groups::default(),
         };
         matrix.check()?;
         Ok(matrix)
+    }
+
+    /// The matrix with names for several kernels; without them only `@all` is known.
+    #[must_use]
+    pub fn with_groups(mut self, groups: Groups) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// What a program may cost the verifier.
+    pub fn budget(&self) -> Budget {
+        Budget {
+            max_insns: self.authored.max_insns,
+            max_growth_percent: self.authored.max_growth_percent,
+        }
     }
 
     /// Values that are wrong whatever the catalogue and the artifacts are.
@@ -279,17 +306,18 @@ impl Matrix {
         &self.authored.sysctl
     }
 
-    /// Every kernel that it names, once, in the order of the file.
-    pub fn kernels(&self) -> Vec<&str> {
+    /// Every kernel that it names, by itself or in a group, once, in the order of the file.
+    pub fn kernels<'a>(&'a self, known: &[KnownKernel<'a>]) -> Vec<&'a str> {
         let mut names: Vec<&str> = Vec::new();
-        for name in self
-            .authored
-            .cells
-            .iter()
-            .flat_map(|product| &product.kernels)
-        {
-            if !names.contains(&name.as_str()) {
-                names.push(name);
+        let authored = self.authored.cells.iter();
+        for name in authored.flat_map(|product| &product.kernels) {
+            for arch in Arch::ALL {
+                let kernels = self.groups.expand(name, arch, known).unwrap_or_default();
+                for kernel in kernels {
+                    if !names.contains(&kernel) {
+                        names.push(kernel);
+                    }
+                }
             }
         }
         names

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::report::{Report, Summary};
+use crate::report::{CellReport, Report, Summary};
 
 /// Reports that do not belong together.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,9 +98,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         }
     }
     not_run.retain(|id| !known.contains_key(id));
-    whole
-        .cells
-        .sort_by_cached_key(super::report::CellReport::cell);
+    whole.cells.sort_by_cached_key(CellReport::cell);
     whole.artifacts.sort_by(|a, b| a.name.cmp(&b.name));
     let left = not_run.len() + uncounted;
     whole.not_run = not_run.into_iter().collect();
@@ -109,7 +107,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     Ok(whole)
 }
 
-fn place((n, cell): (usize, &crate::report::CellReport)) -> (String, usize) {
+fn place((n, cell): (usize, &CellReport)) -> (String, usize) {
     (cell.id.clone(), n)
 }
 

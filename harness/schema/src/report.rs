@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
+use crate::budget::Budget;
 use crate::cell::{Arch, Cell};
 use crate::diagnosis::{Code, Diagnosis, SourceLine};
 use crate::evidence::{AttachOutcome, MapEvidence, StepOutcome, VerifierStats};
@@ -71,6 +72,9 @@ pub struct RunInfo {
     /// How the run was asked for, as far as a cell's verdict may depend on it.
     #[serde(default)]
     pub asked: Asked,
+    /// What a program may cost the verifier.
+    #[serde(default, skip_serializing_if = "Budget::is_empty")]
+    pub budget: Budget,
 }
 
 /// The words of a command line that a cell needs to be run again alike.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,12 +13,14 @@ use ukci_harness::machine::qemu::{Qemu, Settings};
 use ukci_harness::machine::{self, Boot, budget};
 use ukci_harness::transport;
 use ukci_harness::{initramfs, resolve, run};
+use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence;
 use ukci_schema::plan::{Plan, PlannedArtifact};
 use ukci_schema::report::{Asked, Report, RunInfo};
 
 use super::fetching::Fetching;
+use super::rerun::Pins;
 use crate::args::{self, Check};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
@@ -25,7 +28,23 @@ use crate::output::Output;
 use crate::terminal::Terminal;
 
 /// Runs the command.
-pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
+pub(crate) fn run(check: Check, output: Output) -> Result<Exit, Failure> {
+    if !check.bless {
+        return Ok(perform(check, output, None)?.1);
+    }
+    let file = super::bless::file(check.selection.matrix.as_deref())?.to_owned();
+    match perform(check, output, None)? {
+        (Some(report), _) => super::bless::bless(&file, &report, output),
+        (None, exit) => Ok(exit),
+    }
+}
+
+/// Runs the cells and writes the reports; with `pins`, only those cells, from those bytes.
+pub(crate) fn perform(
+    mut check: Check,
+    output: Output,
+    pins: Option<&Pins>,
+) -> Result<Ran, Failure> {
     check.artifacts.append(&mut check.artifact);
     let work = if let Some(path) = &check.plan {
         Work::Planned(super::plan::read(path, &check.selection.kernel)?)
@@ -36,8 +55,16 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
         let catalogue = super::catalogue(check.locked)?;
         let mut selected = super::select(&check.selection, &artifacts, &manifests, &catalogue)?;
         selected.compilation = super::compilation(&check.compilation, &artifacts)?;
+        if let Some(pins) = pins {
+            super::retain(&mut selected, |cell| pins.cells.contains(&cell.id()))?;
+        }
         Work::Selected(Box::new(catalogue), Box::new(selected), artifacts)
     };
+    let baseline = check
+        .baseline
+        .as_deref()
+        .map(super::report::read)
+        .transpose()?;
     std::fs::create_dir_all(&check.out).map_err(|error| {
         let message = format!("failed to make `{}`: {error}", check.out.display());
         Failure::plain(
@@ -61,7 +88,7 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     let result = runtime.block_on(async {
         let (signals, cancel) = watch::channel(false);
         let mut killed = watch_signals(signals)?;
-        let work = prepare_and_run(&check, output, work, cancel);
+        let work = prepare_and_run(&check, output, work, (pins, baseline), cancel);
         tokio::select! {
             result = work => result,
             // Dropping the run kills every guest at once.
@@ -72,13 +99,15 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     runtime.shutdown_background();
     let (report, exit) = result?;
     let Some(report) = report else {
-        return Ok(exit);
+        return Ok((None, exit));
     };
     super::rendered::write_all(&check.out, &check.format, &report, output)?;
-    Ok(Exit::of(&report))
+    let exit = Exit::of(&report);
+    Ok((Some(report), exit))
 }
 
-type Ran = (Option<Report>, Exit);
+/// The report, unless the run was killed, and the exit status.
+pub(crate) type Ran = (Option<Report>, Exit);
 
 /// What is to be run: names that are still to be resolved, or a plan.
 enum Work {
@@ -90,18 +119,21 @@ async fn prepare_and_run(
     check: &Check,
     output: Output,
     work: Work,
+    (pins, baseline): (Option<&Pins>, Option<Report>),
     cancel: watch::Receiver<bool>,
 ) -> Result<Ran, Failure> {
     let (asked, catalogue, selected, artifacts) = match work {
         Work::Planned(plan) => {
             let asked = asked(check, &BTreeMap::new());
-            return run_plan(check, output, plan, Vec::new(), asked, cancel).await;
+            let terms = (Budget::default(), baseline);
+            return run_plan(check, output, (plan, Vec::new()), terms, asked, cancel).await;
         }
         Work::Selected(catalogue, selected, artifacts) => {
             let asked = asked(check, &selected.own);
             (asked, catalogue, selected, artifacts)
         }
     };
+    let budget = selected.budget;
     let fetching = Fetching::new(output);
     let resolving = tokio::task::spawn_blocking(move || {
         resolve::resolve(*selected, artifacts, &catalogue, &|progress| {
@@ -113,7 +145,7 @@ async fn prepare_and_run(
         resolved = resolving => resolved,
         _ = stop.wait_for(|stop| *stop) => return Ok((None, Exit::Interrupted)),
     };
-    let (plan, warnings) = resolved
+    let (plan, mut warnings) = resolved
         .map_err(|error| {
             Failure::plain(
                 Exit::NoVerdict,
@@ -122,19 +154,29 @@ async fn prepare_and_run(
             )
         })?
         .map_err(|error| super::unresolved(&error))?;
-    run_plan(check, output, plan, warnings, asked, cancel).await
+    if let Some(pins) = pins {
+        pins.verify(&plan, output)?;
+    }
+    if budget.max_growth_percent.is_some() && baseline.is_none() {
+        let text = "the matrix has `max_growth_percent`, which needs `--baseline REPORT`";
+        warnings.push(text.to_owned());
+    }
+    let terms = (budget, baseline);
+    run_plan(check, output, (plan, warnings), terms, asked, cancel).await
 }
 
 async fn run_plan(
     check: &Check,
     output: Output,
-    plan: Plan,
-    warnings: Vec<String>,
+    (plan, warnings): (Plan, Vec<String>),
+    (budget, baseline): (Budget, Option<Report>),
     asked: Asked,
     cancel: watch::Receiver<bool>,
 ) -> Result<Ran, Failure> {
     let qemu = machine(check, &plan).await?;
-    let options = options(check, &plan, &qemu, warnings, asked);
+    let mut options = options(check, &plan, &qemu, warnings, asked);
+    (options.budget, options.info.budget) = (budget, budget);
+    options.baseline = baseline.map(Arc::new);
     let ids = plan.cells.iter().map(|planned| planned.cell.id());
     let mut terminal = Terminal::new(output, &check.out.display().to_string(), ids);
     let report = run::run(plan, qemu, options, cancel, |event| terminal.observe(event))
@@ -222,6 +264,9 @@ fn asked(check: &Check, own: &BTreeMap<String, PathBuf>) -> Asked {
         Some(vmlinux::Source::File(file)) => say("--vmlinux-h", &file.display().to_string()),
         None => {}
     }
+    if let Some(baseline) = &check.baseline {
+        say("--baseline", &baseline.display().to_string());
+    }
     let modules = check.selection.modules.iter();
     let modules: Vec<String> = modules
         .flat_map(|dir| ["--modules".to_owned(), dir.display().to_string()])
@@ -259,6 +304,9 @@ fn options(
         jobs,
         timeout: check.timeout,
         fail_fast: check.fail_fast,
+        resume: check.resume,
+        budget: Budget::default(),
+        baseline: None,
         out: check.out.clone(),
         cache: cache_dir(),
         info: RunInfo {
@@ -280,6 +328,7 @@ fn options(
             interrupted: false,
             warnings,
             asked,
+            budget: Budget::default(),
         },
     }
 }

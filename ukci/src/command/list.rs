@@ -7,7 +7,7 @@ use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::plan::{FileRef, PlannedArtifact, PlannedCell};
 use ukci_schema::verdict::VerdictKind;
 
-use crate::args::List;
+use crate::args::{List, ListFormat};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{Output, WARN, data, paint};
@@ -25,17 +25,25 @@ pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
     }
-    if list.json {
-        return json(&selected.cells);
+    match list.format {
+        ListFormat::Text => print(&text(&selected.cells)),
+        ListFormat::Json => json(&selected.cells),
+        ListFormat::Github => print(&github(selected.cells.len(), list.shards.into())),
     }
-    let width = selected
-        .cells
-        .iter()
-        .map(|p| p.cell.id().len())
-        .max()
-        .unwrap_or(0);
+}
+
+fn print(text: &str) -> Result<Exit, Failure> {
+    data(text).map_err(|error| {
+        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
+    })?;
+    Ok(Exit::Met)
+}
+
+/// One line a cell.
+fn text(cells: &[PlannedCell]) -> String {
+    let width = cells.iter().map(|p| p.cell.id().len()).max().unwrap_or(0);
     let mut text = String::new();
-    for planned in &selected.cells {
+    for planned in cells {
         let mut line = format!("{:<width$}", planned.cell.id());
         if planned.expected.verdict == VerdictKind::Fail {
             let code = planned.expected.code.map_or("any", |code| code.name());
@@ -46,10 +54,23 @@ pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    data(&text).map_err(|error| {
-        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
-    })?;
-    Ok(Exit::Met)
+    text
+}
+
+/// Shards for `strategy.matrix: ${{ fromJSON(…) }}`, on one line: no more than there are cells.
+fn github(cells: usize, most: usize) -> String {
+    let shards = most.min(cells).max(1);
+    let include: Vec<_> = (1..=shards)
+        .map(|shard| {
+            serde_json::json!({
+                "shard": shard,
+                "partition": format!("count:{shard}/{shards}"),
+                // Dealt in turn: the first ones get what is left over.
+                "cells": cells / shards + usize::from(shard <= cells % shards),
+            })
+        })
+        .collect();
+    format!("{}\n", serde_json::json!({ "include": include }))
 }
 
 /// The cells on one line, keys sorted: what Nix's `builtins.toJSON` makes of the same.

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub(crate) mod bless;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod explain;
@@ -11,6 +12,7 @@ pub(crate) mod lock;
 pub(crate) mod plan;
 pub(crate) mod rendered;
 pub(crate) mod report;
+pub(crate) mod rerun;
 pub(crate) mod unpack;
 
 use std::path::Path;
@@ -18,6 +20,7 @@ use std::path::Path;
 use ukci_harness::catalogue::{self, Catalogue};
 use ukci_harness::resolve::{self, Compilation, Manifests, Selected, Selection};
 use ukci_schema::artifact::Form;
+use ukci_schema::cell::Cell;
 use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedArtifact;
 
@@ -106,8 +109,17 @@ pub(crate) fn select(
         llvms: args.llvm.clone(),
         modules: args.modules.clone(),
     };
-    let selected = resolve::select(&selection, artifacts, manifests, catalogue)
+    let mut selected = resolve::select(&selection, artifacts, manifests, catalogue)
         .map_err(|error| unresolved(&error))?;
+    if let Some(partition) = &args.partition {
+        let mut place = 0..;
+        let mine = |cell: &Cell| {
+            place
+                .next()
+                .is_some_and(|place| partition.takes(place, cell))
+        };
+        retain(&mut selected, mine)?;
+    }
     if !args.modules.is_empty() && selected.own.is_empty() {
         let hint = "name one by its path, e.g. `--kernel ./bzImage`".to_owned();
         let message = "`--modules` is for kernels of your own";
@@ -176,4 +188,18 @@ pub(crate) fn compilation(
         define: args.define.clone(),
         vmlinux_h: args.vmlinux_h.clone(),
     })
+}
+
+/// Keeps only some of the cells; it is an error to be left without any.
+pub(crate) fn retain(
+    selected: &mut Selected,
+    mut keep: impl FnMut(&Cell) -> bool,
+) -> Result<(), Failure> {
+    selected.cells.retain(|planned| keep(&planned.cell));
+    if selected.cells.is_empty() {
+        let message = format!("no cell of `{}` is left", selected.matrix);
+        let hint = "`ukci list` shows what a selection comes to".to_owned();
+        return Err(Failure::plain(Exit::NoCells, &message, Some(hint)));
+    }
+    Ok(())
 }

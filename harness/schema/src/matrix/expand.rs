@@ -111,17 +111,28 @@ impl Matrix {
             llvms.push(None);
         }
         let mut points = Vec::with_capacity(product.kernels.len() * llvms.len() * arches.len());
-        for (n, kernel) in product.kernels.iter().enumerate() {
+        for (n, name) in product.kernels.iter().enumerate() {
+            let before = points.len();
+            let at = || path.then("kernels").then(n);
             for &arch in &arches {
-                if !known.iter().any(|k| k.name == kernel && k.arch == arch) {
-                    let path = path.then("kernels").then(n);
-                    return Err(self.unknown_kernel(&path, kernel, arch, known));
+                let kernels = self
+                    .groups
+                    .expand(name, arch, known)
+                    .ok_or_else(|| self.unknown_group(&at(), name))?;
+                for kernel in kernels {
+                    if !known.iter().any(|k| k.name == kernel && k.arch == arch) {
+                        return Err(self.unknown_kernel(&at(), kernel, arch, known));
+                    }
+                    points.extend(llvms.iter().map(|llvm| Point {
+                        kernel: kernel.to_owned(),
+                        llvm: llvm.clone(),
+                        arch,
+                    }));
                 }
-                points.extend(llvms.iter().map(|llvm| Point {
-                    kernel: kernel.clone(),
-                    llvm: llvm.clone(),
-                    arch,
-                }));
+            }
+            if points.len() == before {
+                let message = format!("no kernel of group `{name}` is locked for these arches");
+                return Err(self.wrong(&at(), &message, None));
             }
         }
         Ok(points)
@@ -171,6 +182,14 @@ impl Matrix {
             }
         }
         Ok(cells)
+    }
+
+    fn unknown_group(&self, path: &Path, name: &str) -> MatrixError {
+        let names = self.groups.names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let hint = instead_of(name, &names)
+            .or_else(|| Some("`kernels/streams.toml` defines the groups".to_owned()));
+        self.wrong(path, &format!("unknown group `{name}`"), hint)
     }
 
     fn unknown_kernel(

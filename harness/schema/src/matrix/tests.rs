@@ -1,9 +1,9 @@
 //! Matrices as text, and the cells or the refusals they come to.
 
-use super::{KnownKernel, Matrix, MatrixError};
+use super::{Groups, KnownKernel, Matrix, MatrixError};
 use crate::artifact::{Artifact, Form};
 use crate::cell::Arch;
-use crate::verdict::Expectation;
+use crate::verdict::{Expectation, VerdictKind};
 
 const KNOWN: &[KnownKernel<'_>] = &[
     KnownKernel {
@@ -210,4 +210,107 @@ fn ten_thousand_cells_expand_at_once() {
     assert_eq!((cells.len(), expected.count()), (10_000, 40));
     // A second in a release; unoptimised, on a busy machine, some more.
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+}
+
+fn groups() -> Groups {
+    let text = include_str!("../../../../kernels/streams.toml");
+    Groups::parse(text, "kernels/streams.toml").unwrap()
+}
+
+#[test]
+fn groups_stand_for_their_locked_kernels_and_all_for_every_one() {
+    let known = [
+        ("debian-11-5.10", Arch::X86_64),
+        ("debian-12-6.1", Arch::X86_64),
+        ("debian-12-6.1", Arch::Aarch64),
+        ("debian-13-6.12", Arch::Aarch64),
+        ("ubuntu-24.04-6.8", Arch::X86_64),
+    ]
+    .map(|(name, arch)| KnownKernel { name, arch });
+    let expanded = |authored: &str| {
+        let text = format!("[[cells]]\nkernels = {authored}\narches = [\"x86_64\", \"aarch64\"]\n");
+        let matrix = Matrix::parse(&text, "m.toml")
+            .unwrap()
+            .with_groups(groups());
+        let expansion = matrix.expand(&[artifact(Form::Object)], &known);
+        expansion.map(|e| {
+            e.cells
+                .iter()
+                .map(|p| p.cell.kernel_key())
+                .collect::<Vec<String>>()
+        })
+    };
+    assert_eq!(
+        expanded("[\"@lts\"]").unwrap(),
+        [
+            "debian-11-5.10/x86_64",
+            "debian-12-6.1/x86_64",
+            "debian-12-6.1/aarch64",
+            "debian-13-6.12/aarch64"
+        ]
+    );
+    assert_eq!(expanded("[\"@all\"]").unwrap().len(), known.len());
+    // A cell that a group and a name both name is one cell.
+    assert_eq!(expanded("[\"@lts\", \"debian-12-6.1\"]").unwrap().len(), 4);
+    insta::assert_snapshot!("unknown_group", expanded("[\"@ltss\"]").unwrap_err());
+    let nothing = expanded("[\"@next\"]").unwrap_err().to_string();
+    assert!(nothing.contains("no kernel of group `@next`"), "{nothing}");
+}
+
+#[test]
+fn groups_name_only_locked_kernels() {
+    let lock: crate::lock::Lock =
+        serde_json::from_str(include_str!("../../../../kernels/lock.json")).unwrap();
+    for kernel in groups().kernels() {
+        assert!(
+            lock.names().any(|name| name == kernel),
+            "{kernel} is not locked"
+        );
+    }
+}
+
+#[test]
+fn a_blessed_run_is_as_expected_and_what_was_written_stays() {
+    let mut report: crate::report::Report =
+        serde_json::from_str(include_str!("../../../tests/fixtures/report.json")).unwrap();
+    report.cells[2].diagnosis.as_mut().unwrap().headline = "it says \"no\" \\ and\nmore".into();
+    let text =
+        "# by hand\n[[cells]]\nkernels = [\"debian-11-5.10-cloud\", \"debian-12-6.1-cloud\"]";
+    let blessed = super::bless(text, "m.toml", &report).unwrap();
+    assert!(blessed.text.starts_with("# by hand\n"));
+    assert_eq!(blessed.cells.len(), report.summary.fail);
+    let known = ["debian-11-5.10-cloud", "debian-12-6.1-cloud"].map(|name| KnownKernel {
+        name,
+        arch: Arch::X86_64,
+    });
+    let matrix = Matrix::parse(&blessed.text, "m.toml").unwrap();
+    let expansion = matrix.expand(&report.artifacts, &known).unwrap();
+    for planned in expansion.cells {
+        let cell = report
+            .cells
+            .iter()
+            .find(|cell| cell.id == planned.cell.id())
+            .unwrap();
+        let fails = blessed.cells.contains(&cell.id);
+        assert_eq!(
+            planned.expected.verdict == VerdictKind::Fail,
+            fails,
+            "{}",
+            cell.id
+        );
+        if fails {
+            assert_eq!(planned.expected.code, cell.code());
+        }
+    }
+    insta::assert_snapshot!("blessed", blessed.text);
+}
+
+#[test]
+fn a_budget_is_of_the_matrix() {
+    let text = "max_insns = 500000\nmax_growth_percent = 10\n[[cells]]\nkernels = [\"k\"]\n";
+    let budget = Matrix::parse(text, "m.toml").unwrap().budget();
+    assert_eq!(
+        (budget.max_insns, budget.max_growth_percent),
+        (Some(500_000), Some(10))
+    );
 }

@@ -49,19 +49,22 @@ pub(crate) fn read(path: &Path) -> Result<Report, Failure> {
         let message = format!("`{name}` is not a report: {message}");
         Failure::plain(Exit::NoVerdict, &message, hint)
     };
-    // The version first: a later one may have fields that this reader refuses.
-    let version = serde_json::from_str::<serde_json::Value>(&text)
-        .map_err(|error| broken(error.to_string(), None))?;
-    let version = version.get("schema").and_then(|schema| schema.as_str());
-    if version != Some(SCHEMA) {
-        let hint = "read it with the ukci that wrote it".to_owned();
-        let version = version.unwrap_or("nothing");
-        return Err(broken(
-            format!("its `schema` is `{version}`, not `{SCHEMA}`"),
-            Some(hint),
-        ));
+    let error = match serde_json::from_str::<Report>(&text) {
+        Ok(report) if report.schema == SCHEMA => return Ok(report),
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    };
+    // A later version may have fields that this reader refuses: that is the better message.
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| broken(error.to_string(), None))?;
+    let version = value.get("schema").and_then(|schema| schema.as_str());
+    if version == Some(SCHEMA) {
+        return Err(broken(error, None));
     }
-    serde_json::from_str(&text).map_err(|error| broken(error.to_string(), None))
+    let hint = "read it with the ukci that wrote it".to_owned();
+    let version = version.unwrap_or("nothing");
+    let message = format!("its `schema` is `{version}`, not `{SCHEMA}`");
+    Err(broken(message, Some(hint)))
 }
 
 /// `report.json` of a directory, or the file itself.

@@ -1,0 +1,50 @@
+//! `ukci check --bless`: this run's failures become the matrix's expectations.
+
+use std::path::Path;
+
+use ukci_schema::matrix;
+use ukci_schema::report::Report;
+use ukci_schema::verdict::Outcome;
+
+use super::rendered;
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::{GOOD, Output, paint};
+
+/// The file that `--bless` writes to: only a matrix that is a file can take expectations.
+pub(crate) fn file(matrix: Option<&str>) -> Result<&Path, Failure> {
+    let path = matrix.map(Path::new);
+    path.filter(|path| path.is_file()).ok_or_else(|| {
+        let hint = "name it by its path: `--matrix ./mine.toml --bless`".to_owned();
+        let message = "`--bless` writes to a matrix file, and none was given";
+        Failure::plain(Exit::Usage, message, Some(hint))
+    })
+}
+
+/// Writes the expectations, and says what the run would have come to with them.
+pub(crate) fn bless(path: &Path, report: &Report, output: Output) -> Result<Exit, Failure> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("failed to read `{name}`: {error}");
+        Failure::plain(Exit::NoVerdict, &message, None)
+    })?;
+    let blessed = matrix::bless(&text, &name, report)
+        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+    if !blessed.cells.is_empty() {
+        rendered::write(path, &blessed.text)?;
+    }
+    if output.chatty {
+        output.say(&format!(
+            "{} {} cells are expected to fail from now on, in {name}",
+            paint(GOOD, format_args!("{:>12}", "Blessed")),
+            blessed.cells.len()
+        ));
+    }
+    let mut then = report.clone();
+    for cell in &mut then.cells {
+        if blessed.cells.contains(&cell.id) {
+            cell.outcome = Outcome::Xfail;
+        }
+    }
+    Ok(Exit::of(&then))
+}

@@ -1,0 +1,243 @@
+//! `ukci rerun`: the same cells with the same bytes, and whether they end alike.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use ukci_harness::evidence_dir;
+use ukci_schema::nearest::nearest;
+use ukci_schema::plan::Plan;
+use ukci_schema::report::{CellReport, Report};
+
+use super::check;
+use super::report as reports;
+use crate::args::rerun::Rerun;
+use crate::args::{Cli, Command};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::{GOOD, Output, WARN, paint};
+
+/// What a run must be like: only these cells, from these bytes.
+#[derive(Debug)]
+pub(crate) struct Pins {
+    /// Ids of the cells.
+    pub(crate) cells: Vec<String>,
+    report: Report,
+    anyway: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
+    let report = reports::read(&args.report)?;
+    let file = reports::file_of(&args.report);
+    let dir = match file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let same_dir = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+    if same_dir(&dir, &args.out) {
+        let message = format!("`{}` holds the report that is run again", dir.display());
+        let hint = "choose another directory with `--out`".to_owned();
+        return Err(Failure::plain(Exit::Usage, &message, Some(hint)));
+    }
+    let chosen: Vec<CellReport> = choose(&args, &report)?.into_iter().cloned().collect();
+    let pins = Pins {
+        cells: chosen.iter().map(|cell| cell.id.clone()).collect(),
+        report,
+        anyway: args.anyway,
+    };
+    let check = check_like(args, &pins.report, &chosen, &dir)?;
+    let (again, exit) = check::perform(check, output, Some(&pins))?;
+    if let Some(again) = again {
+        for was in &chosen {
+            if let Some(is) = again.cells.iter().find(|is| is.id == was.id) {
+                output.say(&compared(was, is));
+            }
+        }
+    }
+    Ok(exit)
+}
+
+fn choose<'a>(args: &Rerun, report: &'a Report) -> Result<Vec<&'a CellReport>, Failure> {
+    let none = |message: &str| Failure::plain(Exit::NoCells, message, None);
+    if args.failed {
+        let failed = report.cells.iter().filter(|cell| !cell.outcome.is_met());
+        let failed: Vec<&CellReport> = failed.collect();
+        if failed.is_empty() {
+            return Err(none("every cell of the report met its expectation"));
+        }
+        return Ok(failed);
+    }
+    if args.cells.is_empty() {
+        if report.cells.is_empty() {
+            return Err(none("the report has no cells"));
+        }
+        return Ok(report.cells.iter().collect());
+    }
+    let find = |id: &String| {
+        report
+            .cells
+            .iter()
+            .find(|cell| cell.id == *id)
+            .ok_or_else(|| {
+                let ids = report.cells.iter().map(|cell| cell.id.as_str());
+                let near = nearest(id, ids);
+                let hint =
+                    (!near.is_empty()).then(|| format!("did you mean `{}`?", near.join("`, `")));
+                Failure::plain(Exit::Usage, &format!("the report has no cell `{id}`"), hint)
+            })
+    };
+    args.cells.iter().map(find).collect()
+}
+
+/// The command line that the report's run had, for these cells alone.
+fn check_like(
+    args: Rerun,
+    report: &Report,
+    chosen: &[CellReport],
+    dir: &Path,
+) -> Result<crate::args::Check, Failure> {
+    let mut words: Vec<String> = ["ukci", "check"].map(str::to_owned).to_vec();
+    let mut artifacts: Vec<&str> = Vec::new();
+    let mut kernels: Vec<&str> = Vec::new();
+    for cell in chosen {
+        if !artifacts.contains(&cell.artifact.as_str()) {
+            artifacts.push(&cell.artifact);
+        }
+        if !kernels.contains(&cell.kernel.as_str()) {
+            kernels.push(&cell.kernel);
+        }
+    }
+    words.extend(report.run.asked.options.iter().cloned());
+    for kernel in kernels {
+        match report.run.asked.kernels.get(kernel) {
+            Some(named) => words.extend(named.iter().cloned()),
+            None => words.extend(["--kernel".to_owned(), kernel.to_owned()]),
+        }
+    }
+    words.push("--".to_owned());
+    for name in artifacts {
+        words.push(artifact(report, name, dir).display().to_string());
+    }
+    let cli = Cli::try_parse_from(&words).map_err(|error| {
+        let message = format!("the report's command line is not understood: {error}");
+        Failure::plain(Exit::NoVerdict, message.trim_end(), None)
+    })?;
+    let Command::Check(mut check) = cli.command else {
+        let message = "the report's command line is not a check";
+        return Err(Failure::plain(Exit::NoVerdict, message, None));
+    };
+    check.jobs = args.jobs;
+    check.timeout = args.timeout;
+    check.accel = args.accel;
+    check.transport = args.transport;
+    check.out = args.out;
+    check.format = args.format;
+    Ok(*check)
+}
+
+/// The artifact's file: the copy beside the report, else where it was, seen from here or from the
+/// report. Its digest is checked with everything else.
+fn artifact(report: &Report, name: &str, dir: &Path) -> PathBuf {
+    let kept = dir.join(evidence_dir::artifact_path(name));
+    if kept.exists() {
+        return kept;
+    }
+    let artifact = report.artifacts.iter().find(|a| a.name == name);
+    let path = PathBuf::from(artifact.map_or(name, |artifact| artifact.path.as_str()));
+    if path.exists() || !dir.join(&path).exists() {
+        path
+    } else {
+        dir.join(path)
+    }
+}
+
+impl Pins {
+    /// Holds the plan against the report: says which bytes differ, and stops unless told not to.
+    pub(crate) fn verify(&self, plan: &Plan, output: Output) -> Result<(), Failure> {
+        let mut differs = Vec::new();
+        let mut same = |what: String, was: Option<&String>, is: &str| {
+            if was.is_none_or(|was| was != is) {
+                let was = was.map_or("nothing", |was| short(was));
+                differs.push(format!("{what}: {was} then, {} now", short(is)));
+            }
+        };
+        for (name, planned) in &plan.artifacts {
+            let was = self.report.artifacts.iter().find(|a| a.name == *name);
+            same(
+                format!("artifact `{name}`"),
+                was.map(|was| &was.sha256),
+                &planned.file.sha256,
+            );
+        }
+        for (name, kernel) in &plan.kernels {
+            let was = self.report.kernels.get(name);
+            let image = &kernel.image.sha256;
+            same(format!("kernel `{name}`"), was.map(|was| &was.image), image);
+            let segment = &kernel.segment.sha256;
+            same(
+                format!("initramfs segment of `{name}`"),
+                was.map(|was| &was.segment),
+                segment,
+            );
+        }
+        for (arch, agent) in &plan.agents {
+            let was = self.report.run.agents.get(arch);
+            same(format!("agent of {arch}"), was, &agent.sha256);
+        }
+        let ukci = env!("CARGO_PKG_VERSION").to_owned();
+        same("ukci".to_owned(), Some(&self.report.run.ukci), &ukci);
+        if differs.is_empty() {
+            return Ok(());
+        }
+        if self.anyway {
+            for line in &differs {
+                let warning = paint(WARN, "warning:");
+                output.say(&format!("{warning} not as in the report: {line}"));
+            }
+            return Ok(());
+        }
+        let message = format!(
+            "these are not the bytes of the report:\n  {}",
+            differs.join("\n  ")
+        );
+        let hint = "`--anyway` runs the cells all the same".to_owned();
+        Err(Failure::plain(Exit::NoVerdict, &message, Some(hint)))
+    }
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+/// One line: whether a cell ended as before.
+fn compared(was: &CellReport, is: &CellReport) -> String {
+    let mut differs = Vec::new();
+    if (was.verdict, was.code()) != (is.verdict, is.code()) {
+        differs.push("verdict");
+    }
+    if was.diagnosis.as_ref().map(|d| (&d.headline, &d.at))
+        != is.diagnosis.as_ref().map(|d| (&d.headline, &d.at))
+    {
+        differs.push("diagnosis");
+    }
+    if was.evidence_digest != is.evidence_digest {
+        differs.push("evidence");
+    }
+    if differs.is_empty() {
+        let digest = is.evidence_digest.as_deref().map_or("none", short);
+        return format!(
+            "{} {}: verdict, diagnosis and evidence ({digest})",
+            paint(GOOD, format_args!("{:>12}", "Same")),
+            is.id
+        );
+    }
+    format!(
+        "{} {}: {}",
+        paint(WARN, format_args!("{:>12}", "Differs")),
+        is.id,
+        differs.join(", ")
+    )
+}
