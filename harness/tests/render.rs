@@ -136,7 +136,7 @@ fn cells_that_no_shard_ran_stay_not_run() {
     other.cells = vec![elsewhere];
     other.summary = Summary::of(&other.cells, 0, 0);
     let merged = merge(vec![one, other]).unwrap();
-    assert_eq!(merged.not_run, [lost.id.clone()]);
+    assert_eq!(merged.not_run, std::slice::from_ref(&lost.id));
     assert!(merged.run.interrupted && merged.summary.not_run == 1);
     let rest = Report {
         cells: vec![lost],
