@@ -16,7 +16,8 @@ flock 9
 
 missing=()
 for package in "$@"; do
-  [ -d "$dir/$package" ] || missing+=("$package")
+  # Whatever is named twice is fetched once.
+  [ -d "$dir/$package" ] || [[ " ${missing[*]} " == *" $package "* ]] || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 

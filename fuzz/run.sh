@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-180}
 
-mkdir -p fuzz/corpus/manifest fuzz/corpus/frames
+mkdir -p fuzz/corpus/manifest fuzz/corpus/frames fuzz/corpus/object fuzz/corpus/image
 # Each fenced block of the documentation is a seed.
 awk '/^```(toml|yaml)$/ { file = "fuzz/corpus/manifest/docs-" ++n; next }
      /^```$/ { if (file) close(file); file = "" }
@@ -14,9 +14,19 @@ awk '/^```(toml|yaml)$/ { file = "fuzz/corpus/manifest/docs-" ++n; next }
 printf '\262\016\000\000{"say":"done"}\264\000\000\000' > fuzz/corpus/frames/done
 printf '\262\062\000\000{"say":"progress","stage":"load","doing":"handle"}' > fuzz/corpus/frames/progress
 
+# Objects as clang makes them, where `make examples` or `make casebook-objects` has run.
+find target/examples target/casebook -name '*.bpf.o' -size -64k -exec cp -t fuzz/corpus/object {} + 2>/dev/null || true
+# The setup header of a bzImage, and the head of an ELF file.
+printf 'MZ%0510d\125\252HdrS' 0 > fuzz/corpus/image/head
+printf '\177ELF\002\001\001%057dLinux version 6.1.0-1 (' 0 > fuzz/corpus/image/elf
+
 status=0
-for target in manifest frames; do
-  cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -max_len=8192 -timeout=10 \
-    -rss_limit_mb=1024 -print_final_stats=1 -dict="fuzz/$target.dict" || status=1
+for target in manifest frames object image; do
+  longest=8192
+  [ "$target" = object ] && longest=65536
+  set -- "-max_total_time=$seconds" "-max_len=$longest" -timeout=10 -rss_limit_mb=2048 \
+    -print_final_stats=1
+  [ -f "fuzz/$target.dict" ] && set -- "$@" "-dict=fuzz/$target.dict"
+  cargo +nightly fuzz run "$target" -- "$@" || status=1
 done
 exit $status

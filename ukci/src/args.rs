@@ -98,6 +98,10 @@ Examples:
 `DIR/report.json` holds everything; `DIR/cells/` the console, logs and evidence of each cell.";
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(crate) struct Check {
     /// Object to check, or C source to compile first
     #[arg(value_name = "X.bpf.o", required_unless_present_any = ["artifact", "plan"])]

@@ -1,0 +1,29 @@
+//! What a user can hand in as an object: any bytes are read or found malformed, and what the
+//! reading says of them is true of them.
+#![no_main]
+#![allow(dead_code, reason = "the reader is the guest's own file; its crate would link libbpf")]
+
+use std::collections::BTreeSet;
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../guest/src/needs.rs"]
+mod needs;
+
+fuzz_target!(|bytes: &[u8]| {
+    let read = needs::read(bytes);
+    assert_eq!(format!("{read:?}"), format!("{:?}", needs::read(bytes)));
+    for (name, offset) in &read.strong_externs {
+        assert!(*offset < bytes.len(), "{name} lies outside");
+    }
+    // Nothing but the kind of a symbol's binding may change, nor the length.
+    let none = BTreeSet::new();
+    let copy = needs::with_weak_externs(bytes, &read, &none);
+    assert_eq!(copy.len(), bytes.len());
+    let changed: BTreeSet<usize> = (0..copy.len()).filter(|n| copy[*n] != bytes[*n]).collect();
+    let told: BTreeSet<usize> = read.strong_externs.iter().map(|(_, at)| *at).collect();
+    assert!(changed.is_subset(&told));
+    let all = read.strong_externs.iter().map(|(name, _)| name.clone());
+    let kept = needs::with_weak_externs(bytes, &read, &all.collect());
+    assert_eq!(kept, bytes, "what is kept stays as it is");
+});
