@@ -1,9 +1,11 @@
 //! `ukci rerun`: the same cells with the same bytes, and whether they end alike.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use ukci_harness::evidence_dir;
+use ukci_schema::cell::Arch;
 use ukci_schema::nearest::nearest;
 use ukci_schema::plan::Plan;
 use ukci_schema::report::{CellReport, Report};
@@ -115,6 +117,26 @@ fn check_like(
         match report.run.asked.kernels.get(kernel) {
             Some(named) => words.extend(named.iter().cloned()),
             None => words.extend(["--kernel".to_owned(), kernel.to_owned()]),
+        }
+    }
+    // Without a matrix a kernel's name alone means x86_64.
+    let arches: BTreeSet<Arch> = chosen.iter().map(|cell| cell.arch).collect();
+    if arches.iter().any(|arch| *arch != Arch::X86_64) {
+        for arch in arches {
+            words.extend(["--arch".to_owned(), arch.to_string()]);
+        }
+    }
+    let llvms: BTreeSet<&String> = chosen
+        .iter()
+        .filter_map(|cell| cell.llvm.as_ref())
+        .collect();
+    for llvm in llvms {
+        words.extend(["--llvm".to_owned(), llvm.clone()]);
+    }
+    for name in &artifacts {
+        let artifact = report.artifacts.iter().find(|a| a.name == *name);
+        if let Some(manifest) = artifact.and_then(|artifact| artifact.manifest.as_ref()) {
+            words.push(format!("--manifest={name}={}", manifest.path));
         }
     }
     words.push("--".to_owned());
