@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::kernel_key;
 use ukci_schema::draft::{self, Draft, DraftArtifact, DraftObject};
-use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedKernel, SCHEMA};
+use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedKernel, PlannedObject, SCHEMA};
 
 use crate::catalogue::{self, digest};
 use crate::nix::StorePath;
@@ -117,9 +117,14 @@ pub fn complete(path: &Path) -> Result<Plan, Error> {
     let draft: Draft = parse(path, draft::SCHEMA)?;
     let mut artifacts = BTreeMap::new();
     for (name, drafted) in draft.artifacts {
-        let file = object(&name, &drafted, &draft.objects)?;
-        let planned = artifact(&name, drafted, file)?;
+        let planned = artifact(&name, drafted)?;
         artifacts.insert(name, planned);
+    }
+    let mut objects = BTreeMap::new();
+    for (key, DraftObject { clang, file: path }) in draft.objects {
+        let sha256 = digest_of(&path)?;
+        let file = FileRef { path, sha256 };
+        objects.insert(key, PlannedObject::Object { clang, file });
     }
     let mut kernels = BTreeMap::new();
     for (key, drafted) in draft.kernels {
@@ -147,7 +152,7 @@ pub fn complete(path: &Path) -> Result<Plan, Error> {
         schema: SCHEMA.into(),
         matrix: draft.matrix,
         artifacts,
-        objects: BTreeMap::new(),
+        objects,
         kernels,
         agents,
         cells: draft.cells,
@@ -157,27 +162,8 @@ pub fn complete(path: &Path) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-/// The file that guests load for an artifact.
-fn object(
-    name: &str,
-    drafted: &DraftArtifact,
-    objects: &BTreeMap<String, DraftObject>,
-) -> Result<PathBuf, Error> {
-    if drafted.form == Form::Object {
-        return Ok(drafted.file.clone());
-    }
-    let is_of = |key: &&String| key.split('/').next() == Some(name);
-    let mut compiled = objects.keys().filter(is_of);
-    match (compiled.next(), compiled.next()) {
-        (Some(key), None) => Ok(objects[key].file.clone()),
-        (None, _) => Err(Error::Inconsistent(format!("`{name}` was not compiled"))),
-        (Some(one), Some(other)) => Err(Error::Inconsistent(format!(
-            "a plan has one object an artifact, not both `{one}` and `{other}`"
-        ))),
-    }
-}
-
-fn artifact(name: &str, drafted: DraftArtifact, file: PathBuf) -> Result<PlannedArtifact, Error> {
+fn artifact(name: &str, drafted: DraftArtifact) -> Result<PlannedArtifact, Error> {
+    let file = drafted.file;
     let bytes = std::fs::read(&file).map_err(|source| Error::Read {
         path: file.clone(),
         source,
@@ -232,7 +218,12 @@ fn parse<T: DeserializeOwned>(path: &Path, schema: &'static str) -> Result<T, Er
 fn files(plan: &Plan) -> Vec<(String, &FileRef)> {
     let mut files = Vec::new();
     for (name, planned) in &plan.artifacts {
-        files.push((format!("object `{name}`"), &planned.file));
+        files.push((format!("artifact `{name}`"), &planned.file));
+    }
+    for (key, object) in &plan.objects {
+        if let PlannedObject::Object { file, .. } = object {
+            files.push((format!("object `{key}`"), file));
+        }
     }
     for (key, kernel) in &plan.kernels {
         files.push((format!("image of `{key}`"), &kernel.image));
@@ -275,6 +266,12 @@ fn check(plan: &Plan) -> Result<(), Error> {
         };
         if !plan.artifacts.contains_key(&cell.artifact) {
             return lacks("artifact", &cell.artifact);
+        }
+        let form = plan.artifacts[&cell.artifact].artifact.form;
+        match cell.object_key() {
+            None if form == Form::Source => return lacks("LLVM for source", &cell.artifact),
+            Some(key) if !plan.objects.contains_key(&key) => return lacks("object", &key),
+            _ => {}
         }
         if !plan.kernels.contains_key(&cell.kernel_key()) {
             return lacks("kernel", &cell.kernel_key());

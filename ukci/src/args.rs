@@ -121,7 +121,7 @@ pub(crate) struct Check {
 
     /// Run the cells of a plan that `ukci plan` or Nix wrote, with its files: nothing is resolved
     /// or fetched, and a file that changed is refused; with `--kernel`, keep only this kernel of it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "artifact", "matrix", "modules"], help_heading = "Cell selection")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "artifact", "matrix", "modules", "arch", "llvm", "include", "define", "vmlinux_h"], help_heading = "Cell selection")]
     pub(crate) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) compilation: Compilation,
@@ -296,8 +296,11 @@ pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) selection: Selection,
 
+    #[command(flatten)]
+    pub(crate) compilation: Compilation,
+
     /// Complete a draft, as Nix writes it, with the digests of its files
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "matrix", "kernel", "modules"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "matrix", "kernel", "modules", "arch", "llvm", "include", "define", "vmlinux_h"])]
     pub(crate) draft: Option<PathBuf>,
 
     /// Take only the locked bytes

@@ -18,6 +18,7 @@ impl Files {
             dir: tempfile::tempdir().unwrap(),
         };
         for (name, bytes) in [
+            ("x.bpf.c", "source"),
             ("x.bpf.o", "object"),
             ("agent", "agent"),
             ("vmlinux", "image"),
@@ -109,6 +110,14 @@ fn a_draft_is_completed_and_read_again() {
         (6, "src/x.bpf.c")
     );
 
+    let PlannedObject::Object { clang, file } = &plan.objects["x/llvm-19/x86_64"] else {
+        panic!("{:?}", plan.objects);
+    };
+    assert_eq!(
+        (clang.as_str(), &file.sha256),
+        ("clang-19.1.7", &digest::of(b"object"))
+    );
+
     let file = files.write("plan.json", &serde_json::to_value(&plan).unwrap());
     assert_eq!(read(&file).unwrap(), plan);
 }
@@ -133,7 +142,7 @@ fn what_changed_or_contradicts_itself_does_not_run() {
         let cell = plan["cells"][0].clone();
         plan["cells"].as_array_mut().unwrap().push(cell);
     }));
-    for name in ["x.bpf.o", "agent", "vmlinux", "segment.cpio"] {
+    for name in ["x.bpf.c", "x.bpf.o", "agent", "vmlinux", "segment.cpio"] {
         said.push(files.refusal(|_| std::fs::write(files.path(name), "").unwrap()));
         // As it was, for the next.
         let fresh = Files::new();
@@ -152,10 +161,14 @@ fn a_draft_needs_its_files() {
     std::fs::remove_file(files.path("x.bpf.o")).unwrap();
     let error = complete(&files.write("draft.json", &files.draft())).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
+    let files = Files::new();
     let mut draft = files.draft();
     draft["objects"] = json!({});
     let error = complete(&files.write("draft.json", &draft)).unwrap_err();
-    assert_eq!(error.to_string(), "run the plan: `x` was not compiled");
+    assert_eq!(
+        error.to_string(),
+        "run the plan: it has no object `x/llvm-19/x86_64`, which cell `x/debian-12-6.1/x86_64/llvm-19` needs"
+    );
     let error = complete(&files.path("absent.json")).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
 }

@@ -36,7 +36,8 @@ fn resolved(args: &args::Plan, output: Output) -> Result<Plan, Failure> {
     let mut artifacts = resolve::artifacts(&args.artifacts).map_err(|e| super::unresolved(&e))?;
     let manifests = super::manifests(&args.manifest, &mut artifacts)?;
     let catalogue = super::catalogue(args.locked)?;
-    let selected = super::select(&args.selection, &artifacts, &manifests, &catalogue)?;
+    let mut selected = super::select(&args.selection, &artifacts, &manifests, &catalogue)?;
+    selected.compilation = super::compilation(&args.compilation, &artifacts)?;
     let fetching = Fetching::new(output);
     let (plan, warnings) = resolve::resolve(selected, artifacts, &catalogue, &|progress| {
         fetching.show(progress);
