@@ -314,7 +314,7 @@ fn a_bless_needs_a_file() {
     );
 }
 
-/// Ten thousand cells: 100 objects on a matrix of a hundred points.
+/// Ten thousand cells: 2000 prebuilt objects, for which twenty LLVMs are one, on five kernels.
 #[test]
 fn ten_thousand_cells_are_listed_and_dealt_in_a_moment() {
     let dir = tempfile::tempdir().unwrap();
