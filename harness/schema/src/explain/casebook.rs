@@ -13,6 +13,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("blog_", "What maintainers met"),
     ("peer_", "What others get wrong"),
     ("edge_", "Edges"),
+    ("manifest_", "With a manifest"),
 ];
 
 /// Tables of `results`, the text of `guest/tests/casebook/results.tsv`: a head, then lines of case,
