@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use ukci_schema::artifact::Form;
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::Cell;
 use ukci_schema::diagnosis::Diagnosis;
@@ -307,7 +308,10 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
                 .ok_or_else(|| incomplete("artifact", &cell.artifact))?;
             let path = &artifact.file.path;
             let object = read(path)?;
-            evidence_dir::keep_artifact(&options.out, &cell.artifact, &object)?;
+            // A source alone would not be what was compiled: its headers are elsewhere.
+            if artifact.artifact.form == Form::Object {
+                evidence_dir::keep_artifact(&options.out, &cell.artifact, &object)?;
+            }
             artifacts.insert(cell.artifact.as_str(), (Arc::new(artifact.clone()), object));
         }
         let (artifact, mut object) = artifacts[cell.artifact.as_str()].clone();
