@@ -215,7 +215,7 @@ async fn ask(script: Script, cache: &Path) -> (Result<KernelFeatures, Error>, us
         kernel: &kernel,
         agent: &agent,
         initramfs: "/nowhere".into(),
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
     };
     let machine = Scripted(script, Arc::clone(&boots));
     let told = of(&machine, &question, cache).await;

@@ -7,6 +7,7 @@ use object::{Endianness, Object, ObjectSection};
 
 /// Of one program, the privileged mode only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a tag of its own")]
 pub(crate) struct Annotation {
     /// Whether there is a privileged expectation.
     pub(crate) privileged: bool,
