@@ -514,8 +514,9 @@ pub fn link_types() -> u32 {
     count(|kind| unsafe { sys::libbpf_bpf_link_type_str(kind) })
 }
 
+/// How many numbers from 0 on have a name; libbpf knows some thirty of each.
 fn count(name: impl Fn(u32) -> *const c_char) -> u32 {
-    (0..1000).find(|kind| name(*kind).is_null()).unwrap_or(0)
+    (0..1024).find(|kind| name(*kind).is_null()).unwrap_or(1024)
 }
 
 /// `v1.7`.

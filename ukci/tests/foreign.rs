@@ -168,11 +168,7 @@ fn packages() -> Option<PathBuf> {
 }
 
 fn run(objects: &[PathBuf], out: &Path) -> Report {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ukci"));
-    for kernel in KERNELS {
-        command.args(["--kernel", kernel]);
-    }
-    let output = command
+    let output = Command::new(env!("CARGO_BIN_EXE_ukci"))
         .env(
             "UKCI_AGENT_X86_64",
             root().join("target/release/ukci-guest-x86_64"),
@@ -180,6 +176,7 @@ fn run(objects: &[PathBuf], out: &Path) -> Report {
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .args(["--quiet", "check", "--timeout", "2m"])
+        .args(KERNELS.iter().flat_map(|kernel| ["--kernel", kernel]))
         .args(objects)
         .arg("--out")
         .arg(out)

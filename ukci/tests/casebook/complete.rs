@@ -31,6 +31,7 @@ const ELSEWHERE: &[(Code, &str, &str)] = &[
 const OTHER_STAGES: &[Code] = &[
     Code::CompileError,
     Code::FunctionalTestFailure,
+    Code::VerifierBudget,
     Code::CommandValidationFailure,
     Code::KernelSplat,
     Code::UnsupportedTransport,
