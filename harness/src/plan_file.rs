@@ -219,6 +219,9 @@ fn files(plan: &Plan) -> Vec<(String, &FileRef)> {
     let mut files = Vec::new();
     for (name, planned) in &plan.artifacts {
         files.push((format!("artifact `{name}`"), &planned.file));
+        for (companion, file) in &planned.companions {
+            files.push((format!("`{companion}` of `{name}`"), file));
+        }
     }
     for (key, object) in &plan.objects {
         if let PlannedObject::Object { file, .. } = object {
@@ -228,6 +231,9 @@ fn files(plan: &Plan) -> Vec<(String, &FileRef)> {
     for (key, kernel) in &plan.kernels {
         files.push((format!("image of `{key}`"), &kernel.image));
         files.push((format!("initramfs segment of `{key}`"), &kernel.segment));
+        if let Some(modules) = &kernel.modules {
+            files.push((format!("modules of `{key}`"), modules));
+        }
     }
     for (arch, agent) in &plan.agents {
         files.push((format!("agent for {arch}"), agent));

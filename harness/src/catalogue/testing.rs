@@ -240,10 +240,7 @@ pub(crate) fn kernel_package(release: &str) -> Vec<u8> {
             module("vsock", release),
         ),
         (format!("{kernel}/vsock.ko"), module("", release)),
-        (
-            format!("{kernel}/other.ko"),
-            b"not even an ELF file".to_vec(),
-        ),
+        (format!("{kernel}/other.ko"), module("", release)),
     ];
     let files: Vec<(&str, &[u8])> = files
         .iter()

@@ -23,6 +23,7 @@ impl Files {
             ("agent", "agent"),
             ("vmlinux", "image"),
             ("segment.cpio", "segment"),
+            ("modules.pack", "modules"),
         ] {
             std::fs::write(files.path(name), bytes).unwrap();
         }
@@ -35,7 +36,7 @@ impl Files {
         let manifest = json!({
             "release": "6.1.0-1-amd64",
             "arch": "x86_64",
-            "files": BTreeMap::from([stored("vmlinux", "image"), stored("segment.cpio", "segment")]),
+            "files": BTreeMap::from([stored("vmlinux", "image"), stored("segment.cpio", "segment"), stored("modules.pack", "modules")]),
             "transports": {},
             "packages": {},
         });
@@ -142,7 +143,14 @@ fn what_changed_or_contradicts_itself_does_not_run() {
         let cell = plan["cells"][0].clone();
         plan["cells"].as_array_mut().unwrap().push(cell);
     }));
-    for name in ["x.bpf.c", "x.bpf.o", "agent", "vmlinux", "segment.cpio"] {
+    for name in [
+        "x.bpf.c",
+        "x.bpf.o",
+        "agent",
+        "vmlinux",
+        "segment.cpio",
+        "modules.pack",
+    ] {
         said.push(files.refusal(|_| std::fs::write(files.path(name), "").unwrap()));
         // As it was, for the next.
         let fresh = Files::new();
