@@ -13,6 +13,7 @@ const RULES: &[Rule] = &[
     ("license", license),
     ("jit", jit),
     ("sleepable", sleepable),
+    ("modifiable", modifiable),
     ("limit", limit),
     ("helper-by-log", helper_by_log),
     ("verifier", rejected),
@@ -300,6 +301,30 @@ fn sleepable(case: &Case<'_>) -> Option<Diagnosis> {
         Code::VerifierRejection,
         headline,
         &["drop `.s`, or take a hook that may sleep on this kernel"],
+    ))
+}
+
+/// Beside `security_*`, only functions that error injection lists can have their result modified;
+/// all system calls are on that list, where there is one.
+fn modifiable(case: &Case<'_>) -> Option<Diagnosis> {
+    let line = case.verifier_line("is not modifiable")?;
+    if line.contains("_sys_") && case.is_off("FUNCTION_ERROR_INJECTION") {
+        let headline = format!(
+            "{} modifies the result of a system call, which needs \
+             CONFIG_FUNCTION_ERROR_INJECTION, off in this kernel: {line}",
+            case.name()
+        );
+        return Some(at_load(
+            Code::MissingKernelConfig,
+            headline,
+            &["refuse the call in an LSM hook or in `fmod_ret/security_…`, which need no option"],
+        ));
+    }
+    let headline = format!("the verifier rejected {}: {line}", case.name());
+    Some(at_load(
+        Code::VerifierRejection,
+        headline,
+        &["take a `security_…` function, or one that the kernel lists with ALLOW_ERROR_INJECTION"],
     ))
 }
 

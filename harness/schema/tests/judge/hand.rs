@@ -715,6 +715,66 @@ fn sleepable_fentry_without_error_injection_names_the_option() {
     fails(&evidence, Code::VerifierRejection);
 }
 
+/// What libbpf said of objects that packages ship; `ukci/tests/foreign.rs` has the objects.
+#[test]
+fn objects_that_libbpf_does_not_open_say_what_is_wrong_with_them() {
+    let cases = [
+        (
+            "libbpf: elf: skipping unrecognized data section(5) lirc_mode2/maps\n\
+             libbpf: prog 'bpf_decoder': bad map relo against 'decoder_state_map' in section \
+             'lirc_mode2/maps'",
+            Code::LoaderContract,
+            "`decoder_state_map` in section `lirc_mode2/maps`",
+        ),
+        (
+            "libbpf: prog 'p': bad map relo against 'tcpsock' in section 'maps/tcpsock'",
+            Code::LoaderContract,
+            "`tcpsock` in section `maps/tcpsock`",
+        ),
+        // In `.maps` it is damage, and no other loader's habit.
+        (
+            "libbpf: prog 'p': bad map relo against 'm' in section '.maps'",
+            Code::InvalidObject,
+            "bad map relo against 'm'",
+        ),
+        (
+            "libbpf: sec 'static': program 'static_fn' is static and not supported",
+            Code::InvalidObject,
+            "`static_fn` in section `static`",
+        ),
+        (
+            "libbpf: failed to find BTF for extern 'fwd': -2",
+            Code::InvalidObject,
+            "an extern `fwd`",
+        ),
+    ];
+    for (said, code, words) in cases {
+        let evidence = Evidence {
+            open: step(StepOutcome::Refused, Some(22)),
+            load: Step::default(),
+            log: Log::bounded(said),
+            ..good()
+        };
+        let found = fails(&evidence, code);
+        assert!(found.headline.contains(words), "{}", found.headline);
+    }
+}
+
+#[test]
+fn fmod_ret_of_a_system_call_without_error_injection_names_the_option() {
+    let log = "__x64_sys_nanosleep() is not modifiable\nprocessed 0 insns\n";
+    let refused = |log| rejected("fmod_ret/__x64_sys_nanosleep", "tracing", 22, log);
+    let mut evidence = alone(22, refused(log));
+    fails(&evidence, Code::VerifierRejection);
+    let off = ("FUNCTION_ERROR_INJECTION".into(), "n".into());
+    evidence.guest.config.extend([off]);
+    let found = fails(&evidence, Code::MissingKernelConfig);
+    assert!(found.headline.contains("CONFIG_FUNCTION_ERROR_INJECTION"));
+    // No option makes any other function's result modifiable.
+    evidence.programs = vec![refused("vfs_read() is not modifiable\n")];
+    fails(&evidence, Code::VerifierRejection);
+}
+
 #[test]
 fn limits_are_known_by_errno_and_by_words() {
     let too_large = "999999: (07) r1 += 1\nBPF program is too large. Processed 1000001 insn\n";
