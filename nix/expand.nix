@@ -9,7 +9,7 @@
   # `kernels/lock.json`.
   lock,
   # What `@name` stands for among a product's kernels: `name` to a list of kernels.
-  groups ? { },
+  groups ? (builtins.fromTOML (builtins.readFile ../kernels/streams.toml)).groups,
 }:
 let
   inherit (builtins)
@@ -54,17 +54,21 @@ let
 
   isLocked = kernel: arch: any (entry: entry.name == kernel && entry.arch == arch) lock.kernels;
 
-  # Names, with `@group` replaced by what it stands for.
-  kernelsOf = concatMap (
-    name:
+  # What a name stands for on an architecture: itself, or the kernels of the group `@name` that are
+  # locked for it.
+  kernelsOf =
+    name: arch:
+    let
+      group = substring 1 (-1) name;
+    in
     if substring 0 1 name != "@" then
       [ name ]
+    else if group == "all" && !hasAttr group groups then
+      map (entry: entry.name) (filter (entry: entry.arch == arch) lock.kernels)
     else
-      let
-        group = substring 1 (-1) name;
-      in
-      groups.${group} or (refuse "unknown group `${name}`")
-  );
+      filter (kernel: isLocked kernel arch) (
+        groups.${group} or (refuse "unknown group `${name}`")
+      );
 
   # The points of one `[[cells]]`: kernels, then architectures, then LLVMs.
   points =
@@ -84,9 +88,14 @@ let
     if product.kernels or [ ] == [ ] then
       refuse "these cells name no kernel"
     else
-      concatMap (kernel: concatMap (arch: map (point kernel arch) llvms) named) (
-        kernelsOf product.kernels
-      );
+      concatMap (
+        name:
+        let
+          of = arch: concatMap (kernel: map (point kernel arch) llvms) (kernelsOf name arch);
+          found = concatMap of named;
+        in
+        if found == [ ] then refuse "no kernel of group `${name}` is locked for these arches" else found
+      ) product.kernels;
 
   planned =
     artifact: product: point:
@@ -227,6 +236,8 @@ known "the matrix"
     "cpus"
     "cmdline"
     "sysctl"
+    "max_insns"
+    "max_growth_percent"
     "cells"
     "exclude"
     "expect"

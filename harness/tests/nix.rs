@@ -9,10 +9,10 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use ukci_harness::nix::{StorePath, store_name};
-use ukci_harness::resolve::LOCK;
+use ukci_harness::resolve::{LOCK, STREAMS};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::lock::Lock;
-use ukci_schema::matrix::{KnownKernel, Matrix, MatrixError};
+use ukci_schema::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -85,7 +85,9 @@ fn expand(text: &str, form: Form) -> Result<Value, MatrixError> {
         artifact["form"] = serde_json::to_value(form).unwrap();
         serde_json::from_value::<Artifact>(artifact).unwrap()
     });
-    let expansion = Matrix::parse(text, "m.toml")?.expand(&artifacts, &known)?;
+    let groups = Groups::parse(STREAMS, "kernels/streams.toml").unwrap();
+    let matrix = Matrix::parse(text, "m.toml")?.with_groups(groups);
+    let expansion = matrix.expand(&artifacts, &known)?;
     Ok(json!({ "cells": expansion.cells, "excluded": expansion.excluded }))
 }
 
@@ -101,6 +103,11 @@ llvms = ["19", "21"]
 kernels = ["debian-13-6.12", "debian-11-5.10-cloud"]
 llvms = ["21"]
 arches = ["x86_64"]
+
+[[cells]]
+kernels = ["@lts", "@all"]
+arches = ["aarch64", "riscv64"]
+llvms = ["19"]
 
 [[cells]]
 kernels = ["debian-sid-7.2"]
