@@ -39,6 +39,10 @@ enum Script {
     PanicAtLoad,
     /// The kernel panics while the object is loaded, but not the second time.
     PanicAtLoadOnce,
+    /// The agent does not reach the host and powers off; but not the second time.
+    UnheardOnce,
+    /// The same, every time.
+    Unheard,
     /// Nobody dials, for ever.
     NeverDials,
     /// It dials and says nothing.
@@ -118,7 +122,12 @@ impl Machine for Scripted {
             // A guest that has nothing left to say stays up until it is stopped.
             std::future::pending::<()>().await;
         });
-        let dials = !matches!(script, Script::PanicAtBoot | Script::NeverDials);
+        let unheard = script == Script::UnheardOnce && attempt == 0;
+        let dials = !unheard
+            && !matches!(
+                script,
+                Script::PanicAtBoot | Script::NeverDials | Script::Unheard
+            );
         Ok(ScriptedGuest {
             stream: Some(ours),
             ending,
@@ -217,6 +226,13 @@ async fn play(
 ) {
     match script {
         Script::PanicAtBoot => return drop(end.send(Some(panicked()))),
+        Script::UnheardOnce | Script::Unheard if script == Script::Unheard || attempt == 0 => {
+            return drop(end.send(Some(Ending::Exited {
+                reason: Some("guest-shutdown".into()),
+                status: "exit status 0".into(),
+                complaint: None,
+            })));
+        }
         Script::QemuDies => {
             drop(stream);
             return drop(end.send(Some(Ending::Exited {
@@ -568,6 +584,16 @@ async fn a_panic_under_the_artifact_must_reproduce_to_be_its_failure() {
     let (cell, ran) = one(Script::PanicAtLoadOnce).await;
     assert_eq!((cell.verdict, cell.boots), (VerdictKind::Pass, 2));
     assert_eq!(ran.ledger.boots.load(Ordering::SeqCst), 2);
+}
+
+/// A device that never serves its guest says nothing of the artifact.
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_powers_off_unheard_is_booted_once_more() {
+    let (cell, ran) = one(Script::UnheardOnce).await;
+    assert_eq!((cell.verdict, cell.boots), (VerdictKind::Pass, 2));
+    assert_eq!(ran.ledger.boots.load(Ordering::SeqCst), 2);
+    let (cell, _) = one(Script::Unheard).await;
+    assert_eq!((cell.verdict, cell.boots), (VerdictKind::Error, 2));
 }
 
 #[tokio::test(start_paused = true)]
