@@ -10,7 +10,8 @@
 //! (2026-07-17), read from the kernel's git. Three rows differ from it: `bpf_get_prandom_u32` is
 //! of 4.1 (03e69b508b6f), `bpf_map_lookup_elem` and `bpf_map_update_elem` of 3.19 (d0003ec01c66).
 //! The attach types from 6.4 on that it does not list were added here, and so were the link types
-//! and `token_create`, by the releases whose UAPI header names them first.
+//! and `token_create`, by the first release in which one can be made (the UAPI header of 5.19 names
+//! the link of `struct_ops` already, for the kernel's own use).
 
 use std::sync::LazyLock;
 
