@@ -259,7 +259,9 @@ fn link_types(btf: &Btf, config: &BTreeMap<String, String>) -> Vec<Offered> {
             let name = bpf::link_type_name(kind);
             let option = LINK_CONFIG.iter().find(|(link, _)| *link == name);
             let configured = option.and_then(|(_, option)| config.get(*option));
-            let named = is_real(known.get(&kind));
+            // Named from 5.19 on for the kernel's own use; this function makes those of programs.
+            let made = name != "struct_ops" || btf.has_function("bpf_struct_ops_link_create");
+            let named = is_real(known.get(&kind)) && made;
             let present = match (named, option, configured) {
                 (false, ..) => Some(false),
                 (true, Some(_), None) => None,

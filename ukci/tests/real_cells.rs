@@ -490,6 +490,11 @@ fn kernels_say_what_they_offer_and_are_right() {
     assert!(!old.settings()["lsm"].split(',').any(|lsm| lsm == "bpf"));
     assert!(new.settings()["lsm"].split(',').any(|lsm| lsm == "bpf"));
 
+    // The header of 6.1 names it, for the kernel's own use.
+    let middle = of(K61);
+    assert_eq!(present(&middle, Kind::LinkType, "struct_ops"), Some(false));
+    assert_eq!(present(&new, Kind::LinkType, "struct_ops"), Some(true));
+
     let told = features(&[K510, K612, "--only", "helpers", "--name", "bpf_loop"]);
     assert!(told.contains("  no   yes  bpf_loop  5.17"), "{told}");
     let same = features(&[K612, K612]);

@@ -60,7 +60,8 @@ fn run(objects: &[PathBuf], kernel: &str, out: &Path) -> Report {
         .env("NO_COLOR", "1")
         .env("UKCI_AGENT_X86_64", agent)
         .stdin(Stdio::null())
-        .args(["--quiet", "check", "--mode", "load", "--timeout", "2m"])
+        // The verifier walks a million instructions of some, and prints them when it refuses.
+        .args(["--quiet", "check", "--mode", "load", "--timeout", "5m"])
         .args(["--kernel", kernel, "--out"])
         .arg(out)
         .args(objects)

@@ -1,5 +1,5 @@
 //! Which mainline release brought a helper, a map type, a map flag, a program type, an attach
-//! type, a kfunc.
+//! type, a link type, a kfunc.
 //!
 //! Vendors backport and configurations leave out, so none of this says what a given kernel has:
 //! that is probed. It only explains (`mainline 5.17`).
@@ -9,14 +9,17 @@
 //! release and commit are those that isovalent/ebpf-docs lists in `data/feature-versions.yaml`
 //! (2026-07-17), read from the kernel's git. Three rows differ from it: `bpf_get_prandom_u32` is
 //! of 4.1 (03e69b508b6f), `bpf_map_lookup_elem` and `bpf_map_update_elem` of 3.19 (d0003ec01c66).
-//! The attach types from 6.4 on that it does not list were added here.
+//! The attach types from 6.4 on that it does not list were added here, and so were the link types
+//! and `token_create`, by the first release in which one can be made (the UAPI header of 5.19 names
+//! the link of `struct_ops` already, for the kernel's own use).
 
 use std::sync::LazyLock;
 
 /// One fact of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// `helper`, `map-type`, `map-flag`, `program-type`, `attach-type` or `kfunc`.
+    /// `helper`, `map-type`, `map-flag`, `program-type`, `attach-type`, `link-type`, `command` or
+    /// `kfunc`.
     pub kind: &'static str,
     /// As libbpf and bpftool print it; helpers and kfuncs with their `bpf_`.
     pub name: &'static str,
@@ -151,6 +154,7 @@ mod tests {
         assert_eq!(count("map-type"), 34);
         assert_eq!(count("program-type"), 32);
         assert_eq!(count("attach-type"), 59);
+        assert_eq!(count("link-type"), 14);
         assert!(count("kfunc") > 300);
         assert_eq!(facts().len(), include_str!("history.tsv").lines().count());
         let names: BTreeSet<_> = facts().iter().map(|fact| (fact.kind, fact.name)).collect();
@@ -169,7 +173,13 @@ mod tests {
     /// release is a mistake of the table.
     #[test]
     fn later_numbers_come_with_later_releases() {
-        for kind in ["helper", "map-type", "program-type", "attach-type"] {
+        for kind in [
+            "helper",
+            "map-type",
+            "program-type",
+            "attach-type",
+            "link-type",
+        ] {
             let mut of_kind: Vec<_> = facts().iter().filter(|fact| fact.kind == kind).collect();
             of_kind.sort_by_key(|fact| fact.number);
             for pair in of_kind.windows(2) {
