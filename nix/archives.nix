@@ -10,12 +10,8 @@ in
 {
   debian = date: [
     "mirror://debian"
-    "https://deb.debian.org/debian"
     (snapshot "debian" date)
   ];
-  debian-security = date: [
-    "https://deb.debian.org/debian-security"
-    "https://security.debian.org/debian-security"
-    (snapshot "debian-security" date)
-  ];
+  # nixpkgs has no mirrors of it.
+  debian-security = date: [ (snapshot "debian-security" date) ];
 }
