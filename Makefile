@@ -11,7 +11,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools agent build examples kernels check test casebook selftests lint deny bench
+.PHONY: help setup packages tools agent build examples kernels check test casebook casebook-objects selftests lint lint-workflows nix-check deny bench
 
 # The architectures to set up for: each needs its QEMU, and a cross compiler for its agent.
 ARCHES ?= x86_64
@@ -64,7 +64,8 @@ OTHER_ARCHES := debian-12-6.1-cloud/aarch64,debian-13-6.12-cloud/aarch64,debian-
 test: ARCHES := x86_64 aarch64 riscv64
 test: setup kernels casebook-objects
 	@$(UKCI) --quiet kernels fetch --matrix archs
-	UKCI_TEST_REAL=1 UKCI_CASEBOOK=$(OTHER_ARCHES) cargo test --release --workspace
+	UKCI_TEST_REAL=1 UKCI_CASEBOOK=$(OTHER_ARCHES) \
+	  cargo test --release --workspace --no-fail-fast
 
 # Every object of the casebook on every kernel: some 750 boots. For another architecture e.g.
 # `make casebook ARCHES=riscv64 CASEBOOK_KERNELS=debian-13-6.12/riscv64,debian-sid-7.2/riscv64`.
@@ -72,7 +73,6 @@ CASEBOOK_KERNELS ?= debian-11-5.10-cloud,debian-12-6.1-cloud,debian-13-6.12-clou
 casebook: setup kernels casebook-objects
 	UKCI_CASEBOOK=$(CASEBOOK_KERNELS) cargo test --release --package ukci --test casebook -- --nocapture
 
-.PHONY: casebook-objects
 casebook-objects: target/include/bpf
 	@for arch in $(ARCHES); do ARCH=$$arch guest/tests/casebook/build.sh target/casebook-$$arch; done
 
@@ -92,7 +92,6 @@ lint: packages
 
 # The flake without nixpkgs; docs/nix.md says what is left. Needs root, as Nix does without its
 # daemon.
-.PHONY: nix-check lint-workflows
 nix-check: setup kernels
 	@.setup/nix.sh
 	@UKCI_TEST_NIX=1 cargo test --quiet --release --package ukci-harness --test nix

@@ -1,5 +1,6 @@
 # Fails where Nix and the tool expand a matrix to different cells.
 {
+  cellId,
   expand,
   lock,
   readMatrix,
@@ -24,7 +25,7 @@ let
 in
 runCommand "agreement-${read.name}"
   {
-    cells = builtins.toJSON expansion.cells;
+    cells = builtins.toJSON (map (planned: planned // { id = cellId planned.cell; }) expansion.cells);
     passAsFile = [ "cells" ];
     inherit file;
     lock = builtins.path {

@@ -25,18 +25,17 @@ pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
     }
-    match list.format {
-        ListFormat::Text => print(&text(&selected.cells)),
-        ListFormat::Json => json(&selected.cells),
-        ListFormat::Github => print(&github(selected.cells.len(), list.shards.into())),
-    }
+    let text = match list.format {
+        ListFormat::Text => text(&selected.cells),
+        ListFormat::Json => json(&selected.cells).map_err(|error| unwritten(&error))?,
+        ListFormat::Github => github(selected.cells.len(), list.shards.into()),
+    };
+    data(&text).map_err(|error| unwritten(&error))?;
+    Ok(Exit::Met)
 }
 
-fn print(text: &str) -> Result<Exit, Failure> {
-    data(text).map_err(|error| {
-        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
-    })?;
-    Ok(Exit::Met)
+fn unwritten(error: &dyn std::error::Error) -> Failure {
+    Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
 }
 
 /// One line a cell.
@@ -73,14 +72,17 @@ fn github(cells: usize, most: usize) -> String {
     format!("{}\n", serde_json::json!({ "include": include }))
 }
 
-/// The cells on one line, keys sorted: what Nix's `builtins.toJSON` makes of the same.
-fn json(cells: &[PlannedCell]) -> Result<Exit, Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
+/// The cells with their ids on one line, keys sorted: what Nix's `builtins.toJSON` makes of the
+/// same.
+fn json(cells: &[PlannedCell]) -> serde_json::Result<String> {
+    let with_id = |planned: &PlannedCell| {
+        let mut value = serde_json::to_value(planned)?;
+        value["id"] = planned.cell.id().into();
+        Ok(value)
     };
-    let sorted = serde_json::to_value(cells).map_err(|error| failed(&error))?;
-    data(&format!("{sorted}\n")).map_err(|error| failed(&error))?;
-    Ok(Exit::Met)
+    let cells = cells.iter().map(with_id);
+    let cells = cells.collect::<serde_json::Result<serde_json::Value>>()?;
+    Ok(format!("{cells}\n"))
 }
 
 /// Stands for whatever object will be checked.

@@ -1,6 +1,7 @@
 //! The casebook (`guest/tests/casebook`): small objects, each with what every kernel series must
 //! answer. `UKCI_CASEBOOK` names the kernels, comma separated, with `/ARCH` for one that is not
-//! `x86_64`; `make casebook` names the five of `x86_64`. With `UKCI_UPDATE=1` the results are kept; without it a result that changes fails.
+//! `x86_64`; `make casebook` names the five of `x86_64`. With `UKCI_UPDATE=1` the results are kept;
+//! without it a result that changes fails.
 
 #![expect(
     clippy::print_stderr,
