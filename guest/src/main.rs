@@ -1,11 +1,14 @@
 //! The agent. As PID 1: mounts, loads its modules, dials the host, says hello, probes one
-//! artifact, answers, powers off. By hand, `ukci-guest probe FILE [load|attach]` prints the
-//! evidence of the running kernel as JSON: a developer's tool.
+//! artifact, answers, powers off; or it runs a shell for a person (`ukci shell`), in which
+//! `ukci-guest check` does what the cell did. By hand, `ukci-guest probe FILE [load|attach]` prints
+//! the evidence of the running kernel as JSON: a developer's tool.
 
 mod dial;
 mod init;
 mod kmsg;
+mod shell;
 mod system;
+mod tell;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -27,43 +30,55 @@ fn main() {
         agent();
         child::power_off();
     }
-    let mut args = std::env::args_os().skip(1);
-    let (Some(command), Some(path)) = (args.next(), args.next()) else {
-        usage()
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        ["probe", path] | ["probe", path, "attach"] => probe_file(path, Mode::Attach),
+        ["probe", path, "load"] => probe_file(path, Mode::Load),
+        ["check"] => check().map(|evidence| tell::text(&evidence)),
+        ["check", "--json"] => check().and_then(|evidence| json(&evidence)),
+        _ => fail(USAGE, 64),
     };
-    if command != "probe" {
-        usage();
-    }
-    let mode = match args.next() {
-        None => Mode::Attach,
-        Some(word) if word == "attach" => Mode::Attach,
-        Some(word) if word == "load" => Mode::Load,
-        Some(_) => usage(),
-    };
-    let result = std::fs::read(&path).map_err(|error| format!("read {}: {error}", path.display()));
-    let result = result.and_then(|object| {
-        let name = path.to_string_lossy();
-        let contract = Contract::default();
-        let asked = Asked {
-            object: &object,
-            name: &name,
-            terms: &Terms::new(&contract, Vec::new(), &name),
-            mode,
-        };
-        let evidence = probe(asked, facts::gather(BTreeMap::new(), Vec::new()), |_, _| {})?;
-        let mut text = serde_json::to_vec_pretty(&evidence).map_err(|error| error.to_string())?;
-        text.push(b'\n');
-        std::io::stdout()
-            .write_all(&text)
-            .map_err(|error| error.to_string())
+    let written = done.and_then(|text| {
+        let written = std::io::stdout().write_all(text.as_bytes());
+        written.map_err(|error| error.to_string())
     });
-    if let Err(message) = result {
+    if let Err(message) = written {
         fail(&format!("error: {message}"), 1);
     }
 }
 
-fn usage() -> ! {
-    fail("usage: ukci-guest probe FILE [load|attach]", 64)
+const USAGE: &str = "usage: ukci-guest probe FILE [load|attach]
+       ukci-guest check [--json]    in `ukci shell`: do what the cell did";
+
+/// The evidence of one object on the running kernel.
+fn probe_file(path: &str, mode: Mode) -> Result<String, String> {
+    let object = std::fs::read(path).map_err(|error| format!("read {path}: {error}"))?;
+    let contract = Contract::default();
+    let asked = Asked {
+        object: &object,
+        name: path,
+        terms: &Terms::new(&contract, Vec::new(), path),
+        mode,
+    };
+    let facts = facts::gather(BTreeMap::new(), Vec::new());
+    json(&probe(asked, facts, |_, _| {})?)
+}
+
+/// The evidence of the cell that the host laid into this machine.
+fn check() -> Result<Evidence, String> {
+    let shell::Cell {
+        request,
+        object,
+        files,
+    } = shell::Cell::read()?;
+    let facts = facts::gather(BTreeMap::new(), Vec::new());
+    answer(&request, &object, &files, facts, &mut |_| Ok(()))
+}
+
+fn json(evidence: &Evidence) -> Result<String, String> {
+    let text = serde_json::to_string_pretty(evidence).map_err(|error| error.to_string())?;
+    Ok(text + "\n")
 }
 
 fn fail(message: &str, status: i32) -> ! {
@@ -74,8 +89,14 @@ fn fail(message: &str, status: i32) -> ! {
 /// PID 1, from the first mount to the last word.
 fn agent() {
     // Without a way to the host the console is all there is.
-    let (mut channel, facts) = match meet_host() {
-        Ok(met) => met,
+    let (mut channel, facts) = match settle() {
+        Ok(Place::Cell(channel, facts)) => (channel, *facts),
+        Ok(Place::Shell(shell)) => {
+            if let Err(message) = shell.run() {
+                child::console(&format!("ukci-guest: {message}"));
+            }
+            return;
+        }
         Err(message) => return child::console(&format!("ukci-guest: {message}")),
     };
     let said = match serve(&mut channel, facts) {
@@ -89,11 +110,20 @@ fn agent() {
 
 type HostChannel = Channel<Box<dyn Stream>>;
 
-fn meet_host() -> Result<(HostChannel, GuestFacts), String> {
+/// What the machine is for.
+enum Place {
+    Cell(HostChannel, Box<GuestFacts>),
+    Shell(shell::Shell),
+}
+
+fn settle() -> Result<Place, String> {
     let missing = init::mounts()?;
     // 5.10 charges BPF memory to this limit; memory control groups do from 5.11 on.
     system::lift_memory_lock();
     let cmdline = std::fs::read_to_string("/proc/cmdline").map_err(|e| e.to_string())?;
+    if let Some(shell) = shell::Shell::of(&cmdline) {
+        return Ok(Place::Shell(shell));
+    }
     let transport = Transport::of(&cmdline)?;
     let modules = init::load_modules(transport);
     let broken: Vec<String> = modules
@@ -104,7 +134,8 @@ fn meet_host() -> Result<(HostChannel, GuestFacts), String> {
         .map_err(|error| format!("{error} (modules that failed: {})", broken.join("; ")))?;
     // The channel keeps the stream, and its descriptor, until the machine is off.
     child::tell_panics_to(stream.as_raw_fd());
-    Ok((Channel::new(stream), facts::gather(missing, modules)))
+    let facts = facts::gather(missing, modules);
+    Ok(Place::Cell(Channel::new(stream), Box::new(facts)))
 }
 
 /// From hello to done. After hello the agent is ready and holds nothing of a cell.
@@ -146,19 +177,11 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
             Arrived::Json(_) => return Err(format!("a message where `{name}` was due")),
         }
     }
-    let files = keep_files(&files)?;
-    let terms = Terms::new(&request.contract, files, &request.name);
-    let warnings = kmsg::Warnings::from_now();
-    let edits = prepare(&request)?;
-    let probed = probe_in_child(channel, &request, &terms, &object, facts);
-    let warnings = warnings.collect();
-    let mut evidence = probed.map_err(|message| match warnings.as_slice() {
-        [] => message,
-        // A child that was killed was often killed by the kernel, which says why.
-        [.., newest] => format!("{message}; the kernel's last warning: {newest}"),
+    system::set_clock(request.time);
+    system::add_entropy(&request.entropy);
+    let evidence = answer(&request, &object, &files, facts, &mut |progress| {
+        channel.send(FrameKind::Json, progress).map_err(lost)
     })?;
-    evidence.edits.splice(0..0, edits);
-    evidence.kmsg = warnings;
     channel
         .say(&FromGuest::Reply {
             evidence: Box::new(evidence),
@@ -167,12 +190,37 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     channel.say(&FromGuest::Done).map_err(lost)
 }
 
-/// Time, entropy and settings of the request. Returns the edits.
-fn prepare(request: &Request) -> Result<Vec<String>, String> {
-    system::set_clock(request.time);
-    system::add_entropy(&request.entropy);
+/// Is handed each [`FromGuest::Progress`] as JSON.
+type Pass<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
+
+/// The evidence that a request asks for.
+fn answer(
+    request: &Request,
+    object: &[u8],
+    files: &[Vec<u8>],
+    facts: GuestFacts,
+    pass: &mut Pass<'_>,
+) -> Result<Evidence, String> {
+    let files = keep_files(files)?;
+    let terms = Terms::new(&request.contract, files, &request.name);
+    let warnings = kmsg::Warnings::from_now();
+    let edits = set(&request.sysctl)?;
+    let probed = probe_in_child(pass, request, &terms, object, facts);
+    let warnings = warnings.collect();
+    let mut evidence = probed.map_err(|message| match warnings.as_slice() {
+        [] => message,
+        // A child that was killed was often killed by the kernel, which says why.
+        [.., newest] => format!("{message}; the kernel's last warning: {newest}"),
+    })?;
+    evidence.edits.splice(0..0, edits);
+    evidence.kmsg = warnings;
+    Ok(evidence)
+}
+
+/// Makes the settings, each `key=value`. Returns the edits.
+fn set(sysctl: &[String]) -> Result<Vec<String>, String> {
     let mut edits = Vec::new();
-    for setting in &request.sysctl {
+    for setting in sysctl {
         let (key, value) = setting
             .split_once('=')
             .ok_or_else(|| format!("sysctl `{setting}` is not `key=value`"))?;
@@ -184,9 +232,9 @@ fn prepare(request: &Request) -> Result<Vec<String>, String> {
 }
 
 /// Probes in a child, so that a crash of libbpf is told apart from one of the kernel. What the
-/// child says is passed on to the host; its evidence is kept.
+/// child says is passed on; its evidence is kept.
 fn probe_in_child(
-    host: &mut HostChannel,
+    pass: &mut Pass<'_>,
     request: &Request,
     terms: &Terms<'_>,
     object: &[u8],
@@ -223,8 +271,7 @@ fn probe_in_child(
             Ok(FromGuest::Reply { evidence }) => break Some(*evidence),
             Ok(FromGuest::Progress { stage, doing: what }) => {
                 doing = format!("{stage} ({what})");
-                host.send(FrameKind::Json, &text)
-                    .map_err(|e| format!("talk to the host: {e}"))?;
+                pass(&text)?;
             }
             Ok(FromGuest::Trouble { message }) => {
                 child::wait(pid);

@@ -21,4 +21,5 @@ pub mod plan_file;
 pub mod render;
 pub mod resolve;
 pub mod run;
+pub mod shell;
 pub mod transport;

@@ -258,7 +258,7 @@ fn started_event(plan: &Plan, options: &Options) -> Event {
 }
 
 /// Reads and assembles what the cells share, once.
-fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
+pub(crate) fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Error> {
     let mut kernels: BTreeMap<String, (Arc<PlannedKernel>, PathBuf)> = BTreeMap::new();
     let mut modules: BTreeMap<String, Modules> = BTreeMap::new();
     let mut artifacts = BTreeMap::new();

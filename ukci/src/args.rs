@@ -2,6 +2,7 @@
 
 pub(crate) mod report;
 pub(crate) mod rerun;
+pub(crate) mod shell;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     List(List),
     /// Run cells of a report again, from the same bytes
     Rerun(Box<rerun::Rerun>),
+    /// Boot a cell of a report and look around in it
+    #[command(after_help = shell::HELP)]
+    Shell(shell::Shell),
     /// Render, merge and compare reports
     #[command(subcommand)]
     Report(report::Report),

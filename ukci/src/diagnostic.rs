@@ -151,7 +151,13 @@ fn write_problem(
         )?;
     }
     writeln!(text, "\n  log   {out}/{}/", cell.evidence)?;
-    writeln!(text, "  again {}", again(report, cell))
+    writeln!(text, "  again {}", again(report, cell))?;
+    let report = if out == "ukci-out" {
+        String::new()
+    } else {
+        format!(" --report {out}")
+    };
+    writeln!(text, "  look  ukci shell {}{report}", cell.id)
 }
 
 fn source(text: &mut String, at: &SourceLine) -> std::fmt::Result {

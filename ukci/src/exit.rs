@@ -9,17 +9,19 @@ use ukci_schema::verdict::Outcome;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Every required cell met its expectation; or the command did what was asked.
-    Met = 0,
+    Met,
     /// A required cell has no verdict, or the run could not start.
-    NoVerdict = 1,
+    NoVerdict,
     /// A required cell did not meet its expectation. Wins over 1.
-    Unmet = 2,
+    Unmet,
     /// No cell was selected.
-    NoCells = 3,
+    NoCells,
     /// The command line is wrong.
-    Usage = 64,
+    Usage,
     /// Killed by a second Ctrl-C.
-    Interrupted = 130,
+    Interrupted,
+    /// What `ukci shell --command` ran ended so.
+    Guest(u8),
 }
 
 /// The part of `--help` about them.
@@ -49,7 +51,15 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Met => 0,
+            Exit::NoVerdict => 1,
+            Exit::Unmet => 2,
+            Exit::NoCells => 3,
+            Exit::Usage => 64,
+            Exit::Interrupted => 130,
+            Exit::Guest(status) => status,
+        })
     }
 }
 

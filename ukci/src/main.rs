@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Check(check) => command::check::run(*check, output),
         Command::List(list) => command::list::run(&list, output),
         Command::Rerun(rerun) => command::rerun::run(*rerun, output),
+        Command::Shell(shell) => command::shell::run(shell, output),
         Command::Report(report) => command::report::run(&report, output),
         Command::Plan(plan) => command::plan::run(&plan, output),
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),

@@ -33,4 +33,5 @@ pub mod nearest;
 pub mod partition;
 pub mod plan;
 pub mod report;
+pub mod shell;
 pub mod verdict;

@@ -17,6 +17,9 @@ pub struct Lock {
     pub schema: String,
     /// The entries, in the order of their names and then architectures.
     pub kernels: Vec<LockedKernel>,
+    /// Programs that a guest is given beside the agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<LockedTool>,
 }
 
 impl Lock {
@@ -41,6 +44,12 @@ impl Lock {
     pub fn arches(&self, name: &str) -> Vec<Arch> {
         let is_locked = |arch: &Arch| self.kernel(name, *arch).is_some();
         Arch::ALL.into_iter().filter(is_locked).collect()
+    }
+
+    /// The program of this name, for this architecture.
+    pub fn tool(&self, name: &str, arch: Arch) -> Option<&LockedTool> {
+        let mut tools = self.tools.iter();
+        tools.find(|tool| tool.name == name && tool.arch == arch)
     }
 
     /// Every entry's name, in order; once for each architecture.
@@ -75,6 +84,20 @@ pub struct LockedKernel {
     pub provenance: Provenance,
     /// What was seen of it.
     pub verified: Verified,
+}
+
+/// A program for guests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedTool {
+    /// `busybox`: the name of its file, too.
+    pub name: String,
+    /// Architecture.
+    pub arch: Arch,
+    /// The package that has it, statically linked.
+    pub package: Package,
+    /// Where the pin comes from.
+    pub provenance: Provenance,
 }
 
 /// One package file.

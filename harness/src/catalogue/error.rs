@@ -99,6 +99,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The lock has no such program for guests.
+    #[error("the lock has no `{name}` for {arch}")]
+    NoTool {
+        /// The program.
+        name: String,
+        /// Architecture.
+        arch: Arch,
+    },
     /// A name that no stream of kernels has.
     #[error("`{0}` is not `debian-<release>-<series>[-<flavour>]`")]
     NotAStream(String),
@@ -210,6 +218,9 @@ impl Error {
                 "e.g. `debian-12-6.1-cloud`; the release is 11, 12, 13, sid or experimental"
                     .to_owned(),
             ),
+            Self::NoTool { .. } => {
+                Some("the lock in use is an older one: unset UKCI_LOCK, or add it there".to_owned())
+            }
             Self::NoSuite { suites, .. } => Some(format!("it comes from {}", suites.join(", "))),
             Self::NoKernel { .. } => {
                 Some("not every series and flavour is built for every architecture".to_owned())

@@ -100,7 +100,7 @@ impl<'a> Fetcher<'a> {
     }
 
     /// One package and what is to be said about it.
-    fn fetch(
+    pub(crate) fn fetch(
         &self,
         package: &Package,
         date: &str,

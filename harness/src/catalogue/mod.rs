@@ -20,6 +20,7 @@ mod store;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tool;
 mod transfer;
 mod unpacked;
 mod update;

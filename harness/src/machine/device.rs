@@ -52,6 +52,13 @@ pub enum Device {
         /// The file, which QEMU truncates.
         log: PathBuf,
     },
+    /// The serial console on QEMU's own standard streams, for a person.
+    Terminal {
+        /// As the kernel names it.
+        name: &'static str,
+        /// The file that keeps what was shown.
+        log: PathBuf,
+    },
     /// A kernel that fails ends QEMU.
     DieOnPanic,
     /// No boot-time self-tests of the kernel's ciphers.
@@ -132,6 +139,15 @@ impl Device {
                 // `quiet` is level 4, which hides KERN_WARNING and so the first line of every
                 // WARN. Level 5 shows them and costs nothing that can be measured.
                 line.kernel("loglevel=5");
+            }
+            Self::Terminal { name, log } => {
+                // `mux` is what makes Ctrl-A X end QEMU; Ctrl-C is the guest's.
+                let stdio = "stdio,id=console,mux=on,signal=off,logfile=";
+                line.option("-chardev", with_path(stdio, log));
+                line.option("-serial", "chardev:console");
+                line.kernel(format!("console={name}"));
+                // Only a dying kernel may write between a person's lines.
+                line.kernel("loglevel=1");
             }
             Self::DieOnPanic => {
                 // The kernel resets at once after a panic, and a reset ends QEMU: with status 0,

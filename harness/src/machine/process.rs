@@ -7,7 +7,9 @@ use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
-use rustix::process::{Pid, PidfdFlags, Signal, getppid, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getppid, kill_process, kill_process_group, pidfd_open,
+};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
@@ -43,9 +45,24 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `command`. Its streams are the caller's to set.
-    pub(super) async fn spawn(command: Command) -> io::Result<Self> {
+    pub(super) async fn spawn(mut command: Command) -> io::Result<Self> {
+        command.process_group(0);
+        Self::start(command, true).await
+    }
+
+    /// Starts `command` in our own process group, which is the terminal's foreground: the kernel
+    /// stops any other that reads from it.
+    pub(super) async fn spawn_on_terminal(command: Command) -> io::Result<Self> {
+        Self::start(command, false).await
+    }
+
+    async fn start(command: Command, leads: bool) -> io::Result<Self> {
         let (reply, child) = oneshot::channel();
-        submit(Order { command, reply })?;
+        submit(Order {
+            command,
+            leads,
+            reply,
+        })?;
         let child = child
             .await
             .map_err(|_| io::Error::other("the spawning thread is gone"))??;
@@ -76,16 +93,23 @@ impl Process {
 #[derive(Debug)]
 struct Child {
     pid: Pid,
+    /// Whether it leads a process group of its own.
+    leads: bool,
     exit: Option<Exit>,
 }
 
 impl Child {
     /// Kills the group. Until the process is reaped its id cannot be another's.
     fn kill(&self) {
-        if self.exit.is_none() {
-            // It fails where the process is already a zombie without living kin.
-            let _ = kill_process_group(self.pid, Signal::KILL);
+        if self.exit.is_some() {
+            return;
         }
+        // Both fail where the process is already a zombie without living kin.
+        let _ = if self.leads {
+            kill_process_group(self.pid, Signal::KILL)
+        } else {
+            kill_process(self.pid, Signal::KILL)
+        };
     }
 
     /// Waits for the end, which blocks unless the process is a zombie.
@@ -113,6 +137,7 @@ impl Drop for Child {
 /// which kills it.
 struct Order {
     command: Command,
+    leads: bool,
     reply: oneshot::Sender<io::Result<Child>>,
 }
 
@@ -132,8 +157,8 @@ fn submit(order: Order) -> io::Result<()> {
         thread::Builder::new()
             .name("ukci-spawn".to_owned())
             .spawn(move || {
-                for Order { command, reply } in orders {
-                    let _ = reply.send(start(command));
+                for order in orders {
+                    let _ = order.reply.send(start(order.command, order.leads));
                 }
             })?;
         spawner.insert(sender)
@@ -143,13 +168,16 @@ fn submit(order: Order) -> io::Result<()> {
         .map_err(|_| io::Error::other("the spawning thread is gone"))
 }
 
-fn start(mut command: Command) -> io::Result<Child> {
-    command.process_group(0);
+fn start(mut command: Command, leads: bool) -> io::Result<Child> {
     system::die_with_parent(&mut command);
     let child = command.spawn()?;
     let pid = Pid::from_raw(child.id().cast_signed())
         .ok_or_else(|| io::Error::other("a process without an id"))?;
-    Ok(Child { pid, exit: None })
+    Ok(Child {
+        pid,
+        leads,
+        exit: None,
+    })
 }
 
 /// What no library offers without `unsafe`.
@@ -278,9 +306,14 @@ mod tests {
         let (mut from, stdout) = io::pipe().unwrap();
         let (child, thread) = thread::spawn(move || {
             let mut command = Command::new("cat");
-            command.stdin(stdin).stdout(stdout);
+            command.process_group(0).stdin(stdin).stdout(stdout);
             let (reply, child) = oneshot::channel();
-            submit(Order { command, reply }).unwrap();
+            submit(Order {
+                command,
+                leads: true,
+                reply,
+            })
+            .unwrap();
             (
                 child.blocking_recv().unwrap().unwrap(),
                 rustix::thread::gettid(),

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::process::Command;
 
 use ukci_schema::cell::Arch;
 use ukci_schema::report::Choice;
 use ukci_schema::verdict::Fault;
 
-use super::device::Device;
+use super::device::{self, Device};
 use super::guest;
+use super::process::Process;
 use super::program::{self, Emulator};
 use super::{Boot, Hardware, Machine, accel, private_dir};
 use crate::arch::{self, Accelerated, Platform};
@@ -200,6 +202,27 @@ impl Qemu {
         self.emulators.get(&arch)
     }
 
+    /// Boots a machine whose console is our own standard input and output, and waits for its end,
+    /// in words: `exited with status 0`. Dropping the future kills it.
+    pub async fn sit_at(&self, boot: &Boot) -> Result<String, Error> {
+        let arch = boot.cell.arch;
+        let emulator = self.emulator(arch).ok_or(Error::NoQemu {
+            program: arch::platform(arch).qemu,
+            package: arch::platform(arch).package,
+        })?;
+        let failed = |source| Error::Run {
+            program: emulator.path.clone(),
+            source,
+        };
+        let mut command = Command::new(&emulator.path);
+        for (flag, value) in device::flags(&self.seated(boot).devices(boot)) {
+            command.arg(flag).args(value);
+        }
+        let process = Process::spawn_on_terminal(command).await;
+        let exit = process.map_err(failed)?.exited().await.map_err(failed)?;
+        Ok(exit.words())
+    }
+
     /// The same under KVM, with this CPU model.
     pub(super) fn accelerated(&self, cpu: &str) -> Self {
         Self {
@@ -225,6 +248,25 @@ impl Qemu {
 
     /// A machine for `boot`, reached by `link`.
     pub(super) fn emulated(&self, boot: &Boot, link: Device, qmp: PathBuf) -> Emulated {
+        let platform = arch::platform(boot.cell.arch);
+        let console = Device::Console {
+            name: platform.console,
+            log: boot.evidence.join(guest::CONSOLE_LOG),
+        };
+        self.made_of(boot, console, vec![Device::Qmp(qmp), link])
+    }
+
+    /// A machine for `boot` that a person sits at.
+    pub(super) fn seated(&self, boot: &Boot) -> Emulated {
+        let platform = arch::platform(boot.cell.arch);
+        let terminal = Device::Terminal {
+            name: platform.console,
+            log: boot.evidence.join(guest::CONSOLE_LOG),
+        };
+        self.made_of(boot, terminal, Vec::new())
+    }
+
+    fn made_of(&self, boot: &Boot, console: Device, links: Vec<Device>) -> Emulated {
         let arch = boot.cell.arch;
         let platform = arch::platform(arch);
         Emulated {
@@ -235,8 +277,8 @@ impl Qemu {
                 .emulator(arch)
                 .and_then(|e| e.firmware(platform.firmware)),
             tsc_khz: host_tsc_khz(),
-            link,
-            qmp,
+            console,
+            links,
         }
     }
 }
@@ -303,14 +345,15 @@ pub(super) struct Emulated {
     pub(super) firmware: Option<&'static str>,
     /// The rate of the host's time stamp counter, where it is known.
     pub(super) tsc_khz: Option<u32>,
-    pub(super) link: Device,
-    pub(super) qmp: PathBuf,
+    pub(super) console: Device,
+    /// How it is reached and controlled.
+    pub(super) links: Vec<Device>,
 }
 
 impl Emulated {
     /// The whole list.
     pub(super) fn devices(&self, boot: &Boot) -> Vec<Device> {
-        let shared = matches!(self.link, Device::VhostUserVsock(_));
+        let shared = |link: &Device| matches!(link, Device::VhostUserVsock(_));
         let mut devices = vec![
             Device::Board(self.platform),
             Device::Accelerator(self.accel, self.platform.arch),
@@ -320,7 +363,7 @@ impl Emulated {
             },
             Device::Memory {
                 mib: boot.memory,
-                shared,
+                shared: self.links.iter().any(shared),
             },
         ];
         if (self.accel, self.platform.arch) == (Accel::Tcg, Arch::X86_64) {
@@ -332,16 +375,12 @@ impl Emulated {
                 image: boot.kernel.clone(),
                 initramfs: boot.initramfs.clone(),
             },
-            Device::Console {
-                name: self.platform.console,
-                log: boot.evidence.join(guest::CONSOLE_LOG),
-            },
+            self.console.clone(),
             Device::DieOnPanic,
             Device::NoCryptoTests,
-            Device::Qmp(self.qmp.clone()),
-            self.link.clone(),
-            Device::KernelArguments(boot.cmdline.clone()),
         ]);
+        devices.extend(self.links.iter().cloned());
+        devices.push(Device::KernelArguments(boot.cmdline.clone()));
         devices
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Fixture {
     kernel: PathBuf,
     release: String,
     initramfs: PathBuf,
-    cache: tempfile::TempDir,
+    cache: PathBuf,
 }
 
 impl Fixture {
@@ -37,10 +37,13 @@ impl Fixture {
             Some(entry) => PathBuf::from(entry),
             None => stored().ok_or("no kernel is in the store: `make test` fetches some")?,
         };
-        let cache = tempfile::tempdir().map_err(|error| error.to_string())?;
+        // A static is never dropped: the directory stays, and is the next run's.
+        let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("machine");
+        let _ = fs::remove_dir_all(&cache);
+        fs::create_dir_all(&cache).map_err(|error| error.to_string())?;
         if let Some(tools) = user_cache().map(|cache| cache.join("tools")) {
             // `make setup` builds the vsock device there.
-            std::os::unix::fs::symlink(tools, cache.path().join("tools")).unwrap();
+            std::os::unix::fs::symlink(tools, cache.join("tools")).unwrap();
         }
         let mut archive = Newc::default();
         for directory in ["dev", "proc"] {
@@ -50,7 +53,7 @@ impl Fixture {
         archive.entry(
             "init",
             0o100_755,
-            &fs::read(compile(cache.path())).unwrap(),
+            &fs::read(compile(&cache)).unwrap(),
             (0, 0),
         );
         archive.entry("TRAILER!!!", 0, &[], (0, 0));
@@ -61,7 +64,7 @@ impl Fixture {
         archive
             .bytes
             .extend(fs::read(entry.join("segment.cpio")).unwrap());
-        let initramfs = cache.path().join("initramfs");
+        let initramfs = cache.join("initramfs");
         fs::write(&initramfs, archive.bytes).unwrap();
         let release = release(&entry).ok_or("the store's entry says no release")?;
         Ok(Self {
@@ -74,7 +77,7 @@ impl Fixture {
 
     /// The cache directory of the tests.
     pub(crate) fn cache(&self) -> PathBuf {
-        self.cache.path().to_owned()
+        self.cache.clone()
     }
 
     /// A boot of a guest that does `what`.

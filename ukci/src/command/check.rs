@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use ukci_harness::catalogue::{Catalogue, cache_dir};
 use ukci_harness::compile::vmlinux;
@@ -21,6 +20,7 @@ use ukci_schema::report::{Asked, Report, RunInfo};
 
 use super::fetching::Fetching;
 use super::rerun::Pins;
+use super::session;
 use crate::args::{self, Check};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
@@ -46,20 +46,7 @@ pub(crate) fn perform(
     pins: Option<&Pins>,
 ) -> Result<Ran, Failure> {
     check.artifacts.append(&mut check.artifact);
-    let work = if let Some(path) = &check.plan {
-        Work::Planned(super::plan::read(path, &check.selection.kernel)?)
-    } else {
-        let mut artifacts =
-            resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
-        let manifests = super::manifests(&check.manifest, &mut artifacts)?;
-        let catalogue = super::catalogue(check.locked)?;
-        let mut selected = super::select(&check.selection, &artifacts, &manifests, &catalogue)?;
-        selected.compilation = super::compilation(&check.compilation, &artifacts)?;
-        if let Some(pins) = pins {
-            super::retain(&mut selected, |cell| pins.cells.contains(&cell.id()))?;
-        }
-        Work::Selected(Box::new(catalogue), Box::new(selected), artifacts)
-    };
+    let work = Work::of(&check, pins)?;
     let baseline = check
         .baseline
         .as_deref()
@@ -74,30 +61,9 @@ pub(crate) fn perform(
         )
     })?;
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Failure::plain(
-                Exit::NoVerdict,
-                &format!("failed to start a runtime: {error}"),
-                None,
-            )
-        })?;
-    let result = runtime.block_on(async {
-        let (signals, cancel) = watch::channel(false);
-        let mut killed = watch_signals(signals)?;
-        let work = prepare_and_run(&check, output, work, (pins, baseline), cancel);
-        tokio::select! {
-            result = work => result,
-            // Dropping the run kills every guest at once.
-            () = killed.wait() => Ok((None, Exit::Interrupted)),
-        }
-    });
-    // A download that hangs must not hold up the end.
-    runtime.shutdown_background();
-    let (report, exit) = result?;
+    let ran =
+        session::run(|cancel| prepare_and_run(&check, output, work, (pins, baseline), cancel));
+    let (report, exit) = ran?.unwrap_or((None, Exit::Interrupted));
     let Some(report) = report else {
         return Ok((None, exit));
     };
@@ -110,9 +76,33 @@ pub(crate) fn perform(
 pub(crate) type Ran = (Option<Report>, Exit);
 
 /// What is to be run: names that are still to be resolved, or a plan.
-enum Work {
+pub(crate) enum Work {
     Selected(Box<Catalogue>, Box<resolve::Selected>, Vec<PlannedArtifact>),
     Planned(Plan),
+}
+
+impl Work {
+    /// What the command line names; of that, only the cells of `pins`.
+    pub(crate) fn of(check: &Check, pins: Option<&Pins>) -> Result<Self, Failure> {
+        if let Some(path) = &check.plan {
+            let plan = super::plan::read(path, &check.selection.kernel)?;
+            return Ok(Self::Planned(plan));
+        }
+        let mut artifacts =
+            resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
+        let manifests = super::manifests(&check.manifest, &mut artifacts)?;
+        let catalogue = super::catalogue(check.locked)?;
+        let mut selected = super::select(&check.selection, &artifacts, &manifests, &catalogue)?;
+        selected.compilation = super::compilation(&check.compilation, &artifacts)?;
+        if let Some(pins) = pins {
+            super::retain(&mut selected, |cell| pins.cells.contains(&cell.id()))?;
+        }
+        Ok(Self::Selected(
+            Box::new(catalogue),
+            Box::new(selected),
+            artifacts,
+        ))
+    }
 }
 
 async fn prepare_and_run(
@@ -122,18 +112,33 @@ async fn prepare_and_run(
     (pins, baseline): (Option<&Pins>, Option<Report>),
     cancel: watch::Receiver<bool>,
 ) -> Result<Ran, Failure> {
-    let (asked, catalogue, selected, artifacts) = match work {
-        Work::Planned(plan) => {
-            let asked = asked(check, &BTreeMap::new());
-            let terms = (Budget::default(), baseline);
-            return run_plan(check, output, (plan, Vec::new()), terms, asked, cancel).await;
-        }
-        Work::Selected(catalogue, selected, artifacts) => {
-            let asked = asked(check, &selected.own);
-            (asked, catalogue, selected, artifacts)
-        }
+    let (asked, budget) = match &work {
+        Work::Planned(_) => (asked(check, &BTreeMap::new()), Budget::default()),
+        Work::Selected(_, selected, _) => (asked(check, &selected.own), selected.budget),
     };
-    let budget = selected.budget;
+    let resolved = resolve(output, work, pins, &cancel).await?;
+    let Some((plan, mut warnings)) = resolved else {
+        return Ok((None, Exit::Interrupted));
+    };
+    if budget.max_growth_percent.is_some() && baseline.is_none() {
+        let text = "the matrix has `max_growth_percent`, which needs `--baseline REPORT`";
+        warnings.push(text.to_owned());
+    }
+    let terms = (budget, baseline);
+    run_plan(check, output, (plan, warnings), terms, asked, cancel).await
+}
+
+/// The plan and its warnings, fetching what is missing; none where it was cancelled.
+pub(crate) async fn resolve(
+    output: Output,
+    work: Work,
+    pins: Option<&Pins>,
+    cancel: &watch::Receiver<bool>,
+) -> Result<Option<(Plan, Vec<String>)>, Failure> {
+    let (catalogue, selected, artifacts) = match work {
+        Work::Planned(plan) => return Ok(Some((plan, Vec::new()))),
+        Work::Selected(catalogue, selected, artifacts) => (catalogue, selected, artifacts),
+    };
     let fetching = Fetching::new(output);
     let resolving = tokio::task::spawn_blocking(move || {
         resolve::resolve(*selected, artifacts, &catalogue, &|progress| {
@@ -143,9 +148,9 @@ async fn prepare_and_run(
     let mut stop = cancel.clone();
     let resolved = tokio::select! {
         resolved = resolving => resolved,
-        _ = stop.wait_for(|stop| *stop) => return Ok((None, Exit::Interrupted)),
+        _ = stop.wait_for(|stop| *stop) => return Ok(None),
     };
-    let (plan, mut warnings) = resolved
+    let (plan, warnings) = resolved
         .map_err(|error| {
             Failure::plain(
                 Exit::NoVerdict,
@@ -157,12 +162,7 @@ async fn prepare_and_run(
     if let Some(pins) = pins {
         pins.verify(&plan, output)?;
     }
-    if budget.max_growth_percent.is_some() && baseline.is_none() {
-        let text = "the matrix has `max_growth_percent`, which needs `--baseline REPORT`";
-        warnings.push(text.to_owned());
-    }
-    let terms = (budget, baseline);
-    run_plan(check, output, (plan, warnings), terms, asked, cancel).await
+    Ok(Some((plan, warnings)))
 }
 
 async fn run_plan(
@@ -186,7 +186,7 @@ async fn run_plan(
 }
 
 /// QEMU on this host, with an answer about KVM.
-async fn machine(check: &Check, plan: &Plan) -> Result<Qemu, Failure> {
+pub(crate) async fn machine(check: &Check, plan: &Plan) -> Result<Qemu, Failure> {
     let mut arches: Vec<Arch> = plan.cells.iter().map(|planned| planned.cell.arch).collect();
     arches.sort_unstable();
     arches.dedup();
@@ -281,7 +281,7 @@ fn asked(check: &Check, own: &BTreeMap<String, PathBuf>) -> Asked {
     }
 }
 
-fn options(
+pub(crate) fn options(
     check: &Check,
     plan: &Plan,
     qemu: &Qemu,
@@ -331,44 +331,4 @@ fn options(
             budget: Budget::default(),
         },
     }
-}
-
-/// The second Ctrl-C.
-struct Killed(watch::Receiver<bool>);
-
-impl Killed {
-    async fn wait(&mut self) {
-        if self.0.wait_for(|killed| *killed).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// The first SIGINT or SIGTERM stops the run, the second kills it.
-fn watch_signals(stop: watch::Sender<bool>) -> Result<Killed, Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| {
-            Failure::plain(
-                Exit::NoVerdict,
-                &format!("failed to listen for signals: {error}"),
-                None,
-            )
-        })
-    };
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let (kill, killed) = watch::channel(false);
-    tokio::spawn(async move {
-        for sender in [stop, kill] {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            // The run may be over already.
-            let _ = sender.send(true);
-            // The sender of the stop must live as long as the run does.
-            std::mem::forget(sender);
-        }
-    });
-    Ok(Killed(killed))
 }

@@ -13,6 +13,8 @@ pub(crate) mod plan;
 pub(crate) mod rendered;
 pub(crate) mod report;
 pub(crate) mod rerun;
+pub(crate) mod session;
+pub(crate) mod shell;
 pub(crate) mod unpack;
 
 use std::path::Path;

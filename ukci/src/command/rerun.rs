@@ -30,11 +30,7 @@ pub(crate) struct Pins {
 /// Runs the command.
 pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
     let report = reports::read(&args.report)?;
-    let file = reports::file_of(&args.report);
-    let dir = match file.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
-        _ => PathBuf::from("."),
-    };
+    let dir = dir_of(&args.report);
     let same_dir = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
         (Ok(a), Ok(b)) => a == b,
         _ => false,
@@ -45,12 +41,14 @@ pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
         return Err(Failure::plain(Exit::Usage, &message, Some(hint)));
     }
     let chosen: Vec<CellReport> = choose(&args, &report)?.into_iter().cloned().collect();
-    let pins = Pins {
-        cells: chosen.iter().map(|cell| cell.id.clone()).collect(),
-        report,
-        anyway: args.anyway,
-    };
-    let check = check_like(args, &pins.report, &chosen, &dir)?;
+    let mut check = check_like(&report, &chosen, &dir)?;
+    check.jobs = args.jobs;
+    check.timeout = args.timeout;
+    check.accel = args.accel;
+    check.transport = args.transport;
+    check.out = args.out;
+    check.format = args.format;
+    let pins = Pins::of(report, &chosen, args.anyway);
     let (again, exit) = check::perform(check, output, Some(&pins))?;
     if let Some(again) = again {
         for was in &chosen {
@@ -60,6 +58,15 @@ pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
         }
     }
     Ok(exit)
+}
+
+/// The directory of a report, named by itself or by its directory.
+pub(crate) fn dir_of(report: &Path) -> PathBuf {
+    let file = reports::file_of(report);
+    match file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 fn choose<'a>(args: &Rerun, report: &'a Report) -> Result<Vec<&'a CellReport>, Failure> {
@@ -78,25 +85,23 @@ fn choose<'a>(args: &Rerun, report: &'a Report) -> Result<Vec<&'a CellReport>, F
         }
         return Ok(report.cells.iter().collect());
     }
-    let find = |id: &String| {
-        report
-            .cells
-            .iter()
-            .find(|cell| cell.id == *id)
-            .ok_or_else(|| {
-                let ids = report.cells.iter().map(|cell| cell.id.as_str());
-                let near = nearest(id, ids);
-                let hint =
-                    (!near.is_empty()).then(|| format!("did you mean `{}`?", near.join("`, `")));
-                Failure::plain(Exit::Usage, &format!("the report has no cell `{id}`"), hint)
-            })
-    };
+    let find = |id: &String| find(report, id);
     args.cells.iter().map(find).collect()
 }
 
+/// A cell of the report by its id.
+pub(crate) fn find<'a>(report: &'a Report, id: &str) -> Result<&'a CellReport, Failure> {
+    let found = report.cells.iter().find(|cell| cell.id == *id);
+    found.ok_or_else(|| {
+        let ids = report.cells.iter().map(|cell| cell.id.as_str());
+        let near = nearest(id, ids);
+        let hint = (!near.is_empty()).then(|| format!("did you mean `{}`?", near.join("`, `")));
+        Failure::plain(Exit::Usage, &format!("the report has no cell `{id}`"), hint)
+    })
+}
+
 /// The command line that the report's run had, for these cells alone.
-fn check_like(
-    args: Rerun,
+pub(crate) fn check_like(
     report: &Report,
     chosen: &[CellReport],
     dir: &Path,
@@ -147,16 +152,10 @@ fn check_like(
         let message = format!("the report's command line is not understood: {error}");
         Failure::plain(Exit::NoVerdict, message.trim_end(), None)
     })?;
-    let Command::Check(mut check) = cli.command else {
+    let Command::Check(check) = cli.command else {
         let message = "the report's command line is not a check";
         return Err(Failure::plain(Exit::NoVerdict, message, None));
     };
-    check.jobs = args.jobs;
-    check.timeout = args.timeout;
-    check.accel = args.accel;
-    check.transport = args.transport;
-    check.out = args.out;
-    check.format = args.format;
     Ok(*check)
 }
 
@@ -177,6 +176,15 @@ fn artifact(report: &Report, name: &str, dir: &Path) -> PathBuf {
 }
 
 impl Pins {
+    /// These cells, with the report's bytes; with `anyway`, others are only told of.
+    pub(crate) fn of(report: Report, cells: &[CellReport], anyway: bool) -> Self {
+        Self {
+            cells: cells.iter().map(|cell| cell.id.clone()).collect(),
+            report,
+            anyway,
+        }
+    }
+
     /// Holds the plan against the report: says which bytes differ, and stops unless told not to.
     pub(crate) fn verify(&self, plan: &Plan, output: Output) -> Result<(), Failure> {
         let mut differs = Vec::new();

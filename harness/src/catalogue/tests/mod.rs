@@ -18,6 +18,7 @@ fn catalogue(cache: &Path, mirrors: &[&Mirror], is_locked: bool) -> Catalogue {
     let lock = Lock {
         schema: ukci_schema::lock::SCHEMA.into(),
         kernels: Vec::new(),
+        tools: Vec::new(),
     };
     Catalogue {
         cache: cache.to_owned(),

@@ -5,6 +5,15 @@ use crate::arch::platform;
 use crate::machine::qemu::Emulated;
 
 fn command(arch: Arch, accel: Accel, cpu: &str, link: Device) -> String {
+    let console = Device::Console {
+        name: platform(arch).console,
+        log: "/out/cell/console.log".into(),
+    };
+    let qmp = Device::Qmp("/run/ukci-vm.AbCdEf/qmp".into());
+    picture(arch, accel, cpu, console, vec![qmp, link])
+}
+
+fn picture(arch: Arch, accel: Accel, cpu: &str, console: Device, links: Vec<Device>) -> String {
     let platform = platform(arch);
     let emulated = Emulated {
         platform,
@@ -12,8 +21,8 @@ fn command(arch: Arch, accel: Accel, cpu: &str, link: Device) -> String {
         cpu: cpu.to_owned(),
         firmware: platform.firmware,
         tsc_khz: Some(2_596_130),
-        link,
-        qmp: "/run/ukci-vm.AbCdEf/qmp".into(),
+        console,
+        links,
     };
     let boot = crate::machine::Boot {
         cell: ukci_schema::cell::Cell {
@@ -43,6 +52,21 @@ fn serial() -> Device {
 
 fn vhost_user() -> Device {
     Device::VhostUserVsock("/run/ukci-vm.AbCdEf/vhost-user".into())
+}
+
+#[test]
+fn x86_64_tcg_for_a_person() {
+    let terminal = Device::Terminal {
+        name: platform(Arch::X86_64).console,
+        log: "/out/cell/console.log".into(),
+    };
+    insta::assert_snapshot!(picture(
+        Arch::X86_64,
+        Accel::Tcg,
+        "qemu64",
+        terminal,
+        Vec::new()
+    ));
 }
 
 #[test]

@@ -1,13 +1,8 @@
-//! The same cell twice, on real kernels: the same evidence, a run that is finished later, cells run
-//! again from a report, failures that become expectations, budgets.
-//!
-//! `make test` sees to what is needed and sets `UKCI_TEST_REAL=1`: then a missing file fails.
+//! The same cell twice: the same evidence, a run that is finished later, cells run again from a
+//! report, failures that become expectations, budgets.
 
-#![expect(clippy::print_stderr, reason = "a skip is told to people")]
-
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
@@ -15,69 +10,7 @@ use ukci_schema::diagnosis::Code;
 use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
-/// Real machines use every core: one test at a time.
-static MACHINE: Mutex<()> = Mutex::new(());
-
-const K510: &str = "debian-11-5.10-cloud";
-const K612: &str = "debian-13-6.12-cloud";
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()
-        .unwrap()
-}
-
-fn object(name: &str) -> PathBuf {
-    root().join(format!("target/examples/{name}.bpf.o"))
-}
-
-fn machine() -> Option<MutexGuard<'static, ()>> {
-    let needed = [
-        root().join("target/release/ukci-guest-x86_64"),
-        object("ringbuf"),
-    ];
-    match needed.iter().find(|path| !path.exists()) {
-        None => Some(MACHINE.lock().unwrap_or_else(PoisonError::into_inner)),
-        Some(path) if std::env::var_os("UKCI_TEST_REAL").is_some() => {
-            panic!("`{}` is missing: run `make test`", path.display())
-        }
-        Some(path) => {
-            eprintln!(
-                "skipped: `{}` is missing; `make test` makes it",
-                path.display()
-            );
-            None
-        }
-    }
-}
-
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ukci"));
-    command
-        .env(
-            "UKCI_AGENT_X86_64",
-            root().join("target/release/ukci-guest-x86_64"),
-        )
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .args(args);
-    command
-}
-
-fn ukci(args: &[&str]) -> (Output, String) {
-    let output = command(args).output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output, stderr)
-}
-
-fn report(out: &Path) -> Report {
-    serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap()
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
+use crate::fixture::{K510, K612, command, machine, object, report, text, ukci};
 
 /// Checks until every cell has evidence. A host under load can cost a cell its verdict, which is
 /// told as such and no matter of these tests.

@@ -1,55 +1,13 @@
 //! The axes beside the kernels: every architecture gets what `x86_64` gets, and every LLVM compiles
 //! what its cells load.
-//!
-//! As in `real_cells.rs`, `make test` sees to what is needed and sets `UKCI_TEST_REAL=1`.
-
-#![expect(clippy::print_stderr, reason = "a skip is told to people")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ukci_schema::cell::Arch;
 use ukci_schema::report::{CellReport, Report};
-use ukci_schema::verdict::VerdictKind;
 
-/// Real machines use every core: one test at a time.
-static MACHINE: Mutex<()> = Mutex::new(());
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()
-        .unwrap()
-}
-
-fn agent(arch: Arch) -> PathBuf {
-    root().join(format!("target/release/ukci-guest-{arch}"))
-}
-
-fn object(name: &str) -> PathBuf {
-    root().join(format!("target/examples/{name}.bpf.o"))
-}
-
-/// The machine, or nothing where what a cell needs is missing.
-fn machine() -> Option<MutexGuard<'static, ()>> {
-    let mut needed: Vec<PathBuf> = Arch::ALL.map(agent).to_vec();
-    needed.push(object("ringbuf"));
-    match needed.iter().find(|path| !path.exists()) {
-        None => Some(MACHINE.lock().unwrap_or_else(PoisonError::into_inner)),
-        Some(path) if std::env::var_os("UKCI_TEST_REAL").is_some() => {
-            panic!("`{}` is missing: run `make test`", path.display())
-        }
-        Some(path) => {
-            eprintln!(
-                "skipped: `{}` is missing; `make test` makes it",
-                path.display()
-            );
-            None
-        }
-    }
-}
+use crate::fixture::{answer, machine_for, object, root};
 
 fn run(out: &Path, objects: &[&str], arguments: &[&str]) -> Report {
     let objects: Vec<PathBuf> = objects.iter().map(|name| object(name)).collect();
@@ -57,37 +15,10 @@ fn run(out: &Path, objects: &[&str], arguments: &[&str]) -> Report {
 }
 
 fn check(out: &Path, artifacts: &[PathBuf], arguments: &[&str]) -> Report {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ukci"));
-    for arch in Arch::ALL {
-        command.env(
-            format!("UKCI_AGENT_{}", arch.name().to_uppercase()),
-            agent(arch),
-        );
-    }
-    let output = command
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .arg("check")
-        .args(artifacts)
-        .args(arguments)
-        .arg("--out")
-        .arg(out)
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let text = std::fs::read(out.join("report.json"))
-        .unwrap_or_else(|error| panic!("no report ({error}):\n{stderr}"));
-    serde_json::from_slice(&text).unwrap()
-}
-
-/// `pass`, the code of a failure, or the headline of an error.
-fn answer(cell: &CellReport) -> String {
-    match cell.verdict {
-        VerdictKind::Pass => "pass".into(),
-        VerdictKind::Skip => "skip".into(),
-        VerdictKind::Fail => cell.diagnosis.as_ref().unwrap().code.name().into(),
-        VerdictKind::Error => format!("error: {}", cell.fault.as_ref().unwrap().headline),
-    }
+    let ran = crate::fixture::check(out, |command| {
+        command.args(artifacts).args(arguments);
+    });
+    ran.report
 }
 
 /// What `uname -m` said in the guest.
@@ -103,7 +34,9 @@ fn said_machine(out: &Path, cell: &CellReport) -> String {
 
 #[test]
 fn every_architecture_boots_and_is_judged() {
-    let Some(_machine) = machine() else { return };
+    let Some(_machine) = machine_for(&Arch::ALL) else {
+        return;
+    };
     let out = tempfile::tempdir().unwrap();
     let objects = ["ringbuf", "bpf_loop", "kfunc"];
     let kernels = [
@@ -132,7 +65,9 @@ fn every_architecture_boots_and_is_judged() {
 
 #[test]
 fn the_answer_does_not_depend_on_the_transport() {
-    let Some(_machine) = machine() else { return };
+    let Some(_machine) = machine_for(&Arch::ALL) else {
+        return;
+    };
     let arguments = |transport| {
         [
             "--matrix",
@@ -171,7 +106,9 @@ fn the_answer_does_not_depend_on_the_transport() {
 
 #[test]
 fn an_arm64_machine_has_more_cpus_than_a_gicv2_can_serve() {
-    let Some(_machine) = machine() else { return };
+    let Some(_machine) = machine_for(&Arch::ALL) else {
+        return;
+    };
     let out = tempfile::tempdir().unwrap();
     let matrix = out.path().join("nine.toml");
     let text =
@@ -199,7 +136,9 @@ fn llvms() -> Vec<&'static str> {
 
 #[test]
 fn each_llvm_compiles_what_its_cells_load() {
-    let Some(_machine) = machine() else { return };
+    let Some(_machine) = machine_for(&Arch::ALL) else {
+        return;
+    };
     let llvms = llvms();
     assert!(!llvms.is_empty(), "no clang: run `make test`");
     let out = tempfile::tempdir().unwrap();
@@ -242,7 +181,9 @@ fn each_llvm_compiles_what_its_cells_load() {
 
 #[test]
 fn what_a_compiler_refuses_is_a_failure_and_boots_nothing() {
-    let Some(_machine) = machine() else { return };
+    let Some(_machine) = machine_for(&Arch::ALL) else {
+        return;
+    };
     let out = tempfile::tempdir().unwrap();
     let source = out.path().join("broken.bpf.c");
     std::fs::write(&source, "int x;\nint f(void) { return y; }\n").unwrap();

@@ -1,0 +1,152 @@
+//! `ukci shell`: PID 1 of a machine that a person looks around in. The host put the artifact into
+//! the initramfs below `/cell`, and a busybox; nothing is dialled.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+
+use rustix::termios::{Winsize, tcsetwinsize};
+use ukci_schema::message::Request;
+use ukci_schema::shell::{self, BUSYBOX, CELL, COMMAND, DONE, FILES, REQUEST};
+
+use crate::system;
+
+/// What the kernel arguments ask for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shell {
+    size: Winsize,
+    term: String,
+}
+
+impl Shell {
+    /// `ukci.shell=COLUMNSxROWS,TERM`, as the host writes it.
+    pub(crate) fn of(cmdline: &str) -> Option<Self> {
+        let mut words = cmdline.split_ascii_whitespace();
+        let value = words.find_map(|word| word.strip_prefix("ukci.shell="))?;
+        let (size, term) = value.split_once(',').unwrap_or((value, "dumb"));
+        let (columns, rows) = size.split_once('x').unwrap_or(("80", "24"));
+        Some(Self {
+            size: Winsize {
+                ws_col: columns.parse().unwrap_or(80),
+                ws_row: rows.parse().unwrap_or(24),
+                ws_xpixel: 0,
+                ws_ypixel: 0,
+            },
+            term: term.to_owned(),
+        })
+    }
+
+    /// From here to the end of the shell, or of the command that the host put beside the request.
+    pub(crate) fn run(&self) -> Result<(), String> {
+        let cell = Cell::read()?;
+        let request = &cell.request;
+        system::set_clock(request.time);
+        system::add_entropy(&request.entropy);
+        let mut install = Command::new(BUSYBOX);
+        let installed = install.args(["--install", "-s", "/bin"]).status();
+        installed.map_err(|error| format!("run {BUSYBOX}: {error}"))?;
+        symlink("/init", "/bin/ukci-guest").map_err(|error| format!("link the agent: {error}"))?;
+        let device = console()?;
+        let tty = open(&device)?;
+        // Not every console keeps a size; the shell then takes 80 by 24.
+        let _ = tcsetwinsize(&tty, self.size);
+        let command = fs::read_to_string(COMMAND).ok();
+        if command.is_none() {
+            let _ = (&tty).write_all(welcome(&request.name).as_bytes());
+        }
+        let ended = self.shell(&tty, command.as_deref());
+        let ended = ended.map_err(|error| format!("run the shell: {error}"))?;
+        // The end of the session hung up what was open of the terminal.
+        let tty = open(&device)?;
+        let _ = writeln!(&tty, "{DONE}{}", ended.code().unwrap_or(255));
+        // What is in the device's buffer would be lost with its power.
+        let _ = rustix::termios::tcdrain(&tty);
+        Ok(())
+    }
+
+    fn shell(&self, tty: &File, text: Option<&str>) -> io::Result<std::process::ExitStatus> {
+        // A shell of its own session that controls the terminal, so that Ctrl-C reaches its jobs.
+        let mut command = Command::new(BUSYBOX);
+        command.args(["setsid", "-c", BUSYBOX, "sh"]);
+        if let Some(text) = text {
+            command.args(["-c", text]);
+        }
+        command
+            .current_dir(CELL)
+            .env_clear()
+            .env("PATH", "/bin")
+            .env("HOME", "/")
+            .env("TERM", &self.term)
+            .env("PS1", "\\w # ")
+            .stdin(Stdio::from(tty.try_clone()?))
+            .stdout(Stdio::from(tty.try_clone()?))
+            .stderr(Stdio::from(tty.try_clone()?))
+            .status()
+    }
+}
+
+/// What the host laid below [`CELL`].
+pub(crate) struct Cell {
+    pub(crate) request: Request,
+    pub(crate) object: Vec<u8>,
+    /// The files of the request's contract, in its order.
+    pub(crate) files: Vec<Vec<u8>>,
+}
+
+impl Cell {
+    pub(crate) fn read() -> Result<Self, String> {
+        let read = |path: &str| fs::read(path).map_err(|error| format!("read {path}: {error}"));
+        let request: Request = serde_json::from_slice(&read(REQUEST)?)
+            .map_err(|error| format!("read {REQUEST}: {error}"))?;
+        let object = read(&shell::object(&request.name))?;
+        let files = 0..request.contract.files.len();
+        let files = files.map(|n| read(&format!("{FILES}/{n}")));
+        Ok(Self {
+            files: files.collect::<Result<_, _>>()?,
+            request,
+            object,
+        })
+    }
+}
+
+fn welcome(name: &str) -> String {
+    let kernel = rustix::system::uname();
+    format!(
+        "\n{} {}: the object is {}\n\
+         `ukci-guest check` does to it what the cell did, `dmesg` has what the kernel says,\n\
+         Ctrl-D ends the machine, Ctrl-A X kills it.\n\n",
+        kernel.sysname().to_string_lossy(),
+        kernel.release().to_string_lossy(),
+        shell::object(name),
+    )
+}
+
+fn open(device: &str) -> Result<File, String> {
+    let tty = File::options().read(true).write(true).open(device);
+    tty.map_err(|error| format!("open {device}: {error}"))
+}
+
+/// The device of the console: `/dev/console` cannot control a session.
+fn console() -> Result<String, String> {
+    let active = "/sys/class/tty/console/active";
+    let names = fs::read_to_string(active).map_err(|error| format!("read {active}: {error}"))?;
+    let last = names.split_ascii_whitespace().last();
+    last.map(|name| format!("/dev/{name}"))
+        .ok_or_else(|| format!("{active} names no console"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shell;
+
+    #[test]
+    fn size_and_terminal_are_a_kernel_argument() {
+        assert_eq!(Shell::of("quiet ukci.transport=vsock"), None);
+        let shell = Shell::of("quiet ukci.shell=132x50,xterm-256color").unwrap();
+        assert_eq!((shell.size.ws_col, shell.size.ws_row), (132, 50));
+        assert_eq!(shell.term, "xterm-256color");
+        let shell = Shell::of("ukci.shell=x,").unwrap();
+        assert_eq!((shell.size.ws_col, shell.size.ws_row), (80, 24));
+    }
+}

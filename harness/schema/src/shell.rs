@@ -1,0 +1,24 @@
+//! What `ukci shell` and the agent agree on: where things lie in the guest.
+
+/// Directory with the artifact and what goes with it; where the shell starts.
+pub const CELL: &str = "/cell";
+
+/// The [`Request`](crate::message::Request) that the cell's run would make, as JSON.
+pub const REQUEST: &str = "/cell/request.json";
+
+/// Directory of the files of the contract, named by their places in its list.
+pub const FILES: &str = "/cell/files";
+
+/// What to run in place of an interactive shell; absent without one.
+pub const COMMAND: &str = "/cell/command";
+
+/// The shell and its tools.
+pub const BUSYBOX: &str = "/bin/busybox";
+
+/// How the line begins that ends with the exit status of the shell.
+pub const DONE: &str = "ukci-guest: the shell exited with status ";
+
+/// Where the artifact of this name lies.
+pub fn object(name: &str) -> String {
+    format!("{CELL}/{}.bpf.o", name.replace('/', "_"))
+}

@@ -1,0 +1,148 @@
+//! What a cell's boots come to, as its entry in the report.
+
+use ukci_schema::canonical;
+use ukci_schema::evidence::{Mode, StepOutcome};
+use ukci_schema::judge::Judgement;
+use ukci_schema::plan::PlannedCell;
+use ukci_schema::report::{CellReport, ProgramReport};
+use ukci_schema::verdict::{Outcome, Stage, Verdict};
+
+use super::Inputs;
+use super::attempt::Attempt;
+use crate::catalogue::digest;
+use crate::evidence_dir::EvidenceDir;
+use crate::machine::{Machine, Usage};
+
+/// What a cell cost.
+#[derive(Clone, Copy)]
+pub(super) struct Cost {
+    pub(super) seconds: f64,
+    pub(super) usage: Usage,
+    pub(super) boots: u32,
+    pub(super) memory: u32,
+}
+
+pub(super) fn report<M: Machine>(
+    machine: &M,
+    inputs: &Inputs,
+    dir: &EvidenceDir,
+    attempt: Attempt,
+    judgement: Judgement,
+    cost: Cost,
+) -> CellReport {
+    let planned = &inputs.planned;
+    let cell = &planned.cell;
+    let hardware = machine.hardware(cell.arch, &inputs.kernel.release);
+    let last = if inputs.mode == Mode::Attach {
+        Stage::Attach
+    } else {
+        Stage::Load
+    };
+    let seen = attempt.evidence.as_deref();
+    let evidence_digest = seen.map(|seen| digest::of(canonical::text(seen).as_bytes()));
+    let evidence = attempt
+        .evidence
+        .map(|evidence| *evidence)
+        .unwrap_or_default();
+    let mut of_programs = judgement.programs.into_iter();
+    let mut programs: Vec<ProgramReport> = evidence
+        .programs
+        .into_iter()
+        .map(|program| ProgramReport {
+            errno: program.load.errno.or(program.attach.errno),
+            name: program.name,
+            section: program.section,
+            program_type: program.program_type,
+            load: program.load.outcome,
+            isolated: program.load.isolated,
+            attach: program.attach.outcome,
+            method: program.attach.method,
+            reason: program.attach.reason.or(program.load.reason),
+            fired: program.attach.fired,
+            verifier: program.load.verifier,
+            at: program.load.at,
+            diagnosis: of_programs.next().flatten(),
+            expected: None,
+            outcome: None,
+        })
+        .collect();
+    for program in &mut programs {
+        if let Some(expected) = planned.programs.get(&program.name) {
+            program.outcome = Some(Outcome::of(&program.verdict(), expected));
+            program.expected = Some(expected.clone());
+        }
+    }
+    let mut verdict = judgement.verdict;
+    if verdict == Verdict::Pass {
+        let before = |program: &str| inputs.baseline.get(program).copied();
+        if let Some(diagnosis) = inputs.budget.judge(&programs, before) {
+            verdict = Verdict::Fail { diagnosis };
+        }
+    }
+    let stage = match &verdict {
+        Verdict::Pass | Verdict::Skip { .. } => last,
+        Verdict::Fail { diagnosis } => diagnosis.stage,
+        Verdict::Error { fault } => fault.stage,
+    };
+    let kind = verdict.kind();
+    let base = Outcome::of(&verdict, &planned.expected);
+    let outcome = outcome(base, planned, &programs);
+    let (mut diagnosis, mut fault, mut reason) = (None, None, None);
+    match verdict {
+        Verdict::Pass => {}
+        Verdict::Fail { diagnosis: why } => diagnosis = Some(why),
+        Verdict::Error { fault: why } => fault = Some(why),
+        Verdict::Skip { reason: why } => reason = Some(why),
+    }
+    let release = attempt
+        .facts
+        .map_or_else(|| inputs.kernel.release.clone(), |facts| facts.release);
+    CellReport {
+        id: cell.id(),
+        artifact: cell.artifact.clone(),
+        kernel: cell.kernel.clone(),
+        release,
+        arch: cell.arch,
+        llvm: cell.llvm.clone(),
+        accel: hardware.accel,
+        cpu: hardware.cpu,
+        transport: hardware.transport,
+        hermetic: inputs.kernel.hermetic,
+        memory: cost.memory,
+        cpus: planned.cpus,
+        seconds: cost.seconds,
+        cpu_seconds: cost.usage.cpu_seconds,
+        peak_kib: cost.usage.peak_kib,
+        boots: cost.boots,
+        verdict: kind,
+        outcome,
+        expected: planned.expected.clone(),
+        required: planned.required,
+        stage,
+        diagnosis,
+        fault,
+        reason,
+        libbpf: attempt.libbpf,
+        programs,
+        maps: evidence.maps,
+        edits: (inputs.kernel.cmdline.iter())
+            .chain(&planned.cmdline)
+            .map(|argument| format!("kernel argument `{argument}`"))
+            .chain(evidence.edits)
+            .collect(),
+        evidence: dir.relative().to_owned(),
+        evidence_digest,
+    }
+}
+
+/// The cell's outcome, once single programs with expectations of their own had their say.
+fn outcome(base: Outcome, planned: &PlannedCell, programs: &[ProgramReport]) -> Outcome {
+    // Without evidence there are none to compare, and the fault says why.
+    let of_programs: Vec<Outcome> = programs.iter().filter_map(|p| p.outcome).collect();
+    let others_fail = programs.iter().any(|program| {
+        let forgiven =
+            planned.attach_optional.contains(&program.name) && program.load == StepOutcome::Ok;
+        program.diagnosis.is_some() && program.outcome.is_none() && !forgiven
+    });
+    base.with_programs(&of_programs, others_fail)
+}

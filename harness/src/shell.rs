@@ -1,0 +1,160 @@
+//! A cell's machine for a person: the same kernel, command line, modules and CPU, with a shell on
+//! the console in place of the conversation, and the artifact at hand.
+
+use std::path::{Path, PathBuf};
+
+use ukci_schema::plan::Plan;
+use ukci_schema::shell::{BUSYBOX, CELL, COMMAND, DONE, FILES, REQUEST, object};
+
+use crate::cell::{self, Inputs};
+use crate::initramfs::Archive;
+use crate::machine::Boot;
+use crate::machine::qemu::{self, Qemu};
+use crate::run::{self, Options};
+
+/// How the shell is used.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// A static busybox of the cell's architecture.
+    pub busybox: Vec<u8>,
+    /// What to run in place of an interactive shell.
+    pub command: Option<String>,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// What `$TERM` says of it.
+    pub term: String,
+}
+
+/// Why there is no shell.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The plan has no cell.
+    #[error("find a cell in the plan")]
+    NoCell,
+    /// The cell's files could not be read.
+    #[error(transparent)]
+    Prepare(#[from] run::Error),
+    /// The compiler made no object of the source.
+    #[error("compile the artifact: {0}")]
+    Refused(String),
+    /// A file for the guest could not be made.
+    #[error("make `{path}`")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// QEMU could not be run.
+    #[error(transparent)]
+    Machine(#[from] qemu::Error),
+    /// The machine ended before its shell did.
+    #[error("see the end of the shell: QEMU {0}, and the console tells no status")]
+    Lost(String),
+}
+
+impl Error {
+    /// An action that may help.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Machine(error) => error.hint(),
+            Self::Prepare(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// Boots the first cell of the plan and waits until its shell ends, or Ctrl-A X ends the machine.
+/// Standard input and output are the guest's console meanwhile. Returns the exit status of the
+/// command; none of an interactive shell that was killed.
+///
+/// `options.out`, which exists, takes what the guest boots from and the console's log.
+pub async fn run(
+    plan: &Plan,
+    machine: &Qemu,
+    options: &Options,
+    seat: &Seat,
+) -> Result<Option<u8>, Error> {
+    let inputs = run::prepare(plan, options)?;
+    let inputs = inputs.first().ok_or(Error::NoCell)?;
+    if let Some(diagnosis) = &inputs.refused {
+        return Err(Error::Refused(diagnosis.headline.clone()));
+    }
+    let initramfs = options.out.join("initramfs.cpio");
+    let written = initramfs_of(inputs, seat).and_then(|bytes| std::fs::write(&initramfs, bytes));
+    written.map_err(|source| Error::Write {
+        path: initramfs.clone(),
+        source,
+    })?;
+    let (columns, rows) = seat.size;
+    let shell = format!("ukci.shell={columns}x{rows},{}", seat.term);
+    let kernel = &inputs.kernel;
+    let boot = Boot {
+        cell: inputs.planned.cell.clone(),
+        release: kernel.release.clone(),
+        kernel: kernel.image.path.clone(),
+        initramfs,
+        cmdline: [&*kernel.cmdline, &inputs.planned.cmdline, &[shell]].concat(),
+        // Its files are in its memory twice while it unpacks them.
+        memory: inputs.planned.memory.max(MEMORY),
+        cpus: inputs.planned.cpus,
+        evidence: options.out.clone(),
+    };
+    let ended = machine.sit_at(&boot).await?;
+    let status = status(&options.out.join("console.log"));
+    match (status, &seat.command) {
+        (None, Some(_)) => Err(Error::Lost(ended)),
+        (status, _) => Ok(status),
+    }
+}
+
+/// Least memory of a machine with a shell, in MiB.
+const MEMORY: u32 = 256;
+
+/// The cell's own initramfs, and what the shell needs over it.
+fn initramfs_of(inputs: &Inputs, seat: &Seat) -> std::io::Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    let mut file = |path: &str, bytes: Vec<u8>, executable| {
+        archive.file(path.trim_start_matches('/'), bytes, executable);
+    };
+    let request = cell::request(inputs);
+    file(BUSYBOX, seat.busybox.clone(), true);
+    file(REQUEST, serde_json::to_vec_pretty(&request)?, false);
+    file(&object(&request.name), inputs.object.to_vec(), false);
+    for (n, bytes) in inputs.files.iter().enumerate() {
+        file(&format!("{FILES}/{n}"), bytes.to_vec(), false);
+    }
+    if let Some(command) = &seat.command {
+        file(COMMAND, command.clone().into_bytes(), false);
+    }
+    archive.directory(CELL.trim_start_matches('/'));
+    let mut bytes = std::fs::read(&inputs.initramfs)?;
+    bytes.append(&mut archive.finish());
+    Ok(bytes)
+}
+
+/// The status that the agent wrote as its last line.
+fn status(console: &Path) -> Option<u8> {
+    let text = std::fs::read(console).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let (_, status) = text.rsplit_once(DONE)?;
+    status.lines().next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_the_last_that_the_console_tells() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("console.log");
+        assert_eq!(status(&log), None);
+        std::fs::write(&log, "boot\r\n").unwrap();
+        assert_eq!(status(&log), None);
+        let said = format!("cat: {DONE}9?\r\n\r\n{DONE}3\r\n[    1.0] reboot: Power down\r\n");
+        std::fs::write(&log, said).unwrap();
+        assert_eq!(status(&log), Some(3));
+    }
+}

@@ -1,0 +1,152 @@
+//! What the tests share: the machine, the command, its report.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ukci_schema::cell::Arch;
+use ukci_schema::report::{CellReport, Report};
+use ukci_schema::verdict::VerdictKind;
+
+/// Real machines use every core: one test at a time.
+static MACHINE: Mutex<()> = Mutex::new(());
+
+pub(crate) const K510: &str = "debian-11-5.10-cloud";
+pub(crate) const K61: &str = "debian-12-6.1-cloud";
+pub(crate) const K612: &str = "debian-13-6.12-cloud";
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn agent(arch: Arch) -> PathBuf {
+    root().join(format!("target/release/ukci-guest-{arch}"))
+}
+
+pub(crate) fn object(name: &str) -> PathBuf {
+    root().join(format!("target/examples/{name}.bpf.o"))
+}
+
+/// The machine for cells of this architecture, or nothing where what they need is missing.
+pub(crate) fn machine() -> Option<MutexGuard<'static, ()>> {
+    machine_for(&[Arch::X86_64])
+}
+
+/// The machine for cells of these architectures, or nothing where what they need is missing.
+pub(crate) fn machine_for(arches: &[Arch]) -> Option<MutexGuard<'static, ()>> {
+    let mut needed: Vec<PathBuf> = arches.iter().copied().map(agent).collect();
+    needed.push(object("ringbuf"));
+    match needed.iter().find(|path| !path.exists()) {
+        None => Some(MACHINE.lock().unwrap_or_else(PoisonError::into_inner)),
+        Some(path) if std::env::var_os("UKCI_TEST_REAL").is_some() => {
+            panic!("`{}` is missing: run `make test`", path.display())
+        }
+        Some(path) => {
+            eprintln!(
+                "skipped: `{}` is missing; `make test` makes it",
+                path.display()
+            );
+            None
+        }
+    }
+}
+
+/// `ukci`, with this tree's agents.
+pub(crate) fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ukci"));
+    for arch in Arch::ALL {
+        let variable = format!("UKCI_AGENT_{}", arch.name().to_uppercase());
+        command.env(variable, agent(arch));
+    }
+    command.env("NO_COLOR", "1").stdin(Stdio::null()).args(args);
+    command
+}
+
+/// Runs it to its end: what it printed, and stderr as text.
+pub(crate) fn ukci(args: &[&str]) -> (Output, String) {
+    let output = command(args).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output, stderr)
+}
+
+pub(crate) struct Ran {
+    pub(crate) status: Option<i32>,
+    pub(crate) stderr: String,
+    pub(crate) report: Report,
+}
+
+impl Ran {
+    pub(crate) fn cell(&self, artifact: &str, kernel: &str) -> &CellReport {
+        self.report
+            .cells
+            .iter()
+            .find(|cell| cell.artifact == artifact && cell.kernel == kernel)
+            .unwrap_or_else(|| panic!("no cell of {artifact} on {kernel}:\n{}", self.stderr))
+    }
+}
+
+/// `ukci check`, into `out`.
+pub(crate) fn check(out: &Path, configure: impl FnOnce(&mut Command)) -> Ran {
+    let mut command = command(&["check", "--out", text(out)]);
+    configure(&mut command);
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(out.join("report.json").exists(), "no report:\n{stderr}");
+    Ran {
+        status: output.status.code(),
+        stderr,
+        report: report(out),
+    }
+}
+
+/// `ukci check`, into a directory that is gone afterwards.
+pub(crate) fn run(configure: impl FnOnce(&mut Command)) -> Ran {
+    let out = tempfile::tempdir().unwrap();
+    check(out.path(), configure)
+}
+
+pub(crate) fn report(out: &Path) -> Report {
+    serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap()
+}
+
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// `pass`, the code of a failure, the headline of an error, or `skip`.
+pub(crate) fn answer(cell: &CellReport) -> String {
+    match cell.verdict {
+        VerdictKind::Pass => "pass".into(),
+        VerdictKind::Skip => "skip".into(),
+        VerdictKind::Fail => cell.diagnosis.as_ref().unwrap().code.name().into(),
+        VerdictKind::Error => format!("error: {}", cell.fault.as_ref().unwrap().headline),
+    }
+}
+
+/// Command lines of live machines that name `marker`.
+pub(crate) fn machines(marker: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(bytes) = std::fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
+        let line = String::from_utf8_lossy(&bytes).replace('\0', " ");
+        let is_machine = line.contains("qemu-system-") || line.contains("vhost-device-vsock");
+        if is_machine && line.contains(marker) {
+            found.push(line);
+        }
+    }
+    found
+}
+
+pub(crate) fn wait_until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,14 @@
+//! The heart of the suite: the built binary, real kernels out of their packages, QEMU.
+//!
+//! `make test` sees to the agents, the kernels and the objects and sets `UKCI_TEST_REAL=1`: then
+//! a missing one fails. Without it each test says what is missing and skips.
+
+#![expect(clippy::print_stderr, reason = "a skip is told to people")]
+
+mod again;
+mod axes;
+mod cells;
+mod features;
+mod fixture;
+mod lifetime;
+mod shell;
