@@ -12,9 +12,12 @@ case $arch in
 esac
 out=target/release/ukci-guest-$arch
 
-# Either would silently replace the flags below, and with them crt-static.
+# Either would silently replace the flags below, and with them crt-static. The agent's digest is in
+# every report: it must not depend on whose home the crates lie in.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
-export "CARGO_TARGET_$(printf %s "$target" | tr 'a-z-' 'A-Z_')_RUSTFLAGS=-C target-feature=+crt-static"
+sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
+flags="-C target-feature=+crt-static --remap-path-prefix=$sources=crates"
+export "CARGO_TARGET_$(printf %s "$target" | tr 'a-z-' 'A-Z_')_RUSTFLAGS=$flags"
 if [ "$arch" != "$(uname -m)" ]; then
   export "CARGO_TARGET_$(printf %s "$target" | tr 'a-z-' 'A-Z_')_LINKER=$arch-linux-gnu-gcc"
   RUSTC=$(.setup/cross-rust.sh "${XDG_CACHE_HOME:-$HOME/.cache}/ukci/cross-rust" "$target")
