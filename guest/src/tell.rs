@@ -21,8 +21,10 @@ pub(crate) fn text(evidence: &Evidence) -> String {
     for program in &evidence.programs {
         tell(&mut text, program);
     }
-    let refused = [&evidence.open, &evidence.load].map(|step| step.outcome == StepOutcome::Refused);
-    if refused.contains(&true) {
+    let refused = [evidence.open.outcome, evidence.load.outcome].contains(&StepOutcome::Refused);
+    let of_programs = |program: &ProgramEvidence| program.load.outcome == StepOutcome::Refused;
+    // What libbpf said of a program stands with it already.
+    if refused && !evidence.programs.iter().any(of_programs) {
         quote(&mut text, "libbpf", &evidence.log);
     }
     for line in &evidence.kmsg {
