@@ -26,7 +26,12 @@
   mode ? "attach",
 }:
 let
-  inherit (builtins) listToAttrs map split;
+  inherit (builtins)
+    intersectAttrs
+    listToAttrs
+    map
+    split
+    ;
   read = readMatrix file;
   # Those beside the lock are as good as locked: the flake's own lock pins them.
   own = map (
@@ -86,6 +91,10 @@ let
       artifacts = named;
       objects = builtins.foldl' (all: one: all // objectsOf one.cell) { } cells;
       kernels = kernels // extraKernels;
+      budget = intersectAttrs {
+        max_insns = null;
+        max_growth_percent = null;
+      } read.matrix;
       cmdline = read.matrix.cmdline or [ ];
       sysctl = read.matrix.sysctl or [ ];
     };

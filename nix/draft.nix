@@ -13,6 +13,8 @@
   objects ? { },
   # Boot files by `name/arch`.
   kernels,
+  # What a program may cost the verifier: `max_insns`, `max_growth_percent`.
+  budget ? { },
   # Kernel arguments and settings that hold for every cell.
   cmdline ? [ ],
   sysctl ? [ ],
@@ -32,6 +34,7 @@ in
 {
   schema = "ukci.draft/1";
   inherit
+    budget
     cells
     excluded
     matrix

@@ -157,6 +157,7 @@ pub fn complete(path: &Path) -> Result<Plan, Error> {
         agents,
         cells: draft.cells,
         excluded: draft.excluded,
+        budget: draft.budget,
     };
     check(&plan)?;
     Ok(plan)

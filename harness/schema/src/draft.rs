@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Form;
+use crate::budget::Budget;
 use crate::cell::Arch;
 use crate::plan::PlannedCell;
 
@@ -36,6 +37,9 @@ pub struct Draft {
     /// How many cells the matrix excluded.
     #[serde(default)]
     pub excluded: usize,
+    /// What the matrix allows a program to cost the verifier.
+    #[serde(default)]
+    pub budget: Budget,
 }
 
 /// An artifact's file.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
 
 use super::*;
@@ -63,6 +64,7 @@ impl Files {
                 "memory": 256,
                 "cpus": 1,
             }],
+            "budget": { "max_insns": 9000, "max_growth_percent": 10 },
         })
     }
 
@@ -118,6 +120,12 @@ fn a_draft_is_completed_and_read_again() {
         (clang.as_str(), &file.sha256),
         ("clang-19.1.7", &digest::of(b"object"))
     );
+
+    let budget = Budget {
+        max_insns: Some(9000),
+        max_growth_percent: Some(10),
+    };
+    assert_eq!(plan.budget, budget);
 
     let file = files.write("plan.json", &serde_json::to_value(&plan).unwrap());
     assert_eq!(read(&file).unwrap(), plan);

@@ -227,4 +227,24 @@ fn failures_become_expectations_and_a_budget_is_a_failure() {
         "{}",
         diagnosis.headline
     );
+
+    // The budget travels in a plan, and so does what was expected.
+    let (plan, planned) = (out.path().join("plan.json"), out.path().join("planned"));
+    let (output, stderr) = ukci(&[
+        "plan",
+        text(&kfunc),
+        "--matrix",
+        text(&matrix),
+        "--out",
+        text(&plan),
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let (output, stderr) = ukci(&["check", "--plan", text(&plan), "--out", text(&planned)]);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let planned = report(&planned);
+    assert_eq!(planned.run.budget, over.run.budget);
+    let said = |report: &Report| -> Vec<(Outcome, Option<Code>)> {
+        (report.cells.iter().map(|cell| (cell.outcome, cell.code()))).collect()
+    };
+    assert_eq!(said(&planned), said(&over));
 }
