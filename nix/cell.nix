@@ -16,9 +16,12 @@
   accel ? "tcg",
   # `load` or `attach`.
   mode ? "attach",
+  # A report that the budget's growth is held against.
+  baseline ? null,
 }:
 let
   planned = builtins.head draft.cells;
+  against = if baseline == null then "" else "--baseline ${baseline}";
 in
 assert builtins.length draft.cells == 1;
 runCommand "cell-${cellName planned.cell}"
@@ -37,7 +40,7 @@ runCommand "cell-${cellName planned.cell}"
     ukci plan --draft "$draftPath" --out plan.json
     status=0
     ukci --no-progress check --plan plan.json --accel ${accel} --mode ${mode} --jobs 1 \
-      --timeout 120s --out result || status=$?
+      --timeout 120s --out result ${against} || status=$?
     # A cell that is not required exits with 0 even where there is no verdict.
     if [ "$status" != 0 ] && [ "$status" != 2 ] || grep -q '"outcome": "error"' result/report.json; then
       echo "no verdict: see above" >&2

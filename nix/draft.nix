@@ -7,9 +7,9 @@
   # From `expand.nix`.
   cells,
   excluded ? 0,
-  # Artifacts by name: `{ file, path, form }`.
+  # Artifacts by name: `{ file, path, form }`, and `manifest`, where it has one: `{ file, path }`.
   artifacts,
-  # What sources were compiled to, by `artifact/llvm-N/arch`: `{ clang, file }`.
+  # What sources were compiled to, by `artifact/llvm-N/arch`: `{ clang, dir }` (`toolchain.nix`).
   objects ? { },
   # Boot files by `name/arch`.
   kernels,
@@ -41,7 +41,20 @@ in
     objects
     ;
   artifacts = byName (cell: cell.artifact) (
-    cell: { inherit (artifacts.${cell.artifact}) form path; file = "${artifacts.${cell.artifact}.file}"; }
+    cell:
+    let
+      artifact = artifacts.${cell.artifact};
+    in
+    {
+      inherit (artifact) form path;
+      file = "${artifact.file}";
+    }
+    // (
+      if artifact ? manifest then
+        { manifest = artifact.manifest // { file = "${artifact.manifest.file}"; }; }
+      else
+        { }
+    )
   );
   kernels = byName key (cell: {
     dir = "${kernels.${key cell} or (throw "no kernel `${key cell}`")}";

@@ -4,9 +4,12 @@
   name,
   # Cells by name.
   cells,
+  # What must have been built, and is not looked at.
+  vouchers ? [ ],
 }:
 runCommand "matrix-${name}"
   {
+    inherit vouchers;
     cells = map (cell: cells.${cell}) (builtins.attrNames cells);
     nativeBuildInputs = [ ukciUnwrapped ];
   }
