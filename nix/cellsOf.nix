@@ -128,7 +128,8 @@ in
   plan = whole;
   report = report {
     inherit (read) name;
-    inherit cells vouchers;
+    inherit cells;
+    plan = whole;
   };
   gate = gate {
     inherit (read) name;

@@ -246,6 +246,16 @@ reports 1 '"code": "VERIFIER_BUDGET"'
 reports 1 '"path": "ringbuf.yaml"'
 plan=$(of_project plan)
 grep -q '"max_insns": 5' "$plan" && grep -q '"loglevel=4"' "$plan" || fail "the plan lacks something: $plan"
+# Without Nix, from the plan that the report names: a cell of one of three artifacts.
+HOME=$home "$ukci" rerun "$report" "unchecked_deref/$kernel/x86_64/llvm-21" --accel tcg \
+  --transport vhost-user-vsock --out "$work/rerun" 2>"$work/rerun.log" || {
+  cat "$work/rerun.log" >&2
+  fail 'a cell of the report does not run again'
+}
+grep -q 'Same .*: verdict, diagnosis and evidence' "$work/rerun.log" || {
+  cat "$work/rerun.log" >&2
+  fail 'Nix and the tool come to other evidence'
+}
 of_project gate >/dev/null && fail 'a gate let failed cells through'
 unmet=$(sed --quiet 's/^.*> \(.*-x86_64.*\)$/\1/p' "$work/gate.log" | sort | tr '\n' ' ')
 [ "$unmet" = "refused-${kernel//./_}-x86_64-llvm-21 ringbuf-${kernel//./_}-x86_64-llvm-21 " ] || {

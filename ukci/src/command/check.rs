@@ -85,7 +85,10 @@ impl Work {
     /// What the command line names; of that, only the cells of `pins`.
     pub(crate) fn of(check: &Check, pins: Option<&Pins>) -> Result<Self, Failure> {
         if let Some(path) = &check.plan {
-            let plan = super::plan::read(path, &check.selection.kernel)?;
+            let mut plan = super::plan::read(path, &check.selection)?;
+            if let Some(pins) = pins {
+                super::plan::retain(&mut plan, |cell| pins.cells.contains(&cell.id()))?;
+            }
             return Ok(Self::Planned(plan));
         }
         let mut artifacts =
@@ -135,7 +138,10 @@ pub(crate) async fn resolve(
     cancel: &watch::Receiver<bool>,
 ) -> Result<Option<(Plan, Vec<String>)>, Failure> {
     let (catalogue, selected, artifacts) = match work {
-        Work::Planned(plan) => return Ok(Some((plan, Vec::new()))),
+        Work::Planned(plan) => {
+            pins.map_or(Ok(()), |pins| pins.verify(&plan, output))?;
+            return Ok(Some((plan, Vec::new())));
+        }
         Work::Selected(catalogue, selected, artifacts) => (catalogue, selected, artifacts),
     };
     let fetching = Fetching::new(output);
