@@ -1,6 +1,6 @@
 # One cell: booted, probed and judged inside the build. Its output is what `ukci check --out` keeps
-# (`report.json`, `cells/<cell>/`) and `status`: 0 where the cell met its expectation, 2 where it
-# did not. A failure is data, and is cached like a pass. No verdict fails the build: it may be the
+# (`report.json`, `cells/<cell>/`), `plan.json`, from which `ukci rerun` runs it again elsewhere, and
+# `status`: 0 where the cell met its expectation, 2 where it did not. A failure is data, and is cached like a pass. No verdict fails the build: it may be the
 # host's fault, and must not be remembered.
 {
   cellName,
@@ -16,9 +16,12 @@
   accel ? "tcg",
   # `load` or `attach`.
   mode ? "attach",
+  # A report that the budget's growth is held against.
+  baseline ? null,
 }:
 let
   planned = builtins.head draft.cells;
+  against = if baseline == null then "" else "--baseline ${baseline}";
 in
 assert builtins.length draft.cells == 1;
 runCommand "cell-${cellName planned.cell}"
@@ -34,16 +37,15 @@ runCommand "cell-${cellName planned.cell}"
   }
   ''
     export HOME=$TMPDIR XDG_CACHE_HOME=$TMPDIR/cache
-    ukci plan --draft "$draftPath" --out plan.json
+    mkdir "$out"
+    ukci plan --draft "$draftPath" --out "$out/plan.json"
     status=0
-    ukci --no-progress check --plan plan.json --accel ${accel} --mode ${mode} --jobs 1 \
-      --timeout 120s --out result || status=$?
+    ukci --no-progress check --plan "$out/plan.json" --accel ${accel} --mode ${mode} --jobs 1 \
+      --timeout 120s --out "$out" ${against} || status=$?
     # A cell that is not required exits with 0 even where there is no verdict.
-    if [ "$status" != 0 ] && [ "$status" != 2 ] || grep -q '"outcome": "error"' result/report.json; then
+    if [ "$status" != 0 ] && [ "$status" != 2 ] || grep -q '"outcome": "error"' "$out/report.json"; then
       echo "no verdict: see above" >&2
       exit 1
     fi
-    mkdir "$out"
-    cp -R result/. "$out"
     echo "$status" >"$out/status"
   ''

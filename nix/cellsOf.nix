@@ -1,4 +1,4 @@
-# A matrix with artifacts as derivations: each cell, the report of all, and the gate.
+# A matrix with artifacts as derivations: each cell, the report of all, the gate, and the plan.
 {
   cell,
   cellName,
@@ -8,6 +8,7 @@
   gate,
   kernels,
   lock,
+  plan,
   readMatrix,
   report,
   toolchain,
@@ -15,18 +16,25 @@
 {
   # The TOML file.
   file,
-  # `[ { name, form, file, path } ]`: `file` is an object, or C source where `form` is `source`.
+  # `[ { name, form, file, path } ]`: `file` is an object, or C source where `form` is `source`;
+  # and `manifest`, where it has one: `{ file, path }`.
   artifacts,
   # Boot files beside those of the lock, by `name/arch`.
   extraKernels ? { },
   # LLVM that compiles a source where the matrix names none.
   llvm ? "21",
   flags ? [ ],
+  baseline ? null,
   accel ? "tcg",
   mode ? "attach",
 }:
 let
-  inherit (builtins) listToAttrs map split;
+  inherit (builtins)
+    intersectAttrs
+    listToAttrs
+    map
+    split
+    ;
   read = readMatrix file;
   # Those beside the lock are as good as locked: the flake's own lock pins them.
   own = map (
@@ -69,7 +77,7 @@ let
       {
         "${cell.artifact}/llvm-${cell.llvm}/${cell.arch}" = {
           clang = clangs.${cell.llvm}.name or "clang ${cell.llvm}";
-          file = "${toolchain {
+          dir = "${toolchain {
             inherit (artifact) name file;
             inherit (cell) arch llvm;
             inherit flags;
@@ -86,6 +94,10 @@ let
       artifacts = named;
       objects = builtins.foldl' (all: one: all // objectsOf one.cell) { } cells;
       kernels = kernels // extraKernels;
+      budget = intersectAttrs {
+        max_insns = null;
+        max_growth_percent = null;
+      } read.matrix;
       cmdline = read.matrix.cmdline or [ ];
       sysctl = read.matrix.sysctl or [ ];
     };
@@ -93,25 +105,34 @@ let
     map (planned: {
       name = cellName planned.cell;
       value = cell {
-        inherit accel mode;
+        inherit accel baseline mode;
         draft = draftOf [ planned ];
       };
     }) planned
   );
+  hasManifests = builtins.any (artifact: artifact ? manifest) artifacts;
+  whole = plan (
+    draftOf planned
+    // {
+      inherit (expansion) excluded;
+    }
+    // (if hasManifests then { catalogue = map (kernel: kernel.name) (lock.kernels ++ own); } else { })
+  );
+  # A manifest may have a rule that covers no kernel, or require one that is not here: what one cell
+  # cannot tell, the plan of all does.
+  vouchers = if hasManifests then [ whole ] else [ ];
 in
 {
-  inherit cells;
+  inherit cells vouchers;
   inherit (read) name;
+  plan = whole;
   report = report {
     inherit (read) name;
     inherit cells;
+    plan = whole;
   };
   gate = gate {
     inherit (read) name;
-    inherit cells;
-  };
-  # All cells in one plan.
-  draft = draftOf planned // {
-    inherit (expansion) excluded;
+    inherit cells vouchers;
   };
 }

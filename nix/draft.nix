@@ -7,12 +7,14 @@
   # From `expand.nix`.
   cells,
   excluded ? 0,
-  # Artifacts by name: `{ file, path, form }`.
+  # Artifacts by name: `{ file, path, form }`, and `manifest`, where it has one: `{ file, path }`.
   artifacts,
-  # What sources were compiled to, by `artifact/llvm-N/arch`: `{ clang, file }`.
+  # What sources were compiled to, by `artifact/llvm-N/arch`: `{ clang, dir }` (`toolchain.nix`).
   objects ? { },
   # Boot files by `name/arch`.
   kernels,
+  # What a program may cost the verifier: `max_insns`, `max_growth_percent`.
+  budget ? { },
   # Kernel arguments and settings that hold for every cell.
   cmdline ? [ ],
   sysctl ? [ ],
@@ -32,13 +34,27 @@ in
 {
   schema = "ukci.draft/1";
   inherit
+    budget
     cells
     excluded
     matrix
     objects
     ;
   artifacts = byName (cell: cell.artifact) (
-    cell: { inherit (artifacts.${cell.artifact}) form path; file = "${artifacts.${cell.artifact}.file}"; }
+    cell:
+    let
+      artifact = artifacts.${cell.artifact};
+    in
+    {
+      inherit (artifact) form path;
+      file = "${artifact.file}";
+    }
+    // (
+      if artifact ? manifest then
+        { manifest = artifact.manifest // { file = "${artifact.manifest.file}"; }; }
+      else
+        { }
+    )
   );
   kernels = byName key (cell: {
     dir = "${kernels.${key cell} or (throw "no kernel `${key cell}`")}";

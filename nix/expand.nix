@@ -8,7 +8,7 @@
   artifacts,
   # `kernels/lock.json`.
   lock,
-  # What `@name` stands for among a product's kernels: `name` to a list of kernels.
+  # What `@name` stands for where a kernel is named: `name` to a list of kernels.
   groups ? (builtins.fromTOML (builtins.readFile ../kernels/streams.toml)).groups,
 }:
 let
@@ -26,6 +26,7 @@ let
     length
     listToAttrs
     map
+    match
     removeAttrs
     substring
     ;
@@ -143,9 +144,30 @@ let
         cells = [ ];
       } keyed).cells;
 
+  # A rule with the kernels that its name or group stands for, by architecture: looked up once.
+  lookedUp =
+    rule:
+    rule
+    // {
+      kernelsByArch = listToAttrs (
+        map (arch: {
+          name = arch;
+          value = kernelsOf rule.kernel arch;
+        }) arches
+      );
+    };
   covers =
     among: rule: point:
-    all (axis: !(rule ? ${axis}) || (point ? ${axis} && point.${axis} == rule.${axis})) among;
+    all (
+      axis:
+      !(rule ? ${axis})
+      || (
+        if axis == "kernel" then
+          elem point.kernel rule.kernelsByArch.${point.arch}
+        else
+          point ? ${axis} && point.${axis} == rule.${axis}
+      )
+    ) among;
   coversCell = covers axes;
   coversPoint = covers [
     "kernel"
@@ -154,26 +176,27 @@ let
   ];
 
   everyPoint = concatMap points (matrix.cells or [ ]);
-  excludes = matrix.exclude or [ ];
-  expects = matrix.expect or [ ];
   # The points that are left when whole points are excluded.
   left = filter (
-    point: !any (rule: !(rule ? artifact) && coversPoint rule point) excludes
+    point: !any (rule: !(rule ? artifact) && coversPoint rule point) excluding
   ) everyPoint;
 
   checked =
-    what: keys: among: rule:
-    known what (axes ++ keys) rule (
+    what: keys: among: authored:
+    let
+      rule = lookedUp authored;
+    in
+    known what (axes ++ keys) authored (
       if !any (axis: rule ? ${axis}) axes then
         refuse "a rule of ${what} names no axis"
-      else if rule.reason or "" == "" then
+      else if match "[[:space:]]*" (rule.reason or "") != null then
         refuse "a rule of ${what} has no reason"
       else if !any (coversPoint rule) among then
         refuse "a rule of ${what} covers no cell"
       else
         rule
     );
-  excluding = map (checked "[[exclude]]" [ "reason" ] everyPoint) excludes;
+  excluding = map (checked "[[exclude]]" [ "reason" ] everyPoint) (matrix.exclude or [ ]);
   expecting = map (
     rule:
     let
@@ -192,7 +215,7 @@ let
       refuse "an expected failure needs its code"
     else
       good
-  ) expects;
+  ) (matrix.expect or [ ]);
 
   # The last rule that covers a cell says what is expected of it.
   expected =

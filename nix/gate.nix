@@ -5,13 +5,15 @@
   name,
   # Cells by name.
   cells,
+  # What must have been built, and is not looked at.
+  vouchers ? [ ],
 }:
 let
   names = builtins.attrNames cells;
 in
 runCommand "gate-${name}"
   {
-    inherit names;
+    inherit names vouchers;
     outputs_ = map (cell: cells.${cell}) names;
   }
   ''

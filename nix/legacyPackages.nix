@@ -2,7 +2,6 @@
 {
   cellsOf,
   gate,
-  plan,
   root,
   runCommand,
   toolchain,
@@ -39,7 +38,7 @@ let
   artifacts = map (name: {
     inherit name;
     form = "object";
-    file = objects.${name};
+    file = "${objects.${name}}/object.bpf.o";
     path = "docs/examples/${name}.bpf.o";
   }) (attrNames objects);
   matrices = listToAttrs (
@@ -65,7 +64,7 @@ in
     recurseForDerivations = true;
   };
   gates = mapAttrs (_: matrix: matrix.gate) matrices;
-  plans = mapAttrs (_: matrix: plan matrix.draft) matrices;
+  plans = mapAttrs (_: matrix: matrix.plan) matrices;
   reports = mapAttrs (_: matrix: matrix.report) matrices;
   # The one example that every kernel takes, on each kernel of the quick matrix.
   smoke = gate {
@@ -81,7 +80,7 @@ in
     mkdir "$out"
     set -- $objects
     for name in $names; do
-      cp "$1" "$out/$name.bpf.o"
+      cp "$1/object.bpf.o" "$out/$name.bpf.o"
       shift
     done
   '';

@@ -2,10 +2,14 @@
 # matrix says of it.
 { gate, mkMatrix }:
 args:
+let
+  matrix = mkMatrix args;
+in
 builtins.mapAttrs (
   name: cell:
   gate {
     inherit name;
+    inherit (matrix) vouchers;
     cells.${name} = cell;
   }
-) (mkMatrix args).cells
+) matrix.cells

@@ -1,6 +1,7 @@
 # Another project's BPF matrix: `cells`, each a derivation with its evidence; `report`, one report
-# of all of them; `gate`, which fails where one did not meet its expectation.
-{ cellsOf }:
+# of all of them; `gate`, which fails where one did not meet its expectation; `plan`, all of it for
+# `ukci check --plan`.
+{ cellsOf, storeName }:
 {
   # The matrix, a TOML file: docs/matrix.md of ukci.
   matrix,
@@ -8,12 +9,17 @@
   src ? null,
   # Artifacts by name: objects (`*.o`, or a derivation that is one) and sources (`*.c`).
   artifacts ? { },
+  # Manifests by the names of their artifacts: docs/manifest.md of ukci. A path is taken alone; one
+  # that names files is given within its directory: `"${./manifests}/x.toml"`.
+  manifests ? { },
   # Further arguments for clang.
   flags ? [ ],
   # LLVM that compiles sources where the matrix names none.
   llvm ? "21",
   # Kernels beside those that ukci locks, by `name/arch`: directories from `ukci kernels unpack`.
   kernels ? { },
+  # A report that `max_growth_percent` of the matrix is held against.
+  baseline ? null,
   # `kvm` asks for a builder that has it.
   accel ? "tcg",
   # `load` or `attach`.
@@ -22,11 +28,14 @@
 let
   inherit (builtins)
     attrNames
+    elemAt
     filter
     head
+    isPath
     listToAttrs
     map
     match
+    removeAttrs
     ;
   stem = file: match "(.*)[.]bpf[.]c" file;
   found =
@@ -51,10 +60,31 @@ let
       form = if isSource then "source" else "object";
       # A name that has no store path in it: a report must not depend on where its files lie.
       path = name + (if isSource then ".bpf.c" else ".bpf.o");
+    }
+    // (if manifests ? ${name} then { manifest = manifestOf name manifests.${name}; } else { });
+  manifestOf =
+    name: file:
+    let
+      base = baseNameOf (toString file);
+      ending = match ".*([.][a-z]+)" base;
+    in
+    {
+      file =
+        if isPath file then
+          builtins.path {
+            name = storeName base;
+            path = file;
+          }
+        else
+          file;
+      path = name + (if ending == null then "" else elemAt ending 0);
     };
+  nobodys = attrNames (removeAttrs manifests (attrNames all));
 in
 if all == { } then
   throw "mkMatrix: no artifact: give `src`, a directory with *.bpf.c, or `artifacts`"
+else if nobodys != [ ] then
+  throw "mkMatrix: no artifact is named `${head nobodys}`, as a manifest is; there are: ${toString (attrNames all)}"
 else
   cellsOf {
     file = matrix;
@@ -62,6 +92,7 @@ else
     extraKernels = kernels;
     inherit
       accel
+      baseline
       flags
       llvm
       mode

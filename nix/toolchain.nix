@@ -1,5 +1,6 @@
-# An object, compiled from a `.bpf.c` by one LLVM for one architecture. Nothing else of a cell's
-# inputs depends on the LLVM.
+# What a `.bpf.c` comes to, by one LLVM for one architecture: a directory with `object.bpf.o`, or
+# with `refusal.txt`, what the compiler said where it refused the source. A refusal is data, and is
+# cached; a compiler that died is neither. Nothing else of a cell's inputs depends on the LLVM.
 {
   clangs,
   libbpf,
@@ -28,7 +29,7 @@ let
     }
     .${arch};
 in
-runCommand "${name}-${arch}-llvm-${llvm}.bpf.o"
+runCommand "${name}-${arch}-llvm-${llvm}"
   {
     dir = builtins.path {
       path = dirOf file;
@@ -46,6 +47,15 @@ runCommand "${name}-${arch}-llvm-${llvm}.bpf.o"
     # From where the source lies, under a relative name: BTF quotes its lines, which clang reads
     # once more by the name it gives the file.
     cd "$dir"
-    clang -g -O2 -Wall -target bpf -D__TARGET_ARCH_${target} -I"$headers" -I"$uapi" \
-      -fdebug-compilation-dir=. $flags -c ${baseNameOf file} -o "$out"
+    mkdir "$out"
+    status=0
+    LC_ALL=C clang -g -O2 -Wall -target bpf -D__TARGET_ARCH_${target} -I"$headers" -I"$uapi" \
+      -fdebug-compilation-dir=. $flags -c ${baseNameOf file} -o "$out/object.bpf.o" \
+      2>"$TMPDIR/said" || status=$?
+    cat "$TMPDIR/said" >&2
+    case $status in
+      0) ;;
+      1) rm -f "$out/object.bpf.o" && cp "$TMPDIR/said" "$out/refusal.txt" ;;
+      *) exit "$status" ;;
+    esac
   ''

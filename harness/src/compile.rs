@@ -264,6 +264,11 @@ fn flags(arch: Arch, options: &Options) -> Vec<OsString> {
     flags
 }
 
+/// What the clang of LLVM `major` says of a source that it refuses for `arch`, as a diagnosis.
+pub fn refused(major: &str, arch: Arch, said: &str) -> Diagnosis {
+    refusal::diagnosis(major, arch, said)
+}
+
 /// Compiles a source, or takes the object from an earlier time.
 pub fn compile(
     source: &Path,
@@ -295,7 +300,7 @@ pub fn compile(
         match output.status.code() {
             Some(0) => Ok(None),
             Some(1) => {
-                let refusal = refusal::diagnosis(&clang.major, arch, &said);
+                let refusal = refused(&clang.major, arch, &said);
                 Ok(Some(Compiled::Refused(Box::new(refusal))))
             }
             _ => Err(Error::Died {

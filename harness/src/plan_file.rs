@@ -3,18 +3,20 @@
 //! A plan names files by digest, and every one of them is read again before anything boots: what
 //! a run reports is what it ran.
 
-use std::collections::BTreeMap;
+mod complete;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use ukci_schema::artifact::{Artifact, Form};
+use ukci_schema::artifact::Form;
 use ukci_schema::cell::kernel_key;
-use ukci_schema::draft::{self, Draft, DraftArtifact, DraftObject};
-use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedKernel, PlannedObject, SCHEMA};
+use ukci_schema::plan::{FileRef, Plan, PlannedObject, SCHEMA};
 
 use crate::catalogue::{self, digest};
-use crate::nix::StorePath;
+use crate::resolve;
+
+pub use complete::complete;
 
 /// Why a plan cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,14 @@ pub enum Error {
         /// Why not.
         source: Box<catalogue::Error>,
     },
+    /// A manifest does not fit its artifact or the matrix.
+    #[error("use the manifest of `{artifact}`")]
+    Manifest {
+        /// The artifact's name.
+        artifact: String,
+        /// Why not.
+        source: Box<resolve::Error>,
+    },
 }
 
 impl Error {
@@ -86,6 +96,7 @@ impl Error {
                 Some("use the `ukci` that wrote it, or write it again with `ukci plan`".into())
             }
             Self::Kernel { source, .. } => source.hint(),
+            Self::Manifest { source, .. } => source.hint(),
             Self::Read { .. } | Self::Inconsistent(_) => None,
         }
     }
@@ -110,84 +121,6 @@ pub fn read(path: &Path) -> Result<Plan, Error> {
         }
     }
     Ok(plan)
-}
-
-/// Reads a draft and completes it with the digests of its files.
-pub fn complete(path: &Path) -> Result<Plan, Error> {
-    let draft: Draft = parse(path, draft::SCHEMA)?;
-    let mut artifacts = BTreeMap::new();
-    for (name, drafted) in draft.artifacts {
-        let planned = artifact(&name, drafted)?;
-        artifacts.insert(name, planned);
-    }
-    let mut objects = BTreeMap::new();
-    for (key, DraftObject { clang, file: path }) in draft.objects {
-        let sha256 = digest_of(&path)?;
-        let file = FileRef { path, sha256 };
-        objects.insert(key, PlannedObject::Object { clang, file });
-    }
-    let mut kernels = BTreeMap::new();
-    for (key, drafted) in draft.kernels {
-        let name = key.split_once('/').map_or(key.as_str(), |(name, _)| name);
-        // What Nix keeps was built from what its lock pins.
-        let hermetic = StorePath::holding(&drafted.dir).is_some();
-        let opened = catalogue::open(name, &drafted.dir, hermetic);
-        let opened = opened.map_err(|source| Error::Kernel {
-            kernel: name.to_owned(),
-            source: Box::new(source),
-        })?;
-        let kernel = PlannedKernel {
-            cmdline: drafted.cmdline,
-            sysctl: drafted.sysctl,
-            ..opened
-        };
-        kernels.insert(key, kernel);
-    }
-    let mut agents = BTreeMap::new();
-    for (arch, path) in draft.agents {
-        let sha256 = digest_of(&path)?;
-        agents.insert(arch, FileRef { path, sha256 });
-    }
-    let plan = Plan {
-        schema: SCHEMA.into(),
-        matrix: draft.matrix,
-        artifacts,
-        objects,
-        kernels,
-        agents,
-        cells: draft.cells,
-        excluded: draft.excluded,
-    };
-    check(&plan)?;
-    Ok(plan)
-}
-
-fn artifact(name: &str, drafted: DraftArtifact) -> Result<PlannedArtifact, Error> {
-    let file = drafted.file;
-    let bytes = std::fs::read(&file).map_err(|source| Error::Read {
-        path: file.clone(),
-        source,
-    })?;
-    let sha256 = digest::of(&bytes);
-    Ok(PlannedArtifact {
-        artifact: Artifact {
-            name: name.to_owned(),
-            path: drafted.path,
-            sha256: sha256.clone(),
-            size: bytes.len() as u64,
-            form: drafted.form,
-            manifest: None,
-        },
-        file: FileRef { path: file, sha256 },
-        companions: BTreeMap::new(),
-    })
-}
-
-fn digest_of(path: &Path) -> Result<String, Error> {
-    digest::of_file(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// Reads JSON and looks at what it says it is before anything else.

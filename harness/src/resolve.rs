@@ -428,6 +428,7 @@ pub fn resolve(
         agents,
         cells: selected.cells,
         excluded: selected.excluded,
+        budget: selected.budget,
     };
     Ok((plan, warnings))
 }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use ukci_schema::artifact::Form;
-use ukci_schema::budget::Budget;
 use ukci_schema::cell::Cell;
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
@@ -43,11 +42,10 @@ pub struct Options {
     pub cache: PathBuf,
     /// Whether cells are kept that an earlier run into `out` finished with the same inputs.
     pub resume: bool,
-    /// What a program may cost the verifier.
-    pub budget: Budget,
-    /// The report that the budget's growth is held against.
+    /// The report that the growth of the plan's budget is held against.
     pub baseline: Option<Arc<Report>>,
-    /// What the report says of the run; `seconds`, `interrupted` and `hermetic` are filled in.
+    /// What the report says of the run; `seconds`, `interrupted`, `hermetic`, `toolchains` and
+    /// `budget` are filled in.
     pub info: RunInfo,
 }
 
@@ -206,6 +204,7 @@ pub async fn run<M: Machine>(
             hermetic: cells.iter().all(|cell| cell.hermetic),
             interrupted: interrupted || !not_run.is_empty(),
             toolchains: toolchains(&plan),
+            budget: plan.budget,
             ..options.info
         },
         artifacts: plan
@@ -361,7 +360,7 @@ pub(crate) fn prepare(plan: &Plan, options: &Options) -> Result<Vec<Inputs>, Err
             strict: options.strict,
             timeout: options.timeout,
             out: Arc::clone(&out),
-            budget: options.budget,
+            budget: plan.budget,
             baseline: before.remove(&cell.id()).unwrap_or_default(),
         });
     }

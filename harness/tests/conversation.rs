@@ -16,7 +16,9 @@ use ukci_harness::run::{self, Options};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode, ObjectFacts, Step, StepOutcome};
+use ukci_schema::evidence::{ProgramEvidence, ProgramLoad, VerifierStats};
 use ukci_schema::manifest::Contract;
 use ukci_schema::message::{
     FRAME_LIMIT, FrameKind, FromGuest, FromHost, HEADER, PROTOCOL, decode_header, encode_header,
@@ -31,6 +33,8 @@ use ukci_schema::verdict::{Fault, Outcome, Stage, VerdictKind};
 enum Script {
     /// Answers as an agent should: the object loads.
     Good,
+    /// The object loads; the verifier processed 57 instructions of its program.
+    Costly,
     /// Needs two machines at once; says so to the test.
     GoodAndSlow,
     /// The kernel panics before anyone dials.
@@ -218,6 +222,24 @@ fn panicked() -> Ending {
     Ending::Panicked("Kernel panic - not syncing: Fatal exception".into())
 }
 
+fn costly() -> ProgramEvidence {
+    ProgramEvidence {
+        name: "handle".into(),
+        section: "kprobe/do_unlinkat".into(),
+        program_type: "kprobe".into(),
+        autoload: true,
+        load: ProgramLoad {
+            outcome: StepOutcome::Ok,
+            verifier: Some(VerifierStats {
+                insns: 57,
+                ..VerifierStats::default()
+            }),
+            ..ProgramLoad::default()
+        },
+        ..ProgramEvidence::default()
+    }
+}
+
 async fn play(
     script: Script,
     attempt: usize,
@@ -310,6 +332,10 @@ async fn play(
         },
         open: ok.clone(),
         load: ok,
+        programs: match script {
+            Script::Costly => vec![costly()],
+            _ => Vec::new(),
+        },
         ..Evidence::default()
     };
     if script == Script::DoneTooSoon {
@@ -390,6 +416,7 @@ fn plan(dir: &Path, kernels: &[&str]) -> Plan {
         agents: BTreeMap::from([(Arch::X86_64, file(&agent, AGENT))]),
         cells: kernels.iter().map(cell).collect(),
         excluded: 0,
+        budget: Budget::default(),
     }
 }
 
@@ -401,7 +428,6 @@ fn options(dir: &Path) -> Options {
         timeout: Duration::from_mins(1),
         fail_fast: false,
         resume: false,
-        budget: Budget::default(),
         baseline: None,
         out: dir.join("out"),
         cache: dir.join("cache"),
@@ -435,7 +461,7 @@ struct Ran {
 /// Runs one cell a script, under a paused clock: deadlines pass as soon as nothing else can.
 async fn run_with(
     scripts: &[(&str, Script)],
-    adjust: impl FnOnce(&mut Options),
+    adjust: impl FnOnce(&mut Plan, &mut Options),
     cancel: watch::Receiver<bool>,
 ) -> Ran {
     let dir = tempfile::tempdir().unwrap();
@@ -449,9 +475,9 @@ async fn run_with(
         ledger: Arc::clone(&ledger),
     };
     let mut options = options(dir.path());
-    adjust(&mut options);
+    let mut plan = plan(dir.path(), &names);
+    adjust(&mut plan, &mut options);
     let events = Mutex::new(Vec::new());
-    let plan = plan(dir.path(), &names);
     let report = run::run(plan, machine, options, cancel, |event| {
         events.lock().unwrap().push(event);
     })
@@ -472,7 +498,7 @@ async fn run_with(
 
 async fn one(script: Script) -> (CellReport, Ran) {
     let (_keep, cancel) = watch::channel(false);
-    let ran = run_with(&[("k", script)], |_| {}, cancel).await;
+    let ran = run_with(&[("k", script)], |_, _| {}, cancel).await;
     (ran.report.cells[0].clone(), ran)
 }
 
@@ -523,6 +549,43 @@ async fn a_good_agent_is_heard_to_the_end() {
             .exists()
     );
     assert!(!ran.report.run.interrupted);
+}
+
+/// The run of one costly cell, held to `budget` by its plan.
+async fn costs(budget: Budget, baseline: Option<Report>) -> Report {
+    let (_keep, cancel) = watch::channel(false);
+    let adjust = |plan: &mut Plan, options: &mut Options| {
+        plan.budget = budget;
+        options.baseline = baseline.map(Arc::new);
+    };
+    run_with(&[("k", Script::Costly)], adjust, cancel)
+        .await
+        .report
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plans_budget_is_judged_and_reported() {
+    let within = Budget {
+        max_insns: Some(57),
+        max_growth_percent: Some(10),
+    };
+    let mut before = costs(within, None).await;
+    assert_eq!(before.cells[0].verdict, VerdictKind::Pass);
+    assert_eq!(before.run.budget, within);
+
+    let headline = |report: &Report| {
+        let diagnosis = report.cells[0].diagnosis.as_ref().unwrap();
+        assert_eq!(diagnosis.code, Code::VerifierBudget);
+        diagnosis.headline.clone()
+    };
+    let below = Budget {
+        max_insns: Some(56),
+        ..within
+    };
+    insta::assert_snapshot!(headline(&costs(below, None).await));
+    let program = &mut before.cells[0].programs[0];
+    program.verifier.as_mut().unwrap().insns = 50;
+    insta::assert_snapshot!(headline(&costs(within, Some(before)).await));
 }
 
 #[tokio::test(start_paused = true)]
@@ -614,7 +677,7 @@ async fn no_more_machines_at_once_than_jobs_and_the_order_is_the_plans() {
         })
         .collect();
     let (_keep, cancel) = watch::channel(false);
-    let ran = run_with(&scripts, |options| options.jobs = 3, cancel).await;
+    let ran = run_with(&scripts, |_, options| options.jobs = 3, cancel).await;
     assert_eq!(ran.ledger.most.load(Ordering::SeqCst), 3);
     let kernels: Vec<_> = ran
         .report
@@ -637,7 +700,7 @@ async fn a_cancelled_run_reports_what_finished_and_leaves_no_guest() {
         ("b", Script::Silent),
         ("c", Script::Good),
     ];
-    let run = run_with(&scripts, |options| options.jobs = 3, cancel);
+    let run = run_with(&scripts, |_, options| options.jobs = 3, cancel);
     let stopper = async {
         // Long after the good cells, long before the silent one's deadline.
         tokio::time::sleep(Duration::from_secs(30)).await;
@@ -668,7 +731,7 @@ async fn fail_fast_stops_at_the_first_unmet_cell() {
         ("b", Script::GoodAndSlow),
         ("c", Script::Good),
     ];
-    let adjust = |options: &mut Options| {
+    let adjust = |_: &mut Plan, options: &mut Options| {
         options.fail_fast = true;
         options.jobs = 1;
     };

@@ -125,6 +125,19 @@ llvm = "19"
 kernel = "debian-13-6.12"
 reason = "it is old"
 
+[[exclude]]
+kernel = "@lts"
+arch = "riscv64"
+artifact = "b"
+reason = "b is not for riscv64"
+
+[[expect]]
+kernel = "@lts"
+verdict = "fail"
+code = "MISSING_BTF"
+required = false
+reason = "a group in a rule, and a rule after it for one of the group"
+
 [[expect]]
 kernel = "debian-12-6.1"
 verdict = "fail"
@@ -161,6 +174,11 @@ const WRONG: &[&str] = &[
     "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"skip\"\nreason = \"neither\"\n",
     "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"pass\"\ncode = \"MISSING_BTF\"\nreason = \"both\"\n",
     "[[cells]]\nkernels = [\"debian-12-6.1\", \"debian-sid-7.2\"]\n[[exclude]]\nkernel = \"debian-12-6.1\"\nreason = \"gone\"\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"pass\"\nreason = \"stale\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernel = \"@ltss\"\nreason = \"no such group\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernel = \"@next\"\nverdict = \"pass\"\nreason = \"none of it is run\"\n",
+    "[[cells]]\nkernels = [\"@lts\"]\n[[exclude]]\nkernel = \"@lts\"\nreason = \"gone\"\n[[expect]]\nkernel = \"@lts\"\nverdict = \"pass\"\nreason = \"stale\"\n",
+    "[[cells]]\nkernels = [\"@lts\"]\n[[exclude]]\nkernel = \"@lts\"\nreason = \" \"\n",
+    "[[cells]]\nkernels = [\"@lts\"]\n[[exclude]]\nkernel = \"@lts\"\nkernelsByArch = 1\nreason = \"an unknown key\"\n",
 ];
 
 #[test]

@@ -195,6 +195,12 @@ step "a project of five lines: the template's cells, of which a change rebuilds 
 project=$work/project
 cp -R "$root/nix/template" "$project"
 cp "$root/docs/examples/ringbuf.bpf.c" "$project/src/second.bpf.c"
+of_project() { # of_project NAME: the path of a package of `$project`; what Nix says goes to a log
+  nix build --no-link --json --print-build-logs --no-write-lock-file \
+    --override-input ukci "path:$work/tree" --override-input ukci/nixpkgs "path:$stub" \
+    "path:$project#packages.$system.$1" 2>"$work/$1.log" |
+    grep --only-matching '"out":"[^"]*"' | cut -d'"' -f4
+}
 check_project() {
   nix flake check --override-input ukci "path:$work/tree" --override-input ukci/nixpkgs "path:$stub" \
     --no-write-lock-file --print-build-logs "path:$project" 2>"$work/project.log" || {
@@ -212,15 +218,54 @@ printf '%12s %d cells built, then 0, then %d\n' '' "$first" "$second" >&2
 [ -z "$(grep -- '-cell-hello' "$work/project.log")" ] || fail 'a cell of an unchanged object was built again'
 
 step 'its cells as one report'
-report=$(nix build --no-link --json --override-input ukci "path:$work/tree" \
-  --override-input ukci/nixpkgs "path:$stub" --no-write-lock-file --print-build-logs \
-  "path:$project#packages.$system.report" 2>"$work/report.log" | grep --only-matching '"out":"[^"]*"' | cut -d'"' -f4) || {
+report=$(of_project report) || {
   cat "$work/report.log" >&2
   fail 'no report is made'
 }
 [ "$(grep --count '"id": ' "$report/report.json")" = "$first" ] || fail "cells are missing: $report"
 [ -s "$report/report.html" ] && [ -s "$report/report.md" ] && [ -s "$report/junit.xml" ] ||
   fail "a rendering is missing: $report"
+
+step 'a project with manifests and a budget: what fails is in the report, and only the gate fails'
+project=$work/wrong
+cp -R "$root/nix/tests/project" "$project"
+cp "$root"/docs/examples/{ringbuf,unchecked_deref}.bpf.c "$project/src/"
+report=$(of_project report) || {
+  cat "$work/report.log" >&2
+  fail 'no report is made'
+}
+reports() { # reports COUNT WORDS: whether the report has them so often
+  [ "$(grep --count --fixed-strings -- "$2" "$report/report.json")" = "$1" ] || fail "not $1 of \`$2\`: $report"
+}
+reports 3 '"id": '
+reports 1 '"outcome": "xfail"' # by the manifest alone
+reports 2 '"outcome": "fail"'
+reports 1 '"code": "COMPILE_ERROR"'
+reports 1 '"text": "return undeclared;"'
+reports 1 '"code": "VERIFIER_BUDGET"'
+reports 1 '"path": "ringbuf.yaml"'
+plan=$(of_project plan)
+grep -q '"max_insns": 5' "$plan" && grep -q '"loglevel=4"' "$plan" || fail "the plan lacks something: $plan"
+# Without Nix, from the plan that the report names: a cell of one of three artifacts.
+HOME=$home "$ukci" rerun "$report" "unchecked_deref/$kernel/x86_64/llvm-21" --accel tcg \
+  --transport vhost-user-vsock --out "$work/rerun" 2>"$work/rerun.log" || {
+  cat "$work/rerun.log" >&2
+  fail 'a cell of the report does not run again'
+}
+grep -q 'Same .*: verdict, diagnosis and evidence' "$work/rerun.log" || {
+  cat "$work/rerun.log" >&2
+  fail 'Nix and the tool come to other evidence'
+}
+of_project gate >/dev/null && fail 'a gate let failed cells through'
+unmet=$(sed --quiet 's/^.*> \(.*-x86_64.*\)$/\1/p' "$work/gate.log" | sort | tr '\n' ' ')
+[ "$unmet" = "refused-${kernel//./_}-x86_64-llvm-21 ringbuf-${kernel//./_}-x86_64-llvm-21 " ] || {
+  cat "$work/gate.log" >&2
+  fail "the gate names other cells: $unmet"
+}
+of_project stale >/dev/null && fail 'a manifest with a rule that covers nothing was taken'
+grep -q 'debian-9-' "$work/stale.log" || fail 'it was refused for another reason'
+of_project nobodys >/dev/null && fail 'a manifest without an artifact was taken'
+grep -q 'no artifact is named `rinbguf`' "$work/nobodys.log" || fail 'it was refused for another reason'
 
 step 'the same cell without Nix: the same verdict, of the same evidence'
 cell=$(build "$work/tree" "$refused")

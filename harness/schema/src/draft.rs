@@ -1,12 +1,13 @@
 //! A plan before anybody has read its files: what Nix can say without building anything. Completed
 //! by taking the digests of the files, which is all that a plan has more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Form;
+use crate::budget::Budget;
 use crate::cell::Arch;
 use crate::plan::PlannedCell;
 
@@ -36,6 +37,14 @@ pub struct Draft {
     /// How many cells the matrix excluded.
     #[serde(default)]
     pub excluded: usize,
+    /// What the matrix allows a program to cost the verifier.
+    #[serde(default)]
+    pub budget: Budget,
+    /// The names of all kernels there are, where `cells` are all cells of the matrix: then a
+    /// manifest's rule that covers none of them is refused, and so is a matrix without a kernel
+    /// that a manifest requires. A draft of one cell cannot tell.
+    #[serde(default)]
+    pub catalogue: Option<BTreeSet<String>>,
 }
 
 /// An artifact's file.
@@ -48,17 +57,36 @@ pub struct DraftArtifact {
     pub path: String,
     /// Which of the two `file` is.
     pub form: Form,
+    /// Its manifest.
+    #[serde(default)]
+    pub manifest: Option<DraftManifest>,
 }
 
-/// A compiled object.
+/// An artifact's manifest. The files that it names lie beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftManifest {
+    /// The file.
+    pub file: PathBuf,
+    /// What people call it.
+    pub path: String,
+}
+
+/// What a source came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DraftObject {
     /// The compiler, e.g. `clang-21.1.8`.
     pub clang: String,
-    /// The file.
-    pub file: PathBuf,
+    /// A directory with [`OBJECT`], or with [`REFUSAL`] where the compiler refused the source.
+    pub dir: PathBuf,
 }
+
+/// The file of a [`DraftObject`] that is the object.
+pub const OBJECT: &str = "object.bpf.o";
+
+/// The file of a [`DraftObject`] that has what the compiler said of a source that it refused.
+pub const REFUSAL: &str = "refusal.txt";
 
 /// A kernel's directory, as `ukci kernels unpack` fills it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

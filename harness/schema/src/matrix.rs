@@ -2,12 +2,14 @@
 //!
 //! The cells are the union of the `[[cells]]` products (kernels × LLVMs × architectures), minus
 //! every cell that an `[[exclude]]` covers; `[[expect]]` says what is expected of those it
-//! covers, the last one winning. A rule covers a cell when each axis that it names is equal.
+//! covers, the last one winning. A rule covers a cell when each axis that it names is equal; a
+//! group (`@lts`) is equal to each of its kernels, in a rule as in `[[cells]]`.
 //! A rule that names no axis, or covers no cell, is an error: a stale expectation is a lie.
 
 mod bless;
 mod expand;
 mod groups;
+mod rule;
 
 use serde::Deserialize;
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
+use crate::budget::Budget;
 use crate::cell::{Arch, Cell};
 use crate::diagnosis::Diagnosis;
 use crate::manifest::{Contract, Manifest};
@@ -47,6 +48,9 @@ pub struct Plan {
     /// How many cells the matrix excluded.
     #[serde(default)]
     pub excluded: usize,
+    /// What the matrix allows a program to cost the verifier.
+    #[serde(default, skip_serializing_if = "Budget::is_empty")]
+    pub budget: Budget,
 }
 
 /// An artifact and its bytes.

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
+use ukci_schema::diagnosis::Code;
 
 use super::*;
 use crate::catalogue::digest;
@@ -17,9 +19,10 @@ impl Files {
         let files = Self {
             dir: tempfile::tempdir().unwrap(),
         };
+        std::fs::create_dir(files.path("compiled")).unwrap();
         for (name, bytes) in [
             ("x.bpf.c", "source"),
-            ("x.bpf.o", "object"),
+            ("compiled/object.bpf.o", "object"),
             ("agent", "agent"),
             ("vmlinux", "image"),
             ("segment.cpio", "segment"),
@@ -53,7 +56,7 @@ impl Files {
             "schema": "ukci.draft/1",
             "matrix": "quick",
             "artifacts": { "x": { "file": self.path("x.bpf.c"), "path": "src/x.bpf.c", "form": "source" } },
-            "objects": { "x/llvm-19/x86_64": { "clang": "clang-19.1.7", "file": self.path("x.bpf.o") } },
+            "objects": { "x/llvm-19/x86_64": { "clang": "clang-19.1.7", "dir": self.path("compiled") } },
             "kernels": { "debian-12-6.1/x86_64": { "dir": self.dir.path(), "cmdline": ["lsm=bpf"] } },
             "agents": { "x86_64": self.path("agent") },
             "cells": [{
@@ -63,6 +66,7 @@ impl Files {
                 "memory": 256,
                 "cpus": 1,
             }],
+            "budget": { "max_insns": 9000, "max_growth_percent": 10 },
         })
     }
 
@@ -119,6 +123,12 @@ fn a_draft_is_completed_and_read_again() {
         ("clang-19.1.7", &digest::of(b"object"))
     );
 
+    let budget = Budget {
+        max_insns: Some(9000),
+        max_growth_percent: Some(10),
+    };
+    assert_eq!(plan.budget, budget);
+
     let file = files.write("plan.json", &serde_json::to_value(&plan).unwrap());
     assert_eq!(read(&file).unwrap(), plan);
 }
@@ -145,7 +155,7 @@ fn what_changed_or_contradicts_itself_does_not_run() {
     }));
     for name in [
         "x.bpf.c",
-        "x.bpf.o",
+        "compiled/object.bpf.o",
         "agent",
         "vmlinux",
         "segment.cpio",
@@ -166,7 +176,7 @@ fn a_draft_needs_its_files() {
     std::fs::write(files.path("vmlinux"), "longer than before").unwrap();
     let error = complete(&files.write("draft.json", &files.draft())).unwrap_err();
     assert!(matches!(error, Error::Kernel { .. }), "{error}");
-    std::fs::remove_file(files.path("x.bpf.o")).unwrap();
+    std::fs::remove_file(files.path("compiled/object.bpf.o")).unwrap();
     let error = complete(&files.write("draft.json", &files.draft())).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
     let files = Files::new();
@@ -179,4 +189,83 @@ fn a_draft_needs_its_files() {
     );
     let error = complete(&files.path("absent.json")).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
+}
+
+#[test]
+fn what_the_compiler_refused_is_data() {
+    let files = Files::new();
+    std::fs::remove_file(files.path("compiled/object.bpf.o")).unwrap();
+    let said = "x.bpf.c:7:12: error: use of undeclared identifier 'b'\n    7 |     return b;\n";
+    std::fs::write(files.path("compiled/refusal.txt"), said).unwrap();
+    let plan = complete(&files.write("draft.json", &files.draft())).unwrap();
+    let PlannedObject::Refused { clang, diagnosis } = &plan.objects["x/llvm-19/x86_64"] else {
+        panic!("{:?}", plan.objects);
+    };
+    assert_eq!(clang, "clang-19.1.7");
+    assert_eq!(diagnosis.code, Code::CompileError);
+    assert_eq!(
+        diagnosis.headline,
+        "clang 19 refuses it for x86_64: use of undeclared identifier 'b'"
+    );
+    assert_eq!(diagnosis.at.as_ref().unwrap().text, "return b;");
+    let file = files.write("plan.json", &serde_json::to_value(&plan).unwrap());
+    assert_eq!(read(&file).unwrap(), plan);
+}
+
+/// A draft with this manifest for its artifact.
+fn with_manifest(files: &Files, text: &str) -> Value {
+    std::fs::write(files.path("m.toml"), text).unwrap();
+    let mut draft = files.draft();
+    draft["artifacts"]["x"]["manifest"] = json!({ "file": files.path("m.toml"), "path": "x.toml" });
+    draft
+}
+
+#[test]
+fn a_manifest_is_kept_in_the_cells_of_its_artifact() {
+    let files = Files::new();
+    let text = "modules = [\"vsock\"]\nkernel_arguments = [\"lsm=bpf\"]\n\
+        [[expect]]\nkernels = [\"debian-12-*\"]\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n";
+    let mut draft = with_manifest(&files, text);
+    let plan = complete(&files.write("draft.json", &draft)).unwrap();
+    let cell = &plan.cells[0];
+    assert_eq!(cell.expected.code, Some(Code::MissingBtf));
+    assert_eq!(cell.contract.modules, ["vsock"]);
+    assert_eq!(cell.cmdline, ["lsm=bpf"]);
+    let manifest = plan.artifacts["x"].artifact.manifest.as_ref().unwrap();
+    assert_eq!(
+        (manifest.path.as_str(), manifest.sha256.as_str()),
+        ("x.toml", digest::of(text.as_bytes()).as_str())
+    );
+
+    // What the matrix says is the stronger.
+    draft["cells"][0]["expected"] =
+        json!({ "verdict": "fail", "code": "MISSING_KFUNC", "reason": "y" });
+    let plan = complete(&files.write("draft.json", &draft)).unwrap();
+    assert_eq!(plan.cells[0].expected.code, Some(Code::MissingKfunc));
+}
+
+#[test]
+fn a_manifest_of_a_whole_matrix_covers_kernels_that_are_there() {
+    let files = Files::new();
+    let refusal = |draft: &Value| {
+        let error = complete(&files.write("draft.json", draft)).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        source.replace(&files.dir.path().display().to_string(), "DIR")
+    };
+    let mut stale = with_manifest(
+        &files,
+        "[[expect]]\nkernels = [\"debian-9-*\"]\nverdict = \"pass\"\nreason = \"x\"\n",
+    );
+    // One cell alone cannot tell.
+    assert!(complete(&files.write("draft.json", &stale)).is_ok());
+    stale["catalogue"] = json!(["debian-12-6.1", "debian-13-6.12"]);
+    insta::assert_snapshot!("stale_manifest", refusal(&stale));
+    let mut required = with_manifest(&files, "required_profiles = [\"debian-13-6.12\"]\n");
+    assert!(complete(&files.write("draft.json", &required)).is_ok());
+    required["catalogue"] = json!(["debian-12-6.1", "debian-13-6.12"]);
+    insta::assert_snapshot!("required_kernel", refusal(&required));
+    insta::assert_snapshot!(
+        "misspelt_manifest",
+        refusal(&with_manifest(&files, "module = [\"vsock\"]\n"))
+    );
 }

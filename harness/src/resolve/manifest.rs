@@ -33,7 +33,7 @@ impl Read {
     }
 
     /// Refuses rules that cover no kernel, and runs without a kernel that is required.
-    pub(super) fn check_kernels<'a>(
+    pub(crate) fn check_kernels<'a>(
         &self,
         known: impl IntoIterator<Item = &'a str>,
         selected: impl IntoIterator<Item = &'a str>,

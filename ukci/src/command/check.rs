@@ -85,7 +85,10 @@ impl Work {
     /// What the command line names; of that, only the cells of `pins`.
     pub(crate) fn of(check: &Check, pins: Option<&Pins>) -> Result<Self, Failure> {
         if let Some(path) = &check.plan {
-            let plan = super::plan::read(path, &check.selection.kernel)?;
+            let mut plan = super::plan::read(path, &check.selection)?;
+            if let Some(pins) = pins {
+                super::plan::retain(&mut plan, |cell| pins.cells.contains(&cell.id()))?;
+            }
             return Ok(Self::Planned(plan));
         }
         let mut artifacts =
@@ -112,20 +115,19 @@ async fn prepare_and_run(
     (pins, baseline): (Option<&Pins>, Option<Report>),
     cancel: watch::Receiver<bool>,
 ) -> Result<Ran, Failure> {
-    let (asked, budget) = match &work {
-        Work::Planned(_) => (asked(check, &BTreeMap::new()), Budget::default()),
-        Work::Selected(_, selected, _) => (asked(check, &selected.own), selected.budget),
+    let asked = match &work {
+        Work::Planned(_) => asked(check, &BTreeMap::new()),
+        Work::Selected(_, selected, _) => asked(check, &selected.own),
     };
     let resolved = resolve(output, work, pins, &cancel).await?;
     let Some((plan, mut warnings)) = resolved else {
         return Ok((None, Exit::Interrupted));
     };
-    if budget.max_growth_percent.is_some() && baseline.is_none() {
+    if plan.budget.max_growth_percent.is_some() && baseline.is_none() {
         let text = "the matrix has `max_growth_percent`, which needs `--baseline REPORT`";
         warnings.push(text.to_owned());
     }
-    let terms = (budget, baseline);
-    run_plan(check, output, (plan, warnings), terms, asked, cancel).await
+    run_plan(check, output, (plan, warnings), baseline, asked, cancel).await
 }
 
 /// The plan and its warnings, fetching what is missing; none where it was cancelled.
@@ -136,7 +138,10 @@ pub(crate) async fn resolve(
     cancel: &watch::Receiver<bool>,
 ) -> Result<Option<(Plan, Vec<String>)>, Failure> {
     let (catalogue, selected, artifacts) = match work {
-        Work::Planned(plan) => return Ok(Some((plan, Vec::new()))),
+        Work::Planned(plan) => {
+            pins.map_or(Ok(()), |pins| pins.verify(&plan, output))?;
+            return Ok(Some((plan, Vec::new())));
+        }
         Work::Selected(catalogue, selected, artifacts) => (catalogue, selected, artifacts),
     };
     let fetching = Fetching::new(output);
@@ -169,13 +174,12 @@ async fn run_plan(
     check: &Check,
     output: Output,
     (plan, warnings): (Plan, Vec<String>),
-    (budget, baseline): (Budget, Option<Report>),
+    baseline: Option<Report>,
     asked: Asked,
     cancel: watch::Receiver<bool>,
 ) -> Result<Ran, Failure> {
     let qemu = machine(check, &plan).await?;
     let mut options = options(check, &plan, &qemu, warnings, asked);
-    (options.budget, options.info.budget) = (budget, budget);
     options.baseline = baseline.map(Arc::new);
     let ids = plan.cells.iter().map(|planned| planned.cell.id());
     let mut terminal = Terminal::new(output, &check.out.display().to_string(), ids);
@@ -305,7 +309,6 @@ pub(crate) fn options(
         timeout: check.timeout,
         fail_fast: check.fail_fast,
         resume: check.resume,
-        budget: Budget::default(),
         baseline: None,
         out: check.out.clone(),
         cache: cache_dir(),

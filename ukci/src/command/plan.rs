@@ -1,9 +1,11 @@
 //! `ukci plan`: what a run would boot, as a file; and reading such a file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ukci_harness::{plan_file, resolve};
 use ukci_schema::authored::instead_of;
+use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::plan::Plan;
 
 use super::fetching::Fetching;
@@ -49,23 +51,54 @@ fn resolved(args: &args::Plan, output: Output) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-/// Reads a plan that someone else resolved; with `only`, keeps its cells on these kernels.
-pub(crate) fn read(path: &Path, only: &[String]) -> Result<Plan, Failure> {
+/// Reads a plan that someone else resolved, and keeps the cells that are selected.
+pub(crate) fn read(path: &Path, selection: &args::Selection) -> Result<Plan, Failure> {
     let mut plan = plan_file::read(path).map_err(|error| unusable(&error))?;
-    let mut known: Vec<&str> = plan.kernels.values().map(|k| k.name.as_str()).collect();
-    known.dedup();
-    if let Some(other) = only.iter().find(|name| !known.contains(&name.as_str())) {
-        let message = format!("failed to find kernel `{other}` in the plan");
-        return Err(Failure::plain(
-            Exit::Usage,
-            &message,
-            instead_of(other, &known),
-        ));
-    }
-    if !only.is_empty() {
-        plan.cells.retain(|p| only.contains(&p.cell.kernel));
-    }
+    let arches: Vec<String> = selection.arch.iter().map(Arch::to_string).collect();
+    keep(&mut plan, "kernel", &selection.kernel, |cell| {
+        Some(&cell.kernel)
+    })?;
+    keep(&mut plan, "architecture", &arches, |cell| {
+        Some(cell.arch.name())
+    })?;
+    keep(&mut plan, "LLVM", &selection.llvm, |cell| {
+        cell.llvm.as_deref()
+    })?;
+    let mut place = 0..;
+    retain(&mut plan, |cell| {
+        let partition = selection.partition.as_ref();
+        partition.is_none_or(|partition| place.next().is_some_and(|n| partition.takes(n, cell)))
+    })?;
     Ok(plan)
+}
+
+/// Keeps the cells that have one of these values, where any are named.
+fn keep(
+    plan: &mut Plan,
+    what: &str,
+    named: &[String],
+    value: impl Fn(&Cell) -> Option<&str>,
+) -> Result<(), Failure> {
+    let there = plan.cells.iter().filter_map(|p| value(&p.cell));
+    let there: BTreeSet<&str> = there.collect();
+    if let Some(other) = named.iter().find(|name| !there.contains(name.as_str())) {
+        let message = format!("failed to find {what} `{other}` in the plan");
+        let there: Vec<&str> = there.into_iter().collect();
+        let hint = instead_of(other, &there);
+        return Err(Failure::plain(Exit::Usage, &message, hint));
+    }
+    let is_named = |cell: &Cell| value(cell).is_some_and(|value| named.iter().any(|n| n == value));
+    retain(plan, |cell| named.is_empty() || is_named(cell))
+}
+
+/// Keeps only some of the cells; it is an error to be left without any.
+pub(crate) fn retain(plan: &mut Plan, mut keep: impl FnMut(&Cell) -> bool) -> Result<(), Failure> {
+    plan.cells.retain(|planned| keep(&planned.cell));
+    if plan.cells.is_empty() {
+        let message = format!("no cell of `{}` is left", plan.matrix);
+        return Err(Failure::plain(Exit::NoCells, &message, None));
+    }
+    Ok(())
 }
 
 fn unusable(error: &plan_file::Error) -> Failure {

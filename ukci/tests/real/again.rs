@@ -227,4 +227,33 @@ fn failures_become_expectations_and_a_budget_is_a_failure() {
         "{}",
         diagnosis.headline
     );
+
+    // The budget travels in a plan, and so does what was expected.
+    let (plan, kept) = (out.path().join("plan.json"), out.path().join("planned"));
+    let (output, stderr) = ukci(&[
+        "plan",
+        text(&kfunc),
+        "--matrix",
+        text(&matrix),
+        "--out",
+        text(&plan),
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let (output, stderr) = ukci(&["check", "--plan", text(&plan), "--out", text(&kept)]);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let planned = report(&kept);
+    assert_eq!(planned.run.budget, over.run.budget);
+    let said = |report: &Report| -> Vec<(Outcome, Option<Code>)> {
+        (report.cells.iter().map(|cell| (cell.outcome, cell.code()))).collect()
+    };
+    assert_eq!(said(&planned), said(&over));
+
+    // A cell of that run is run again from the same plan, and no other.
+    let again = out.path().join("again");
+    let id = cell.id.as_str();
+    let (output, stderr) = ukci(&["rerun", text(&kept), id, "--out", text(&again)]);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let again = report(&again);
+    assert_eq!((again.cells.len(), again.cells[0].id.as_str()), (1, id));
+    assert_eq!(again.cells[0].code(), Some(Code::VerifierBudget));
 }

@@ -3,6 +3,7 @@
 use super::{Groups, KnownKernel, Matrix, MatrixError};
 use crate::artifact::{Artifact, Form};
 use crate::cell::Arch;
+use crate::plan::PlannedCell;
 use crate::verdict::{Expectation, VerdictKind};
 
 const KNOWN: &[KnownKernel<'_>] = &[
@@ -49,12 +50,12 @@ fn expand(text: &str, form: Form) -> Result<Vec<String>, MatrixError> {
 }
 
 fn refusal(text: &str) -> String {
-    let error = expand(text, Form::Object).unwrap_err();
-    let hint = error
-        .hint()
-        .map(|hint| format!("\nhint: {hint}"))
-        .unwrap_or_default();
-    format!("{error}{hint}")
+    told(&expand(text, Form::Object).unwrap_err())
+}
+
+fn told(error: &MatrixError) -> String {
+    let hint = error.hint().map(|hint| format!("\nhint: {hint}"));
+    format!("{error}{}", hint.unwrap_or_default())
 }
 
 #[test]
@@ -255,6 +256,48 @@ fn groups_stand_for_their_locked_kernels_and_all_for_every_one() {
     insta::assert_snapshot!("unknown_group", expanded("[\"@ltss\"]").unwrap_err());
     let nothing = expanded("[\"@next\"]").unwrap_err().to_string();
     assert!(nothing.contains("no kernel of group `@next`"), "{nothing}");
+}
+
+#[test]
+fn a_group_in_a_rule_stands_for_its_kernels() {
+    let known = [
+        ("debian-11-5.10", Arch::X86_64),
+        ("debian-12-6.1", Arch::X86_64),
+        ("debian-12-6.1", Arch::Aarch64),
+        ("debian-sid-7.2", Arch::X86_64),
+    ]
+    .map(|(name, arch)| KnownKernel { name, arch });
+    let base = "[[cells]]\nkernels = [\"@all\"]\narches = [\"x86_64\", \"aarch64\"]\n";
+    let expand = |rules: &str| {
+        let matrix = Matrix::parse(&format!("{base}{rules}"), "m.toml").unwrap();
+        let matrix = matrix.with_groups(groups());
+        matrix.expand(&[artifact(Form::Object)], &known)
+    };
+    let fails = "verdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n";
+    let excluded = expand("[[exclude]]\nkernel = \"@lts\"\nreason = \"x\"\n").unwrap();
+    let keys = |cells: &[PlannedCell]| -> Vec<String> {
+        cells.iter().map(|p| p.cell.kernel_key()).collect()
+    };
+    assert_eq!(keys(&excluded.cells), ["debian-sid-7.2/x86_64"]);
+    assert_eq!(excluded.excluded, 3);
+
+    // With another axis, and a later rule for one of the group.
+    let rules = format!(
+        "[[expect]]\nkernel = \"@lts\"\narch = \"x86_64\"\nrequired = false\n{fails}\
+         [[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"pass\"\nreason = \"x\"\n"
+    );
+    let mut cells = expand(&rules).unwrap().cells;
+    cells.retain(|planned| planned.expected.verdict == VerdictKind::Fail);
+    assert_eq!(keys(&cells), ["debian-11-5.10/x86_64"]);
+    assert!(!cells[0].required);
+
+    let unknown = expand("[[exclude]]\nkernel = \"@ltss\"\nreason = \"x\"\n").unwrap_err();
+    insta::assert_snapshot!("unknown_group_in_a_rule", told(&unknown));
+    let nothing = format!("[[expect]]\nkernel = \"@next\"\n{fails}");
+    insta::assert_snapshot!("group_covers_nothing", told(&expand(&nothing).unwrap_err()));
+    let elsewhere = format!("[[expect]]\nkernel = \"@lts\"\narch = \"riscv64\"\n{fails}");
+    let elsewhere = told(&expand(&elsewhere).unwrap_err());
+    assert!(elsewhere.contains("| arch = \"riscv64\""), "{elsewhere}");
 }
 
 #[test]
