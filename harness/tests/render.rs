@@ -2,6 +2,7 @@
 
 use ukci_harness::render;
 use ukci_schema::budget::Budget;
+use ukci_schema::cell::Arch;
 use ukci_schema::compare::Diff;
 use ukci_schema::merge::{MergeError, merge};
 use ukci_schema::report::{Report, Summary};
@@ -40,6 +41,42 @@ fn pictures() {
     insta::assert_snapshot!("annotations", render::annotations(&report, None));
     insta::assert_snapshot!("junit", render::junit(&report));
     insta::assert_snapshot!("html", render::html(&report));
+}
+
+/// Eight artifacts, four kernels, two architectures, three LLVMs: a table an architecture, kernels
+/// as columns, every cell once, and the page and the summary alike.
+#[test]
+fn many_columns_are_turned() {
+    let mut report = report();
+    let seed = report.cells[0].clone();
+    report.cells.clear();
+    for n in 0..8 * 4 * 2 * 3 {
+        let mut cell = seed.clone();
+        cell.artifact = format!("artifact_{}", n / 24);
+        cell.kernel = format!(
+            "debian-{}-cloud",
+            ["11-5.10", "12-6.1", "13-6.12", "sid-7.2"][n % 4]
+        );
+        cell.arch = [Arch::X86_64, Arch::Aarch64][n / 4 % 2];
+        cell.llvm = Some(["14", "19", "22"][n / 8 % 3].into());
+        cell.outcome = if n % 5 == 0 {
+            Outcome::Fail
+        } else {
+            Outcome::Pass
+        };
+        report.cells.push(cell);
+    }
+    let tables = |text: &str| -> Vec<String> {
+        let lines = text.lines();
+        let lines = lines.filter(|line| line.starts_with("| ") || line.starts_with("####"));
+        lines.map(str::to_owned).collect()
+    };
+    let page = tables(&render::markdown(&report));
+    assert_eq!(page, tables(&render::github(&report)));
+    assert_eq!(page.len(), 2 * (2 + 8 * 3));
+    let signs = page.iter().map(|line| line.matches(['✅', '❌']).count());
+    assert_eq!(signs.sum::<usize>(), report.cells.len());
+    insta::assert_snapshot!("turned", page[..8].join("\n"));
 }
 
 #[test]
