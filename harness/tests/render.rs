@@ -5,7 +5,7 @@ use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
 use ukci_schema::compare::Diff;
 use ukci_schema::merge::{MergeError, merge};
-use ukci_schema::report::{Report, Summary};
+use ukci_schema::report::{CellReport, Report, Summary};
 use ukci_schema::verdict::Outcome;
 
 fn report() -> Report {
@@ -98,6 +98,48 @@ fn what_a_guest_wrote_is_text_in_html() {
     }
     assert!(!render::html(&report).contains("<script"));
     assert!(!render::markdown(&report).contains("<script"));
+}
+
+/// Cells that failed for one reason say the same: the first is open, the others a link away, and
+/// what several LLVMs compiled is one place with a link for each.
+#[test]
+fn a_problem_is_open_once_in_html() {
+    let mut report = report();
+    let failed = |cell: &&CellReport| cell.outcome == Outcome::Fail;
+    let seed = report.cells.iter().find(failed).unwrap().clone();
+    report.cells = ["14", "19", "22"]
+        .iter()
+        .map(|llvm| {
+            let mut cell = seed.clone();
+            cell.llvm = Some((*llvm).into());
+            cell.id = cell.cell().id();
+            cell
+        })
+        .collect();
+    let page = render::html(&report);
+    let opened: Vec<usize> = report
+        .cells
+        .iter()
+        .map(|cell| {
+            let anchor = format!("id=\"cell-{}\"", cell.cell().slug());
+            let before = &page[..page.find(&anchor).unwrap()];
+            let start = before.rfind("<details class=\"card cell\"").unwrap();
+            before[start..]
+                .split('>')
+                .next()
+                .unwrap()
+                .matches(" open")
+                .count()
+        })
+        .collect();
+    assert_eq!(opened, [1, 0, 0]);
+    let place = page.split("class=\"places").nth(1).unwrap();
+    let place = place.split("</p>").next().unwrap();
+    assert_eq!(
+        place.matches(&seed.kernel).count() - place.matches("href").count(),
+        1
+    );
+    assert_eq!(place.matches("href").count(), 3);
 }
 
 #[test]
