@@ -210,7 +210,8 @@ impl Terminal {
             bar.finish_and_clear();
         }
         self.bar = None;
-        self.output.say(&ending(report, &self.out, self.output));
+        let ending = ending(report, &self.out, self.output);
+        self.output.say(&(ending + &whereabouts(&self.out)));
     }
 }
 
@@ -323,11 +324,15 @@ pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
             ""
         ));
     }
-    text.push_str(&format!(
+    text
+}
+
+/// Where the report is.
+fn whereabouts(out: &str) -> String {
+    format!(
         "{} {out}/report.json\n",
         paint(HINT, format_args!("{:>12}", "Report"))
-    ));
-    text
+    )
 }
 
 /// Programs that were not attempted, each reason once.
@@ -371,7 +376,7 @@ mod tests {
     use ukci_schema::report::Report;
     use ukci_schema::verdict::Outcome;
 
-    use super::{cell_line, ending};
+    use super::{cell_line, ending, whereabouts};
     use crate::grid;
     use crate::output::Output;
 
@@ -395,6 +400,7 @@ mod tests {
             text.push('\n');
         }
         text.push_str(&ending(&report, "ukci-out", Output::plain(100)));
+        text.push_str(&whereabouts("ukci-out"));
         insta::assert_snapshot!(plain(&text));
     }
 

@@ -7,6 +7,13 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Format, format};
 
+pub(super) const HELP: &str = "\
+Examples:
+  ukci report render ukci-out
+  ukci report diff yesterday today --fail-on new-failures
+  ukci report merge shard-1 shard-2 --out all
+  ukci report verifier ukci-out --max-insns 500000";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Report {
     /// Show a report as at the end of its run, or render it in other formats
