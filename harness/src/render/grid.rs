@@ -24,7 +24,7 @@ pub struct Grid<'a> {
 /// The report's cells: one table, or one an architecture where an architecture has more than one
 /// column. Rows are kernels; a table that `fits` does not take is turned (rows are artifacts and
 /// LLVMs) if that fits or has fewer columns.
-pub fn grids<'a>(report: &'a Report, fits: impl Fn(&Grid<'_>) -> bool) -> Vec<Grid<'a>> {
+pub fn grids(report: &Report, fits: impl Fn(&Grid<'_>) -> bool) -> Vec<Grid<'_>> {
     let arches: BTreeSet<Arch> = report.cells.iter().map(|cell| cell.arch).collect();
     let whole = of(report.cells.iter(), None);
     let tables = if arches.len() > 1 && whole.columns.len() > arches.len() {
