@@ -41,8 +41,9 @@ pub(crate) struct Check {
     pub(crate) selection: Selection,
 
     /// Run the cells of a plan that `ukci plan` or Nix wrote, with its files: nothing is resolved
-    /// or fetched, and a file that changed is refused; with `--kernel`, keep only this kernel of it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "artifact", "matrix", "modules", "arch", "llvm", "include", "define", "vmlinux_h"], help_heading = "Cell selection")]
+    /// or fetched, and a file that changed is refused; `--kernel`, `--arch`, `--llvm` and
+    /// `--partition` keep only some of its cells
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "artifact", "manifest", "matrix", "modules", "include", "define", "vmlinux_h"], help_heading = "Cell selection")]
     pub(crate) plan: Option<PathBuf>,
 
     #[command(flatten)]
