@@ -10,6 +10,7 @@ use ukci_harness::render;
 use ukci_schema::artifact::Artifact;
 use ukci_schema::json_schema;
 use ukci_schema::report::Report;
+use ukci_schema::verdict::Outcome;
 
 fn fixture() -> Report {
     serde_json::from_str(include_str!("fixtures/report.json")).unwrap()
@@ -140,18 +141,9 @@ const JENKINS: &[(&str, &[&str])] = &[
     ("testsuites/testsuite/testcase/system-out", &[]),
 ];
 
-#[test]
-fn junit_has_only_what_readers_know_and_its_counts_are_right() {
-    let mut report = fixture();
-    // What a kernel prints need not be XML.
-    for cell in &mut report.cells {
-        if let Some(diagnosis) = &mut cell.diagnosis {
-            diagnosis
-                .headline
-                .push_str(" \u{1b}[31m]]> & <x> \u{0} \"quoted\"");
-        }
-    }
-    let xml = render::junit(&report);
+/// `JUnit` as those readers take it, and every cell told as what it is.
+fn assert_junit(report: &Report) {
+    let xml = render::junit(report);
     let elements = elements(&xml);
     for element in &elements {
         let known = JENKINS.iter().find(|(path, _)| *path == element.path);
@@ -167,45 +159,92 @@ fn junit_has_only_what_readers_know_and_its_counts_are_right() {
                 element.path
             );
         }
-        for number in ["tests", "failures", "errors", "time"] {
+        for number in ["tests", "failures", "errors", "skipped", "time"] {
             if let Some(value) = element.attributes.get(number) {
-                assert!(value.parse::<f64>().unwrap() >= 0.0);
+                // A decimal of XML Schema: no sign, no exponent, no infinity.
+                let decimal = value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+                assert!(decimal && value.parse::<f64>().is_ok(), "{number}={value}");
             }
         }
     }
-    let of = |path: &'static str| elements.iter().filter(move |e| e.path == path);
-    let case = "testsuites/testsuite/testcase";
-    assert_eq!(of(case).count(), report.cells.len());
-    let summary = &report.summary;
-    let count = |kind: &str| {
-        elements
-            .iter()
-            .filter(|e| e.path == format!("{case}/{kind}"))
-            .count()
-    };
-    assert_eq!(count("failure"), summary.fail + summary.xpass);
-    assert_eq!(
-        (count("error"), count("skipped")),
-        (summary.error, summary.skip)
-    );
-    let sum = |name: &str| -> usize {
-        of("testsuites/testsuite")
-            .map(|suite| suite.attributes[name].parse::<usize>().unwrap())
-            .sum()
-    };
-    assert_eq!(sum("tests"), report.cells.len());
-    assert_eq!(
-        (sum("failures"), sum("errors")),
-        (summary.fail + summary.xpass, summary.error)
-    );
     assert!(!xml.contains('\u{1b}') && !xml.contains('\u{0}'));
-    // Readers tell cases apart by these two.
-    let mut names: Vec<_> = of(case)
-        .map(|case| (&case.attributes["classname"], &case.attributes["name"]))
-        .collect();
-    names.sort();
-    names.dedup();
-    assert_eq!(names.len(), report.cells.len());
+
+    // Suite by suite: what its attributes count is what it holds.
+    let suites = elements.split(|e| e.path == "testsuites/testsuite").skip(1);
+    let heads = elements.iter().filter(|e| e.path == "testsuites/testsuite");
+    for (suite, head) in suites.zip(heads) {
+        let count = |kind: &str| suite.iter().filter(|e| e.path.ends_with(kind)).count();
+        for (attribute, kind) in [
+            ("tests", "/testcase"),
+            ("failures", "/failure"),
+            ("errors", "/error"),
+            ("skipped", "/skipped"),
+        ] {
+            let told = head.attributes.get(attribute).map_or("0", String::as_str);
+            assert_eq!(told, count(kind).to_string(), "{attribute}");
+        }
+    }
+
+    // Case by case; readers tell cases apart by class and name.
+    let mut told = BTreeMap::new();
+    let cases = elements.split(|e| e.path == "testsuites/testsuite/testcase");
+    let heads = elements.iter();
+    let heads = heads.filter(|e| e.path == "testsuites/testsuite/testcase");
+    for (children, head) in cases.skip(1).zip(heads) {
+        let within = |e: &&Element| e.path.starts_with("testsuites/testsuite/testcase/");
+        let mut kinds = Vec::new();
+        for child in children.iter().take_while(within) {
+            let kind = child.path.rsplit('/').next().unwrap();
+            kinds.push(kind.to_owned());
+            // Ant's schema, which Azure and Bitbucket read by, wants a type of each.
+            if kind == "failure" || kind == "error" {
+                assert!(child.attributes.contains_key("type"), "{kind} has no type");
+                assert!(!child.attributes["message"].is_empty());
+            }
+        }
+        let of = &head.attributes;
+        let key = (of["classname"].clone(), of["name"].clone());
+        assert!(told.insert(key, kinds).is_none(), "a case twice");
+    }
+    assert_eq!(told.len(), report.cells.len());
+    for cell in &report.cells {
+        let class = format!("{}.{}.{}", cell.artifact, cell.kernel, cell.arch);
+        let name = cell.llvm.as_ref();
+        let name = name.map_or_else(|| "prebuilt".into(), |llvm| format!("llvm-{llvm}"));
+        let expected: &[&str] = match cell.outcome {
+            Outcome::Pass | Outcome::Xfail => &["system-out"],
+            Outcome::Fail | Outcome::Xpass => &["failure", "system-out"],
+            Outcome::Error => &["error", "system-out"],
+            Outcome::Skip => &["skipped", "system-out"],
+        };
+        assert_eq!(told[&(class, name)], expected, "{}", cell.id);
+    }
+}
+
+#[test]
+fn junit_has_only_what_readers_know_and_every_cell_as_what_it_is() {
+    let mut report = fixture();
+    assert_junit(&report);
+    // What a kernel prints need not be XML.
+    for cell in &mut report.cells {
+        if let Some(diagnosis) = &mut cell.diagnosis {
+            diagnosis
+                .headline
+                .push_str(" \u{1b}[31m]]> & <x> \u{0} \"quoted\"");
+        }
+    }
+    assert_junit(&report);
+    // Sources: a case an LLVM.
+    let seeds = report.cells.clone();
+    report.cells.clear();
+    for llvm in ["14", "19", "22"] {
+        for mut cell in seeds.clone() {
+            cell.llvm = Some(llvm.into());
+            cell.id = cell.cell().id();
+            report.cells.push(cell);
+        }
+    }
+    assert_junit(&report);
 }
 
 /// A report of ten thousand cells stays below what GitHub shows, and takes no time to speak of.

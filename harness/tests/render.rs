@@ -2,9 +2,10 @@
 
 use ukci_harness::render;
 use ukci_schema::budget::Budget;
+use ukci_schema::cell::Arch;
 use ukci_schema::compare::Diff;
 use ukci_schema::merge::{MergeError, merge};
-use ukci_schema::report::{Report, Summary};
+use ukci_schema::report::{CellReport, Report, Summary};
 use ukci_schema::verdict::Outcome;
 
 fn report() -> Report {
@@ -42,6 +43,42 @@ fn pictures() {
     insta::assert_snapshot!("html", render::html(&report));
 }
 
+/// Eight artifacts, four kernels, two architectures, three LLVMs: a table an architecture, kernels
+/// as columns, every cell once, and the page and the summary alike.
+#[test]
+fn many_columns_are_turned() {
+    let mut report = report();
+    let seed = report.cells[0].clone();
+    report.cells.clear();
+    for n in 0..8 * 4 * 2 * 3 {
+        let mut cell = seed.clone();
+        cell.artifact = format!("artifact_{}", n / 24);
+        cell.kernel = format!(
+            "debian-{}-cloud",
+            ["11-5.10", "12-6.1", "13-6.12", "sid-7.2"][n % 4]
+        );
+        cell.arch = [Arch::X86_64, Arch::Aarch64][n / 4 % 2];
+        cell.llvm = Some(["14", "19", "22"][n / 8 % 3].into());
+        cell.outcome = if n % 5 == 0 {
+            Outcome::Fail
+        } else {
+            Outcome::Pass
+        };
+        report.cells.push(cell);
+    }
+    let tables = |text: &str| -> Vec<String> {
+        let lines = text.lines();
+        let lines = lines.filter(|line| line.starts_with("| ") || line.starts_with("####"));
+        lines.map(str::to_owned).collect()
+    };
+    let page = tables(&render::markdown(&report));
+    assert_eq!(page, tables(&render::github(&report)));
+    assert_eq!(page.len(), 2 * (2 + 8 * 3));
+    let signs = page.iter().map(|line| line.matches(['✅', '❌']).count());
+    assert_eq!(signs.sum::<usize>(), report.cells.len());
+    insta::assert_snapshot!("turned", page[..8].join("\n"));
+}
+
 #[test]
 fn json_is_read_back_as_it_was() {
     let report = report();
@@ -61,6 +98,48 @@ fn what_a_guest_wrote_is_text_in_html() {
     }
     assert!(!render::html(&report).contains("<script"));
     assert!(!render::markdown(&report).contains("<script"));
+}
+
+/// Cells that failed for one reason say the same: the first is open, the others a link away, and
+/// what several LLVMs compiled is one place with a link for each.
+#[test]
+fn a_problem_is_open_once_in_html() {
+    let mut report = report();
+    let failed = |cell: &&CellReport| cell.outcome == Outcome::Fail;
+    let seed = report.cells.iter().find(failed).unwrap().clone();
+    report.cells = ["14", "19", "22"]
+        .iter()
+        .map(|llvm| {
+            let mut cell = seed.clone();
+            cell.llvm = Some((*llvm).into());
+            cell.id = cell.cell().id();
+            cell
+        })
+        .collect();
+    let page = render::html(&report);
+    let opened: Vec<usize> = report
+        .cells
+        .iter()
+        .map(|cell| {
+            let anchor = format!("id=\"cell-{}\"", cell.cell().slug());
+            let before = &page[..page.find(&anchor).unwrap()];
+            let start = before.rfind("<details class=\"card cell\"").unwrap();
+            before[start..]
+                .split('>')
+                .next()
+                .unwrap()
+                .matches(" open")
+                .count()
+        })
+        .collect();
+    assert_eq!(opened, [1, 0, 0]);
+    let place = page.split("class=\"places").nth(1).unwrap();
+    let place = place.split("</p>").next().unwrap();
+    assert_eq!(
+        place.matches(&seed.kernel).count() - place.matches("href").count(),
+        1
+    );
+    assert_eq!(place.matches("href").count(), 3);
 }
 
 #[test]

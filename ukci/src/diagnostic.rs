@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Write;
 
-use ukci_harness::render::{Grid, Problem, again, grid};
+use ukci_harness::render::{Problem, again};
 use ukci_schema::diagnosis::{Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
@@ -191,111 +191,4 @@ fn excerpt(text: &mut String, cell: &CellReport, part: &Excerpt) -> std::fmt::Re
         writeln!(text, "     {}", paint(QUIET, line))?;
     }
     Ok(())
-}
-
-/// The widest line of a grid, and the widest column.
-const WIDTH: usize = 100;
-const COLUMN: usize = 10;
-
-/// The matrix, one line a kernel; several below each other where the columns do not fit beside.
-pub(crate) fn grids(report: &Report) -> String {
-    let grid = grid(report);
-    let heads: Vec<Vec<String>> = grid.columns.iter().map(|name| wrap(name)).collect();
-    let widths: Vec<usize> = heads
-        .iter()
-        .map(|lines| {
-            lines
-                .iter()
-                .map(|line| line.chars().count())
-                .max()
-                .unwrap_or(0)
-                .max(5)
-        })
-        .collect();
-    let left = grid
-        .rows
-        .iter()
-        .map(|(kernel, _)| kernel.len())
-        .max()
-        .unwrap_or(0);
-    let mut text = String::new();
-    let mut start = 0;
-    while start < heads.len() {
-        let mut end = start + 1;
-        let mut width = 2 + left + 2 + widths[start];
-        while end < heads.len() && width + 2 + widths[end] <= WIDTH {
-            width += 2 + widths[end];
-            end += 1;
-        }
-        // Writing to a string cannot fail.
-        let _ = write_grid(
-            &mut text,
-            &grid,
-            &heads[start..end],
-            &widths[start..end],
-            start,
-            left,
-        );
-        start = end;
-        if start < heads.len() {
-            text.push('\n');
-        }
-    }
-    text
-}
-
-fn write_grid(
-    text: &mut String,
-    grid: &Grid<'_>,
-    heads: &[Vec<String>],
-    widths: &[usize],
-    start: usize,
-    left: usize,
-) -> std::fmt::Result {
-    let height = heads.iter().map(Vec::len).max().unwrap_or(0);
-    for line in 0..height {
-        write!(text, "  {:left$}", "")?;
-        for (head, width) in heads.iter().zip(widths) {
-            // Names stand on the cells.
-            let word = (line + head.len())
-                .checked_sub(height)
-                .map_or("", |n| head[n].as_str());
-            write!(text, "  {word:>width$}")?;
-        }
-        text.truncate(text.trim_end().len());
-        writeln!(text)?;
-    }
-    for (kernel, cells) in &grid.rows {
-        write!(text, "  {kernel:>left$}")?;
-        for (cell, width) in cells[start..].iter().zip(widths) {
-            let (style, name) = match cell.map(|cell| cell.outcome) {
-                None => (QUIET, "-".to_owned()),
-                Some(Outcome::Pass) => (GOOD, "pass".into()),
-                Some(Outcome::Xfail) => (WARN, "xfail".into()),
-                Some(Outcome::Skip) => (WARN, "SKIP".into()),
-                Some(Outcome::Error) => (UNKNOWN, "ERROR".into()),
-                Some(outcome) => (BAD, outcome.name().to_uppercase()),
-            };
-            write!(text, "  {}", paint(style, format_args!("{name:>width$}")))?;
-        }
-        writeln!(text)?;
-    }
-    Ok(())
-}
-
-/// A name in lines of at most [`COLUMN`] characters, broken after `_`, `-`, `.` or a space.
-fn wrap(name: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for part in name.split_inclusive(['_', '-', '.', ' ']) {
-        let last = lines.len() - 1;
-        if !lines[last].is_empty() && lines[last].chars().count() + part.chars().count() > COLUMN {
-            lines.push(String::new());
-        }
-        let last = lines.len() - 1;
-        lines[last].push_str(part);
-    }
-    for line in &mut lines {
-        line.truncate(line.trim_end().len());
-    }
-    lines
 }

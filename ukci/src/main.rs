@@ -4,6 +4,7 @@ mod args;
 mod command;
 mod diagnostic;
 mod exit;
+mod grid;
 mod output;
 mod terminal;
 

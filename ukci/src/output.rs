@@ -17,6 +17,8 @@ pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const UNKNOWN: Style = AnsiColor::Magenta.on_default().bold();
 /// Cyan: an action.
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
+/// A heading.
+pub(crate) const STRONG: Style = Style::new().bold();
 /// Beside the point.
 pub(crate) const QUIET: Style = Style::new().dimmed();
 
@@ -38,6 +40,24 @@ pub(crate) struct Output {
     pub(crate) stages: bool,
     /// Whether there is a live display.
     pub(crate) live: bool,
+    /// The widest line of a table.
+    pub(crate) width: usize,
+}
+
+/// What a line may have where there is no terminal to ask.
+const WIDTH: usize = 100;
+
+/// `COLUMNS`, or the terminal's width.
+fn width() -> usize {
+    let asked = std::env::var("COLUMNS").ok();
+    let asked = asked.and_then(|columns| columns.parse().ok());
+    let terminal = || {
+        let stderr = rustix::termios::tcgetwinsize(std::io::stderr());
+        let size = stderr.or_else(|_| rustix::termios::tcgetwinsize(std::io::stdout()));
+        size.ok().map(|size| usize::from(size.ws_col))
+    };
+    let width = asked.or_else(terminal).filter(|&columns| columns > 0);
+    width.unwrap_or(WIDTH)
 }
 
 impl Output {
@@ -55,6 +75,20 @@ impl Output {
             silent: global.quiet > 1,
             stages: global.verbose > 0,
             live: terminal && !global.no_progress && global.quiet == 0 && global.verbose == 0,
+            width: width(),
+        }
+    }
+
+    /// What a file gets: everything, without colour, in lines of `width`.
+    #[cfg(test)]
+    pub(crate) fn plain(width: usize) -> Self {
+        Self {
+            color: ColorChoice::Never,
+            chatty: true,
+            silent: false,
+            stages: false,
+            live: false,
+            width,
         }
     }
 

@@ -10,8 +10,8 @@ use ukci_schema::evidence::AttachOutcome;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use crate::diagnostic;
 use crate::output::{HINT, Output, QUIET, WARN, paint};
+use crate::{diagnostic, grid};
 
 /// Most running cells with a line of their own.
 const LINES: usize = 8;
@@ -210,8 +210,8 @@ impl Terminal {
             bar.finish_and_clear();
         }
         self.bar = None;
-        self.output
-            .say(&ending(report, &self.out, self.output.chatty));
+        let ending = ending(report, &self.out, self.output);
+        self.output.say(&(ending + &whereabouts(&self.out)));
     }
 }
 
@@ -284,7 +284,8 @@ fn attached(report: &CellReport) -> String {
 }
 
 /// What is said at the end: problems, the grid, the summary.
-pub(crate) fn ending(report: &Report, out: &str, chatty: bool) -> String {
+pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
+    let chatty = output.chatty;
     let mut text = String::new();
     let problems = render::problems(report);
     for problem in &problems {
@@ -303,7 +304,7 @@ pub(crate) fn ending(report: &Report, out: &str, chatty: bool) -> String {
     }
     if !report.cells.is_empty() && (report.cells.len() > 1 || !problems.is_empty()) && chatty {
         text.push_str("────────────\n");
-        text.push_str(&diagnostic::grids(report));
+        text.push_str(&grid::text(report, output.width));
         text.push('\n');
     }
     let style = if problems.is_empty() {
@@ -323,11 +324,15 @@ pub(crate) fn ending(report: &Report, out: &str, chatty: bool) -> String {
             ""
         ));
     }
-    text.push_str(&format!(
+    text
+}
+
+/// Where the report is.
+fn whereabouts(out: &str) -> String {
+    format!(
         "{} {out}/report.json\n",
         paint(HINT, format_args!("{:>12}", "Report"))
-    ));
-    text
+    )
 }
 
 /// Programs that were not attempted, each reason once.
@@ -367,27 +372,108 @@ fn template(text: &str) -> ProgressStyle {
 
 #[cfg(test)]
 mod tests {
+    use ukci_schema::cell::Arch;
     use ukci_schema::report::Report;
+    use ukci_schema::verdict::Outcome;
 
-    use super::{cell_line, ending};
+    use super::{cell_line, ending, whereabouts};
+    use crate::grid;
+    use crate::output::Output;
+
+    fn report() -> Report {
+        serde_json::from_str(include_str!("../../harness/tests/fixtures/report.json"))
+            .expect("the fixture")
+    }
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
 
     #[test]
     fn every_line_and_the_ending_in_one_picture() {
-        let report: Report =
-            serde_json::from_str(include_str!("../../harness/tests/fixtures/report.json"))
-                .expect("the fixture");
-        let width = report
-            .cells
-            .iter()
-            .map(|cell| cell.id.len())
-            .max()
-            .unwrap_or(0);
+        let report = report();
+        let width = report.cells.iter().map(|cell| cell.id.len()).max();
         let mut text = String::new();
         for (n, cell) in report.cells.iter().enumerate() {
-            text.push_str(&cell_line(cell, n + 1, report.cells.len(), width));
+            let line = cell_line(cell, n + 1, report.cells.len(), width.unwrap_or(0));
+            text.push_str(&line);
             text.push('\n');
         }
-        text.push_str(&ending(&report, "ukci-out", true));
-        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+        text.push_str(&ending(&report, "ukci-out", Output::plain(100)));
+        text.push_str(&whereabouts("ukci-out"));
+        insta::assert_snapshot!(plain(&text));
+    }
+
+    /// A report of these kernels and architectures, with eight artifacts and these LLVMs.
+    fn large(kernels: &[&str], arches: &[Arch], llvms: &[&str]) -> Report {
+        let mut report = report();
+        let seed = report.cells[0].clone();
+        report.cells.clear();
+        let artifacts = [
+            "bloom_filter",
+            "bpf_loop",
+            "core_missing_field",
+            "kfunc",
+            "ringbuf",
+            "sum",
+            "two_programs",
+            "unchecked_deref",
+        ];
+        for (a, artifact) in artifacts.iter().enumerate() {
+            for (k, kernel) in kernels.iter().enumerate() {
+                for arch in arches {
+                    for llvm in llvms {
+                        let mut cell = seed.clone();
+                        cell.artifact = (*artifact).into();
+                        cell.kernel = (*kernel).into();
+                        cell.arch = *arch;
+                        cell.llvm = (!llvm.is_empty()).then(|| (*llvm).into());
+                        cell.outcome = match (a + k) % 4 {
+                            0 => Outcome::Fail,
+                            1 => Outcome::Xfail,
+                            _ => Outcome::Pass,
+                        };
+                        report.cells.push(cell);
+                    }
+                }
+            }
+        }
+        report
+    }
+
+    /// Wide, narrow, turned, and too large either way; no line is wider than it may be.
+    #[test]
+    fn grids_take_the_width_there_is() {
+        let four = [
+            "debian-11-5.10-cloud",
+            "debian-12-6.1-cloud",
+            "debian-13-6.12-cloud",
+            "debian-sid-7.2-cloud",
+        ];
+        let many: Vec<String> = (1..=14).map(|n| format!("debian-12-6.{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let both = [Arch::X86_64, Arch::Aarch64];
+        let reports = [
+            (
+                "eight objects on four kernels",
+                large(&four, &both[..1], &[""]),
+            ),
+            (
+                "three LLVMs and two architectures",
+                large(&four, &both, &["14", "19", "22"]),
+            ),
+            ("neither way", large(&many, &both[..1], &["14", "19"])),
+        ];
+        let mut picture = String::new();
+        for (name, report) in &reports {
+            for width in [120, 80] {
+                let text = plain(&grid::text(report, width));
+                for line in text.lines() {
+                    assert!(line.chars().count() <= width, "{name}, {width}: {line}");
+                }
+                picture.push_str(&format!("--- {name}, {width} ---\n{text}\n"));
+            }
+        }
+        insta::assert_snapshot!("grids", picture);
     }
 }

@@ -49,6 +49,34 @@ fn dir() -> tempfile::TempDir {
     dir
 }
 
+/// Without a format: what its run said at the end, as wide as the terminal is.
+#[test]
+fn a_report_is_shown_as_at_the_end_of_its_run() {
+    let dir = dir();
+    let shown = |columns: &str| {
+        let args = ["report", "render", "old"];
+        let ran = ukci(dir.path(), &args, &[("COLUMNS", columns)]);
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+        ran.stdout
+    };
+    let wide = shown("100");
+    for words in [
+        "FAIL unchecked_deref: VERIFIER_REJECTION in 2 cells",
+        "log   old/cells/unchecked_deref_debian-11-5.10-cloud_x86_64/",
+        "8 cells: 2 passed",
+    ] {
+        assert!(wide.contains(words), "no `{words}`:\n{wide}");
+    }
+    assert!(!wide.contains('\u{1b}'), "no colour in a pipe");
+    assert!(wide.contains("\n  debian-11-5.10-cloud "), "{wide}");
+    // Four artifacts do not fit beside a kernel's name here; two kernels fit beside an artifact's.
+    let narrow = shown("50");
+    assert!(
+        narrow.contains("\n  debian-*-cloud   11-5.10  12-6.1\n"),
+        "{narrow}"
+    );
+}
+
 #[test]
 fn a_report_is_rendered_in_every_format_from_a_file_a_directory_and_to_a_path() {
     let dir = dir();

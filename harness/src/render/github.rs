@@ -1,14 +1,11 @@
 //! What GitHub Actions shows of a run: the job's summary, and annotations on lines of source.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use ukci_schema::cell::Arch;
-use ukci_schema::report::{CellReport, Report};
+use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
-use super::grid::{self, Grid};
-use super::markdown::{escape, head, picture, section};
+use super::markdown::{head, section, tables, titled};
 use super::problem::{Problem, problems};
 
 /// Most bytes of a summary: GitHub drops the whole of one that is over 1 MiB, and other steps of
@@ -21,7 +18,7 @@ const GRIDS_LIMIT: usize = SUMMARY_LIMIT / 2;
 /// Most annotations of each kind that GitHub shows of one step.
 const ANNOTATIONS: usize = 10;
 
-/// The summary of a job: a grid for each architecture, then every problem, folded.
+/// The summary of a job: the grids, then every problem, folded.
 pub fn github(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -31,22 +28,21 @@ pub fn github(report: &Report) -> String {
 
 fn write_github(text: &mut String, report: &Report) -> std::fmt::Result {
     head(text, report)?;
-    let arches: BTreeSet<Arch> = report.cells.iter().map(|cell| cell.arch).collect();
-    for &arch in &arches {
-        let cells = report.cells.iter().filter(|cell| cell.arch == arch);
-        let grid = table(&grid::of(cells));
-        if text.len() + grid.len() > GRIDS_LIMIT {
-            let count = report.cells.iter().filter(|cell| cell.arch == arch).count();
+    for grid in tables(report) {
+        let table = titled(&grid);
+        if text.len() + table.len() > GRIDS_LIMIT {
+            let rows = grid.rows.iter().flat_map(|(_, cells)| cells);
+            let count = rows.filter(|cell| cell.is_some()).count();
+            let of = grid
+                .arch
+                .map_or_else(String::new, |arch| format!(" of {arch}"));
             writeln!(
                 text,
-                "\nThe grid of {arch} ({count} cells) is too large for this page."
+                "\nThe grid{of} ({count} cells) is too large for this page."
             )?;
             continue;
         }
-        if arches.len() > 1 {
-            writeln!(text, "\n#### {arch}\n")?;
-        }
-        text.push_str(&grid);
+        text.push_str(&table);
     }
     let problems = problems(report);
     let total = problems.len();
@@ -64,39 +60,6 @@ fn write_github(text: &mut String, report: &Report) -> std::fmt::Result {
         text.push_str(&part);
     }
     Ok(())
-}
-
-/// The grid as a table; turned where there are many more columns than rows.
-fn table(grid: &Grid<'_>) -> String {
-    let mut text = String::new();
-    let mut row = |name: &str, fields: &mut dyn Iterator<Item = String>| {
-        text.push_str(&format!("| {name} |"));
-        for field in fields {
-            text.push_str(&format!(" {field} |"));
-        }
-        text.push('\n');
-    };
-    let sign = |cell: Option<&CellReport>| cell.map_or("-", picture).to_owned();
-    if grid.columns.len() > 8 && grid.columns.len() > grid.rows.len() {
-        row(
-            "",
-            &mut grid.rows.iter().map(|(kernel, _)| (*kernel).into()),
-        );
-        row("---", &mut grid.rows.iter().map(|_| ":-:".into()));
-        for (n, column) in grid.columns.iter().enumerate() {
-            row(
-                &escape(column),
-                &mut grid.rows.iter().map(|(_, cells)| sign(cells[n])),
-            );
-        }
-    } else {
-        row("kernel", &mut grid.columns.iter().map(|name| escape(name)));
-        row("---", &mut grid.columns.iter().map(|_| ":-:".into()));
-        for (kernel, cells) in &grid.rows {
-            row(kernel, &mut cells.iter().map(|cell| sign(*cell)));
-        }
-    }
-    text
 }
 
 /// Workflow commands that put a problem on its line of source, one a problem and not one a cell.

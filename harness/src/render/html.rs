@@ -8,7 +8,10 @@ mod cell;
 mod filter;
 mod grid;
 
+use std::collections::HashSet;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use ukci_schema::cell::Arch;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
@@ -29,6 +32,11 @@ const OUTCOMES: [Outcome; 6] = [
 pub fn html(report: &Report) -> String {
     let filters = Filters::of(report);
     let problems = problems(report);
+    // The others of a problem say the same.
+    let open: HashSet<&str> = problems
+        .iter()
+        .filter_map(|problem| problem.cells.first().map(|cell| cell.id.as_str()))
+        .collect();
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -48,7 +56,9 @@ pub fn html(report: &Report) -> String {
                     }
                     (grid::grids(report, &filters))
                     h2 { "Cells" }
-                    @for cell in &report.cells { (cell::fragment(report, cell, &filters)) }
+                    @for cell in &report.cells {
+                        (cell::fragment(report, cell, &filters, open.contains(cell.id.as_str())))
+                    }
                     @if !report.not_run.is_empty() {
                         h2 { "Not run" }
                         ul.small { @for id in &report.not_run { li { (id) } } }
@@ -130,20 +140,45 @@ fn overview(problem: &Problem<'_>) -> Markup {
                 (problem.artifact) ": " code { (problem.code) }
             }
             p { (prose(&problem.headline)) }
-            p.places.small {
-                @for cell in &problem.cells { a href={ "#" (anchor(cell)) } { (axes(cell)) } }
-            }
+            (places(&problem.cells))
         }
     }
 }
 
-/// Kernel, and what else tells cells of one artifact apart.
-fn axes(cell: &CellReport) -> String {
-    let mut text = format!("{} {}", cell.kernel, cell.arch);
-    if let Some(llvm) = &cell.llvm {
-        text.push_str(&format!(" llvm-{llvm}"));
+/// Links to cells: one each, or where sources were compiled by several LLVMs a kernel with a link
+/// for each of them.
+fn places(cells: &[&CellReport]) -> Markup {
+    let mut places: Vec<(&str, Arch, Vec<&CellReport>)> = Vec::new();
+    for cell in cells {
+        let known = places
+            .iter_mut()
+            .find(|(kernel, arch, _)| *kernel == cell.kernel && *arch == cell.arch);
+        match known {
+            Some((_, _, of)) => of.push(cell),
+            None => places.push((&cell.kernel, cell.arch, vec![cell])),
+        }
     }
-    text
+    html! {
+        p.places.small {
+            @for (kernel, arch, cells) in &places {
+                @if let [cell] = cells.as_slice() {
+                    a href={ "#" (anchor(cell)) } {
+                        (kernel) " " (arch)
+                        @if let Some(llvm) = &cell.llvm { " llvm-" (llvm) }
+                    }
+                } @else {
+                    span {
+                        (kernel) " " (arch) " llvm"
+                        @for cell in cells {
+                            " " a href={ "#" (anchor(cell)) } {
+                                (cell.llvm.as_deref().unwrap_or("none"))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A sentence; what stands between backticks is code.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use super::grid::grid;
+use super::grid::{Grid, grids};
 use super::problem::{Problem, again, problems};
 use super::summary;
 
@@ -41,12 +41,8 @@ pub(super) fn head(text: &mut String, report: &Report) -> std::fmt::Result {
 
 fn write(text: &mut String, report: &Report) -> std::fmt::Result {
     head(text, report)?;
-    let grid = grid(report);
-    writeln!(text, "| kernel | {} |", grid.columns.join(" | "))?;
-    writeln!(text, "|---|{}", ":-:|".repeat(grid.columns.len()))?;
-    for (kernel, cells) in &grid.rows {
-        let cells: Vec<&str> = cells.iter().map(|cell| cell.map_or("-", picture)).collect();
-        writeln!(text, "| {kernel} | {} |", cells.join(" | "))?;
+    for grid in tables(report) {
+        text.push_str(&titled(&grid));
     }
     for problem in problems(report) {
         section(text, report, &problem)?;
@@ -66,6 +62,31 @@ fn write(text: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(text, "- agent {arch}: `{agent}`")?;
     }
     writeln!(text, "\n</details>")
+}
+
+/// Most columns of a table that is read without scrolling.
+const COLUMNS: usize = 8;
+
+/// The report's cells in tables as a page takes them.
+pub(super) fn tables(report: &Report) -> Vec<Grid<'_>> {
+    grids(report, |grid| grid.columns.len() <= COLUMNS)
+}
+
+/// A grid as a table, below its architecture if it has one.
+pub(super) fn titled(grid: &Grid<'_>) -> String {
+    let mut text = String::new();
+    if let Some(arch) = grid.arch {
+        text.push_str(&format!("\n#### {arch}\n\n"));
+    }
+    let corner = escape(&grid.corner).replace('*', "\\*");
+    let columns: Vec<String> = grid.columns.iter().map(|name| escape(name)).collect();
+    text.push_str(&format!("| {corner} | {} |\n", columns.join(" | ")));
+    text.push_str(&format!("|---|{}\n", ":-:|".repeat(grid.columns.len())));
+    for (name, cells) in &grid.rows {
+        let cells: Vec<&str> = cells.iter().map(|cell| cell.map_or("-", picture)).collect();
+        text.push_str(&format!("| {} | {} |\n", escape(name), cells.join(" | ")));
+    }
+    text
 }
 
 /// A cell of a grid.

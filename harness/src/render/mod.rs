@@ -16,7 +16,7 @@ use ukci_schema::report::Report;
 pub use diff::{diff, diff_markdown};
 pub use features::{differences, features};
 pub use github::{SUMMARY_LIMIT, annotations, github};
-pub use grid::{Grid, grid};
+pub use grid::{Grid, grids};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;

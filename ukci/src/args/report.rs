@@ -7,9 +7,17 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Format, format};
 
+pub(super) const HELP: &str = "\
+Examples:
+  ukci report render ukci-out
+  ukci report diff yesterday today --fail-on new-failures
+  ukci report merge shard-1 shard-2 --out all
+  ukci report verifier ukci-out --max-insns 500000";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Report {
-    /// Render a report in other formats
+    /// Show a report as at the end of its run, or render it in other formats
+    #[command(after_help = RENDER_HELP)]
     Render(Render),
     /// Make one report of several: shards of a matrix, or an interrupted run and its rest
     Merge(Merge),
@@ -22,14 +30,21 @@ pub(crate) enum Report {
     Schema,
 }
 
+const RENDER_HELP: &str = "\
+Examples:
+  ukci report render ukci-out
+  ukci report render ukci-out --format html=report.html --format junit=junit.xml
+  ukci report render ukci-out --format markdown | less";
+
 #[derive(Debug, Args)]
 pub(crate) struct Render {
     /// Report, or the directory that holds it; `-` is stdin
     #[arg(value_name = "REPORT")]
     pub(crate) report: PathBuf,
 
-    /// Format, and where it goes: stdout, or a path; repeatable
-    #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format, required = true)]
+    /// Format (json, markdown, github, junit or html), and where it goes: stdout, or a path;
+    /// repeatable [default: text, as at the end of a run]
+    #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format)]
     pub(crate) format: Vec<Format>,
 }
 

@@ -7,6 +7,11 @@ use clap::Args;
 
 use super::{Accel, Format, Transport, duration, format};
 
+pub(super) const HELP: &str = "\
+Examples:
+  ukci rerun ukci-out --failed
+  ukci rerun ukci-out execsnoop/debian-12-6.1-cloud/x86_64";
+
 #[derive(Debug, Args)]
 pub(crate) struct Rerun {
     /// Report, or the directory that holds it
@@ -33,7 +38,7 @@ pub(crate) struct Rerun {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration, help_heading = "Machine options")]
     pub(crate) timeout: Duration,
 
-    /// How to run guests
+    /// How to run guests: kvm needs a host on which a kernel really boots, tcg needs nothing
     #[arg(long, default_value = "auto", help_heading = "Machine options")]
     pub(crate) accel: Accel,
 
@@ -51,7 +56,8 @@ pub(crate) struct Rerun {
     )]
     pub(crate) out: PathBuf,
 
-    /// Write another format too: beside the report, or to a path (`-` is stdout); repeatable
+    /// Write another format too (markdown, github, junit or html): beside the report, or to a path
+    /// (`-` is stdout); repeatable
     #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format, help_heading = "Report options")]
     pub(crate) format: Vec<Format>,
 }

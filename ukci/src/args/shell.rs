@@ -29,7 +29,7 @@ pub(crate) struct Shell {
     pub(crate) accel: Accel,
 }
 
-pub(crate) const HELP: &str = "\
+pub(super) const HELP: &str = "\
 The guest has the cell's kernel, command line, modules, CPUs and memory, the object in `/cell`, and
 busybox. `ukci-guest check` does there what the cell did; `ukci-guest check --json` prints all the
 evidence of it. Ctrl-D ends the machine, Ctrl-A X kills it.

@@ -34,10 +34,13 @@ pub(crate) fn bless(path: &Path, report: &Report, output: Output) -> Result<Exit
         rendered::write(path, &blessed.text)?;
     }
     if output.chatty {
+        let cells = match blessed.cells.len() {
+            1 => "1 cell is".to_owned(),
+            n => format!("{n} cells are"),
+        };
         output.say(&format!(
-            "{} {} cells are expected to fail from now on, in {name}",
+            "{} {cells} expected to fail from now on, in {name}",
             paint(GOOD, format_args!("{:>12}", "Blessed")),
-            blessed.cells.len()
         ));
     }
     let mut then = report.clone();

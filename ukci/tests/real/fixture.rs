@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use ukci_schema::cell::Arch;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::VerdictKind;
@@ -109,8 +110,23 @@ pub(crate) fn run(configure: impl FnOnce(&mut Command)) -> Ran {
     check(out.path(), configure)
 }
 
+/// The report in a directory, which others can read by the published schema.
 pub(crate) fn report(out: &Path) -> Report {
-    serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap()
+    let read =
+        |path: &Path| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let schema = read(&root().join("docs/report.schema.json"));
+    let report = read(&out.join("report.json"));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let complaints: Vec<String> = validator
+        .iter_errors(&report)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert_eq!(
+        complaints,
+        Vec::<String>::new(),
+        "by docs/report.schema.json"
+    );
+    serde_json::from_value(report).unwrap()
 }
 
 pub(crate) fn text(path: &Path) -> &str {

@@ -12,17 +12,22 @@ use crate::evidence_dir::file_name;
 use crate::render::again;
 use crate::render::table::{grouped, share};
 
-/// The cell; open where it needs a look.
-pub(super) fn fragment(report: &Report, cell: &CellReport, filters: &Filters) -> Markup {
+/// The cell, open or folded.
+pub(super) fn fragment(
+    report: &Report,
+    cell: &CellReport,
+    filters: &Filters,
+    is_open: bool,
+) -> Markup {
     html! {
-        details.card.cell open[!cell.outcome.is_met()]
+        details.card.cell open[is_open]
             data-o=(filters.outcome(cell)) data-f=(filters.artifact(&cell.artifact))
             data-k=(filters.kernel(&cell.kernel)) data-a=(filters.arch(cell))
             data-l=(filters.llvm(cell)) {
             summary {
                 span class={ "badge " (cell.outcome.name()) } { (cell.outcome) }
                 span.id { (cell.id) }
-                span.why { (in_short(cell)) }
+                span.why { (prose(&in_short(cell))) }
                 span.time { (format!("{:.1} s", cell.seconds)) }
             }
             // The anchor is inside, so that a link to it opens what is around it.

@@ -40,8 +40,8 @@ impl Axis {
     }
 }
 
-/// Axes with more values than this are folded.
-const FOLDED: usize = 8;
+/// Axes with more values than this are folded: the bar stays on the screen, and must leave room.
+const FOLDED: usize = 5;
 
 fn boxes(axis: &Axis) -> Markup {
     html! {

@@ -18,7 +18,7 @@ use crate::output::{Output, data};
 /// Runs the command.
 pub(crate) fn run(args: &args::report::Report, output: Output) -> Result<Exit, Failure> {
     match args {
-        args::report::Report::Render(args) => render::run(args),
+        args::report::Report::Render(args) => render::run(args, output),
         args::report::Report::Merge(args) => merge::run(args, output),
         args::report::Report::Diff(args) => diff::run(args, output),
         args::report::Report::Verifier(args) => verifier::run(args, output),

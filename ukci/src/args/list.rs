@@ -1,0 +1,38 @@
+//! `ukci list`: the cells of a matrix.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::selection::Selection;
+
+pub(super) const HELP: &str = "\
+Examples:
+  ukci list --matrix full
+  ukci list x.bpf.o y.bpf.o --kernel debian-12-6.1
+  ukci list --matrix full --format github --shards 20";
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Objects to list the cells of; without one, the artifact is named `*`
+    #[arg(value_name = "X.bpf.o")]
+    pub(crate) artifacts: Vec<PathBuf>,
+
+    /// How to print them: lines, JSON, or shards for `strategy.matrix` of GitHub Actions
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ListFormat,
+
+    /// With `--format github`: most shards
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) shards: u16,
+
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    Text,
+    Json,
+    Github,
+}

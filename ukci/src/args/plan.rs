@@ -1,0 +1,42 @@
+//! `ukci plan`: a matrix as files by digest.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::selection::{Compilation, ManifestOf, Selection, manifest};
+
+pub(super) const HELP: &str = "\
+Examples:
+  ukci plan x.bpf.o --matrix lts --out plan.json
+  ukci check --plan plan.json
+  ukci plan --draft draft.json --out plan.json";
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Objects to plan for
+    #[arg(value_name = "X.bpf.o", required_unless_present = "draft")]
+    pub(crate) artifacts: Vec<PathBuf>,
+
+    /// What the object's own loader does, and what is expected of it, as for `check`
+    #[arg(long, value_name = "[NAME=]FILE", value_parser = manifest)]
+    pub(crate) manifest: Vec<ManifestOf>,
+
+    /// Complete a draft, as Nix writes it, with the digests of its files
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "matrix", "kernel", "modules", "arch", "llvm", "include", "define", "vmlinux_h"])]
+    pub(crate) draft: Option<PathBuf>,
+
+    /// Take only the locked bytes
+    #[arg(long, env = "UKCI_LOCKED", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) locked: bool,
+
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+
+    #[command(flatten)]
+    pub(crate) compilation: Compilation,
+}
