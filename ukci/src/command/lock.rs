@@ -37,7 +37,37 @@ pub(crate) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
         |kernel: &&LockedKernel| update.names.is_empty() || update.names.contains(&kernel.name);
     let wanted = lock.kernels.iter().filter(is_named);
     let wanted: Vec<(String, Arch)> = wanted.map(|k| (k.name.clone(), k.arch)).collect();
-    pin_all(&update.lock.lock, &wanted, update.suite.as_deref(), output)
+    pin_all(&update.lock.lock, &wanted, update.suite.as_deref(), output)?;
+    if update.names.is_empty() && update.suite.is_none() {
+        pin_tools(&update.lock.lock, output)?;
+    }
+    Ok(Exit::Met)
+}
+
+/// Pins the guests' programs as their suites have them now.
+fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
+    let mut lock = super::lock_at(path)?;
+    let catalogue = Catalogue::open(lock.clone(), &catalogue::cache_dir(), true)
+        .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
+    for tool in &mut lock.tools {
+        let newest = catalogue.pin_tool(tool);
+        let newest = newest.map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
+        let same = newest.package == tool.package;
+        if output.chatty {
+            let word = if same { "Unchanged" } else { "Updated" };
+            output.say(&format!(
+                "{} {} on {} ({})",
+                paint(GOOD, format_args!("{word:>12}")),
+                tool.name,
+                tool.arch,
+                newest.package.version
+            ));
+        }
+        if !same {
+            *tool = newest;
+        }
+    }
+    write(path, &lock)
 }
 
 /// Nothing is written unless every kernel was found.
