@@ -16,7 +16,7 @@ const MAX_PACKAGES: u64 = 512 << 20;
 /// A suite's index, and where it comes from.
 #[derive(Debug)]
 pub(crate) struct Index {
-    /// The kernel's packages among those of the suite.
+    /// The wanted packages among those of the suite.
     pub(crate) packages: Vec<Listed>,
     /// Day of the signature, `YYYY-MM-DD`.
     pub(crate) date: String,
@@ -41,6 +41,8 @@ pub(crate) struct Suite<'a> {
     pub(crate) name: &'a str,
     /// As Debian calls it: `amd64`.
     pub(crate) arch: &'a str,
+    /// How the names of the wanted packages begin.
+    pub(crate) wanted: &'a str,
 }
 
 /// The suite's index from the first mirror that has one that can be trusted.
@@ -120,7 +122,9 @@ fn trust(
         .read_to_string(&mut packages)
         .map_err(|error| format!("`{name}` is damaged: {error}"))?;
     Ok(Index {
-        packages: packages.split("\n\n").filter_map(listed).collect(),
+        packages: (packages.split("\n\n"))
+            .filter_map(|paragraph| listed(paragraph, suite.wanted))
+            .collect(),
         date: day(release.field("Date")).ok_or("it has no date")?,
         inrelease: digest::of(inrelease),
     })
@@ -159,9 +163,13 @@ impl<'a> Release<'a> {
     }
 }
 
-/// A paragraph of `Packages`, if it is a package that kernels are made of.
-fn listed(paragraph: &str) -> Option<Listed> {
-    if !paragraph.trim_start().starts_with("Package: linux-") {
+/// How the names of the packages begin that kernels are made of.
+pub(crate) const KERNELS: &str = "linux-";
+
+/// A paragraph of `Packages`, if it is a package whose name begins as wanted.
+fn listed(paragraph: &str, wanted: &str) -> Option<Listed> {
+    let name = paragraph.trim_start().strip_prefix("Package: ")?;
+    if !name.starts_with(wanted) {
         return None;
     }
     let field = |name: &str| {
@@ -222,10 +230,18 @@ mod tests {
             )
         };
         let sha256 = "0123456789abcdef".repeat(4);
-        assert_eq!(listed(&paragraph("pool/a.deb", &sha256)).unwrap().size, 5);
-        assert_eq!(listed(&paragraph("pool/../../a.deb", &sha256)), None);
-        assert_eq!(listed(&paragraph("/etc/passwd", &sha256)), None);
-        assert_eq!(listed(&paragraph("pool/a.deb", "../../x")), None);
-        assert_eq!(listed("Package: bash\nVersion: 1"), None);
+        assert_eq!(
+            listed(&paragraph("pool/a.deb", &sha256), KERNELS)
+                .unwrap()
+                .size,
+            5
+        );
+        assert_eq!(
+            listed(&paragraph("pool/../../a.deb", &sha256), KERNELS),
+            None
+        );
+        assert_eq!(listed(&paragraph("/etc/passwd", &sha256), KERNELS), None);
+        assert_eq!(listed(&paragraph("pool/a.deb", "../../x"), KERNELS), None);
+        assert_eq!(listed("Package: bash\nVersion: 1", KERNELS), None);
     }
 }

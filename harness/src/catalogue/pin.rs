@@ -108,6 +108,7 @@ pub(crate) fn pin(
                 archive,
                 name: &suite,
                 arch: arch.debian(),
+                wanted: index::KERNELS,
             },
             mirrors,
             keyrings,

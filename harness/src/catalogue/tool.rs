@@ -41,6 +41,7 @@ impl Catalogue {
             archive: &tool.package.archive,
             name: &tool.provenance.suite,
             arch: tool.arch.debian(),
+            wanted: &tool.package.name,
         };
         let index = index::open(suite, &self.mirrors, &self.keyrings)?;
         newest(tool, &index).ok_or_else(|| Error::Index {

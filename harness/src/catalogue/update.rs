@@ -28,6 +28,7 @@ pub(crate) fn newest(
         archive,
         name: &kernel.provenance.suite,
         arch: kernel.arch.debian(),
+        wanted: index::KERNELS,
     };
     let index = index::open(suite, mirrors, keyrings)?;
     newest_in(kernel, &index).ok_or_else(|| Error::NoKernel {
