@@ -1,7 +1,7 @@
 //! From a draft, which knows where files lie, to a plan, which knows what is in them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ukci_schema::artifact::Artifact;
 use ukci_schema::cell::Arch;
@@ -150,9 +150,9 @@ fn kernel(key: &str, drafted: DraftKernel) -> Result<PlannedKernel, Error> {
     })
 }
 
-fn digest_of(path: &PathBuf) -> Result<String, Error> {
+fn digest_of(path: &Path) -> Result<String, Error> {
     digest::of_file(path).map_err(|source| Error::Read {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })
 }
