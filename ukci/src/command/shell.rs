@@ -24,7 +24,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
     )?;
     like.accel = args.accel;
     like.artifacts.append(&mut like.artifact);
-    let pins = Pins::of(report, &[cell.clone()], args.anyway);
+    let pins = Pins::of(report, std::slice::from_ref(&cell), args.anyway);
     let work = check::Work::of(&like, Some(&pins))?;
     let scratch = tempfile::tempdir().map_err(|error| {
         let message = format!("failed to make a directory: {error}");
