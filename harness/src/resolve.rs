@@ -1,5 +1,6 @@
 //! Matrix, artifacts and catalogue make a plan: names become files by digest.
 
+mod adhoc;
 mod error;
 mod manifest;
 #[cfg(test)]
@@ -13,12 +14,12 @@ use std::sync::Mutex;
 
 use ukci_schema::artifact::{Artifact, Form, name_of};
 use ukci_schema::budget::Budget;
-use ukci_schema::cell::{Arch, Cell, kernel_key};
+use ukci_schema::cell::{Arch, kernel_key};
 use ukci_schema::lock::Lock;
 use ukci_schema::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
-use crate::catalogue::{self, Catalogue, Prepared, Progress, digest};
+use crate::catalogue::{Catalogue, Prepared, Progress, digest};
 pub use error::Error;
 pub use manifest::{Read as ReadManifest, manifest};
 pub use toolchain::Compilation;
@@ -177,7 +178,7 @@ pub fn select(
     let artifacts: Vec<Artifact> = artifacts.iter().map(|a| a.artifact.clone()).collect();
     let mut selected = match &selection.matrix {
         Some(name) => of_matrix(name, selection, &artifacts, catalogue)?,
-        None => adhoc(selection, &artifacts, catalogue.lock())?,
+        None => adhoc::select(selection, &artifacts, catalogue.lock())?,
     };
     toolchain::spread(&mut selected.cells, &artifacts, &selection.llvms)?;
     if selected.cells.is_empty() {
@@ -246,120 +247,6 @@ fn of_matrix(
         sysctl: matrix.sysctl().to_vec(),
         matrix: matrix.name,
     })
-}
-
-/// Every artifact on every kernel that was named.
-fn adhoc(selection: &Selection, artifacts: &[Artifact], lock: &Lock) -> Result<Selected, Error> {
-    let mut own: BTreeMap<String, PathBuf> = BTreeMap::new();
-    let mut points: Vec<(String, Arch)> = Vec::new();
-    for kernel in &selection.kernels {
-        let locked = lock.arches(kernel);
-        let (name, arches) = if !locked.is_empty() {
-            (
-                kernel.clone(),
-                locked_arches(kernel, &selection.arches, locked)?,
-            )
-        } else if kernel.contains('/') {
-            let name = own_kernel(kernel, lock, &mut own)?;
-            (name, vec![own_arch(kernel, &selection.arches)?])
-        } else {
-            return Err(Error::UnknownKernel {
-                name: kernel.clone(),
-                known: lock.names().map(str::to_owned).collect(),
-            });
-        };
-        for arch in arches {
-            if !points.contains(&(name.clone(), arch)) {
-                points.push((name.clone(), arch));
-            }
-        }
-    }
-    let cells = artifacts.iter().flat_map(|artifact| {
-        points.iter().map(|(kernel, arch)| {
-            PlannedCell::new(Cell {
-                artifact: artifact.name.clone(),
-                kernel: kernel.clone(),
-                llvm: None,
-                arch: *arch,
-            })
-        })
-    });
-    Ok(Selected {
-        matrix: "adhoc".to_owned(),
-        cells: cells.collect(),
-        excluded: 0,
-        warnings: Vec::new(),
-        compilation: Compilation::default(),
-        own,
-        budget: Budget::default(),
-        modules: selection.modules.clone(),
-        cmdline: Vec::new(),
-        sysctl: Vec::new(),
-    })
-}
-
-/// The architectures to run a locked kernel on: those asked for, or `x86_64`.
-fn locked_arches(kernel: &str, asked: &[Arch], locked: Vec<Arch>) -> Result<Vec<Arch>, Error> {
-    let asked = match asked {
-        [] => &[Arch::X86_64],
-        some => some,
-    };
-    match asked.iter().find(|arch| !locked.contains(arch)) {
-        None => Ok(asked.to_vec()),
-        Some(arch) => Err(Error::NotLockedFor {
-            name: kernel.to_owned(),
-            arch: *arch,
-            known: locked,
-        }),
-    }
-}
-
-/// The architecture that the user's own kernel is made for, which must be among those asked for.
-fn own_arch(kernel: &str, asked: &[Arch]) -> Result<Arch, Error> {
-    let path = Path::new(kernel);
-    let made_for = catalogue::arch_of(path).map_err(|source| Error::Kernel {
-        kernel: kernel.to_owned(),
-        source: Box::new(source),
-    })?;
-    if asked.is_empty() || asked.contains(&made_for) {
-        return Ok(made_for);
-    }
-    Err(Error::NotLockedFor {
-        name: kernel.to_owned(),
-        arch: asked[0],
-        known: vec![made_for],
-    })
-}
-
-/// The user's own kernel is named by its file; no other may have that name.
-fn own_kernel(
-    path: &str,
-    lock: &Lock,
-    own: &mut BTreeMap<String, PathBuf>,
-) -> Result<String, Error> {
-    let file = Path::new(path);
-    if let Err(source) = std::fs::metadata(file) {
-        return Err(Error::Read {
-            path: file.to_owned(),
-            source,
-        });
-    }
-    let name = file.file_name().unwrap_or(file.as_os_str());
-    let name = name.to_string_lossy().into_owned();
-    let other = match own.get(&name) {
-        Some(other) if other != file => Some(other.display().to_string()),
-        None if lock.names().any(|known| known == name) => Some(name.clone()),
-        _ => None,
-    };
-    if let Some(other) = other {
-        return Err(Error::SameKernel {
-            name,
-            one: path.to_owned(),
-            other,
-        });
-    }
-    own.insert(name.clone(), file.to_owned());
-    Ok(name)
 }
 
 /// Resolves cells to files. Blocking: kernels that the store lacks are fetched and unpacked, a few

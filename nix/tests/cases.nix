@@ -29,6 +29,15 @@ in
       taken = (quick scope)."ringbuf${on}";
     };
   };
+  # Each of two cells of one object brings a copy of it, and none can be written to.
+  report = scope.report {
+    name = "two";
+    plan = scope.legacyPackages.plans.quick;
+    cells = {
+      new = (quick scope)."ringbuf${on}";
+      old = (quick scope).ringbuf-debian-11-5_10-cloud-x86_64;
+    };
+  };
   # A host that cannot run machines: nothing is to be remembered of it.
   unsure = (quick broken)."ringbuf${on}";
 }

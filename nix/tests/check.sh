@@ -183,6 +183,12 @@ grep -q '> refused$' "$work/gate.log" && ! grep -q '> taken$' "$work/gate.log" |
   fail 'the gate does not name the cell'
 }
 
+step 'two cells of one object are one report'
+nix build --no-link --impure --print-build-logs --expr "($cases).report" 2>"$work/two.log" || {
+  cat "$work/two.log" >&2
+  fail 'no report is made'
+}
+
 step 'a cell without a verdict is not cached'
 nix build --no-link --impure --print-build-logs --expr "($cases).unsure" 2>"$work/unsure.log" &&
   fail 'a cell whose QEMU dies was kept'

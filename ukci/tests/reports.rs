@@ -202,7 +202,14 @@ fn shards_merge_with_their_evidence() {
         let console = dir.path().join(format!("all/cells/{cell}/console.log"));
         assert_eq!(std::fs::read_to_string(console).unwrap(), text);
     }
-    // Into one of its own directories: nothing is copied over itself.
+    // Into one of its own directories: nothing is copied over itself. A file that is there is
+    // replaced and not written to: it may be read-only, and linked from elsewhere.
+    let (old, new) = (
+        dir.path().join("old.log"),
+        dir.path().join("all/cells/y/console.log"),
+    );
+    std::fs::hard_link(&new, &old).unwrap();
+    std::fs::write(dir.path().join("two/cells/y/console.log"), "later").unwrap();
     let again = ukci(
         dir.path(),
         &["report", "merge", "all", "two", "--out", "all"],
@@ -211,6 +218,8 @@ fn shards_merge_with_their_evidence() {
     assert_eq!(again.status, Some(2), "{}", again.stderr);
     let console = dir.path().join("all/cells/x/console.log");
     assert_eq!(std::fs::read_to_string(console).unwrap(), "hello");
+    assert_eq!(std::fs::read_to_string(new).unwrap(), "later");
+    assert_eq!(std::fs::read_to_string(old).unwrap(), "there");
 }
 
 #[test]

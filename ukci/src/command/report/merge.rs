@@ -67,6 +67,14 @@ fn copy(from: &Path, to: &Path) -> Result<(), (PathBuf, io::Error)> {
         if kind.is_dir() {
             copy(&path, &target)?;
         } else if kind.is_file() {
+            // Of two cells of one artifact each has it, and what Nix keeps is not to be written to:
+            // neither is its copy.
+            match fs::remove_file(&target) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err((target, error));
+                }
+                _ => {}
+            }
             fs::copy(&path, &target).map_err(at(&path))?;
         }
     }

@@ -1,0 +1,131 @@
+//! Kernels that are named on the command line, without a matrix.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ukci_schema::artifact::Artifact;
+use ukci_schema::budget::Budget;
+use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::lock::Lock;
+use ukci_schema::plan::PlannedCell;
+
+use super::{Compilation, Error, Selected, Selection};
+use crate::catalogue;
+
+/// Every artifact on every kernel that was named.
+pub(super) fn select(
+    selection: &Selection,
+    artifacts: &[Artifact],
+    lock: &Lock,
+) -> Result<Selected, Error> {
+    let mut own: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut points: Vec<(String, Arch)> = Vec::new();
+    for kernel in &selection.kernels {
+        let locked = lock.arches(kernel);
+        let (name, arches) = if !locked.is_empty() {
+            (
+                kernel.clone(),
+                locked_arches(kernel, &selection.arches, locked)?,
+            )
+        } else if kernel.contains('/') {
+            let name = own_kernel(kernel, lock, &mut own)?;
+            (name, vec![own_arch(kernel, &selection.arches)?])
+        } else {
+            return Err(Error::UnknownKernel {
+                name: kernel.clone(),
+                known: lock.names().map(str::to_owned).collect(),
+            });
+        };
+        for arch in arches {
+            if !points.contains(&(name.clone(), arch)) {
+                points.push((name.clone(), arch));
+            }
+        }
+    }
+    let cells = artifacts.iter().flat_map(|artifact| {
+        points.iter().map(|(kernel, arch)| {
+            PlannedCell::new(Cell {
+                artifact: artifact.name.clone(),
+                kernel: kernel.clone(),
+                llvm: None,
+                arch: *arch,
+            })
+        })
+    });
+    Ok(Selected {
+        matrix: "adhoc".to_owned(),
+        cells: cells.collect(),
+        excluded: 0,
+        warnings: Vec::new(),
+        compilation: Compilation::default(),
+        own,
+        budget: Budget::default(),
+        modules: selection.modules.clone(),
+        cmdline: Vec::new(),
+        sysctl: Vec::new(),
+    })
+}
+
+/// The architectures to run a locked kernel on: those asked for, or `x86_64`.
+fn locked_arches(kernel: &str, asked: &[Arch], locked: Vec<Arch>) -> Result<Vec<Arch>, Error> {
+    let asked = match asked {
+        [] => &[Arch::X86_64],
+        some => some,
+    };
+    match asked.iter().find(|arch| !locked.contains(arch)) {
+        None => Ok(asked.to_vec()),
+        Some(arch) => Err(Error::NotLockedFor {
+            name: kernel.to_owned(),
+            arch: *arch,
+            known: locked,
+        }),
+    }
+}
+
+/// The architecture that the user's own kernel is made for, which must be among those asked for.
+fn own_arch(kernel: &str, asked: &[Arch]) -> Result<Arch, Error> {
+    let path = Path::new(kernel);
+    let made_for = catalogue::arch_of(path).map_err(|source| Error::Kernel {
+        kernel: kernel.to_owned(),
+        source: Box::new(source),
+    })?;
+    if asked.is_empty() || asked.contains(&made_for) {
+        return Ok(made_for);
+    }
+    Err(Error::NotLockedFor {
+        name: kernel.to_owned(),
+        arch: asked[0],
+        known: vec![made_for],
+    })
+}
+
+/// The user's own kernel is named by its file; no other may have that name.
+fn own_kernel(
+    path: &str,
+    lock: &Lock,
+    own: &mut BTreeMap<String, PathBuf>,
+) -> Result<String, Error> {
+    let file = Path::new(path);
+    if let Err(source) = std::fs::metadata(file) {
+        return Err(Error::Read {
+            path: file.to_owned(),
+            source,
+        });
+    }
+    let name = file.file_name().unwrap_or(file.as_os_str());
+    let name = name.to_string_lossy().into_owned();
+    let other = match own.get(&name) {
+        Some(other) if other != file => Some(other.display().to_string()),
+        None if lock.names().any(|known| known == name) => Some(name.clone()),
+        _ => None,
+    };
+    if let Some(other) = other {
+        return Err(Error::SameKernel {
+            name,
+            one: path.to_owned(),
+            other,
+        });
+    }
+    own.insert(name.clone(), file.to_owned());
+    Ok(name)
+}
