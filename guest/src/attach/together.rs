@@ -37,7 +37,9 @@ pub(super) fn attach_crowds(programs: &[Program<'_>], evidence: &mut Evidence) {
                     links.push(link);
                     continue;
                 }
-                Err(errno) => errno,
+                Err(libc::E2BIG) => libc::E2BIG,
+                // Nothing is known of the crowd: 5.10 attaches a tracing program once only.
+                Err(_) => break,
             };
             evidence.programs[*n].attach = ProgramAttach {
                 outcome: AttachOutcome::Refused,
