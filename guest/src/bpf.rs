@@ -230,7 +230,10 @@ impl Object {
 
     /// The line of the instruction `insn`, of `lines` that this object gave.
     pub fn source_line(&self, lines: &SourceLines, insn: u32) -> Option<SourceLine> {
-        let until = lines.records.iter().take_while(|line| line.insn_off <= insn);
+        let until = lines
+            .records
+            .iter()
+            .take_while(|line| line.insn_off <= insn);
         self.line_of(until.last()?)
     }
 

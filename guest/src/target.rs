@@ -130,8 +130,14 @@ impl Target {
 
     /// How many arguments a function of vmlinux has that is to be traced: `8 arguments`.
     fn arguments(&self, kernel: &Kernel) -> Option<String> {
-        let btf = kernel.btf().filter(|_| self.kind == TargetKind::BtfFunction)?;
-        Some(format!("{}{}", btf.arguments(&self.name)?, Feature::ARGUMENTS))
+        let btf = kernel
+            .btf()
+            .filter(|_| self.kind == TargetKind::BtfFunction)?;
+        Some(format!(
+            "{}{}",
+            btf.arguments(&self.name)?,
+            Feature::ARGUMENTS
+        ))
     }
 
     /// What the compiler made of the function where it kept no copy under its own name:
@@ -194,6 +200,23 @@ pub fn target_of(section: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Target, target_of};
+
+    #[test]
+    fn clones_of_a_function_are_told_from_its_parts_and_from_others() {
+        let target = Target::of("kprobe/reply").unwrap();
+        let symbols = [
+            "reply.constprop.0",
+            "reply.isra.0.cold",
+            "reply.isra.0",
+            "reply.cold",
+            "reply_all",
+            "prepare_reply.isra.0",
+        ];
+        assert_eq!(
+            target.clones(symbols.into_iter()),
+            ["reply.constprop.0", "reply.isra.0"]
+        );
+    }
 
     #[test]
     fn sections_name_targets() {

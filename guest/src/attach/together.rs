@@ -84,7 +84,10 @@ mod tests {
         assert_eq!(place(tracing, "tp_btf/sched_switch"), None);
         assert_eq!(place(tracing, "iter/task"), None);
         let tp = sys::BPF_PROG_TYPE_TRACEPOINT;
-        assert_eq!(place(tp, "tp/sched/sched_switch"), Some("sched/sched_switch"));
+        assert_eq!(
+            place(tp, "tp/sched/sched_switch"),
+            Some("sched/sched_switch")
+        );
         assert_eq!(place(sys::BPF_PROG_TYPE_LSM, "lsm_cgroup/file_open"), None);
         assert_eq!(place(sys::BPF_PROG_TYPE_KPROBE, "kprobe/vfs_read"), None);
     }

@@ -116,7 +116,9 @@ const CALLING_BACK: &[&str] = &[
 /// not help.
 fn stumbled(case: &Case<'_>, name: &str) -> Diagnosis {
     let mut found = unknown_helper(case, name);
-    found.hints.retain(|hint| !hint.contains("bpf_core_enum_value_exists"));
+    found
+        .hints
+        .retain(|hint| !hint.contains("bpf_core_enum_value_exists"));
     found.hints.push(
         "asking before the call does not help here: kernels before 5.13 refuse the callback itself"
             .into(),

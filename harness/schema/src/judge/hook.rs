@@ -68,8 +68,8 @@ fn crowd(case: &Case<'_>) -> Option<Cause> {
     full.then(|| {
         (
             reason.to_owned(),
-            "do the work of several in one program, or spread them: a kernel function takes 38, a \
-             tracepoint 64",
+            "do the work of several in one program, or spread them: a kernel function takes at \
+             most 38, a tracepoint 64",
         )
     })
 }

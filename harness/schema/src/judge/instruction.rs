@@ -29,6 +29,12 @@ const UNKNOWN: &[Unknown] = &[
         hint: V4,
     },
     Unknown {
+        words: "BPF_JA uses reserved fields",
+        is: "a far jump (`gotol`, -mcpu=v4)",
+        release: "6.6",
+        hint: V4,
+    },
+    Unknown {
         words: "unknown opcode d7",
         is: "an unconditional byte swap (`bswap`, -mcpu=v4)",
         release: "6.6",
@@ -76,7 +82,9 @@ const UNKNOWN: &[Unknown] = &[
 /// The verifier does not know an instruction that mainline brought after this kernel's release.
 pub(super) fn unknown(case: &Case<'_>) -> Option<Diagnosis> {
     let sentence = case.sentence.as_deref()?;
-    let found = UNKNOWN.iter().find(|known| sentence.contains(known.words))?;
+    let found = UNKNOWN
+        .iter()
+        .find(|known| sentence.contains(known.words))?;
     if !history::is_older(&case.evidence.guest.release, found.release) {
         return None;
     }

@@ -122,18 +122,16 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagn
 
 /// The map itself is good; what the object puts into a slot of it is not as its inner map is
 /// declared: `map 'outer': failed to initialize slot [0] to map 'other' fd=5: -EINVAL`.
-fn unfit_slot(
-    map: &MapEvidence,
-    line: &str,
-    evidence: &Evidence,
-) -> (Code, String, Vec<String>) {
+fn unfit_slot(map: &MapEvidence, line: &str, evidence: &Evidence) -> (Code, String, Vec<String>) {
     let slot = line
         .split_once("slot [")
         .and_then(|(_, rest)| rest.split_once(']'))
         .map_or("?", |(slot, _)| slot);
     let put = text::quoted_after(line, "slot [").unwrap_or("?");
     let of = evidence.maps.iter().find(|other| other.name == put);
-    let of = of.map_or_else(String::new, |of| format!(" ({}, {})", of.map_type, shape(of)));
+    let of = of.map_or_else(String::new, |of| {
+        format!(" ({}, {})", of.map_type, shape(of))
+    });
     let errno = line.rsplit_once(": -").map_or("", |(_, errno)| errno);
     let headline = format!(
         "the kernel does not take map `{put}`{of} into slot {slot} of `{}`: it is not as the inner \
@@ -290,8 +288,10 @@ fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
             "declare the value as `__u32`, or leave it to libbpf",
         ));
     }
-    if matches!(kind, "queue" | "stack" | "bloom_filter" | "ringbuf" | "user_ringbuf")
-        && map.key_size != 0
+    if matches!(
+        kind,
+        "queue" | "stack" | "bloom_filter" | "ringbuf" | "user_ringbuf"
+    ) && map.key_size != 0
     {
         return Some(("the type has no keys", "leave out `key` and `key_size`"));
     }
@@ -305,7 +305,10 @@ fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
 /// Every flag in the table.
 fn known_flags() -> u32 {
     let bits = history::map_flags(u32::MAX);
-    bits.iter().filter_map(|flag| flag.number).map(|bit| 1 << bit).sum()
+    bits.iter()
+        .filter_map(|flag| flag.number)
+        .map(|bit| 1 << bit)
+        .sum()
 }
 
 fn shape(map: &MapEvidence) -> String {

@@ -184,10 +184,7 @@ fn core_relocation(case: &Case<'_>) -> Option<Diagnosis> {
             "test `bpf_core_type_exists()` before its use",
         )
     };
-    let headline = format!(
-        "the kernel's BTF has {missing}, which {} uses",
-        case.name()
-    );
+    let headline = format!("the kernel's BTF has {missing}, which {} uses", case.name());
     Some(at_load(
         Code::CoreRelocationFailure,
         headline,
@@ -361,8 +358,8 @@ fn sleeps(case: &Case<'_>) -> Option<Diagnosis> {
         "must be called from sleepable",
     ];
     let hook = case.section().split('/').next().unwrap_or_default();
-    let may_not = matches!(case.program.program_type.as_str(), "tracing" | "lsm")
-        && !hook.ends_with(".s");
+    let may_not =
+        matches!(case.program.program_type.as_str(), "tracing" | "lsm") && !hook.ends_with(".s");
     let unknown = || {
         HELPERS.iter().find_map(|helper| {
             case.verifier_line(&format!("unknown func {helper}#"))

@@ -158,14 +158,22 @@ mod tests {
             ("invalid func unknown#213", 213),
             ("program of this type cannot use helper bpf_loop#181", 181),
         ] {
-            assert_eq!(missing_helper(said), Some(Missing::Number(number)), "{said}");
+            assert_eq!(
+                missing_helper(said),
+                Some(Missing::Number(number)),
+                "{said}"
+            );
         }
         for stumbled in [
             "number of funcs in func_info doesn't match number of subprogs",
             "unrecognized bpf_ld_imm64 insn",
             "unreachable insn 12",
         ] {
-            assert_eq!(missing_helper(stumbled), Some(Missing::Callback), "{stumbled}");
+            assert_eq!(
+                missing_helper(stumbled),
+                Some(Missing::Callback),
+                "{stumbled}"
+            );
         }
         for other in [
             "R0 invalid mem access 'map_value_or_null'",
