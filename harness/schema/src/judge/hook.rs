@@ -17,13 +17,13 @@ type Cause = (String, &'static str);
 
 /// A refusal whose cause is certain.
 pub(super) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
-    let (cause, hint) = crowd(case)
+    let (why, hint) = crowd(case)
         .or_else(|| kprobe(case))
         .or_else(|| tracepoint(case))
         .or_else(|| trampoline(case))
         .or_else(|| struct_ops(case))?;
     let headline = format!(
-        "the kernel refused to attach {} (`{}`): {cause} ({})",
+        "the kernel refused to attach {} (`{}`): {why} ({})",
         case.name(),
         case.section(),
         errno::name(case.program.attach.errno)

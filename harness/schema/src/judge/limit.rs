@@ -79,9 +79,10 @@ fn instructions(case: &Case<'_>) -> Diagnosis {
 }
 
 fn complexity(case: &Case<'_>, line: Option<&str>) -> Diagnosis {
-    let why = line
-        .map(|line| format!(": {}", line.trim_end_matches('.')))
-        .unwrap_or_else(|| " (E2BIG)".into());
+    let why = line.map_or_else(
+        || " (E2BIG)".into(),
+        |line| format!(": {}", line.trim_end_matches('.')),
+    );
     let insns = case
         .program
         .load

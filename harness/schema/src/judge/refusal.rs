@@ -358,8 +358,8 @@ fn sleeps(case: &Case<'_>) -> Option<Diagnosis> {
         "must be called from sleepable",
     ];
     let hook = case.section().split('/').next().unwrap_or_default();
-    let may_not =
-        matches!(case.program.program_type.as_str(), "tracing" | "lsm") && !hook.ends_with(".s");
+    let may_not = matches!(case.program.program_type.as_str(), "tracing" | "lsm")
+        && !hook.split('.').any(|part| part == "s");
     let unknown = || {
         HELPERS.iter().find_map(|helper| {
             case.verifier_line(&format!("unknown func {helper}#"))
