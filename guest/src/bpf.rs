@@ -230,11 +230,24 @@ impl Object {
 
     /// The line of the instruction `insn`, of `lines` that this object gave.
     pub fn source_line(&self, lines: &SourceLines, insn: u32) -> Option<SourceLine> {
-        let info = lines
+        let until = lines
             .records
             .iter()
-            .take_while(|line| line.insn_off <= insn)
-            .last()?;
+            .take_while(|line| line.insn_off <= insn);
+        self.line_of(until.last()?)
+    }
+
+    /// The line that the constant at `insn` is for. Compilers give a constant no line of its own:
+    /// what stands before it is of the expression before, what follows is computed with it.
+    pub fn source_line_of_constant(&self, lines: &SourceLines, insn: u32) -> Option<SourceLine> {
+        let next = lines.records.iter().find(|line| line.insn_off >= insn);
+        match next {
+            Some(info) => self.line_of(info),
+            None => self.source_line(lines, insn),
+        }
+    }
+
+    fn line_of(&self, info: &sys::bpf_line_info) -> Option<SourceLine> {
         Some(SourceLine {
             file: self.btf_string(info.file_name_off)?,
             // linux/bpf.h: BPF_LINE_INFO_LINE_NUM and BPF_LINE_INFO_LINE_COL.
@@ -317,6 +330,12 @@ impl Program<'_> {
     /// libbpf's word for the type.
     pub fn kind_name(&self) -> String {
         program_type_name(self.kind())
+    }
+
+    /// Instructions of its own function; with its subprograms' once it was prepared for a load.
+    pub fn insns(&self) -> u64 {
+        // SAFETY: the program is alive with its object.
+        unsafe { sys::bpf_program__insn_cnt(self.ptr.as_ptr()) as u64 }
     }
 
     /// `enum bpf_attach_type`.
@@ -439,6 +458,12 @@ impl Map<'_> {
                 sys::bpf_map__map_flags(map),
             )
         }
+    }
+
+    /// `map_extra`.
+    pub fn extra(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { sys::bpf_map__map_extra(self.ptr.as_ptr()) }
     }
 
     /// Whether `load` would create it.

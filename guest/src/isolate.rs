@@ -15,6 +15,7 @@ use crate::capture::captured;
 use crate::needs::{self, Read};
 use crate::probe::{Asked, statistics};
 use crate::verifier;
+use crate::verifier::Last;
 
 /// `LIBBPF_ERRNO__ENDIAN`: nothing of such an object can be loaded.
 const ENDIAN: Errno = 4003;
@@ -353,10 +354,11 @@ impl Isolation<'_> {
                 load.outcome = StepOutcome::Refused;
                 load.errno = Some(errno);
                 load.verifier = verifier::statistics(&log);
-                let insn = verifier::last_instruction(&log);
-                load.at = insn
-                    .zip(lines)
-                    .and_then(|(insn, lines)| object.source_line(&lines, insn));
+                let last = verifier::last_instruction(&log);
+                load.at = last.zip(lines).and_then(|(last, lines)| match last {
+                    Last::Insn(insn) => object.source_line(&lines, insn),
+                    Last::Offset(insn) => object.source_line_of_constant(&lines, insn),
+                });
                 load.libbpf = without_verifier_log(&libbpf);
             }
         }

@@ -62,6 +62,19 @@ impl Btf {
         self.find(name, sys::BTF_KIND_FUNC).is_some()
     }
 
+    /// How many arguments a function of this name has, `...` among them.
+    pub(crate) fn arguments(&self, name: &str) -> Option<u32> {
+        let id = self.find(name, sys::BTF_KIND_FUNC)?;
+        // SAFETY: a function's second word is the id of its prototype, which libbpf validated, and
+        // libbpf answers NULL for an id that there is not.
+        unsafe {
+            let function = sys::btf__type_by_id(self.ptr.as_ptr(), id).as_ref()?;
+            let prototype = function.__bindgen_anon_1.type_;
+            let prototype = sys::btf__type_by_id(self.ptr.as_ptr(), prototype).as_ref()?;
+            Some(prototype.info & 0xffff)
+        }
+    }
+
     /// Whether it has a typedef of this name.
     pub fn has_typedef(&self, name: &str) -> bool {
         self.find(name, sys::BTF_KIND_TYPEDEF).is_some()

@@ -241,6 +241,7 @@ fn describe(
         attach_type: bpf::attach_type_name(program.attach_type())
             .filter(|_| program.attach_type() != 0 || section.contains("ingress")),
         autoload: program.autoload(),
+        insns: program.insns(),
         helpers: needs
             .helpers
             .iter()
@@ -263,6 +264,7 @@ fn describe_map(map: bpf::Map<'_>) -> MapEvidence {
         value_size,
         max_entries,
         flags,
+        extra: map.extra(),
         autocreate: map.autocreate(),
         ..MapEvidence::default()
     }

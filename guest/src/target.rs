@@ -120,10 +120,34 @@ impl Target {
             program_type: None,
             present,
             source: source.into(),
-            detail: (present == Some(false))
-                .then(|| self.instead(kernel))
-                .flatten(),
+            detail: match present {
+                Some(false) => self.instead(kernel),
+                Some(true) => self.arguments(kernel),
+                None => None,
+            },
         }
+    }
+
+    /// How many arguments a function of vmlinux has that is to be traced: `8 arguments`.
+    fn arguments(&self, kernel: &Kernel) -> Option<String> {
+        let btf = kernel
+            .btf()
+            .filter(|_| self.kind == TargetKind::BtfFunction)?;
+        Some(format!(
+            "{}{}",
+            btf.arguments(&self.name)?,
+            Feature::ARGUMENTS
+        ))
+    }
+
+    /// What the compiler made of the function where it kept no copy under its own name:
+    /// `NAME.isra.0`, `NAME.constprop.0`, `NAME.part.0`. `NAME.cold` is no function.
+    fn clones<'a>(&self, symbols: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+        let is_clone = |name: &&str| {
+            let suffix = name.strip_prefix(self.name.as_str());
+            suffix.is_some_and(|suffix| suffix.starts_with('.') && !suffix.contains(".cold"))
+        };
+        symbols.filter(is_clone).take(3).collect()
     }
 
     /// What there is where the target is not: `near: a, b, c`.
@@ -145,11 +169,20 @@ impl Target {
                     .iter()
                     .filter_map(|event| Some(event.split_once('/')?.1)),
             ),
-            TargetKind::LsmHook => nearest(&self.name, without("bpf_lsm_")),
+            // The function that calls the hook, and BPF's own, have its name with a prefix.
+            TargetKind::LsmHook => {
+                let prefixes = ["security_", "bpf_lsm_"];
+                let hook = prefixes.iter().find_map(|p| self.name.strip_prefix(p));
+                nearest(hook.unwrap_or(&self.name), without("bpf_lsm_"))
+            }
             TargetKind::Iterator => nearest(&self.name, without("bpf_iter_")),
             TargetKind::Symbol | TargetKind::BtfFunction => {
-                // Neither paddings nor parts that the compiler split off.
                 let symbols = kernel.text_symbols().iter().map(String::as_str);
+                let clones = self.clones(symbols.clone());
+                if !clones.is_empty() {
+                    return Some(format!("{}{}", Feature::CLONES, clones.join(", ")));
+                }
+                // Neither paddings nor parts that the compiler split off.
                 let whole =
                     symbols.filter(|name| !name.starts_with("__pfx_") && !name.contains('.'));
                 nearest(&self.name, whole)
@@ -167,6 +200,23 @@ pub fn target_of(section: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Target, target_of};
+
+    #[test]
+    fn clones_of_a_function_are_told_from_its_parts_and_from_others() {
+        let target = Target::of("kprobe/reply").unwrap();
+        let symbols = [
+            "reply.constprop.0",
+            "reply.isra.0.cold",
+            "reply.isra.0",
+            "reply.cold",
+            "reply_all",
+            "prepare_reply.isra.0",
+        ];
+        assert_eq!(
+            target.clones(symbols.into_iter()),
+            ["reply.constprop.0", "reply.isra.0"]
+        );
+    }
 
     #[test]
     fn sections_name_targets() {

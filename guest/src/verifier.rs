@@ -40,14 +40,26 @@ pub fn statistics(log: &str) -> Option<VerifierStats> {
     any.then_some(stats)
 }
 
-/// The index of the last instruction in a trace: the last line that begins `N: (`.
-pub fn last_instruction(log: &str) -> Option<u32> {
+/// The last instruction of a trace, by its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// One that the verifier looked at, or a call or map that libbpf put a poison in the place of.
+    Insn(u32),
+    /// An offset or size that CO-RE did not find.
+    Offset(u32),
+}
+
+/// The last line of a trace that begins `N: (`, or `N: <invalid`, where libbpf says in the kernel's
+/// stead what it put a poison in the place of.
+pub fn last_instruction(log: &str) -> Option<Last> {
     log.lines().rev().find_map(|line| {
         let (index, rest) = line.split_once(": ")?;
-        rest.trim_start()
-            .starts_with('(')
-            .then(|| index.trim().parse().ok())
-            .flatten()
+        let index = index.trim().parse().ok()?;
+        let rest = rest.trim_start();
+        if rest.starts_with("<invalid CO-RE") {
+            return Some(Last::Offset(index));
+        }
+        rest.starts_with(['(', '<']).then_some(Last::Insn(index))
     })
 }
 
@@ -67,7 +79,7 @@ fn number(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{last_instruction, statistics};
+    use super::{Last, last_instruction, statistics};
 
     #[test]
     fn figures_of_6_12() {
@@ -108,7 +120,12 @@ mod tests {
     fn the_last_instruction_is_the_one_that_was_refused() {
         let log = "0: R1=ctx() R10=fp0\n; int x; @ a.c:3\n0: (b7) r0 = 0\n12: (61) r0 = *(u32 *)(r0 +0)\n\
                    R0 invalid mem access 'map_value_or_null'\nprocessed 13 insns\n";
-        assert_eq!(last_instruction(log), Some(12));
+        assert_eq!(last_instruction(log), Some(Last::Insn(12)));
         assert_eq!(last_instruction("nothing"), None);
+        let poisoned = "3: (15) if r1 == 0x0 goto pc+11\n15: <invalid CO-RE relocation>\n\
+                        failed to resolve CO-RE relocation <byte_off> [5] struct a.b (0:2 @ offset 8)\n";
+        assert_eq!(last_instruction(poisoned), Some(Last::Offset(15)));
+        let unresolved = "7: <invalid kfunc call>\nkfunc 'x' is referenced but wasn't resolved\n";
+        assert_eq!(last_instruction(unresolved), Some(Last::Insn(7)));
     }
 }

@@ -1,7 +1,8 @@
 //! Attaches every program of a loaded object, each in the way the kernel documents for its type;
 //! looks whether it is there, makes it run where that is cheap, counts, and detaches it.
 //!
-//! One at a time, so that no program is blamed for another.
+//! One at a time, so that no program is blamed for another; then those that crowd one place all
+//! together.
 
 mod at;
 mod calls;
@@ -13,6 +14,7 @@ mod site;
 mod socket;
 mod stimulus;
 mod struct_ops;
+mod together;
 mod tracing;
 mod way;
 
@@ -190,6 +192,7 @@ pub(crate) fn attach_all(
         counting.is_some(),
         &mut progress,
     );
+    together::attach_crowds(&programs, evidence);
     evidence.guest.modules.extend(site.modules.take());
 }
 

@@ -194,6 +194,13 @@ pub struct Feature {
 }
 
 impl Feature {
+    /// How the [`detail`](Self::detail) of a function ends that is there: `8 arguments`.
+    pub const ARGUMENTS: &str = " arguments";
+
+    /// How the [`detail`](Self::detail) of a target begins of which the compiler kept only copies
+    /// with a suffix, which follow: `prepare_reply.isra.0, prepare_reply.part.0`.
+    pub const CLONES: &str = "clones: ";
+
     /// The [`detail`](Self::detail) of a target that is a symbol of the kernel or of a module, where
     /// BTF is asked for and has no function of the name.
     pub const SYMBOL_WITHOUT_BTF: &str = "the kernel has a symbol of this name, and no BTF of it";
@@ -305,6 +312,9 @@ pub struct ProgramEvidence {
     pub attach_to: Option<String>,
     /// False where the section or the manifest switches it off (`?` prefix, `autoload`).
     pub autoload: bool,
+    /// Instructions in its own function, before any subprogram is added.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub insns: u64,
     /// Names of the helpers it calls, its subprograms' included, as the object has them.
     #[serde(default)]
     pub helpers: Vec<String>,
@@ -432,6 +442,9 @@ pub struct MapEvidence {
     pub max_entries: u32,
     /// `BPF_F_*`.
     pub flags: u32,
+    /// `map_extra`, whose meaning is the type's: hash functions of a bloom filter.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub extra: u64,
     /// False where libbpf does not create it by itself.
     pub autocreate: bool,
     /// Created with the whole object, or alone if that failed.
@@ -439,6 +452,14 @@ pub struct MapEvidence {
     /// The positive errno.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("blog_", "What maintainers met"),
     ("peer_", "What others get wrong"),
     ("edge_", "Edges"),
+    ("trap_", "Traps"),
     ("manifest_", "With a manifest"),
 ];
 

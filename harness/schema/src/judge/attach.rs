@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::errno::{self, EACCES, EINVAL, ENOENT, ENOMEM, ENOTSUPP, EOPNOTSUPP, EPERM, ESRCH};
 use super::target::{missing_target, unknown_attach, unknown_attach_type};
-use super::{Found, Rule, diagnosis, text};
+use super::{Found, Rule, diagnosis, hook, text};
 use crate::diagnosis::{Code, Diagnosis};
 use crate::evidence::{AttachOutcome, FeatureKind, ProgramEvidence};
 use crate::verdict::Stage;
@@ -15,6 +15,8 @@ const RULES: &[Rule] = &[
     ("attach-target", target_probed),
     ("attach-jit", jit),
     ("attach-config", config),
+    ("attach-symbol", hook::no_symbol),
+    ("attach-hook", hook::refused),
     ("attach-missing", target_by_errno),
     ("attach-policy", policy),
     ("attach-memory", memory),
@@ -153,7 +155,8 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
     ))
 }
 
-fn is_kprobe(section: &str) -> bool {
+/// Whether a section is that of a probe of the kernel.
+pub(super) fn is_kprobe(section: &str) -> bool {
     let starts = ["kprobe", "kretprobe", "ksyscall", "kretsyscall"];
     starts.iter().any(|start| section.starts_with(start))
 }
@@ -233,7 +236,9 @@ fn target_by_errno(case: &Case<'_>) -> Option<Diagnosis> {
     if !matches!(errno_of(case), Some(ENOENT | ESRCH)) {
         return None;
     }
-    let name = case.program.target.as_deref().unwrap_or(case.section());
+    let section = case.section();
+    let after = section.split_once('/').map_or(section, |(_, name)| name);
+    let name = case.program.target.as_deref().unwrap_or(after);
     // What was probed to be there is not missing.
     let there = case
         .features(FeatureKind::Target, name)

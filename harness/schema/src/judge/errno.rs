@@ -37,6 +37,7 @@ pub(super) fn name(errno: Option<i32>) -> String {
         34 => "ERANGE",
         38 => "ENOSYS",
         61 => "ENODATA",
+        84 => "EILSEQ",
         EOPNOTSUPP => "EOPNOTSUPP",
         99 => "EADDRNOTAVAIL",
         110 => "ETIMEDOUT",

@@ -1,10 +1,11 @@
 //! Helpers that this kernel lacks, or does not give to a program.
 
 use super::case::{Case, features};
-use super::errno::EPERM;
-use super::{at_load, mainline, verifier};
+use super::errno::{EINVAL, EPERM};
+use super::verifier::{self, Missing};
+use super::{at_load, mainline};
 use crate::diagnosis::{Code, Diagnosis};
-use crate::evidence::{FeatureKind, ProgramEvidence};
+use crate::evidence::{Feature, FeatureKind, ProgramEvidence};
 use crate::history;
 
 /// Helpers that lockdown takes away, and from which level: `confidentiality` forbids to read
@@ -52,39 +53,77 @@ pub(super) fn lockdown(case: &Case<'_>) -> Option<Diagnosis> {
 
 /// The kernel does not know the helper, or not for this program's type.
 pub(super) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
-    if case
-        .sentence
-        .as_deref()
-        .is_some_and(verifier::is_no_missing_function)
-    {
-        return None;
-    }
+    let said = verifier::missing_helper(case.sentence.as_deref()?)?;
     let program = case.program;
-    let unknown = |name: &&String| {
-        case.features(FeatureKind::Helper, name)
-            .any(|f| f.program_type.is_none() && f.present == Some(false))
+    let known = |name: &&String, with: &dyn Fn(&Feature) -> bool| {
+        case.features(FeatureKind::Helper, name).any(with)
     };
-    // The one that the verifier names, if it names one of them.
-    let names = |name: &&String| {
-        case.sentence
-            .as_deref()
-            .is_some_and(|said| said.contains(&format!("{name}#")))
+    let unknown = |name: &&String| {
+        known(name, &|f| {
+            f.program_type.is_none() && f.present == Some(false)
+        })
     };
     let absent: Vec<&String> = program.helpers.iter().filter(unknown).collect();
-    if let Some(name) = absent.iter().find(|name| names(name)).or(absent.first()) {
+    let number = match said {
+        Missing::Number(number) => number,
+        // Only a helper with a callback makes it stumble.
+        Missing::Callback => {
+            let calls_back = |name: &&&String| CALLING_BACK.contains(&name.as_str());
+            return (absent.iter().find(calls_back)).map(|name| stumbled(case, name));
+        }
+    };
+    // The one that the verifier names, if the object calls it: libbpf replaces some.
+    let named = |name: &&&String| known(name, &|f| f.id == Some(number));
+    if let Some(name) = absent.iter().find(named).or(absent.first()) {
         return Some(unknown_helper(case, name));
     }
     let kind = &program.program_type;
     let not_for = |name: &&String| {
-        case.features(FeatureKind::Helper, name)
-            .any(|f| f.program_type.as_ref() == Some(kind) && f.present == Some(false))
+        known(name, &|f| {
+            f.program_type.as_ref() == Some(kind) && f.present == Some(false)
+        })
     };
     let refused: Vec<&String> = program.helpers.iter().filter(not_for).collect();
-    let name = refused
-        .iter()
-        .find(|name| names(name))
-        .or(refused.first())?;
+    let name = refused.iter().find(named).or(refused.first())?;
     Some(helper_for_type(case, name))
+}
+
+/// The kernel said nothing at all, and no other rule did: a callback that it does not know is the
+/// one way in which a helper can be refused so.
+pub(super) fn silent(case: &Case<'_>) -> Option<Diagnosis> {
+    if !case.is_silent() || case.program.load.errno != Some(EINVAL) {
+        return None;
+    }
+    let absent = |name: &&String| {
+        CALLING_BACK.contains(&name.as_str())
+            && (case.features(FeatureKind::Helper, name))
+                .any(|f| f.program_type.is_none() && f.present == Some(false))
+    };
+    let name = case.program.helpers.iter().find(absent)?;
+    Some(stumbled(case, name))
+}
+
+/// Helpers that are handed a function of the program.
+const CALLING_BACK: &[&str] = &[
+    "bpf_for_each_map_elem",
+    "bpf_timer_set_callback",
+    "bpf_find_vma",
+    "bpf_loop",
+    "bpf_user_ringbuf_drain",
+];
+
+/// The callback is refused wherever its helper is called from, so a question before the call does
+/// not help.
+fn stumbled(case: &Case<'_>, name: &str) -> Diagnosis {
+    let mut found = unknown_helper(case, name);
+    found
+        .hints
+        .retain(|hint| !hint.contains("bpf_core_enum_value_exists"));
+    found.hints.push(
+        "asking before the call does not help here: kernels before 5.13 refuse the callback itself"
+            .into(),
+    );
+    found
 }
 
 fn unknown_helper(case: &Case<'_>, name: &str) -> Diagnosis {

@@ -71,8 +71,14 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagn
         &format!("map '{name}': failed to create inner"),
     );
     let of_maps = kind.ends_with("_of_maps");
+    let slot = text::line_with(
+        &[&evidence.log],
+        &format!("map '{name}': failed to initialize slot ["),
+    );
     let (code, headline, hints) = if present == Some(false) {
         unsupported(map)
+    } else if let Some(line) = slot {
+        unfit_slot(map, line, evidence)
     } else if of_maps
         && inner.is_none()
         && matches!(errno, Some(EBADF | EINVAL))
@@ -112,6 +118,29 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagn
         excerpt: text::libbpf_excerpt(&evidence.log),
         ..diagnosis(code, Stage::Load, headline, hints)
     }
+}
+
+/// The map itself is good; what the object puts into a slot of it is not as its inner map is
+/// declared: `map 'outer': failed to initialize slot [0] to map 'other' fd=5: -EINVAL`.
+fn unfit_slot(map: &MapEvidence, line: &str, evidence: &Evidence) -> (Code, String, Vec<String>) {
+    let slot = line
+        .split_once("slot [")
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map_or("?", |(slot, _)| slot);
+    let put = text::quoted_after(line, "slot [").unwrap_or("?");
+    let of = evidence.maps.iter().find(|other| other.name == put);
+    let of = of.map_or_else(String::new, |of| {
+        format!(" ({}, {})", of.map_type, shape(of))
+    });
+    let errno = line.rsplit_once(": -").map_or("", |(_, errno)| errno);
+    let headline = format!(
+        "the kernel does not take map `{put}`{of} into slot {slot} of `{}`: it is not as the inner \
+         map is declared ({errno})",
+        map.name
+    );
+    let hint = "give it the type, key, value and flags of the declared inner map; arrays also the \
+                entries, but for BPF_F_INNER_MAP (5.10)";
+    (Code::MapRefused, headline, vec![hint.into()])
 }
 
 fn unsupported(map: &MapEvidence) -> (Code, String, Vec<String>) {
@@ -162,11 +191,9 @@ fn refused_shape(
     let why = if inner {
         "its inner map is not accepted".to_owned()
     } else if errno == Some(E2BIG) {
-        hints.push(
-            "the limit is the kernel's, whatever the memory: use fewer entries or smaller values"
-                .into(),
-        );
-        "it is too large".to_owned()
+        let (why, hint) = too_large(map, release);
+        hints.push(hint.into());
+        why.to_owned()
     } else if !new.is_empty() {
         hints.push(format!(
             "leave out where the kernel does not know it: {}",
@@ -176,9 +203,9 @@ fn refused_shape(
             "it has flags that mainline brought later: {}",
             new.join(", ")
         )
-    } else if kind == "lpm_trie" && map.flags & 1 == 0 {
-        hints.push("add `__uint(map_flags, BPF_F_NO_PREALLOC)`: the type demands it".into());
-        "it lacks BPF_F_NO_PREALLOC".to_owned()
+    } else if let Some((why, hint)) = against_its_type(map) {
+        hints.push(hint.into());
+        why.to_owned()
     } else {
         "its sizes or flags are not accepted".to_owned()
     };
@@ -196,13 +223,103 @@ fn refused_shape(
     (Code::MapRefused, headline, hints)
 }
 
+/// E2BIG: what of the map is too large, and what helps.
+fn too_large(map: &MapEvidence, release: &str) -> (&'static str, &'static str) {
+    /// `PCPU_MIN_UNIT_SIZE`.
+    const PER_CPU: u32 = 32 * 1024;
+    if map.map_type.contains("percpu") && map.value_size > PER_CPU {
+        return (
+            "its value is larger than a per-CPU value can be (32 KiB)",
+            "make the value smaller, or take a map that is not per-CPU with a key a CPU",
+        );
+    }
+    if map.map_type.contains("hash") && map.key_size > 512 && history::is_older(release, "5.11") {
+        return (
+            "its key is longer than 512 bytes (mainline 5.11 lifts that)",
+            "use a shorter key on kernels before 5.11: a hash of the long one",
+        );
+    }
+    (
+        "it is too large",
+        "the limit is the kernel's, whatever the memory: use fewer entries or smaller values",
+    )
+}
+
+/// What every map of a type must be, and this one is not; and what helps.
+fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
+    const NO_PREALLOC: u32 = 1;
+    let kind = map.map_type.as_str();
+    let storage = matches!(
+        kind,
+        "sk_storage" | "inode_storage" | "task_storage" | "cgrp_storage"
+    );
+    let descriptors = matches!(
+        kind,
+        "prog_array" | "perf_event_array" | "cgroup_array" | "array_of_maps" | "xskmap"
+    );
+    let indexed = descriptors || matches!(kind, "array" | "percpu_array" | "devmap" | "cpumap");
+    if (storage || kind == "lpm_trie") && map.flags & NO_PREALLOC == 0 {
+        return Some((
+            "it lacks BPF_F_NO_PREALLOC",
+            "add `__uint(map_flags, BPF_F_NO_PREALLOC)`: the type demands it",
+        ));
+    }
+    if storage && map.max_entries != 0 {
+        return Some((
+            "local storage has no max_entries",
+            "leave out `max_entries`: there is one value for each owner",
+        ));
+    }
+    if map.extra != 0 && !matches!(kind, "bloom_filter" | "arena") {
+        return Some((
+            "it has a `map_extra`, which the type does not take",
+            "leave out `map_extra`: it is for bloom filters (5.16) and arenas (6.9)",
+        ));
+    }
+    if indexed && map.key_size != 4 {
+        return Some((
+            "its key is an index, of 4 bytes",
+            "declare the key as `__u32`",
+        ));
+    }
+    if descriptors && map.value_size != 4 {
+        return Some((
+            "its values are descriptors, of 4 bytes",
+            "declare the value as `__u32`, or leave it to libbpf",
+        ));
+    }
+    if matches!(
+        kind,
+        "queue" | "stack" | "bloom_filter" | "ringbuf" | "user_ringbuf"
+    ) && map.key_size != 0
+    {
+        return Some(("the type has no keys", "leave out `key` and `key_size`"));
+    }
+    let unknown = map.flags & !known_flags();
+    (unknown != 0).then_some((
+        "it has flags that no kernel knows of as of 7.0",
+        "leave out the flags that stand as a number",
+    ))
+}
+
+/// Every flag in the table.
+fn known_flags() -> u32 {
+    let bits = history::map_flags(u32::MAX);
+    bits.iter()
+        .filter_map(|flag| flag.number)
+        .map(|bit| 1 << bit)
+        .sum()
+}
+
 fn shape(map: &MapEvidence) -> String {
     let flags = history::map_flags(map.flags);
     let flags = match flags.as_slice() {
         [] if map.flags == 0 => String::new(),
         [] => format!(", flags {:#x}", map.flags),
         known => {
-            let names: Vec<&str> = known.iter().map(|flag| flag.name).collect();
+            let mut names: Vec<String> = known.iter().map(|flag| flag.name.to_owned()).collect();
+            let rest = map.flags & !known_flags();
+            names.extend((rest != 0).then(|| format!("{rest:#x}")));
             format!(", flags {}", names.join("|"))
         }
     };
@@ -212,5 +329,9 @@ fn shape(map: &MapEvidence) -> String {
         max_entries,
         ..
     } = map;
-    format!("key {key_size} bytes, value {value_size} bytes, {max_entries} entries{flags}")
+    let extra = match map.extra {
+        0 => String::new(),
+        extra => format!(", map_extra {extra:#x}"),
+    };
+    format!("key {key_size} bytes, value {value_size} bytes, {max_entries} entries{flags}{extra}")
 }

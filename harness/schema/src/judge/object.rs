@@ -380,6 +380,9 @@ fn own_btf(evidence: &Evidence) -> Option<Diagnosis> {
 
 /// The whole was refused; each map and program alone was not, or was not tried.
 pub(super) fn unexplained(evidence: &Evidence) -> Found {
+    if let Some(found) = program_slot(evidence) {
+        return with_excerpt("program-slot", found, &evidence.log);
+    }
     let errno = evidence.load.errno;
     let found = if errno == Some(ENOMEM) {
         let headline = "the guest has too little memory to load the object";
@@ -408,6 +411,31 @@ pub(super) fn unexplained(evidence: &Evidence) -> Found {
         )
     };
     with_excerpt("unexplained-object", found, &evidence.log)
+}
+
+/// A program that the kernel does not take into a slot of a program array: all programs of one array
+/// are of one type, and agree in what they were loaded for.
+/// `map 'jumps': failed to initialize slot [1] to prog 'other' fd=9: -EINVAL`.
+fn program_slot(evidence: &Evidence) -> Option<Diagnosis> {
+    let line = text::line_with(&[&evidence.log], "failed to initialize slot [")?;
+    let (_, program) = line.split_once("to prog '")?;
+    let (program, rest) = program.split_once('\'')?;
+    let map = text::quoted_after(line, "map").unwrap_or("?");
+    let kind = (evidence.programs.iter().find(|seen| seen.name == program))
+        .map_or("?", |seen| seen.program_type.as_str());
+    let errno = rest.rsplit_once('-').map_or("", |(_, errno)| errno);
+    let mut found = of(
+        Code::MapRefused,
+        Stage::Load,
+        format!(
+            "the kernel does not take program `{program}` ({kind}) into program array `{map}`, whose \
+             programs are of another kind ({errno})"
+        ),
+        "all programs of one array, and those that call through it, have one type and one expected \
+         attach type: use an array for each",
+    );
+    found.program = Some(program.to_owned());
+    Some(found)
 }
 
 /// `Invalid ELF header` → `invalid ELF header`; `ELF…` stays.

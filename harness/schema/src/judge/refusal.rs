@@ -2,9 +2,10 @@
 
 use super::asked;
 use super::case::Case;
-use super::errno::{self, E2BIG, ENOMEM, EPERM};
-use super::{Found, Rule, at_load, text, verifier};
+use super::errno::{self, ENOMEM, EPERM};
+use super::{Found, Rule, at_load, helper, instruction, limit, text, verifier};
 use crate::diagnosis::{Code, Diagnosis};
+use crate::evidence::FeatureKind;
 
 /// After the rules of [`asked`].
 const RULES: &[Rule] = &[
@@ -14,10 +15,13 @@ const RULES: &[Rule] = &[
     ("jit", jit),
     ("sleepable", sleepable),
     ("modifiable", modifiable),
-    ("limit", limit),
+    ("instruction", instruction::unknown),
+    ("limit", limit::diagnose),
+    ("sleeps", sleeps),
     ("helper-by-log", helper_by_log),
     ("verifier", rejected),
     ("capability", capability),
+    ("helper-silent", helper::silent),
 ];
 
 /// Why the program was refused; nothing where it is no fault of its own.
@@ -180,10 +184,7 @@ fn core_relocation(case: &Case<'_>) -> Option<Diagnosis> {
             "test `bpf_core_type_exists()` before its use",
         )
     };
-    let headline = format!(
-        "the kernel's BTF has {missing}, which {} reads",
-        case.name()
-    );
+    let headline = format!("the kernel's BTF has {missing}, which {} uses", case.name());
     Some(at_load(
         Code::CoreRelocationFailure,
         headline,
@@ -209,13 +210,9 @@ fn license(case: &Case<'_>) -> Option<Diagnosis> {
     } else {
         format!("`{license}`")
     };
-    let kfunc = line
-        .contains("kernel function")
-        .then(|| case.program.kfuncs.first())
-        .flatten();
-    let what = match (kfunc, text::last_call(&case.program.load.log)) {
-        (Some(kfunc), _) => format!("kfunc `{kfunc}`"),
-        (None, Some(helper)) if line.contains("call") => format!("helper `{helper}`"),
+    let what = match text::last_call(&case.program.load.log) {
+        _ if line.contains("kernel function") => kfuncs(case),
+        Some(helper) if line.contains("call") => format!("helper `{helper}`"),
         _ => "it".to_owned(),
     };
     let headline = if what == "it" {
@@ -237,6 +234,24 @@ fn license(case: &Case<'_>) -> Option<Diagnosis> {
          \"Dual MIT/GPL\" count too)",
         ],
     ))
+}
+
+/// The kfuncs that the kernel has: all of them are for GPL-compatible programs, and the kernel does
+/// not say at which it stopped.
+fn kfuncs(case: &Case<'_>) -> String {
+    let absent = |name: &&String| {
+        case.features(FeatureKind::Kfunc, name)
+            .any(|f| f.present == Some(false))
+    };
+    let there: Vec<String> = (case.program.kfuncs.iter().filter(|name| !absent(name)))
+        .map(|name| format!("`{name}`"))
+        .take(3)
+        .collect();
+    match there.as_slice() {
+        [] => "a kfunc".into(),
+        [one] => format!("kfunc {one}"),
+        several => format!("each kfunc ({})", several.join(", ")),
+    }
 }
 
 fn jit(case: &Case<'_>) -> Option<Diagnosis> {
@@ -328,41 +343,44 @@ fn modifiable(case: &Case<'_>) -> Option<Diagnosis> {
     ))
 }
 
-fn limit(case: &Case<'_>) -> Option<Diagnosis> {
-    let words = [
-        "BPF program is too large",
-        "The sequence of",
-        "too many states",
-        "too many subprog",
+/// A helper or kfunc that may sleep, in a program that may not. Kernels below 6.1 know no such helper
+/// for a tracing program that is not sleepable, though they have it.
+fn sleeps(case: &Case<'_>) -> Option<Diagnosis> {
+    const HELPERS: &[&str] = &[
+        "bpf_copy_from_user",
+        "bpf_copy_from_user_task",
+        "bpf_ima_inode_hash",
+        "bpf_ima_file_hash",
     ];
-    let line = words.iter().find_map(|words| case.verifier_line(words));
-    if line.is_none() && case.program.load.errno != Some(E2BIG) {
-        return None;
-    }
-    let line = line.or(case.sentence.as_deref());
-    let why = line
-        .map(|line| format!(": {}", line.trim_end_matches('.')))
-        .unwrap_or_default();
-    let insns = case
-        .program
-        .load
-        .verifier
-        .as_ref()
-        .map_or(0, |stats| stats.insns);
-    let after = if insns == 0 {
-        String::new()
-    } else {
-        format!(" after {insns} instructions")
+    let said = [
+        "might sleep in a non-sleepable prog",
+        "in non-sleepable prog",
+        "must be called from sleepable",
+    ];
+    let hook = case.section().split('/').next().unwrap_or_default();
+    let may_not = matches!(case.program.program_type.as_str(), "tracing" | "lsm")
+        && !hook.split('.').any(|part| part == "s");
+    let unknown = || {
+        HELPERS.iter().find_map(|helper| {
+            case.verifier_line(&format!("unknown func {helper}#"))
+                .filter(|_| may_not)
+        })
     };
-    let headline = format!("the verifier gave up on {}{after}{why}", case.name());
+    let line = (said.iter().find_map(|words| case.verifier_line(words))).or_else(unknown)?;
+    let what = text::last_call(&case.program.load.log)
+        .map_or_else(|| "what it calls".into(), |name| format!("`{name}`"));
+    let headline = format!(
+        "{} (`{}`) may not sleep, and {what} may: {line}",
+        case.name(),
+        case.section()
+    );
     Some(at_load(
-        Code::VerifierLimit,
+        Code::VerifierRejection,
         headline,
         &[
-            "verify loops once: `bpf_loop()` (mainline 5.17) or open-coded iterators such as \
-         `bpf_for` (6.4)",
-            "bound loops more tightly, and keep fewer values alive across them",
-            "split the program: global functions are verified apart, tail calls start anew",
+            "attach it where programs may sleep, and say so in the section: `fentry.s`, `lsm.s`, \
+             `uprobe.s` (6.0)",
+            "or take what does not sleep: `bpf_probe_read_user` for `bpf_copy_from_user`",
         ],
     ))
 }
@@ -416,7 +434,7 @@ fn rejected(case: &Case<'_>) -> Option<Diagnosis> {
 /// A helper that the kernel lacks, though the verifier stopped for another reason.
 fn absent_helper<'a>(case: &Case<'a>) -> Option<&'a str> {
     let absent = |name: &&String| {
-        case.features(crate::evidence::FeatureKind::Helper, name)
+        case.features(FeatureKind::Helper, name)
             .any(|f| f.program_type.is_none() && f.present == Some(false))
     };
     case.program.helpers.iter().find(absent).map(String::as_str)

@@ -59,10 +59,13 @@ pub(super) fn missing_target(
     near: Option<&str>,
     stage: Stage,
 ) -> Diagnosis {
+    let section = case.section();
+    let hook = section.split('/').next().unwrap_or_default();
+    let of = Kind::of(hook);
     let headline = format!(
-        "the kernel has no `{name}` to attach {} to (`{}`)",
+        "the kernel has no {}`{name}` to attach {} to (`{section}`)",
+        of.word(),
         case.name(),
-        case.section()
     );
     let mut hints = Vec::new();
     if let Some(call) = system_call(name) {
@@ -91,23 +94,78 @@ pub(super) fn missing_target(
             ));
         }
     }
+    if let Some(bare) = (name.strip_prefix("security_"))
+        .or_else(|| name.strip_prefix("bpf_lsm_"))
+        .filter(|_| of == Kind::Hook)
+    {
+        hints.push(format!(
+            "the section names the hook without a prefix: `SEC(\"{hook}/{bare}\")`"
+        ));
+    }
+    if let Some(clones) = near.and_then(|near| near.strip_prefix(Feature::CLONES)) {
+        hints.push(format!(
+            "the compiler kept only copies of it, with other arguments: {clones}; attach a kprobe to \
+             one, or to a function that calls it"
+        ));
+    }
     if let Some(near) = near.and_then(|near| near.strip_prefix("near: ")) {
         hints.push(format!("the nearest names in this kernel: {near}"));
     }
-    let what = if case.section().starts_with("tp")
-        || case.section().starts_with("raw_tp")
-        || case.section().starts_with("tracepoint")
-        || case.section().starts_with("raw_tracepoint")
-    {
-        "tracepoints come and go with releases and options"
-    } else {
-        "functions are inlined and renamed from release to release"
-    };
+    let what = of.fate();
     hints.push(format!(
         "{what}: choose the target in the loader (`bpf_program__set_attach_target`), or make the \
          program optional with `SEC(\"?…\")`"
     ));
     super::diagnosis(Code::AttachTargetMissing, stage, headline, hints)
+}
+
+/// What a section's target is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Function,
+    Call,
+    Tracepoint,
+    Hook,
+    Iterator,
+}
+
+impl Kind {
+    /// By the section up to its first `/`.
+    fn of(hook: &str) -> Self {
+        let starts = |words: &[&str]| words.iter().any(|word| hook.starts_with(word));
+        if starts(&["tp", "tracepoint", "raw_tp", "raw_tracepoint"]) {
+            Self::Tracepoint
+        } else if starts(&["lsm"]) {
+            Self::Hook
+        } else if starts(&["iter"]) {
+            Self::Iterator
+        } else if starts(&["ksyscall", "kretsyscall"]) {
+            Self::Call
+        } else {
+            Self::Function
+        }
+    }
+
+    /// Before its name; nothing where the section's word says enough.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Function | Self::Tracepoint => "",
+            Self::Call => "system call ",
+            Self::Hook => "LSM hook ",
+            Self::Iterator => "iterator ",
+        }
+    }
+
+    /// Why it can be missing.
+    fn fate(self) -> &'static str {
+        match self {
+            Self::Function => "functions are inlined and renamed from release to release",
+            Self::Call => "system calls come with releases and architectures",
+            Self::Tracepoint => "tracepoints come and go with releases and options",
+            Self::Hook => "hooks come and go with releases and options",
+            Self::Iterator => "iterators come with releases and options",
+        }
+    }
 }
 
 /// `execve` of `__se_sys_execve`.

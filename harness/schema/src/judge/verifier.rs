@@ -1,46 +1,32 @@
 //! The verifier's sentences: what they are about, and what to do.
 
-/// Whether the verifier refused for a reason that no missing helper or kfunc can give: it reached
-/// an instruction and found fault with what that does to registers, memory or control.
-///
-/// A missing helper in a branch that is never walked is no reason; and for callback helpers old
-/// kernels say something that names no helper at all ("number of funcs in `func_info` doesn't match
-/// number of subprogs", "unrecognized `bpf_ld_imm64` insn"), so this is a list of what is *not* it.
-pub(super) fn is_no_missing_function(sentence: &str) -> bool {
-    let register = sentence.strip_prefix('R').is_some_and(|rest| {
-        rest.trim_start_matches(|c: char| c.is_ascii_digit())
-            .starts_with([' ', '('])
-    });
-    let about = [
-        "mem access",
-        "invalid access to",
-        "invalid indirect",
-        "bpf_context access",
-        "stack",
-        "infinite loop",
-        "back-edge",
-        "too large",
-        "too complex",
-        "too many",
-        "Unreleased",
-        "reference leak",
-        "sleepable",
-        "GPL",
-        "misaligned",
-        "At program exit",
-        "CO-RE",
-        "wasn't created",
-        "wasn't resolved",
-        "unbounded",
-        "pointer arithmetic",
-        "leaks addr",
-        "non-JITed",
-        "preallocated",
-        "reserved fields",
-        "spin_lock",
-        "bpf_spin_lock",
+/// What a sentence says of a missing helper, if anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It names the helper's number.
+    Number(u32),
+    /// It stumbled over the callback of one, which kernels before 5.13 do not know as such: they
+    /// take it for code that nobody calls.
+    Callback,
+}
+
+/// Whether the verifier refused because of a helper. A helper that is missing in a branch that is
+/// never walked is no reason for any other sentence.
+pub(super) fn missing_helper(sentence: &str) -> Option<Missing> {
+    let direct = ["unknown func ", "invalid func ", "cannot use helper "];
+    if let Some(words) = direct.iter().find(|words| sentence.contains(*words)) {
+        let (_, rest) = sentence.split_once(words)?;
+        let (_, number) = rest.split_once('#')?;
+        let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;
+        return digits.parse().ok().map(Missing::Number);
+    }
+    let structure = [
+        "number of funcs in func_info",
+        "unrecognized bpf_ld_imm64 insn",
+        "unreachable insn",
     ];
-    register || about.iter().any(|words| sentence.contains(words))
+    let stumbled = structure.iter().any(|words| sentence.contains(words));
+    stumbled.then_some(Missing::Callback)
 }
 
 /// What usually helps against a sentence, best first.
@@ -76,9 +62,10 @@ pub(super) fn hints(sentence: &str) -> Vec<&'static str> {
             "bound the value just before its use: compare it, or mask it (`n &= SIZE - 1`)",
         ),
         (
-            &["BPF_STX uses reserved fields", "BPF_ATOMIC"],
-            "atomic operations that return a value, and all but add, came with 5.12: use a spin \
-             lock or `__sync_fetch_and_add` without its result before",
+            &["BPF_STX uses reserved fields"],
+            "atomic operations that return a value, and all but add, came with 5.12 (acquiring \
+             loads and releasing stores with 6.15): use a spin lock or `__sync_fetch_and_add` \
+             without its result before",
         ),
         (
             &["preallocated hash", "Sleepable programs can only use"],
@@ -101,6 +88,32 @@ pub(super) fn hints(sentence: &str) -> Vec<&'static str> {
             &["stack"],
             "keep the stack below 512 bytes and its accesses inside: move large buffers to a \
              per-CPU array",
+        ),
+        (
+            &["with variable args is unsupported"],
+            "attach a kprobe there: BTF programs trace no function of variable arguments",
+        ),
+        (
+            &["disabled hook"],
+            "the kernel keeps this hook from BPF: its result is no plain error, or it has none; take \
+             another hook (`grep bpf_lsm_ /proc/kallsyms`)",
+        ),
+        (
+            &["sleepable progs cannot use bpf_spin_lock"],
+            "drop `.s`, or count with atomics: newer kernels let sleepable programs take a lock",
+        ),
+        (
+            &["has to have BTF in order to use bpf_spin_lock"],
+            "the map's type takes no lock, so libbpf created it without BTF: locks are for `hash`, \
+             `array` and local storage maps, not for per-CPU ones",
+        ),
+        (
+            &["cannot pass map_type"],
+            "the helper is for maps of another type",
+        ),
+        (
+            &["combined stack size"],
+            "the stacks of a chain of calls count together",
         ),
         (&["!read_ok"], "set the value on every path that leads here"),
         (
@@ -136,30 +149,42 @@ pub(super) fn hints(sentence: &str) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{hints, is_no_missing_function};
+    use super::{Missing, hints, missing_helper};
 
     #[test]
     fn a_missing_helper_is_told_from_other_reasons() {
-        for missing in [
-            "unknown func bpf_loop#181",
-            "invalid func unknown#213",
+        for (said, number) in [
+            ("unknown func bpf_loop#181", 181),
+            ("invalid func unknown#213", 213),
+            ("program of this type cannot use helper bpf_loop#181", 181),
+        ] {
+            assert_eq!(
+                missing_helper(said),
+                Some(Missing::Number(number)),
+                "{said}"
+            );
+        }
+        for stumbled in [
             "number of funcs in func_info doesn't match number of subprogs",
             "unrecognized bpf_ld_imm64 insn",
-            "program of this type cannot use helper bpf_loop#181",
             "unreachable insn 12",
         ] {
-            assert!(!is_no_missing_function(missing), "{missing}");
+            assert_eq!(
+                missing_helper(stumbled),
+                Some(Missing::Callback),
+                "{stumbled}"
+            );
         }
         for other in [
             "R0 invalid mem access 'map_value_or_null'",
-            "R1 type=inv expected=map_ptr",
+            "cannot pass map_type 2 into func bpf_ringbuf_output#130",
             "infinite loop detected at insn 2",
-            "invalid write to stack R10 off=8 size=8",
             "BPF program is too large. Processed 1000001 insn",
             "cannot call GPL-restricted function from non-GPL compatible program",
-            "__x64_sys_execve is not sleepable",
+            "dereference of modified ctx ptr R1 off=8 disallowed",
+            "unknown opcode d7",
         ] {
-            assert!(is_no_missing_function(other), "{other}");
+            assert_eq!(missing_helper(other), None, "{other}");
         }
     }
 

@@ -1,0 +1,12 @@
+// "Dual MIT/GPL" is.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+SEC("raw_tp/sched_switch")
+int say(void *ctx)
+{
+	bpf_printk("hello");
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

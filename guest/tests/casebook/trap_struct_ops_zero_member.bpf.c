@@ -1,0 +1,42 @@
+// Members that this kernel does not have and that are zero do no harm.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+struct sock;
+
+struct tcp_congestion_ops {
+	char name[16];
+	__u32 (*ssthresh)(struct sock *sk);
+	void (*cong_avoid)(struct sock *sk, __u32 ack, __u32 acked);
+	__u32 (*undo_cwnd)(struct sock *sk);
+	int (*no_such_operation)(struct sock *sk);
+	int no_such_number;
+} __attribute__((preserve_access_index));
+
+SEC("struct_ops/ssthresh")
+__u32 BPF_PROG(ssthresh, struct sock *sk)
+{
+	return 2;
+}
+
+SEC("struct_ops/cong_avoid")
+void BPF_PROG(cong_avoid, struct sock *sk, __u32 ack, __u32 acked)
+{
+}
+
+SEC("struct_ops/undo_cwnd")
+__u32 BPF_PROG(undo_cwnd, struct sock *sk)
+{
+	return 2;
+}
+
+SEC(".struct_ops")
+struct tcp_congestion_ops trap_zero = {
+	.name = "trap_zero",
+	.ssthresh = (void *)ssthresh,
+	.cong_avoid = (void *)cong_avoid,
+	.undo_cwnd = (void *)undo_cwnd,
+};
+
+char LICENSE[] SEC("license") = "GPL";
