@@ -248,7 +248,9 @@ fn what_is_no_report_is_refused_with_its_reason() {
 fn the_printed_schema_is_the_published_one() {
     let dir = dir();
     let ran = ukci(dir.path(), &["report", "schema"], &[]);
-    assert_eq!(ran.stdout, include_str!("../../docs/report.schema.json"));
+    // Compared without printing both: they are long.
+    let same = ran.stdout == include_str!("../../docs/report.schema.json");
+    assert!(same, "run `ukci report schema > docs/report.schema.json`");
 }
 
 #[test]
