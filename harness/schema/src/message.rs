@@ -22,7 +22,7 @@ use crate::manifest::Contract;
 use crate::verdict::Stage;
 
 /// Version of the protocol. Host and guest must agree to the number.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The vsock port on which the host listens.
 pub const PORT: u32 = 5470;
