@@ -614,7 +614,7 @@ async fn an_agent_that_sends_garbage() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_of_another_version() {
-    insta::assert_snapshot!(fault(Script::OldProtocol).await, @"connect - the agent speaks protocol 3, this ukci 2");
+    insta::assert_snapshot!(fault(Script::OldProtocol).await, @"connect - the agent speaks protocol 4, this ukci 3");
 }
 
 #[tokio::test(start_paused = true)]
