@@ -1,6 +1,7 @@
 //! A kernel to boot, and an initramfs with a guest of our own.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -37,10 +38,7 @@ impl Fixture {
             Some(entry) => PathBuf::from(entry),
             None => stored().ok_or("no kernel is in the store: `make test` fetches some")?,
         };
-        // A static is never dropped: the directory stays, and is the next run's.
-        let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("machine");
-        let _ = fs::remove_dir_all(&cache);
-        fs::create_dir_all(&cache).map_err(|error| error.to_string())?;
+        let cache = directory().map_err(|error| error.to_string())?;
         if let Some(tools) = user_cache().map(|cache| cache.join("tools")) {
             // `make setup` builds the vsock device there.
             std::os::unix::fs::symlink(tools, cache.join("tools")).unwrap();
@@ -98,6 +96,22 @@ impl Fixture {
             evidence: evidence.to_owned(),
         }
     }
+}
+
+/// A directory of this process. A static is never dropped, so it stays: those of processes that
+/// are gone are removed. A test may run itself as a second process, which has its own.
+fn directory() -> io::Result<PathBuf> {
+    let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("machine");
+    fs::create_dir_all(&base)?;
+    for entry in fs::read_dir(&base)?.flatten() {
+        if !Path::new("/proc").join(entry.file_name()).exists() {
+            // Another process may be removing it as well.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let own = base.join(std::process::id().to_string());
+    fs::create_dir_all(&own)?;
+    Ok(own)
 }
 
 /// The release of a store's entry, if it is of this architecture.

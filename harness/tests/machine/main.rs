@@ -278,8 +278,7 @@ async fn a_killed_parent_takes_its_guests_along() {
     fixture::until("QEMU and its vsock device are gone", || {
         fixture::processes(evidence.path(), &sockets).is_empty()
     });
-    // Nobody was left to remove the sockets: the next start does.
-    assert!(sockets.exists());
+    // Nobody was left to remove the sockets: the next start does, here or in another test.
     qemu(fixture, Transport::VhostUserVsock).await;
     assert!(!sockets.exists());
 }
