@@ -11,10 +11,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# Two at a time: optimising at link time, as agents do, keeps one core busy.
+MAKEFLAGS += --jobs=2
 .PHONY: help setup packages tools agent build examples kernels check test casebook casebook-objects selftests lint lint-workflows nix-check deny bench
 
 # The architectures to set up for: each needs its QEMU, and a cross compiler for its agent.
 ARCHES ?= x86_64
+BUILD := build --package ukci
 CLANG ?= clang-19
 MATRIX ?= quick
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ukci
@@ -35,17 +38,18 @@ packages:
 tools: packages
 	@.setup/tools.sh $(CACHE)/tools
 
-# The static agents that boot inside the guests. libbpf-sys builds in its sources: one at a time.
+# The static agents that boot inside the guests. libbpf-sys builds in its sources, so nothing else
+# may build it meanwhile: one agent after another, and `build` after them.
 agent: packages
 	@for arch in $(ARCHES); do guest/build-agent.sh $$arch; done
 
-build: packages
-	@cargo build --quiet --release --package ukci
+build: packages agent
+	@cargo $(BUILD) --quiet --release
 
 examples: packages target/include/bpf $(EXAMPLES)
 
 # libbpf's headers, as its crate carries them: the same version that the agent links.
-target/include/bpf: Cargo.lock .setup/headers.sh
+target/include/bpf: Cargo.lock .setup/headers.sh | packages
 	@.setup/headers.sh target/include
 
 target/examples/%.bpf.o: docs/examples/%.bpf.c | target/include/bpf
@@ -59,6 +63,8 @@ kernels: build
 check: setup
 	@$(UKCI) check $(ARTIFACT) --matrix $(MATRIX)
 
+# Tests link more features of some crates: one build for all, instead of one for the tool first.
+test: BUILD := test --workspace --no-run
 # The casebook's cases for arm64 and riscv64 are few; those for x86_64 are `make casebook`.
 OTHER_ARCHES := debian-12-6.1-cloud/aarch64,debian-13-6.12-cloud/aarch64,debian-13-6.12/riscv64,debian-sid-7.2/riscv64
 test: ARCHES := x86_64 aarch64 riscv64
@@ -73,7 +79,7 @@ CASEBOOK_KERNELS ?= debian-11-5.10-cloud,debian-12-6.1-cloud,debian-13-6.12-clou
 casebook: setup kernels casebook-objects
 	UKCI_CASEBOOK=$(CASEBOOK_KERNELS) cargo test --release --package ukci --test casebook -- --nocapture
 
-casebook-objects: target/include/bpf
+casebook-objects: packages target/include/bpf
 	@for arch in $(ARCHES); do ARCH=$$arch guest/tests/casebook/build.sh target/casebook-$$arch; done
 
 # The verifier tests of Debian's linux-source-6.12, compiled against that kernel's types: what they
