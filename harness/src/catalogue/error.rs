@@ -99,6 +99,15 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// What the archive's signed index names is not what its mirrors serve: a mirror is half
+    /// updated, or the archive itself is.
+    #[error("the index of `{suite}` is not whole: {reason}")]
+    Inconsistent {
+        /// Suite.
+        suite: String,
+        /// What does not fit.
+        reason: String,
+    },
     /// The lock has no such program for guests.
     #[error("the lock has no `{name}` for {arch}")]
     NoTool {
@@ -228,6 +237,11 @@ impl Error {
             Self::Index { .. } => Some(
                 "install `debian-archive-keyring`, or run with `--locked` to use nothing but the \
                  pinned packages"
+                    .to_owned(),
+            ),
+            Self::Inconsistent { .. } => Some(
+                "a mirror that is being updated serves halves for a while: try again later, or \
+                 another one with UKCI_MIRROR_DEBIAN"
                     .to_owned(),
             ),
             Self::Package { path, .. } => Some(format!(

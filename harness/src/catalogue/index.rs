@@ -52,7 +52,7 @@ pub(crate) fn open(
     keyrings: &Keyrings,
 ) -> Result<Index, Error> {
     let client = http::client();
-    let (mut unreachable, mut distrusted) = (Vec::new(), Vec::new());
+    let (mut unreachable, mut distrusted, mut inconsistent) = (Vec::new(), Vec::new(), Vec::new());
     for root in mirrors.current(suite.archive)? {
         let get = |path: &str| {
             let url = format!("{root}/dists/{}/{path}", suite.name);
@@ -69,30 +69,40 @@ pub(crate) fn open(
                 continue;
             }
         };
-        match trust(suite, &inrelease, keyrings, &get) {
+        let text = match trust(suite, &inrelease, keyrings) {
+            Ok(text) => text,
+            Err(reason) => {
+                distrusted.push(format!("{root}: {reason}"));
+                continue;
+            }
+        };
+        match read(suite, &Release::parse(&text), digest::of(&inrelease), &get) {
             Ok(index) => return Ok(index),
-            Err(reason) => distrusted.push(format!("{root}: {reason}")),
+            Err(reason) => inconsistent.push(format!("{root}: {reason}")),
         }
     }
-    if distrusted.is_empty() {
-        let what = format!("the index of {}", suite.name);
-        return Err(Error::Fetch {
-            what,
+    let name = suite.name.to_owned();
+    // The mirror whose signature held came nearest.
+    Err(if !inconsistent.is_empty() {
+        Error::Inconsistent {
+            suite: name,
+            reason: inconsistent.join("; "),
+        }
+    } else if !distrusted.is_empty() {
+        Error::Index {
+            suite: name,
+            reason: distrusted.join("; "),
+        }
+    } else {
+        Error::Fetch {
+            what: format!("the index of {name}"),
             tried: unreachable,
-        });
-    }
-    Err(Error::Index {
-        suite: suite.name.to_owned(),
-        reason: distrusted.join("; "),
+        }
     })
 }
 
-fn trust(
-    suite: Suite<'_>,
-    inrelease: &[u8],
-    keyrings: &Keyrings,
-    get: &dyn Fn(&str) -> Result<Vec<u8>, String>,
-) -> Result<Index, String> {
+/// The text of a signed `Release` file of this suite.
+fn trust(suite: Suite<'_>, inrelease: &[u8], keyrings: &Keyrings) -> Result<String, String> {
     let text = keyrings.verified_text(inrelease)?;
     let release = Release::parse(&text);
     // A signed index of another suite, put in this one's place, is still signed.
@@ -100,6 +110,16 @@ fn trust(
     if suite.name != called && suite.name != codename {
         return Err(format!("it is the index of {codename} ({called})"));
     }
+    Ok(text)
+}
+
+/// The index that a trusted `Release` file names; `inrelease` is its digest.
+fn read(
+    suite: Suite<'_>,
+    release: &Release<'_>,
+    inrelease: String,
+    get: &dyn Fn(&str) -> Result<Vec<u8>, String>,
+) -> Result<Index, String> {
     let name = format!("main/binary-{}/Packages.xz", suite.arch);
     let (sha256, size) = release
         .digests
@@ -126,7 +146,7 @@ fn trust(
             .filter_map(|paragraph| listed(paragraph, suite.wanted))
             .collect(),
         date: day(release.field("Date")).ok_or("it has no date")?,
-        inrelease: digest::of(inrelease),
+        inrelease,
     })
 }
 

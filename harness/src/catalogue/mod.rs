@@ -353,7 +353,7 @@ fn plan(name: &str, entry: &Entry, hermetic: bool, warnings: Vec<String>) -> Pre
 /// The transports that a kernel cannot serve.
 fn lacking<'a>(name: &'a str, entry: &'a Entry) -> impl Iterator<Item = String> + 'a {
     entry.manifest.transports.iter().filter(|(_, order)| order.is_none()).map(move |(transport, _)| {
-        format!("`{name}`: no driver for {transport} is known to be built in, and no module of it was given")
+        format!("`{name}`: no driver for {transport} is known to be built in, and no module of it was given (`--modules DIR` gives them)")
     })
 }
 

@@ -44,7 +44,7 @@ impl Catalogue {
             wanted: &tool.package.name,
         };
         let index = index::open(suite, &self.mirrors, &self.keyrings)?;
-        newest(tool, &index).ok_or_else(|| Error::Index {
+        newest(tool, &index).ok_or_else(|| Error::Inconsistent {
             suite: suite.name.to_owned(),
             reason: format!("it names no `{}`", tool.package.name),
         })

@@ -1,6 +1,7 @@
 //! `ukci kernels add`, `update` and `booted`: what writes `kernels/lock.json`, by hand or by a bot.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
 use ukci_harness::catalogue::{self, Catalogue};
@@ -12,7 +13,7 @@ use ukci_schema::verdict::{Stage, VerdictKind};
 use crate::args::{Add, Booted, Update};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{GOOD, Output, WARN, paint};
+use crate::output::{BAD, GOOD, Output, WARN, paint};
 
 /// Pins kernels that the lock has not got, or pins them anew.
 pub(crate) fn add(add: &Add, output: Output) -> Result<Exit, Failure> {
@@ -37,11 +38,11 @@ pub(crate) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
         |kernel: &&LockedKernel| update.names.is_empty() || update.names.contains(&kernel.name);
     let wanted = lock.kernels.iter().filter(is_named);
     let wanted: Vec<(String, Arch)> = wanted.map(|k| (k.name.clone(), k.arch)).collect();
-    pin_all(&update.lock.lock, &wanted, update.suite.as_deref(), output)?;
+    let kernels = pin_all(&update.lock.lock, &wanted, update.suite.as_deref(), output);
     if update.names.is_empty() && update.suite.is_none() {
         pin_tools(&update.lock.lock, output)?;
     }
-    Ok(Exit::Met)
+    kernels
 }
 
 /// Pins the guests' programs as their suites have them now.
@@ -70,7 +71,8 @@ fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
     write(path, &lock)
 }
 
-/// Nothing is written unless every kernel was found.
+/// A kernel that cannot be pinned stays as it is and does not keep the others from being pinned:
+/// one suite's index is at times half updated. It is the command's failure all the same.
 fn pin_all(
     path: &Path,
     wanted: &[(String, Arch)],
@@ -80,10 +82,19 @@ fn pin_all(
     let mut lock = super::lock_at(path)?;
     let catalogue = Catalogue::open(lock.clone(), &catalogue::cache_dir(), true)
         .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
+    let mut failed = Vec::new();
     for (name, arch) in wanted {
-        let pinned = catalogue
-            .pin(name, *arch, suite)
-            .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
+        let pinned = match catalogue.pin(name, *arch, suite) {
+            Ok(pinned) => pinned,
+            Err(error) => {
+                if output.chatty {
+                    let word = paint(BAD, format_args!("{:>12}", "Failed"));
+                    output.say(&format!("{word} {name} on {arch}"));
+                }
+                failed.push((format!("`{name}` on {arch}"), error));
+                continue;
+            }
+        };
         let known = lock.kernel(name, *arch);
         let (style, word) = match known {
             Some(known) if known.packages == pinned.packages => (GOOD, "Unchanged"),
@@ -111,7 +122,21 @@ fn pin_all(
         }
     }
     write(path, &lock)?;
-    Ok(Exit::Met)
+    let Some((_, first)) = failed.first() else {
+        return Ok(Exit::Met);
+    };
+    if wanted.len() == 1 {
+        return Err(Failure::of_catalogue(Exit::NoVerdict, first));
+    }
+    let mut text = format!(
+        "failed to pin {} of {} kernels; the others are written",
+        failed.len(),
+        wanted.len()
+    );
+    for (kernel, error) in &failed {
+        let _ = write!(text, "\n  {kernel}: {error}");
+    }
+    Err(Failure::plain(Exit::NoVerdict, &text, first.hint()))
 }
 
 /// Marks the kernels that a report saw booted, if they were made of the locked bytes.

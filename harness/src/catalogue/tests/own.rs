@@ -83,8 +83,8 @@ fn ones_own_kernel_without_modules_warns_of_what_it_may_lack() {
         .replace(&cache.path().display().to_string(), "DIR");
     insta::assert_snapshot!(warnings, @r"
     no `config-7.3.0-mine` beside `DIR/vmlinux`: programs with `__kconfig` externs will not load
-    `vmlinux`: no driver for serial is known to be built in, and no module of it was given
-    `vmlinux`: no driver for vsock is known to be built in, and no module of it was given
+    `vmlinux`: no driver for serial is known to be built in, and no module of it was given (`--modules DIR` gives them)
+    `vmlinux`: no driver for vsock is known to be built in, and no module of it was given (`--modules DIR` gives them)
     ");
     fs::write(
         cache.path().join("config-7.3.0-mine"),
