@@ -79,6 +79,44 @@ fn many_columns_are_turned() {
     insta::assert_snapshot!("turned", page[..8].join("\n"));
 }
 
+/// A reader must not be told of a cell that passed.
+#[test]
+fn a_place_names_the_cells_of_the_problem_and_no_others() {
+    let mut report = report();
+    let failed = report.cells.iter().find(|c| c.outcome == Outcome::Fail);
+    let seed = failed.unwrap().clone();
+    let place = |report: &mut Report, cells: &[(&str, Option<&str>, Arch)]| {
+        let cell = |(kernel, llvm, arch): &(&str, Option<&str>, Arch)| CellReport {
+            kernel: (*kernel).into(),
+            llvm: llvm.map(Into::into),
+            arch: *arch,
+            ..seed.clone()
+        };
+        report.cells = cells.iter().map(cell).collect();
+        render::problems(report)[0].place()
+    };
+    let (x86, arm) = (Arch::X86_64, Arch::Aarch64);
+    let cells = [
+        ("a", Some("14"), x86),
+        ("a", Some("19"), x86),
+        ("b", Some("14"), x86),
+        ("b", Some("19"), x86),
+        ("a", Some("14"), arm),
+        ("a", Some("19"), arm),
+        ("b", Some("14"), arm),
+        ("b", Some("19"), arm),
+    ];
+    let all = "a, b with llvm-14, llvm-19 on x86_64, aarch64";
+    assert_eq!(place(&mut report, &cells), all);
+    assert_eq!(
+        place(&mut report, &cells[..7]),
+        "a, b with llvm-14, llvm-19 on x86_64; a with llvm-14, llvm-19 on aarch64; \
+         b with llvm-14 on aarch64"
+    );
+    let built = [("a", None, x86), ("b", None, arm), ("c", None, x86)];
+    assert_eq!(place(&mut report, &built), "a, c on x86_64; b on aarch64");
+}
+
 #[test]
 fn json_is_read_back_as_it_was() {
     let report = report();

@@ -1,5 +1,6 @@
 //! What went otherwise than expected, each problem once with all its cells.
 
+use indexmap::IndexMap;
 use ukci_schema::cell::Arch;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
@@ -20,32 +21,31 @@ pub struct Problem<'a> {
 }
 
 impl Problem<'_> {
-    /// `a, b with llvm-16 on x86_64`: where it happens.
+    /// `a, b with llvm-16 on x86_64; c with llvm-16 on aarch64`: where it happens, and nowhere else.
     pub fn place(&self) -> String {
-        let distinct = |names: Vec<String>| {
-            let mut seen = Vec::new();
-            for name in names {
-                if !seen.contains(&name) {
-                    seen.push(name);
-                }
-            }
-            seen.join(", ")
-        };
-        let cells = || self.cells.iter();
-        let mut place = distinct(cells().map(|cell| cell.kernel.clone()).collect());
-        let llvms = distinct(
-            cells()
-                .filter_map(|c| c.llvm.as_ref().map(|v| format!("llvm-{v}")))
-                .collect(),
-        );
-        if !llvms.is_empty() {
-            place.push_str(&format!(" with {llvms}"));
+        // From cells to lists: of LLVMs, then of kernels that have the same of those, then of
+        // architectures that have the same of both.
+        let mut by_kernel: IndexMap<(&str, Arch), Vec<&str>> = IndexMap::new();
+        for cell in &self.cells {
+            let llvms = by_kernel.entry((&cell.kernel, cell.arch)).or_default();
+            llvms.extend(cell.llvm.as_deref());
         }
-        place.push_str(&format!(
-            " on {}",
-            distinct(cells().map(|c| c.arch.to_string()).collect())
-        ));
-        place
+        let mut by_arch: IndexMap<(Arch, Vec<&str>), Vec<&str>> = IndexMap::new();
+        for ((kernel, arch), llvms) in by_kernel {
+            by_arch.entry((arch, llvms)).or_default().push(kernel);
+        }
+        let mut places: IndexMap<(Vec<&str>, Vec<&str>), Vec<String>> = IndexMap::new();
+        for ((arch, llvms), kernels) in by_arch {
+            let arches = places.entry((kernels, llvms)).or_default();
+            arches.push(arch.to_string());
+        }
+        let said = places.iter().map(|((kernels, llvms), arches)| {
+            let llvms: Vec<String> = llvms.iter().map(|llvm| format!("llvm-{llvm}")).collect();
+            let with = if llvms.is_empty() { "" } else { " with " };
+            let (kernels, arches) = (kernels.join(", "), arches.join(", "));
+            format!("{kernels}{with}{} on {arches}", llvms.join(", "))
+        });
+        said.collect::<Vec<_>>().join("; ")
     }
 
     /// `in 3 cells`.
