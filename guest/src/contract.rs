@@ -5,16 +5,15 @@
 //! the rest sized if asked for, types set. All of it but the first two holds for every copy that is
 //! loaded in search of the guilty.
 
-use std::collections::BTreeMap;
+mod select;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ukci_schema::manifest::{
-    AttachType, Contract, Entries, InnerMapTerms, ProgramType, Site, VariantProgram, VariantTerms,
-};
+use ukci_schema::manifest::{AttachType, Contract, Entries, InnerMapTerms, ProgramType, Site};
 
 use crate::bpf::{self, Errno, InnerMap, LOG_STATS, Map, Object, Opening};
-use crate::capture::{captured, note};
+use crate::capture::note;
 use crate::variable::{self, NotSet};
 
 /// Where the host's files are kept. They are named by their index: a manifest's names never
@@ -299,110 +298,6 @@ impl<'a> Terms<'a> {
         let fd = found.and_then(bpf::Program::fd).ok_or(libc::ENOENT)?;
         Ok((object, fd))
     }
-
-    /// Switches programs on and off as the manifest says, and picks variants. Says why
-    /// each program that is now off is so, and what was changed.
-    pub(crate) fn select(&self, bytes: &[u8], object: &Object) -> Selected {
-        let mut selected = Selected::default();
-        let programs = object.programs();
-        for program in &programs {
-            let name = program.name();
-            let Some(on) = self.contract.autoload.get(&name) else {
-                continue;
-            };
-            if *on != program.autoload() {
-                let word = if *on { "on" } else { "off" };
-                selected
-                    .edits
-                    .push(format!("program `{name}`: switched {word}"));
-            }
-            program.set_autoload(*on);
-            if !on {
-                let why = "the manifest switches it off".to_owned();
-                selected.off.insert(name, why);
-            }
-        }
-        for group in &self.contract.variants {
-            let chosen = group
-                .programs
-                .iter()
-                .find(|variant| self.fits(bytes, variant))
-                .map(|variant| variant.name.as_str());
-            Self::settle(group, chosen, object, &mut selected);
-        }
-        for map in self.without_size(object) {
-            let name = map.name();
-            selected
-                .edits
-                .push(format!("map `{name}`: max_entries {AUTO_SIZE} (auto_size)"));
-        }
-        selected
-    }
-
-    fn settle(
-        group: &VariantTerms,
-        chosen: Option<&str>,
-        object: &Object,
-        selected: &mut Selected,
-    ) {
-        let named = &group.group;
-        let edit = match chosen {
-            Some(chosen) => format!("variant group `{named}`: `{chosen}` picked"),
-            None => format!("variant group `{named}`: none fits this kernel, all off"),
-        };
-        selected.edits.push(edit);
-        for program in object.programs() {
-            let name = program.name();
-            if !group.programs.iter().any(|variant| variant.name == name) {
-                continue;
-            }
-            let on = chosen == Some(&name);
-            program.set_autoload(on);
-            if on {
-                selected.off.remove(&name);
-            } else {
-                let why = match chosen {
-                    Some(chosen) => format!("variant group `{named}` uses `{chosen}` here"),
-                    None => format!("no variant of group `{named}` fits this kernel"),
-                };
-                selected.off.insert(name, why);
-            }
-        }
-    }
-
-    /// Whether the kernel can take a variant.
-    fn fits(&self, bytes: &[u8], variant: &VariantProgram) -> bool {
-        if let Some(helper) = variant.helper {
-            let has = bpf::probe_helper(libbpf_sys::BPF_PROG_TYPE_RAW_TRACEPOINT, helper.id());
-            if has != Some(true) {
-                return false;
-            }
-        }
-        if !variant.trial_load {
-            return true;
-        }
-        let on = |name: &str| {
-            name == variant.name || self.contract.companions.iter().any(|other| other == name)
-        };
-        let trial = || {
-            let mut copy = self.open_shaped(bytes, 0, |object| {
-                for program in object.programs() {
-                    program.set_autoload(on(&program.name()));
-                }
-            })?;
-            copy.load()
-        };
-        captured(trial).0.is_ok()
-    }
-}
-
-/// What became of the object before anything was asked of the kernel.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Selected {
-    /// Why programs are off, by name.
-    pub(crate) off: BTreeMap<String, String>,
-    /// What was changed, one sentence each.
-    pub(crate) edits: Vec<String>,
 }
 
 /// Writes the host's files where the probe finds them.

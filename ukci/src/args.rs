@@ -3,6 +3,7 @@
 mod check;
 mod kernels;
 mod list;
+mod machine;
 mod plan;
 pub(crate) mod report;
 pub(crate) mod rerun;
@@ -10,7 +11,6 @@ mod selection;
 pub(crate) mod shell;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::builder::{Styles, styling::AnsiColor};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -23,6 +23,7 @@ pub(crate) use kernels::{
     Add, Booted, Features, FeaturesFormat, Fetch, Initramfs, Kernels, Offer, Unpack, Update,
 };
 pub(crate) use list::{List, ListFormat};
+pub(crate) use machine::{Accel, Machines, Transport};
 pub(crate) use plan::Plan;
 pub(crate) use selection::{Compilation, ManifestOf, Selection};
 
@@ -121,21 +122,6 @@ pub(crate) struct Explain {
     pub(crate) code: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Accel {
-    Auto,
-    Kvm,
-    Tcg,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Transport {
-    Auto,
-    VhostVsock,
-    VhostUserVsock,
-    VirtioSerial,
-}
-
 /// A report format and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Format {
@@ -170,12 +156,4 @@ fn format(text: &str) -> Result<Format, String> {
 
 fn arch(text: &str) -> Result<Arch, String> {
     text.parse().map_err(|error: UnknownArch| error.to_string())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration.is_zero() {
-        return Err("it must be longer than nothing".into());
-    }
-    Ok(duration)
 }

@@ -1,17 +1,19 @@
 //! The live view: events in, lines out. The only place that prints events.
 
+mod text;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::event::Event;
-use ukci_harness::render;
-use ukci_schema::evidence::AttachOutcome;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use crate::output::{HINT, Output, QUIET, WARN, paint};
-use crate::{diagnostic, grid};
+use crate::output::{Output, QUIET, WARN, paint};
+use text::{cell_line, whereabouts};
+
+pub(crate) use text::ending;
 
 /// Most running cells with a line of their own.
 const LINES: usize = 8;
@@ -215,146 +217,6 @@ impl Terminal {
     }
 }
 
-/// The line of a cell that ended.
-pub(crate) fn cell_line(report: &CellReport, done: usize, total: usize, width: usize) -> String {
-    let digits = total.to_string().len();
-    let id = &report.id;
-    let what = match report.outcome {
-        Outcome::Pass => attached(report),
-        Outcome::Xpass => "passes, and a failure is expected".into(),
-        Outcome::Skip => report.reason.clone().unwrap_or_default(),
-        Outcome::Fail | Outcome::Xfail | Outcome::Error => {
-            let code = report
-                .diagnosis
-                .as_ref()
-                .map(|diagnosis| diagnosis.code.name());
-            let fault = report.fault.as_ref();
-            let code = code.or_else(|| Some(fault?.code?.name()));
-            let what = code
-                .map(str::to_owned)
-                .or_else(|| Some(fault?.headline.clone()));
-            format!("{:<7}  {}", report.stage, what.unwrap_or_default())
-        }
-    };
-    format!(
-        "{} [{:>8.3}s] ({done:>digits$}/{total}) {id:<width$}  {what}",
-        diagnostic::word(report.outcome),
-        report.seconds
-    )
-}
-
-/// What a pass did: `2 attached, 1 not attempted`.
-fn attached(report: &CellReport) -> String {
-    let count = |outcome| {
-        report
-            .programs
-            .iter()
-            .filter(|p| p.attach == outcome)
-            .count()
-    };
-    let attached = count(AttachOutcome::Attached);
-    let loaded = report
-        .programs
-        .iter()
-        .filter(|p| p.load == ukci_schema::evidence::StepOutcome::Ok)
-        .count();
-    let not = report
-        .programs
-        .iter()
-        .filter(|p| p.attach == AttachOutcome::NotAttempted && p.reason.is_some())
-        .count();
-    let mut text =
-        if report.stage == ukci_schema::verdict::Stage::Load || report.programs.is_empty() {
-            format!("{loaded} loaded")
-        } else {
-            format!("{attached} attached")
-        };
-    if not > 0 {
-        text.push_str(&format!(", {not} not attempted"));
-    }
-    let refused = count(AttachOutcome::Refused);
-    if refused > 0 {
-        text.push_str(&format!(", {refused} refused and not required"));
-    }
-    if !report.edits.is_empty() {
-        let s = if report.edits.len() == 1 { "" } else { "s" };
-        text.push_str(&format!(", after {} edit{s}", report.edits.len()));
-    }
-    text
-}
-
-/// What is said at the end: problems, the grid, the summary.
-pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
-    let chatty = output.chatty;
-    let mut text = String::new();
-    let problems = render::problems(report);
-    for problem in &problems {
-        text.push_str(&diagnostic::problem(report, out, problem));
-    }
-    let untried: Vec<String> = not_attempted(report);
-    if !untried.is_empty() && chatty {
-        text.push_str("────────────\n");
-        text.push_str(&format!(
-            "{} programs\n",
-            paint(WARN, format_args!("{:>12}", "NOT TRIED"))
-        ));
-        for line in untried {
-            text.push_str(&format!("{:13}{line}\n", ""));
-        }
-    }
-    if !report.cells.is_empty() && (report.cells.len() > 1 || !problems.is_empty()) && chatty {
-        text.push_str("────────────\n");
-        text.push_str(&grid::text(report, output.width));
-        text.push('\n');
-    }
-    let style = if problems.is_empty() {
-        crate::output::GOOD
-    } else {
-        crate::output::BAD
-    };
-    text.push_str(&format!(
-        "{} [{:>8.3}s] {}\n",
-        paint(style, format_args!("{:>12}", "Summary")),
-        report.run.seconds,
-        render::summary(report)
-    ));
-    if report.run.interrupted && report.summary.not_run > 0 {
-        text.push_str(&format!(
-            "{:13}the run was cut short; the report holds what finished\n",
-            ""
-        ));
-    }
-    text
-}
-
-/// Where the report is.
-fn whereabouts(out: &str) -> String {
-    format!(
-        "{} {out}/report.json\n",
-        paint(HINT, format_args!("{:>12}", "Report"))
-    )
-}
-
-/// Programs that were not attempted, each reason once.
-fn not_attempted(report: &Report) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for cell in &report.cells {
-        for program in &cell.programs {
-            let Some(reason) = program.reason.as_ref() else {
-                continue;
-            };
-            if program.attach != AttachOutcome::NotAttempted || cell.outcome == Outcome::Skip {
-                continue;
-            }
-            let line = format!("{}: `{}`: {reason}", cell.artifact, program.name);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
-    }
-    lines
-}
-
 fn bar_style() -> ProgressStyle {
     template("{prefix:>12.bold}Running [{elapsed_precise}] {wide_bar:.cyan/dim} {pos}/{len}: {msg}")
 }
@@ -368,112 +230,4 @@ fn template(text: &str) -> ProgressStyle {
     ProgressStyle::with_template(text)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
-}
-
-#[cfg(test)]
-mod tests {
-    use ukci_schema::cell::Arch;
-    use ukci_schema::report::Report;
-    use ukci_schema::verdict::Outcome;
-
-    use super::{cell_line, ending, whereabouts};
-    use crate::grid;
-    use crate::output::Output;
-
-    fn report() -> Report {
-        serde_json::from_str(include_str!("../../harness/tests/fixtures/report.json"))
-            .expect("the fixture")
-    }
-
-    fn plain(text: &str) -> String {
-        anstream::adapter::strip_str(text).to_string()
-    }
-
-    #[test]
-    fn every_line_and_the_ending_in_one_picture() {
-        let report = report();
-        let width = report.cells.iter().map(|cell| cell.id.len()).max();
-        let mut text = String::new();
-        for (n, cell) in report.cells.iter().enumerate() {
-            let line = cell_line(cell, n + 1, report.cells.len(), width.unwrap_or(0));
-            text.push_str(&line);
-            text.push('\n');
-        }
-        text.push_str(&ending(&report, "ukci-out", Output::plain(100)));
-        text.push_str(&whereabouts("ukci-out"));
-        insta::assert_snapshot!(plain(&text));
-    }
-
-    /// A report of these kernels and architectures, with eight artifacts and these LLVMs.
-    fn large(kernels: &[&str], arches: &[Arch], llvms: &[&str]) -> Report {
-        let mut report = report();
-        let seed = report.cells[0].clone();
-        report.cells.clear();
-        let artifacts = [
-            "bloom_filter",
-            "bpf_loop",
-            "core_missing_field",
-            "kfunc",
-            "ringbuf",
-            "sum",
-            "two_programs",
-            "unchecked_deref",
-        ];
-        for (a, artifact) in artifacts.iter().enumerate() {
-            for (k, kernel) in kernels.iter().enumerate() {
-                for arch in arches {
-                    for llvm in llvms {
-                        let mut cell = seed.clone();
-                        cell.artifact = (*artifact).into();
-                        cell.kernel = (*kernel).into();
-                        cell.arch = *arch;
-                        cell.llvm = (!llvm.is_empty()).then(|| (*llvm).into());
-                        cell.outcome = match (a + k) % 4 {
-                            0 => Outcome::Fail,
-                            1 => Outcome::Xfail,
-                            _ => Outcome::Pass,
-                        };
-                        report.cells.push(cell);
-                    }
-                }
-            }
-        }
-        report
-    }
-
-    /// Wide, narrow, turned, and too large either way; no line is wider than it may be.
-    #[test]
-    fn grids_take_the_width_there_is() {
-        let four = [
-            "debian-11-5.10-cloud",
-            "debian-12-6.1-cloud",
-            "debian-13-6.12-cloud",
-            "debian-sid-7.2-cloud",
-        ];
-        let many: Vec<String> = (1..=14).map(|n| format!("debian-12-6.{n}")).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let both = [Arch::X86_64, Arch::Aarch64];
-        let reports = [
-            (
-                "eight objects on four kernels",
-                large(&four, &both[..1], &[""]),
-            ),
-            (
-                "three LLVMs and two architectures",
-                large(&four, &both, &["14", "19", "22"]),
-            ),
-            ("neither way", large(&many, &both[..1], &["14", "19"])),
-        ];
-        let mut picture = String::new();
-        for (name, report) in &reports {
-            for width in [120, 80] {
-                let text = plain(&grid::text(report, width));
-                for line in text.lines() {
-                    assert!(line.chars().count() <= width, "{name}, {width}: {line}");
-                }
-                picture.push_str(&format!("--- {name}, {width} ---\n{text}\n"));
-            }
-        }
-        insta::assert_snapshot!("grids", picture);
-    }
 }

@@ -3,11 +3,15 @@
 //! Evidence comes out of a guest and is untrusted: lengths are bounded by the frame limits of
 //! [`message`](crate::message), names never become paths.
 
+mod log;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::SourceLine;
+
+pub use log::Log;
 
 /// Version of the evidence's shape.
 pub const SCHEMA: &str = "ukci.evidence/1";
@@ -225,71 +229,6 @@ pub enum FeatureKind {
     Target,
 }
 
-/// A log, bounded after it was captured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Log {
-    /// The first part; all of it where nothing was cut.
-    pub head: String,
-    /// The last part, where something was cut.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub tail: String,
-    /// How many bytes were cut between them.
-    #[serde(default)]
-    pub cut_bytes: u64,
-}
-
-impl Log {
-    /// Most bytes kept of a log's beginning.
-    pub const HEAD: usize = 32 * 1024;
-    /// Most bytes kept of a log's end, where the verifier says why.
-    pub const TAIL: usize = 96 * 1024;
-
-    /// Keeps the head and the tail of `text`, cut at line ends where there are any.
-    pub fn bounded(text: &str) -> Self {
-        if text.len() <= Self::HEAD + Self::TAIL {
-            return Self {
-                head: text.to_owned(),
-                ..Self::default()
-            };
-        }
-        let mut head = text.floor_char_boundary(Self::HEAD);
-        if let Some(end) = text[..head].rfind('\n') {
-            head = end + 1;
-        }
-        let mut tail = text.ceil_char_boundary(text.len() - Self::TAIL);
-        if let Some(start) = text[tail..].find('\n') {
-            tail += start + 1;
-        }
-        Self {
-            head: text[..head].to_owned(),
-            tail: text[tail..].to_owned(),
-            cut_bytes: (tail - head) as u64,
-        }
-    }
-
-    /// Whether nothing was logged.
-    pub fn is_empty(&self) -> bool {
-        self.head.is_empty() && self.tail.is_empty()
-    }
-
-    /// The lines kept, in order.
-    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.head.lines().chain(self.tail.lines())
-    }
-
-    /// The whole, with a line that says what was cut.
-    pub fn text(&self) -> String {
-        if self.cut_bytes == 0 {
-            return self.head.clone();
-        }
-        format!(
-            "{}[... {} bytes cut ...]\n{}",
-            self.head, self.cut_bytes, self.tail
-        )
-    }
-}
-
 /// One program of the object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -460,24 +399,4 @@ pub struct MapEvidence {
 )]
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Log;
-
-    #[test]
-    fn a_long_log_keeps_both_ends_and_says_what_is_gone() {
-        let lines: Vec<String> = (0..40_000).map(|n| format!("line {n}")).collect();
-        let text = lines.join("\n") + "\n";
-        let log = Log::bounded(&text);
-        assert!(log.head.starts_with("line 0\n"));
-        assert!(log.tail.ends_with("line 39999\n"));
-        assert_eq!(
-            log.head.len() + log.tail.len() + usize::try_from(log.cut_bytes).unwrap(),
-            text.len()
-        );
-        assert!(log.text().contains("bytes cut"));
-        assert_eq!(Log::bounded("short").text(), "short");
-    }
 }

@@ -1,12 +1,11 @@
 //! `ukci check`: objects through a matrix.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::selection::{Compilation, ManifestOf, Selection, manifest};
-use super::{Accel, Format, Transport, duration, format};
+use super::{Format, Machines, format};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -79,21 +78,8 @@ pub(crate) struct Check {
     #[arg(long, env = "UKCI_LOCKED", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Run options")]
     pub(crate) locked: bool,
 
-    /// Machines to run at once [default: what cores and memory allow]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Machine options")]
-    pub(crate) jobs: Option<u16>,
-
-    /// Give up on a cell after this long; five times longer under tcg
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration, help_heading = "Machine options")]
-    pub(crate) timeout: Duration,
-
-    /// How to run guests: kvm needs a host on which a kernel really boots, tcg needs nothing
-    #[arg(long, default_value = "auto", help_heading = "Machine options")]
-    pub(crate) accel: Accel,
-
-    /// How guests reach the host
-    #[arg(long, default_value = "auto", help_heading = "Machine options")]
-    pub(crate) transport: Transport,
+    #[command(flatten)]
+    pub(crate) machines: Machines,
 
     /// Directory for the report and the evidence
     #[arg(

@@ -7,7 +7,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use ukci_schema::cell::Arch;
 
-use super::{Accel, Transport, arch, duration};
+use super::machine::duration;
+use super::{Accel, Transport, arch};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kernels {

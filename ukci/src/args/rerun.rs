@@ -1,11 +1,10 @@
 //! `ukci rerun`: cells of a report, once more.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 
-use super::{Accel, Format, Transport, duration, format};
+use super::{Format, Machines, format};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -30,21 +29,8 @@ pub(crate) struct Rerun {
     #[arg(long)]
     pub(crate) anyway: bool,
 
-    /// Machines to run at once [default: what cores and memory allow]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Machine options")]
-    pub(crate) jobs: Option<u16>,
-
-    /// Give up on a cell after this long; five times longer under tcg
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration, help_heading = "Machine options")]
-    pub(crate) timeout: Duration,
-
-    /// How to run guests: kvm needs a host on which a kernel really boots, tcg needs nothing
-    #[arg(long, default_value = "auto", help_heading = "Machine options")]
-    pub(crate) accel: Accel,
-
-    /// How guests reach the host
-    #[arg(long, default_value = "auto", help_heading = "Machine options")]
-    pub(crate) transport: Transport,
+    #[command(flatten)]
+    pub(crate) machines: Machines,
 
     /// Directory for the new report and the evidence; never that of the old one
     #[arg(

@@ -195,12 +195,12 @@ pub(crate) async fn machine(check: &Check, plan: &Plan) -> Result<Qemu, Failure>
     arches.sort_unstable();
     arches.dedup();
     let settings = Settings {
-        accel: match check.accel {
+        accel: match check.machines.accel {
             args::Accel::Auto => None,
             args::Accel::Kvm => Some(machine::accel::Accel::Kvm),
             args::Accel::Tcg => Some(machine::accel::Accel::Tcg),
         },
-        transport: match check.transport {
+        transport: match check.machines.transport {
             args::Transport::Auto => None,
             args::Transport::VhostVsock => Some(transport::Transport::VhostVsock),
             args::Transport::VhostUserVsock => Some(transport::Transport::VhostUserVsock),
@@ -298,7 +298,8 @@ pub(crate) fn options(
         .map(|planned| planned.memory)
         .max()
         .unwrap_or(256);
-    let jobs = budget::jobs(check.jobs.map(usize::from), memory).min(plan.cells.len().max(1));
+    let jobs =
+        budget::jobs(check.machines.jobs.map(usize::from), memory).min(plan.cells.len().max(1));
     run::Options {
         mode: match check.mode {
             args::Mode::Load => evidence::Mode::Load,
@@ -306,7 +307,7 @@ pub(crate) fn options(
         },
         strict: check.strict,
         jobs,
-        timeout: check.timeout,
+        timeout: check.machines.timeout,
         fail_fast: check.fail_fast,
         resume: check.resume,
         baseline: None,

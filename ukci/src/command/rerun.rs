@@ -42,10 +42,7 @@ pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
     }
     let chosen: Vec<CellReport> = choose(&args, &report)?.into_iter().cloned().collect();
     let mut check = check_like(&report, &chosen, &dir)?;
-    check.jobs = args.jobs;
-    check.timeout = args.timeout;
-    check.accel = args.accel;
-    check.transport = args.transport;
+    check.machines = args.machines;
     check.out = args.out;
     check.format = args.format;
     let pins = Pins::of(report, &chosen, args.anyway);

@@ -22,7 +22,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
         std::slice::from_ref(&cell),
         &rerun::dir_of(&args.report),
     )?;
-    like.accel = args.accel;
+    like.machines.accel = args.accel;
     like.artifacts.append(&mut like.artifact);
     let pins = Pins::of(report, std::slice::from_ref(&cell), args.anyway);
     let work = check::Work::of(&like, Some(&pins))?;

@@ -3,7 +3,7 @@
 use super::asked;
 use super::case::Case;
 use super::errno::{self, ENOMEM, EPERM};
-use super::{Found, Rule, at_load, helper, instruction, limit, text, verifier};
+use super::{Found, Rule, at_load, helper, instruction, license, limit, sleep, text, verifier};
 use crate::diagnosis::{Code, Diagnosis};
 use crate::evidence::FeatureKind;
 
@@ -11,13 +11,13 @@ use crate::evidence::FeatureKind;
 const RULES: &[Rule] = &[
     ("memory", memory),
     ("core-relocation", core_relocation),
-    ("license", license),
+    ("license", license::refused),
     ("jit", jit),
-    ("sleepable", sleepable),
-    ("modifiable", modifiable),
+    ("sleepable", sleep::sleepable),
+    ("modifiable", sleep::modifiable),
     ("instruction", instruction::unknown),
     ("limit", limit::diagnose),
-    ("sleeps", sleeps),
+    ("sleeps", sleep::sleeps),
     ("helper-by-log", helper_by_log),
     ("verifier", rejected),
     ("capability", capability),
@@ -196,64 +196,6 @@ fn core_relocation(case: &Case<'_>) -> Option<Diagnosis> {
     ))
 }
 
-fn license(case: &Case<'_>) -> Option<Diagnosis> {
-    let words = [
-        "GPL-restricted",
-        "GPL compatible",
-        "GPL-compatible",
-        "GPL-incompatible",
-    ];
-    let line = words.iter().find_map(|words| case.verifier_line(words))?;
-    let license = case.evidence.object.license.as_deref().unwrap_or("");
-    let license = if license.is_empty() {
-        "none".into()
-    } else {
-        format!("`{license}`")
-    };
-    let what = match text::last_call(&case.program.load.log) {
-        _ if line.contains("kernel function") => kfuncs(case),
-        Some(helper) if line.contains("call") => format!("helper `{helper}`"),
-        _ => "it".to_owned(),
-    };
-    let headline = if what == "it" {
-        format!(
-            "{} must be GPL-compatible, and its license is {license}: {line}",
-            case.name()
-        )
-    } else {
-        format!(
-            "{what} is for GPL-compatible programs only, and the license of {} is {license}",
-            case.name()
-        )
-    };
-    Some(at_load(
-        Code::LicenseRequired,
-        headline,
-        &[
-            "if it is so, declare `char LICENSE[] SEC(\"license\") = \"GPL\";` (\"Dual BSD/GPL\" and \
-         \"Dual MIT/GPL\" count too)",
-        ],
-    ))
-}
-
-/// The kfuncs that the kernel has: all of them are for GPL-compatible programs, and the kernel does
-/// not say at which it stopped.
-fn kfuncs(case: &Case<'_>) -> String {
-    let absent = |name: &&String| {
-        case.features(FeatureKind::Kfunc, name)
-            .any(|f| f.present == Some(false))
-    };
-    let there: Vec<String> = (case.program.kfuncs.iter().filter(|name| !absent(name)))
-        .map(|name| format!("`{name}`"))
-        .take(3)
-        .collect();
-    match there.as_slice() {
-        [] => "a kfunc".into(),
-        [one] => format!("kfunc {one}"),
-        several => format!("each kfunc ({})", several.join(", ")),
-    }
-}
-
 fn jit(case: &Case<'_>) -> Option<Diagnosis> {
     let words = [
         "non-JITed",
@@ -285,102 +227,6 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
         &[
             "switch the JIT on: `sysctl net.core.bpf_jit_enable=1`",
             "or do without callbacks and kfuncs where it is off",
-        ],
-    ))
-}
-
-/// Before 7.1 (16d9c5660692) functions, system calls among them, may be traced by sleepable
-/// programs only where error injection lists them.
-fn sleepable(case: &Case<'_>) -> Option<Diagnosis> {
-    let line = case.verifier_line("is not sleepable")?;
-    let traces = ["fentry.s", "fexit.s", "fmod_ret.s"];
-    let traces = traces.iter().any(|start| case.section().starts_with(start));
-    if traces && case.is_off("FUNCTION_ERROR_INJECTION") {
-        let headline = format!(
-            "{} may not sleep there without CONFIG_FUNCTION_ERROR_INJECTION, which is off in this \
-             kernel: {line}",
-            case.name()
-        );
-        return Some(at_load(
-            Code::MissingKernelConfig,
-            headline,
-            &[
-                "load it without `.s` where the option is off, and read user memory with \
-             `bpf_probe_read_user` there",
-                "system calls may be traced so without the option from mainline 7.1",
-            ],
-        ));
-    }
-    let headline = format!("the verifier rejected {}: {line}", case.name());
-    Some(at_load(
-        Code::VerifierRejection,
-        headline,
-        &["drop `.s`, or take a hook that may sleep on this kernel"],
-    ))
-}
-
-/// Beside `security_*`, only functions that error injection lists can have their result modified;
-/// all system calls are on that list, where there is one.
-fn modifiable(case: &Case<'_>) -> Option<Diagnosis> {
-    let line = case.verifier_line("is not modifiable")?;
-    if line.contains("_sys_") && case.is_off("FUNCTION_ERROR_INJECTION") {
-        let headline = format!(
-            "{} modifies the result of a system call, which needs \
-             CONFIG_FUNCTION_ERROR_INJECTION, off in this kernel: {line}",
-            case.name()
-        );
-        return Some(at_load(
-            Code::MissingKernelConfig,
-            headline,
-            &["refuse the call in an LSM hook or in `fmod_ret/security_…`, which need no option"],
-        ));
-    }
-    let headline = format!("the verifier rejected {}: {line}", case.name());
-    Some(at_load(
-        Code::VerifierRejection,
-        headline,
-        &["take a `security_…` function, or one that the kernel lists with ALLOW_ERROR_INJECTION"],
-    ))
-}
-
-/// A helper or kfunc that may sleep, in a program that may not. Kernels below 6.1 know no such helper
-/// for a tracing program that is not sleepable, though they have it.
-fn sleeps(case: &Case<'_>) -> Option<Diagnosis> {
-    const HELPERS: &[&str] = &[
-        "bpf_copy_from_user",
-        "bpf_copy_from_user_task",
-        "bpf_ima_inode_hash",
-        "bpf_ima_file_hash",
-    ];
-    let said = [
-        "might sleep in a non-sleepable prog",
-        "in non-sleepable prog",
-        "must be called from sleepable",
-    ];
-    let hook = case.section().split('/').next().unwrap_or_default();
-    let may_not = matches!(case.program.program_type.as_str(), "tracing" | "lsm")
-        && !hook.split('.').any(|part| part == "s");
-    let unknown = || {
-        HELPERS.iter().find_map(|helper| {
-            case.verifier_line(&format!("unknown func {helper}#"))
-                .filter(|_| may_not)
-        })
-    };
-    let line = (said.iter().find_map(|words| case.verifier_line(words))).or_else(unknown)?;
-    let what = text::last_call(&case.program.load.log)
-        .map_or_else(|| "what it calls".into(), |name| format!("`{name}`"));
-    let headline = format!(
-        "{} (`{}`) may not sleep, and {what} may: {line}",
-        case.name(),
-        case.section()
-    );
-    Some(at_load(
-        Code::VerifierRejection,
-        headline,
-        &[
-            "attach it where programs may sleep, and say so in the section: `fentry.s`, `lsm.s`, \
-             `uprobe.s` (6.0)",
-            "or take what does not sleep: `bpf_probe_read_user` for `bpf_copy_from_user`",
         ],
     ))
 }

@@ -1,0 +1,48 @@
+//! Which machines run the cells, how many at once, and for how long.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Machine options")]
+pub(crate) struct Machines {
+    /// Machines to run at once [default: what cores and memory allow]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+
+    /// Give up on a cell after this long; five times longer under tcg
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+
+    /// How to run guests: kvm needs a host on which a kernel really boots, tcg needs nothing
+    #[arg(long, default_value = "auto")]
+    pub(crate) accel: Accel,
+
+    /// How guests reach the host
+    #[arg(long, default_value = "auto")]
+    pub(crate) transport: Transport,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Accel {
+    Auto,
+    Kvm,
+    Tcg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    Auto,
+    VhostVsock,
+    VhostUserVsock,
+    VirtioSerial,
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() {
+        return Err("it must be longer than nothing".into());
+    }
+    Ok(duration)
+}
