@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use ukci_schema::evidence::{Evidence, Log, ProgramEvidence, ProgramLoad, StepOutcome};
 use ukci_schema::verdict::Stage;
 
+use crate::asked::Asked;
 use crate::bpf::{Errno, LOG_STATS, LOG_TRACE, LONGEST_LOG, Map, Object, SHORT_LOG};
 use crate::capture::captured;
 use crate::needs::{self, Read};
-use crate::probe::{Asked, statistics};
 use crate::verifier;
 use crate::verifier::Last;
 
@@ -269,7 +269,7 @@ impl Isolation<'_> {
             let accepted = |program: &crate::bpf::Program<'_>| ProgramLoad {
                 outcome: StepOutcome::Ok,
                 isolated: true,
-                verifier: statistics(*program),
+                verifier: verifier::of_program(*program),
                 log: Log::bounded(&program.log()),
                 ..ProgramLoad::default()
             };
@@ -335,7 +335,7 @@ impl Isolation<'_> {
         match result {
             Ok(()) => {
                 load.outcome = StepOutcome::Ok;
-                load.verifier = statistics(*program);
+                load.verifier = verifier::of_program(*program);
             }
             // It was loaded; the programs in the slots of a program array are left out here.
             Err(EBADF) if left_out_slot(&libbpf) => {

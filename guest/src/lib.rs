@@ -4,6 +4,7 @@
 //! Synchronous and single-threaded: libbpf's print callback is one a process, and the agent
 //! forks.
 
+pub mod asked;
 mod attach;
 pub mod bpf;
 pub mod capture;

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 
+use ukci_guest::asked::Asked;
 use ukci_guest::contract::{Terms, keep_files};
-use ukci_guest::probe::{Asked, probe};
+use ukci_guest::probe::probe;
 use ukci_guest::serve::{Arrived, Channel};
 use ukci_guest::{bpf, child, facts, offer};
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use ukci_schema::evidence::{
     Evidence, GuestFacts, Log, MapEvidence, Mode, ProgramEvidence, ProgramLoad, SCHEMA, Step,
-    StepOutcome, VerifierStats,
+    StepOutcome,
 };
 use ukci_schema::verdict::Stage;
 
+use crate::asked::Asked;
 use crate::bpf::{self, LOG_STATS, Object, Program, SHORT_LOG};
 use crate::capture::captured;
 use crate::contract::{Broken, Terms};
@@ -19,19 +20,6 @@ use crate::needs::{self, Read};
 use crate::owners::{self, Wish};
 use crate::target::{self, Target};
 use crate::{attach, modules, verifier};
-
-/// What to probe, and how far.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    /// The object's bytes.
-    pub object: &'a [u8],
-    /// libbpf's name for it.
-    pub name: &'a str,
-    /// What its own loader would do to it.
-    pub terms: &'a Terms<'a>,
-    /// How far to go.
-    pub mode: Mode,
-}
 
 /// Probes an object on the running kernel. `progress` hears of each stage as it begins. An error
 /// is a contract that no kernel could keep.
@@ -107,7 +95,7 @@ pub fn probe(
         } else if seen.autoload {
             ProgramLoad {
                 outcome: StepOutcome::Ok,
-                verifier: statistics(*program),
+                verifier: verifier::of_program(*program),
                 log: Log::bounded(&program.log()),
                 ..ProgramLoad::default()
             }
@@ -150,7 +138,7 @@ fn wishes(evidence: &Evidence) -> Vec<Wish> {
     programs
         .flat_map(|program| {
             let kfuncs = program.kfuncs.iter().cloned().map(Wish::Kfunc);
-            kfuncs.chain(Target::of(section_of(program)).map(Wish::Target))
+            kfuncs.chain(Target::of(target::section_of(program)).map(Wish::Target))
         })
         .collect()
 }
@@ -174,7 +162,7 @@ fn ask(
                     .attach_type
                     .is_some()
                     .then(|| programs[*n].attach_type()),
-                section: section_of(seen),
+                section: target::section_of(seen),
                 helpers: &needs.helpers,
                 kfuncs: &needs.kfuncs,
             })
@@ -206,11 +194,6 @@ fn ask(
         .filter_map(|map| object.value_type_name(*map))
         .collect();
     captured(|| features::ask(&wanting, &types, &struct_ops)).0
-}
-
-/// The section, or what the manifest has in its place.
-pub(crate) fn section_of(program: &ProgramEvidence) -> &str {
-    program.attach_to.as_deref().unwrap_or(&program.section)
 }
 
 /// Why a program that the object switches off is not loaded.
@@ -268,21 +251,6 @@ fn describe_map(map: bpf::Map<'_>) -> MapEvidence {
         autocreate: map.autocreate(),
         ..MapEvidence::default()
     }
-}
-
-/// What the verifier counted: from its log, and from what the kernel says of the program.
-pub(crate) fn statistics(program: Program<'_>) -> Option<VerifierStats> {
-    let mut stats = verifier::statistics(&program.log());
-    if let Some(info) = program.info() {
-        let stats = stats.get_or_insert_default();
-        stats.xlated_bytes = u64::from(info.xlated_prog_len);
-        stats.jited_bytes = u64::from(info.jited_prog_len);
-        if stats.insns == 0 {
-            // 0 on 5.10, which does not count for us.
-            stats.insns = u64::from(info.verified_insns);
-        }
-    }
-    stats
 }
 
 fn not_in_use() -> String {

@@ -1,9 +1,14 @@
 //! What a section name asks to attach to, and whether the kernel has it.
 
-use ukci_schema::evidence::{Feature, FeatureKind};
+use ukci_schema::evidence::{Feature, FeatureKind, ProgramEvidence};
 use ukci_schema::nearest::nearest;
 
 use crate::kernel::{self, Btf, Kernel};
+
+/// The section, or what the manifest has in its place.
+pub(crate) fn section_of(program: &ProgramEvidence) -> &str {
+    program.attach_to.as_deref().unwrap_or(&program.section)
+}
 
 /// A function, tracepoint or hook that a section names.
 #[derive(Clone, Debug, PartialEq, Eq)]

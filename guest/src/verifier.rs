@@ -2,6 +2,8 @@
 
 use ukci_schema::evidence::VerifierStats;
 
+use crate::bpf::Program;
+
 /// The figures that the log states; none where it states none.
 ///
 /// Up to 7.1: `processed 4 insns (limit 1000000) max_states_per_insn 0 total_states 0 …`,
@@ -75,6 +77,21 @@ fn number(text: &str) -> u64 {
         .take_while(char::is_ascii_digit)
         .collect();
     digits.parse().unwrap_or(0)
+}
+
+/// What the verifier counted: from its log, and from what the kernel says of the program.
+pub(crate) fn of_program(program: Program<'_>) -> Option<VerifierStats> {
+    let mut stats = statistics(&program.log());
+    if let Some(info) = program.info() {
+        let stats = stats.get_or_insert_default();
+        stats.xlated_bytes = u64::from(info.xlated_prog_len);
+        stats.jited_bytes = u64::from(info.jited_prog_len);
+        if stats.insns == 0 {
+            // 0 on 5.10, which does not count for us.
+            stats.insns = u64::from(info.verified_insns);
+        }
+    }
+    stats
 }
 
 #[cfg(test)]

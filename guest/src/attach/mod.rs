@@ -28,7 +28,7 @@ use crate::bpf::{Errno, Object, Program};
 use crate::capture::captured;
 use crate::contract::Terms;
 use crate::needs::Read;
-use crate::probe::section_of;
+use crate::target::section_of;
 
 use calls::{Counting, Link};
 use site::Site;

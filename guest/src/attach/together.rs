@@ -13,7 +13,7 @@ use super::calls::{self, Link};
 use super::split;
 use crate::bpf::Program;
 use crate::capture::captured;
-use crate::probe::section_of;
+use crate::target::section_of;
 
 /// Up to so many programs are no question in any place.
 const ROOM: usize = 32;

@@ -7,11 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compare::growth_percent;
 use crate::diagnosis::{Code, Diagnosis};
-use crate::evidence::StepOutcome;
-use crate::report::ProgramReport;
-use crate::verdict::Stage;
+use crate::stage::Stage;
 
 /// What a matrix, or a command line, allows. Neither is checked where it is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +67,15 @@ impl fmt::Display for Overrun {
     }
 }
 
+/// By how many percent `after` is more than `before`; negative where it is less.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "instruction counts are far below 2^52"
+)]
+pub fn growth_percent(before: u64, after: u64) -> f64 {
+    (after as f64 / before.max(1) as f64 - 1.0) * 100.0
+}
+
 impl Budget {
     /// Whether nothing is asked.
     pub fn is_empty(&self) -> bool {
@@ -97,20 +103,17 @@ impl Budget {
     }
 
     /// The diagnosis of a cell that would pass, and of which an accepted program is over budget:
-    /// the one that is furthest over comes first. `before` gives a program's count in the baseline.
-    pub fn judge(
+    /// the one that is furthest over comes first. `accepted` are programs with their counts, `before`
+    /// gives a program's count in the baseline.
+    pub fn judge<'a>(
         &self,
-        programs: &[ProgramReport],
+        accepted: impl Iterator<Item = (&'a str, u64)>,
         before: impl Fn(&str) -> Option<u64>,
     ) -> Option<Diagnosis> {
-        let mut over: Vec<(u64, &str, Overrun)> = programs
-            .iter()
-            .filter(|program| program.load == StepOutcome::Ok)
-            .filter_map(|program| {
-                let insns = program.verifier.as_ref()?.insns;
-                let overruns = self.overruns(insns, before(&program.name));
-                let first = overruns.into_iter().next()?;
-                Some((insns, program.name.as_str(), first))
+        let mut over: Vec<(u64, &str, Overrun)> = accepted
+            .filter_map(|(program, insns)| {
+                let overruns = self.overruns(insns, before(program));
+                Some((insns, program, overruns.into_iter().next()?))
             })
             .collect();
         over.sort_by_key(|(insns, name, _)| (std::cmp::Reverse(*insns), *name));

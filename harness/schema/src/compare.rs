@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::budget::growth_percent;
 use crate::diagnosis::Code;
 use crate::report::{CellReport, Report};
 use crate::verdict::Outcome;
@@ -71,15 +72,6 @@ impl Growth {
     pub fn percent(&self) -> f64 {
         growth_percent(self.before, self.after)
     }
-}
-
-/// By how many percent `after` is more than `before`; negative where it is less.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "instruction counts are far below 2^52"
-)]
-pub fn growth_percent(before: u64, after: u64) -> f64 {
-    (after as f64 / before.max(1) as f64 - 1.0) * 100.0
 }
 
 impl Diff {

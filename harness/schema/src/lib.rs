@@ -34,4 +34,5 @@ pub mod partition;
 pub mod plan;
 pub mod report;
 pub mod shell;
+mod stage;
 pub mod verdict;

@@ -8,6 +8,7 @@
 //! [`Boot`] for the host, and [`Expected`] for the judge. `docs/manifest.md` teaches it.
 
 mod attach;
+mod check;
 mod constant;
 mod contract;
 mod derive;

@@ -21,15 +21,9 @@ use crate::plan::PlannedCell;
 pub use bless::{Blessed, bless};
 pub use groups::Groups;
 
-/// Guest memory where nobody says otherwise, in MiB.
-pub const MEMORY: u32 = 256;
-
 /// Least guest memory that a matrix may ask for, in MiB: the kernels of the catalogue do not
 /// reach their init in less.
 pub const LEAST_MEMORY: u32 = 64;
-
-/// Virtual CPUs where nobody says otherwise.
-pub const CPUS: u32 = 1;
 
 /// Most virtual CPUs that a matrix may ask for.
 pub const MOST_CPUS: u32 = 64;

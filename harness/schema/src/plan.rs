@@ -10,8 +10,13 @@ use crate::budget::Budget;
 use crate::cell::{Arch, Cell};
 use crate::diagnosis::Diagnosis;
 use crate::manifest::{Contract, Manifest};
-use crate::matrix::{CPUS, MEMORY};
 use crate::verdict::Expectation;
+
+/// Guest memory where nobody says otherwise, in MiB.
+pub const MEMORY: u32 = 256;
+
+/// Virtual CPUs where nobody says otherwise.
+pub const CPUS: u32 = 1;
 
 /// Version of the plan's shape.
 pub const SCHEMA: &str = "ukci.plan/1";

@@ -6,47 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::{Code, Diagnosis};
 
-/// The steps of a cell, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
-pub enum Stage {
-    /// A `.bpf.c` becomes an object.
-    Compile,
-    /// QEMU starts and the kernel reaches the agent.
-    Boot,
-    /// The agent dials the host and says hello.
-    Connect,
-    /// libbpf parses the object.
-    Open,
-    /// libbpf creates maps, relocates, and the verifier accepts the programs.
-    Load,
-    /// The programs are attached to their hooks.
-    Attach,
-    /// The programs do what they should.
-    Behave,
-}
-
-impl Stage {
-    /// The word reports use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Compile => "compile",
-            Self::Boot => "boot",
-            Self::Connect => "connect",
-            Self::Open => "open",
-            Self::Load => "load",
-            Self::Attach => "attach",
-            Self::Behave => "behave",
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
+pub use crate::stage::Stage;
 
 /// Why there is no verdict: `ukci`, the host or the guest broke, not the artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

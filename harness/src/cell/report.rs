@@ -75,7 +75,9 @@ pub(super) fn report<M: Machine>(
     let mut verdict = judgement.verdict;
     if verdict == Verdict::Pass {
         let before = |program: &str| inputs.baseline.get(program).copied();
-        if let Some(diagnosis) = inputs.budget.judge(&programs, before) {
+        let accepted = programs.iter().filter(|p| p.load == StepOutcome::Ok);
+        let counted = accepted.filter_map(|p| Some((p.name.as_str(), p.verifier.as_ref()?.insns)));
+        if let Some(diagnosis) = inputs.budget.judge(counted, before) {
             verdict = Verdict::Fail { diagnosis };
         }
     }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use serde::Serialize;
-use ukci_schema::budget::{Budget, Overrun};
-use ukci_schema::compare::growth_percent;
+use ukci_schema::budget::{Budget, Overrun, growth_percent};
 use ukci_schema::evidence::{StepOutcome, VerifierStats};
 use ukci_schema::report::{CellReport, Report};
 

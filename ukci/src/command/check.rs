@@ -19,7 +19,7 @@ use ukci_schema::plan::{Plan, PlannedArtifact};
 use ukci_schema::report::{Asked, Report, RunInfo};
 
 use super::fetching::Fetching;
-use super::rerun::Pins;
+use super::pins::Pins;
 use super::session;
 use crate::args::{self, Check};
 use crate::diagnostic::Failure;

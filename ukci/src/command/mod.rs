@@ -9,6 +9,7 @@ pub(crate) mod fetching;
 pub(crate) mod kernels;
 pub(crate) mod list;
 pub(crate) mod lock;
+mod pins;
 pub(crate) mod plan;
 pub(crate) mod rendered;
 pub(crate) mod report;

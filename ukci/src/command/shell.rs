@@ -6,7 +6,8 @@ use ukci_schema::cell::Arch;
 use ukci_schema::report::Asked;
 
 use super::fetching::Fetching;
-use super::rerun::{self, Pins};
+use super::pins::Pins;
+use super::rerun;
 use super::{check, report as reports, session};
 use crate::args::shell::Shell;
 use crate::diagnostic::Failure;

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::errno::EINVAL;
-use super::{Rule, at_load, helper, mainline, map, object, refusal, target, text};
+use super::{Rule, at_load, helper, mainline, map, object, target, text};
 use crate::diagnosis::{Code, Diagnosis};
 use crate::evidence::FeatureKind;
 use crate::history;
@@ -16,7 +16,7 @@ pub(super) const RULES: &[Rule] = &[
     ("ksym", ksym),
     ("struct-ops", struct_ops),
     ("kernel-btf", kernel_btf),
-    ("loader-contract", refusal::loader_contract),
+    ("loader-contract", loader_contract),
     ("program-type", program_type),
     ("xdp-frags", xdp_frags),
     ("target", target::missing),
@@ -184,6 +184,53 @@ fn kernel_btf(case: &Case<'_>) -> Option<Diagnosis> {
     ];
     words.iter().find_map(|words| case.libbpf_line(words))?;
     Some(object::no_kernel_btf())
+}
+
+/// libbpf asks for something that only the object's own loader can say.
+fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
+    let libbpf = [&case.program.load.libbpf];
+    let (headline, hint) = if text::line_with(&libbpf, "missing BPF prog type").is_some() {
+        (
+            format!(
+                "section `{}` names no program type: the loader of {} must set it",
+                case.section(),
+                case.name()
+            ),
+            "name the section as libbpf knows it, call `bpf_program__set_type`, or give the type \
+             in the manifest",
+        )
+    } else if text::line_with(&libbpf, "attach program FD is not set").is_some() {
+        (
+            format!(
+                "{} (`{}`) replaces a function of a program that its loader must name",
+                case.name(),
+                case.section()
+            ),
+            "call `bpf_program__set_attach_target` before the load, or name the target object in \
+             the manifest",
+        )
+    } else if text::line_with(&libbpf, "no BTF-based attach target is specified").is_some() {
+        (
+            format!(
+                "{} (`{}`) names no function to attach to: its loader must",
+                case.name(),
+                case.section()
+            ),
+            "call `bpf_program__set_attach_target` before the load, or name the target in the \
+             manifest",
+        )
+    } else if text::line_with(&libbpf, "program isn't referenced anywhere").is_some() {
+        (
+            format!(
+                "{} is a `struct_ops` program that no map refers to",
+                case.name()
+            ),
+            "put it into a variable of `SEC(\".struct_ops\")`",
+        )
+    } else {
+        return None;
+    };
+    Some(at_load(Code::LoaderContract, headline, &[hint]))
 }
 
 /// The verifier is reached only with a type that the kernel knows.

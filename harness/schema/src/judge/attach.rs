@@ -155,16 +155,10 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
     ))
 }
 
-/// Whether a section is that of a probe of the kernel.
-pub(super) fn is_kprobe(section: &str) -> bool {
-    let starts = ["kprobe", "kretprobe", "ksyscall", "kretsyscall"];
-    starts.iter().any(|start| section.starts_with(start))
-}
-
 /// Options without which there is no attachment of the kind at all, whatever the target.
 fn mechanism(case: &Case<'_>) -> Option<Diagnosis> {
     let section = case.section();
-    let kprobe = is_kprobe(section);
+    let kprobe = hook::is_kprobe(section);
     let many = section.contains(".multi") || section.contains(".session");
     let (option, hint) = if kprobe && many && case.is_off("FPROBE") {
         ("FPROBE", "attach single kprobes where the option is off")
@@ -205,7 +199,9 @@ fn config(case: &Case<'_>) -> Option<Diagnosis> {
             "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
             "attach a kprobe there: mainline has the option on arm64 since 6.4",
         )
-    } else if is_kprobe(case.section()) && errno == Some(EINVAL) && case.is_off("KPROBES_ON_FTRACE")
+    } else if hook::is_kprobe(case.section())
+        && errno == Some(EINVAL)
+        && case.is_off("KPROBES_ON_FTRACE")
     {
         (
             "KPROBES_ON_FTRACE",

@@ -1,6 +1,5 @@
 //! Why the kernel refused an attachment, where its errno has one meaning at that hook.
 
-use super::attach::is_kprobe;
 use super::case::Case;
 use super::errno::{self, E2BIG, EACCES, EINVAL, ENOENT, ENOTSUPP};
 use super::{diagnosis, text};
@@ -14,6 +13,12 @@ const EADDRNOTAVAIL: i32 = 99;
 
 /// The cause, and what helps.
 type Cause = (String, &'static str);
+
+/// Whether a section is that of a probe of the kernel.
+pub(super) fn is_kprobe(section: &str) -> bool {
+    let starts = ["kprobe", "kretprobe", "ksyscall", "kretsyscall"];
+    starts.iter().any(|start| section.starts_with(start))
+}
 
 /// A refusal whose cause is certain.
 pub(super) fn refused(case: &Case<'_>) -> Option<Diagnosis> {

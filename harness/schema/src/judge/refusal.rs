@@ -93,53 +93,6 @@ fn memory(case: &Case<'_>) -> Option<Diagnosis> {
     })
 }
 
-/// libbpf asks for something that only the object's own loader can say.
-pub(super) fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
-    let libbpf = [&case.program.load.libbpf];
-    let (headline, hint) = if text::line_with(&libbpf, "missing BPF prog type").is_some() {
-        (
-            format!(
-                "section `{}` names no program type: the loader of {} must set it",
-                case.section(),
-                case.name()
-            ),
-            "name the section as libbpf knows it, call `bpf_program__set_type`, or give the type \
-             in the manifest",
-        )
-    } else if text::line_with(&libbpf, "attach program FD is not set").is_some() {
-        (
-            format!(
-                "{} (`{}`) replaces a function of a program that its loader must name",
-                case.name(),
-                case.section()
-            ),
-            "call `bpf_program__set_attach_target` before the load, or name the target object in \
-             the manifest",
-        )
-    } else if text::line_with(&libbpf, "no BTF-based attach target is specified").is_some() {
-        (
-            format!(
-                "{} (`{}`) names no function to attach to: its loader must",
-                case.name(),
-                case.section()
-            ),
-            "call `bpf_program__set_attach_target` before the load, or name the target in the \
-             manifest",
-        )
-    } else if text::line_with(&libbpf, "program isn't referenced anywhere").is_some() {
-        (
-            format!(
-                "{} is a `struct_ops` program that no map refers to",
-                case.name()
-            ),
-            "put it into a variable of `SEC(\".struct_ops\")`",
-        )
-    } else {
-        return None;
-    };
-    Some(at_load(Code::LoaderContract, headline, &[hint]))
-}
-
 /// `failed to resolve CO-RE relocation <byte_off> [5] struct task_struct.shoe_size (0:0 @ offset 0)`.
 /// Where libbpf did not get to say so, the poison is left that it put in the instruction's place:
 /// a call of helper 195896080 (`0xbad2310`).

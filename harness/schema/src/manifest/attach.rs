@@ -1,6 +1,6 @@
 //! Which keys of `attach` go together.
 
-use super::validate::{Checked, one_line};
+use super::check::{Checked, one_line};
 use super::{Attach, AttachKind, Problem, TargetShape};
 use crate::authored::Path;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::validate::Checked;
+use super::check::Checked;
 use super::{KconfigValue, Problem};
 use crate::authored::Path;
 

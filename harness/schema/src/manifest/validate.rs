@@ -1,8 +1,9 @@
 //! What a manifest must keep to that its types do not say, without its object.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::attach::attach;
+use super::check::{Checked, identifier, name, names, one_line, unique};
 use super::kernel::{kconfig, kernel_arguments, modules, variables};
 use super::{
     AttachKind, Expect, FunctionalTest, InnerMap, Manifest, Map, Override, Pattern, Problem,
@@ -11,8 +12,6 @@ use super::{
 use crate::authored::{Path, instead_of};
 use crate::cell::Arch;
 use crate::verdict::VerdictKind;
-
-pub(super) type Checked = Result<(), Problem>;
 
 /// Refuses what cannot be meant.
 pub(super) fn validate(manifest: &Manifest) -> Checked {
@@ -304,61 +303,6 @@ fn scope(at: &Path, kernels: Option<&[Pattern]>, arches: Option<&[Arch]>) -> Che
             let what = format!("an empty list of `{key}` covers nothing");
             return Err(Problem::value(at.then(key), what)
                 .hint(Some(format!("leave `{key}` out to cover them all"))));
-        }
-    }
-    Ok(())
-}
-
-/// A name of a program, a map or a group.
-fn identifier(name: &str) -> bool {
-    (1..=128).contains(&name.len())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
-}
-
-fn name(at: &Path, name: &str) -> Checked {
-    if identifier(name) {
-        return Ok(());
-    }
-    let what = format!("letters, digits, `_` and `.` were expected, and this is `{name}`");
-    Err(Problem::value(at.clone(), what))
-}
-
-fn names(key: &str, names: &[String], fits: impl Fn(&str) -> bool) -> Checked {
-    let mut seen = BTreeSet::new();
-    for (n, name) in names.iter().enumerate() {
-        let at = Path::from(key).then(n);
-        if !fits(name) {
-            let what = format!("a name was expected, and this is `{name}`");
-            return Err(Problem::value(at, what));
-        }
-        if !seen.insert(name) {
-            return Err(Problem::value(at, format!("`{name}` for the second time")));
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn one_line(at: &Path, text: &str, most: usize) -> Checked {
-    let what = if text.trim().is_empty() {
-        "a text was expected, and this is empty".to_owned()
-    } else if text.chars().any(char::is_control) {
-        "one line without control characters was expected".to_owned()
-    } else if text.len() > most {
-        format!("{} bytes, over the limit of {most}", text.len())
-    } else {
-        return Ok(());
-    };
-    Err(Problem::value(at.clone(), what))
-}
-
-fn unique<'a>(list: &Path, key: &str, names: impl Iterator<Item = &'a str>) -> Checked {
-    let mut seen = BTreeSet::new();
-    for (n, name) in names.enumerate() {
-        if !seen.insert(name) {
-            let what = format!("`{name}` for the second time");
-            return Err(Problem::value(list.then(n).then(key), what));
         }
     }
     Ok(())

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CPUS, Expansion, KnownKernel, MEMORY, Matrix, MatrixError, Product};
+use super::{Expansion, KnownKernel, Matrix, MatrixError, Product};
 use crate::artifact::{Artifact, Form};
 use crate::authored::{Path, instead_of};
 use crate::cell::{Arch, Cell};
-use crate::plan::PlannedCell;
+use crate::plan::{CPUS, MEMORY, PlannedCell};
 
 /// A point of the products, whatever the artifacts are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
