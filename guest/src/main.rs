@@ -131,8 +131,10 @@ fn settle() -> Result<Place, String> {
         .iter()
         .filter_map(|module| Some(format!("{}: {}", module.name, module.error.as_ref()?)))
         .collect();
-    let stream = init::dial(transport)
-        .map_err(|error| format!("{error} (modules that failed: {})", broken.join("; ")))?;
+    let stream = init::dial(transport).map_err(|error| match broken.as_slice() {
+        [] => error,
+        broken => format!("{error} (modules that failed: {})", broken.join("; ")),
+    })?;
     // The channel keeps the stream, and its descriptor, until the machine is off.
     child::tell_panics_to(stream.as_raw_fd());
     let facts = facts::gather(missing, modules);

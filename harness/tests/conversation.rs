@@ -84,6 +84,7 @@ struct Scripted {
 }
 
 struct ScriptedGuest {
+    script: Script,
     stream: Option<DuplexStream>,
     ending: watch::Receiver<Option<Ending>>,
     task: tokio::task::JoinHandle<()>,
@@ -133,6 +134,7 @@ impl Machine for Scripted {
                 Script::PanicAtBoot | Script::NeverDials | Script::Unheard
             );
         Ok(ScriptedGuest {
+            script,
             stream: Some(ours),
             ending,
             task,
@@ -165,7 +167,12 @@ impl Guest for ScriptedGuest {
     }
 
     fn console_tail(&self) -> Vec<String> {
-        vec!["[    0.1] the last words".into()]
+        let mut tail = vec!["[    0.1] the last words".into()];
+        if self.script == Script::Unheard {
+            tail.push("[    0.2] ukci-guest: dial the host: Address family not supported".into());
+            tail.push("[    0.3] reboot: Power down".into());
+        }
+        tail
     }
 
     async fn stop(self, _: Duration) -> Usage {
@@ -657,6 +664,14 @@ async fn a_guest_that_powers_off_unheard_is_booted_once_more() {
     assert_eq!(ran.ledger.boots.load(Ordering::SeqCst), 2);
     let (cell, _) = one(Script::Unheard).await;
     assert_eq!((cell.verdict, cell.boots), (VerdictKind::Error, 2));
+    // What the agent said on the console is the reason, and a kernel of one's own may lack drivers.
+    let fault = cell.fault.unwrap();
+    insta::assert_snapshot!(fault.headline, @"the agent could not go on: dial the host: Address family not supported");
+    assert!(
+        fault.hints[0].contains("`--modules DIR`"),
+        "{:?}",
+        fault.hints
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -276,7 +276,34 @@ async fn alive<G: Guest, T>(
     }
 }
 
+/// What the agent said on the console before it powered the guest off: without a way to the host
+/// it has no other.
+fn last_word<'a>(broken: &Broken, console: &'a [String]) -> Option<&'a str> {
+    let said = |line: &'a String| line.split_once("ukci-guest: ").map(|(_, said)| said);
+    console
+        .iter()
+        .rev()
+        .find_map(said)
+        .filter(|_| broken.is_power_off())
+}
+
+/// What a kernel without the transport's driver answers: EAFNOSUPPORT, ENODEV, or no port at all.
+fn no_driver(why: &str) -> Option<String> {
+    let answers = [
+        "Address family not supported",
+        "No such device",
+        "no port in ",
+    ];
+    let is = answers.iter().any(|answer| why.contains(answer));
+    is.then(|| {
+        "the kernel has no driver for the way to the host: give a kernel of your own its modules \
+         with `--modules DIR`"
+            .to_owned()
+    })
+}
+
 fn fault_of(broken: &Broken, talk: &Talk, console: Vec<String>) -> Fault {
+    let last_word = last_word(broken, &console);
     let (code, headline, hints): (_, String, Vec<String>) = match broken {
         Broken::Ended(Ending::Panicked(line)) => (
             Some(Code::KernelPanic),
@@ -293,6 +320,16 @@ fn fault_of(broken: &Broken, talk: &Talk, console: Vec<String>) -> Fault {
             status,
             complaint,
         }) => {
+            if let Some(why) = last_word {
+                let headline = format!("the agent could not go on: {}", bounded(why));
+                return Fault {
+                    stage: talk.stage,
+                    code: None,
+                    headline,
+                    hints: no_driver(why).into_iter().collect(),
+                    console,
+                };
+            }
             let mut headline = format!(
                 "QEMU ended ({status}{}) while ukci waited for the {}",
                 reason
