@@ -3,6 +3,7 @@
 
 mod action;
 mod expression;
+mod page;
 mod scripts;
 mod shards;
 
@@ -171,6 +172,8 @@ fn every_job_has_a_limit_and_few_rights() {
             json!({ "contents": "read" }),
             "{file}"
         );
+        // Without it what fails in front of `| tee` passes.
+        assert_eq!(workflow["defaults"]["run"]["shell"], "bash", "{file}");
         for (name, job) in jobs(&workflow) {
             if let Some(called) = job["uses"].as_str() {
                 // GitHub takes no limit there: those of the called jobs are.

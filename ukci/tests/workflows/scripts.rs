@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::root;
+use super::{read, root, steps};
 
 /// An empty directory, with programs that stand in for others in front of `PATH`.
 struct Place(tempfile::TempDir);
@@ -303,6 +303,35 @@ fn the_newest_earlier_report_is_taken() {
         place.read("summary"),
         "There is no earlier report to compare with.\n"
     );
+}
+
+/// The text of `weekly.yml` itself, on the fixture report and one that costs twice as much.
+#[test]
+fn a_program_that_costs_more_fails_the_week() {
+    let workflow = read(".github/workflows/weekly.yml");
+    let compare = steps(&workflow)
+        .into_iter()
+        .filter_map(|(_, step)| step["run"].as_str())
+        .find(|run| run.contains("report diff"))
+        .unwrap()
+        .to_owned();
+    let fixture = include_str!("../../../harness/tests/fixtures/report.json");
+    let mut dearer: serde_json::Value = serde_json::from_str(fixture).unwrap();
+    let insns = &mut dearer["cells"][1]["programs"][0]["verifier"]["insns"];
+    *insns = (insns.as_u64().unwrap() * 2).into();
+    for (now, status) in [(fixture.to_owned(), 0), (dearer.to_string(), 2)] {
+        let place = Place::new();
+        place.write("last/report.json", fixture);
+        place.write("weekly/report.json", &now);
+        let ran = place.run(
+            Path::new("bash"),
+            &["--noprofile", "--norc", "-eo", "pipefail", "-c", &compare],
+            &[("UKCI", env!("CARGO_BIN_EXE_ukci"))],
+        );
+        assert_eq!(ran.status.code(), Some(status), "{}", said(&ran));
+        let summary = place.read("summary");
+        assert_eq!(summary.contains("1 program grew"), status == 2, "{summary}");
+    }
 }
 
 #[test]
