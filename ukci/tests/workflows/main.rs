@@ -231,6 +231,14 @@ fn actions_are_pinned_and_called_as_they_are() {
             continue;
         }
         let (action, version) = uses.split_once('@').unwrap();
+        if action == "actions/upload-artifact" {
+            // A job that is run again replaces what it left, or it can never succeed.
+            let overwrite = step["with"]["overwrite"].as_str().expect("it is said");
+            for (attempt, expected) in [("1", "false"), ("2", "true")] {
+                let contexts = json!({ "github": { "run_attempt": attempt } });
+                assert_eq!(template(overwrite, &contexts), expected, "{file}");
+            }
+        }
         let is_hash = version.len() == 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
         assert!(is_hash, "{file}: {uses}");
         // One version of each, `actions/cache/save` and `…/restore` too.
