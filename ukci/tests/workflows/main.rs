@@ -4,8 +4,11 @@
 mod action;
 mod expression;
 mod page;
+mod place;
 mod scripts;
 mod shards;
+mod update;
+mod weekly;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
