@@ -152,8 +152,8 @@ fn a_status_becomes_an_outcome() {
 fn what_the_check_said_decides_what_is_answered_and_kept() {
     let action = read("action.yml");
     let outcome = action["outputs"]["outcome"]["value"].as_str().unwrap();
-    let saves = action["runs"]["steps"].as_array().unwrap().iter();
-    let saves: Vec<&Value> = saves
+    let all = action["runs"]["steps"].as_array().unwrap().iter();
+    let saves: Vec<&Value> = all
         .filter(|step| {
             step["uses"]
                 .as_str()
@@ -177,9 +177,9 @@ fn what_the_check_said_decides_what_is_answered_and_kept() {
             "tool": { "outputs": { "cache-hit": hit } },
         } });
         assert_eq!(template(outcome, &contexts), answer);
-        let saved = |step: &Value| is_true(&evaluate(step["if"].as_str().unwrap(), &contexts));
-        assert_eq!(saved(packages), keeps, "{said} {hit}");
-        assert_eq!(saved(tool), hit != "true");
+        let is_run = |step: &Value| is_true(&evaluate(step["if"].as_str().unwrap(), &contexts));
+        assert_eq!(is_run(packages), keeps, "{said} {hit}");
+        assert_eq!(is_run(tool), hit != "true");
     }
 }
 

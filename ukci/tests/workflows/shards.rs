@@ -44,9 +44,9 @@ fn call(job: &Value) -> &Value {
 fn shards_cover_every_cell_once() {
     let workflow = read(".github/workflows/full.yml");
     let shard = &workflow["jobs"]["shard"];
-    let axes = &shard["strategy"]["matrix"];
-    let axis = |name: &str| axes[name].as_array().unwrap().clone();
-    assert_eq!(axes.as_object().unwrap().len(), 2, "no other axis");
+    let strategy = &shard["strategy"]["matrix"];
+    let axis = |name: &str| strategy[name].as_array().unwrap().clone();
+    assert_eq!(strategy.as_object().unwrap().len(), 2, "no other axis");
     let with = call(shard);
     let matrix = with["matrix"].as_str().unwrap();
     let mut dealt = BTreeMap::new();
