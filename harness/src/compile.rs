@@ -247,6 +247,11 @@ fn flags(arch: Arch, options: &Options) -> Vec<OsString> {
             .iter()
             .map(|define| format!("-D{define}").into()),
     );
+    if options.vmlinux_h.contains_key(&arch) {
+        // Recent kernels are built with them: in the BTF of 7.3 `struct filename` has all but its
+        // last member from a struct that it holds without a name, which C11 does not know.
+        flags.extend(["-fms-extensions", "-Wno-microsoft-anon-tag"].map(OsString::from));
+    }
     for dir in options.include.iter().chain(options.vmlinux_h.get(&arch)) {
         flags.push("-I".into());
         flags.push(dir.into());

@@ -26,7 +26,8 @@ esac
   exit 1
 }
 mkdir -p "$out"
-export OUT=$(cd "$out" && pwd)
+OUT=$(cd "$out" && pwd)
+export OUT
 
 compile() {
   local source=$1 object

@@ -51,6 +51,24 @@ impl Place {
     }
 }
 
+/// As bpftool writes a type of 7.3.
+#[test]
+fn members_of_a_struct_within_a_kernels_struct_are_its_own() {
+    let Some(clang) = clang() else { return };
+    let mut place = Place::new(
+        "#include \"vmlinux.h\"\n\
+         int first(struct filename *name) { return name->refcnt; }\n",
+    );
+    place.write(
+        "first/vmlinux.h",
+        "struct head { int refcnt; };\nstruct filename { struct head; char iname[8]; };\n",
+    );
+    let dir = place.dir.path().join("first");
+    place.options.include = Vec::new();
+    place.options.vmlinux_h = [(Arch::X86_64, dir)].into();
+    place.object(&clang, Arch::X86_64);
+}
+
 #[test]
 fn an_object_is_made_once_for_all_that_it_was_made_of() {
     let Some(clang) = clang() else { return };

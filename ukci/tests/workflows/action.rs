@@ -4,18 +4,43 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::root;
+use serde_json::{Value, json};
 
-const DEFAULTS: [(&str, &str); 8] = [
-    ("ARTIFACT", "a.bpf.o"),
-    ("MATRIX", "quick"),
-    ("KERNELS", ""),
-    ("MANIFEST", ""),
-    ("LLVMS", ""),
-    ("ARCHES", ""),
-    ("MODE", "attach"),
-    ("SHARD", ""),
-];
+use super::expression::{evaluate, is_true, template};
+use super::{read, root};
+
+/// What `action.yml` gives the script when it is called with one artifact and nothing else.
+fn defaults() -> Vec<(String, String)> {
+    let action = read("action.yml");
+    let step = step(&action, "check");
+    let contexts = json!({
+        "inputs": inputs(&action, &[("artifact", "a.bpf.o")]),
+        "steps": { "setup": { "outputs": { "ukci": "UKCI", "headers": "HEADERS" } } },
+    });
+    let variables = step["env"].as_object().unwrap().iter();
+    variables
+        .map(|(name, value)| (name.clone(), template(value.as_str().unwrap(), &contexts)))
+        .collect()
+}
+
+/// The inputs of a call, each that is not given with its default.
+fn inputs(action: &Value, given: &[(&str, &str)]) -> Value {
+    let declared = action["inputs"].as_object().unwrap();
+    let mut inputs: serde_json::Map<String, Value> = declared
+        .iter()
+        .map(|(name, input)| (name.clone(), input["default"].clone()))
+        .collect();
+    for (name, value) in given {
+        inputs.insert((*name).into(), (*value).into());
+    }
+    inputs.into()
+}
+
+/// The step of `action.yml` with this id.
+fn step<'a>(action: &'a Value, id: &str) -> &'a Value {
+    let steps = action["runs"]["steps"].as_array().unwrap();
+    steps.iter().find(|step| step["id"] == id).unwrap()
+}
 
 /// Runs the script where `ukci check` ends with `status`; returns its own status, the calls, and
 /// what it answered.
@@ -24,7 +49,8 @@ fn check(status: i32, inputs: &[(&str, &str)]) -> (Option<i32>, String, String) 
     let path = |name: &str| dir.path().join(name);
     let script = format!(
         "#!/bin/sh\nprintf '%s|' \"$@\" >>calls\necho >>calls\n\
-         [ \"$1\" != check ] || {{ mkdir -p ukci-out; echo '{{}}' >ukci-out/report.json; exit {status}; }}\n"
+         printf '%s' \"$UKCI_MIRROR_DEBIAN\" >mirror\n\
+         case {status} in 0|2) mkdir -p ukci-out; echo '{{}}' >ukci-out/report.json;; esac\nexit {status}\n"
     );
     std::fs::write(path("ukci"), script).unwrap();
     std::fs::set_permissions(path("ukci"), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -33,7 +59,8 @@ fn check(status: i32, inputs: &[(&str, &str)]) -> (Option<i32>, String, String) 
     }
     let output = Command::new(root().canonicalize().unwrap().join(".github/check"))
         .current_dir(dir.path())
-        .envs(DEFAULTS)
+        .env_remove("UKCI_MIRROR_DEBIAN")
+        .envs(defaults())
         .envs(inputs.iter().copied())
         .env("UKCI", path("ukci"))
         .env("GITHUB_OUTPUT", path("output"))
@@ -42,7 +69,7 @@ fn check(status: i32, inputs: &[(&str, &str)]) -> (Option<i32>, String, String) 
     let text = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     (
         output.status.code(),
-        text(&path("calls")),
+        text(&path("calls")) + &text(&path("mirror")),
         text(&path("output")),
     )
 }
@@ -66,7 +93,8 @@ fn inputs_become_options() {
     assert_eq!(status, Some(0));
     assert_eq!(
         calls,
-        "check|--matrix|quick|--mode|attach|--locked|--out|ukci-out|--artifact|a.bpf.o|--format|junit|\n"
+        "check|--matrix|quick|--mode|attach|--locked|--out|ukci-out|--artifact|a.bpf.o|--include|\
+         HEADERS|--format|junit|\nhttps://deb.debian.org/debian"
     );
     assert_eq!(said, "outcome=pass\nreport=ukci-out/report.json\n");
 
@@ -78,17 +106,24 @@ fn inputs_become_options() {
             ("KERNELS", "debian-12-6.1 debian-13-6.12"),
             ("LLVMS", "19 16"),
             ("ARCHES", "riscv64"),
-            ("MANIFEST", "m.toml; touch pwned"),
+            ("INCLUDE", "include ../lib"),
+            ("VMLINUX_H", "auto"),
+            ("MANIFEST", "m.toml; touch pwned\nb=$(touch pwned) b.toml"),
             ("SHARD", "count:1/4"),
+            ("OPTIONS", "--strict --define A=*\n --timeout 30s"),
+            ("MIRROR", ""),
         ],
     );
-    let called = calls.lines().next().unwrap();
+    let (called, mirror) = calls.split_once('\n').unwrap();
+    assert_eq!(mirror, "", "without one it is the host's own");
     assert!(is_understood(called), "{called}");
     assert_eq!(
         called,
         "check|--matrix|my matrix.toml|--mode|attach|--locked|--out|ukci-out|--kernel|debian-12-6.1|\
          --kernel|debian-13-6.12|--arch|riscv64|--llvm|19|--llvm|16|--artifact|a.bpf.o|--artifact|\
-         b.bpf.o|--manifest|m.toml; touch pwned|--partition|count:1/4|--format|junit|"
+         b.bpf.o|--include|include|--include|../lib|--include|HEADERS|--manifest|m.toml; touch pwned|\
+         --manifest|b=$(touch pwned) b.toml|--vmlinux-h|auto|--partition|count:1/4|--strict|--define|\
+         A=*|--timeout|30s|--format|junit|"
     );
 }
 
@@ -103,9 +138,82 @@ fn a_status_becomes_an_outcome() {
     ] {
         let (code, _, said) = check(status, &[]);
         assert_eq!(code, Some(status));
+        // A run that could not start leaves no report behind.
+        let report = match outcome {
+            "error" => "",
+            _ => "report=ukci-out/report.json\n",
+        };
+        assert_eq!(said, format!("outcome={outcome}\n{report}"), "{status}");
+    }
+}
+
+/// A build that breaks is no verdict either, and what was fetched without one is not kept.
+#[test]
+fn what_the_check_said_decides_what_is_answered_and_kept() {
+    let action = read("action.yml");
+    let outcome = action["outputs"]["outcome"]["value"].as_str().unwrap();
+    let all = action["runs"]["steps"].as_array().unwrap().iter();
+    let saves: Vec<&Value> = all
+        .filter(|step| {
+            step["uses"]
+                .as_str()
+                .unwrap_or_default()
+                .contains("cache/save")
+        })
+        .collect();
+    let [tool, packages] = saves[..] else {
+        panic!("two caches are saved");
+    };
+    for (said, hit, answer, keeps) in [
+        ("", "", "error", false),
+        ("error", "", "error", false),
+        ("fail", "", "fail", true),
+        ("pass", "false", "pass", true),
+        ("pass", "true", "pass", false),
+    ] {
+        let contexts = json!({ "steps": {
+            "check": { "outputs": { "outcome": said } },
+            "packages": { "outputs": { "cache-hit": hit } },
+            "tool": { "outputs": { "cache-hit": hit } },
+        } });
+        assert_eq!(template(outcome, &contexts), answer);
+        let is_run = |step: &Value| is_true(&evaluate(step["if"].as_str().unwrap(), &contexts));
+        assert_eq!(is_run(packages), keeps, "{said} {hit}");
+        assert_eq!(is_run(tool), hit != "true");
+    }
+}
+
+/// What is saved is what is looked for, under the key that is looked for first.
+#[test]
+fn caches_are_saved_as_they_are_restored() {
+    let action = read("action.yml");
+    let steps = action["runs"]["steps"].as_array().unwrap();
+    let of = |verb: &str| -> Vec<Value> {
+        let used = |step: &&Value| step["uses"].as_str().unwrap_or_default().contains(verb);
+        let with = steps.iter().filter(used).map(|step| &step["with"]);
+        with.map(|with| json!([with["path"], with["key"]]))
+            .collect()
+    };
+    assert_eq!(of("cache/restore").len(), 2);
+    assert_eq!(of("cache/restore"), of("cache/save"));
+}
+
+/// Every input reaches a script, and every variable of a script is given by the action.
+#[test]
+fn every_input_is_used() {
+    let action = read("action.yml");
+    let steps = action["runs"]["steps"].to_string();
+    for name in action["inputs"].as_object().unwrap().keys() {
         assert!(
-            said.starts_with(&format!("outcome={outcome}\n")),
-            "{status}: {said}"
+            steps.contains(&format!("${{{{ inputs.{name} }}}}")),
+            "{name}"
         );
+    }
+    for id in ["keys", "setup", "check"] {
+        let script = std::fs::read_to_string(root().join(".github").join(id)).unwrap();
+        let given = step(&action, id)["env"].as_object().unwrap();
+        for name in given.keys() {
+            assert!(script.contains(name), "{id} does not know {name}");
+        }
     }
 }

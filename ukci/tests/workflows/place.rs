@@ -1,0 +1,65 @@
+//! A directory in which a script of the tree runs, with what it calls written down.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::root;
+
+/// An empty directory, with programs that stand in for others in front of `PATH`.
+pub(crate) struct Place(tempfile::TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir(place.path("bin")).unwrap();
+        place
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// A shell script in `PATH`, or at a path of its own.
+    pub(crate) fn program(&self, name: &str, script: &str) {
+        self.write(name, &format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Runs a script of the tree in this directory; its answers are in `output`, `summary`, `env`.
+    pub(crate) fn run(&self, script: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+        let path = std::env::var("PATH").unwrap();
+        Command::new(script)
+            .current_dir(self.0.path())
+            .args(args)
+            .env("PATH", format!("{}:{path}", self.path("bin").display()))
+            .env("HOME", self.path("home"))
+            .env_remove("XDG_CACHE_HOME")
+            .env("GITHUB_OUTPUT", self.path("output"))
+            .env("GITHUB_STEP_SUMMARY", self.path("summary"))
+            .env("GITHUB_ENV", self.path("env"))
+            .envs(env.iter().copied())
+            .output()
+            .unwrap()
+    }
+}
+
+/// A script of `.github`.
+pub(crate) fn script(name: &str) -> PathBuf {
+    root().canonicalize().unwrap().join(".github").join(name)
+}
+
+/// Both streams, for people.
+pub(crate) fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}

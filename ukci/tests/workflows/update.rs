@@ -1,0 +1,69 @@
+//! `update-kernels.yml`: the pull request that it opens, on a repository of its own.
+
+use std::path::Path;
+
+use super::place::{Place, said};
+use super::{read, steps};
+
+#[test]
+fn the_pull_request_holds_the_lock_and_nothing_else() {
+    let workflow = read(".github/workflows/update-kernels.yml");
+    let open = steps(&workflow)
+        .into_iter()
+        .find(|(job, step)| *job == "open" && step["run"].is_string())
+        .unwrap();
+    let place = Place::new();
+    // What is pushed is not signed or hooked by whoever runs the tests.
+    let bash = |script: &str| {
+        let env = [
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("BRANCH", workflow["env"]["BRANCH"].as_str().unwrap()),
+        ];
+        let args = ["--noprofile", "--norc", "-eo", "pipefail", "-c", script];
+        let ran = place.run(Path::new("bash"), &args, &env);
+        assert!(ran.status.success(), "{script}\n{}", said(&ran));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    place.program("bin/gh", "echo \"$*\" >>asked");
+    bash(
+        "git init --quiet --bare origin.git
+         git init --quiet --initial-branch main
+         git remote add origin ./origin.git
+         mkdir kernels && echo old >kernels/lock.json && touch other
+         git add kernels other
+         git -c user.name=x -c user.email=x@example.org commit --quiet --message first",
+    );
+    // As the artifact leaves it, among things that a build left.
+    place.write("kernels/lock.json", "new\n");
+    place.write("other", "built\n");
+    bash(open.1["run"].as_str().unwrap());
+
+    let shown = bash("git --git-dir origin.git show --stat --format=%an:%s update-kernels");
+    assert!(
+        shown.starts_with("github-actions[bot]:Update the kernels\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("kernels/lock.json | 2 +-"), "{shown}");
+    assert!(shown.contains("1 file changed"), "{shown}");
+    let asked = place.read("asked");
+    let mut asked = asked.lines();
+    assert!(
+        asked
+            .next()
+            .unwrap()
+            .starts_with("pr create --head update-kernels ")
+    );
+    assert_eq!(
+        asked.next(),
+        Some("workflow run check.yml --ref update-kernels")
+    );
+    // Before, while the last one is open, nothing is done.
+    let update = &workflow["jobs"]["update"]["steps"];
+    let pins = update
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|step| step["id"] == "pins");
+    assert_eq!(pins.unwrap()["if"], "steps.open.outputs.count == '0'");
+}
