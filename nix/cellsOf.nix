@@ -76,7 +76,7 @@ let
     if artifact.form == "source" then
       {
         "${cell.artifact}/llvm-${cell.llvm}/${cell.arch}" = {
-          clang = clangs.${cell.llvm}.name or "clang ${cell.llvm}";
+          clang = clangs.${cell.llvm}.name or "clang-${cell.llvm}";
           dir = "${toolchain {
             inherit (artifact) name file;
             inherit (cell) arch llvm;

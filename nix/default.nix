@@ -22,6 +22,7 @@ let
     cellId = import ./cellId.nix;
     cellName = import ./cellName.nix;
     expand = import ./expand.nix;
+    isSource = import ./isSource.nix;
     storeName = import ./storeName.nix;
     readMatrix = import ./readMatrix.nix;
 
