@@ -229,7 +229,7 @@ const SOURCES: &str = r#"
 
 /// What a source file outside of its tests includes, as paths from the file.
 fn included(text: &str) -> impl Iterator<Item = &str> {
-    let (code, _) = text.split_once("#[cfg(test)]").unwrap_or((text, ""));
+    let (code, _) = text.split_once("\nmod tests {").unwrap_or((text, ""));
     ["include_str!(\"", "include_bytes!(\""]
         .into_iter()
         .flat_map(|opening| code.split(opening).skip(1))

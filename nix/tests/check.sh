@@ -110,8 +110,9 @@ while read -r sha256 name of; do
 done <<<"$pinned"
 [ -e "$prebuilt/kernel.deb" ] || fail "\`$kernel\` is not fetched: run \`ukci kernels fetch --matrix quick\`"
 
+stubbed=(--override-input nixpkgs "path:$stub" --no-update-lock-file --no-write-lock-file)
 flake() { # flake ARGUMENT…: nix, with the stub for nixpkgs
-  nix "$@" --override-input nixpkgs "path:$stub" --no-update-lock-file --no-write-lock-file \
+  nix "$@" "${stubbed[@]}" \
     2> >(grep --invert-match --extended-regexp \
       "^warning: not writing modified lock|^• Updated input 'nixpkgs'|^    'github:NixOS|^  → 'path:" >&2)
 }
@@ -229,7 +230,7 @@ grep -q 'no verdict: see above' "$work/unsure.log" || {
 
 step '`nix run .#check` runs an object, and takes the kernel from the Nix store, not from a mirror'
 XDG_CACHE_HOME=$work/cache UKCI_MIRROR_DEBIAN=http://127.0.0.1:9/debian PATH=/usr/bin:/bin \
-  flake run "path:$work/tree#check" -- "$examples/ringbuf.bpf.o" --kernel "$kernel" \
+  nix run "${stubbed[@]}" "path:$work/tree#check" -- "$examples/ringbuf.bpf.o" --kernel "$kernel" \
   --accel tcg --transport vhost-user-vsock --out "$work/run" 2>"$work/run.log" || {
   cat "$work/run.log" >&2
   fail 'it does not pass'

@@ -90,7 +90,7 @@ grep -q 'debian-9-' "$work/stale.log" || fail 'it was refused for another reason
 of_project nobodys >/dev/null && fail 'a manifest without an artifact was taken'
 grep -q 'no artifact is named `rinbguf`' "$work/nobodys.log" || fail 'it was refused for another reason'
 
-step 'a project with an object and sources, two LLVMs, and a file that its manifest names'
+step 'a project with objects and sources, two LLVMs, a kernel of its own, a manifest that names a file'
 project=$work/axes
 cp -R "$root/nix/tests/axes" "$project"
 cp "$examples/ringbuf.bpf.o" "$project/"
@@ -104,6 +104,7 @@ diff <(checks_of_project | sed 's/.*-gate-//; s/[.]drv//') - <<CELLS || fail 'th
 headers-${kernel//./_}-x86_64-llvm-19
 headers-${kernel//./_}-x86_64-llvm-21
 ringbuf-${kernel//./_}-x86_64
+ringbuf-nixpkgs-lts-x86_64
 type_freplace-${kernel//./_}-x86_64-llvm-19
 type_freplace-${kernel//./_}-x86_64-llvm-21
 CELLS

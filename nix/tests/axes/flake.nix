@@ -17,6 +17,7 @@
           artifacts.ringbuf = ./ringbuf.bpf.o;
           manifests.type_freplace = "${./manifests}/type_freplace.manifest.toml";
           flags = [ "-DANSWER=42" ];
+          kernels."nixpkgs-lts/x86_64" = ukci.packages.x86_64-linux.kernel-mainline-lts;
         }
       );
     };
