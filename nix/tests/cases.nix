@@ -31,7 +31,7 @@ let
   };
   refused = said: wrong: {
     inherit said;
-    value = (flake.lib.mkMatrix (right // wrong)).plan.drvPath;
+    value = (flake.lib.mkMatrix (right // wrong)).gate.drvPath;
   };
 in
 {
@@ -39,7 +39,7 @@ in
   unsure = broken.legacyPackages.cells.quick.ringbuf-debian-12-6_1-cloud-x86_64;
 
   # What is right in all of the following but for one argument.
-  right = (flake.lib.mkMatrix right).plan.drvPath;
+  right = (flake.lib.mkMatrix right).gate.drvPath;
   # Each is refused with these words.
   wrong = [
     (refused "and not on aarch64-darwin" { system = "aarch64-darwin"; })
