@@ -4,6 +4,11 @@ step "a project of five lines: the template's cells, of which a change rebuilds 
 project=$work/project
 cp -R "$root/nix/template" "$project"
 cp "$root/docs/examples/ringbuf.bpf.c" "$project/src/second.bpf.c"
+# Sources that the Nix store has no cells of yet, from an earlier time.
+now=$(date +%s%N)
+for source in "$project"/src/*.bpf.c; do
+  echo "// $now" >>"$source"
+done
 # As ukci's users have it: the tree and the stub in the place of what the lock would name.
 inputs=(--no-write-lock-file --override-input ukci "path:$work/tree" --override-input ukci/nixpkgs "path:$stub")
 of_project() { # of_project NAME: the path of a package of `$project`; what Nix says goes to a log
