@@ -53,6 +53,8 @@ in
   '';
   update-kernels = app "update-kernels" "Renew the pins of kernels/lock.json" ''
     #!/bin/sh
+    # The checkout's: the one that the tool is wrapped with cannot be written.
+    export UKCI_LOCK="''${UKCI_LOCK-kernels/lock.json}"
     exec ${ukci}/bin/ukci kernels update "$@"
   '';
 }

@@ -64,7 +64,13 @@ let
   compiled =
     planned:
     if named.${planned.cell.artifact}.form == "source" then
-      planned // { cell = { inherit llvm; } // planned.cell; }
+      planned
+      // {
+        cell = {
+          inherit llvm;
+        }
+        // planned.cell;
+      }
     else
       planned;
   planned = map compiled expansion.cells;

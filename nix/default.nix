@@ -7,7 +7,12 @@
   surface,
 }:
 let
-  inherit (builtins) fromJSON functionArgs intersectAttrs readFile;
+  inherit (builtins)
+    fromJSON
+    functionArgs
+    intersectAttrs
+    readFile
+    ;
   call =
     file:
     let

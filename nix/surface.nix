@@ -23,6 +23,7 @@ let
 in
 {
   inherit (pkgs)
+    debian-archive-keyring
     fetchurl
     libbpf
     makeWrapper

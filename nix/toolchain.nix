@@ -20,7 +20,8 @@
 }:
 let
   clang =
-    clangs.${llvm} or (throw "no LLVM `${llvm}`: the flake has ${toString (builtins.attrNames clangs)}");
+    clangs.${llvm}
+      or (throw "no LLVM `${llvm}`: the flake has ${toString (builtins.attrNames clangs)}");
   # libbpf's `bpf_tracing.h` has its own words.
   target =
     {
@@ -36,8 +37,7 @@ runCommand "${name}-${arch}-llvm-${llvm}"
       path = dirOf file;
       name = "source";
       filter =
-        path: type:
-        type == "directory" || builtins.match ".*[.]h" path != null || path == toString file;
+        path: type: type == "directory" || builtins.match ".*[.]h" path != null || path == toString file;
     };
     flags = toString flags;
     headers = "${libbpf}/include";

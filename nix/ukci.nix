@@ -1,5 +1,6 @@
-# The tool for people: with the lock, the agents, QEMU and the vsock device at hand.
+# The tool for people: with the lock, the agents, QEMU, the vsock device and Debian's keys at hand.
 {
+  debian-archive-keyring,
   guests,
   makeWrapper,
   qemu,
@@ -19,6 +20,7 @@ runCommand "ukci"
       name = "lock.json";
       path = root + "/kernels/lock.json";
     };
+    keyrings = "${debian-archive-keyring}/share/keyrings";
     path = "${qemu}/bin:${vhost-device-vsock}/bin";
     tool = "${ukciUnwrapped}/bin/ukci";
     nativeBuildInputs = [ makeWrapper ];
@@ -34,5 +36,5 @@ runCommand "ukci"
       shift
     done
     makeWrapper "$tool" "$out/bin/ukci" --set-default UKCI_LOCK "$lock" \
-      --suffix PATH : "$path" $wraps
+      --suffix UKCI_KEYRINGS : "$keyrings" --suffix PATH : "$path" $wraps
   ''

@@ -73,6 +73,8 @@ for major in 18 19 20 21 22; do
   mkdir -p "$prebuilt/clang-lib/lib/clang/$major"
   ln -s "$("$clang" -print-resource-dir)/include" "$prebuilt/clang-lib/lib/clang/$major/"
 done
+mkdir -p "$prebuilt/debian-archive-keyring/share/keyrings"
+cp /usr/share/keyrings/debian-archive-* "$prebuilt/debian-archive-keyring/share/keyrings/" || true
 mkdir -p "$prebuilt/libbpf/include" "$prebuilt/linuxHeaders/include"
 cp -R "$root/target/include/bpf" "$prebuilt/libbpf/include/"
 cp -R "$root/target/include/linux" "$prebuilt/libbpf/include/"

@@ -176,6 +176,7 @@ empties [
 ]
 // {
   inherit fetchurl runCommand rustPlatform;
+  debian-archive-keyring = prebuilt "debian-archive-keyring";
   libbpf = prebuilt "libbpf";
   makeWrapper = prebuilt "makeWrapper";
   qemu = prebuilt "qemu";
