@@ -62,7 +62,9 @@ for arch in x86_64 aarch64 riscv64; do
     echo 'not built here' >"$prebuilt/ukci-guest-$arch/bin/ukci-guest"
 done
 cmp "$agent" "$prebuilt/ukci-guest-x86_64/bin/ukci-guest"
-ln -s "$(command -v qemu-system-x86_64)" "$prebuilt/qemu/bin/"
+for arch in x86_64 aarch64 riscv64; do
+  qemu=$(command -v "qemu-system-$arch") && ln -s "$qemu" "$prebuilt/qemu/bin/"
+done
 [ -z "$vsock" ] || cp "$vsock" "$prebuilt/vhost-device-vsock/bin/"
 cat >"$prebuilt/clang/bin/clang" <<CLANG
 #!/bin/sh
@@ -89,23 +91,27 @@ tree() {
 tree "$work/tree"
 
 # --- The kernels' packages that the other road has fetched: Nix finds a file by its digest.
+kernel=debian-12-6.1-cloud
+kernel_riscv64=debian-13-6.12
 pinned=$(nix-instantiate --eval --strict --json --expr "
   let
     lock = builtins.fromJSON (builtins.readFile $root/kernels/lock.json);
     storeName = import $root/nix/storeName.nix;
     quick = (import $root/nix/readMatrix.nix $root/matrices/quick.toml).matrix;
     named = builtins.concatMap (product: product.kernels) quick.cells;
-    wanted = builtins.filter (k: k.arch == \"x86_64\" && builtins.elem k.name named) lock.kernels;
-  in map (kernel: map (p: \"\${p.sha256} \${storeName (baseNameOf p.path)} \${kernel.name}\") kernel.packages) wanted
+    keys = map (name: \"\${name}/x86_64\") named ++ [ \"$kernel/aarch64\" \"$kernel_riscv64/riscv64\" ];
+    key = kernel: \"\${kernel.name}/\${kernel.arch}\";
+    wanted = builtins.filter (kernel: builtins.elem (key kernel) keys) lock.kernels;
+  in map (kernel: map (p: \"\${p.sha256} \${storeName (baseNameOf p.path)} \${key kernel}\") kernel.packages) wanted
 " | tr -d '[]"' | tr ',' '\n')
-kernel=debian-12-6.1-cloud
 while read -r sha256 name of; do
   [ -e "$cache/packages/$sha256.deb" ] || continue
-  if [ "$of" = "$kernel" ]; then
+  if [ "$of" = "$kernel/x86_64" ]; then
     cp "$cache/packages/$sha256.deb" "$prebuilt/kernel.deb"
     printf %s "$name" | sed 's/linux-image-\([^_]*\)_.*/\1/' >"$prebuilt/kernel.release"
   fi
   mkdir -p "$work/seed"
+  echo "$sha256 $name $of" >>"$work/seeded"
   cp "$cache/packages/$sha256.deb" "$work/seed/$name"
   nix-store --add-fixed sha256 "$work/seed/$name" >/dev/null
   rm "$work/seed/$name"
@@ -220,6 +226,18 @@ diff <(unmet) - <<<"$failed" || {
   cat "$work/gate.log" >&2
   fail 'the gate names other cells'
 }
+
+step 'cells of other architectures, where this host has what they take'
+for cell in "$kernel aarch64" "$kernel_riscv64 riscv64"; do
+  read -r name arch <<<"$cell"
+  if [ ! -e "${agent%x86_64}$arch" ] || [ ! -e "$prebuilt/qemu/bin/qemu-system-$arch" ] ||
+    ! grep -q " $name/$arch$" "$work/seeded"; then
+    printf '%12s skipped %s: run `make agent kernels ARCHES=%s MATRIX=archs`\n' '' "$arch" "$arch" >&2
+    continue
+  fi
+  built=$(build "$work/tree" "legacyPackages.$system.cells.archs.ringbuf-${name//./_}-$arch")
+  [ "$(cat "$built/status")" = 0 ] || fail "it does not pass: $built"
+done
 
 step 'a cell without a verdict is not cached'
 cases="import $work/tree/nix/tests/cases.nix { root = $work/tree; pkgs = import $stub/pkgs.nix \"$system\"; }"
