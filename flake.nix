@@ -27,6 +27,15 @@
         }
       );
       each = name: builtins.mapAttrs (_: scope: scope.${name}) ukci;
+      # A function of one system's, which takes the system beside its own arguments.
+      ofSystem =
+        name:
+        { system, ... }@args:
+        let
+          scope =
+            ukci.${system} or (throw "ukci runs on ${toString systems}, and not on ${system}: build there");
+        in
+        scope.${name} (removeAttrs args [ "system" ]);
     in
     {
       apps = each "apps";
@@ -39,8 +48,8 @@
         inherit eachSystem systems;
         expand = import ./nix/expand.nix;
         # `mkChecks { system; matrix; src | artifacts; … }`: see `nix/mkMatrix.nix`.
-        mkChecks = { system, ... }@args: ukci.${system}.mkChecks (removeAttrs args [ "system" ]);
-        mkMatrix = { system, ... }@args: ukci.${system}.mkMatrix (removeAttrs args [ "system" ]);
+        mkChecks = ofSystem "mkChecks";
+        mkMatrix = ofSystem "mkMatrix";
       };
 
       templates.default = {

@@ -5,6 +5,9 @@
 #                                      what a target of its own needs
 set -euo pipefail
 
+# `nix develop`: nix/shell.nix has what is needed.
+[ -z "${IN_NIX_SHELL:-}" ] || exit 0
+
 packages=(
   # the build: libbpf, libelf and zlib are compiled from libbpf-sys
   gcc libc6-dev make pkg-config autoconf automake autopoint gettext flex bison gawk

@@ -5,7 +5,9 @@ let
   # `2026-11-21` of the provenance: the archive of that day's end has the package.
   snapshot =
     archive: date:
-    "https://snapshot.debian.org/archive/${archive}/${builtins.replaceStrings [ "-" ] [ "" ] date}T235959Z";
+    "https://snapshot.debian.org/archive/${archive}/${
+      builtins.replaceStrings [ "-" ] [ "" ] date
+    }T235959Z";
 in
 {
   debian = date: [

@@ -64,7 +64,13 @@ let
   compiled =
     planned:
     if named.${planned.cell.artifact}.form == "source" then
-      planned // { cell = { inherit llvm; } // planned.cell; }
+      planned
+      // {
+        cell = {
+          inherit llvm;
+        }
+        // planned.cell;
+      }
     else
       planned;
   planned = map compiled expansion.cells;
@@ -76,7 +82,7 @@ let
     if artifact.form == "source" then
       {
         "${cell.artifact}/llvm-${cell.llvm}/${cell.arch}" = {
-          clang = clangs.${cell.llvm}.name or "clang ${cell.llvm}";
+          clang = clangs.${cell.llvm}.name or "clang-${cell.llvm}";
           dir = "${toolchain {
             inherit (artifact) name file;
             inherit (cell) arch llvm;

@@ -33,7 +33,7 @@ let
       pname = "ukci-${name}";
       version = "0.1.0";
       src = tree;
-      cargoLock.lockFile = tree + "/Cargo.lock";
+      cargoLock.lockFile = root + "/Cargo.lock";
       nativeBuildInputs = attrValues autotools ++ attrValues rustTools;
       buildPhase = command;
       installPhase = "touch $out";

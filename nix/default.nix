@@ -7,7 +7,12 @@
   surface,
 }:
 let
-  inherit (builtins) fromJSON functionArgs intersectAttrs readFile;
+  inherit (builtins)
+    fromJSON
+    functionArgs
+    intersectAttrs
+    readFile
+    ;
   call =
     file:
     let
@@ -22,6 +27,7 @@ let
     cellId = import ./cellId.nix;
     cellName = import ./cellName.nix;
     expand = import ./expand.nix;
+    isSource = import ./isSource.nix;
     storeName = import ./storeName.nix;
     readMatrix = import ./readMatrix.nix;
 

@@ -51,7 +51,11 @@ in
     }
     // (
       if artifact ? manifest then
-        { manifest = artifact.manifest // { file = "${artifact.manifest.file}"; }; }
+        {
+          manifest = artifact.manifest // {
+            file = "${artifact.manifest.file}";
+          };
+        }
       else
         { }
     )

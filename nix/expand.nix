@@ -67,9 +67,7 @@ let
     else if group == "all" && !hasAttr group groups then
       map (entry: entry.name) (filter (entry: entry.arch == arch) lock.kernels)
     else
-      filter (kernel: isLocked kernel arch) (
-        groups.${group} or (refuse "unknown group `${name}`")
-      );
+      filter (kernel: isLocked kernel arch) (groups.${group} or (refuse "unknown group `${name}`"));
 
   # The points of one `[[cells]]`: kernels, then architectures, then LLVMs.
   points =
@@ -238,9 +236,7 @@ let
   ofArtifact =
     artifact:
     let
-      cells = once (
-        concatMap (product: map (planned artifact product) (points product)) matrix.cells
-      );
+      cells = once (concatMap (product: map (planned artifact product) (points product)) matrix.cells);
       kept = filter (cell: !any (rule: coversCell rule cell.cell) excluding) cells;
     in
     {

@@ -4,22 +4,23 @@
   autotools,
   cross,
   lockSchema,
+  root,
   source,
 }:
 arch:
 let
-  pkgs = cross.${arch};
+  target = cross.${arch};
 in
-pkgs.rustPlatform.buildRustPackage {
+target.rustPlatform.buildRustPackage {
   pname = "ukci-guest-${arch}";
   version = "0.1.0";
   src = source;
-  cargoLock.lockFile = source + "/Cargo.lock";
+  cargoLock.lockFile = root + "/Cargo.lock";
   postPatch = ''
     echo '{ "schema": "${lockSchema}", "kernels": [] }' >kernels/lock.json
   '';
   nativeBuildInputs = builtins.attrValues autotools;
-  buildInputs = [ pkgs.glibc.static ];
+  buildInputs = [ target.staticGlibc ];
   cargoBuildFlags = [
     "--package"
     "ukci-guest"

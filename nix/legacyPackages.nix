@@ -41,22 +41,23 @@ let
     file = "${objects.${name}}/object.bpf.o";
     path = "docs/examples/${name}.bpf.o";
   }) (attrNames objects);
-  matrices = listToAttrs (
-    map (name: {
-      inherit name;
-      value = cellsOf {
+  matrices =
+    listToAttrs (
+      map (name: {
+        inherit name;
+        value = cellsOf {
+          inherit artifacts;
+          file = root + "/matrices/${name}.toml";
+        };
+      }) (stems "[.]toml" (root + "/matrices"))
+    )
+    // {
+      # With what each must answer.
+      examples = cellsOf {
         inherit artifacts;
-        file = root + "/matrices/${name}.toml";
+        file = sources + "/matrix.toml";
       };
-    }) (stems "[.]toml" (root + "/matrices"))
-  )
-  // {
-    # With what each must answer.
-    examples = cellsOf {
-      inherit artifacts;
-      file = sources + "/matrix.toml";
     };
-  };
 in
 {
   # What nix-eval-jobs and Hydra walk into.
@@ -76,12 +77,18 @@ in
       }) (filter (name: match "ringbuf-.*" name != null) (attrNames matrices.quick.cells))
     );
   };
-  examples = runCommand "examples" { names = attrNames objects; objects = map (name: objects.${name}) (attrNames objects); } ''
-    mkdir "$out"
-    set -- $objects
-    for name in $names; do
-      cp "$1/object.bpf.o" "$out/$name.bpf.o"
-      shift
-    done
-  '';
+  examples =
+    runCommand "examples"
+      {
+        names = attrNames objects;
+        objects = map (name: objects.${name}) (attrNames objects);
+      }
+      ''
+        mkdir "$out"
+        set -- $objects
+        for name in $names; do
+          cp "$1/object.bpf.o" "$out/$name.bpf.o"
+          shift
+        done
+      '';
 }

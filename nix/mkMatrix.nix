@@ -1,9 +1,13 @@
 # Another project's BPF matrix: `cells`, each a derivation with its evidence; `report`, one report
 # of all of them; `gate`, which fails where one did not meet its expectation; `plan`, all of it for
 # `ukci check --plan`.
-{ cellsOf, storeName }:
 {
-  # The matrix, a TOML file: docs/matrix.md of ukci.
+  cellsOf,
+  root,
+  storeName,
+}:
+{
+  # The matrix: a TOML file (docs/matrix.md of ukci), or the name of one of ukci's own: `"quick"`.
   matrix,
   # A directory: every `*.bpf.c` in it is an artifact.
   src ? null,
@@ -28,10 +32,12 @@
 let
   inherit (builtins)
     attrNames
+    elem
     elemAt
     filter
     head
     isPath
+    isString
     listToAttrs
     map
     match
@@ -80,21 +86,29 @@ let
       path = name + (if ending == null then "" else elemAt ending 0);
     };
   nobodys = attrNames (removeAttrs manifests (attrNames all));
+  listed = names: builtins.concatStringsSep ", " (map (name: "`${name}`") names);
+  # `value` where it is one of `among`.
+  oneOf =
+    what: among: value:
+    if elem value among then
+      value
+    else
+      throw "mkMatrix: no ${what} is named `${toString value}`; there are ${listed among}";
+  ours = map (file: head (match "(.*)[.]toml" file)) (
+    attrNames (builtins.readDir (root + "/matrices"))
+  );
+  isName = isString matrix && match "[a-z0-9_-]+" matrix != null;
 in
 if all == { } then
   throw "mkMatrix: no artifact: give `src`, a directory with *.bpf.c, or `artifacts`"
 else if nobodys != [ ] then
-  throw "mkMatrix: no artifact is named `${head nobodys}`, as a manifest is; there are: ${toString (attrNames all)}"
+  throw "mkMatrix: no artifact is named `${head nobodys}`, as a manifest is; there are ${listed (attrNames all)}"
 else
   cellsOf {
-    file = matrix;
+    file = if isName then root + "/matrices/${oneOf "matrix" ours matrix}.toml" else matrix;
     artifacts = map artifact (attrNames all);
     extraKernels = kernels;
-    inherit
-      accel
-      baseline
-      flags
-      llvm
-      mode
-      ;
+    accel = oneOf "accelerator" [ "tcg" "kvm" ] accel;
+    mode = oneOf "mode" [ "load" "attach" ] mode;
+    inherit baseline flags llvm;
   }

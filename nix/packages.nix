@@ -23,19 +23,17 @@ let
   arch = elemAt (match "([^-]*)-.*" system) 0;
   # Attribute names have no dots; x86_64 goes without saying.
   attr =
-    name: arch:
-    replaceStrings [ "." ] [ "_" ] name + (if arch == "x86_64" then "" else "-${arch}");
-  ofKernel =
-    name: arch: kernel: [
-      {
-        name = "kernel-${attr name arch}";
-        value = kernel;
-      }
-      {
-        name = "initramfs-${attr name arch}";
-        value = initramfs { inherit name arch kernel; };
-      }
-    ];
+    name: arch: replaceStrings [ "." ] [ "_" ] name + (if arch == "x86_64" then "" else "-${arch}");
+  ofKernel = name: arch: kernel: [
+    {
+      name = "kernel-${attr name arch}";
+      value = kernel;
+    }
+    {
+      name = "initramfs-${attr name arch}";
+      value = initramfs { inherit name arch kernel; };
+    }
+  ];
   locked = concatMap (
     key:
     let

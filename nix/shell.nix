@@ -3,17 +3,39 @@
 {
   autotools,
   clangs,
+  cross,
   mkShell,
   qemu,
+  runCommand,
   rustTools,
+  system,
   vhost-device-vsock,
 }:
+let
+  inherit (clangs."21") program resources;
+  arch = builtins.head (builtins.split "-" system);
+  # Finds what Debian's finds: its own headers and the kernel's.
+  clang =
+    runCommand "clang"
+      {
+        script = ''
+          #!/bin/sh
+          exec ${program} -resource-dir=${resources} "$@" -idirafter ${cross.${arch}.linuxHeaders}/include
+        '';
+        passAsFile = [ "script" ];
+      }
+      ''
+        mkdir -p "$out/bin"
+        cp "$scriptPath" "$out/bin/clang"
+        chmod +x "$out/bin/clang"
+      '';
+in
 mkShell {
   packages =
     builtins.attrValues autotools
     ++ builtins.attrValues rustTools
     ++ [
-      clangs."21"
+      clang
       qemu
       vhost-device-vsock
     ];

@@ -1,10 +1,31 @@
 # All that this flake takes from nixpkgs. `nix/tests/stub` has the same names, and no more: what
 # is used without being listed here fails there.
-pkgs: {
+pkgs:
+let
+  # Unwrapped: the wrapper adds flags that the bpf target refuses (`-fzero-call-used-regs`). But
+  # clang's own headers lie in another output, where only the wrapper looks for them.
+  clang =
+    major: set:
+    let
+      inherit (set) clang-unwrapped;
+    in
+    {
+      program = "${clang-unwrapped}/bin/clang";
+      resources = "${clang-unwrapped.lib}/lib/clang/${major}";
+      # As reports name it.
+      name = clang-unwrapped.name;
+    };
+  # Of a package set for an architecture of guests.
+  target = set: {
+    inherit (set) linuxHeaders rustPlatform;
+    staticGlibc = set.glibc.static;
+  };
+in
+{
   inherit (pkgs)
+    debian-archive-keyring
     fetchurl
     libbpf
-    linuxHeaders
     makeWrapper
     mkShell
     qemu
@@ -12,6 +33,7 @@ pkgs: {
     rustPlatform
     vhost-device-vsock
     ;
+  inherit (pkgs.stdenv) cc;
   inherit (pkgs.stdenv.hostPlatform) system;
   rustTools = {
     inherit (pkgs)
@@ -34,25 +56,25 @@ pkgs: {
       pkg-config
       ;
   };
-  # Unwrapped: the wrapper adds flags that the bpf target refuses (`-fzero-call-used-regs`). Lazy:
-  # a major that nixpkgs has dropped is missed only by those who name it.
+  # Lazy: a major that nixpkgs has dropped is missed only by those who name it.
   clangs = {
-    "18" = pkgs.llvmPackages_18.clang-unwrapped;
-    "19" = pkgs.llvmPackages_19.clang-unwrapped;
-    "20" = pkgs.llvmPackages_20.clang-unwrapped;
-    "21" = pkgs.llvmPackages_21.clang-unwrapped;
-    "22" = pkgs.llvmPackages_22.clang-unwrapped;
+    "18" = clang "18" pkgs.llvmPackages_18;
+    "19" = clang "19" pkgs.llvmPackages_19;
+    "20" = clang "20" pkgs.llvmPackages_20;
+    "21" = clang "21" pkgs.llvmPackages_21;
+    "22" = clang "22" pkgs.llvmPackages_22;
   };
-  # nixpkgs's own kernels, from its binary cache.
+  # nixpkgs's own kernels, from its binary cache: what `kernelOfNixpkgs.nix` reads of them are
+  # `target`, `modules`, `configfile` and `modDirVersion`.
   kernels = {
     lts = pkgs.linuxPackages.kernel;
     latest = pkgs.linuxPackages_latest.kernel;
     testing = pkgs.linuxPackages_testing.kernel;
   };
-  # Where agents are compiled: a package set for each architecture of guests.
+  # Where agents are compiled.
   cross = {
-    x86_64 = pkgs.pkgsCross.gnu64;
-    aarch64 = pkgs.pkgsCross.aarch64-multiplatform;
-    riscv64 = pkgs.pkgsCross.riscv64;
+    x86_64 = target pkgs.pkgsCross.gnu64;
+    aarch64 = target pkgs.pkgsCross.aarch64-multiplatform;
+    riscv64 = target pkgs.pkgsCross.riscv64;
   };
 }

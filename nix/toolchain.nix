@@ -3,8 +3,8 @@
 # cached; a compiler that died is neither. Nothing else of a cell's inputs depends on the LLVM.
 {
   clangs,
+  cross,
   libbpf,
-  linuxHeaders,
   runCommand,
 }:
 {
@@ -19,7 +19,9 @@
   flags ? [ ],
 }:
 let
-  clang = clangs.${llvm} or (throw "nix/surface.nix has no LLVM ${llvm}");
+  clang =
+    clangs.${llvm}
+      or (throw "no LLVM `${llvm}`: the flake has ${toString (builtins.attrNames clangs)}");
   # libbpf's `bpf_tracing.h` has its own words.
   target =
     {
@@ -35,13 +37,13 @@ runCommand "${name}-${arch}-llvm-${llvm}"
       path = dirOf file;
       name = "source";
       filter =
-        path: type:
-        type == "directory" || builtins.match ".*[.]h" path != null || path == toString file;
+        path: type: type == "directory" || builtins.match ".*[.]h" path != null || path == toString file;
     };
     flags = toString flags;
     headers = "${libbpf}/include";
-    uapi = "${linuxHeaders}/include";
-    nativeBuildInputs = [ clang ];
+    # Of the architecture: `pt_regs` is another struct on each.
+    uapi = "${cross.${arch}.linuxHeaders}/include";
+    inherit (clang) program resources;
   }
   ''
     # From where the source lies, under a relative name: BTF quotes its lines, which clang reads
@@ -49,9 +51,9 @@ runCommand "${name}-${arch}-llvm-${llvm}"
     cd "$dir"
     mkdir "$out"
     status=0
-    LC_ALL=C clang -g -O2 -Wall -target bpf -D__TARGET_ARCH_${target} -I"$headers" -I"$uapi" \
-      -fdebug-compilation-dir=. $flags -c ${baseNameOf file} -o "$out/object.bpf.o" \
-      2>"$TMPDIR/said" || status=$?
+    LC_ALL=C "$program" -resource-dir="$resources" -g -O2 -Wall -target bpf \
+      -D__TARGET_ARCH_${target} -fdebug-compilation-dir=. $flags -I"$headers" -idirafter "$uapi" \
+      -c ${baseNameOf file} -o "$out/object.bpf.o" 2>"$TMPDIR/said" || status=$?
     cat "$TMPDIR/said" >&2
     case $status in
       0) ;;

@@ -1,5 +1,6 @@
-# The tool for people: with the lock, the agents, QEMU and the vsock device at hand.
+# The tool for people: with the lock, the agents, QEMU, the vsock device and Debian's keys at hand.
 {
+  debian-archive-keyring,
   guests,
   makeWrapper,
   qemu,
@@ -19,6 +20,7 @@ runCommand "ukci"
       name = "lock.json";
       path = root + "/kernels/lock.json";
     };
+    keyrings = "${debian-archive-keyring}/share/keyrings";
     path = "${qemu}/bin:${vhost-device-vsock}/bin";
     tool = "${ukciUnwrapped}/bin/ukci";
     nativeBuildInputs = [ makeWrapper ];
@@ -27,11 +29,12 @@ runCommand "ukci"
   ''
     mkdir -p "$out/bin" "$out/libexec/ukci"
     set -- $agents
+    wraps=
     for arch in $arches; do
       ln -s "$1" "$out/libexec/ukci/ukci-guest-$arch"
       wraps="$wraps --set-default UKCI_AGENT_$(echo $arch | tr a-z A-Z) $1"
       shift
     done
     makeWrapper "$tool" "$out/bin/ukci" --set-default UKCI_LOCK "$lock" \
-      --suffix PATH : "$path" $wraps
+      --suffix UKCI_KEYRINGS : "$keyrings" --suffix PATH : "$path" $wraps
   ''

@@ -1,6 +1,7 @@
 # The tool alone, with an empty lock inside: derivations hand it the entries that they need.
 {
   lockSchema,
+  root,
   rustPlatform,
   source,
 }:
@@ -8,7 +9,7 @@ rustPlatform.buildRustPackage {
   pname = "ukci-unwrapped";
   version = "0.1.0";
   src = source;
-  cargoLock.lockFile = source + "/Cargo.lock";
+  cargoLock.lockFile = root + "/Cargo.lock";
   postPatch = ''
     echo '{ "schema": "${lockSchema}", "kernels": [] }' >kernels/lock.json
   '';

@@ -1,5 +1,5 @@
-//! Nix and Rust agree: on the cells of every matrix, on what is refused, and on where Nix keeps a
-//! file. Needs `nix-instantiate` and `nix-store`; without them the tests say so and skip, unless
+//! Nix and Rust agree: on the cells of every matrix, on what is refused, on where Nix keeps a file,
+//! on which files make the tool, and on what a report is. Needs `nix-instantiate` and `nix-store`; without them the tests say so and skip, unless
 //! `UKCI_TEST_NIX` is set (`make nix-check` does).
 
 #![expect(clippy::print_stderr, reason = "a skip is told to people")]
@@ -212,6 +212,81 @@ fn what_rust_refuses_nix_refuses() {
     }
 }
 
+/// Every file that `nix/isSource.nix` keeps, named from the root.
+const SOURCES: &str = r#"
+    let
+      isSource = import (root + "/nix/isSource.nix");
+      walk = prefix:
+        let entries = builtins.readDir (root + "/${prefix}"); in
+        builtins.concatMap (name:
+          let path = if prefix == "" then name else "${prefix}/${name}"; in
+          if !isSource path then [ ]
+          else if entries.${name} == "directory" then walk path
+          else [ path ]
+        ) (builtins.attrNames entries);
+    in walk ""
+"#;
+
+/// What a source file outside of its tests includes, as paths from the file.
+fn included(text: &str) -> impl Iterator<Item = &str> {
+    let (code, _) = text.split_once("\nmod tests {").unwrap_or((text, ""));
+    ["include_str!(\"", "include_bytes!(\""]
+        .into_iter()
+        .flat_map(|opening| code.split(opening).skip(1))
+        .filter_map(|rest| rest.split_once('"').map(|(path, _)| path))
+}
+
+/// Nothing else here builds the tool from what Nix would. Cargo refuses a workspace of which a
+/// file is missing; one small crate has it look.
+#[test]
+fn cargo_reads_what_nix_takes_of_the_tree() {
+    let home = tempfile::tempdir().unwrap();
+    let root = root().canonicalize().unwrap();
+    let expression = format!("let root = {}; in {SOURCES}", root.display());
+    let Some(output) = evaluate(home.path(), &expression) else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let files: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(files.contains(&"harness/src/nix.rs".to_owned()));
+
+    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nix-source");
+    let tree = work.join("tree");
+    let _ = std::fs::remove_dir_all(&tree);
+    for file in &files {
+        let copy = tree.join(file);
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::copy(root.join(file), copy).unwrap();
+    }
+    // As `nix/ukciUnwrapped.nix` does.
+    let lock = json!({ "schema": ukci_schema::lock::SCHEMA, "kernels": [] }).to_string();
+    std::fs::write(tree.join("kernels/lock.json"), lock).unwrap();
+
+    let output = Command::new(std::env::var_os("CARGO").unwrap())
+        .args(["check", "--quiet", "--offline", "--locked"])
+        .args(["--package", "ukci-schema", "--target-dir"])
+        .arg(work.join("target"))
+        .current_dir(&tree)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+
+    let mut count = 0;
+    for file in files.iter().filter(|file| {
+        file.contains("/src/") && file.ends_with(".rs") && !file.ends_with("/tests.rs")
+    }) {
+        let path = tree.join(file);
+        for name in included(&std::fs::read_to_string(&path).unwrap()) {
+            count += 1;
+            let included = path.parent().unwrap().join(name);
+            assert!(included.exists(), "{file} includes {name}");
+        }
+    }
+    assert!(count > 5, "the matrices are included, and more");
+}
+
 #[test]
 fn store_paths_are_nix_s() {
     let home = tempfile::tempdir().unwrap();
@@ -244,5 +319,34 @@ fn store_paths_are_nix_s() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(ours.to_string(), path, "{said}");
         assert_eq!(StorePath::holding(Path::new(&path)), Some(ours));
+    }
+}
+
+/// `nix/tests/check.sh` keeps the reports that derivations made, and says where.
+#[test]
+fn reports_of_derivations_are_valid() {
+    let Some(dir) = std::env::var_os("UKCI_TEST_NIX_REPORTS") else {
+        eprintln!("skipped: `make nix-check` names reports in `UKCI_TEST_NIX_REPORTS`");
+        return;
+    };
+    let schema = std::fs::read_to_string(root().join("docs/report.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let mut outcomes = std::collections::BTreeMap::<String, usize>::new();
+    for entry in std::fs::read_dir(&dir).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let report: Value = serde_json::from_str(&text).unwrap();
+        let complaints: Vec<String> = validator
+            .iter_errors(&report)
+            .map(|error| format!("{}: {}: {error}", path.display(), error.instance_path()))
+            .collect();
+        assert_eq!(complaints, Vec::<String>::new());
+        for cell in report["cells"].as_array().unwrap() {
+            let outcome = cell["outcome"].as_str().unwrap().to_owned();
+            *outcomes.entry(outcome).or_default() += 1;
+        }
+    }
+    for outcome in ["pass", "fail", "xfail"] {
+        assert!(outcomes.contains_key(outcome), "{outcome}: {outcomes:?}");
     }
 }

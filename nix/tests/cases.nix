@@ -1,8 +1,7 @@
-# Cells that go wrong.
+# What goes wrong: on the host, and in what projects write.
 { root, pkgs }:
 let
   surface = import (root + "/nix/surface.nix") pkgs;
-  scope = import (root + "/nix") { inherit root surface; };
   broken = import (root + "/nix") {
     inherit root;
     surface = surface // {
@@ -17,27 +16,55 @@ let
       '';
     };
   };
-  on = "-debian-12-6_1-cloud-x86_64";
-  quick = scope: scope.legacyPackages.cells.quick;
+  flake = (import (root + "/flake.nix")).outputs {
+    self = { };
+    nixpkgs.legacyPackages = {
+      x86_64-linux = pkgs;
+      aarch64-linux = pkgs;
+    };
+  };
+  matrix = text: builtins.toFile "wrong.toml" text;
+  right = {
+    system = "x86_64-linux";
+    src = root + "/nix/template/src";
+    matrix = "quick";
+  };
+  refused = said: wrong: {
+    inherit said;
+    value = (flake.lib.mkMatrix (right // wrong)).gate.drvPath;
+  };
 in
 {
-  # Of two cells the one that failed is named.
-  gate = scope.gate {
-    name = "two";
-    cells = {
-      refused = (quick scope)."unchecked_deref${on}";
-      taken = (quick scope)."ringbuf${on}";
-    };
-  };
-  # Each of two cells of one object brings a copy of it, and none can be written to.
-  report = scope.report {
-    name = "two";
-    plan = scope.legacyPackages.plans.quick;
-    cells = {
-      new = (quick scope)."ringbuf${on}";
-      old = (quick scope).ringbuf-debian-11-5_10-cloud-x86_64;
-    };
-  };
   # A host that cannot run machines: nothing is to be remembered of it.
-  unsure = (quick broken)."ringbuf${on}";
+  unsure = broken.legacyPackages.cells.quick.ringbuf-debian-12-6_1-cloud-x86_64;
+
+  # What is right in all of the following but for one argument.
+  right = (flake.lib.mkMatrix right).gate.drvPath;
+  # Each is refused with these words.
+  wrong = [
+    (refused "and not on aarch64-darwin" { system = "aarch64-darwin"; })
+    (refused "no artifact: give `src`" { src = null; })
+    (refused "no artifact: give `src`" { src = root + "/nix/template"; })
+    (refused "no matrix is named `quik`; there are" { matrix = "quik"; })
+    (refused "kernel `debian-9-4.9` is not locked for x86_64" {
+      matrix = matrix ''
+        [[cells]]
+        kernels = ["debian-9-4.9"]
+      '';
+    })
+    (refused "unknown key `kernel` in [[cells]]" {
+      matrix = matrix ''
+        [[cells]]
+        kernels = ["debian-12-6.1"]
+        kernel = "debian-12-6.1"
+      '';
+    })
+    (refused "no LLVM `3`: the flake has 18 19" { llvm = "3"; })
+    (refused "no accelerator is named `hvf`; there are `tcg`, `kvm`" { accel = "hvf"; })
+    (refused "no mode is named `run`; there are `load`, `attach`" { mode = "run"; })
+    (refused "no artifact is named `helo`, as a manifest is; there are `hello`" {
+      manifests.helo = builtins.toFile "helo.toml" "";
+    })
+    (refused "unexpected argument 'artefacts'" { artefacts = { }; })
+  ];
 }

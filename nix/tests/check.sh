@@ -35,6 +35,8 @@ sandbox = true
 sandbox-fallback = false
 extra-sandbox-paths = /usr /lib /lib64 /bin /etc/ld.so.cache
 warn-dirty = false
+max-jobs = auto
+allow-import-from-derivation = false
 CONF
 home=$HOME
 export NIX_CONF_DIR=$work/conf HOME=$work/home
@@ -44,7 +46,7 @@ stub=$work/stub
 mkdir -p "$stub"
 cp "$root"/nix/tests/stub/*.nix "$stub"
 prebuilt=$stub/prebuilt
-mkdir -p "$prebuilt"/{busybox,makeWrapper,ukci-unwrapped,ukci-guest-x86_64,qemu,vhost-device-vsock,clang}/bin
+mkdir -p "$prebuilt"/{busybox,makeWrapper,ukci-unwrapped,qemu,vhost-device-vsock,clang}/bin
 cp "$root/nix/tests/stub/makeWrapper" "$prebuilt/makeWrapper/bin/"
 cp "$(command -v busybox)" "$prebuilt/busybox/bin/"
 for applet in $("$prebuilt/busybox/bin/busybox" --list); do
@@ -53,10 +55,28 @@ done
 cp "$ukci" "$prebuilt/ukci-unwrapped/bin/ukci"
 # Debug information is most of it, and is copied with every build that has it as an input.
 strip --strip-debug "$prebuilt/ukci-unwrapped/bin/ukci"
-cp "$agent" "$prebuilt/ukci-guest-x86_64/bin/ukci-guest"
-ln -s "$(command -v qemu-system-x86_64)" "$prebuilt/qemu/bin/"
+for arch in x86_64 aarch64 riscv64; do
+  mkdir -p "$prebuilt/ukci-guest-$arch/bin"
+  # The tool is wrapped with all agents; those that this host has not built are not run.
+  cp "${agent%x86_64}$arch" "$prebuilt/ukci-guest-$arch/bin/ukci-guest" 2>/dev/null ||
+    echo 'not built here' >"$prebuilt/ukci-guest-$arch/bin/ukci-guest"
+done
+cmp "$agent" "$prebuilt/ukci-guest-x86_64/bin/ukci-guest"
+for arch in x86_64 aarch64 riscv64; do
+  qemu=$(command -v "qemu-system-$arch") && ln -s "$qemu" "$prebuilt/qemu/bin/"
+done
 [ -z "$vsock" ] || cp "$vsock" "$prebuilt/vhost-device-vsock/bin/"
-ln -s "$clang" "$prebuilt/clang/bin/clang"
+cat >"$prebuilt/clang/bin/clang" <<CLANG
+#!/bin/sh
+exec $clang -resource-dir=/nowhere "\$@"
+CLANG
+chmod +x "$prebuilt/clang/bin/clang"
+for major in 18 19 20 21 22; do
+  mkdir -p "$prebuilt/clang-lib/lib/clang/$major"
+  ln -s "$("$clang" -print-resource-dir)/include" "$prebuilt/clang-lib/lib/clang/$major/"
+done
+mkdir -p "$prebuilt/debian-archive-keyring/share/keyrings"
+cp /usr/share/keyrings/debian-archive-* "$prebuilt/debian-archive-keyring/share/keyrings/" || true
 mkdir -p "$prebuilt/libbpf/include" "$prebuilt/linuxHeaders/include"
 cp -R "$root/target/include/bpf" "$prebuilt/libbpf/include/"
 cp -R "$root/target/include/linux" "$prebuilt/libbpf/include/"
@@ -71,31 +91,36 @@ tree() {
 tree "$work/tree"
 
 # --- The kernels' packages that the other road has fetched: Nix finds a file by its digest.
+kernel=debian-12-6.1-cloud
+kernel_riscv64=debian-13-6.12
 pinned=$(nix-instantiate --eval --strict --json --expr "
   let
     lock = builtins.fromJSON (builtins.readFile $root/kernels/lock.json);
     storeName = import $root/nix/storeName.nix;
     quick = (import $root/nix/readMatrix.nix $root/matrices/quick.toml).matrix;
     named = builtins.concatMap (product: product.kernels) quick.cells;
-    wanted = builtins.filter (k: k.arch == \"x86_64\" && builtins.elem k.name named) lock.kernels;
-  in map (kernel: map (p: \"\${p.sha256} \${storeName (baseNameOf p.path)} \${kernel.name}\") kernel.packages) wanted
+    keys = map (name: \"\${name}/x86_64\") named ++ [ \"$kernel/aarch64\" \"$kernel_riscv64/riscv64\" ];
+    key = kernel: \"\${kernel.name}/\${kernel.arch}\";
+    wanted = builtins.filter (kernel: builtins.elem (key kernel) keys) lock.kernels;
+  in map (kernel: map (p: \"\${p.sha256} \${storeName (baseNameOf p.path)} \${key kernel}\") kernel.packages) wanted
 " | tr -d '[]"' | tr ',' '\n')
-kernel=debian-12-6.1-cloud
 while read -r sha256 name of; do
   [ -e "$cache/packages/$sha256.deb" ] || continue
-  if [ "$of" = "$kernel" ]; then
+  if [ "$of" = "$kernel/x86_64" ]; then
     cp "$cache/packages/$sha256.deb" "$prebuilt/kernel.deb"
     printf %s "$name" | sed 's/linux-image-\([^_]*\)_.*/\1/' >"$prebuilt/kernel.release"
   fi
   mkdir -p "$work/seed"
+  echo "$sha256 $name $of" >>"$work/seeded"
   cp "$cache/packages/$sha256.deb" "$work/seed/$name"
   nix-store --add-fixed sha256 "$work/seed/$name" >/dev/null
   rm "$work/seed/$name"
 done <<<"$pinned"
 [ -e "$prebuilt/kernel.deb" ] || fail "\`$kernel\` is not fetched: run \`ukci kernels fetch --matrix quick\`"
 
+stubbed=(--override-input nixpkgs "path:$stub" --no-update-lock-file --no-write-lock-file)
 flake() { # flake ARGUMENT…: nix, with the stub for nixpkgs
-  nix "$@" --override-input nixpkgs "path:$stub" --no-update-lock-file --no-write-lock-file \
+  nix "$@" "${stubbed[@]}" \
     2> >(grep --invert-match --extended-regexp \
       "^warning: not writing modified lock|^• Updated input 'nixpkgs'|^    'github:NixOS|^  → 'path:" >&2)
 }
@@ -174,22 +199,48 @@ grep -q '"code": "VERIFIER_REJECTION"' "$cell/report.json" || fail "no reason is
 # Of the source that Nix compiled: the line that the verifier refused.
 grep -qF '"text": "*count += 1;"' "$cell/report.json" || fail "no source line is told: $cell"
 
-step 'the cell that failed is data; its gate fails, and names it'
-cases="import $work/tree/nix/tests/cases.nix { root = $work/tree; pkgs = import $stub/pkgs.nix \"$system\"; }"
-nix build --no-link --impure --print-build-logs --expr "($cases).gate" 2>"$work/gate.log" &&
-  fail 'a gate let a failed cell through'
-grep -q '> refused$' "$work/gate.log" && ! grep -q '> taken$' "$work/gate.log" || {
-  cat "$work/gate.log" >&2
-  fail 'the gate does not name the cell'
-}
-
-step 'two cells of one object are one report'
-nix build --no-link --impure --print-build-logs --expr "($cases).report" 2>"$work/two.log" || {
-  cat "$work/two.log" >&2
+step 'the whole quick matrix is one report, failed cells included'
+quick=$(build "$work/tree" packages.$system.matrix-quick 2>"$work/quick.log") || {
+  cat "$work/quick.log" >&2
   fail 'no report is made'
 }
+said() { # said REPORT OUTCOME: the cells of that outcome, named as attributes
+  awk -F'"' -v wanted="$2" '$2 == "id" { id = $4 } $2 == "outcome" && $4 == wanted { print id }' \
+    "$1/report.json" | tr '/.' '-_' | sort
+}
+mkdir "$work/reports"
+cp "$quick/report.json" "$work/reports/quick.json"
+failed=$(said "$quick" fail)
+passed=$(said "$quick" pass | wc -l)
+[ "$passed" -gt 0 ] && [ -n "$failed" ] || fail "it has not both, failed and passed: $quick"
+[ $(($(wc -l <<<"$failed") + passed)) = "$(grep --count '^quick ' "$work/cells")" ] ||
+  fail "cells are missing, or have another outcome: $quick"
+[ -s "$quick/report.html" ] && [ -s "$quick/report.md" ] && [ -s "$quick/junit.xml" ] ||
+  fail "a rendering is missing: $quick"
+printf '%12s %d passed, %d failed\n' '' "$passed" "$(wc -l <<<"$failed")" >&2
+
+step 'its gate fails, and names the failed cells and no other'
+build "$work/tree" legacyPackages.$system.gates.quick 2>"$work/gate.log" && fail 'a gate let failed cells through'
+unmet() { sed --quiet 's/^.*> \([^ ]*-x86_64[^ ]*\)$/\1/p' "$work/gate.log" | sort --unique; }
+diff <(unmet) - <<<"$failed" || {
+  cat "$work/gate.log" >&2
+  fail 'the gate names other cells'
+}
+
+step 'cells of other architectures, where this host has what they take'
+for cell in "$kernel aarch64" "$kernel_riscv64 riscv64"; do
+  read -r name arch <<<"$cell"
+  if [ ! -e "${agent%x86_64}$arch" ] || [ ! -e "$prebuilt/qemu/bin/qemu-system-$arch" ] ||
+    ! grep -q " $name/$arch$" "$work/seeded"; then
+    printf '%12s skipped %s: run `make agent kernels ARCHES=%s MATRIX=archs`\n' '' "$arch" "$arch" >&2
+    continue
+  fi
+  built=$(build "$work/tree" "legacyPackages.$system.cells.archs.ringbuf-${name//./_}-$arch")
+  [ "$(cat "$built/status")" = 0 ] || fail "it does not pass: $built"
+done
 
 step 'a cell without a verdict is not cached'
+cases="import $work/tree/nix/tests/cases.nix { root = $work/tree; pkgs = import $stub/pkgs.nix \"$system\"; }"
 nix build --no-link --impure --print-build-logs --expr "($cases).unsure" 2>"$work/unsure.log" &&
   fail 'a cell whose QEMU dies was kept'
 grep -q 'no verdict: see above' "$work/unsure.log" || {
@@ -197,87 +248,25 @@ grep -q 'no verdict: see above' "$work/unsure.log" || {
   fail 'it failed for another reason'
 }
 
-step "a project of five lines: the template's cells, of which a change rebuilds only its own"
-project=$work/project
-cp -R "$root/nix/template" "$project"
-cp "$root/docs/examples/ringbuf.bpf.c" "$project/src/second.bpf.c"
-of_project() { # of_project NAME: the path of a package of `$project`; what Nix says goes to a log
-  nix build --no-link --json --print-build-logs --no-write-lock-file \
-    --override-input ukci "path:$work/tree" --override-input ukci/nixpkgs "path:$stub" \
-    "path:$project#packages.$system.$1" 2>"$work/$1.log" |
-    grep --only-matching '"out":"[^"]*"' | cut -d'"' -f4
+step '`nix run .#check` runs an object, and takes the kernel from the Nix store, not from a mirror'
+XDG_CACHE_HOME=$work/cache UKCI_MIRROR_DEBIAN=http://127.0.0.1:9/debian PATH=/usr/bin:/bin \
+  nix run "${stubbed[@]}" "path:$work/tree#check" -- "$examples/ringbuf.bpf.o" --kernel "$kernel" \
+  --accel tcg --transport vhost-user-vsock --out "$work/run" 2>"$work/run.log" || {
+  cat "$work/run.log" >&2
+  fail 'it does not pass'
 }
-check_project() {
-  nix flake check --override-input ukci "path:$work/tree" --override-input ukci/nixpkgs "path:$stub" \
-    --no-write-lock-file --print-build-logs "path:$project" 2>"$work/project.log" || {
-    cat "$work/project.log" >&2
-    fail 'the checks of the template fail'
-  }
-  grep --count --extended-regexp "^building .*-cell-.*[.]drv'" "$work/project.log" || true
-}
-first=$(check_project)
-[ "$(check_project)" = 0 ] || fail 'unchanged cells were built again'
-echo '// changed' >>"$project/src/second.bpf.c"
-second=$(check_project)
-printf '%12s %d cells built, then 0, then %d\n' '' "$first" "$second" >&2
-[ "$first" -gt 0 ] && [ $((second * 2)) = "$first" ] || fail 'the wrong cells were built again'
-[ -z "$(grep -- '-cell-hello' "$work/project.log")" ] || fail 'a cell of an unchanged object was built again'
+# The agent that the tool was wrapped with, and not one beside an executable of this host.
+grep -q "$(sha256sum <"$agent" | cut -d' ' -f1)" "$work/run/report.json" ||
+  fail "the report has another agent: $work/run"
 
-step 'its cells as one report'
-report=$(of_project report) || {
-  cat "$work/report.log" >&2
-  fail 'no report is made'
-}
-[ "$(grep --count '"id": ' "$report/report.json")" = "$first" ] || fail "cells are missing: $report"
-[ -s "$report/report.html" ] && [ -s "$report/report.md" ] && [ -s "$report/junit.xml" ] ||
-  fail "a rendering is missing: $report"
-
-step 'a project with manifests and a budget: what fails is in the report, and only the gate fails'
-project=$work/wrong
-cp -R "$root/nix/tests/project" "$project"
-cp "$root"/docs/examples/{ringbuf,unchecked_deref}.bpf.c "$project/src/"
-report=$(of_project report) || {
-  cat "$work/report.log" >&2
-  fail 'no report is made'
-}
-reports() { # reports COUNT WORDS: whether the report has them so often
-  [ "$(grep --count --fixed-strings -- "$2" "$report/report.json")" = "$1" ] || fail "not $1 of \`$2\`: $report"
-}
-reports 3 '"id": '
-reports 1 '"outcome": "xfail"' # by the manifest alone
-reports 2 '"outcome": "fail"'
-reports 1 '"code": "COMPILE_ERROR"'
-reports 1 '"text": "return undeclared;"'
-reports 1 '"code": "VERIFIER_BUDGET"'
-reports 1 '"path": "ringbuf.yaml"'
-plan=$(of_project plan)
-grep -q '"max_insns": 5' "$plan" && grep -q '"loglevel=4"' "$plan" || fail "the plan lacks something: $plan"
-# Without Nix, from the plan that the report names: a cell of one of three artifacts.
-HOME=$home "$ukci" rerun "$report" "unchecked_deref/$kernel/x86_64/llvm-21" --accel tcg \
-  --transport vhost-user-vsock --out "$work/rerun" 2>"$work/rerun.log" || {
-  cat "$work/rerun.log" >&2
-  fail 'a cell of the report does not run again'
-}
-grep -q 'Same .*: verdict, diagnosis and evidence' "$work/rerun.log" || {
-  cat "$work/rerun.log" >&2
-  fail 'Nix and the tool come to other evidence'
-}
-of_project gate >/dev/null && fail 'a gate let failed cells through'
-unmet=$(sed --quiet 's/^.*> \(.*-x86_64.*\)$/\1/p' "$work/gate.log" | sort | tr '\n' ' ')
-[ "$unmet" = "refused-${kernel//./_}-x86_64-llvm-21 ringbuf-${kernel//./_}-x86_64-llvm-21 " ] || {
-  cat "$work/gate.log" >&2
-  fail "the gate names other cells: $unmet"
-}
-of_project stale >/dev/null && fail 'a manifest with a rule that covers nothing was taken'
-grep -q 'debian-9-' "$work/stale.log" || fail 'it was refused for another reason'
-of_project nobodys >/dev/null && fail 'a manifest without an artifact was taken'
-grep -q 'no artifact is named `rinbguf`' "$work/nobodys.log" || fail 'it was refused for another reason'
+# shellcheck source=nix/tests/projects.sh
+. "$root/nix/tests/projects.sh"
 
 step 'the same cell without Nix: the same verdict, of the same evidence'
 cell=$(build "$work/tree" "$refused")
 HOME=$home UKCI_AGENT_X86_64=$prebuilt/ukci-guest-x86_64/bin/ukci-guest "$ukci" --quiet check \
   "$examples/unchecked_deref.bpf.o" --kernel "$kernel" --accel tcg --out "$work/native" || true
-said() { grep --extended-regexp '"(outcome|code|headline|evidence_digest)":' "$1/report.json"; }
-diff <(said "$work/native") <(said "$cell") || fail 'the roads judge differently'
+judged() { grep --extended-regexp '"(outcome|code|headline|evidence_digest)":' "$1/report.json"; }
+diff <(judged "$work/native") <(judged "$cell") || fail 'the roads judge differently'
 
 step 'done'

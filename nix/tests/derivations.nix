@@ -1,12 +1,10 @@
 # One line a cell of a flake, `matrix name derivation`, for comparisons.
 cells:
 let
-  names =
-    table: builtins.filter (name: name != "recurseForDerivations") (builtins.attrNames table);
+  names = table: builtins.filter (name: name != "recurseForDerivations") (builtins.attrNames table);
 in
 builtins.concatStringsSep "" (
   builtins.concatMap (
-    matrix:
-    map (name: "${matrix} ${name} ${cells.${matrix}.${name}.drvPath}\n") (names cells.${matrix})
+    matrix: map (name: "${matrix} ${name} ${cells.${matrix}.${name}.drvPath}\n") (names cells.${matrix})
   ) (names cells)
 )

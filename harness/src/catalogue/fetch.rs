@@ -2,7 +2,8 @@
 //! by SHA-256 as it streams, and renamed into place when it is the right one.
 //!
 //! The digest decides, so it does not matter which mirror answered or whether over TLS. What is
-//! not what the lock says is kept aside, named, and fetched once more from the next mirror.
+//! not what the lock says is kept aside, named, and fetched once more from the next mirror. What
+//! Nix has fetched is not fetched again.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -17,7 +18,7 @@ use super::error::Error;
 use super::http;
 use super::mirror::Mirrors;
 use super::store::Store;
-use super::transfer::{Transfer, is_intact, keep_aside};
+use super::transfer::{Transfer, is_intact, keep_aside, take_from_nix_store};
 
 /// Packages that come at once, over all kernels of this process.
 const AT_ONCE: usize = 4;
@@ -136,6 +137,12 @@ impl<'a> Fetcher<'a> {
                 package.name,
                 kept.display()
             ));
+        }
+        if take_from_nix_store(package, &path)? {
+            progress(Progress::Fetched {
+                package: package.name.clone(),
+            });
+            return Ok((path, warnings));
         }
         let mut tried = Vec::new();
         let mut wrong: Vec<(PathBuf, String)> = Vec::new();

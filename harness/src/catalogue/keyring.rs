@@ -1,11 +1,15 @@
 //! The keys that Debian signs its indices with, and whether one of them signed this text.
 
+use std::ffi::OsString;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use pgp::composed::{CleartextSignedMessage, PublicOrSecret, SignedPublicKey, SignedPublicSubKey};
 use pgp::packet::{Signature, SignatureType};
 use pgp::types::{KeyDetails, Timestamp};
+
+/// Names further directories, separated by `:`, for hosts that keep the keys elsewhere (NixOS).
+const VARIABLE: &str = "UKCI_KEYRINGS";
 
 /// Directories where distributions and administrators keep apt's keys.
 const DIRECTORIES: [&str; 3] = [
@@ -23,8 +27,14 @@ pub(crate) struct Keyrings {
 impl Keyrings {
     /// Those of this host. Keys of other archives that apt trusts have no say about Debian's.
     pub(crate) fn of_host() -> Self {
+        Self::of(std::env::var_os(VARIABLE).unwrap_or_default())
+    }
+
+    /// Those of this host, and in the directories that are named.
+    fn of(named: OsString) -> Self {
         let mut files = Vec::new();
-        for directory in DIRECTORIES {
+        let named = std::env::split_paths(&named).filter(|path| path.is_absolute());
+        for directory in DIRECTORIES.map(PathBuf::from).into_iter().chain(named) {
             let Ok(entries) = std::fs::read_dir(directory) else {
                 continue;
             };
@@ -82,7 +92,10 @@ impl Keyrings {
             keys.extend(read_keys(file).unwrap_or_default());
         }
         if keys.is_empty() {
-            return Err(format!("no key of Debian's in {}", DIRECTORIES.join(", ")));
+            return Err(format!(
+                "no key of Debian's in {}, nor where {VARIABLE} says",
+                DIRECTORIES.join(", ")
+            ));
         }
         Ok(keys)
     }
@@ -262,5 +275,21 @@ pub(crate) mod tests {
         .unwrap();
         let message = sign("Suite: sid\n", &stranger.secret_subkeys[0].key);
         assert!(Keyrings::only(vec![file]).verified_text(&message).is_err());
+    }
+
+    #[test]
+    fn keys_are_looked_for_where_the_host_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = key();
+        let message = sign("text\n", &key.secret_subkeys[0].key);
+        keyring(dir.path(), &[&key]);
+        let found = Keyrings::of(dir.path().as_os_str().to_owned());
+        assert_eq!(found.verified_text(&message).unwrap().trim_end(), "text");
+        // Not from where this happens to run.
+        assert!(
+            Keyrings::of("relative:".into())
+                .verified_text(&message)
+                .is_err()
+        );
     }
 }

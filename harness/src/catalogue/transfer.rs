@@ -8,6 +8,7 @@ use ukci_schema::lock::Package;
 
 use super::digest::{self, Hasher};
 use super::error::Error;
+use crate::nix::{StorePath, store_name};
 
 /// A file that is coming, with the digest of what has come.
 pub(crate) struct Transfer<'a> {
@@ -78,6 +79,26 @@ pub(crate) fn is_intact(path: &Path, package: &Package) -> Result<bool, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io("read", path, error)),
     }
+}
+
+/// Whether the package lay in the Nix store, where its digest says, and is at `path` now. Copied,
+/// since Nix collects what none of its own roots needs.
+pub(crate) fn take_from_nix_store(package: &Package, path: &Path) -> Result<bool, Error> {
+    let file_name = package.path.rsplit('/').next().unwrap_or_default();
+    let Some(kept) = StorePath::of_file(&store_name(file_name), &package.sha256) else {
+        return Ok(false);
+    };
+    // A mirror has it too, so what is missing or unreadable there is no error.
+    let Ok(bytes) = fs::read(kept.path()) else {
+        return Ok(false);
+    };
+    if digest::of(&bytes) != package.sha256 {
+        return Ok(false);
+    }
+    let copy = path.with_extension("copy");
+    fs::write(&copy, bytes).map_err(Error::on("write", &copy))?;
+    fs::rename(&copy, path).map_err(Error::on("rename", &copy))?;
+    Ok(true)
 }
 
 /// Moves `file` to the first free `<sha256>.corrupt-N` beside `path`.

@@ -3,14 +3,12 @@
 system:
 let
   inherit (builtins)
-    attrNames
+    all
     listToAttrs
     map
     path
     pathExists
-    readDir
     removeAttrs
-    toString
     ;
 
   busybox = path {
@@ -65,35 +63,75 @@ let
       preferLocalBuild = true;
     };
 
+  # What its name says, where this host built it. Of the arguments no other is known: a misspelt one
+  # fails here.
   rustPlatform.buildRustPackage =
     {
       pname,
       version,
       src,
-      ...
+      cargoLock,
+      RUSTFLAGS ? "",
+      buildInputs ? [ ],
+      buildPhase ? "",
+      buildType ? "release",
+      cargoBuildFlags ? [ ],
+      doCheck ? true,
+      hardeningDisable ? [ ],
+      installPhase ? "",
+      meta ? { },
+      nativeBuildInputs ? [ ],
+      postFixup ? "",
+      postPatch ? "",
     }:
-    runCommand "${pname}-${version}" { inherit src; } (
-      if pathExists (./prebuilt + "/${pname}") then
-        ''cp -R ${prebuilt pname} "$out"''
-      else
-        ''
-          echo "${pname} is built by nixpkgs only" >&2
-          exit 1
-        ''
-    );
+    let
+      locked = builtins.fromTOML (builtins.readFile cargoLock.lockFile);
+      isOfRegistry = crate: builtins.match "registry[+].*" (crate.source or "registry+") != null;
+    in
+    # nixpkgs asks for a digest of every crate that is of none.
+    assert all isOfRegistry locked.package;
+    runCommand "${pname}-${version}"
+      {
+        inherit
+          RUSTFLAGS
+          buildInputs
+          buildPhase
+          buildType
+          cargoBuildFlags
+          installPhase
+          postFixup
+          postPatch
+          src
+          ;
+        tools = nativeBuildInputs;
+      }
+      (
+        if pathExists (./prebuilt + "/${pname}") then
+          ''cp -R ${prebuilt pname} "$out"''
+        else
+          ''
+            echo "${pname} is built by nixpkgs only" >&2
+            exit 1
+          ''
+      );
 
   # A kernel as nixpkgs lays it out, made of a distribution's package.
-  kernel =
-    runCommand "linux" { deb = prebuilt "kernel.deb"; } ''
+  ofPackage =
+    name: script:
+    runCommand name { deb = prebuilt "kernel.deb"; } ''
       ar x "$deb"
       xzcat data.tar.xz | tar x
       mkdir -p "$out"
+      ${script}
+    '';
+  kernel =
+    ofPackage "linux" ''
       cp boot/vmlinuz-* "$out/bzImage"
-      cp -R lib "$out/lib"
       cp boot/config-* "$out/config"
     ''
     // {
       target = "bzImage";
+      modules = ofPackage "linux-modules" ''cp -R lib "$out/lib"'';
       modDirVersion = builtins.readFile ./prebuilt/kernel.release;
       configfile = "${kernel}/config";
     };
@@ -108,11 +146,17 @@ let
         value = empty name;
       }) names
     );
-  clang = {
-    clang-unwrapped = prebuilt "clang";
+  # As nixpkgs lays it out: the program finds no headers of its own, which are in another output.
+  llvmPackages = major: {
+    clang-unwrapped = {
+      name = "clang-${major}";
+      outPath = prebuilt "clang";
+      lib = prebuilt "clang-lib";
+    };
   };
   target = {
     inherit rustPlatform;
+    linuxHeaders = prebuilt "linuxHeaders";
     glibc.static = empty "glibc-static";
   };
 in
@@ -130,24 +174,27 @@ empties [
   "rustc"
   "rustfmt"
 ]
-// listToAttrs (
-  map (name: {
-    inherit name;
-    value = prebuilt name;
-  }) (attrNames (removeAttrs (readDir ./prebuilt) [ "clang" ]))
-)
 // {
   inherit fetchurl runCommand rustPlatform;
-  stdenv.hostPlatform = {
-    inherit system;
-  };
+  debian-archive-keyring = prebuilt "debian-archive-keyring";
+  libbpf = prebuilt "libbpf";
   makeWrapper = prebuilt "makeWrapper";
-  mkShell = args: runCommand "shell" { inherit (args) packages; } ''mkdir "$out"'';
-  llvmPackages_18 = clang;
-  llvmPackages_19 = clang;
-  llvmPackages_20 = clang;
-  llvmPackages_21 = clang;
-  llvmPackages_22 = clang;
+  qemu = prebuilt "qemu";
+  vhost-device-vsock = prebuilt "vhost-device-vsock";
+  stdenv = {
+    cc = empty "cc";
+    hostPlatform = {
+      inherit system;
+    };
+  };
+  mkShell =
+    { packages, CLANG }:
+    runCommand "shell" { inherit CLANG packages; } ''mkdir "$out"'';
+  llvmPackages_18 = llvmPackages "18";
+  llvmPackages_19 = llvmPackages "19";
+  llvmPackages_20 = llvmPackages "20";
+  llvmPackages_21 = llvmPackages "21";
+  llvmPackages_22 = llvmPackages "22";
   linuxPackages.kernel = kernel;
   linuxPackages_latest.kernel = kernel;
   linuxPackages_testing.kernel = kernel;
