@@ -2,6 +2,7 @@
 //! environment or apt knows them, and the snapshot archive keeps what everyone else has dropped.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::error::Error;
 
@@ -97,9 +98,16 @@ impl Mirrors {
         Ok(roots)
     }
 
-    /// The roots where the archive's current indices are; never empty.
+    /// The roots where the archive's current indices are; never empty. A host of another
+    /// distribution, whose apt knows no mirror of Debian, has them from the snapshot archive.
     pub(crate) fn current(&self, archive: &str) -> Result<Vec<String>, Error> {
-        self.roots(archive, "")
+        match self.roots(archive, "") {
+            Err(Error::NoMirror { .. }) => {
+                let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+                self.roots(archive, now.get(..10).unwrap_or_default())
+            }
+            found => found,
+        }
     }
 
     /// Only these, for tests.
@@ -406,7 +414,14 @@ mod tests {
             found.roots(SECURITY, "2026-11-21").unwrap(),
             ["https://snap/archive/debian-security/20261121T235959Z"]
         );
-        let error = found.current(DEBIAN).unwrap_err();
+        // apt of another distribution knows no mirror of Debian: today's indices are there, too.
+        let today = found.current(DEBIAN).unwrap();
+        let day = today[0]
+            .strip_prefix("https://snap/archive/debian/")
+            .unwrap();
+        assert!(day.starts_with("20") && day.ends_with("T235959Z"), "{day}");
+        assert_eq!((today.len(), day.len()), (1, "20261121T235959Z".len()));
+        let error = mirrors(&[], dir.path()).current(DEBIAN).unwrap_err();
         let text = error
             .to_string()
             .replace(&dir.path().display().to_string(), "/etc/apt");
