@@ -196,6 +196,42 @@ fn every_job_has_a_limit_and_few_rights() {
     }
 }
 
+/// Who opens a pull request from a fork writes the workflow, the sources and the build scripts: what
+/// they start may read and nothing else, and what may write neither builds nor runs any of it.
+#[test]
+fn strangers_get_no_rights() {
+    let mut rights = Vec::new();
+    for (file, workflow) in workflows() {
+        let text = workflow.to_string();
+        assert!(!text.contains("secrets."), "{file}");
+        for (event, _) in workflow["on"].as_object().unwrap() {
+            let privileged = ["pull_request_target", "workflow_run", "issue_comment"];
+            assert!(!privileged.contains(&event.as_str()), "{file}: {event}");
+        }
+        for (name, job) in jobs(&workflow) {
+            for (right, access) in job["permissions"].as_object().into_iter().flatten() {
+                let access = access.as_str().unwrap();
+                if access != "read" {
+                    rights.push(format!("{file} {name} {right}"));
+                    let builds = job["steps"].to_string().contains("make ");
+                    assert!(!builds && job["uses"].is_null(), "{file}: {name} builds");
+                }
+            }
+        }
+    }
+    assert_eq!(
+        rights,
+        [
+            "release.yml publish attestations",
+            "release.yml publish contents",
+            "release.yml publish id-token",
+            "update-kernels.yml open actions",
+            "update-kernels.yml open contents",
+            "update-kernels.yml open pull-requests",
+        ]
+    );
+}
+
 #[test]
 fn actions_are_pinned_and_called_as_they_are() {
     let inputs = read("action.yml")["inputs"].as_object().unwrap().clone();
