@@ -275,7 +275,8 @@ fn cargo_reads_what_nix_takes_of_the_tree() {
 
     let mut count = 0;
     for file in files.iter().filter(|file| {
-        file.contains("/src/") && file.ends_with(".rs") && !file.ends_with("/tests.rs")
+        let is_rust = Path::new(file).extension().is_some_and(|kind| kind == "rs");
+        file.contains("/src/") && is_rust && !file.ends_with("/tests.rs")
     }) {
         let path = tree.join(file);
         for name in included(&std::fs::read_to_string(&path).unwrap()) {
