@@ -263,6 +263,20 @@ fn cells_that_no_shard_ran_stay_not_run() {
     assert!(merged.not_run.is_empty() && !merged.run.interrupted);
 }
 
+/// Shards of one matrix run on hosts with KVM and without; so do architectures of one run.
+#[test]
+fn the_head_names_every_accelerator_that_cells_ran_on() {
+    let mut mixed = report();
+    let line = |report: &Report| {
+        let text = render::markdown(report);
+        text.lines().nth(2).unwrap().to_owned()
+    };
+    assert!(line(&mixed).ends_with(" s, tcg."), "{}", line(&mixed));
+    mixed.cells[0].accel = "kvm".into();
+    assert!(line(&mixed).ends_with(" s, kvm, tcg."), "{}", line(&mixed));
+    assert!(render::html(&mixed).contains(" at once, kvm, tcg, "));
+}
+
 #[test]
 fn shards_merge_to_the_whole_and_contradictions_are_refused() {
     let whole = report();

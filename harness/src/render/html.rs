@@ -15,6 +15,7 @@ use ukci_schema::cell::Arch;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
+use super::accels;
 use super::problem::{Problem, problems};
 use filter::Filters;
 
@@ -123,7 +124,7 @@ fn head(report: &Report) -> Markup {
         p.quiet.small {
             (run.started) ", " (format!("{:.1}", run.seconds)) " s, " (run.jobs)
             @if run.jobs == 1 { " machine" } @else { " machines" } " at once, "
-            (run.accel.name) ", " (run.transport.name) ", ukci " (run.ukci)
+            (accels(report)) ", " (run.transport.name) ", ukci " (run.ukci)
             @if run.interrupted { ", " strong.error { "interrupted" } }
             @if !run.hermetic { ", " strong.xfail { "not hermetic" } }
         }

@@ -7,7 +7,7 @@ use ukci_schema::verdict::Outcome;
 
 use super::grid::{Grid, grids};
 use super::problem::{Problem, again, problems};
-use super::summary;
+use super::{accels, summary};
 
 /// The report as Markdown.
 pub fn markdown(report: &Report) -> String {
@@ -26,7 +26,7 @@ pub(super) fn head(text: &mut String, report: &Report) -> std::fmt::Result {
         report.run.matrix,
         report.run.started,
         report.run.seconds,
-        report.run.accel.name,
+        accels(report),
         if report.run.hermetic {
             ""
         } else {

@@ -11,6 +11,8 @@ mod problem;
 mod table;
 mod verifier;
 
+use std::collections::BTreeSet;
+
 use ukci_schema::report::Report;
 
 pub use diff::{diff, diff_markdown};
@@ -22,6 +24,21 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use problem::{Problem, again, problems};
 pub use verifier::{Row, over_budget, verifier, verifier_markdown, verifier_rows};
+
+/// What the cells ran on, each once: `tcg`, or `kvm, tcg` where shards or architectures differ. What
+/// the run had chosen, where no cell ran.
+pub(crate) fn accels(report: &Report) -> String {
+    let ran: BTreeSet<&str> = report
+        .cells
+        .iter()
+        .map(|cell| cell.accel.as_str())
+        .filter(|accel| !accel.is_empty())
+        .collect();
+    if ran.is_empty() {
+        return report.run.accel.name.clone();
+    }
+    ran.into_iter().collect::<Vec<_>>().join(", ")
+}
 
 /// The report as JSON: the contract.
 pub fn json(report: &Report) -> String {
