@@ -1,6 +1,6 @@
 //! The keys that Debian signs its indices with, and whether one of them signed this text.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -27,13 +27,13 @@ pub(crate) struct Keyrings {
 impl Keyrings {
     /// Those of this host. Keys of other archives that apt trusts have no say about Debian's.
     pub(crate) fn of_host() -> Self {
-        Self::of(std::env::var_os(VARIABLE).unwrap_or_default())
+        Self::of(&std::env::var_os(VARIABLE).unwrap_or_default())
     }
 
     /// Those of this host, and in the directories that are named.
-    fn of(named: OsString) -> Self {
+    fn of(named: &OsStr) -> Self {
         let mut files = Vec::new();
-        let named = std::env::split_paths(&named).filter(|path| path.is_absolute());
+        let named = std::env::split_paths(named).filter(|path| path.is_absolute());
         for directory in DIRECTORIES.map(PathBuf::from).into_iter().chain(named) {
             let Ok(entries) = std::fs::read_dir(directory) else {
                 continue;
@@ -283,11 +283,11 @@ pub(crate) mod tests {
         let key = key();
         let message = sign("text\n", &key.secret_subkeys[0].key);
         keyring(dir.path(), &[&key]);
-        let found = Keyrings::of(dir.path().as_os_str().to_owned());
+        let found = Keyrings::of(dir.path().as_os_str());
         assert_eq!(found.verified_text(&message).unwrap().trim_end(), "text");
         // Not from where this happens to run.
         assert!(
-            Keyrings::of("relative:".into())
+            Keyrings::of("relative:".as_ref())
                 .verified_text(&message)
                 .is_err()
         );
