@@ -33,25 +33,27 @@ let
     intersectAttrs
     listToAttrs
     map
-    split
     ;
   read = readMatrix file;
   # Those beside the lock are as good as locked: the flake's own lock pins them.
   own = map (
     key:
     let
-      parts = split "/" key;
+      parts = builtins.match "([^/]+)/([^/]+)" key;
     in
-    {
-      name = builtins.elemAt parts 0;
-      arch = builtins.elemAt parts 2;
-    }
+    if parts == null then
+      throw "a kernel is named `${key}`, and not `name/arch`"
+    else
+      {
+        name = builtins.elemAt parts 0;
+        arch = builtins.elemAt parts 1;
+      }
   ) (builtins.attrNames extraKernels);
   expansion = expand {
     inherit (read) matrix;
     inherit artifacts;
     lock = lock // {
-      kernels = lock.kernels ++ own;
+      kernels = lock.kernels ++ builtins.deepSeq own own;
     };
   };
   named = listToAttrs (

@@ -27,6 +27,7 @@ let
     cellId = import ./cellId.nix;
     cellName = import ./cellName.nix;
     expand = import ./expand.nix;
+    isBuilt = import ./isBuilt.nix;
     isSource = import ./isSource.nix;
     storeName = import ./storeName.nix;
     readMatrix = import ./readMatrix.nix;

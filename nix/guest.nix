@@ -34,6 +34,9 @@ target.rustPlatform.buildRustPackage {
   doCheck = false;
   # A dynamic agent would find no loader in its initramfs.
   postFixup = ''
-    ! $READELF --program-headers --wide $out/bin/ukci-guest | grep INTERP
+    if $READELF --program-headers --wide $out/bin/ukci-guest | grep INTERP; then
+      echo "the agent is not static" >&2
+      exit 1
+    fi
   '';
 }

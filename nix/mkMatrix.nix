@@ -3,6 +3,7 @@
 # `ukci check --plan`.
 {
   cellsOf,
+  isBuilt,
   root,
   storeName,
 }:
@@ -11,7 +12,8 @@
   matrix,
   # A directory: every `*.bpf.c` in it is an artifact.
   src ? null,
-  # Artifacts by name: objects (`*.o`, or a derivation that is one) and sources (`*.c`).
+  # Artifacts by name: objects (`*.o`, or a derivation that is one) and sources (`*.c`; a string
+  # where a derivation generates it).
   artifacts ? { },
   # Manifests by the names of their artifacts: docs/manifest.md of ukci. A path is taken alone; one
   # that names files is given within its directory: `"${./manifests}/x.toml"`.
@@ -47,6 +49,8 @@ let
   found =
     if src == null then
       { }
+    else if isBuilt src then
+      throw "mkMatrix: `src` is made by a derivation, and not to be listed: name its files in `artifacts`"
     else
       listToAttrs (
         map (file: {

@@ -4,6 +4,7 @@
 {
   clangs,
   cross,
+  isBuilt,
   libbpf,
   runCommand,
 }:
@@ -11,6 +12,7 @@
   # Name of the artifact.
   name,
   # The source file. Of its directory only headers come along: one source is no input of another.
+  # But the directory of a generated one is taken whole.
   file,
   # LLVM major.
   llvm,
@@ -33,12 +35,16 @@ let
 in
 runCommand "${name}-${arch}-llvm-${llvm}"
   {
-    dir = builtins.path {
-      path = dirOf file;
-      name = "source";
-      filter =
-        path: type: type == "directory" || builtins.match ".*[.]h" path != null || path == toString file;
-    };
+    dir =
+      if isBuilt file then
+        dirOf file
+      else
+        builtins.path {
+          path = dirOf file;
+          name = "source";
+          filter =
+            path: type: type == "directory" || builtins.match ".*[.]h" path != null || path == toString file;
+        };
     flags = toString flags;
     headers = "${libbpf}/include";
     # Of the architecture: `pt_regs` is another struct on each.

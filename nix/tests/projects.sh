@@ -114,6 +114,11 @@ type_freplace-${kernel//./_}-x86_64-llvm-19
 type_freplace-${kernel//./_}-x86_64-llvm-21
 CELLS
 
+step 'a source that a derivation generates is compiled'
+generated=$(nix build --no-link --json --impure --expr "($cases).generated" |
+  grep --only-matching '"out":"[^"]*"' | cut -d'"' -f4)
+[ -s "$generated/object.bpf.o" ] || fail "there is no object: $generated"
+
 step 'what is wrong in the arguments is told in words'
 wrong() { nix eval --raw --impure --expr "let cases = $cases; in $1" 2>"$work/wrong.log"; }
 wrong cases.right >/dev/null || {
