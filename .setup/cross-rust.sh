@@ -34,18 +34,7 @@ mkdir -p "$dir"/{lists/partial,archives/partial,parts,debs,root}
 dir=$(readlink -f "$dir")
 : >"$dir/status"
 
-# The mirror is the one that ukci is told of, else whatever this host's own sources use.
-mirror=${UKCI_MIRROR_DEBIAN:-}
-mirror=${mirror%%,*}
-[ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(SITE)|$(BASE_URI)' 'Created-By: Packages' 2>/dev/null |
-  sed -n 's#.*|\(.*/debian/\)dists/.*#\1#p' | head -1)
-if [ -z "$mirror" ]; then
-  mirror=$(sed -n 's#^URIs: *\([^ ]*/debian/\{0,1\}\) *$#\1#p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -1)
-fi
-if [ -z "$mirror" ]; then
-  printf 'error: find a Debian mirror in apt'"'"'s sources\n\nhint: name one by UKCI_MIRROR_DEBIAN, or run `apt-get update`, or install the rustup target %s\n' "$target" >&2
-  exit 1
-fi
+mirror=$("$(dirname "$0")/mirror.sh")
 cat >"$dir/parts/trixie.sources" <<SOURCES
 Types: deb
 URIs: $mirror

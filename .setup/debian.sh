@@ -21,18 +21,7 @@ for package in "$@"; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
-# The mirror is the one that ukci is told of, else whatever this host's own sources use.
-mirror=${UKCI_MIRROR_DEBIAN:-}
-mirror=${mirror%%,*}
-[ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(BASE_URI)' 'Created-By: Packages' 2>/dev/null |
-  sed -n 's#^\(.*/debian/\)dists/.*#\1#p' | head -1)
-if [ -z "$mirror" ]; then
-  mirror=$(sed -n 's#^URIs: *\([^ ]*/debian/\{0,1\}\) *$#\1#p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -1)
-fi
-if [ -z "$mirror" ]; then
-  printf 'error: failed to find a Debian mirror in apt'"'"'s sources\n\nhint: name one by UKCI_MIRROR_DEBIAN, or run `apt-get update`\n' >&2
-  exit 1
-fi
+mirror=$("$(dirname "$0")/mirror.sh")
 printf 'Fetching %s from Debian 13\n' "${missing[*]}" >&2
 scratch=$(mktemp -d "$dir/.fetch-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

@@ -287,11 +287,7 @@ pub(crate) mod tests {
         assert_eq!(found.verified_text(&message).unwrap().trim_end(), "text");
         // Not from where this happens to run.
         assert!(
-<<<<<<< HEAD
             Keyrings::of(OsStr::new("relative:"))
-=======
-            Keyrings::of("relative:".as_ref())
->>>>>>> nix4
                 .verified_text(&message)
                 .is_err()
         );
