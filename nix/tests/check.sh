@@ -235,8 +235,8 @@ for cell in "$kernel aarch64" "$kernel_riscv64 riscv64"; do
     printf '%12s skipped %s: run `make agent kernels ARCHES=%s MATRIX=archs`\n' '' "$arch" "$arch" >&2
     continue
   fi
-  built=$(build "$work/tree" "legacyPackages.$system.cells.archs.ringbuf-${name//./_}-$arch")
-  [ "$(cat "$built/status")" = 0 ] || fail "it does not pass: $built"
+  foreign=$(build "$work/tree" "legacyPackages.$system.cells.archs.ringbuf-${name//./_}-$arch")
+  [ "$(cat "$foreign/status")" = 0 ] || fail "it does not pass: $foreign"
 done
 
 step 'a cell without a verdict is not cached'

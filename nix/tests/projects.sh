@@ -1,4 +1,5 @@
 # How other projects use the flake. Read by `check.sh`, of which it takes everything.
+# shellcheck shell=bash disable=SC2154
 
 step "a project of five lines: the template's cells, of which a change rebuilds only its own"
 project=$work/project
