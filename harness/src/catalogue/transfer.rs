@@ -89,14 +89,14 @@ pub(crate) fn take_from_nix_store(package: &Package, path: &Path) -> Result<bool
         return Ok(false);
     };
     // A mirror has it too, so what is missing or unreadable there is no error.
-    let Ok(bytes) = fs::read(kept.path()) else {
-        return Ok(false);
-    };
-    if digest::of(&bytes) != package.sha256 {
+    if !is_intact(&kept.path(), package).unwrap_or(false) {
         return Ok(false);
     }
     let copy = path.with_extension("copy");
-    fs::write(&copy, bytes).map_err(Error::on("write", &copy))?;
+    // Not `fs::copy`, which would make it read-only, as the store's files are.
+    File::open(kept.path())
+        .and_then(|mut kept| io::copy(&mut kept, &mut File::create(&copy)?))
+        .map_err(Error::on("write", &copy))?;
     fs::rename(&copy, path).map_err(Error::on("rename", &copy))?;
     Ok(true)
 }

@@ -321,32 +321,28 @@ fn fault_of(broken: &Broken, talk: &Talk, console: Vec<String>) -> Fault {
             complaint,
         }) => {
             if let Some(why) = last_word {
+                // It tells more than how QEMU ended.
                 let headline = format!("the agent could not go on: {}", bounded(why));
-                return Fault {
-                    stage: talk.stage,
-                    code: None,
+                (None, headline, no_driver(why).into_iter().collect())
+            } else {
+                let mut headline = format!(
+                    "QEMU ended ({status}{}) while ukci waited for the {}",
+                    reason
+                        .as_ref()
+                        .map(|r| format!(", {r}"))
+                        .unwrap_or_default(),
+                    talk.waiting_for,
+                );
+                if let Some(complaint) = complaint {
+                    headline.push_str(": ");
+                    headline.push_str(&bounded(complaint));
+                }
+                (
+                    None,
                     headline,
-                    hints: no_driver(why).into_iter().collect(),
-                    console,
-                };
+                    vec!["`command.txt` beside the evidence starts it by hand".into()],
+                )
             }
-            let mut headline = format!(
-                "QEMU ended ({status}{}) while ukci waited for the {}",
-                reason
-                    .as_ref()
-                    .map(|r| format!(", {r}"))
-                    .unwrap_or_default(),
-                talk.waiting_for,
-            );
-            if let Some(complaint) = complaint {
-                headline.push_str(": ");
-                headline.push_str(&bounded(complaint));
-            }
-            (
-                None,
-                headline,
-                vec!["`command.txt` beside the evidence starts it by hand".into()],
-            )
         }
         Broken::Channel(error) => (None, error.to_string(), Vec::new()),
         Broken::Host(why) => (None, why.clone(), Vec::new()),

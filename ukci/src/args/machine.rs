@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use ukci_harness::{machine, transport};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Machine options")]
@@ -31,12 +32,35 @@ pub(crate) enum Accel {
     Tcg,
 }
 
+impl Accel {
+    /// The one that was asked for.
+    pub(crate) fn chosen(self) -> Option<machine::accel::Accel> {
+        match self {
+            Self::Auto => None,
+            Self::Kvm => Some(machine::accel::Accel::Kvm),
+            Self::Tcg => Some(machine::accel::Accel::Tcg),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transport {
     Auto,
     VhostVsock,
     VhostUserVsock,
     VirtioSerial,
+}
+
+impl Transport {
+    /// The one that was asked for.
+    pub(crate) fn chosen(self) -> Option<transport::Transport> {
+        match self {
+            Self::Auto => None,
+            Self::VhostVsock => Some(transport::Transport::VhostVsock),
+            Self::VhostUserVsock => Some(transport::Transport::VhostUserVsock),
+            Self::VirtioSerial => Some(transport::Transport::VirtioSerial),
+        }
+    }
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

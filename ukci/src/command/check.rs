@@ -9,8 +9,7 @@ use tokio::sync::watch;
 use ukci_harness::catalogue::{Catalogue, cache_dir};
 use ukci_harness::compile::vmlinux;
 use ukci_harness::machine::qemu::{Qemu, Settings};
-use ukci_harness::machine::{self, Boot, budget};
-use ukci_harness::transport;
+use ukci_harness::machine::{Boot, budget};
 use ukci_harness::{initramfs, resolve, run};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
@@ -195,17 +194,8 @@ pub(crate) async fn machine(check: &Check, plan: &Plan) -> Result<Qemu, Failure>
     arches.sort_unstable();
     arches.dedup();
     let settings = Settings {
-        accel: match check.machines.accel {
-            args::Accel::Auto => None,
-            args::Accel::Kvm => Some(machine::accel::Accel::Kvm),
-            args::Accel::Tcg => Some(machine::accel::Accel::Tcg),
-        },
-        transport: match check.machines.transport {
-            args::Transport::Auto => None,
-            args::Transport::VhostVsock => Some(transport::Transport::VhostVsock),
-            args::Transport::VhostUserVsock => Some(transport::Transport::VhostUserVsock),
-            args::Transport::VirtioSerial => Some(transport::Transport::VirtioSerial),
-        },
+        accel: check.machines.accel.chosen(),
+        transport: check.machines.transport.chosen(),
         arches,
         cache: cache_dir(),
     };

@@ -6,15 +6,15 @@ use std::path::Path;
 use serde_json::json;
 use ukci_harness::catalogue::{Catalogue, Prepared, cache_dir};
 use ukci_harness::features::{self, Question};
-use ukci_harness::machine::{self, Boot, qemu};
-use ukci_harness::{initramfs, render, resolve, transport};
+use ukci_harness::machine::{Boot, qemu};
+use ukci_harness::{initramfs, render, resolve};
 use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::features::{KernelFeatures, Kind};
 use ukci_schema::plan::FileRef;
 
 use super::fetching::Fetching;
 use super::kernels;
-use crate::args::{self, Features, FeaturesFormat, Offer};
+use crate::args::{Features, FeaturesFormat, Offer};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{Output, WARN, paint};
@@ -118,17 +118,8 @@ async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatur
     let scratch = tempfile::tempdir()
         .map_err(|error| plain(&format!("failed to make a directory: {error}")))?;
     let settings = qemu::Settings {
-        accel: match asked.accel {
-            args::Accel::Auto => None,
-            args::Accel::Kvm => Some(machine::accel::Accel::Kvm),
-            args::Accel::Tcg => Some(machine::accel::Accel::Tcg),
-        },
-        transport: match asked.transport {
-            args::Transport::Auto => None,
-            args::Transport::VhostVsock => Some(transport::Transport::VhostVsock),
-            args::Transport::VhostUserVsock => Some(transport::Transport::VhostUserVsock),
-            args::Transport::VirtioSerial => Some(transport::Transport::VirtioSerial),
-        },
+        accel: asked.accel.chosen(),
+        transport: asked.transport.chosen(),
         arches: agents.keys().copied().collect(),
         cache: cache.clone(),
     };
