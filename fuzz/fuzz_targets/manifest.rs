@@ -3,9 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ukci_schema::authored::Format;
+use ukci_matrix::authored::Format;
 use ukci_schema::cell::Arch;
-use ukci_schema::manifest::{Contract, Manifest, ObjectNames};
+use ukci_matrix::manifest::{Manifest, ObjectNames};
+use ukci_schema::contract::Contract;
 
 fuzz_target!(|text: &str| {
     for format in [Format::Toml, Format::Yaml] {

@@ -10,7 +10,7 @@ mod select;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ukci_schema::manifest::{AttachType, Contract, Entries, InnerMapTerms, ProgramType, Site};
+use ukci_schema::contract::{AttachType, Contract, Entries, InnerMapTerms, ProgramType, Site};
 
 use crate::bpf::{self, Errno, InnerMap, LOG_STATS, Map, Object, Opening};
 use crate::capture::note;
@@ -61,7 +61,7 @@ impl<'a> Terms<'a> {
     }
 
     /// Where the manifest sends a program.
-    pub(crate) fn site(&self, program: &str) -> Option<&ukci_schema::manifest::Target> {
+    pub(crate) fn site(&self, program: &str) -> Option<&ukci_schema::contract::Target> {
         self.contract.targets.get(program)
     }
 
@@ -356,7 +356,7 @@ fn inner_map(terms: &InnerMapTerms) -> Result<InnerMap, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use ukci_schema::manifest::{AttachType, InnerMapType, ProgramType};
+    use ukci_schema::contract::{AttachType, InnerMapType, ProgramType};
 
     #[test]
     fn every_word_of_a_manifest_has_its_number_in_libbpf() {

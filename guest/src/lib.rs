@@ -1,5 +1,5 @@
 //! Probes an eBPF object on the running kernel with the real libbpf: opens, loads, attaches, and
-//! says what was seen. Facts only; `ukci_schema::judge` has the opinions.
+//! says what was seen. Facts only; `ukci_judge::judge` has the opinions.
 //!
 //! Synchronous and single-threaded: libbpf's print callback is one a process, and the agent
 //! forks.
@@ -15,6 +15,7 @@ pub mod features;
 mod isolate;
 pub mod kernel;
 pub mod modules;
+mod nearest;
 pub mod needs;
 pub mod offer;
 mod owners;

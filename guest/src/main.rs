@@ -19,8 +19,8 @@ use ukci_guest::contract::{Terms, keep_files};
 use ukci_guest::probe::probe;
 use ukci_guest::serve::{Arrived, Channel};
 use ukci_guest::{bpf, child, facts, offer};
+use ukci_schema::contract::Contract;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
-use ukci_schema::manifest::Contract;
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, PROTOCOL, Request};
 
 use crate::init::{Stream, Transport};

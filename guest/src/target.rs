@@ -1,7 +1,7 @@
 //! What a section name asks to attach to, and whether the kernel has it.
 
+use crate::nearest::nearest;
 use ukci_schema::evidence::{Feature, FeatureKind, ProgramEvidence};
-use ukci_schema::nearest::nearest;
 
 use crate::kernel::{self, Btf, Kernel};
 

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::slice;
 
 use libbpf_sys as sys;
-use ukci_schema::manifest::{Constant, Shape};
+use ukci_schema::contract::{Constant, Shape};
 
 use crate::bpf::Object;
 

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use ukci_judge::{Judgement, Terms, judge_on};
 use ukci_schema::budget::Budget;
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt};
 use ukci_schema::evidence::{MapEvidence, Mode};
-use ukci_schema::judge::{Judgement, Terms, judge_on};
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
 use ukci_schema::report::CellReport;
 use ukci_schema::verdict::{Fault, Outcome, Stage, Verdict};

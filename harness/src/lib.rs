@@ -19,6 +19,7 @@ pub(crate) mod modules;
 pub mod nix;
 pub mod plan_file;
 pub mod render;
+pub mod report;
 pub mod resolve;
 pub mod run;
 pub mod shell;

@@ -12,11 +12,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use ukci_matrix::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 use ukci_schema::artifact::{Artifact, Form, name_of};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, kernel_key};
 use ukci_schema::lock::Lock;
-use ukci_schema::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{Catalogue, Prepared, Progress, digest};
@@ -194,7 +194,7 @@ pub fn select(
         read.check_kernels(known, cells)?;
     }
     let with_manifest = |planned: PlannedCell| match manifests.get(&planned.cell.artifact) {
-        Some(read) => planned.with_manifest(&read.manifest),
+        Some(read) => read.manifest.planned(planned),
         None => planned,
     };
     selected.cells = selected.cells.into_iter().map(with_manifest).collect();

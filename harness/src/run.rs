@@ -10,9 +10,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use ukci_schema::artifact::Form;
 use ukci_schema::cell::Cell;
+use ukci_schema::contract::Contract;
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
-use ukci_schema::manifest::Contract;
 use ukci_schema::plan::{Plan, PlannedKernel, PlannedObject};
 use ukci_schema::report::{CellReport, KernelInfo, Report, RunInfo, SCHEMA, Summary};
 

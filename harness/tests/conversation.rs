@@ -16,10 +16,10 @@ use ukci_harness::run::{self, Options};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::contract::Contract;
 use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode, ObjectFacts, Step, StepOutcome};
 use ukci_schema::evidence::{ProgramEvidence, ProgramLoad, VerifierStats};
-use ukci_schema::manifest::Contract;
 use ukci_schema::message::{
     FRAME_LIMIT, FrameKind, FromGuest, FromHost, HEADER, PROTOCOL, decode_header, encode_header,
     frames,

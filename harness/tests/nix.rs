@@ -10,9 +10,9 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use ukci_harness::nix::{StorePath, store_name};
 use ukci_harness::resolve::{LOCK, STREAMS};
+use ukci_matrix::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::lock::Lock;
-use ukci_schema::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

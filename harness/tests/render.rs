@@ -1,10 +1,10 @@
 //! Every renderer over one report that holds all outcomes.
 
 use ukci_harness::render;
+use ukci_harness::report::compare::Diff;
+use ukci_harness::report::merge::{MergeError, merge};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
-use ukci_schema::compare::Diff;
-use ukci_schema::merge::{MergeError, merge};
 use ukci_schema::report::{CellReport, Report, Summary};
 use ukci_schema::verdict::Outcome;
 

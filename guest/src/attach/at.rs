@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
 use libbpf_sys as sys;
-use ukci_schema::manifest::Site;
+use ukci_schema::contract::Site;
 
 use super::calls::{self, Link, Uprobe};
 use super::stimulus::Stimulus;

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use ukci_schema::evidence::{AttachOutcome, Evidence, ProgramAttach, StepOutcome};
 
-use ukci_schema::manifest::Target;
+use ukci_schema::contract::Target;
 
 use crate::bpf::{Errno, Object, Program};
 use crate::capture::captured;

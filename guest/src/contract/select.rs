@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ukci_schema::manifest::{VariantProgram, VariantTerms};
+use ukci_schema::contract::{VariantProgram, VariantTerms};
 
 use super::{AUTO_SIZE, Terms};
 use crate::bpf::{self, Object};

@@ -7,9 +7,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diagnosis::{Code, Diagnosis};
-use crate::stage::Stage;
-
 /// What a matrix, or a command line, allows. Neither is checked where it is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
@@ -100,44 +97,6 @@ impl Budget {
             }
         }
         overruns
-    }
-
-    /// The diagnosis of a cell that would pass, and of which an accepted program is over budget:
-    /// the one that is furthest over comes first. `accepted` are programs with their counts, `before`
-    /// gives a program's count in the baseline.
-    pub fn judge<'a>(
-        &self,
-        accepted: impl Iterator<Item = (&'a str, u64)>,
-        before: impl Fn(&str) -> Option<u64>,
-    ) -> Option<Diagnosis> {
-        let mut over: Vec<(u64, &str, Overrun)> = accepted
-            .filter_map(|(program, insns)| {
-                let overruns = self.overruns(insns, before(program));
-                Some((insns, program, overruns.into_iter().next()?))
-            })
-            .collect();
-        over.sort_by_key(|(insns, name, _)| (std::cmp::Reverse(*insns), *name));
-        let (_, program, overrun) = over.first()?;
-        let mut headline = format!("`{program}` is over its budget: {overrun}");
-        if over.len() > 1 {
-            headline.push_str(&format!(
-                "; {} more programs are over theirs",
-                over.len() - 1
-            ));
-        }
-        Some(Diagnosis {
-            code: Code::VerifierBudget,
-            stage: Stage::Load,
-            program: Some((*program).to_owned()),
-            headline,
-            at: None,
-            excerpt: None,
-            hints: vec![
-                "`ukci report verifier` shows every program on every kernel; the kernel itself \
-                 accepts this one"
-                    .into(),
-            ],
-        })
     }
 }
 

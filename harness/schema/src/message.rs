@@ -16,9 +16,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::Contract;
 use crate::evidence::{Evidence, GuestFacts, Mode};
 use crate::features::KernelFeatures;
-use crate::manifest::Contract;
 use crate::verdict::Stage;
 
 /// Version of the protocol. Host and guest must agree to the number.

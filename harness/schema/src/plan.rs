@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::Artifact;
 use crate::budget::Budget;
 use crate::cell::{Arch, Cell};
+use crate::contract::Contract;
 use crate::diagnosis::Diagnosis;
-use crate::manifest::{Contract, Manifest};
 use crate::verdict::Expectation;
 
 /// Guest memory where nobody says otherwise, in MiB.
@@ -164,20 +164,5 @@ impl PlannedCell {
             memory: MEMORY,
             cpus: CPUS,
         }
-    }
-
-    /// Adds what a manifest says of it. What the matrix expects is the stronger.
-    #[must_use]
-    pub fn with_manifest(mut self, manifest: &Manifest) -> Self {
-        let (kernel, arch) = (&self.cell.kernel, self.cell.arch);
-        let expected = manifest.expected(kernel, arch);
-        if self.expected == Expectation::default() {
-            self.expected = expected.object.unwrap_or_default();
-        }
-        self.contract = manifest.contract(kernel, arch);
-        self.cmdline = manifest.boot(kernel, arch).kernel_arguments;
-        self.programs = expected.programs;
-        self.attach_optional = expected.attach_optional;
-        self
     }
 }

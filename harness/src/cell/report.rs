@@ -1,8 +1,8 @@
 //! What a cell's boots come to, as its entry in the report.
 
-use ukci_schema::canonical;
+use ukci_judge::canonical;
+use ukci_judge::{Judgement, over_budget};
 use ukci_schema::evidence::{Mode, StepOutcome};
-use ukci_schema::judge::Judgement;
 use ukci_schema::plan::PlannedCell;
 use ukci_schema::report::{CellReport, ProgramReport};
 use ukci_schema::verdict::{Outcome, Stage, Verdict};
@@ -77,7 +77,7 @@ pub(super) fn report<M: Machine>(
         let before = |program: &str| inputs.baseline.get(program).copied();
         let accepted = programs.iter().filter(|p| p.load == StepOutcome::Ok);
         let counted = accepted.filter_map(|p| Some((p.name.as_str(), p.verifier.as_ref()?.insns)));
-        if let Some(diagnosis) = inputs.budget.judge(counted, before) {
+        if let Some(diagnosis) = over_budget(&inputs.budget, counted, before) {
             verdict = Verdict::Fail { diagnosis };
         }
     }

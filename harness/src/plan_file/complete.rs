@@ -101,7 +101,7 @@ fn keep(
     }
     for planned in cells {
         if planned.cell.artifact == artifact.artifact.name {
-            *planned = planned.clone().with_manifest(&read.manifest);
+            *planned = read.manifest.planned(planned.clone());
         }
     }
     Ok(read)

@@ -1,6 +1,6 @@
 //! What changed between two reports.
 
-use ukci_schema::compare::{Diff, Growth};
+use crate::report::compare::{Diff, Growth};
 use ukci_schema::diagnosis::Code;
 use ukci_schema::verdict::Outcome;
 

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use ukci_schema::authored::instead_of;
+use ukci_matrix::authored::instead_of;
+use ukci_matrix::manifest::ManifestError;
+use ukci_matrix::matrix::MatrixError;
 use ukci_schema::cell::Arch;
-use ukci_schema::manifest::ManifestError;
-use ukci_schema::matrix::MatrixError;
 
 use super::MATRICES;
 use crate::{catalogue, compile};

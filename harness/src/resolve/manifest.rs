@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
+use ukci_matrix::authored::Format;
+use ukci_matrix::manifest::{Manifest, ObjectNames, Problem, ProgramNames, program_type_of};
 use ukci_schema::artifact::ManifestRef;
-use ukci_schema::authored::Format;
-use ukci_schema::manifest::{Manifest, ObjectNames, Problem, ProgramNames, program_type_of};
 use ukci_schema::plan::{FileRef, PlannedArtifact};
 
 use super::Error;

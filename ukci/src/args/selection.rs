@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use ukci_harness::compile::vmlinux;
+use ukci_matrix::partition::Partition;
 use ukci_schema::cell::Arch;
-use ukci_schema::partition::Partition;
 
 use super::arch;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ukci_schema::matrix;
+use ukci_matrix::matrix;
 use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use ukci_schema::authored::instead_of;
+use ukci_judge::explain;
+use ukci_matrix::authored::instead_of;
 use ukci_schema::diagnosis::Code;
-use ukci_schema::explain;
 
 use crate::args::Explain;
 use crate::diagnostic::Failure;

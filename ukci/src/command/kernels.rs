@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ukci_harness::catalogue::{Catalogue, Prepared};
 use ukci_harness::resolve;
-use ukci_schema::authored::instead_of;
+use ukci_matrix::authored::instead_of;
 use ukci_schema::cell::Cell;
 use ukci_schema::lock::{Lock, LockedKernel, Verified};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ukci_harness::{plan_file, resolve};
-use ukci_schema::authored::instead_of;
+use ukci_matrix::authored::instead_of;
 use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::plan::Plan;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use ukci_harness::evidence_dir;
+use ukci_matrix::nearest::nearest;
 use ukci_schema::cell::Arch;
-use ukci_schema::nearest::nearest;
 use ukci_schema::report::{CellReport, Report};
 
 use super::check;

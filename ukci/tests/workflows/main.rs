@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use expression::{evaluate, is_true, template};
 use serde_json::{Value, json};
-use ukci_schema::authored::{Format, tree, value};
+use ukci_matrix::authored::{Format, tree, value};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -1,7 +1,7 @@
 //! What `docs/ci.md` says of the action is what the action has.
 
 use serde_json::Value;
-use ukci_schema::authored::{Format, tree, value};
+use ukci_matrix::authored::{Format, tree, value};
 
 use super::{read, root};
 

@@ -1,7 +1,7 @@
 //! `ukci report diff`: what changed, as a gate.
 
 use ukci_harness::render;
-use ukci_schema::compare;
+use ukci_harness::report::compare;
 
 use crate::args::report::{Diff, FailOn, Shape};
 use crate::diagnostic::Failure;

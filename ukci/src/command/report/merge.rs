@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ukci_harness::render;
-use ukci_schema::merge;
+use ukci_harness::report::merge;
 
 use crate::args::report::Merge;
 use crate::command::rendered;

@@ -1,0 +1,249 @@
+//! Evidence without what differs from boot to boot.
+//!
+//! Two boots of one cell see the same things at other addresses and in other times. [`canonical`]
+//! is the one place that says what counts as the same; a report's `evidence_digest` is SHA-256 of
+//! its [`text`]. The raw evidence and logs stay beside it as they came. These are left out or
+//! made alike, and nothing else:
+//!
+//! | Where | What | Why |
+//! |---|---|---|
+//! | every step | microseconds | the host's load |
+//! | logs, `kmsg` | kernel addresses | KASLR, the allocator |
+//! | logs, `kmsg` | numbers after words such as `time`, `fd`, `pid` and `prog_id` | times and ids |
+//! | `kmsg` | time stamps; lines of the clock watchdogs | the host's load |
+//! | programs | how often one fired becomes whether it did | as often as the kernel came by |
+//! | programs | bytes of machine code become whether there are any | constants are addresses |
+//! | guest | memory in KiB | the image's place decides what is left |
+//! | guest | the machine's own kernel arguments and transport modules | how the guest was reached |
+//! | a log that was cut | all but its ends | a longer number moves the cut |
+
+use ukci_schema::evidence::{Evidence, Log, ProgramEvidence, Step};
+
+/// Kernel arguments that a machine adds for itself. The host's clock rate is among them.
+const OWN_ARGUMENTS: &[&str] = &["console=", "no_timer_check", "tsc_early_khz=", "ukci."];
+
+/// Modules that a transport needs, by the beginning of their names.
+const TRANSPORT: &[&str] = &["virtio", "vmw_vsock", "vsock"];
+
+/// Words of lines that the kernel prints about clocks when the host is slow.
+const CLOCKS: &[&str] = &[
+    "clocksource:",
+    "hrtimer:",
+    "perf: interrupt took",
+    "sched_clock",
+    "tsc:",
+];
+
+/// Words that are followed by a number of this boot's.
+const NUMBERED: &[&str] = &[
+    "btf_id",
+    "btf_obj_id",
+    "fd",
+    "link_id",
+    "map_id",
+    "pid",
+    "prog_id",
+    "time",
+    "tid",
+];
+
+/// Lines kept of either side of a cut.
+const KEPT: usize = 64;
+
+/// The evidence as any boot of the same cell has it; see the [module](self) for what is left out.
+pub fn canonical(evidence: &Evidence) -> Evidence {
+    let mut same = evidence.clone();
+    let guest = &mut same.guest;
+    guest.memory_kib = 0;
+    guest.cmdline = guest
+        .cmdline
+        .split_whitespace()
+        .filter(|word| !OWN_ARGUMENTS.iter().any(|own| word.starts_with(own)))
+        .collect::<Vec<&str>>()
+        .join(" ");
+    guest
+        .modules
+        .retain(|module| !TRANSPORT.iter().any(|own| module.name.starts_with(own)));
+    timeless(&mut same.open);
+    timeless(&mut same.load);
+    same.log = log(&same.log);
+    for feature in &mut same.features {
+        reword(&mut feature.detail);
+    }
+    same.programs.iter_mut().for_each(program);
+    same.kmsg = (same.kmsg.iter())
+        .filter(|line| !CLOCKS.iter().any(|word| line.contains(word)))
+        .map(|text| line(without_stamp(text)))
+        .collect();
+    same
+}
+
+/// The canonical form as text: JSON in the order of the fields. Digests are of these bytes.
+pub fn text(evidence: &Evidence) -> String {
+    // Its maps have string keys and it holds no floats, so it always serialises.
+    serde_json::to_string(&canonical(evidence)).unwrap_or_default()
+}
+
+fn timeless(step: &mut Step) {
+    step.micros = 0;
+}
+
+fn program(program: &mut ProgramEvidence) {
+    let load = &mut program.load;
+    if let Some(stats) = &mut load.verifier {
+        stats.micros = 0;
+        stats.jited_bytes = stats.jited_bytes.min(1);
+    }
+    load.log = log(&load.log);
+    load.libbpf = log(&load.libbpf);
+    reword(&mut load.reason);
+    let attach = &mut program.attach;
+    attach.libbpf = log(&attach.libbpf);
+    attach.fired = attach.fired.map(|count| count.min(1));
+    for words in [&mut attach.method, &mut attach.reason, &mut attach.stimulus] {
+        reword(words);
+    }
+}
+
+fn reword(text: &mut Option<String>) {
+    if let Some(text) = text {
+        *text = line(text);
+    }
+}
+
+fn log(log: &Log) -> Log {
+    let lines = |text: &str| text.lines().map(line).collect::<Vec<String>>();
+    let mut head = lines(&log.head);
+    let mut tail = lines(&log.tail);
+    if log.cut_bytes > 0 {
+        head.truncate(KEPT);
+        tail.drain(..tail.len().saturating_sub(KEPT));
+    }
+    Log {
+        head: head.join("\n"),
+        tail: tail.join("\n"),
+        cut_bytes: log.cut_bytes.min(1),
+    }
+}
+
+/// `[   12.345678] text` is `text`.
+fn without_stamp(line: &str) -> &str {
+    let stamp = line
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "));
+    match stamp {
+        Some((stamp, rest)) if stamp.trim().parse::<f64>().is_ok() => rest,
+        _ => line,
+    }
+}
+
+/// One line with addresses, times and ids made alike.
+fn line(text: &str) -> String {
+    let mut same = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if let Some(length) = address(rest, &same) {
+            same.push_str("ADDRESS");
+            rest = &rest[length..];
+        } else if first.is_ascii_digit() && numbered(&same) {
+            same.push('N');
+            rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        } else {
+            same.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    same
+}
+
+/// The length of a kernel address that `rest` begins with: sixteen hexadecimal digits from the
+/// upper half, `0x` before them or not.
+///
+/// The verifier's bounds look alike and mean something: they follow a `=`, a `(` or `; ` at once
+/// (`umax=0xffffffff00000000`, `var_off=(0x0; 0xffffffffffffffff)`).
+fn address(rest: &str, before: &str) -> Option<usize> {
+    if before.ends_with(|c: char| c.is_ascii_alphanumeric() || "=(_".contains(c))
+        || before.ends_with("; ")
+    {
+        return None;
+    }
+    let prefix = if rest.starts_with("0x") { 2 } else { 0 };
+    let digits = rest[prefix..]
+        .bytes()
+        .take_while(u8::is_ascii_hexdigit)
+        .count();
+    let upper = rest[prefix..].starts_with("ff");
+    (digits == 16 && upper).then_some(prefix + digits)
+}
+
+/// Whether what was written ends in a word that an id or a time follows: `fd=`, `PID: `, `time `.
+fn numbered(before: &str) -> bool {
+    let word = before.trim_end_matches([' ', '=', ':', '#']);
+    if word.len() == before.len() {
+        return false;
+    }
+    let start = word
+        .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .map_or(0, |n| n + 1);
+    let word = word[start..].to_ascii_lowercase();
+    NUMBERED.contains(&word.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{canonical, line, text, without_stamp};
+    use ukci_schema::evidence::{Evidence, Log};
+
+    #[test]
+    fn addresses_times_and_ids_are_alike_and_bounds_are_kept() {
+        for (raw, same) in [
+            ("4: (18) r1 = 0xffff8880046cd000", "4: (18) r1 = ADDRESS"),
+            (
+                "4: (18) r1 = 0xffff88800537bc00       ; R1_w=map_ptr(map=counts,ks=4,vs=8)",
+                "4: (18) r1 = ADDRESS       ; R1_w=map_ptr(map=counts,ks=4,vs=8)",
+            ),
+            ("verification time 822 usec", "verification time N usec"),
+            ("stack depth 16+0", "stack depth 16+0"),
+            (
+                "R2=inv(id=3,umax=0xffffffff00000000,var_off=(0x0; 0xffffffffffffffff))",
+                "R2=inv(id=3,umax=0xffffffff00000000,var_off=(0x0; 0xffffffffffffffff))",
+            ),
+            (
+                "CPU: 0 PID: 93 Comm: ukci-guest",
+                "CPU: 0 PID: N Comm: ukci-guest",
+            ),
+            (
+                "RSP: 0018:ffffc900001b7d48 EFLAGS: 00010246",
+                "RSP: 0018:ADDRESS EFLAGS: 00010246",
+            ),
+            ("created map 'm', fd=5", "created map 'm', fd=N"),
+            ("5: (b7) r0 = 0x1234", "5: (b7) r0 = 0x1234"),
+            ("timer 5", "timer 5"),
+        ] {
+            assert_eq!(line(raw), same);
+        }
+        assert_eq!(without_stamp("[    1.250000] WARNING: x"), "WARNING: x");
+        assert_eq!(without_stamp("[drm] x"), "[drm] x");
+    }
+
+    #[test]
+    fn the_canonical_form_is_its_own_canonical_form() {
+        let raw = Evidence {
+            kmsg: vec![
+                "clocksource: late".into(),
+                "[ 1.5] at 0xffffffff81000000".into(),
+            ],
+            log: Log {
+                head: "fd=3\nverification time 7 usec\n".into(),
+                tail: "end".into(),
+                cut_bytes: 99,
+            },
+            ..Evidence::default()
+        };
+        let once = canonical(&raw);
+        assert_eq!(canonical(&once), once);
+        assert_eq!(once.kmsg, ["at ADDRESS"]);
+        assert_eq!(once.log.head, "fd=N\nverification time N usec");
+        assert!(!text(&raw).contains("ffffffff8"));
+    }
+}

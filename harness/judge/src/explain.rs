@@ -1,0 +1,251 @@
+//! The story of each diagnosis code, for `ukci explain` and `docs/diagnoses.md`.
+//!
+//! The prose is in `explain.toml`; here it is laid out.
+
+mod casebook;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use ukci_schema::diagnosis::Code;
+use ukci_schema::history;
+
+/// Most columns of the plain text.
+const WIDTH: usize = 100;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Story {
+    stage: String,
+    summary: String,
+    meaning: String,
+    seen: Vec<String>,
+    causes: Vec<String>,
+    remedies: Vec<String>,
+    #[serde(default)]
+    since: Vec<String>,
+}
+
+static STORIES: LazyLock<BTreeMap<Code, Story>> = LazyLock::new(|| {
+    // Part of the program: a test reads it whole.
+    toml::from_str(include_str!("explain.toml")).expect("explain.toml is well-formed")
+});
+
+fn story(code: Code) -> &'static Story {
+    // A test finds one for every code.
+    STORIES.get(&code).expect("every code has a story")
+}
+
+/// One line: what the code means.
+pub fn summary(code: Code) -> &'static str {
+    &story(code).summary
+}
+
+/// The text of one code: what it means, how it is seen, causes, remedies; plain text, at most 100
+/// columns.
+pub fn explain(code: Code) -> String {
+    let story = story(code);
+    let mut text = format!("{code} (stage: {})\n\n", story.stage);
+    wrap(&mut text, "", "", &format!("{}.", capital(&story.summary)));
+    text.push('\n');
+    wrap(&mut text, "", "", &story.meaning);
+    text.push_str("\nSeen as\n");
+    for line in &story.seen {
+        let _ = writeln!(text, "  {line}");
+    }
+    text.push_str("\nUsual causes\n");
+    for cause in &story.causes {
+        wrap(&mut text, "  - ", "    ", cause);
+    }
+    text.push_str("\nRemedies\n");
+    for (n, remedy) in story.remedies.iter().enumerate() {
+        wrap(&mut text, &format!("  {}. ", n + 1), "     ", remedy);
+    }
+    for kind in &story.since {
+        let _ = write!(text, "\nBrought by mainline ({kind}s)\n");
+        for (release, names) in brought(kind) {
+            wrap(
+                &mut text,
+                &format!("  {release:<5} "),
+                "        ",
+                &names.join(" "),
+            );
+        }
+    }
+    text
+}
+
+/// All codes as Markdown, and the casebook's `results.tsv`: the text of `docs/diagnoses.md`.
+pub fn markdown(results: &str) -> String {
+    let mut text = String::from(
+        "# Diagnoses\n\n\
+         Every failure has a code. The names are part of the interface: matrices expect them,\n\
+         reports carry them. `ukci explain CODE` prints the same in a terminal. This page is made\n\
+         from `harness/judge/src/explain.toml` and `history.tsv`, and from the last run of the\n\
+         [casebook](#the-casebook); a test holds them together.\n\n\
+         | Code | Stage | What it means |\n|---|---|---|\n",
+    );
+    for code in Code::ALL {
+        let Story { stage, summary, .. } = story(*code);
+        let _ = writeln!(
+            text,
+            "| [`{code}`](#{}) | {stage} | {summary} |",
+            code.name().to_lowercase()
+        );
+    }
+    for code in Code::ALL {
+        let story = story(*code);
+        let _ = write!(text, "\n## {code}\n\n");
+        wrap(
+            &mut text,
+            "",
+            "",
+            &format!("*{}.* {}", capital(&story.summary), story.meaning),
+        );
+        text.push_str("\nSeen as:\n\n```text\n");
+        for line in &story.seen {
+            let _ = writeln!(text, "{line}");
+        }
+        text.push_str("```\n\nUsual causes:\n\n");
+        for cause in &story.causes {
+            wrap(&mut text, "- ", "  ", cause);
+        }
+        text.push_str("\nRemedies:\n\n");
+        for (n, remedy) in story.remedies.iter().enumerate() {
+            wrap(&mut text, &format!("{}. ", n + 1), "   ", remedy);
+        }
+        for kind in &story.since {
+            let _ = write!(text, "\n| Mainline | {kind}s |\n|---|---|\n");
+            for (release, names) in brought(kind) {
+                let _ = writeln!(text, "| {release} | `{}` |", names.join("` `"));
+            }
+        }
+    }
+    text.push_str(
+        "\n## The casebook\n\n\
+         What `ukci check` says of each object of `guest/tests/casebook` on each locked kernel of\n\
+         x86-64, cloud flavour. `make casebook` runs them all; a result that changes fails.\n",
+    );
+    text.push_str(&casebook::tables(results));
+    text
+}
+
+/// What each release brought of a kind, oldest first.
+fn brought(kind: &str) -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut releases: BTreeMap<_, (&'static str, Vec<&'static str>)> = BTreeMap::new();
+    for fact in history::facts().iter().filter(|fact| fact.kind == kind) {
+        let entry = releases.entry(history::series(fact.release));
+        entry
+            .or_insert((fact.release, Vec::new()))
+            .1
+            .push(fact.name);
+    }
+    releases.into_values().collect()
+}
+
+/// Writes `words` in lines of at most [`WIDTH`] columns, the first behind `first`, the others
+/// behind `rest`.
+fn wrap(text: &mut String, first: &str, rest: &str, words: &str) {
+    let mut line = first.to_owned();
+    let mut empty = true;
+    for word in words.split(' ') {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            let _ = writeln!(text, "{line}");
+            rest.clone_into(&mut line);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    let _ = writeln!(text, "{line}");
+}
+
+fn capital(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STORIES, explain, markdown, story, summary};
+    use ukci_schema::diagnosis::Code;
+
+    #[test]
+    fn every_code_has_its_story_with_all_parts() {
+        assert_eq!(STORIES.len(), Code::ALL.len());
+        for code in Code::ALL {
+            let story = story(*code);
+            assert!(
+                !story.summary.is_empty() && !story.summary.ends_with('.'),
+                "{code}"
+            );
+            assert!(story.meaning.ends_with('.'), "{code}");
+            assert!(!story.stage.is_empty() && !story.seen.is_empty(), "{code}");
+            assert!(
+                !story.causes.is_empty() && !story.remedies.is_empty(),
+                "{code}"
+            );
+            let sentences = story.causes.iter().chain(&story.remedies);
+            assert!(
+                sentences
+                    .into_iter()
+                    .all(|sentence| sentence.ends_with('.')),
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_a_hundred_columns() {
+        for code in Code::ALL {
+            for line in explain(*code).lines() {
+                assert!(line.chars().count() <= 100, "{code}: {line}");
+                assert_eq!(line, line.trim_end(), "{code}");
+            }
+            assert!(
+                code.name().len() + 1 + summary(*code).len() <= 100,
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_mainline_brought_stands_with_the_code() {
+        let text = explain(Code::UnsupportedMapType);
+        assert!(text.contains("  5.16  bloom_filter\n"), "{text}");
+        assert!(explain(Code::UnsupportedHelper).contains("bpf_loop"));
+    }
+
+    #[test]
+    fn one_code_as_a_reader_sees_it() {
+        insta::assert_snapshot!(explain(Code::LsmInactive));
+    }
+
+    /// `UKCI_UPDATE=1 cargo test -p ukci-schema` writes the page anew.
+    #[test]
+    fn the_page_in_docs_is_made_of_these_stories() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/diagnoses.md");
+        let results = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../guest/tests/casebook/results.tsv"
+        );
+        let page = markdown(&std::fs::read_to_string(results).unwrap());
+        if std::env::var_os("UKCI_UPDATE").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap();
+        assert!(
+            kept == page,
+            "docs/diagnoses.md is stale: run with UKCI_UPDATE=1"
+        );
+    }
+}

@@ -1,0 +1,268 @@
+//! From evidence to a verdict. Pure: the same evidence gives the same verdict everywhere.
+//!
+//! Rules speak in order, the first that knows decides. What the object asks for, held against what
+//! this kernel was probed to have, comes first; then stage and errno; the text of logs last. The
+//! claim that this kernel lacks something always comes from this kernel;
+//! [`history`](ukci_schema::history) only adds which mainline release brought it.
+//!
+//! A program is blamed for what it uses itself, and nothing that was done to a copy of the object
+//! counts towards a pass.
+
+mod budget;
+pub mod canonical;
+mod case;
+mod errno;
+pub mod explain;
+mod finding;
+mod rules;
+mod text;
+
+pub use budget::over_budget;
+
+use std::collections::BTreeSet;
+
+use case::Case;
+use finding::Found;
+use rules::{attach, map, object, refusal};
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
+use ukci_schema::verdict::{Fault, Stage, Verdict};
+
+/// What evidence means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The cell's verdict.
+    pub verdict: Verdict,
+    /// A diagnosis for each program of the evidence, in its order, where one was refused.
+    pub programs: Vec<Option<Diagnosis>>,
+}
+
+/// How strictly evidence is judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// Whether a program that was not attempted fails.
+    pub strict: bool,
+    /// Programs whose attachment may be refused: it is told, and fails nothing.
+    pub attach_optional: Option<&'a BTreeSet<String>>,
+}
+
+impl Terms<'_> {
+    /// Whether a finding about this program fails nothing.
+    fn forgives(&self, program: &str, found: &Found) -> bool {
+        found.diagnosis.stage == Stage::Attach
+            && self
+                .attach_optional
+                .is_some_and(|optional| optional.contains(program))
+    }
+}
+
+/// Decides what `evidence` means. With `strict`, a program that was not attempted fails.
+pub fn judge(evidence: &Evidence, strict: bool) -> Judgement {
+    let terms = Terms {
+        strict,
+        ..Terms::default()
+    };
+    judge_on(evidence, terms)
+}
+
+/// Decides what `evidence` means on terms that a manifest may have softened.
+pub fn judge_on(evidence: &Evidence, terms: Terms<'_>) -> Judgement {
+    let decided = decide(evidence, terms);
+    let programs = decided
+        .programs
+        .into_iter()
+        .map(|found| found.map(|f| f.diagnosis))
+        .collect();
+    Judgement {
+        verdict: decided.verdict,
+        programs,
+    }
+}
+
+/// The rules behind [`judge`]'s answer: that of the verdict, and one for each program.
+pub fn rules(evidence: &Evidence, strict: bool) -> (&'static str, Vec<Option<&'static str>>) {
+    let terms = Terms {
+        strict,
+        ..Terms::default()
+    };
+    let decided = decide(evidence, terms);
+    (
+        decided.rule,
+        decided
+            .programs
+            .into_iter()
+            .map(|found| found.map(|f| f.rule))
+            .collect(),
+    )
+}
+
+struct Decided {
+    verdict: Verdict,
+    rule: &'static str,
+    programs: Vec<Option<Found>>,
+}
+
+impl Decided {
+    fn by(found: Found, programs: Vec<Option<Found>>) -> Self {
+        Self {
+            verdict: fail(found.diagnosis),
+            rule: found.rule,
+            programs,
+        }
+    }
+
+    fn fault(rule: &'static str, fault: Fault, programs: Vec<Option<Found>>) -> Self {
+        Self {
+            verdict: Verdict::Error { fault },
+            rule,
+            programs,
+        }
+    }
+}
+
+fn decide(evidence: &Evidence, terms: Terms<'_>) -> Decided {
+    let mut programs = vec![None; evidence.programs.len()];
+    match evidence.open.outcome {
+        StepOutcome::Ok => {}
+        StepOutcome::Refused => return Decided::by(object::unopened(evidence), programs),
+        StepOutcome::NotAttempted => {
+            return Decided::fault("not-attempted", not_attempted(Stage::Open), programs);
+        }
+    }
+    if evidence.load.outcome != StepOutcome::Ok {
+        return refused_load(evidence, programs);
+    }
+    if evidence.mode == Mode::Attach {
+        for (program, found) in evidence.programs.iter().zip(&mut programs) {
+            *found = attach::diagnose(&Case::new(evidence, program), terms.strict);
+        }
+    }
+    let serious: Vec<Option<Found>> = (evidence.programs.iter().zip(&programs))
+        .map(|(program, found)| {
+            let found = found.as_ref()?;
+            (!terms.forgives(&program.name, found)).then(|| found.clone())
+        })
+        .collect();
+    match primary(&serious) {
+        Some(found) => Decided::by(found, programs),
+        None => match idle(evidence) {
+            Some(reason) => Decided {
+                verdict: Verdict::Skip { reason },
+                rule: "idle",
+                programs,
+            },
+            None => Decided {
+                verdict: Verdict::Pass,
+                rule: "pass",
+                programs,
+            },
+        },
+    }
+}
+
+fn refused_load(evidence: &Evidence, mut programs: Vec<Option<Found>>) -> Decided {
+    if evidence.load.outcome == StepOutcome::NotAttempted {
+        return Decided::fault("not-attempted", not_attempted(Stage::Load), programs);
+    }
+    if let Some(fault) = object::no_kconfig(evidence) {
+        return Decided::fault("kconfig-unreadable", fault, programs);
+    }
+    for (program, found) in evidence.programs.iter().zip(&mut programs) {
+        if program.autoload && program.load.outcome == StepOutcome::Refused {
+            *found = refusal::diagnose(&Case::new(evidence, program));
+        }
+    }
+    // libbpf prepares the object, then creates the maps, then loads the programs: the first step
+    // that fails is the reason of the whole, the others are seen in copies only.
+    let prepared = object::unprepared(evidence).map(|found| with_program(found, &programs));
+    let maps = map::refused(evidence).map(|found| with_program(found, &programs));
+    let certain = |found: &Found| found.diagnosis.code != Code::GuestResources;
+    let candidates = [prepared, maps, primary(&programs)];
+    let found = candidates.iter().flatten().find(|found| certain(found));
+    let found = found
+        .or_else(|| candidates.iter().flatten().next())
+        .cloned();
+    Decided::by(
+        found.unwrap_or_else(|| object::unexplained(evidence)),
+        programs,
+    )
+}
+
+/// The first guilty program in the object's order. Want of guest memory is no certain refusal: a
+/// program that is refused whatever the memory goes before it.
+fn primary(programs: &[Option<Found>]) -> Option<Found> {
+    let certain = |found: &&Found| found.diagnosis.code != Code::GuestResources;
+    let first = programs.iter().flatten().find(certain);
+    first.or_else(|| programs.iter().flatten().next()).cloned()
+}
+
+/// The same finding of the first program that it concerns, which names that program; the object's
+/// own where it concerns none.
+fn with_program(found: Found, programs: &[Option<Found>]) -> Found {
+    let same = |other: &&Found| other.diagnosis.code == found.diagnosis.code;
+    programs
+        .iter()
+        .flatten()
+        .find(same)
+        .cloned()
+        .unwrap_or(found)
+}
+
+/// Want of guest memory is no answer about the artifact.
+fn fail(diagnosis: Diagnosis) -> Verdict {
+    if diagnosis.code != Code::GuestResources {
+        return Verdict::Fail { diagnosis };
+    }
+    Verdict::Error {
+        fault: Fault {
+            stage: diagnosis.stage,
+            code: Some(diagnosis.code),
+            headline: diagnosis.headline,
+            console: Vec::new(),
+            hints: diagnosis.hints,
+        },
+    }
+}
+
+fn not_attempted(stage: Stage) -> Fault {
+    Fault {
+        stage,
+        code: None,
+        headline: format!("the guest sent evidence in which the {stage} was not attempted"),
+        console: Vec::new(),
+        hints: vec![
+            "this is a mistake of ukci's agent: please report it, with the evidence".into(),
+        ],
+    }
+}
+
+/// Why nothing was attempted that could pass, if so. An object of maps alone passes by its load.
+fn idle(evidence: &Evidence) -> Option<String> {
+    let programs = &evidence.programs;
+    if programs.is_empty() {
+        return None;
+    }
+    if programs.iter().all(|program| !program.autoload) {
+        return Some("every program of the object is switched off".into());
+    }
+    let any_attached = programs
+        .iter()
+        .any(|p| p.attach.outcome == AttachOutcome::Attached);
+    if evidence.mode == Mode::Load || any_attached {
+        return None;
+    }
+    let active = programs.iter().filter(|program| program.autoload);
+    let reasons: Vec<String> = active
+        .clone()
+        .map(|program| format!("`{}`: {}", program.name, attach::why_not(program)))
+        .take(3)
+        .collect();
+    let more = match active.count().saturating_sub(reasons.len()) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    Some(format!(
+        "it loads, and no program was attached: {}{more}",
+        reasons.join("; ")
+    ))
+}

@@ -1,0 +1,298 @@
+//! What a program asks for, held against what this kernel was probed to have.
+
+use super::{helper, map, object, target};
+use crate::case::Case;
+use crate::errno::EINVAL;
+use crate::finding::{Rule, at_load, mainline};
+use crate::text;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::FeatureKind;
+use ukci_schema::history;
+
+/// In this order.
+pub(crate) const RULES: &[Rule] = &[
+    ("map", refused_map),
+    ("kconfig", kconfig),
+    ("kfunc-missing", kfunc_missing),
+    ("kfunc-mismatch", kfunc_mismatch),
+    ("ksym", ksym),
+    ("struct-ops", struct_ops),
+    ("kernel-btf", kernel_btf),
+    ("loader-contract", loader_contract),
+    ("program-type", program_type),
+    ("xdp-frags", xdp_frags),
+    ("target", target::missing),
+    ("lockdown", helper::lockdown),
+    ("helper", helper::missing),
+    ("attach-type", target::unknown_at_load),
+];
+
+fn refused_map(case: &Case<'_>) -> Option<Diagnosis> {
+    // A `struct_ops` map is not tried alone: libbpf names it when it loads a program of it.
+    let uncreated = case
+        .verifier_line("is referenced but wasn't created")
+        .and_then(|line| text::quoted_after(line, "BPF map"));
+    let failed = text::line_with(&[&case.program.load.libbpf], "': failed to create: ")
+        .and_then(|line| text::quoted_after(line, "map"));
+    let named: Vec<String> = uncreated
+        .into_iter()
+        .chain(failed)
+        .map(str::to_owned)
+        .collect();
+    map::refused_among(case.evidence, &named)
+        .or_else(|| map::refused_among(case.evidence, &case.program.maps))
+}
+
+/// Values of the kernel's configuration lie in a map of their own, so a program that reads one is
+/// known. Of several that are missing, each program's own load names its own.
+fn kconfig(case: &Case<'_>) -> Option<Diagnosis> {
+    if case.is_silent()
+        && let Some(found) = object::kconfig(case.evidence, &case.program.load.libbpf)
+    {
+        return Some(found);
+    }
+    if !case.program.maps.iter().any(|name| name == ".kconfig") {
+        return None;
+    }
+    object::kconfig(case.evidence, &case.evidence.log)
+}
+
+fn is_strong(case: &Case<'_>, name: &str) -> bool {
+    case.evidence
+        .object
+        .externs
+        .iter()
+        .any(|known| known.name == name && !known.weak)
+}
+
+fn kfunc_missing(case: &Case<'_>) -> Option<Diagnosis> {
+    let absent = |name: &&String| {
+        case.features(FeatureKind::Kfunc, name)
+            .any(|f| f.present == Some(false))
+    };
+    // What is weak may be missing: then the verifier must have stumbled over it.
+    let stumbled = |name: &str| {
+        case.verifier_line(&format!("kfunc '{name}' is referenced but wasn't resolved"))
+            .is_some()
+            || case
+                .libbpf_line(&format!("(func ksym) '{name}': not found"))
+                .is_some()
+    };
+    let name = case
+        .program
+        .kfuncs
+        .iter()
+        .filter(absent)
+        .find(|name| is_strong(case, name) || stumbled(name))?;
+    let detail = case
+        .features(FeatureKind::Kfunc, name)
+        .find_map(|f| f.detail.as_deref());
+    let headline = format!(
+        "the kernel has no kfunc `{name}`{}, which {} calls",
+        mainline(history::kfunc(name)),
+        case.name()
+    );
+    let weak = format!("declare it `__weak` and test `bpf_ksym_exists({name})` before the call");
+    let mut found = at_load(
+        Code::MissingKfunc,
+        headline,
+        &[
+            &weak,
+            "or switch the program off where the kfunc is missing (`bpf_program__set_autoload`)",
+        ],
+    );
+    if let Some(near) = detail.and_then(|detail| detail.strip_prefix("near: ")) {
+        found
+            .hints
+            .push(format!("the nearest names in this kernel: {near}"));
+    }
+    Some(found)
+}
+
+fn kfunc_mismatch(case: &Case<'_>) -> Option<Diagnosis> {
+    let differs = |name: &&String| {
+        // libbpf compares only where it found one; in the copy with weak externs it leaves the
+        // call unresolved instead.
+        let unresolved = format!("kfunc '{name}' is referenced but wasn't resolved");
+        case.libbpf_line(&format!("(func ksym) '{name}': func_proto"))
+            .is_some()
+            || case.verifier_line(&unresolved).is_some()
+    };
+    let name = case.program.kfuncs.iter().find(differs)?;
+    let of = case.libbpf_line(&format!("(func ksym) '{name}': func_proto"));
+    let of = of
+        .and_then(|line| line.split_once("incompatible with "))
+        .map(|(_, rest)| rest);
+    let of = of
+        .and_then(|rest| rest.split(' ').next())
+        .filter(|owner| *owner != "vmlinux");
+    let of = of
+        .map(|module| format!(" (of module `{module}`)"))
+        .unwrap_or_default();
+    let headline = format!(
+        "the kernel has kfunc `{name}`{of} with another prototype than {} declares",
+        case.name()
+    );
+    let detail = case
+        .features(FeatureKind::Kfunc, name)
+        .find_map(|f| f.detail.as_deref());
+    let mut found = at_load(
+        Code::KfuncMismatch,
+        headline,
+        &[
+            "declare it as this kernel's BTF has it \
+         (`bpftool btf dump file /sys/kernel/btf/vmlinux format c`)",
+            "give the structs of its prototype a body: one that is only named does not match",
+        ],
+    );
+    if let Some(prototype) = detail {
+        found
+            .hints
+            .insert(0, format!("the kernel declares it as `{prototype}`"));
+    }
+    Some(found)
+}
+
+/// A kernel variable that is missing reads as address 0 in the copy, and the verifier then refuses
+/// to follow it: that refusal is of our making, and the missing variable is the reason. Where the
+/// program's own load was given up over it, libbpf names it.
+fn ksym(case: &Case<'_>) -> Option<Diagnosis> {
+    if case.is_silent()
+        && let Some(found) = object::ksym(&case.program.load.libbpf)
+    {
+        return Some(found);
+    }
+    let sentence = case.sentence.as_deref()?;
+    let followed = ["scalar'", "inv'", "imm'"]
+        .iter()
+        .any(|end| sentence.ends_with(end));
+    (case.program.load.isolated && followed && sentence.contains("invalid mem access"))
+        .then(|| object::ksym(&case.evidence.log))?
+}
+
+fn struct_ops(case: &Case<'_>) -> Option<Diagnosis> {
+    (case.program.program_type == "struct_ops")
+        .then(|| object::struct_ops(&[&case.program.load.libbpf, &case.evidence.log]))?
+}
+
+fn kernel_btf(case: &Case<'_>) -> Option<Diagnosis> {
+    if case.evidence.guest.btf_bytes.is_some() || !case.is_silent() {
+        return None;
+    }
+    let words = [
+        "Error loading vmlinux BTF",
+        "vmlinux BTF is not found",
+        "valid kernel BTF",
+    ];
+    words.iter().find_map(|words| case.libbpf_line(words))?;
+    Some(object::no_kernel_btf())
+}
+
+/// libbpf asks for something that only the object's own loader can say.
+fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
+    let libbpf = [&case.program.load.libbpf];
+    let (headline, hint) = if text::line_with(&libbpf, "missing BPF prog type").is_some() {
+        (
+            format!(
+                "section `{}` names no program type: the loader of {} must set it",
+                case.section(),
+                case.name()
+            ),
+            "name the section as libbpf knows it, call `bpf_program__set_type`, or give the type \
+             in the manifest",
+        )
+    } else if text::line_with(&libbpf, "attach program FD is not set").is_some() {
+        (
+            format!(
+                "{} (`{}`) replaces a function of a program that its loader must name",
+                case.name(),
+                case.section()
+            ),
+            "call `bpf_program__set_attach_target` before the load, or name the target object in \
+             the manifest",
+        )
+    } else if text::line_with(&libbpf, "no BTF-based attach target is specified").is_some() {
+        (
+            format!(
+                "{} (`{}`) names no function to attach to: its loader must",
+                case.name(),
+                case.section()
+            ),
+            "call `bpf_program__set_attach_target` before the load, or name the target in the \
+             manifest",
+        )
+    } else if text::line_with(&libbpf, "program isn't referenced anywhere").is_some() {
+        (
+            format!(
+                "{} is a `struct_ops` program that no map refers to",
+                case.name()
+            ),
+            "put it into a variable of `SEC(\".struct_ops\")`",
+        )
+    } else {
+        return None;
+    };
+    Some(at_load(Code::LoaderContract, headline, &[hint]))
+}
+
+/// The verifier is reached only with a type that the kernel knows.
+fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
+    let kind = &case.program.program_type;
+    case.features(FeatureKind::ProgramType, kind)
+        .find(|f| f.present == Some(false))?;
+    if !case.is_silent() {
+        return None;
+    }
+    let headline = format!(
+        "the kernel has no program type `{kind}`{}, which {} is of",
+        mainline(history::program_type(kind)),
+        case.name()
+    );
+    let mut found = at_load(
+        Code::UnsupportedProgramType,
+        headline,
+        &[
+            "switch the program off where the kernel lacks the type (`bpf_program__set_autoload`)",
+            "ask first with `libbpf_probe_bpf_prog_type`, or expect it in the matrix with the reason",
+        ],
+    );
+    let option = match kind.as_str() {
+        "lirc_mode2" => "BPF_LIRC_MODE2",
+        "netfilter" => "NETFILTER_BPF_LINK",
+        "lsm" => "BPF_LSM",
+        "lwt_in" | "lwt_out" | "lwt_xmit" => "LWTUNNEL_BPF",
+        "kprobe" | "tracepoint" | "perf_event" | "raw_tracepoint" => "BPF_EVENTS",
+        "cgroup_skb" | "cgroup_sock" | "cgroup_device" | "cgroup_sysctl" | "cgroup_sockopt"
+        | "cgroup_sock_addr" | "sock_ops" => "CGROUP_BPF",
+        _ => return Some(found),
+    };
+    if case.is_off(option) {
+        found.hints.insert(
+            0,
+            format!("the type needs CONFIG_{option}, which is off in this kernel"),
+        );
+    }
+    Some(found)
+}
+
+/// The flag of `SEC("xdp.frags")`, `BPF_F_XDP_HAS_FRAGS`, is of 5.18 (c2f2cdbeffda). A kernel
+/// that does not know it refuses the attributes without a word.
+fn xdp_frags(case: &Case<'_>) -> Option<Diagnosis> {
+    let refused = case.program.load.errno == Some(EINVAL) && case.is_silent();
+    let older = history::is_older(&case.evidence.guest.release, "5.18");
+    if !case.section().starts_with("xdp.frags") || !refused || !older {
+        return None;
+    }
+    let headline = format!(
+        "the kernel does not take `xdp.frags` programs (mainline 5.18), which {} is",
+        case.name()
+    );
+    Some(at_load(
+        Code::UnsupportedProgramType,
+        headline,
+        &[
+            "load it as plain `xdp` where the kernel has no multi-buffer XDP: clear \
+         BPF_F_XDP_HAS_FRAGS with `bpf_program__set_flags`",
+        ],
+    ))
+}

@@ -1,0 +1,317 @@
+//! A program that loaded: attached and alive, refused, or not attempted.
+
+use super::hook;
+use super::target::{missing_target, unknown_attach, unknown_attach_type};
+use crate::case::Case;
+use crate::errno::{self, EACCES, EINVAL, ENOENT, ENOMEM, ENOTSUPP, EOPNOTSUPP, EPERM, ESRCH};
+use crate::finding::{Found, Rule, diagnosis};
+use crate::text;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::{AttachOutcome, FeatureKind, ProgramEvidence};
+use ukci_schema::verdict::Stage;
+
+/// For a refused attachment, in this order.
+const RULES: &[Rule] = &[
+    ("attach-type", attach_type),
+    ("attach-mechanism", mechanism),
+    ("attach-target", target_probed),
+    ("attach-jit", jit),
+    ("attach-config", config),
+    ("attach-symbol", hook::no_symbol),
+    ("attach-hook", hook::refused),
+    ("attach-missing", target_by_errno),
+    ("attach-policy", policy),
+    ("attach-memory", memory),
+    ("attach-capability", capability),
+];
+
+/// Why it does not do its work where it should, if so.
+pub(crate) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
+    let program = case.program;
+    if !program.autoload {
+        return None;
+    }
+    let mut found = match program.attach.outcome {
+        AttachOutcome::Attached => Found {
+            rule: "lsm-inactive",
+            diagnosis: silent(case)?,
+        },
+        AttachOutcome::NotAttempted if strict => {
+            let headline = format!(
+                "{} was not attached (strict): {}",
+                case.name(),
+                why_not(program)
+            );
+            let hint = "leave out `--strict`, or say in the manifest where it goes";
+            let diagnosis = diagnosis(
+                Code::AttachRefused,
+                Stage::Attach,
+                headline,
+                vec![hint.into()],
+            );
+            Found {
+                rule: "strict",
+                diagnosis,
+            }
+        }
+        AttachOutcome::NotAttempted => return None,
+        AttachOutcome::Refused => RULES
+            .iter()
+            .find_map(|(rule, apply)| {
+                Some(Found {
+                    rule,
+                    diagnosis: apply(case)?,
+                })
+            })
+            .unwrap_or_else(|| Found {
+                rule: "attach-refused",
+                diagnosis: refused(case),
+            }),
+    };
+    found.diagnosis.program = Some(program.name.clone());
+    found.diagnosis.hints.truncate(crate::finding::HINTS);
+    if found.diagnosis.excerpt.is_none() {
+        found.diagnosis.excerpt = text::libbpf_excerpt(&program.attach.libbpf);
+    }
+    Some(found)
+}
+
+/// Why a program was not attached, in the guest's words.
+pub(crate) fn why_not(program: &ProgramEvidence) -> &str {
+    program
+        .attach
+        .reason
+        .as_deref()
+        .unwrap_or("the guest gave no reason")
+}
+
+/// Attached is not enough: an LSM program on a kernel whose active list lacks `bpf` is never
+/// called.
+fn silent(case: &Case<'_>) -> Option<Diagnosis> {
+    let active = case.evidence.guest.lsm.as_ref()?;
+    let program = case.program;
+    let called = program.attach.fired.unwrap_or(0) > 0;
+    if program.program_type != "lsm" || called || active.iter().any(|name| name == "bpf") {
+        return None;
+    }
+    let active = active.join(",");
+    let headline = format!(
+        "{} attaches and is never called: `bpf` is not among the active LSMs ({active})",
+        case.name()
+    );
+    let hints = vec![
+        format!("boot with `lsm={active},bpf`"),
+        "or attach `fmod_ret/security_…`, which is called whatever `lsm=` says".to_owned(),
+    ];
+    Some(diagnosis(Code::LsmInactive, Stage::Attach, headline, hints))
+}
+
+fn errno_of(case: &Case<'_>) -> Option<i32> {
+    case.program.attach.errno
+}
+
+/// A link or attachment that this kernel refuses because it does not know it. Its load asked
+/// nothing of it.
+fn attach_type(case: &Case<'_>) -> Option<Diagnosis> {
+    let (name, release) = unknown_attach(case)?;
+    let errno = errno_of(case);
+    matches!(errno, Some(EINVAL | EOPNOTSUPP | ENOTSUPP))
+        .then(|| unknown_attach_type(case, name, release, Stage::Attach, errno))
+}
+
+fn target_probed(case: &Case<'_>) -> Option<Diagnosis> {
+    let name = case.program.target.as_deref()?;
+    let missing = case
+        .features(FeatureKind::Target, name)
+        .find(|f| f.present == Some(false))?;
+    Some(missing_target(
+        case,
+        name,
+        missing.detail.as_deref(),
+        Stage::Attach,
+    ))
+}
+
+fn is_trampoline(case: &Case<'_>) -> bool {
+    let starts = ["fentry", "fexit", "fmod_ret", "lsm", "fsession"];
+    starts.iter().any(|start| case.section().starts_with(start))
+}
+
+/// Trampolines are machine code.
+fn jit(case: &Case<'_>) -> Option<Diagnosis> {
+    if !is_trampoline(case) || case.evidence.guest.jit.as_deref() != Some("0") {
+        return None;
+    }
+    let headline = format!(
+        "{} (`{}`) needs the JIT, which is off (net.core.bpf_jit_enable=0): {}",
+        case.name(),
+        case.section(),
+        errno::name(errno_of(case))
+    );
+    let hints = vec!["switch the JIT on: `sysctl net.core.bpf_jit_enable=1`".to_owned()];
+    Some(diagnosis(
+        Code::MissingKernelConfig,
+        Stage::Attach,
+        headline,
+        hints,
+    ))
+}
+
+/// Options without which there is no attachment of the kind at all, whatever the target.
+fn mechanism(case: &Case<'_>) -> Option<Diagnosis> {
+    let section = case.section();
+    let kprobe = hook::is_kprobe(section);
+    let many = section.contains(".multi") || section.contains(".session");
+    let (option, hint) = if kprobe && many && case.is_off("FPROBE") {
+        ("FPROBE", "attach single kprobes where the option is off")
+    } else if kprobe && case.is_off("KPROBES") {
+        (
+            "KPROBES",
+            "use tracepoints or `fentry` where the option is off",
+        )
+    } else if section.starts_with('u') && case.is_off("UPROBE_EVENTS") {
+        (
+            "UPROBE_EVENTS",
+            "do without uprobes where the option is off",
+        )
+    } else if section.starts_with("netkit") && case.is_off("NETKIT") {
+        ("NETKIT", "use veth devices and tc where the option is off")
+    } else {
+        return None;
+    };
+    let mut found = option_off(case, option, hint);
+    if let Some(name) = case.program.target.as_deref()
+        && (case.features(FeatureKind::Target, name)).any(|f| f.present == Some(false))
+    {
+        found
+            .hints
+            .push(format!("nor is there any `{name}` to attach to"));
+    }
+    Some(found)
+}
+
+/// Options that a refusal of this kind comes of, where they are off.
+fn config(case: &Case<'_>) -> Option<Diagnosis> {
+    let errno = errno_of(case);
+    let (option, hint) = if is_trampoline(case)
+        && matches!(errno, Some(ENOTSUPP | EOPNOTSUPP))
+        && case.is_off("DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
+    {
+        (
+            "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
+            "attach a kprobe there: mainline has the option on arm64 since 6.4",
+        )
+    } else if hook::is_kprobe(case.section())
+        && errno == Some(EINVAL)
+        && case.is_off("KPROBES_ON_FTRACE")
+    {
+        (
+            "KPROBES_ON_FTRACE",
+            "attach `fentry`, or probe a few bytes into the function: its entry belongs to ftrace",
+        )
+    } else {
+        return None;
+    };
+    Some(option_off(case, option, hint))
+}
+
+fn option_off(case: &Case<'_>, option: &str, hint: &str) -> Diagnosis {
+    let headline = format!(
+        "{} (`{}`) needs CONFIG_{option}, which is off in this kernel: {}",
+        case.name(),
+        case.section(),
+        errno::name(errno_of(case))
+    );
+    diagnosis(
+        Code::MissingKernelConfig,
+        Stage::Attach,
+        headline,
+        vec![hint.into()],
+    )
+}
+
+fn target_by_errno(case: &Case<'_>) -> Option<Diagnosis> {
+    if !matches!(errno_of(case), Some(ENOENT | ESRCH)) {
+        return None;
+    }
+    let section = case.section();
+    let after = section.split_once('/').map_or(section, |(_, name)| name);
+    let name = case.program.target.as_deref().unwrap_or(after);
+    // What was probed to be there is not missing.
+    let there = case
+        .features(FeatureKind::Target, name)
+        .any(|f| f.present == Some(true));
+    (!there).then(|| missing_target(case, name, None, Stage::Attach))
+}
+
+/// Lockdown for confidentiality forbids kprobes, tracefs and perf events of kernel addresses.
+fn policy(case: &Case<'_>) -> Option<Diagnosis> {
+    let mode = case.lockdown()?;
+    if !matches!(errno_of(case), Some(EPERM | EACCES)) {
+        return None;
+    }
+    let headline = format!(
+        "kernel lockdown (`{mode}`) forbids to attach {} (`{}`)",
+        case.name(),
+        case.section()
+    );
+    let hints =
+        vec!["boot without `lockdown=`, or attach where no kprobe is needed (`fentry`)".to_owned()];
+    Some(diagnosis(
+        Code::PolicyDenied,
+        Stage::Attach,
+        headline,
+        hints,
+    ))
+}
+
+fn memory(case: &Case<'_>) -> Option<Diagnosis> {
+    (errno_of(case) == Some(ENOMEM)).then(|| {
+        let headline = format!("the guest has too little memory to attach {}", case.name());
+        let hints = vec!["give the guest more memory (`memory` in the matrix)".to_owned()];
+        diagnosis(Code::GuestResources, Stage::Attach, headline, hints)
+    })
+}
+
+fn capability(case: &Case<'_>) -> Option<Diagnosis> {
+    (errno_of(case) == Some(EPERM)).then(|| {
+        let headline = format!(
+            "the kernel did not permit {} (`{}`) to be attached (EPERM)",
+            case.name(),
+            case.section()
+        );
+        let hints = vec!["give the loader CAP_BPF with CAP_PERFMON, or CAP_NET_ADMIN".to_owned()];
+        diagnosis(Code::CapabilityFailure, Stage::Attach, headline, hints)
+    })
+}
+
+fn refused(case: &Case<'_>) -> Diagnosis {
+    let program = case.program;
+    let said = program
+        .attach
+        .libbpf
+        .lines()
+        .rfind(|line| !line.trim().is_empty());
+    let said = said.map(|line| line.strip_prefix("libbpf: ").unwrap_or(line).trim());
+    let said = said
+        .map(|line| format!(": {}", text::clipped(line)))
+        .unwrap_or_default();
+    let headline = format!(
+        "the kernel refused to attach {} (`{}`): {}{said}",
+        case.name(),
+        case.section(),
+        errno::name(errno_of(case))
+    );
+    let hints = vec![match errno_of(case) {
+        Some(16) => {
+            "another program sits there already: detach it, or ask to share the hook".into()
+        }
+        Some(EINVAL) if case.section().starts_with('k') => {
+            "some functions may not be probed (`/sys/kernel/debug/kprobes/blacklist`): take another"
+                .into()
+        }
+        Some(ENOTSUPP) => "this kernel cannot trace the function so: attach a kprobe there".into(),
+        _ => "the guest's libbpf log of the attachment is in the evidence directory".to_owned(),
+    }];
+    diagnosis(Code::AttachRefused, Stage::Attach, headline, hints)
+}

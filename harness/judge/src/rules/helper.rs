@@ -1,0 +1,228 @@
+//! Helpers that this kernel lacks, or does not give to a program.
+
+use super::verifier::{self, Missing};
+use crate::case::{Case, features};
+use crate::errno::{EINVAL, EPERM};
+use crate::finding::{at_load, mainline};
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::{Feature, FeatureKind, ProgramEvidence};
+use ukci_schema::history;
+
+/// Helpers that lockdown takes away, and from which level: `confidentiality` forbids to read
+/// kernel memory (9d1f8be5cf42, 5.4), `integrity` to write user memory (51e1bb9eeaf7, 5.14).
+fn is_locked_down(helper: &str, mode: &str) -> bool {
+    match helper {
+        "bpf_probe_read"
+        | "bpf_probe_read_str"
+        | "bpf_probe_read_kernel"
+        | "bpf_probe_read_kernel_str"
+        | "bpf_copy_from_user_task" => mode == "confidentiality",
+        "bpf_probe_write_user" => mode == "integrity" || mode == "confidentiality",
+        _ => false,
+    }
+}
+
+/// libbpf rewrites `bpf_probe_read_kernel` to `bpf_probe_read` where a probe of the former fails,
+/// so under lockdown the verifier complains of a helper that the object never calls.
+pub(crate) fn lockdown(case: &Case<'_>) -> Option<Diagnosis> {
+    let mode = case.lockdown()?;
+    let locked: Vec<&String> = case
+        .program
+        .helpers
+        .iter()
+        .filter(|name| is_locked_down(name, mode))
+        .collect();
+    let denied = case.verifier_line("unknown func bpf_probe_").is_some()
+        || case.verifier_line("cannot use helper bpf_probe_").is_some()
+        || case.program.load.errno == Some(EPERM);
+    let name = locked.first().filter(|_| denied)?;
+    let headline = format!(
+        "kernel lockdown (`{mode}`) forbids helper `{name}`, which {} calls",
+        case.name()
+    );
+    Some(at_load(
+        Code::PolicyDenied,
+        headline,
+        &[
+            "read through BTF instead: `fentry` and `tp_btf` programs follow kernel pointers without \
+         the helper",
+            "or boot without `lockdown=` (Secure Boot switches it on in many distributions)",
+        ],
+    ))
+}
+
+/// The kernel does not know the helper, or not for this program's type.
+pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
+    let said = verifier::missing_helper(case.sentence.as_deref()?)?;
+    let program = case.program;
+    let known = |name: &&String, with: &dyn Fn(&Feature) -> bool| {
+        case.features(FeatureKind::Helper, name).any(with)
+    };
+    let unknown = |name: &&String| {
+        known(name, &|f| {
+            f.program_type.is_none() && f.present == Some(false)
+        })
+    };
+    let absent: Vec<&String> = program.helpers.iter().filter(unknown).collect();
+    let number = match said {
+        Missing::Number(number) => number,
+        // Only a helper with a callback makes it stumble.
+        Missing::Callback => {
+            let calls_back = |name: &&&String| CALLING_BACK.contains(&name.as_str());
+            return (absent.iter().find(calls_back)).map(|name| stumbled(case, name));
+        }
+    };
+    // The one that the verifier names, if the object calls it: libbpf replaces some.
+    let named = |name: &&&String| known(name, &|f| f.id == Some(number));
+    if let Some(name) = absent.iter().find(named).or(absent.first()) {
+        return Some(unknown_helper(case, name));
+    }
+    let kind = &program.program_type;
+    let not_for = |name: &&String| {
+        known(name, &|f| {
+            f.program_type.as_ref() == Some(kind) && f.present == Some(false)
+        })
+    };
+    let refused: Vec<&String> = program.helpers.iter().filter(not_for).collect();
+    let name = refused.iter().find(named).or(refused.first())?;
+    Some(helper_for_type(case, name))
+}
+
+/// The kernel said nothing at all, and no other rule did: a callback that it does not know is the
+/// one way in which a helper can be refused so.
+pub(crate) fn silent(case: &Case<'_>) -> Option<Diagnosis> {
+    if !case.is_silent() || case.program.load.errno != Some(EINVAL) {
+        return None;
+    }
+    let absent = |name: &&String| {
+        CALLING_BACK.contains(&name.as_str())
+            && (case.features(FeatureKind::Helper, name))
+                .any(|f| f.program_type.is_none() && f.present == Some(false))
+    };
+    let name = case.program.helpers.iter().find(absent)?;
+    Some(stumbled(case, name))
+}
+
+/// Helpers that are handed a function of the program.
+const CALLING_BACK: &[&str] = &[
+    "bpf_for_each_map_elem",
+    "bpf_timer_set_callback",
+    "bpf_find_vma",
+    "bpf_loop",
+    "bpf_user_ringbuf_drain",
+];
+
+/// The callback is refused wherever its helper is called from, so a question before the call does
+/// not help.
+fn stumbled(case: &Case<'_>, name: &str) -> Diagnosis {
+    let mut found = unknown_helper(case, name);
+    found
+        .hints
+        .retain(|hint| !hint.contains("bpf_core_enum_value_exists"));
+    found.hints.push(
+        "asking before the call does not help here: kernels before 5.13 refuse the callback itself"
+            .into(),
+    );
+    found
+}
+
+fn unknown_helper(case: &Case<'_>, name: &str) -> Diagnosis {
+    if let Some(number) = name.strip_prefix("helper#") {
+        let headline = format!(
+            "the kernel has no helper number {number}, which {} calls: no mainline release has",
+            case.name()
+        );
+        return at_load(
+            Code::UnsupportedHelper,
+            headline,
+            &[
+                "mainline numbers 211 helpers and adds kfuncs instead since 6.2: is the object \
+             corrupt, or made for a patched kernel?",
+            ],
+        );
+    }
+    let headline = format!(
+        "the kernel has no helper `{name}`{}, which {} calls",
+        mainline(history::helper(name)),
+        case.name()
+    );
+    let guard = name.strip_prefix("bpf_").unwrap_or(name);
+    let guard = format!(
+        "or test `bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_{guard})` and do without"
+    );
+    at_load(
+        Code::UnsupportedHelper,
+        headline,
+        &[
+            instead_of(name),
+            &guard,
+            "or load a variant without it where `libbpf_probe_bpf_helper` says no",
+        ],
+    )
+}
+
+fn instead_of(name: &str) -> &'static str {
+    match name {
+        "bpf_loop" | "bpf_for_each_map_elem" => {
+            "use a loop with a constant bound (5.3) on kernels without it"
+        }
+        "bpf_ringbuf_reserve" | "bpf_ringbuf_output" | "bpf_ringbuf_reserve_dynptr" => {
+            "use `bpf_perf_event_output` on kernels without ring buffers"
+        }
+        "bpf_probe_read_kernel"
+        | "bpf_probe_read_user"
+        | "bpf_probe_read_kernel_str"
+        | "bpf_probe_read_user_str" => "use `bpf_probe_read` on kernels without it",
+        "bpf_get_current_task_btf" => "use `bpf_get_current_task` and BPF_CORE_READ instead",
+        "bpf_get_attach_cookie" => "keep what the cookie says in a map on kernels without it",
+        "bpf_ktime_get_boot_ns" | "bpf_ktime_get_coarse_ns" | "bpf_ktime_get_tai_ns" => {
+            "use `bpf_ktime_get_ns` on kernels without it"
+        }
+        "bpf_trace_vprintk" => "print at most three values, which `bpf_trace_printk` can",
+        "bpf_strncmp" | "bpf_snprintf" => "do it by hand on kernels without it",
+        "bpf_task_storage_get" | "bpf_cgrp_storage_get" | "bpf_inode_storage_get" => {
+            "use a hash map keyed by id on kernels without it"
+        }
+        _ => "do without it on kernels that lack it",
+    }
+}
+
+fn helper_for_type(case: &Case<'_>, name: &str) -> Diagnosis {
+    let ProgramEvidence {
+        program_type: kind, ..
+    } = case.program;
+    if name == "bpf_override_return" && case.is_off("BPF_KPROBE_OVERRIDE") {
+        let headline = format!(
+            "{} calls `{name}`, and CONFIG_BPF_KPROBE_OVERRIDE is off in this kernel",
+            case.name()
+        );
+        return at_load(
+            Code::MissingKernelConfig,
+            headline,
+            &["use an `lsm` or `fmod_ret` program to change what a function returns"],
+        );
+    }
+    let known = features(case.evidence, FeatureKind::Helper, name)
+        .any(|f| f.program_type.is_none() && f.present == Some(true));
+    let headline = if known {
+        format!(
+            "this kernel does not let `{kind}` programs call helper `{name}`, as {} does",
+            case.name()
+        )
+    } else {
+        format!(
+            "the kernel does not let `{kind}` programs call helper `{name}`{}, as {} does",
+            mainline(history::helper(name)),
+            case.name()
+        )
+    };
+    at_load(
+        Code::UnsupportedHelper,
+        headline,
+        &[
+            "use a program type that may call it, or another helper",
+            "releases have widened the set of types that may call a helper: ask with \
+         `libbpf_probe_bpf_helper` in the loader",
+        ],
+    )
+}

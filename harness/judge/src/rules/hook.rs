@@ -1,0 +1,163 @@
+//! Why the kernel refused an attachment, where its errno has one meaning at that hook.
+
+use crate::case::Case;
+use crate::errno::{self, E2BIG, EACCES, EINVAL, ENOENT, ENOTSUPP};
+use crate::finding::diagnosis;
+use crate::text;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::{Feature, FeatureKind};
+use ukci_schema::verdict::Stage;
+
+const EEXIST: i32 = 17;
+const EILSEQ: i32 = 84;
+const EADDRNOTAVAIL: i32 = 99;
+
+/// The cause, and what helps.
+type Cause = (String, &'static str);
+
+/// Whether a section is that of a probe of the kernel.
+pub(crate) fn is_kprobe(section: &str) -> bool {
+    let starts = ["kprobe", "kretprobe", "ksyscall", "kretsyscall"];
+    starts.iter().any(|start| section.starts_with(start))
+}
+
+/// A refusal whose cause is certain.
+pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
+    let (why, hint) = crowd(case)
+        .or_else(|| kprobe(case))
+        .or_else(|| tracepoint(case))
+        .or_else(|| trampoline(case))
+        .or_else(|| struct_ops(case))?;
+    let headline = format!(
+        "the kernel refused to attach {} (`{}`): {why} ({})",
+        case.name(),
+        case.section(),
+        errno::name(case.program.attach.errno)
+    );
+    Some(diagnosis(
+        Code::AttachRefused,
+        Stage::Attach,
+        headline,
+        vec![hint.into()],
+    ))
+}
+
+/// The file of a user-space probe has no such symbol. It is no affair of the kernel's.
+pub(crate) fn no_symbol(case: &Case<'_>) -> Option<Diagnosis> {
+    let logs = [&case.program.attach.libbpf];
+    let line = text::line_with(&logs, "failed to find symbol '")?;
+    let (_, rest) = line.split_once("symbol '")?;
+    let (symbol, rest) = rest.split_once('\'')?;
+    let file = text::quoted_after(rest, "in").unwrap_or("the file");
+    let headline = format!(
+        "`{file}` has no symbol `{symbol}` to attach {} to (`{}`)",
+        case.name(),
+        case.section()
+    );
+    let hints = vec![
+        "name a function that the file exports (`nm -D`), or its offset; stripped files keep only \
+         those"
+            .to_owned(),
+    ];
+    Some(diagnosis(
+        Code::AttachTargetMissing,
+        Stage::Attach,
+        headline,
+        hints,
+    ))
+}
+
+/// Alone it was attached; beside the object's others there was no room.
+fn crowd(case: &Case<'_>) -> Option<Cause> {
+    let reason = case.program.attach.reason.as_deref()?;
+    let full = case.program.attach.errno == Some(E2BIG) && reason.starts_with("alone it can");
+    full.then(|| {
+        (
+            reason.to_owned(),
+            "do the work of several in one program, or spread them: a kernel function takes at \
+             most 38, a tracepoint 64",
+        )
+    })
+}
+
+fn kprobe(case: &Case<'_>) -> Option<Cause> {
+    if !is_kprobe(case.section()) {
+        return None;
+    }
+    let (_, function) = case.section().split_once('/')?;
+    let name = function.split('+').next().unwrap_or(function);
+    match case.program.attach.errno? {
+        // Since 6.6, and in the stable kernels of that time (seen from 5.10 on).
+        EADDRNOTAVAIL => Some((
+            format!("several functions of this kernel are called `{name}`"),
+            "take a function with a name of its own that calls it, or attach to all of them with \
+             `kprobe.multi` (5.18)",
+        )),
+        EILSEQ => Some((
+            format!("no instruction of this kernel begins at `{function}`"),
+            "probe the function's entry, which has no offset: the instructions behind it differ \
+             from build to build",
+        )),
+        _ => None,
+    }
+}
+
+/// The verifier does not know the tracepoint; how far the program reads is held against it only now.
+fn tracepoint(case: &Case<'_>) -> Option<Cause> {
+    let target = case.program.target.as_deref()?;
+    let there = case
+        .features(FeatureKind::Target, target)
+        .any(|f| f.present == Some(true));
+    let kind = case.program.program_type.as_str();
+    match (kind, case.program.attach.errno?) {
+        ("raw_tracepoint" | "raw_tracepoint_writable", EINVAL) if there => Some((
+            format!("it reads or writes more arguments than `{target}` has"),
+            "read only the arguments of TP_PROTO of this kernel; as `tp_btf` the verifier checks them",
+        )),
+        ("tracepoint", EACCES) if case.lockdown().is_none() => Some((
+            format!("it reads beyond the end of the record of `{target}`"),
+            "declare the record as `events/…/format` in tracefs of this kernel has it",
+        )),
+        _ => None,
+    }
+}
+
+/// Six registers pass arguments on `x86_64`; those on the stack are passed since 6.6.
+fn trampoline(case: &Case<'_>) -> Option<Cause> {
+    let target = case.program.target.as_deref()?;
+    let count = case
+        .features(FeatureKind::Target, target)
+        .find_map(|f| f.detail.as_deref()?.strip_suffix(Feature::ARGUMENTS))?;
+    let many = count.parse().is_ok_and(|count: u32| count > 6);
+    (many && case.program.attach.errno == Some(ENOTSUPP)).then(|| {
+        (
+            format!("`{target}` has {count} arguments, more than its trampolines pass"),
+            "attach a kprobe there; arguments on the stack are passed from mainline 6.6 on x86_64",
+        )
+    })
+}
+
+/// The operations' own rules.
+fn struct_ops(case: &Case<'_>) -> Option<Cause> {
+    if case.program.program_type != "struct_ops" {
+        return None;
+    }
+    match case.program.attach.errno? {
+        EEXIST => Some((
+            "operations of the same name are registered already".into(),
+            "give them a name of their own: that of the struct's `name` member",
+        )),
+        EINVAL => Some((
+            "the kernel does not accept these operations: one that it demands is missing, or a \
+             value is not allowed"
+                .into(),
+            "set every operation that the kernel demands (for `tcp_congestion_ops`: `ssthresh`, \
+             `undo_cwnd` and `cong_avoid` or `cong_control`)",
+        )),
+        ENOENT => Some((
+            "the kernel has no such operations to register".into(),
+            "load the module that has them",
+        )),
+        _ => None,
+    }
+}

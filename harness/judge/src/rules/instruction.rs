@@ -1,0 +1,98 @@
+//! Instructions that a kernel does not know: a compiler was told a newer set than it has.
+
+use crate::case::Case;
+use crate::finding::at_load;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::history;
+
+/// The hint for instructions of the fourth set.
+const V4: &str = "compile with `-mcpu=v3`: the kernels since 5.12 know that set whole";
+
+/// What an unknown instruction is.
+#[derive(Clone, Copy)]
+struct Unknown {
+    /// What the verifier says; the first that fits decides.
+    words: &'static str,
+    /// What it is.
+    is: &'static str,
+    /// The mainline release that brought it.
+    release: &'static str,
+    hint: &'static str,
+}
+
+/// The fourth set came with 6.6, `may_goto` with 6.9, acquiring and releasing with 6.15.
+const UNKNOWN: &[Unknown] = &[
+    Unknown {
+        words: "unknown opcode 06",
+        is: "a far jump (`gotol`, -mcpu=v4)",
+        release: "6.6",
+        hint: V4,
+    },
+    Unknown {
+        words: "BPF_JA uses reserved fields",
+        is: "a far jump (`gotol`, -mcpu=v4)",
+        release: "6.6",
+        hint: V4,
+    },
+    Unknown {
+        words: "unknown opcode d7",
+        is: "an unconditional byte swap (`bswap`, -mcpu=v4)",
+        release: "6.6",
+        hint: V4,
+    },
+    Unknown {
+        words: "unknown opcode e5",
+        is: "`may_goto`",
+        release: "6.9",
+        hint: "use a loop with a constant bound (5.3) or `bpf_loop()` (5.17) on kernels without it",
+    },
+    Unknown {
+        words: "BPF_LDX uses reserved fields",
+        is: "a load that extends the sign (-mcpu=v4)",
+        release: "6.6",
+        hint: V4,
+    },
+    Unknown {
+        words: "BPF_MOV uses reserved fields",
+        is: "a move that extends the sign (-mcpu=v4)",
+        release: "6.6",
+        hint: V4,
+    },
+    Unknown {
+        words: "BPF_ALU uses reserved fields",
+        is: "a signed division or remainder (-mcpu=v4)",
+        release: "6.6",
+        hint: V4,
+    },
+    Unknown {
+        words: "invalid atomic opcode 100",
+        is: "a load that acquires",
+        release: "6.15",
+        hint: "use `__sync_fetch_and_add(p, 0)`, which orders both ways, on kernels without it",
+    },
+    Unknown {
+        words: "invalid atomic opcode 110",
+        is: "a store that releases",
+        release: "6.15",
+        hint: "use `__sync_lock_test_and_set` (`xchg`, 5.12), which orders both ways, on kernels \
+               without it",
+    },
+];
+
+/// The verifier does not know an instruction that mainline brought after this kernel's release.
+pub(crate) fn unknown(case: &Case<'_>) -> Option<Diagnosis> {
+    let sentence = case.sentence.as_deref()?;
+    let found = UNKNOWN
+        .iter()
+        .find(|known| sentence.contains(known.words))?;
+    if !history::is_older(&case.evidence.guest.release, found.release) {
+        return None;
+    }
+    let headline = format!(
+        "the kernel does not know an instruction of {}, {} (mainline {}): {sentence}",
+        case.name(),
+        found.is,
+        found.release
+    );
+    Some(at_load(Code::VerifierRejection, headline, &[found.hint]))
+}

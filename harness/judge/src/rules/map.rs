@@ -1,0 +1,338 @@
+//! A map that the kernel refused to create.
+
+use crate::case::features;
+use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
+use crate::finding::{Found, diagnosis, mainline};
+use crate::text;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::{Evidence, FeatureKind, MapEvidence, StepOutcome};
+use ukci_schema::history;
+use ukci_schema::verdict::Stage;
+
+/// Map types whose `max_entries` is 0 or libbpf's business.
+const SIZELESS: &[&str] = &[
+    "sk_storage",
+    "inode_storage",
+    "task_storage",
+    "cgrp_storage",
+    "cgroup_storage",
+    "percpu_cgroup_storage",
+    "struct_ops",
+    "perf_event_array",
+];
+
+/// The first refused map, one that is refused whatever the guest's memory before others.
+pub(crate) fn refused(evidence: &Evidence) -> Option<Found> {
+    let found: Vec<Found> = guilty(evidence)
+        .map(|(map, errno)| Found {
+            rule: "map",
+            diagnosis: diagnose(map, errno, evidence),
+        })
+        .collect();
+    let certain = found
+        .iter()
+        .find(|found| found.diagnosis.code != Code::GuestResources);
+    certain.or(found.first()).cloned()
+}
+
+/// The refused maps of these names, with the errno.
+pub(crate) fn refused_among(evidence: &Evidence, names: &[String]) -> Option<Diagnosis> {
+    let (map, errno) = guilty(evidence).find(|(map, _)| {
+        // Global data is named by its section in the ELF, and after the object in libbpf.
+        let is = |name: &String| {
+            *name == map.name || (name.starts_with('.') && map.name.ends_with(name.as_str()))
+        };
+        names.iter().any(is)
+    })?;
+    Some(diagnose(map, errno, evidence))
+}
+
+/// Maps that were refused alone; or, where the guest did not try them alone (`struct_ops`), those
+/// that libbpf named when it gave up the whole object.
+fn guilty(evidence: &Evidence) -> impl Iterator<Item = (&MapEvidence, Option<i32>)> {
+    evidence.maps.iter().filter_map(|map| match map.created {
+        StepOutcome::Refused => Some((map, map.errno)),
+        StepOutcome::Ok => None,
+        StepOutcome::NotAttempted => {
+            let words = format!("map '{}': failed to create: -", map.name);
+            let line = text::line_with(&[&evidence.log], &words)?;
+            let errno = [EINVAL, E2BIG, ENOMEM, EPERM, EBADF]
+                .into_iter()
+                .find(|errno| line.ends_with(&format!("-{}", errno::name(Some(*errno)))));
+            Some((map, errno.or(evidence.load.errno)))
+        }
+    })
+}
+
+fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagnosis {
+    let (name, kind) = (&map.name, &map.map_type);
+    let present = features(evidence, FeatureKind::MapType, kind).find_map(|f| f.present);
+    let inner = text::line_with(
+        &[&evidence.log],
+        &format!("map '{name}': failed to create inner"),
+    );
+    let of_maps = kind.ends_with("_of_maps");
+    let slot = text::line_with(
+        &[&evidence.log],
+        &format!("map '{name}': failed to initialize slot ["),
+    );
+    let (code, headline, hints) = if present == Some(false) {
+        unsupported(map)
+    } else if let Some(line) = slot {
+        unfit_slot(map, line, evidence)
+    } else if of_maps
+        && inner.is_none()
+        && matches!(errno, Some(EBADF | EINVAL))
+        && map.max_entries > 0
+    {
+        let headline = format!(
+            "map `{name}` ({kind}) has no inner map: its loader must give it one before the load"
+        );
+        let hint = "declare it with `__array(values, …)`, call `bpf_map__set_inner_map_fd` before \
+                    the load, or name an inner map in the manifest";
+        (Code::LoaderContract, headline, vec![hint.into()])
+    } else if map.max_entries == 0 && !SIZELESS.contains(&kind.as_str()) {
+        let headline =
+            format!("map `{name}` ({kind}) has no size: its loader must set max_entries");
+        let hint = "give it `__uint(max_entries, N)`, call `bpf_map__set_max_entries` before the \
+                    load, or size it in the manifest";
+        (Code::LoaderContract, headline, vec![hint.into()])
+    } else if errno == Some(ENOMEM) {
+        let headline = format!(
+            "the guest has too little memory for map `{name}` ({kind}, {})",
+            shape(map)
+        );
+        (
+            Code::GuestResources,
+            headline,
+            vec!["give the guest more memory (`memory` in the matrix)".into()],
+        )
+    } else if errno == Some(EPERM) {
+        let headline =
+            format!("the kernel did not permit map `{name}` ({kind}) to be created (EPERM)");
+        let hint = "give the loader CAP_BPF, and below 5.11 raise RLIMIT_MEMLOCK";
+        (Code::CapabilityFailure, headline, vec![hint.into()])
+    } else {
+        refused_shape(map, errno, evidence, inner.is_some())
+    };
+    Diagnosis {
+        excerpt: text::libbpf_excerpt(&evidence.log),
+        ..diagnosis(code, Stage::Load, headline, hints)
+    }
+}
+
+/// The map itself is good; what the object puts into a slot of it is not as its inner map is
+/// declared: `map 'outer': failed to initialize slot [0] to map 'other' fd=5: -EINVAL`.
+fn unfit_slot(map: &MapEvidence, line: &str, evidence: &Evidence) -> (Code, String, Vec<String>) {
+    let slot = line
+        .split_once("slot [")
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map_or("?", |(slot, _)| slot);
+    let put = text::quoted_after(line, "slot [").unwrap_or("?");
+    let of = evidence.maps.iter().find(|other| other.name == put);
+    let of = of.map_or_else(String::new, |of| {
+        format!(" ({}, {})", of.map_type, shape(of))
+    });
+    let errno = line.rsplit_once(": -").map_or("", |(_, errno)| errno);
+    let headline = format!(
+        "the kernel does not take map `{put}`{of} into slot {slot} of `{}`: it is not as the inner \
+         map is declared ({errno})",
+        map.name
+    );
+    let hint = "give it the type, key, value and flags of the declared inner map; arrays also the \
+                entries, but for BPF_F_INNER_MAP (5.10)";
+    (Code::MapRefused, headline, vec![hint.into()])
+}
+
+fn unsupported(map: &MapEvidence) -> (Code, String, Vec<String>) {
+    let kind = &map.map_type;
+    let headline = format!(
+        "the kernel has no map type `{kind}`{}, which map `{}` needs",
+        mainline(history::map_type(kind)),
+        map.name
+    );
+    let instead = match kind.as_str() {
+        "ringbuf" => "fall back to a `perf_event_array` where the kernel has no ring buffer".into(),
+        "bloom_filter" => "fall back to a `hash` map where the kernel has no bloom filter".into(),
+        "task_storage" | "cgrp_storage" | "inode_storage" | "sk_storage" => {
+            format!("fall back to a `hash` map keyed by id where the kernel has no `{kind}`")
+        }
+        "arena" => {
+            "fall back to an `array` with BPF_F_MMAPABLE where the kernel has no arena".into()
+        }
+        _ => format!("use another map type where the kernel has no `{kind}`"),
+    };
+    let hints = vec![
+        instead,
+        format!(
+            "make it optional: where it is missing, `bpf_map__set_autocreate({}, false)` and \
+             `bpf_program__set_autoload` off for the programs that use it",
+            map.name
+        ),
+    ];
+    (Code::UnsupportedMapType, headline, hints)
+}
+
+/// The type is known; its sizes or flags are not accepted.
+fn refused_shape(
+    map: &MapEvidence,
+    errno: Option<i32>,
+    evidence: &Evidence,
+    inner: bool,
+) -> (Code, String, Vec<String>) {
+    let kind = &map.map_type;
+    let release = &evidence.guest.release;
+    let mut hints = Vec::new();
+    let flags = history::map_flags(map.flags);
+    let new: Vec<String> = flags
+        .iter()
+        .filter(|flag| history::is_older(release, flag.release))
+        .map(|flag| format!("{} (mainline {})", flag.name, flag.release))
+        .collect();
+    let why = if inner {
+        "its inner map is not accepted".to_owned()
+    } else if errno == Some(E2BIG) {
+        let (why, hint) = too_large(map, release);
+        hints.push(hint.into());
+        why.to_owned()
+    } else if !new.is_empty() {
+        hints.push(format!(
+            "leave out where the kernel does not know it: {}",
+            new.join(", ")
+        ));
+        format!(
+            "it has flags that mainline brought later: {}",
+            new.join(", ")
+        )
+    } else if let Some((why, hint)) = against_its_type(map) {
+        hints.push(hint.into());
+        why.to_owned()
+    } else {
+        "its sizes or flags are not accepted".to_owned()
+    };
+    if hints.is_empty() {
+        hints.push(format!(
+            "compare its sizes and flags with what `{kind}` maps allow on this kernel"
+        ));
+    }
+    let headline = format!(
+        "the kernel has map type `{kind}` and refuses map `{}`: {why} ({}; {})",
+        map.name,
+        shape(map),
+        errno::name(errno)
+    );
+    (Code::MapRefused, headline, hints)
+}
+
+/// E2BIG: what of the map is too large, and what helps.
+fn too_large(map: &MapEvidence, release: &str) -> (&'static str, &'static str) {
+    /// `PCPU_MIN_UNIT_SIZE`.
+    const PER_CPU: u32 = 32 * 1024;
+    if map.map_type.contains("percpu") && map.value_size > PER_CPU {
+        return (
+            "its value is larger than a per-CPU value can be (32 KiB)",
+            "make the value smaller, or take a map that is not per-CPU with a key a CPU",
+        );
+    }
+    if map.map_type.contains("hash") && map.key_size > 512 && history::is_older(release, "5.11") {
+        return (
+            "its key is longer than 512 bytes (mainline 5.11 lifts that)",
+            "use a shorter key on kernels before 5.11: a hash of the long one",
+        );
+    }
+    (
+        "it is too large",
+        "the limit is the kernel's, whatever the memory: use fewer entries or smaller values",
+    )
+}
+
+/// What every map of a type must be, and this one is not; and what helps.
+fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
+    const NO_PREALLOC: u32 = 1;
+    let kind = map.map_type.as_str();
+    let storage = matches!(
+        kind,
+        "sk_storage" | "inode_storage" | "task_storage" | "cgrp_storage"
+    );
+    let descriptors = matches!(
+        kind,
+        "prog_array" | "perf_event_array" | "cgroup_array" | "array_of_maps" | "xskmap"
+    );
+    let indexed = descriptors || matches!(kind, "array" | "percpu_array" | "devmap" | "cpumap");
+    if (storage || kind == "lpm_trie") && map.flags & NO_PREALLOC == 0 {
+        return Some((
+            "it lacks BPF_F_NO_PREALLOC",
+            "add `__uint(map_flags, BPF_F_NO_PREALLOC)`: the type demands it",
+        ));
+    }
+    if storage && map.max_entries != 0 {
+        return Some((
+            "local storage has no max_entries",
+            "leave out `max_entries`: there is one value for each owner",
+        ));
+    }
+    if map.extra != 0 && !matches!(kind, "bloom_filter" | "arena") {
+        return Some((
+            "it has a `map_extra`, which the type does not take",
+            "leave out `map_extra`: it is for bloom filters (5.16) and arenas (6.9)",
+        ));
+    }
+    if indexed && map.key_size != 4 {
+        return Some((
+            "its key is an index, of 4 bytes",
+            "declare the key as `__u32`",
+        ));
+    }
+    if descriptors && map.value_size != 4 {
+        return Some((
+            "its values are descriptors, of 4 bytes",
+            "declare the value as `__u32`, or leave it to libbpf",
+        ));
+    }
+    if matches!(
+        kind,
+        "queue" | "stack" | "bloom_filter" | "ringbuf" | "user_ringbuf"
+    ) && map.key_size != 0
+    {
+        return Some(("the type has no keys", "leave out `key` and `key_size`"));
+    }
+    let unknown = map.flags & !known_flags();
+    (unknown != 0).then_some((
+        "it has flags that no kernel knows of as of 7.0",
+        "leave out the flags that stand as a number",
+    ))
+}
+
+/// Every flag in the table.
+fn known_flags() -> u32 {
+    let bits = history::map_flags(u32::MAX);
+    bits.iter()
+        .filter_map(|flag| flag.number)
+        .map(|bit| 1 << bit)
+        .sum()
+}
+
+fn shape(map: &MapEvidence) -> String {
+    let flags = history::map_flags(map.flags);
+    let flags = match flags.as_slice() {
+        [] if map.flags == 0 => String::new(),
+        [] => format!(", flags {:#x}", map.flags),
+        known => {
+            let mut names: Vec<String> = known.iter().map(|flag| flag.name.to_owned()).collect();
+            let rest = map.flags & !known_flags();
+            names.extend((rest != 0).then(|| format!("{rest:#x}")));
+            format!(", flags {}", names.join("|"))
+        }
+    };
+    let MapEvidence {
+        key_size,
+        value_size,
+        max_entries,
+        ..
+    } = map;
+    let extra = match map.extra {
+        0 => String::new(),
+        extra => format!(", map_extra {extra:#x}"),
+    };
+    format!("key {key_size} bytes, value {value_size} bytes, {max_entries} entries{flags}{extra}")
+}

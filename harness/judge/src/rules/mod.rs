@@ -1,0 +1,15 @@
+//! The rules, a file for each family of refusals.
+
+pub(crate) mod asked;
+pub(crate) mod attach;
+pub(crate) mod helper;
+pub(crate) mod hook;
+pub(crate) mod instruction;
+pub(crate) mod license;
+pub(crate) mod limit;
+pub(crate) mod map;
+pub(crate) mod object;
+pub(crate) mod refusal;
+pub(crate) mod sleep;
+pub(crate) mod target;
+pub(crate) mod verifier;

@@ -1,0 +1,252 @@
+//! What a program attaches to: targets that are missing, attach types that are unknown.
+
+use crate::case::Case;
+use crate::errno::{self, EINVAL, ESRCH};
+use crate::finding::at_load;
+use crate::text;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::{Feature, FeatureKind};
+use ukci_schema::history;
+use ukci_schema::verdict::Stage;
+
+/// A typed target that libbpf looked for when it loaded the program.
+pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
+    let program = case.program;
+    let name = program.target.as_deref()?;
+    let logs = [&program.load.libbpf];
+    let unfound = text::line_with(&logs, "failed to find kernel BTF type ID of").is_some()
+        || text::line_with(&logs, "is not found in vmlinux BTF").is_some();
+    let feature = case
+        .features(FeatureKind::Target, name)
+        .find(|f| f.present == Some(false));
+    let refused = program.load.errno == Some(ESRCH) && case.is_silent();
+    let missing = unfound || (feature.is_some() && refused);
+    if !missing {
+        return None;
+    }
+    let near = feature.and_then(|f| f.detail.as_deref());
+    // A symbol of the very name: libbpf looks into BTF only.
+    if near == Some(Feature::SYMBOL_WITHOUT_BTF) {
+        return Some(without_btf(case, name));
+    }
+    Some(missing_target(case, name, near, Stage::Load))
+}
+
+/// Functions of modules have BTF since 5.11 (36e68442d1af); of vmlinux pahole leaves some out, such
+/// as system calls without arguments.
+fn without_btf(case: &Case<'_>, name: &str) -> Diagnosis {
+    let headline = format!(
+        "the kernel has the function `{name}` and no BTF of it, which {} (`{}`) needs",
+        case.name(),
+        case.section()
+    );
+    let mut found = at_load(
+        Code::MissingBtf,
+        headline,
+        &["attach a kprobe there: it needs the symbol only"],
+    );
+    if case.is_off("DEBUG_INFO_BTF_MODULES") {
+        found
+            .hints
+            .push("modules have BTF from mainline 5.11, with CONFIG_DEBUG_INFO_BTF_MODULES".into());
+    }
+    found
+}
+
+/// Also of a refused attachment.
+pub(crate) fn missing_target(
+    case: &Case<'_>,
+    name: &str,
+    near: Option<&str>,
+    stage: Stage,
+) -> Diagnosis {
+    let section = case.section();
+    let hook = section.split('/').next().unwrap_or_default();
+    let of = Kind::of(hook);
+    let headline = format!(
+        "the kernel has no {}`{name}` to attach {} to (`{section}`)",
+        of.word(),
+        case.name(),
+    );
+    let mut hints = Vec::new();
+    if let Some(call) = system_call(name) {
+        let wrapper = match case.evidence.guest.machine.as_str() {
+            "x86_64" => "__x64_sys_",
+            "aarch64" => "__arm64_sys_",
+            "riscv64" => "__riscv_sys_",
+            _ => "sys_",
+        };
+        if name.contains("compat") || name.contains("ia32") {
+            let (option, words) = if name.contains("x32") {
+                ("X86_X32_ABI", "x32")
+            } else {
+                ("IA32_EMULATION", "32-bit")
+            };
+            if case.is_off(option) {
+                hints.push(format!("CONFIG_{option} is off in this kernel"));
+            }
+            hints.push(format!(
+                "make the program optional: kernels may be built without {words} system calls"
+            ));
+        } else if !name.starts_with(wrapper) {
+            hints.push(format!(
+                "this architecture calls it `{wrapper}{call}`: `SEC(\"ksyscall/{call}\")` finds \
+                 the name by itself"
+            ));
+        }
+    }
+    if let Some(bare) = (name.strip_prefix("security_"))
+        .or_else(|| name.strip_prefix("bpf_lsm_"))
+        .filter(|_| of == Kind::Hook)
+    {
+        hints.push(format!(
+            "the section names the hook without a prefix: `SEC(\"{hook}/{bare}\")`"
+        ));
+    }
+    if let Some(clones) = near.and_then(|near| near.strip_prefix(Feature::CLONES)) {
+        hints.push(format!(
+            "the compiler kept only copies of it, with other arguments: {clones}; attach a kprobe to \
+             one, or to a function that calls it"
+        ));
+    }
+    if let Some(near) = near.and_then(|near| near.strip_prefix("near: ")) {
+        hints.push(format!("the nearest names in this kernel: {near}"));
+    }
+    let what = of.fate();
+    hints.push(format!(
+        "{what}: choose the target in the loader (`bpf_program__set_attach_target`), or make the \
+         program optional with `SEC(\"?…\")`"
+    ));
+    crate::finding::diagnosis(Code::AttachTargetMissing, stage, headline, hints)
+}
+
+/// What a section's target is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Function,
+    Call,
+    Tracepoint,
+    Hook,
+    Iterator,
+}
+
+impl Kind {
+    /// By the section up to its first `/`.
+    fn of(hook: &str) -> Self {
+        let starts = |words: &[&str]| words.iter().any(|word| hook.starts_with(word));
+        if starts(&["tp", "tracepoint", "raw_tp", "raw_tracepoint"]) {
+            Self::Tracepoint
+        } else if starts(&["lsm"]) {
+            Self::Hook
+        } else if starts(&["iter"]) {
+            Self::Iterator
+        } else if starts(&["ksyscall", "kretsyscall"]) {
+            Self::Call
+        } else {
+            Self::Function
+        }
+    }
+
+    /// Before its name; nothing where the section's word says enough.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Function | Self::Tracepoint => "",
+            Self::Call => "system call ",
+            Self::Hook => "LSM hook ",
+            Self::Iterator => "iterator ",
+        }
+    }
+
+    /// Why it can be missing.
+    fn fate(self) -> &'static str {
+        match self {
+            Self::Function => "functions are inlined and renamed from release to release",
+            Self::Call => "system calls come with releases and architectures",
+            Self::Tracepoint => "tracepoints come and go with releases and options",
+            Self::Hook => "hooks come and go with releases and options",
+            Self::Iterator => "iterators come with releases and options",
+        }
+    }
+}
+
+/// `execve` of `__se_sys_execve`.
+fn system_call(name: &str) -> Option<&str> {
+    let (before, call) = name.split_once("sys_")?;
+    let known = [
+        "",
+        "__se_",
+        "__do_",
+        "__x64_",
+        "__arm64_",
+        "__riscv_",
+        "__ia32_",
+        "__ia32_compat_",
+        "__x32_compat_",
+        "__se_compat_",
+        "__do_compat_",
+        "compat_",
+        "ksys_",
+    ];
+    (known.contains(&before) && !call.is_empty()).then_some(call)
+}
+
+/// The attach type of a program, and the release that brought it, where this kernel does not know
+/// it. The kernel's own list decides; where nobody read that, its release is all there is.
+pub(crate) fn unknown_attach<'a>(case: &Case<'a>) -> Option<(&'a str, &'static str)> {
+    let name = case.program.attach_type.as_deref()?;
+    let release = history::attach_type(name)?;
+    let known = case
+        .features(FeatureKind::AttachType, name)
+        .find_map(|f| f.present);
+    let older = || history::is_older(&case.evidence.guest.release, release);
+    (!known.unwrap_or_else(|| !older())).then_some((name, release))
+}
+
+/// Attach types that the load already names (`expected_attach_type`). A kernel that does not know
+/// one refuses the attributes without a word, but for sleepable tracing programs, which it takes for
+/// a kind that cannot be so.
+pub(crate) fn unknown_at_load(case: &Case<'_>) -> Option<Diagnosis> {
+    let (name, release) = unknown_attach(case)?;
+    let errno = case.program.load.errno;
+    let mistaken = case.program.program_type == "tracing"
+        && (case.sentence.as_deref())
+            .is_some_and(|sentence| sentence.contains("programs can be sleepable"));
+    if errno != Some(EINVAL) || !(case.is_silent() || mistaken) {
+        return None;
+    }
+    Some(unknown_attach_type(case, name, release, Stage::Load, errno))
+}
+
+/// Also of a refused attachment.
+pub(crate) fn unknown_attach_type(
+    case: &Case<'_>,
+    name: &str,
+    release: &str,
+    stage: Stage,
+    errno: Option<i32>,
+) -> Diagnosis {
+    let headline = format!(
+        "the kernel does not take attach type `{name}` (mainline {release}), which {} (`{}`) is \
+         for: {}",
+        case.name(),
+        case.section(),
+        errno::name(errno)
+    );
+    let instead = match name {
+        "tcx_ingress" | "tcx_egress" => "attach through a clsact qdisc where there is no tcx",
+        "trace_kprobe_multi" | "trace_kprobe_session" => {
+            "attach single kprobes where it is missing"
+        }
+        "trace_uprobe_multi" | "trace_uprobe_session" => {
+            "attach single uprobes where it is missing"
+        }
+        "trace_fsession" => "attach `fentry` and `fexit` programs where it is missing",
+        "netkit_primary" | "netkit_peer" => "use veth devices and tc where there is no netkit",
+        _ => "attach in an older way where it is missing",
+    };
+    let hints = vec![
+        instead.to_owned(),
+        "or switch the program off there (`bpf_program__set_autoload`)".to_owned(),
+    ];
+    crate::finding::diagnosis(Code::UnsupportedAttachType, stage, headline, hints)
+}

@@ -1,0 +1,309 @@
+//! What a manifest must keep to that its types do not say, without its object.
+
+use std::collections::BTreeMap;
+
+use super::attach::attach;
+use super::check::{Checked, identifier, name, names, one_line, unique};
+use super::kernel::{kconfig, kernel_arguments, modules, variables};
+use super::{
+    AttachKind, Expect, FunctionalTest, InnerMap, Manifest, Map, Override, Pattern, Problem,
+    ProgramType,
+};
+use crate::authored::{Path, instead_of};
+use ukci_schema::cell::Arch;
+use ukci_schema::verdict::VerdictKind;
+
+/// Refuses what cannot be meant.
+pub(super) fn validate(manifest: &Manifest) -> Checked {
+    programs(manifest)?;
+    maps(&manifest.maps)?;
+    program_types(manifest)?;
+    program_variants(manifest)?;
+    names("probe_companions", &manifest.probe_companions, identifier)?;
+    names("required_profiles", &manifest.required_profiles, |name| {
+        !name.is_empty()
+    })?;
+    functional_tests(&manifest.functional_tests)?;
+    if let Some(file) = &manifest.btf_custom_path {
+        one_line(&"btf_custom_path".into(), file, 1024)?;
+    }
+    kconfig(&"kconfig".into(), &manifest.kconfig)?;
+    variables(&"rodata".into(), manifest.rodata.keys())?;
+    modules(&"modules".into(), &manifest.modules)?;
+    kernel_arguments(&"kernel_arguments".into(), &manifest.kernel_arguments)?;
+    for (n, rule) in manifest.overrides.iter().enumerate() {
+        override_rule(&Path::from("overrides").then(n), rule)?;
+    }
+    for (n, rule) in manifest.expect.iter().enumerate() {
+        expect(&Path::from("expect").then(n), rule)?;
+    }
+    Ok(())
+}
+
+fn programs(manifest: &Manifest) -> Checked {
+    let list = Path::from("programs");
+    unique(
+        &list,
+        "name",
+        manifest
+            .programs
+            .iter()
+            .map(|program| program.name.as_str()),
+    )?;
+    for (n, program) in manifest.programs.iter().enumerate() {
+        let at = list.then(n);
+        name(&at.then("name"), &program.name)?;
+        if let Some(section) = &program.section {
+            one_line(&at.then("section"), section, 512)?;
+        }
+        if let Some(word) = &program.program_type
+            && ProgramType::named(word).is_none()
+            && AttachKind::named(word).is_none()
+        {
+            let what = format!("`{word}` is no program type and no kind of attachment");
+            return Err(Problem::value(at.then("type"), what)
+                .hint(instead_of(word, ProgramType::ALL).or(instead_of(word, AttachKind::ALL))));
+        }
+        if let Some(rule) = &program.attach {
+            attach(&at.then("attach"), rule)?;
+        }
+    }
+    Ok(())
+}
+
+fn maps(maps: &[Map]) -> Checked {
+    let list = Path::from("maps");
+    unique(&list, "name", maps.iter().map(|map| map.name.as_str()))?;
+    for (n, map) in maps.iter().enumerate() {
+        let at = list.then(n);
+        name(&at.then("name"), &map.name)?;
+        match (map.max_entries, map.inner_ringbuf_bytes, &map.inner_map) {
+            (None, None, None) => {
+                let what = format!("map `{}` is named and nothing is said of it", map.name);
+                return Err(Problem::value(at, what).hint(Some(
+                    "add `max_entries`, `inner_ringbuf_bytes` or `inner_map`".to_owned(),
+                )));
+            }
+            (_, Some(_), Some(_)) => {
+                let what = "a map has one sort of inner map: this one has two";
+                return Err(Problem::key(at.then("inner_map"), what));
+            }
+            _ => {}
+        }
+        if let Some(bytes) = map.inner_ringbuf_bytes {
+            ring_buffer(&at.then("inner_ringbuf_bytes"), bytes)?;
+        }
+        if let Some(inner) = &map.inner_map {
+            inner_map(&at.then("inner_map"), inner)?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the smallest page; a kernel with larger ones wants a multiple of those.
+const PAGE: u32 = 4096;
+
+fn ring_buffer(at: &Path, bytes: u32) -> Checked {
+    if bytes.is_power_of_two() && bytes >= PAGE {
+        return Ok(());
+    }
+    let larger = bytes
+        .max(PAGE)
+        .checked_next_power_of_two()
+        .unwrap_or(1 << 31);
+    let what = format!("a ring buffer of {bytes} bytes: a power of two from {PAGE} was expected");
+    Err(Problem::value(at.clone(), what).hint(Some(format!("the next is {larger}"))))
+}
+
+fn inner_map(at: &Path, inner: &InnerMap) -> Checked {
+    let kind = inner.map_type;
+    for (key, value) in [
+        ("value_size", inner.value_size),
+        ("max_entries", inner.max_entries),
+    ] {
+        if value == 0 {
+            return Err(Problem::value(
+                at.then(key),
+                "a number from 1 was expected, and this is 0",
+            ));
+        }
+    }
+    // The kernel takes no other (`array_map_alloc_check`, `htab_map_alloc_check`).
+    match inner.key_size {
+        None | Some(0) if !kind.is_array() => Err(Problem::key(
+            at.then("key_size"),
+            format!("type `{kind}` needs a `key_size`"),
+        )),
+        Some(size) if kind.is_array() && size != 4 && size != 0 => {
+            let what = format!("keys of type `{kind}` are 4 bytes, not {size}");
+            Err(Problem::value(at.then("key_size"), what))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn program_types(manifest: &Manifest) -> Checked {
+    let list = Path::from("program_types");
+    unique(
+        &list,
+        "program",
+        manifest
+            .program_types
+            .iter()
+            .map(|rule| rule.program.as_str()),
+    )?;
+    for (n, rule) in manifest.program_types.iter().enumerate() {
+        one_line(&list.then(n).then("program"), &rule.program, 512)?;
+    }
+    Ok(())
+}
+
+fn program_variants(manifest: &Manifest) -> Checked {
+    let list = Path::from("program_variants");
+    let groups = &manifest.program_variants;
+    unique(
+        &list,
+        "group",
+        groups.iter().map(|group| group.group.as_str()),
+    )?;
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for (n, group) in groups.iter().enumerate() {
+        let at = list.then(n);
+        name(&at.then("group"), &group.group)?;
+        let programs = at.then("programs");
+        if group.programs.is_empty() {
+            let what = format!("group `{}` has no programs", group.group);
+            return Err(Problem::value(programs, what));
+        }
+        for (m, variant) in group.programs.iter().enumerate() {
+            let at = programs.then(m);
+            name(&at.then("name"), &variant.name)?;
+            if let Some(other) = seen.insert(&variant.name, &group.group) {
+                let what = format!("program `{}` is in group `{other}` already", variant.name);
+                return Err(Problem::value(at.then("name"), what));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn functional_tests(tests: &[FunctionalTest]) -> Checked {
+    let list = Path::from("functional_tests");
+    unique(&list, "name", tests.iter().map(|test| test.name.as_str()))?;
+    if tests.len() > 32 {
+        let what = format!("{} tests, over the limit of 32", tests.len());
+        return Err(Problem::value(list.then(32), what));
+    }
+    for (n, test) in tests.iter().enumerate() {
+        let at = list.then(n);
+        one_line(&at.then("name"), &test.name, 200)?;
+        one_line(&at.then("command"), &test.command, 1000)?;
+        for (key, text) in [
+            ("expect_stdout_contains", &test.expect_stdout_contains),
+            ("expect_stderr_contains", &test.expect_stderr_contains),
+        ] {
+            if text
+                .as_ref()
+                .is_some_and(|text| text.contains(['\n', '\r']))
+            {
+                return Err(Problem::value(at.then(key), "one line was expected"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn override_rule(at: &Path, rule: &Override) -> Checked {
+    scope(at, rule.kernels.as_deref(), rule.arches.as_deref())?;
+    if rule.kernels.is_none() && rule.arches.is_none() {
+        let what = "an override that holds everywhere";
+        return Err(Problem::value(at.clone(), what).hint(Some(
+            "add `kernels` or `arches`, or write it at the top of the manifest".to_owned(),
+        )));
+    }
+    let scoped = Override {
+        kernels: rule.kernels.clone(),
+        arches: rule.arches.clone(),
+        ..Override::default()
+    };
+    if *rule == scoped {
+        return Err(Problem::value(
+            at.clone(),
+            "an override that changes nothing",
+        ));
+    }
+    let programs = at.then("programs");
+    unique(
+        &programs,
+        "name",
+        rule.programs.iter().map(|program| program.name.as_str()),
+    )?;
+    for (n, program) in rule.programs.iter().enumerate() {
+        let at = programs.then(n);
+        name(&at.then("name"), &program.name)?;
+        match (&program.attach, program.autoload) {
+            (None, None) => {
+                let what = format!(
+                    "program `{}` is named and nothing is said of it",
+                    program.name
+                );
+                return Err(
+                    Problem::value(at, what).hint(Some("add `attach` or `autoload`".to_owned()))
+                );
+            }
+            (Some(rule), _) => attach(&at.then("attach"), rule)?,
+            (None, Some(_)) => {}
+        }
+    }
+    if let Some(file) = &rule.btf_custom_path {
+        one_line(&at.then("btf_custom_path"), file, 1024)?;
+    }
+    kconfig(&at.then("kconfig"), &rule.kconfig)?;
+    variables(&at.then("rodata"), rule.rodata.keys())?;
+    modules(&at.then("modules"), &rule.modules)?;
+    kernel_arguments(&at.then("kernel_arguments"), &rule.kernel_arguments)
+}
+
+fn expect(at: &Path, rule: &Expect) -> Checked {
+    scope(at, rule.kernels.as_deref(), rule.arches.as_deref())?;
+    if let Some(program) = &rule.program {
+        name(&at.then("program"), program)?;
+    }
+    match (rule.verdict, rule.code) {
+        (VerdictKind::Fail, None) => {
+            return Err(
+                Problem::key(at.then("verdict"), "an expected failure needs its `code`").hint(
+                    Some("a failure for another reason is news: add `code`".to_owned()),
+                ),
+            );
+        }
+        (VerdictKind::Pass, Some(code)) => {
+            return Err(Problem::value(
+                at.then("code"),
+                format!("a pass has no code, not `{code}`"),
+            ));
+        }
+        (VerdictKind::Error | VerdictKind::Skip, _) => {
+            return Err(Problem::value(
+                at.then("verdict"),
+                "only `pass` and `fail` can be expected",
+            ));
+        }
+        _ => {}
+    }
+    one_line(&at.then("reason"), &rule.reason, 1000)
+}
+
+fn scope(at: &Path, kernels: Option<&[Pattern]>, arches: Option<&[Arch]>) -> Checked {
+    for (key, empty) in [
+        ("kernels", kernels.is_some_and(<[_]>::is_empty)),
+        ("arches", arches.is_some_and(<[_]>::is_empty)),
+    ] {
+        if empty {
+            let what = format!("an empty list of `{key}` covers nothing");
+            return Err(Problem::value(at.then(key), what)
+                .hint(Some(format!("leave `{key}` out to cover them all"))));
+        }
+    }
+    Ok(())
+}

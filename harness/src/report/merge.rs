@@ -1,0 +1,124 @@
+//! Several reports as one: the shards of a matrix, or an interrupted run and the rest of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ukci_schema::report::{CellReport, Report, Summary};
+
+/// Reports that do not belong together.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MergeError {
+    /// There is nothing to merge.
+    #[error("merge nothing: no report was given")]
+    Empty,
+    /// One name stands for two sets of bytes.
+    #[error("merge: {what} `{name}` is not the same in every report: {one} and {other}")]
+    Differs {
+        /// `artifact`, `kernel` or `agent`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// A digest.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// A cell ran twice with different outcomes.
+    #[error("merge: cell `{0}` stands in two reports with different outcomes")]
+    Twice(String),
+}
+
+impl MergeError {
+    /// An action that may help.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Empty => None,
+            Self::Differs { .. } => {
+                Some("merge reports of one build: the same files, the same lock".into())
+            }
+            Self::Twice(_) => Some("`ukci report diff` shows what differs between two runs".into()),
+        }
+    }
+}
+
+/// One report of several.
+///
+/// A cell that stands in two reports must have ended alike; the later report's entry is kept. A
+/// cell that no report has run, and one says was planned, stays not run. Paths of evidence stay
+/// as they are: the directories are merged by copying them together. Seconds are added up, since
+/// shards need not have run at the same time. Cells come in the order of their names.
+pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
+    let mut reports = reports.into_iter();
+    let mut whole = reports.next().ok_or(MergeError::Empty)?;
+    let mut known: BTreeMap<String, usize> = whole.cells.iter().enumerate().map(place).collect();
+    let mut not_run: BTreeSet<String> = whole.not_run.iter().cloned().collect();
+    // Reports from before `not_run` was written have only a count.
+    let mut uncounted = whole.summary.not_run.saturating_sub(whole.not_run.len());
+    for report in reports {
+        uncounted += report.summary.not_run.saturating_sub(report.not_run.len());
+        not_run.extend(report.not_run);
+        for artifact in report.artifacts {
+            let known = whole.artifacts.iter().find(|a| a.name == artifact.name);
+            match known {
+                Some(known) => same("artifact", &artifact.name, &known.sha256, &artifact.sha256)?,
+                None => whole.artifacts.push(artifact),
+            }
+        }
+        for (name, kernel) in report.kernels {
+            match whole.kernels.get(&name) {
+                Some(known) => same("kernel", &name, &known.image, &kernel.image)?,
+                None => drop(whole.kernels.insert(name, kernel)),
+            }
+        }
+        for (arch, agent) in report.run.agents {
+            match whole.run.agents.get(&arch) {
+                Some(known) => same("agent", arch.name(), known, &agent)?,
+                None => drop(whole.run.agents.insert(arch, agent)),
+            }
+        }
+        for cell in report.cells {
+            match known.get(&cell.id).map(|&n| &mut whole.cells[n]) {
+                Some(known) if known.outcome != cell.outcome || known.code() != cell.code() => {
+                    return Err(MergeError::Twice(cell.id));
+                }
+                Some(known) => *known = cell,
+                None => {
+                    known.insert(cell.id.clone(), whole.cells.len());
+                    whole.cells.push(cell);
+                }
+            }
+        }
+        whole.run.seconds += report.run.seconds;
+        whole.run.hermetic &= report.run.hermetic;
+        whole.run.qemu.extend(report.run.qemu);
+        for warning in report.run.warnings {
+            if !whole.run.warnings.contains(&warning) {
+                whole.run.warnings.push(warning);
+            }
+        }
+    }
+    not_run.retain(|id| !known.contains_key(id));
+    whole.cells.sort_by_cached_key(CellReport::cell);
+    whole.artifacts.sort_by(|a, b| a.name.cmp(&b.name));
+    let left = not_run.len() + uncounted;
+    whole.not_run = not_run.into_iter().collect();
+    whole.run.interrupted = left > 0;
+    whole.summary = Summary::of(&whole.cells, whole.summary.excluded, left);
+    Ok(whole)
+}
+
+fn place((n, cell): (usize, &CellReport)) -> (String, usize) {
+    (cell.id.clone(), n)
+}
+
+fn same(what: &'static str, name: &str, one: &str, other: &str) -> Result<(), MergeError> {
+    if one == other {
+        return Ok(());
+    }
+    Err(MergeError::Differs {
+        what,
+        name: name.to_owned(),
+        one: one.to_owned(),
+        other: other.to_owned(),
+    })
+}
