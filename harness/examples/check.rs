@@ -26,7 +26,7 @@ use ukci_schema::report::{Asked, Report, RunInfo};
 /// An object on kernels of the catalogue: every file by digest, fetched where it is missing.
 fn plan(object: &Path, kernels: &[String]) -> Result<(Plan, Vec<String>), Box<dyn Error>> {
     let lock = serde_json::from_str(resolve::LOCK)?;
-    let catalogue = Catalogue::open(lock, &cache_dir(), true)?;
+    let catalogue = Catalogue::open(lock, &cache_dir())?;
     let artifacts = resolve::artifacts(&[object.to_owned()])?;
     let selection = resolve::Selection {
         kernels: kernels.to_vec(),

@@ -36,7 +36,7 @@ impl Hasher {
 }
 
 /// The digest of `bytes`.
-pub(crate) fn of(bytes: &[u8]) -> String {
+pub fn of(bytes: &[u8]) -> String {
     let mut hasher = Hasher::default();
     hasher.update(bytes);
     hasher.finish()

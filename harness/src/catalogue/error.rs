@@ -6,6 +6,18 @@ use std::path::{Path, PathBuf};
 
 use ukci_schema::cell::Arch;
 
+/// The archive of security updates.
+pub(crate) const SECURITY: &str = "debian-security";
+
+/// The variable that overrides the mirrors of `archive`: addresses of roots, separated by commas.
+pub(crate) fn variable(archive: &str) -> &'static str {
+    if archive == SECURITY {
+        "UKCI_MIRROR_DEBIAN_SECURITY"
+    } else {
+        "UKCI_MIRROR_DEBIAN"
+    }
+}
+
 /// Why a kernel's files could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -64,16 +76,6 @@ pub enum Error {
         version: String,
         /// One entry a mirror.
         tried: Vec<String>,
-        /// The stream's newest version, where the signed index could be read.
-        newer: Option<String>,
-    },
-    /// The pinned file is gone, and what could stand in for it is not to be trusted.
-    #[error("{gone}, and no newer one can stand in")]
-    NoSuccessor {
-        /// [`Self::Gone`].
-        gone: Box<Error>,
-        /// Why not.
-        source: Box<Error>,
     },
     /// Twice, the bytes were not those of the lock.
     #[error(
@@ -91,23 +93,6 @@ pub enum Error {
         /// The files, kept aside.
         kept: Vec<PathBuf>,
     },
-    /// The archive's index cannot be trusted or read.
-    #[error("failed to trust the index of `{suite}`: {reason}")]
-    Index {
-        /// Suite, e.g. `bookworm-security`.
-        suite: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// What the archive's signed index names is not what its mirrors serve: a mirror is half
-    /// updated, or the archive itself is.
-    #[error("the index of `{suite}` is not whole: {reason}")]
-    Inconsistent {
-        /// Suite.
-        suite: String,
-        /// What does not fit.
-        reason: String,
-    },
     /// The lock has no such program for guests.
     #[error("the lock has no `{name}` for {arch}")]
     NoTool {
@@ -115,29 +100,6 @@ pub enum Error {
         name: String,
         /// Architecture.
         arch: Arch,
-    },
-    /// A name that no stream of kernels has.
-    #[error("`{0}` is not `debian-<release>-<series>[-<flavour>]`")]
-    NotAStream(String),
-    /// No suite has a kernel of a stream, or none that a mirror still has.
-    #[error("no kernel for `{kernel}` on {arch} in {}", suites.join(", "))]
-    NoKernel {
-        /// Name in the catalogue.
-        kernel: String,
-        /// Architecture.
-        arch: Arch,
-        /// The suites whose indices were read, each with why it did not do.
-        suites: Vec<String>,
-    },
-    /// A suite that a kernel does not come from.
-    #[error("`{kernel}` does not come from `{suite}`")]
-    NoSuite {
-        /// Name in the catalogue.
-        kernel: String,
-        /// The suite.
-        suite: String,
-        /// Those it comes from.
-        suites: Vec<String>,
     },
     /// A package file is not one, or holds what no kernel package holds.
     #[error("failed to unpack `{}`: {reason}", path.display())]
@@ -202,48 +164,25 @@ impl Error {
             ),
             Self::NoMirror { archive, .. } => Some(format!(
                 "set {}=http://HOST/PATH to a mirror's root, the directory that holds `pool`",
-                super::mirror::variable(archive)
+                variable(archive)
             )),
             Self::Fetch { .. } => Some(
                 "check the network, or set UKCI_MIRROR_DEBIAN to a mirror that this host can reach"
                     .to_owned(),
             ),
-            Self::Gone {
-                newer: Some(newer), ..
-            } => Some(format!(
-                "the suite has {newer} now: run without `--locked` to use it, or update the lock"
-            )),
-            Self::Gone { newer: None, .. } => Some(
-                "update the lock, or set UKCI_MIRROR_DEBIAN to a mirror that keeps old packages"
+            Self::Gone { .. } => Some(
+                "pin a newer kernel with `ukci kernels update`, or set UKCI_MIRROR_DEBIAN to a \
+                 mirror that keeps old packages"
                     .to_owned(),
             ),
-            Self::NoSuccessor { source, .. } => source.hint(),
             Self::Corrupt { .. } => Some(
                 "a mirror or a proxy serves other bytes under this name: try another mirror with \
                  UKCI_MIRROR_DEBIAN"
                     .to_owned(),
             ),
-            Self::NotAStream(_) => Some(
-                "e.g. `debian-12-6.1-cloud`; the release is 11, 12, 13, sid or experimental"
-                    .to_owned(),
-            ),
             Self::NoTool { .. } => {
                 Some("the lock in use is an older one: unset UKCI_LOCK, or add it there".to_owned())
             }
-            Self::NoSuite { suites, .. } => Some(format!("it comes from {}", suites.join(", "))),
-            Self::NoKernel { .. } => {
-                Some("not every series and flavour is built for every architecture".to_owned())
-            }
-            Self::Index { .. } => Some(
-                "install `debian-archive-keyring`, or run with `--locked` to use nothing but the \
-                 pinned packages"
-                    .to_owned(),
-            ),
-            Self::Inconsistent { .. } => Some(
-                "a mirror that is being updated serves halves for a while: try again later, or \
-                 another one with UKCI_MIRROR_DEBIAN"
-                    .to_owned(),
-            ),
             Self::Package { path, .. } => Some(format!(
                 "remove `{}` to have it fetched again",
                 path.display()

@@ -193,7 +193,6 @@ impl<'a> Fetcher<'a> {
                 package: package.name.clone(),
                 version: package.version.clone(),
                 tried,
-                newer: None,
             });
         }
         Err(Error::Fetch {

@@ -10,7 +10,7 @@ const MAX_INDEX: u64 = 256 << 20;
 
 /// An HTTP client in which nothing waits forever: a mirror that is silent for half a minute has
 /// failed.
-pub(crate) fn client() -> ureq::Agent {
+pub fn client() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .user_agent(concat!("ukci/", env!("CARGO_PKG_VERSION")))
@@ -27,14 +27,16 @@ pub(crate) fn client() -> ureq::Agent {
 }
 
 /// What a mirror said about a small file.
-pub(crate) enum Answer {
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// Its bytes.
     Found(Vec<u8>),
     /// It is not there; anything else is an `Err` with the reason.
     NotFound,
 }
 
 /// All of a small file.
-pub(crate) fn get(client: &ureq::Agent, url: &str) -> Result<Answer, String> {
+pub fn get(client: &ureq::Agent, url: &str) -> Result<Answer, String> {
     let response = client.get(url).call().map_err(|error| error.to_string())?;
     match response.status().as_u16() {
         200 => {
@@ -50,7 +52,7 @@ pub(crate) fn get(client: &ureq::Agent, url: &str) -> Result<Answer, String> {
 }
 
 /// Whether a file is there; it is not fetched.
-pub(crate) fn exists(client: &ureq::Agent, url: &str) -> Result<bool, String> {
+pub fn exists(client: &ureq::Agent, url: &str) -> Result<bool, String> {
     let response = client.head(url).call().map_err(|error| error.to_string())?;
     match response.status().as_u16() {
         200 => Ok(true),

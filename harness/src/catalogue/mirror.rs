@@ -4,27 +4,18 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::error::Error;
+use super::error::{Error, variable};
 
 /// Debian's permanent archive: every version of every package since 2005, by day.
 const SNAPSHOT: &str = "https://snapshot.debian.org/archive";
 
 /// The archives that locks name.
 const DEBIAN: &str = "debian";
-const SECURITY: &str = "debian-security";
-
-/// The variable that overrides the mirrors of `archive`: addresses of roots, separated by commas.
-pub(crate) fn variable(archive: &str) -> &'static str {
-    if archive == SECURITY {
-        "UKCI_MIRROR_DEBIAN_SECURITY"
-    } else {
-        "UKCI_MIRROR_DEBIAN"
-    }
-}
+const SECURITY: &str = super::error::SECURITY;
 
 /// The roots under which each archive is looked for, best first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mirrors {
+pub struct Mirrors {
     debian: Vec<String>,
     security: Vec<String>,
     snapshot: Option<String>,
@@ -33,8 +24,9 @@ pub(crate) struct Mirrors {
 }
 
 impl Mirrors {
-    /// Those of this host.
-    pub(crate) fn of_host() -> Self {
+    /// Those of this host: the variables `UKCI_MIRROR_DEBIAN` and `UKCI_MIRROR_DEBIAN_SECURITY`,
+    /// else apt's sources, and last the snapshot archive.
+    pub fn of_host() -> Self {
         Self::configured(
             &|name| std::env::var(name).ok(),
             Path::new("/etc/apt"),
@@ -100,7 +92,7 @@ impl Mirrors {
 
     /// The roots where the archive's current indices are; never empty. A host of another
     /// distribution, whose apt knows no mirror of Debian, has them from the snapshot archive.
-    pub(crate) fn current(&self, archive: &str) -> Result<Vec<String>, Error> {
+    pub fn current(&self, archive: &str) -> Result<Vec<String>, Error> {
         match self.roots(archive, "") {
             Err(Error::NoMirror { .. }) => {
                 let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
@@ -110,9 +102,8 @@ impl Mirrors {
         }
     }
 
-    /// Only these, for tests.
-    #[cfg(test)]
-    pub(crate) fn only(debian: &[&str]) -> Self {
+    /// Only these, for both archives; the snapshot archive is not asked.
+    pub fn only(debian: &[&str]) -> Self {
         let roots: Vec<String> = debian.iter().map(|&root| root.to_owned()).collect();
         Self {
             debian: roots.clone(),

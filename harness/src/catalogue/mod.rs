@@ -5,16 +5,13 @@ mod bootfiles;
 pub mod digest;
 mod error;
 mod fetch;
-mod http;
+pub mod http;
 mod image;
-mod index;
-mod keyring;
-mod mirror;
+pub mod mirror;
 mod module;
 mod own;
 pub(crate) mod pack;
 mod package;
-mod pin;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -23,19 +20,16 @@ mod tests;
 mod tool;
 mod transfer;
 mod unpacked;
-mod update;
-mod version;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ukci_schema::cell::Arch;
-use ukci_schema::lock::{Lock, LockedKernel, Role};
+use ukci_schema::lock::{Lock, LockedKernel};
 use ukci_schema::plan::PlannedKernel;
 
 pub use error::Error;
 use fetch::Fetcher;
-use keyring::Keyrings;
 use mirror::Mirrors;
 use store::{Entry, Store, StoredPackage};
 pub use unpacked::{open, unpack, unpack_own};
@@ -75,7 +69,7 @@ pub enum Progress {
 pub struct Prepared {
     /// Its boot files.
     pub kernel: PlannedKernel,
-    /// What went not quite as asked, e.g. a newer version than the locked one.
+    /// What the user should know: a package came damaged once, a transport has no driver.
     pub warnings: Vec<String>,
 }
 
@@ -84,27 +78,21 @@ pub struct Prepared {
 pub struct Catalogue {
     cache: PathBuf,
     lock: Lock,
-    locked: bool,
     store: Store,
     mirrors: Mirrors,
-    keyrings: Keyrings,
 }
 
 impl Catalogue {
     /// A catalogue over the store in `cache` (usually [`cache_dir`]), created when first written.
-    /// With `locked`, only the pinned bytes will do.
     ///
-    /// Mirrors are those of this host: the variables `UKCI_MIRROR_DEBIAN` and
-    /// `UKCI_MIRROR_DEBIAN_SECURITY`, else apt's sources, and last the snapshot archive.
-    pub fn open(lock: Lock, cache: &Path, locked: bool) -> Result<Self, Error> {
+    /// Mirrors are those of this host: see [`Mirrors::of_host`].
+    pub fn open(lock: Lock, cache: &Path) -> Result<Self, Error> {
         let cache = std::path::absolute(cache).map_err(Error::on("resolve", cache))?;
         Ok(Self {
             lock,
-            locked,
             store: Store::new(&cache),
             cache,
             mirrors: Mirrors::of_host(),
-            keyrings: Keyrings::of_host(),
         })
     }
 
@@ -129,54 +117,13 @@ impl Catalogue {
             return Ok(prepared);
         }
         let mut warnings = Vec::new();
-        match self.make(kernel, progress, &mut warnings) {
-            Ok(entry) => Ok(planned(kernel, &entry, true, warnings)),
-            Err(Error::Gone {
-                package,
-                version,
-                tried,
-                ..
-            }) => {
-                let gone = |newer| Error::Gone {
-                    package,
-                    version,
-                    tried,
-                    newer,
-                };
-                let newest = match update::newest(kernel, &self.mirrors, &self.keyrings) {
-                    // The index still names what the mirrors have not got.
-                    Ok(newest) if newest.packages == kernel.packages => return Err(gone(None)),
-                    Ok(newest) if self.locked => {
-                        return Err(gone(Some(version_of(&newest).to_owned())));
-                    }
-                    Ok(newest) => newest,
-                    Err(_) if self.locked => return Err(gone(None)),
-                    Err(source) => {
-                        let gone = Box::new(gone(None));
-                        return Err(Error::NoSuccessor {
-                            gone,
-                            source: Box::new(source),
-                        });
-                    }
-                };
-                let entry = self.make(&newest, progress, &mut warnings)?;
-                update::remember(&self.store.superseded(), &key(kernel), &newest)?;
-                warnings.push(superseded(kernel, &newest));
-                Ok(planned(&named_as(kernel, &newest), &entry, false, warnings))
-            }
-            Err(error) => Err(error),
-        }
+        let entry = self.make(kernel, progress, &mut warnings)?;
+        Ok(plan(&kernel.name, &entry, true, warnings))
     }
 
     /// Whether every byte that [`Self::prepare`] needs is in the store already.
     pub fn is_prepared(&self, kernel: &LockedKernel) -> bool {
         self.find(kernel).is_some()
-    }
-
-    /// The entry of the lock for a kernel of this name: the newest that the signed indices of its
-    /// suites name and a mirror has, or of one `suite` of them. Nothing of it is fetched. Blocking.
-    pub fn pin(&self, name: &str, arch: Arch, suite: Option<&str>) -> Result<LockedKernel, Error> {
-        pin::pin(name, arch, suite, &self.mirrors, &self.keyrings)
     }
 
     /// Boot files of the user's own kernel: a `bzImage`, `vmlinux` or `Image`, and directories
@@ -207,19 +154,10 @@ impl Catalogue {
         Ok(prepared)
     }
 
-    /// The pinned kernel or the one that stands in for it, from the store alone.
+    /// The pinned kernel, from the store alone.
     fn find(&self, kernel: &LockedKernel) -> Option<Prepared> {
-        let pinned = key(kernel);
-        if let Some(entry) = self.store.get(&pinned) {
-            return Some(planned(kernel, &entry, true, Vec::new()));
-        }
-        if self.locked {
-            return None;
-        }
-        let newest = update::recall(&self.store.superseded(), &pinned)?;
-        let entry = self.store.get(&key(&newest))?;
-        let warnings = vec![superseded(kernel, &newest)];
-        Some(planned(&named_as(kernel, &newest), &entry, false, warnings))
+        let entry = self.store.get(&key(kernel))?;
+        Some(plan(&kernel.name, &entry, true, Vec::new()))
     }
 
     /// Fetches the packages of exactly this kernel and unpacks them.
@@ -282,50 +220,6 @@ pub fn arch_of(image: &Path) -> Result<Arch, Error> {
         path: image.to_owned(),
         reason: "it is neither a `bzImage`, a `vmlinux` nor an `Image`".to_owned(),
     })
-}
-
-/// Whether a kernel is of an older version than another of its stream.
-pub fn is_older(kernel: &LockedKernel, than: &LockedKernel) -> bool {
-    version::compare(version_of(kernel), version_of(than)).is_lt()
-}
-
-/// The version of the package with the image.
-fn version_of(kernel: &LockedKernel) -> &str {
-    let image = kernel
-        .packages
-        .iter()
-        .find(|package| package.roles.contains(&Role::Image));
-    image
-        .or(kernel.packages.first())
-        .map_or("", |package| &package.version)
-}
-
-/// `newest` under the name of the kernel it stands in for.
-fn named_as(kernel: &LockedKernel, newest: &LockedKernel) -> LockedKernel {
-    LockedKernel {
-        name: kernel.name.clone(),
-        ..newest.clone()
-    }
-}
-
-fn superseded(kernel: &LockedKernel, newest: &LockedKernel) -> String {
-    format!(
-        "`{}`: the pinned {} is gone from every mirror; using {}, the newest that the signed \
-         index of {} names",
-        kernel.name,
-        version_of(kernel),
-        version_of(newest),
-        newest.provenance.suite,
-    )
-}
-
-fn planned(
-    kernel: &LockedKernel,
-    entry: &Entry,
-    hermetic: bool,
-    warnings: Vec<String>,
-) -> Prepared {
-    plan(&kernel.name, entry, hermetic, warnings)
 }
 
 fn plan(name: &str, entry: &Entry, hermetic: bool, warnings: Vec<String>) -> Prepared {

@@ -6,7 +6,6 @@
 //! packages/          <sha256>.deb, its .part while it comes, .corrupt-N if it was not it
 //! locks/             one file a key; locked while the entry is made
 //! initramfs/         agent and segment in one file
-//! superseded/        which newer kernel stands in for a pinned one that is gone
 //! ```
 //!
 //! An entry is made in a directory beside its place and renamed there, so whoever sees it sees all
@@ -135,10 +134,6 @@ impl Store {
 
     pub(crate) fn packages(&self) -> PathBuf {
         self.cache.join("packages")
-    }
-
-    pub(crate) fn superseded(&self) -> PathBuf {
-        self.cache.join("superseded")
     }
 
     fn entry_dir(&self, key: &str) -> PathBuf {

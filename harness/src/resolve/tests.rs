@@ -36,7 +36,7 @@ impl Place {
         let lock: Lock = serde_json::from_str(LOCK).unwrap();
         Self {
             artifacts: artifacts(&[path("x.bpf.o")]).unwrap(),
-            catalogue: Catalogue::open(lock, &path("cache"), true).unwrap(),
+            catalogue: Catalogue::open(lock, &path("cache")).unwrap(),
             dir,
         }
     }

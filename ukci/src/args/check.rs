@@ -73,11 +73,6 @@ pub(crate) struct Check {
     #[arg(long, help_heading = "Run options")]
     pub(crate) resume: bool,
 
-    /// Take only the locked bytes; else the newest version that the distribution signed is taken,
-    /// with a warning, where the locked one is gone
-    #[arg(long, env = "UKCI_LOCKED", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Run options")]
-    pub(crate) locked: bool,
-
     #[command(flatten)]
     pub(crate) machines: Machines,
 

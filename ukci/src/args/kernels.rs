@@ -120,10 +120,6 @@ pub(crate) struct Fetch {
     /// Fetch every kernel of a matrix
     #[arg(short, long, value_name = "NAME|FILE")]
     pub(crate) matrix: Option<String>,
-
-    /// Take only the locked bytes
-    #[arg(long)]
-    pub(crate) locked: bool,
 }
 
 #[derive(Debug, Args)]

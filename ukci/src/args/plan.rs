@@ -26,10 +26,6 @@ pub(crate) struct Plan {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "matrix", "kernel", "modules", "arch", "llvm", "include", "define", "vmlinux_h"])]
     pub(crate) draft: Option<PathBuf>,
 
-    /// Take only the locked bytes
-    #[arg(long, env = "UKCI_LOCKED", value_parser = clap::builder::FalseyValueParser::new())]
-    pub(crate) locked: bool,
-
     /// Write to a file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

@@ -93,7 +93,7 @@ impl Work {
         let mut artifacts =
             resolve::artifacts(&check.artifacts).map_err(|e| super::unresolved(&e))?;
         let manifests = super::manifests(&check.manifest, &mut artifacts)?;
-        let catalogue = super::catalogue(check.locked)?;
+        let catalogue = super::catalogue()?;
         let mut selected = super::select(&check.selection, &artifacts, &manifests, &catalogue)?;
         selected.compilation = super::compilation(&check.compilation, &artifacts)?;
         if let Some(pins) = pins {

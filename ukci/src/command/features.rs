@@ -29,7 +29,7 @@ pub(crate) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
         let message = "`--modules` is for kernels of your own";
         return Err(Failure::plain(Exit::Usage, message, Some(hint)));
     }
-    let catalogue = super::catalogue(false)?;
+    let catalogue = super::catalogue()?;
     let fetching = Fetching::new(output);
     let mut prepared = Vec::new();
     for name in &asked.kernels {

@@ -30,7 +30,7 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
 }
 
 fn list() -> Result<Exit, Failure> {
-    let catalogue = super::catalogue(false)?;
+    let catalogue = super::catalogue()?;
     let kernels = &catalogue.lock().kernels;
     let width = kernels
         .iter()
@@ -85,7 +85,7 @@ pub(crate) fn unknown(name: &str, lock: &Lock) -> Failure {
 }
 
 fn fetch(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
-    let catalogue = super::catalogue(fetch.locked)?;
+    let catalogue = super::catalogue()?;
     let mut kernels: Vec<&LockedKernel> = Vec::new();
     if fetch.matrix.is_some() || !fetch.names.is_empty() {
         kernels = wanted(fetch, &catalogue)?;
@@ -158,7 +158,7 @@ pub(super) fn prepare(
 }
 
 fn show(name: &str) -> Result<Exit, Failure> {
-    let catalogue = super::catalogue(false)?;
+    let catalogue = super::catalogue()?;
     let mut text = String::new();
     for kernel in find(&catalogue, name)? {
         let verified = match kernel.verified {

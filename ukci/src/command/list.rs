@@ -18,7 +18,7 @@ pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
     if artifacts.is_empty() {
         artifacts.push(any());
     }
-    let catalogue = super::catalogue(false)?;
+    let catalogue = super::catalogue()?;
     let selected = super::select(&list.selection, &artifacts, &Manifests::new(), &catalogue)?;
     if !list.artifacts.is_empty() {
         for warning in &selected.warnings {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use ukci_harness::catalogue::{self, Catalogue};
+use ukci_pin::Archives;
 use ukci_schema::cell::Arch;
 use ukci_schema::lock::{Lock, LockedKernel, Verified};
 use ukci_schema::report::Report;
@@ -48,11 +48,10 @@ pub(crate) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
 /// Pins the guests' programs as their suites have them now.
 fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
     let mut lock = super::lock_at(path)?;
-    let catalogue = Catalogue::open(lock.clone(), &catalogue::cache_dir(), true)
-        .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
+    let archives = Archives::of_host();
     for tool in &mut lock.tools {
-        let newest = catalogue.pin_tool(tool);
-        let newest = newest.map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
+        let newest = archives.pin_tool(tool);
+        let newest = newest.map_err(|error| of_pin(&error))?;
         let same = newest.package == tool.package;
         if output.chatty {
             let word = if same { "Unchanged" } else { "Updated" };
@@ -71,6 +70,10 @@ fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
     write(path, &lock)
 }
 
+fn of_pin(error: &ukci_pin::Error) -> Failure {
+    Failure::plain(Exit::NoVerdict, &error.to_string(), error.hint())
+}
+
 /// A kernel that cannot be pinned stays as it is and does not keep the others from being pinned:
 /// one suite's index is at times half updated. It is the command's failure all the same.
 fn pin_all(
@@ -80,11 +83,11 @@ fn pin_all(
     output: Output,
 ) -> Result<Exit, Failure> {
     let mut lock = super::lock_at(path)?;
-    let catalogue = Catalogue::open(lock.clone(), &catalogue::cache_dir(), true)
-        .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
+    let archives = Archives::of_host();
     let mut failed = Vec::new();
     for (name, arch) in wanted {
-        let pinned = match catalogue.pin(name, *arch, suite) {
+        let known = lock.kernel(name, *arch);
+        let pinned = match archives.pin_kernel(name, *arch, suite, known) {
             Ok(pinned) => pinned,
             Err(error) => {
                 if output.chatty {
@@ -95,10 +98,9 @@ fn pin_all(
                 continue;
             }
         };
-        let known = lock.kernel(name, *arch);
         let (style, word) = match known {
             Some(known) if known.packages == pinned.packages => (GOOD, "Unchanged"),
-            Some(known) if catalogue::is_older(&pinned, known) => (WARN, "Kept"),
+            Some(known) if ukci_pin::is_older(&pinned, known) => (WARN, "Kept"),
             Some(_) => (GOOD, "Updated"),
             None => (GOOD, "Added"),
         };
@@ -126,7 +128,7 @@ fn pin_all(
         return Ok(Exit::Met);
     };
     if wanted.len() == 1 {
-        return Err(Failure::of_catalogue(Exit::NoVerdict, first));
+        return Err(of_pin(first));
     }
     let mut text = format!(
         "failed to pin {} of {} kernels; the others are written",

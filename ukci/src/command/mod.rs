@@ -66,8 +66,8 @@ fn parse_lock(text: &str, name: &str) -> Result<Lock, Failure> {
 }
 
 /// The catalogue over this user's store.
-pub(crate) fn catalogue(locked: bool) -> Result<Catalogue, Failure> {
-    Catalogue::open(lock()?, &catalogue::cache_dir(), locked)
+pub(crate) fn catalogue() -> Result<Catalogue, Failure> {
+    Catalogue::open(lock()?, &catalogue::cache_dir())
         .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &args::Plan, output: Output) -> Result<Exit, Failure> {
 fn resolved(args: &args::Plan, output: Output) -> Result<Plan, Failure> {
     let mut artifacts = resolve::artifacts(&args.artifacts).map_err(|e| super::unresolved(&e))?;
     let manifests = super::manifests(&args.manifest, &mut artifacts)?;
-    let catalogue = super::catalogue(args.locked)?;
+    let catalogue = super::catalogue()?;
     let mut selected = super::select(&args.selection, &artifacts, &manifests, &catalogue)?;
     selected.compilation = super::compilation(&args.compilation, &artifacts)?;
     let fetching = Fetching::new(output);

@@ -69,7 +69,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
 
 /// The shell for guests of this architecture.
 fn busybox(arch: Arch, output: Output) -> Result<Vec<u8>, Failure> {
-    let catalogue = super::catalogue(false)?;
+    let catalogue = super::catalogue()?;
     let fetching = Fetching::new(output);
     let busybox = catalogue.tool("busybox", arch, &|progress| fetching.show(progress));
     busybox.map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))

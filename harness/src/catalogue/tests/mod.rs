@@ -4,16 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
+use ukci_schema::lock::Role;
+
 use super::testing::{Mirror, Reply, kernel_package, locked, module, vmlinux, vmlinuz};
 use super::*;
 
 mod own;
-mod stand_in;
 mod unpacked;
 
 const RELEASE: &str = "6.1.0-1-amd64";
 
-fn catalogue(cache: &Path, mirrors: &[&Mirror], is_locked: bool) -> Catalogue {
+fn catalogue(cache: &Path, mirrors: &[&Mirror]) -> Catalogue {
     let roots: Vec<&str> = mirrors.iter().map(|mirror| mirror.root.as_str()).collect();
     let lock = Lock {
         schema: ukci_schema::lock::SCHEMA.into(),
@@ -23,10 +24,8 @@ fn catalogue(cache: &Path, mirrors: &[&Mirror], is_locked: bool) -> Catalogue {
     Catalogue {
         cache: cache.to_owned(),
         lock,
-        locked: is_locked,
         store: Store::new(cache),
         mirrors: Mirrors::only(&roots),
-        keyrings: Keyrings::default(),
     }
 }
 
@@ -64,7 +63,7 @@ fn kept(cache: &Path) -> Vec<String> {
 fn a_kernel_is_fetched_and_unpacked_once() {
     let (cache, package, kernel) = setup();
     let mirror = Mirror::new([pool(&kernel, Reply::File(package))]);
-    let catalogue = catalogue(cache.path(), &[&mirror], true);
+    let catalogue = catalogue(cache.path(), &[&mirror]);
     assert!(!catalogue.is_prepared(&kernel));
     let said = Mutex::new(Vec::new());
     let prepared = catalogue
@@ -133,7 +132,7 @@ fn a_download_that_breaks_off_is_resumed() {
     let (cache, package, kernel) = setup();
     let path = &kernel.packages[0].path;
     let mirror = Mirror::new([pool(&kernel, Reply::BreaksOff(package, 700))]);
-    let prepared = prepare(&catalogue(cache.path(), &[&mirror], true), &kernel).unwrap();
+    let prepared = prepare(&catalogue(cache.path(), &[&mirror]), &kernel).unwrap();
     assert!(prepared.warnings.is_empty(), "{:?}", prepared.warnings);
     assert_eq!(
         mirror.requests(),
@@ -145,7 +144,7 @@ fn a_download_that_breaks_off_is_resumed() {
 fn a_mirror_without_ranges_sends_all_again() {
     let (cache, package, kernel) = setup();
     let mirror = Mirror::new([pool(&kernel, Reply::BreaksOffNoRanges(package, 700))]);
-    prepare(&catalogue(cache.path(), &[&mirror], true), &kernel).unwrap();
+    prepare(&catalogue(cache.path(), &[&mirror]), &kernel).unwrap();
     assert_eq!(mirror.requests().len(), 2);
     assert_eq!(kept(cache.path()), ["deb"]);
 }
@@ -159,7 +158,7 @@ fn what_another_run_left_is_resumed() {
         .join(format!("packages/{}.deb.part", kernel.packages[0].sha256));
     fs::write(&part, &package[..500]).unwrap();
     let mirror = Mirror::new([pool(&kernel, Reply::File(package))]);
-    prepare(&catalogue(cache.path(), &[&mirror], true), &kernel).unwrap();
+    prepare(&catalogue(cache.path(), &[&mirror]), &kernel).unwrap();
     assert_eq!(
         mirror.requests(),
         [format!("{} from 500", kernel.packages[0].path)]
@@ -172,7 +171,7 @@ fn a_damaged_package_is_kept_and_fetched_once_more_from_the_next_mirror() {
     let (cache, package, kernel) = setup();
     let short = Mirror::new([pool(&kernel, Reply::File(package[..900].to_vec()))]);
     let good = Mirror::new([pool(&kernel, Reply::File(package))]);
-    let catalogue = catalogue(cache.path(), &[&short, &good], true);
+    let catalogue = catalogue(cache.path(), &[&short, &good]);
     let prepared = prepare(&catalogue, &kernel).unwrap();
     assert_eq!(kept(cache.path()), ["corrupt-1", "deb"]);
     let warning = prepared.warnings.join("\n");
@@ -190,7 +189,7 @@ fn wrong_bytes_twice_are_an_error_that_names_both() {
     let mut wrong = package.clone();
     wrong[1000] ^= 1;
     let mirror = Mirror::new([pool(&kernel, Reply::File(wrong.clone()))]);
-    let error = prepare(&catalogue(cache.path(), &[&mirror], false), &kernel).unwrap_err();
+    let error = prepare(&catalogue(cache.path(), &[&mirror]), &kernel).unwrap_err();
     assert_eq!(mirror.requests().len(), 2);
     assert_eq!(kept(cache.path()), ["corrupt-1", "corrupt-2"]);
     let text = error.to_string();
@@ -216,7 +215,7 @@ fn a_package_that_rotted_in_the_cache_is_kept_and_fetched_again() {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, rotten).unwrap();
     let mirror = Mirror::new([pool(&kernel, Reply::File(package))]);
-    let prepared = prepare(&catalogue(cache.path(), &[&mirror], true), &kernel).unwrap();
+    let prepared = prepare(&catalogue(cache.path(), &[&mirror]), &kernel).unwrap();
     assert_eq!(kept(cache.path()), ["corrupt-1", "deb"]);
     assert!(
         prepared.warnings[0].contains("in the cache was damaged"),
@@ -229,7 +228,7 @@ fn a_package_that_rotted_in_the_cache_is_kept_and_fetched_again() {
 fn mirrors_that_do_not_answer_are_all_named() {
     let (cache, _, kernel) = setup();
     let broken = Mirror::new([pool(&kernel, Reply::Status(503))]);
-    let mut catalogue = catalogue(cache.path(), &[&broken], false);
+    let mut catalogue = catalogue(cache.path(), &[&broken]);
     catalogue.mirrors = Mirrors::only(&["http://127.0.0.1:1", &broken.root]);
     let error = prepare(&catalogue, &kernel).unwrap_err();
     assert!(matches!(error, Error::Fetch { .. }), "{error}");
@@ -249,7 +248,7 @@ fn a_full_disk_is_named() {
     // Every write to it ends in ENOSPC.
     std::os::unix::fs::symlink("/dev/full", &part).unwrap();
     let mirror = Mirror::new([pool(&kernel, Reply::File(package))]);
-    let error = prepare(&catalogue(cache.path(), &[&mirror], true), &kernel).unwrap_err();
+    let error = prepare(&catalogue(cache.path(), &[&mirror]), &kernel).unwrap_err();
     assert!(
         matches!(&error, Error::DiskFull { dir, .. } if *dir == packages),
         "{error}"
@@ -266,7 +265,7 @@ fn a_full_disk_is_named() {
 fn a_populated_cache_is_never_written() {
     let (cache, package, kernel) = setup();
     let mirror = Mirror::new([pool(&kernel, Reply::File(package))]);
-    let catalogue = catalogue(cache.path(), &[&mirror], true);
+    let catalogue = catalogue(cache.path(), &[&mirror]);
     prepare(&catalogue, &kernel).unwrap();
     // Root may write anywhere, so permissions would prove nothing: put files where any lock,
     // download or temporary directory would have to go.
@@ -309,7 +308,7 @@ fn many_at_once_fetch_one_package_once() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             // Each with its own open files, as other processes have.
-            scope.spawn(|| prepare(&catalogue(cache.path(), &[&mirror], true), &kernel).unwrap());
+            scope.spawn(|| prepare(&catalogue(cache.path(), &[&mirror]), &kernel).unwrap());
         }
     });
     assert_eq!(mirror.requests().len(), 1);
@@ -319,7 +318,7 @@ fn many_at_once_fetch_one_package_once() {
 fn an_entry_that_is_not_whole_is_made_anew() {
     let (cache, package, kernel) = setup();
     let mirror = Mirror::new([pool(&kernel, Reply::File(package))]);
-    let catalogue = catalogue(cache.path(), &[&mirror], true);
+    let catalogue = catalogue(cache.path(), &[&mirror]);
     let image = prepare(&catalogue, &kernel).unwrap().kernel.image.path;
     let stale = cache
         .path()
@@ -342,7 +341,7 @@ fn a_package_of_another_kernel_is_refused() {
     let package = kernel_package("6.1.0-2-amd64");
     let kernel = locked(RELEASE, "6.1.100-1", &package);
     let mirror = Mirror::new([pool(&kernel, Reply::File(package))]);
-    let error = prepare(&catalogue(cache.path(), &[&mirror], true), &kernel).unwrap_err();
+    let error = prepare(&catalogue(cache.path(), &[&mirror]), &kernel).unwrap_err();
     assert!(
         error
             .to_string()

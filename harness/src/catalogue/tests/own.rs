@@ -32,7 +32,7 @@ fn installed() -> (tempfile::TempDir, PathBuf) {
 fn ones_own_kernel_is_taken_with_its_modules() {
     let cache = tempfile::tempdir().unwrap();
     let (tree, image) = installed();
-    let catalogue = catalogue(cache.path(), &[], true);
+    let catalogue = catalogue(cache.path(), &[]);
     let dirs = [
         tree.path().to_owned(),
         tree.path().join("lib/modules"),
@@ -74,7 +74,7 @@ fn ones_own_kernel_without_modules_warns_of_what_it_may_lack() {
     let cache = tempfile::tempdir().unwrap();
     let image = cache.path().join("vmlinux");
     fs::write(&image, vmlinux("7.3.0-mine", true)).unwrap();
-    let catalogue = catalogue(cache.path(), &[], true);
+    let catalogue = catalogue(cache.path(), &[]);
     let own = catalogue.own_kernel(&image, &[], Arch::X86_64).unwrap();
     assert_eq!(own.kernel.release, "7.3.0-mine");
     let warnings = own
@@ -100,7 +100,7 @@ fn ones_own_kernel_without_modules_warns_of_what_it_may_lack() {
 fn modules_of_another_kernel_are_refused() {
     let cache = tempfile::tempdir().unwrap();
     let (tree, image) = installed();
-    let catalogue = catalogue(cache.path(), &[], true);
+    let catalogue = catalogue(cache.path(), &[]);
     let modules = tree.path().join("lib/modules");
     fs::write(
         modules.join(RELEASE).join("kernel/vsock.ko"),

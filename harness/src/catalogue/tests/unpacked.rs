@@ -6,7 +6,7 @@ use super::*;
 fn a_directory_has_the_files_of_the_store() {
     let (cache, package, kernel) = setup();
     let mirror = Mirror::new([pool(&kernel, Reply::File(package.clone()))]);
-    let stored = prepare(&catalogue(cache.path(), &[&mirror], true), &kernel).unwrap();
+    let stored = prepare(&catalogue(cache.path(), &[&mirror]), &kernel).unwrap();
 
     let here = tempfile::tempdir().unwrap();
     let (file, other) = (here.path().join("any-name"), here.path().join("other"));

@@ -3,6 +3,24 @@
 
 use std::cmp::Ordering;
 
+use ukci_schema::lock::{LockedKernel, Role};
+
+/// Whether a kernel is of an older version than another of its stream.
+pub fn is_older(kernel: &LockedKernel, than: &LockedKernel) -> bool {
+    compare(version_of(kernel), version_of(than)).is_lt()
+}
+
+/// The version of the package with the image.
+fn version_of(kernel: &LockedKernel) -> &str {
+    let image = kernel
+        .packages
+        .iter()
+        .find(|package| package.roles.contains(&Role::Image));
+    image
+        .or(kernel.packages.first())
+        .map_or("", |package| &package.version)
+}
+
 /// Compares two versions.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (parts(a), parts(b));

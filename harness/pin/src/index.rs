@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::time::{Duration, SystemTime};
 
-use super::digest;
-use super::error::Error;
-use super::http::{self, Answer};
-use super::keyring::Keyrings;
-use super::mirror::Mirrors;
+use ukci_harness::catalogue::digest;
+use ukci_harness::catalogue::http::{self, Answer};
+use ukci_harness::catalogue::mirror::Mirrors;
+
+use crate::error::Error;
+use crate::keyring::Keyrings;
 
 /// Largest index when unpacked; sid's `Packages` has 58 MB.
 const MAX_PACKAGES: u64 = 512 << 20;
@@ -52,7 +54,8 @@ pub(crate) fn open(
     keyrings: &Keyrings,
 ) -> Result<Index, Error> {
     let client = http::client();
-    let (mut unreachable, mut distrusted, mut inconsistent) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut unreachable, mut inconsistent) = (Vec::new(), Vec::new());
+    let mut distrusted: Vec<(Distrust, String)> = Vec::new();
     for root in mirrors.current(suite.archive)? {
         let get = |path: &str| {
             let url = format!("{root}/dists/{}/{path}", suite.name);
@@ -69,10 +72,10 @@ pub(crate) fn open(
                 continue;
             }
         };
-        let text = match trust(suite, &inrelease, keyrings) {
+        let text = match trust(suite, &inrelease, keyrings, SystemTime::now()) {
             Ok(text) => text,
-            Err(reason) => {
-                distrusted.push(format!("{root}: {reason}"));
+            Err((kind, reason)) => {
+                distrusted.push((kind, format!("{root}: {reason}")));
                 continue;
             }
         };
@@ -82,33 +85,75 @@ pub(crate) fn open(
         }
     }
     let name = suite.name.to_owned();
-    // The mirror whose signature held came nearest.
-    Err(if !inconsistent.is_empty() {
-        Error::Inconsistent {
+    if !inconsistent.is_empty() {
+        // The mirror whose signature held came nearest.
+        return Err(Error::Inconsistent {
             suite: name,
             reason: inconsistent.join("; "),
-        }
-    } else if !distrusted.is_empty() {
-        Error::Index {
-            suite: name,
-            reason: distrusted.join("; "),
-        }
-    } else {
-        Error::Fetch {
+        });
+    }
+    // Of several kinds of distrust, the one that came nearest to trust.
+    let Some(kind) = distrusted.iter().map(|(kind, _)| *kind).max() else {
+        return Err(Error::Fetch {
             what: format!("the index of {name}"),
             tried: unreachable,
-        }
+        });
+    };
+    let reasons: Vec<String> = (distrusted.into_iter())
+        .filter(|(other, _)| *other == kind)
+        .map(|(_, reason)| reason)
+        .collect();
+    let (suite, reason) = (name, reasons.join("; "));
+    Err(match kind {
+        Distrust::Signature => Error::Index { suite, reason },
+        Distrust::Future => Error::Future { suite, reason },
+        Distrust::Expired => Error::Expired { suite, reason },
     })
 }
 
-/// The text of a signed `Release` file of this suite.
-fn trust(suite: Suite<'_>, inrelease: &[u8], keyrings: &Keyrings) -> Result<String, String> {
-    let text = keyrings.verified_text(inrelease)?;
+/// Why a `Release` file is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Distrust {
+    /// No key of Debian's signed it, or it is another suite's.
+    Signature,
+    /// It was signed later than now.
+    Future,
+    /// Its `Valid-Until` has passed.
+    Expired,
+}
+
+/// How far the clocks of this host and of the archive may differ.
+const CLOCK_SKEW: Duration = Duration::from_hours(1);
+
+/// The text of a signed `Release` file of this suite that holds `now`.
+fn trust(
+    suite: Suite<'_>,
+    inrelease: &[u8],
+    keyrings: &Keyrings,
+    now: SystemTime,
+) -> Result<String, (Distrust, String)> {
+    let distrusted = |reason| (Distrust::Signature, reason);
+    let text = keyrings.verified_text(inrelease).map_err(distrusted)?;
     let release = Release::parse(&text);
     // A signed index of another suite, put in this one's place, is still signed.
     let (called, codename) = (release.field("Suite"), release.field("Codename"));
     if suite.name != called && suite.name != codename {
-        return Err(format!("it is the index of {codename} ({called})"));
+        return Err(distrusted(format!(
+            "it is the index of {codename} ({called})"
+        )));
+    }
+    let (signed, until) = (release.field("Date"), release.field("Valid-Until"));
+    let unreadable = |field: &str, date: &str| distrusted(format!("its {field} is `{date}`"));
+    let date = moment(signed).ok_or_else(|| unreadable("Date", signed))?;
+    if date > now + CLOCK_SKEW {
+        return Err((Distrust::Future, format!("it was signed on {signed}")));
+    }
+    // Suites that seldom change, such as a stable release, have no such field.
+    if !until.is_empty() {
+        let until_date = moment(until).ok_or_else(|| unreadable("Valid-Until", until))?;
+        if until_date + CLOCK_SKEW < now {
+            return Err((Distrust::Expired, format!("it was valid until {until}")));
+        }
     }
     Ok(text)
 }
@@ -214,16 +259,16 @@ fn listed(paragraph: &str, wanted: &str) -> Option<Listed> {
     })
 }
 
-/// The day of a date like `Sat, 21 Nov 2026 02:18:21 UTC`.
+/// The moment of a date like `Sat, 21 Nov 2026 02:18:21 UTC`.
+fn moment(date: &str) -> Option<SystemTime> {
+    // The same format as HTTP's but for the name of the zone.
+    httpdate::parse_http_date(&date.replace("UTC", "GMT")).ok()
+}
+
+/// The day of such a date, `YYYY-MM-DD`.
 fn day(date: &str) -> Option<String> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let mut words = date.split_ascii_whitespace().skip(1);
-    let (day, month, year) = (words.next()?, words.next()?, words.next()?);
-    let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    let (day, year): (u32, u32) = (day.parse().ok()?, year.parse().ok()?);
-    Some(format!("{year:04}-{month:02}-{day:02}"))
+    let moment = humantime::format_rfc3339_seconds(moment(date)?).to_string();
+    moment.get(..10).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -240,6 +285,7 @@ mod tests {
         assert_eq!(release.digests["main/x"], ("cd".to_owned(), 8));
         assert_eq!(day(release.field("Date")).unwrap(), "2026-11-07");
         assert_eq!(day("Sat, 07 Foo 2026"), None);
+        assert_eq!(day("Sat, 07 Nov 2026 02:18:21 +0100"), None);
     }
 
     #[test]

@@ -7,13 +7,14 @@
 use ukci_schema::cell::Arch;
 use ukci_schema::lock::{LockedKernel, Provenance, Role, Verified};
 
-use super::error::Error;
-use super::http;
-use super::index::{self, Index, Suite};
-use super::is_older;
-use super::keyring::Keyrings;
-use super::mirror::Mirrors;
-use super::update::{Half, is_of_series, of_stream};
+use ukci_harness::catalogue::http;
+use ukci_harness::catalogue::mirror::Mirrors;
+
+use crate::error::Error;
+use crate::index::{self, Index, Suite};
+use crate::keyring::Keyrings;
+use crate::stream::{PackageShape, SOURCE, is_of_series, of_stream};
+use crate::version::is_older;
 
 /// Debian's releases by number, with their names.
 const RELEASES: [(&str, &str); 3] = [("11", "bullseye"), ("12", "bookworm"), ("13", "trixie")];
@@ -23,7 +24,7 @@ const SUITES: [&str; 2] = ["sid", "experimental"];
 
 /// How Debian has packaged kernels, newest first: in halves since 6.19, where a `linux-image-` of
 /// 2 kB only names them; as one package before.
-const SHAPES: [&[Half<'_>]; 2] = [
+const SHAPES: [&[PackageShape<'_>]; 2] = [
     &[
         ("linux-binary-", &[Role::Image]),
         ("linux-modules-", &[Role::Modules]),
@@ -80,11 +81,13 @@ fn suites(release: &str) -> Vec<(&'static str, String)> {
 
 /// The newest kernel that `name` stands for, by the signed indices of its suites or of `only` one.
 ///
-/// A suite whose index cannot be read is an error: a shorter list must not pass for the whole.
+/// A suite whose index cannot be read is an error: a shorter list must not pass for the whole. So
+/// is an index that is older than the one from which `known`, the lock's entry, was pinned.
 pub(crate) fn pin(
     name: &str,
     arch: Arch,
     only: Option<&str>,
+    known: Option<&LockedKernel>,
     mirrors: &Mirrors,
     keyrings: &Keyrings,
 ) -> Result<LockedKernel, Error> {
@@ -113,6 +116,7 @@ pub(crate) fn pin(
             mirrors,
             keyrings,
         )?;
+        refuse_rollback(&suite, &index, known)?;
         let has = |path: &str| on_a_mirror(path, archive, mirrors);
         let (found, gone) = newest_at_hand(&stream, archive, &suite, &index, &has)?;
         looked.push(if gone.is_empty() {
@@ -131,6 +135,22 @@ pub(crate) fn pin(
         arch,
         suites: looked,
     })
+}
+
+/// Refuses an index that is older than the one that `known` was pinned from.
+fn refuse_rollback(suite: &str, index: &Index, known: Option<&LockedKernel>) -> Result<(), Error> {
+    // The date of an entry that came another way is not that of an index.
+    let pinned =
+        known.filter(|known| known.provenance.suite == suite && known.provenance.source == SOURCE);
+    match pinned.map(|known| known.provenance.date.clone()) {
+        // Days as `YYYY-MM-DD` sort as text.
+        Some(pinned) if index.date < pinned => Err(Error::RolledBack {
+            suite: suite.to_owned(),
+            found: index.date.clone(),
+            pinned,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The newest kernel of an index of which every package is there, and the versions that are not.
@@ -188,8 +208,8 @@ fn on_a_mirror(path: &str, archive: &str, mirrors: &Mirrors) -> Result<bool, Err
 
 #[cfg(test)]
 mod tests {
-    use super::super::index::Listed;
     use super::*;
+    use crate::index::Listed;
 
     fn index(names: &[(&str, &str)]) -> Index {
         let listed = |(name, version): &(&str, &str)| Listed {
@@ -197,7 +217,7 @@ mod tests {
             version: (*version).into(),
             path: format!("pool/{name}_{version}.deb"),
             size: 1,
-            sha256: super::super::digest::of(name.as_bytes()),
+            sha256: ukci_harness::catalogue::digest::of(name.as_bytes()),
         };
         Index {
             packages: names.iter().map(listed).collect(),

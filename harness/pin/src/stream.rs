@@ -1,56 +1,18 @@
-//! The newest kernel of a stream: what stands in for a pinned one that is gone.
+//! The kernels of a stream that an index lists.
 //!
-//! A stream is what an entry of the lock follows: one suite, one upstream series, one flavour, and
-//! the same kinds of packages. [`super::pin`] finds the first entry of one.
-
-use std::io::Write;
-use std::path::Path;
+//! A stream is what an entry of the lock follows: one suite, one upstream series, one flavor, and
+//! the same kinds of packages.
 
 use ukci_schema::lock::{LockedKernel, Package, Provenance, Role, Verified};
 
-use super::error::Error;
-use super::index::{self, Index, Listed, Suite};
-use super::keyring::Keyrings;
-use super::mirror::Mirrors;
-use super::version;
+use crate::index::{Index, Listed};
+use crate::version;
 
-/// The newest kernel of the stream of `kernel`, by its suite's signed index.
-pub(crate) fn newest(
-    kernel: &LockedKernel,
-    mirrors: &Mirrors,
-    keyrings: &Keyrings,
-) -> Result<LockedKernel, Error> {
-    let archive = kernel
-        .packages
-        .first()
-        .map_or("debian", |package| &package.archive);
-    let suite = Suite {
-        archive,
-        name: &kernel.provenance.suite,
-        arch: kernel.arch.debian(),
-        wanted: index::KERNELS,
-    };
-    let index = index::open(suite, mirrors, keyrings)?;
-    newest_in(kernel, &index).ok_or_else(|| Error::NoKernel {
-        kernel: kernel.name.clone(),
-        arch: kernel.arch,
-        suites: vec![kernel.provenance.suite.clone()],
-    })
-}
-
-fn newest_in(kernel: &LockedKernel, index: &Index) -> Option<LockedKernel> {
-    let shape: Vec<Half<'_>> = kernel
-        .packages
-        .iter()
-        .map(|package| Some((package.name.strip_suffix(&kernel.uname)?, &*package.roles)))
-        .collect::<Option<_>>()?;
-    let newest = of_stream(kernel, &shape, index).pop()?;
-    let archive = &kernel.packages.first()?.archive;
-    Some(newest.locked(kernel, &shape, archive, index, &kernel.provenance.suite))
-}
+/// The source of an entry that was pinned from a signed index, as the lock names it.
+pub(crate) const SOURCE: &str = "index-signed";
 
 /// A package of a kernel: its name before `uname -r`, and what it holds.
-pub(crate) type Half<'a> = (&'a str, &'a [Role]);
+pub(crate) type PackageShape<'a> = (&'a str, &'a [Role]);
 
 /// A kernel of which every package is in an index.
 pub(crate) struct Candidate<'a> {
@@ -73,7 +35,7 @@ impl Candidate<'_> {
     pub(crate) fn locked(
         &self,
         stream: &LockedKernel,
-        shape: &[Half<'_>],
+        shape: &[PackageShape<'_>],
         archive: &str,
         index: &Index,
         suite: &str,
@@ -92,7 +54,7 @@ impl Candidate<'_> {
             uname: self.uname.clone(),
             packages: packages.collect(),
             provenance: Provenance {
-                source: "index-signed".to_owned(),
+                source: SOURCE.to_owned(),
                 date: index.date.clone(),
                 inrelease: [(suite.to_owned(), index.inrelease.clone())].into(),
                 suite: suite.to_owned(),
@@ -107,7 +69,7 @@ impl Candidate<'_> {
 /// first.
 pub(crate) fn of_stream<'a>(
     stream: &LockedKernel,
-    shape: &[Half<'_>],
+    shape: &[PackageShape<'_>],
     index: &'a Index,
 ) -> Vec<Candidate<'a>> {
     let Some((first, _)) = shape.first() else {
@@ -165,25 +127,6 @@ pub(crate) fn is_of_series(version: &str, series: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(['.', '-', '~', '+']))
 }
 
-/// Notes that `newest` stands in for the pinned kernel of this key, so that the next run finds it
-/// without asking a mirror.
-pub(crate) fn remember(dir: &Path, key: &str, newest: &LockedKernel) -> Result<(), Error> {
-    let path = dir.join(format!("{key}.json"));
-    std::fs::create_dir_all(dir).map_err(Error::on("create", dir))?;
-    let text = serde_json::to_vec_pretty(newest)
-        .map_err(|error| Error::io("write", &path, error.into()))?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(Error::on("create", dir))?;
-    file.write_all(&text).map_err(Error::on("write", &path))?;
-    file.persist(&path)
-        .map_err(|error| Error::io("rename", &path, error.error))?;
-    Ok(())
-}
-
-/// What [`remember`] noted.
-pub(crate) fn recall(dir: &Path, key: &str) -> Option<LockedKernel> {
-    serde_json::from_slice(&std::fs::read(dir.join(format!("{key}.json"))).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,8 +168,19 @@ mod tests {
             version: version.into(),
             path: format!("pool/{name}_{version}.deb"),
             size: 1,
-            sha256: super::super::digest::of(name.as_bytes()),
+            sha256: ukci_harness::catalogue::digest::of(name.as_bytes()),
         }
+    }
+
+    fn newest_in(kernel: &LockedKernel, index: &Index) -> Option<LockedKernel> {
+        let shape: Vec<PackageShape<'_>> = kernel
+            .packages
+            .iter()
+            .map(|package| Some((package.name.strip_suffix(&kernel.uname)?, &*package.roles)))
+            .collect::<Option<_>>()?;
+        let newest = of_stream(kernel, &shape, index).pop()?;
+        let archive = &kernel.packages.first()?.archive;
+        Some(newest.locked(kernel, &shape, archive, index, &kernel.provenance.suite))
     }
 
     #[test]

@@ -1,0 +1,60 @@
+//! Keeps the lock: what `ukci kernels add` and `ukci kernels update` write.
+//!
+//! A kernel's name and the signed index of its suite come in; an entry of the lock with every
+//! package's digest goes out. An index is trusted through its signature only, while it is valid,
+//! and never when it is older than the one that the lock was made from. No package is fetched here
+//! and nothing is written. Running cells needs none of this: what is pinned is fetched by digest.
+
+mod error;
+mod index;
+mod kernel;
+mod keyring;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tool;
+mod version;
+
+use ukci_harness::catalogue::mirror::Mirrors;
+use ukci_schema::cell::Arch;
+use ukci_schema::lock::{LockedKernel, LockedTool};
+
+pub use error::Error;
+use keyring::Keyrings;
+pub use version::is_older;
+
+/// The mirrors and keys with which kernels are pinned.
+#[derive(Clone, Debug)]
+pub struct Archives {
+    mirrors: Mirrors,
+    keyrings: Keyrings,
+}
+
+impl Archives {
+    /// The mirrors that this host knows (see [`Mirrors::of_host`]), and Debian's keys in the
+    /// directories of apt and in those that the variable `UKCI_KEYRINGS` names.
+    pub fn of_host() -> Self {
+        Self {
+            mirrors: Mirrors::of_host(),
+            keyrings: Keyrings::of_host(),
+        }
+    }
+
+    /// The entry of the lock for a kernel of this name: the newest that the signed indices of its
+    /// suites list and a mirror has, or that of one `suite` of them. `known` is the lock's present
+    /// entry: an index that is older than its own is refused. Blocking.
+    pub fn pin_kernel(
+        &self,
+        name: &str,
+        arch: Arch,
+        suite: Option<&str>,
+        known: Option<&LockedKernel>,
+    ) -> Result<LockedKernel, Error> {
+        kernel::pin(name, arch, suite, known, &self.mirrors, &self.keyrings)
+    }
+
+    /// The program for guests as the signed index of its suite has it now. Blocking.
+    pub fn pin_tool(&self, tool: &LockedTool) -> Result<LockedTool, Error> {
+        tool::pin(tool, &self.mirrors, &self.keyrings)
+    }
+}
