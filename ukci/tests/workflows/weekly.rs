@@ -108,6 +108,7 @@ fn the_newest_earlier_report_is_taken() {
     assert!(ran.status.success(), "{}", said(&ran));
     assert_eq!(place.read("downloaded"), "8\n7\n6\n");
     assert_eq!(place.read("last/report.json"), "6\n");
+    assert_eq!(place.read("output"), "found=true\n");
     let asked = place.read("asked");
     assert!(
         asked.contains("--repo o/r --workflow weekly.yml --branch main"),
@@ -121,6 +122,7 @@ fn the_newest_earlier_report_is_taken() {
     let ran = place.run(&script("last-report"), &args, &env);
     assert!(ran.status.success(), "{}", said(&ran));
     assert!(!place.path("last").exists());
+    assert_eq!(place.read("output"), "found=false\n");
     assert_eq!(
         place.read("summary"),
         "There is no earlier report to compare with.\n"
@@ -131,12 +133,15 @@ fn the_newest_earlier_report_is_taken() {
 #[test]
 fn a_program_that_costs_more_fails_the_week() {
     let workflow = read(".github/workflows/weekly.yml");
-    let compare = steps(&workflow)
-        .into_iter()
-        .filter_map(|(_, step)| step["run"].as_str())
-        .find(|run| run.contains("report diff"))
-        .unwrap()
-        .to_owned();
+    let all = steps(&workflow);
+    let by = |text: &str| {
+        let mut steps = all.iter().map(|(_, step)| step);
+        steps.find(|step| step["run"].as_str().unwrap_or_default().contains(text))
+    };
+    let compare = by("report diff").unwrap();
+    assert_eq!(compare["if"], "steps.last.outputs.found == 'true'");
+    assert_eq!(by("last-report").unwrap()["id"], "last");
+    let compare = compare["run"].as_str().unwrap();
     let fixture = include_str!("../../../harness/tests/fixtures/report.json");
     let mut dearer: serde_json::Value = serde_json::from_str(fixture).unwrap();
     let insns = &mut dearer["cells"][1]["programs"][0]["verifier"]["insns"];
@@ -147,7 +152,7 @@ fn a_program_that_costs_more_fails_the_week() {
         place.write("weekly/report.json", &now);
         let ran = place.run(
             Path::new("bash"),
-            &["--noprofile", "--norc", "-eo", "pipefail", "-c", &compare],
+            &["--noprofile", "--norc", "-eo", "pipefail", "-c", compare],
             &[("UKCI", env!("CARGO_BIN_EXE_ukci"))],
         );
         assert_eq!(ran.status.code(), Some(status), "{}", said(&ran));
