@@ -28,6 +28,7 @@ let
     cellName = import ./cellName.nix;
     expand = import ./expand.nix;
     isBuilt = import ./isBuilt.nix;
+    isGuestSource = call ./isGuestSource.nix;
     isSource = import ./isSource.nix;
     storeName = import ./storeName.nix;
     readMatrix = import ./readMatrix.nix;
