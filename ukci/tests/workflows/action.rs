@@ -1,4 +1,4 @@
-//! `.github/check`, which `action.yml` runs, with a `ukci` that writes down how it was called.
+//! Tests `.github/check`, which `action.yml` runs, with a `ukci` that records how it is called.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{fill, read, root};
 
-/// What `action.yml` gives the script when it is called with one artifact and nothing else.
+/// The variables that `action.yml` gives the script if its caller gives one artifact and nothing
+/// else.
 fn defaults() -> Vec<(String, String)> {
     let action = read("action.yml");
     let mut values = vec![
@@ -36,8 +37,8 @@ fn step<'a>(action: &'a Value, id: &str) -> &'a Value {
     steps.iter().find(|step| step["id"] == id).unwrap()
 }
 
-/// Runs the script where `ukci check` ends with `status`; returns its own status, the calls, and
-/// what it answered.
+/// Runs the script with a `ukci check` that ends with `status`. Returns the status of the script, the
+/// recorded calls and the outputs.
 fn check(status: i32, inputs: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
@@ -68,7 +69,8 @@ fn check(status: i32, inputs: &[(&str, &str)]) -> (Option<i32>, String, String) 
     )
 }
 
-/// Whether the real `ukci` takes a recorded call: `--help` is given only after what is before it.
+/// Whether the real `ukci` accepts a recorded call. It prints the help only if it understands all
+/// that comes before `--help`.
 fn is_understood(call: &str) -> bool {
     let words = call.split('|').filter(|word| !word.is_empty());
     let mut ukci = Command::new(env!("CARGO_BIN_EXE_ukci"));
@@ -188,7 +190,7 @@ fn the_answers_of_the_check_decide_what_the_action_answers_and_saves() {
     }
 }
 
-/// What is saved is what is looked for, under the key that is looked for first.
+/// A cache is saved under the key that is tried first, with the same paths.
 #[test]
 fn caches_are_saved_as_they_are_restored() {
     let action = read("action.yml");
@@ -203,7 +205,7 @@ fn caches_are_saved_as_they_are_restored() {
     assert_eq!(of("cache/restore"), of("cache/save"));
 }
 
-/// Every input reaches a script, and every variable of a script is given by the action.
+/// Every input reaches a script, and every variable that the action sets is used by its script.
 #[test]
 fn every_input_is_used() {
     let action = read("action.yml");

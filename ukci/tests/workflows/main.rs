@@ -69,12 +69,14 @@ fn every_job_has_a_limit_and_few_rights() {
             json!({ "contents": "read" }),
             "{file}"
         );
-        // Without it what fails in front of `| tee` passes.
+        // Without `pipefail`, a command that fails before `| tee` passes.
         assert_eq!(workflow["defaults"]["run"]["shell"], "bash", "{file}");
         for (name, job) in jobs(&workflow) {
             if let Some(called) = job["uses"].as_str() {
-                // GitHub takes no limit there: those of the called jobs are.
-                let called = called.strip_prefix("./").expect("it is of this repository");
+                // GitHub allows no time limit here. The jobs of the called workflow have theirs.
+                let called = called
+                    .strip_prefix("./")
+                    .expect("the workflow is in this repository");
                 let declared = &read(called)["on"]["workflow_call"]["inputs"];
                 for input in job["with"]
                     .as_object()
@@ -95,8 +97,9 @@ fn every_job_has_a_limit_and_few_rights() {
     }
 }
 
-/// Who opens a pull request from a fork writes the workflow, the sources and the build scripts: what
-/// they start may read and nothing else, and what may write neither builds nor runs any of it.
+/// A stranger who opens a pull request from a fork can change the workflows, the sources and the build
+/// scripts. So what a pull request starts may only read, and a job that may write neither builds nor
+/// runs anything of the repository.
 #[test]
 fn strangers_get_no_rights() {
     let mut rights = Vec::new();
@@ -145,7 +148,7 @@ fn actions_are_pinned_and_called_as_they_are() {
     let file = "action.yml".to_owned();
     let mut versions = BTreeMap::new();
     for (file, step) in called.chain(own.iter().map(|step| (&file, step))) {
-        // An expression in a script's text is a script of whoever wrote its value.
+        // If an expression is part of a script's text, its value is run as a script.
         let script = step["run"].as_str().unwrap_or_default();
         assert!(
             !script.contains("${{"),
@@ -155,7 +158,10 @@ fn actions_are_pinned_and_called_as_they_are() {
             .args(["-n", "-c", script])
             .output()
             .unwrap();
-        assert!(parsed.status.success(), "{file}: `{script}` is no bash");
+        assert!(
+            parsed.status.success(),
+            "{file}: `{script}` is not valid bash"
+        );
         let Some(uses) = step["uses"].as_str() else {
             continue;
         };
@@ -170,13 +176,13 @@ fn actions_are_pinned_and_called_as_they_are() {
         }
         let (action, version) = uses.split_once('@').unwrap();
         if action == "actions/upload-artifact" {
-            // A job that is run again replaces what it left, or it can never succeed.
+            // A job that is run again must be able to replace its first upload.
             let overwrite = &step["with"]["overwrite"];
             assert_eq!(overwrite, "${{ github.run_attempt != '1' }}", "{file}");
         }
         let is_hash = version.len() == 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
         assert!(is_hash, "{file}: {uses}");
-        // One version of each, `actions/cache/save` and `…/restore` too.
+        // Every action has one version, and so do its parts, such as `actions/cache/save`.
         let owner = action.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
         let first = versions.entry(owner).or_insert(version);
         assert_eq!(*first, version, "{file}: {uses}");

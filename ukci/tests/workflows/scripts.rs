@@ -1,9 +1,11 @@
-//! The scripts of `.github` that need no GitHub: the keys of the caches, the set-up, the archive.
+//! Tests the scripts that need no GitHub: the keys of the caches, the setup, the archive, and the
+//! rules of the Makefile for people.
 
 use std::path::Path;
 use std::process::Output;
 
 use super::place::{Place, said, script};
+use super::root;
 
 #[test]
 fn a_key_changes_with_what_it_names_and_nothing_else() {
@@ -29,7 +31,7 @@ fn a_key_changes_with_what_it_names_and_nothing_else() {
     assert_eq!(plain, keys(&[("MATRIX", "quick")]));
 
     let arches = keys(&[("MATRIX", "quick"), ("ARCHES", "riscv64")]);
-    assert_ne!(plain[1], arches[1], "another agent is built");
+    assert_ne!(plain[1], arches[1], "it builds another agent");
     assert_eq!(plain[2], arches[2]);
 
     for other in [
@@ -39,16 +41,19 @@ fn a_key_changes_with_what_it_names_and_nothing_else() {
     ] {
         let other = keys(&[("MATRIX", "quick"), other]);
         assert_eq!(plain[..3], other[..3]);
-        assert_ne!(plain[3], other[3], "other kernels are taken");
+        assert_ne!(plain[3], other[3], "it chooses other kernels");
     }
     place.write("my matrix.toml", "[[cells]]\n");
     let mine = keys(&[("MATRIX", "my matrix.toml")]);
     place.write("my matrix.toml", "[[cells]]\n# more\n");
     let more = keys(&[("MATRIX", "my matrix.toml")]);
-    assert_ne!(mine[3], more[3], "a matrix is its content");
+    assert_ne!(
+        mine[3], more[3],
+        "the key depends on the content of a matrix"
+    );
 }
 
-/// A copy of the tree's script, among a Makefile's and a package manager's stand-ins.
+/// Runs a copy of the script in a tree whose `make` and package installer only record their calls.
 fn set_up(place: &Place, env: &[(&str, &str)]) -> Output {
     std::fs::create_dir_all(place.path("tree/.github")).unwrap();
     std::fs::copy(script("setup"), place.path("tree/.github/setup")).unwrap();
@@ -112,13 +117,13 @@ fn what_is_missing_is_installed() {
     let calls = place.read("calls");
     let installed = calls.lines().last().unwrap();
     if installed == "packages clang-78 linux-tools-generic" {
-        // Ubuntu, where the stand-in has installed nothing that could be found.
+        // This is Ubuntu, where the script then looks for a bpftool that nobody has installed.
         return;
     }
     assert!(ran.status.success(), "{}", said(&ran));
     assert_eq!(installed, "packages clang-78 bpftool");
 
-    // A bpftool that works, and compilers that are there.
+    // Nothing is installed if bpftool works and the compilers are there.
     place.program("bin/bpftool", "");
     std::fs::remove_file(place.path("calls")).unwrap();
     let env = [("TOOL", "0"), ("LLVMS", "77"), ("VMLINUX_H", "auto")];
@@ -146,7 +151,7 @@ fn an_archive_holds_a_tool_that_finds_its_agents() {
         archives.push((place.path(dir).join(format!("{name}.tar.gz")), name));
     }
     let bytes = |at: usize| std::fs::read(&archives[at].0).unwrap();
-    assert!(bytes(0) == bytes(1), "the same bytes each time");
+    assert!(bytes(0) == bytes(1), "both archives have the same bytes");
 
     let (archive, name) = &archives[0];
     let ran = place.run(Path::new("tar"), &["-xf", archive.to_str().unwrap()], &[]);
@@ -159,4 +164,61 @@ fn an_archive_holds_a_tool_that_finds_its_agents() {
     let ok = format!("ok agent `{}`", agent.display());
     assert!(said(&doctor).contains(&ok), "{}", said(&doctor));
     assert!(place.path(name).join("LICENSE-MIT").is_file());
+}
+
+/// `make install` copies one file, which works where it is and has no symbols any more.
+#[test]
+fn an_installation_is_one_executable() {
+    let place = Place::new();
+    let tree = root().canonicalize().unwrap();
+    let args = [
+        "--directory",
+        tree.to_str().unwrap(),
+        // The tool is there already.
+        "--old-file=build",
+        "install",
+        "PREFIX=/opt/a prefix",
+        &format!("DESTDIR={}", place.path("stage").display()),
+        &format!("UKCI={}", env!("CARGO_BIN_EXE_ukci")),
+    ];
+    let ran = place.run(Path::new("make"), &args, &[]);
+    assert!(ran.status.success(), "{}", said(&ran));
+    let mut files = Vec::new();
+    let mut dirs = vec![place.path("stage")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let is_dir = entry.file_type().unwrap().is_dir();
+            if is_dir { &mut dirs } else { &mut files }.push(entry.path());
+        }
+    }
+    let tool = place.path("stage/opt/a prefix/bin/ukci");
+    assert_eq!(files, [tool.clone()]);
+    assert!(said(&ran).contains("stage/opt/a prefix/bin/ukci"));
+    let version = place.run(&tool, &["--version"], &[]);
+    assert!(said(&version).starts_with("ukci "), "{}", said(&version));
+    let bytes = std::fs::read(&tool).unwrap();
+    let elf = object::File::parse(&*bytes).unwrap();
+    assert_eq!(object::Object::symbols(&elf).count(), 0);
+}
+
+/// Whoever forgets to name a case learns it before anything is built.
+#[test]
+fn evidence_needs_a_case() {
+    let place = Place::new();
+    let tree = root().canonicalize().unwrap();
+    let make = |args: &[&str]| {
+        let args = [&["--directory", tree.to_str().unwrap(), "--dry-run"], args].concat();
+        place.run(Path::new("make"), &args, &[])
+    };
+    let refused = make(&["evidence"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        said(&refused).contains("make evidence CASE="),
+        "{}",
+        said(&refused)
+    );
+    let planned = said(&make(&["evidence", "CASE=ringbuf", "KERNELS=a b"]));
+    for variable in ["UKCI_CASEBOOK=\"a b\"", "UKCI_CASEBOOK_RECORD=\"ringbuf\""] {
+        assert!(planned.contains(variable), "{planned}");
+    }
 }

@@ -1,4 +1,4 @@
-//! The full matrix, dealt to jobs: every cell is in one shard and in no other.
+//! Tests that every cell of the full matrix is in exactly one shard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -19,7 +19,7 @@ fn cells(options: &[&str]) -> Vec<String> {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{options:?}: {said}");
     let text = String::from_utf8(output.stdout).unwrap();
-    // Behind it stands what is expected.
+    // The expectation follows the id.
     let ids = text.lines().filter_map(|line| line.split(' ').next());
     ids.map(str::to_owned).collect()
 }
@@ -45,7 +45,11 @@ fn shards_cover_every_cell_once() {
     let shard = &workflow["jobs"]["shard"];
     let strategy = &shard["strategy"]["matrix"];
     let axis = |name: &str| strategy[name].as_array().unwrap().clone();
-    assert_eq!(strategy.as_object().unwrap().len(), 2, "no other axis");
+    assert_eq!(
+        strategy.as_object().unwrap().len(),
+        2,
+        "the shards have no other axis"
+    );
     let with = call(shard);
     let matrix = with["matrix"].as_str().unwrap();
     let mut dealt = BTreeMap::new();
@@ -72,12 +76,16 @@ fn shards_cover_every_cell_once() {
         .iter()
         .filter(|cell| !dealt.contains_key(*cell))
         .collect();
-    assert!(lost.is_empty(), "in no shard: {lost:?}");
+    assert!(lost.is_empty(), "cells in no shard: {lost:?}");
     let twice: Vec<_> = dealt.iter().filter(|(_, shards)| **shards != 1).collect();
-    assert!(twice.is_empty(), "in several: {twice:?}");
-    assert_eq!(dealt.len(), all.len(), "a shard has a cell of its own");
+    assert!(twice.is_empty(), "cells in several shards: {twice:?}");
+    assert_eq!(
+        dealt.len(),
+        all.len(),
+        "a shard has a cell that the matrix does not have"
+    );
     assert!(names.values().all(|&jobs| jobs == 1), "{names:?}");
-    // What joins them looks at the same matrix, and at the artifacts of these names alone.
+    // The job that merges the reports uses the same matrix, and only the artifacts of these names.
     let report = &workflow["jobs"]["report"]["steps"];
     assert!(report.to_string().contains(&format!(
         "join shards report {matrix} docs/examples/*.bpf.c"

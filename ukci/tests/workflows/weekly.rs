@@ -1,4 +1,5 @@
-//! What becomes of the shards: one report, which is held against last week's.
+//! Tests what happens to the reports of shards: they are merged into one report, which is compared
+//! with that of the week before.
 
 use std::path::Path;
 use std::process::Output;
@@ -6,7 +7,8 @@ use std::process::Output;
 use super::place::{Place, said, script};
 use super::{read, steps};
 
-/// Two shards of the fixture report's cells, and what `ukci list` says there should be.
+/// Merges two shards that have the cells of the fixture's report. `ukci list` prints these cells and
+/// the lines of `extra`.
 fn shards(place: &Place, extra: &str) -> Output {
     let whole: serde_json::Value =
         serde_json::from_str(include_str!("../../../harness/tests/fixtures/report.json")).unwrap();
@@ -17,7 +19,7 @@ fn shards(place: &Place, extra: &str) -> Output {
         shard["cells"] = cells.into();
         place.write(&format!("shards/{name}/report.json"), &shard.to_string());
     }
-    // A job that was lost before it had a report.
+    // This job was lost before it had a report.
     place.write("shards/c/junit.xml", "");
     let ids: Vec<&str> = cells
         .iter()
@@ -44,7 +46,7 @@ fn shards(place: &Place, extra: &str) -> Output {
 fn shards_become_one_report_whatever_they_say() {
     let place = Place::new();
     let ran = shards(&place, "");
-    // The fixture has cells of every outcome: the run that it describes was red.
+    // The fixture has cells of every outcome, so the run that it describes failed.
     assert_eq!(ran.status.code(), Some(2), "{}", said(&ran));
     assert_eq!(
         place.read("asked"),
@@ -92,7 +94,7 @@ fn a_lost_cell_is_told() {
 
 #[test]
 fn the_newest_earlier_report_is_taken() {
-    // Of four runs 9 is this one, 8 never had the artifact, 7's is broken; 6 has it.
+    // Run 9 is this one, 8 never had the artifact, and the artifact of 7 has no report. 6 has one.
     let gh = "case \"$1 $2\" in\n\"run list\") echo \"$*\" >asked; printf '9\\n8\\n7\\n6\\n5\\n';;\n\
               \"run download\") echo \"$3\" >>downloaded\n\
               case $3 in 8|5) exit 1;; esac\nmkdir last\n[ $3 = 7 ] || echo $3 >last/report.json;;\nesac";
@@ -116,7 +118,7 @@ fn the_newest_earlier_report_is_taken() {
     );
     assert_eq!(place.read("summary"), "");
 
-    // The first week, or all have expired.
+    // In the first week there is no report, or all reports have expired.
     let place = Place::new();
     place.program("bin/gh", &gh.replace("8|5", "*"));
     let ran = place.run(&script("last-report"), &args, &env);
@@ -129,7 +131,8 @@ fn the_newest_earlier_report_is_taken() {
     );
 }
 
-/// The text of `weekly.yml` itself, on the fixture report and one that costs twice as much.
+/// Runs the script of `weekly.yml` with the fixture's report, and with one in which a program costs
+/// twice as much.
 #[test]
 fn a_program_that_costs_more_fails_the_week() {
     let workflow = read(".github/workflows/weekly.yml");
