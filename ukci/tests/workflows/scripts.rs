@@ -192,7 +192,7 @@ fn an_installation_is_one_executable() {
         }
     }
     let tool = place.path("stage/opt/a prefix/bin/ukci");
-    assert_eq!(files, [tool.clone()]);
+    assert_eq!(files, std::slice::from_ref(&tool));
     assert!(said(&ran).contains("stage/opt/a prefix/bin/ukci"));
     let version = place.run(&tool, &["--version"], &[]);
     assert!(said(&version).starts_with("ukci "), "{}", said(&version));
