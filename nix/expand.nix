@@ -1,14 +1,14 @@
-# Expands a matrix with artifacts to the same cells as `Matrix::expand` in Rust, in the same order.
-# `make nix-check` compares the two for every matrix. What Rust refuses is refused here as well, in
-# fewer words. This file uses only builtins, so that it can be evaluated without nixpkgs.
+# A matrix with artifacts: the cells that `Matrix::expand` in Rust comes to, in the same order.
+# `make nix-check` compares the two on every matrix; what Rust refuses is refused here too, in
+# fewer words. Nothing but builtins, so that it is evaluated without nixpkgs.
 {
-  # The matrix file, as `builtins.fromTOML` returns it.
+  # The file, read by `builtins.fromTOML`.
   matrix,
-  # `[ { name, form } ]`, where `form` is `object` or `source`. An object has no LLVM axis.
+  # `[ { name, form } ]`: `form` is `object` or `source`; an object has no LLVM axis.
   artifacts,
   # `kernels/lock.json`.
   lock,
-  # The groups of kernels by name. A matrix names the group `name` as `@name`.
+  # What `@name` stands for where a kernel is named: `name` to a list of kernels.
   groups ? (builtins.fromTOML (builtins.readFile ../kernels/streams.toml)).groups,
 }:
 let
@@ -45,7 +45,7 @@ let
   ];
 
   refuse = message: throw "matrix: ${message}";
-  # Returns `value` if `table` has no other keys than `keys`.
+  # `value` where no key of `table` is unknown.
   known =
     what: keys: table: value:
     let
@@ -55,8 +55,8 @@ let
 
   isLocked = kernel: arch: any (entry: entry.name == kernel && entry.arch == arch) lock.kernels;
 
-  # The kernels that a name means on an architecture: the kernel itself, or those of the group
-  # `@name` that are locked for the architecture.
+  # What a name stands for on an architecture: itself, or the kernels of the group `@name` that are
+  # locked for it.
   kernelsOf =
     name: arch:
     let
@@ -69,7 +69,7 @@ let
     else
       filter (kernel: isLocked kernel arch) (groups.${group} or (refuse "unknown group `${name}`"));
 
-  # The points of one `[[cells]]`, ordered by kernel, then by architecture, then by LLVM.
+  # The points of one `[[cells]]`: kernels, then architectures, then LLVMs.
   points =
     product:
     let
@@ -85,7 +85,7 @@ let
           { inherit kernel arch; } // (if llvm == null then { } else { inherit llvm; });
     in
     if product.kernels or [ ] == [ ] then
-      refuse "[[cells]] has no `kernels`"
+      refuse "these cells name no kernel"
     else
       concatMap (
         name:
@@ -109,7 +109,7 @@ let
       cpus = product.cpus or matrix.cpus or 1;
     };
 
-  # Keeps the first of equal cells. If two products name the same cell, its settings must be equal.
+  # Each cell once: the first of them. One that two products name must be the same in both.
   once =
     cells:
     let
@@ -117,7 +117,7 @@ let
         name = cellId cell.cell;
         value = cell;
       }) cells;
-      # If a name comes twice, `listToAttrs` takes the first value.
+      # Of several of a name, `listToAttrs` takes the first.
       first = listToAttrs keyed;
       step =
         state: one:
@@ -133,8 +133,7 @@ let
             cells = state.cells ++ [ one.value ];
           };
     in
-    # This takes quadratic time, which is long for thousands of cells. So it only runs if a name
-    # comes twice.
+    # Quadratic where there are thousands of cells, so only where a name comes twice.
     if length (attrNames first) == length cells then
       cells
     else
@@ -143,8 +142,7 @@ let
         cells = [ ];
       } keyed).cells;
 
-  # Adds to a rule the kernels that its name or group means, by architecture, so that they are
-  # looked up once.
+  # A rule with the kernels that its name or group stands for, by architecture: looked up once.
   lookedUp =
     rule:
     rule
@@ -176,7 +174,7 @@ let
   ];
 
   everyPoint = concatMap points (matrix.cells or [ ]);
-  # The points that no rule without an artifact excludes.
+  # The points that are left when whole points are excluded.
   left = filter (
     point: !any (rule: !(rule ? artifact) && coversPoint rule point) excluding
   ) everyPoint;
@@ -217,7 +215,7 @@ let
       good
   ) (matrix.expect or [ ]);
 
-  # The last rule that covers a cell decides its expectation.
+  # The last rule that covers a cell says what is expected of it.
   expected =
     cell:
     foldl' (
@@ -247,7 +245,7 @@ let
     };
 
   each = map ofArtifact artifacts;
-  # The rules are checked even if there is no artifact.
+  # Rules are checked even where no artifact is there to be covered.
   rules = foldl' (n: rule: builtins.seq rule n) null (excluding ++ expecting);
 in
 known "the matrix"

@@ -74,7 +74,7 @@ reports 2 '"outcome": "fail"'
 reports 1 '"code": "COMPILE_ERROR"'
 reports 1 '"text": "return undeclared;"'
 reports 1 '"code": "VERIFIER_BUDGET"'
-reports 1 '"path": "ringbuf.yaml"'
+reports 1 '"path": "ringbuf.toml"'
 plan=$(of_project plan)
 grep -q '"max_insns": 5' "$plan" && grep -q '"loglevel=4"' "$plan" || fail "the plan lacks something: $plan"
 # Without Nix, a cell of one of the three artifacts is run again from the plan that the report

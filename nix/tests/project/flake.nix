@@ -17,7 +17,7 @@
             manifests = {
               # The first manifest is given as a file, the second one within its directory.
               unchecked_deref = ./manifests/unchecked_deref.toml;
-              ringbuf = "${./manifests}/ringbuf.yaml";
+              ringbuf = "${./manifests}/ringbuf.toml";
             };
           };
           stale = builtins.toFile "stale.toml" ''
