@@ -55,9 +55,18 @@ fn a_key_changes_with_what_it_names_and_nothing_else() {
 
 /// Runs a copy of the script in a tree whose `make` and package installer only record their calls.
 fn set_up(place: &Place, env: &[(&str, &str)]) -> Output {
-    std::fs::create_dir_all(place.path("tree/.github")).unwrap();
+    set_up_with(place, "echo \"packages $*\" >>../calls", env)
+}
+
+/// The same with another package installer.
+fn set_up_with(place: &Place, installer: &str, env: &[(&str, &str)]) -> Output {
+    for name in ["tree/.github", "tree/.setup"] {
+        std::fs::create_dir_all(place.path(name)).unwrap();
+    }
     std::fs::copy(script("setup"), place.path("tree/.github/setup")).unwrap();
-    place.program("tree/.setup/packages.sh", "echo \"packages $*\" >>../calls");
+    let bpftool = root().join(".setup/bpftool.sh");
+    std::fs::copy(bpftool, place.path("tree/.setup/bpftool.sh")).unwrap();
+    place.program("tree/.setup/packages.sh", installer);
     place.program(
         "bin/make",
         "echo \"make $*\" >>../calls\ncase \"$*\" in *build*)\n\
@@ -110,18 +119,40 @@ fn the_tool_is_built_once_for_a_key() {
 #[test]
 fn what_is_missing_is_installed() {
     let place = Place::new();
+    let is_ubuntu = std::fs::read_to_string("/etc/os-release")
+        .is_ok_and(|text| text.lines().any(|line| line == "ID=ubuntu"));
+    let package = if is_ubuntu {
+        "linux-tools-generic"
+    } else {
+        "bpftool"
+    };
     place.program("bin/clang-77", "");
+    // Like that of Ubuntu, this bpftool does not work. The package installer replaces it.
     place.program("bin/bpftool", "exit 2");
+    place.program("better", "");
+    let installer = format!(
+        "echo \"packages $*\" >>{calls}\ncase \"$*\" in {package}) cp {better} {bin}/bpftool;; esac",
+        calls = place.path("calls").display(),
+        better = place.path("better").display(),
+        bin = place.path("bin").display(),
+    );
     let env = [("TOOL", "0"), ("LLVMS", "77 78"), ("VMLINUX_H", "auto")];
-    let ran = set_up(&place, &env);
-    let calls = place.read("calls");
-    let installed = calls.lines().last().unwrap();
-    if installed == "packages clang-78 linux-tools-generic" {
-        // This is Ubuntu, where the script then looks for a bpftool that nobody has installed.
-        return;
-    }
+    let ran = set_up_with(&place, &installer, &env);
     assert!(ran.status.success(), "{}", said(&ran));
-    assert_eq!(installed, "packages clang-78 bpftool");
+    let calls = place.read("calls");
+    let found = place.read("env");
+    if calls.contains(&format!("packages {package}\n")) {
+        assert!(
+            calls.ends_with(&format!("packages clang-78\npackages {package}\n")),
+            "{calls}"
+        );
+        let bpftool = place.path("bin/bpftool").display().to_string();
+        assert_eq!(found, format!("UKCI_BPFTOOL={bpftool}\n"));
+    } else {
+        // This host has another bpftool, and it works.
+        assert!(calls.ends_with("packages clang-78\n"), "{calls}");
+        assert!(found.starts_with("UKCI_BPFTOOL=/usr/"), "{found}");
+    }
 
     // Nothing is installed if bpftool works and the compilers are there.
     place.program("bin/bpftool", "");
@@ -129,6 +160,12 @@ fn what_is_missing_is_installed() {
     let env = [("TOOL", "0"), ("LLVMS", "77"), ("VMLINUX_H", "auto")];
     assert!(set_up(&place, &env).status.success());
     assert_eq!(place.read("calls"), "make packages tools\n");
+
+    // Only a vmlinux.h that is generated needs bpftool.
+    std::fs::remove_file(place.path("env")).unwrap();
+    let env = [("TOOL", "0"), ("LLVMS", "77"), ("VMLINUX_H", "vmlinux.h")];
+    assert!(set_up(&place, &env).status.success());
+    assert_eq!(place.read("env"), "");
 }
 
 #[test]
