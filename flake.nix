@@ -1,5 +1,5 @@
 {
-  description = "Load an eBPF object on every kernel you ship to, and say why where it fails";
+  description = "Check that an eBPF object loads and attaches on every kernel you ship to, and explain why not";
 
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixpkgs-unstable";
 
@@ -18,7 +18,7 @@
             value = f system;
           }) systems
         );
-      # Everything is made by the functions of `nix/`, of what `nix/surface.nix` takes of nixpkgs.
+      # The functions in `nix/` make everything, from what `nix/surface.nix` takes from nixpkgs.
       ukci = eachSystem (
         system:
         import ./nix {
@@ -27,13 +27,13 @@
         }
       );
       each = name: builtins.mapAttrs (_: scope: scope.${name}) ukci;
-      # A function of one system's, which takes the system beside its own arguments.
+      # Makes a function of one system take the system as one more argument.
       ofSystem =
         name:
         { system, ... }@args:
         let
           scope =
-            ukci.${system} or (throw "ukci runs on ${toString systems}, and not on ${system}: build there");
+            ukci.${system} or (throw "ukci does not run on ${system}, only on ${toString systems}");
         in
         scope.${name} (removeAttrs args [ "system" ]);
     in
@@ -47,7 +47,8 @@
       lib = {
         inherit eachSystem systems;
         expand = import ./nix/expand.nix;
-        # `mkChecks { system; matrix; src | artifacts; … }`: see `nix/mkMatrix.nix`.
+        # `nix/mkMatrix.nix` describes the arguments: `mkChecks { system; matrix; src | artifacts; …
+        # }`.
         mkChecks = ofSystem "mkChecks";
         mkMatrix = ofSystem "mkMatrix";
       };

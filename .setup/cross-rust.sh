@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Prints the path of a rustc that has std for TARGET, for hosts whose rustup cannot fetch it.
+# Prints the path of a rustc that has std for TARGET, also on hosts where rustup cannot download it.
 #
-# First the toolchain at hand; then `rustup target add`; then a private unpacking, below DIR, of
-# the rustc-web that Debian 13 carries with libstd for amd64, arm64 and riscv64 at one version,
-# run by its own ld.so. No package of the host is touched.
+# The script tries the installed toolchain first, and then `rustup target add`. At last it unpacks
+# the package rustc-web of Debian 13 below DIR. Debian has libstd for amd64, arm64 and riscv64 in
+# the same version as this rustc. It runs with its own ld.so, and no package of the host is changed.
 set -euo pipefail
 
 dir=${1:?usage: cross-rust.sh DIR TARGET}
@@ -62,7 +62,7 @@ packages=("rustc-web:amd64=$version" "$std:amd64=$version" "$llvm:amd64")
 for arch in amd64 arm64 riscv64; do
   packages+=("libstd-rust-web-dev:$arch=$version")
 done
-# What rustc and LLVM load at run time.
+# The libraries that rustc and LLVM load at run time.
 for package in libc6 libgcc-s1 libstdc++6 zlib1g libzstd1 libxml2 libicu76 liblzma5 libedit2 \
   libtinfo6 libbsd0 libmd0 libffi8 libz3-4; do
   packages+=("$package:amd64")

@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
-# Fetches packages of Debian 13, whichever versions it has today, and unpacks each below
-# DIR/<package>; quick the second time. Prints nothing on stdout.
+# Downloads packages of Debian 13 in the versions that it has today, and unpacks each of them into
+# DIR/<package>. Packages that are already there are not downloaded again. Nothing is printed on
+# stdout.
 #
-# apt does it, with its own keyring: the suite's signed index names each package's digest. The
-# lists and sources are private; no package of the host is touched.
+# apt downloads and verifies them with its own keyring: the signed index of the suite has the digest
+# of each package. The lists and sources are private, and no package of the host is changed.
 set -euo pipefail
 
 dir=${1:?usage: debian.sh DIR PACKAGE...}
 shift
 mkdir -p "$dir"
 dir=$(readlink -f "$dir")
-# Two tests, or two users of one cache, must not unpack at once.
+# Two tests, or two users of one cache, must not unpack at the same time.
 exec 9>"$dir/.lock"
 flock 9
 
 missing=()
 for package in "$@"; do
-  # Whatever is named twice is fetched once.
+  # A package that is named twice is downloaded once.
   [ -d "$dir/$package" ] || [[ " ${missing[*]} " == *" $package "* ]] || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
@@ -49,7 +50,7 @@ for package in "${missing[@]}"; do
   (cd "$scratch/debs" && apt-get "${options[@]}" download "$package")
   mkdir "$scratch/$package"
   dpkg-deb --extract "$scratch"/debs/*.deb "$scratch/$package"
-  # What was tested is told by name and version.
+  # Tests report the version of what they tested.
   basename "$scratch"/debs/*.deb .deb >"$scratch/$package/version"
   mv "$scratch/$package" "$dir/$package"
 done

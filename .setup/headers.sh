@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lays out libbpf's headers as <bpf/…> and its UAPI headers as <linux/…> below DIR, from the
-# source of the libbpf-sys crate that Cargo.lock names.
+# Copies the headers of libbpf to DIR/bpf, and its UAPI headers to DIR/linux. They come from the
+# source of the crate libbpf-sys in the version that Cargo.lock names.
 set -euo pipefail
 
 dir=${1:?usage: headers.sh DIR}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Prints where Debian's packages are: the mirror that ukci is told of, else this host's own, else,
-# where apt knows none of Debian's, today's snapshot in the permanent archive.
+# Prints the address of a Debian mirror: the one in UKCI_MIRROR_DEBIAN, or else the one in the
+# sources of apt. If there is neither, it prints the address of today's snapshot in the permanent
+# archive.
 set -euo pipefail
 
 mirror=${UKCI_MIRROR_DEBIAN:-}
@@ -9,6 +10,6 @@ mirror=${mirror%%,*}
   sed -n 's#^\(.*/debian/\)dists/.*#\1#p' | head -1)
 [ -n "$mirror" ] || mirror=$(sed -n 's#^URIs: *\([^ ]*/debian/\{0,1\}\) *$#\1#p' \
   /etc/apt/sources.list.d/*.sources 2>/dev/null | head -1)
-# It answers with the last snapshot that is not later.
+# The archive answers with the last snapshot that was made before this time.
 [ -n "$mirror" ] || mirror=https://snapshot.debian.org/archive/debian/$(date --utc +%Y%m%d)T235959Z
 printf '%s\n' "$mirror"

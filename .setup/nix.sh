@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian's Nix where there is none; only `make nix-check` needs it.
+# Installs Debian's Nix if there is no Nix. Only `make nix-check` needs it.
 set -euo pipefail
 
 command -v nix >/dev/null && exit 0

@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# Installs the distribution's packages that are missing; says nothing where all are there.
+# Installs the packages of the distribution that are missing. If none is missing, it prints nothing.
 #
-#   packages.sh [ARCH…] [PACKAGE…]     the architectures of guests (default: this host's), and
-#                                      what a target of its own needs
+#   packages.sh [ARCH...] [PACKAGE...]
+#
+# ARCH is the architecture of a guest (the default is that of this host). PACKAGE is a package that
+# is needed beside those of this script.
 set -euo pipefail
 
-# `nix develop`: nix/shell.nix has what is needed.
+# In `nix develop`, nix/shell.nix brings everything that is needed.
 [ -z "${IN_NIX_SHELL:-}" ] || exit 0
 
 packages=(
-  # the build: libbpf, libelf and zlib are compiled from libbpf-sys
+  # The build needs these, because libbpf-sys compiles libbpf, libelf and zlib.
   gcc libc6-dev make pkg-config autoconf automake autopoint gettext flex bison gawk
-  # the examples
+  # This compiles the examples.
   clang-19
-  # the machines, their firmware, and a busybox for the benchmark
+  # The machines need this firmware, and the benchmark needs busybox.
   qemu-system-data busybox-static
-  # downloads, and the keys of Debian's indices, which Ubuntu lacks
+  # Downloads need certificates, and Ubuntu does not have the keys of Debian's indices.
   ca-certificates debian-archive-keyring
 )
 arches=()
@@ -40,7 +42,7 @@ for arch in "${arches[@]:-$(uname -m)}"; do
       compiler=(gcc-riscv64-linux-gnu libc6-dev-riscv64-cross)
       ;;
   esac
-  # The host's own compiler builds its own agent.
+  # The agent for this host is built by the compiler of this host.
   [ "$arch" = "$(uname -m)" ] || packages+=("${compiler[@]}")
 done
 
@@ -52,7 +54,7 @@ done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-  printf 'error: install these packages, or their likes: %s\n' "${missing[*]}" >&2
+  printf 'error: these packages, or similar ones, must be installed: %s\n' "${missing[*]}" >&2
   exit 1
 fi
 sudo=()
@@ -62,7 +64,7 @@ fi
 printf 'Installing %s\n' "${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
 install() { "${sudo[@]}" apt-get install --yes --quiet=2 --no-install-recommends "${missing[@]}" >/dev/null; }
-# The lists may be absent, or older than the mirror.
+# The package lists may be missing, or older than the mirror.
 if ! install 2>/dev/null; then
   "${sudo[@]}" apt-get update --quiet=2
   install

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds rust-vmm's vhost-device-vsock into DIR, once. Without it ukci uses virtio-serial ports.
+# Builds vhost-device-vsock of rust-vmm and installs it into DIR, if it is not there yet. Without
+# it, ukci uses virtio-serial ports.
 set -euo pipefail
 
 version=0.3.0

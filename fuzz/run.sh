@@ -1,22 +1,22 @@
 #!/bin/sh
-# Runs every fuzz target for so many seconds (180), seeded with the documentation's examples.
-# Needs a nightly toolchain and `cargo install cargo-fuzz`.
+# Runs every fuzz target for the given number of seconds (the default is 180). The examples of the
+# documentation are the seeds. It needs a nightly toolchain and `cargo install cargo-fuzz`.
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-180}
 
 mkdir -p fuzz/corpus/manifest fuzz/corpus/frames fuzz/corpus/object fuzz/corpus/image
-# Each fenced block of the documentation is a seed.
+# Each fenced block of the page about manifests is a seed.
 awk '/^```(toml|yaml)$/ { file = "fuzz/corpus/manifest/docs-" ++n; next }
      /^```$/ { if (file) close(file); file = "" }
      file { print > file }' docs/manifest.md
-# A last frame of JSON (0xb2) with its length, then an acknowledgement (0xb4).
+# These are a last frame of JSON (0xb2) with its length, and an acknowledgment (0xb4).
 printf '\262\016\000\000{"say":"done"}\264\000\000\000' > fuzz/corpus/frames/done
 printf '\262\062\000\000{"say":"progress","stage":"load","doing":"handle"}' > fuzz/corpus/frames/progress
 
-# Objects as clang makes them, where `make examples` or `make casebook-objects` has run.
-find target/examples target/casebook -name '*.bpf.o' -size -64k -exec cp -t fuzz/corpus/object {} + 2>/dev/null || true
-# The setup header of a bzImage, and the head of an ELF file.
+# `make examples` and `make casebook-objects` leave objects that clang compiled.
+find target/examples target/casebook-* -name '*.bpf.o' -size -64k -exec cp -t fuzz/corpus/object {} + 2>/dev/null || true
+# These are the setup header of a bzImage, and the beginning of an ELF file.
 printf 'MZ%0510d\125\252HdrS' 0 > fuzz/corpus/image/head
 printf '\177ELF\002\001\001%057dLinux version 6.1.0-1 (' 0 > fuzz/corpus/image/elf
 

@@ -1,4 +1,4 @@
-# Fails where Nix and the tool expand a matrix to different cells.
+# Fails if Nix and the tool expand a matrix to different cells.
 {
   cellId,
   expand,
@@ -14,7 +14,7 @@ let
   expansion = expand {
     inherit (read) matrix;
     inherit lock;
-    # What `ukci list` without an artifact lists.
+    # `ukci list` without an artifact lists cells of an artifact with this name.
     artifacts = [
       {
         name = "*";

@@ -1,4 +1,4 @@
-# `apps.<system>`. All of them are the tool, or run it in a checkout.
+# `apps.<system>`. Each app is the tool itself, or runs the tool in a checkout.
 {
   autotools,
   cc,
@@ -27,7 +27,7 @@ let
       program = "${program}/bin/${name}";
       meta = { inherit description; };
     };
-  # What compiles the tests, and libbpf for some of them.
+  # These compile the tests, and libbpf for some of the tests.
   path = builtins.concatStringsSep ":" (
     map (tool: "${tool}/bin") (
       [
@@ -53,7 +53,7 @@ in
   '';
   update-kernels = app "update-kernels" "Renew the pins of kernels/lock.json" ''
     #!/bin/sh
-    # The checkout's: the one that the tool is wrapped with cannot be written.
+    # This is the lock of the checkout. The one that the tool is wrapped with cannot be written.
     export UKCI_LOCK="''${UKCI_LOCK-kernels/lock.json}"
     exec ${ukci}/bin/ukci kernels update "$@"
   '';

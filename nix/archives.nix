@@ -1,8 +1,9 @@
-# Where each archive that the lock names can be found, best first. The digest decides, so any will
-# do; the last keeps what all others have dropped.
+# Where each archive that the lock names can be found, with the best address first. Any address will
+# do, because packages are checked by their digest. The last address keeps what all others have
+# removed.
 { }:
 let
-  # `2026-11-21` of the provenance: the archive of that day's end has the package.
+  # If the provenance says `2026-11-21`, the snapshot of the end of that day has the package.
   snapshot =
     archive: date:
     "https://snapshot.debian.org/archive/${archive}/${
@@ -14,6 +15,6 @@ in
     "mirror://debian"
     (snapshot "debian" date)
   ];
-  # nixpkgs has no mirrors of it.
+  # nixpkgs knows no mirrors of this archive.
   debian-security = date: [ (snapshot "debian-security" date) ];
 }

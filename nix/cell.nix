@@ -1,7 +1,8 @@
-# One cell: booted, probed and judged inside the build. Its output is what `ukci check --out` keeps
-# (`report.json`, `cells/<cell>/`), `plan.json`, from which `ukci rerun` runs it again elsewhere, and
-# `status`: 0 where the cell met its expectation, 2 where it did not. A failure is data, and is cached like a pass. No verdict fails the build: it may be the
-# host's fault, and must not be remembered.
+# One cell, which is booted, probed and judged inside the build. The output has what `ukci check
+# --out` keeps (`report.json` and `cells/<cell>/`), `plan.json`, from which `ukci rerun` repeats the
+# cell on another host, and `status`: 0 if the cell met its expectation, 2 if it did not. A failure
+# is data, and is cached like a pass. Without a verdict the build fails, because the cause may be
+# this host, and nothing of it may be cached.
 {
   cellName,
   qemu,
@@ -12,11 +13,11 @@
 {
   # A draft (`draft.nix`) of one cell.
   draft,
-  # `tcg` runs on any builder; `kvm` asks for one that has it.
+  # `tcg` runs on any builder, `kvm` only on one that has KVM.
   accel ? "tcg",
   # `load` or `attach`.
   mode ? "attach",
-  # A report that the budget's growth is held against.
+  # The earlier report that the growth of the verifier's work is compared with.
   baseline ? null,
 }:
 let
@@ -42,9 +43,9 @@ runCommand "cell-${cellName planned.cell}"
     status=0
     ukci --no-progress check --plan "$out/plan.json" --accel ${accel} --mode ${mode} --jobs 1 \
       --timeout 120s --out "$out" ${against} || status=$?
-    # A cell that is not required exits with 0 even where there is no verdict.
+    # The status of a cell that is not required is 0 even if there is no verdict.
     if [ "$status" != 0 ] && [ "$status" != 2 ] || grep -q '"outcome": "error"' "$out/report.json"; then
-      echo "no verdict: see above" >&2
+      echo "error: there is no verdict; the messages above say why" >&2
       exit 1
     fi
     echo "$status" >"$out/status"

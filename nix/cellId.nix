@@ -1,3 +1,4 @@
-# A cell's readable identity, as `Cell::id` in Rust: `execsnoop/debian-12-6.1/x86_64/llvm-22`.
+# The readable id of a cell, such as `execsnoop/debian-12-6.1/x86_64/llvm-22`. `Cell::id` in Rust
+# makes the same.
 cell:
 "${cell.artifact}/${cell.kernel}/${cell.arch}" + (if cell ? llvm then "/llvm-${cell.llvm}" else "")

@@ -1,2 +1,3 @@
-# A cell's name as an attribute: without `/` and `.`, which split attribute paths on a command line.
+# The name of a cell as an attribute. It has no `/` and no `.`, which would split it on a command
+# line.
 cell: builtins.replaceStrings [ "/" "." ] [ "-" "_" ] (import ./cellId.nix cell)

@@ -1,4 +1,5 @@
-# A matrix with artifacts as derivations: each cell, the report of all, the gate, and the plan.
+# Makes derivations of a matrix with artifacts: each cell, the report of all cells, the gate and the
+# plan.
 {
   cell,
   cellName,
@@ -14,14 +15,14 @@
   toolchain,
 }:
 {
-  # The TOML file.
+  # The TOML file of the matrix.
   file,
-  # `[ { name, form, file, path } ]`: `file` is an object, or C source where `form` is `source`;
-  # and `manifest`, where it has one: `{ file, path }`.
+  # `[ { name, form, file, path } ]`. If `form` is `source`, `file` is a C source. Otherwise it is
+  # an object. An artifact with a manifest also has `manifest`, which is `{ file, path }`.
   artifacts,
-  # Boot files beside those of the lock, by `name/arch`.
+  # More boot files than those of the lock, by `name/arch`.
   extraKernels ? { },
-  # LLVM that compiles a source where the matrix names none.
+  # The LLVM that compiles a source if the matrix names none.
   llvm ? "21",
   flags ? [ ],
   baseline ? null,
@@ -35,14 +36,14 @@ let
     map
     ;
   read = readMatrix file;
-  # Those beside the lock are as good as locked: the flake's own lock pins them.
+  # These kernels are pinned as well, by the lock of the flake that gives them.
   own = map (
     key:
     let
       parts = builtins.match "([^/]+)/([^/]+)" key;
     in
     if parts == null then
-      throw "a kernel is named `${key}`, and not `name/arch`"
+      throw "the name of the kernel `${key}` must be `name/arch`"
     else
       {
         name = builtins.elemAt parts 0;
@@ -62,7 +63,7 @@ let
       value = artifact;
     }) artifacts
   );
-  # A source that the matrix names no LLVM for is compiled by the default one.
+  # If the matrix names no LLVM for a source, the default one compiles it.
   compiled =
     planned:
     if named.${planned.cell.artifact}.form == "source" then
@@ -126,8 +127,8 @@ let
     }
     // (if hasManifests then { catalogue = map (kernel: kernel.name) (lock.kernels ++ own); } else { })
   );
-  # A manifest may have a rule that covers no kernel, or require one that is not here: what one cell
-  # cannot tell, the plan of all does.
+  # A manifest may have a rule that covers no kernel of the matrix, or may require a kernel that is
+  # not in the matrix. Only the plan of all cells can tell, so the gate needs that plan.
   vouchers = if hasManifests then [ whole ] else [ ];
 in
 {

@@ -1,9 +1,9 @@
-# Everything for one system. Each file of this directory is a function of the names below; what it
-# takes of them is what its first line names.
+# Everything for one system. Each file of this directory is a function, and the names of its
+# arguments say which of the values below it gets.
 {
-  # The tree of ukci.
+  # The source tree of ukci.
   root,
-  # `surface.nix` of a nixpkgs.
+  # The result of `surface.nix` for a nixpkgs.
   surface,
 }:
 let
@@ -28,6 +28,7 @@ let
     cellName = import ./cellName.nix;
     expand = import ./expand.nix;
     isBuilt = import ./isBuilt.nix;
+    isGuestSource = call ./isGuestSource.nix;
     isSource = import ./isSource.nix;
     storeName = import ./storeName.nix;
     readMatrix = import ./readMatrix.nix;

@@ -1,21 +1,22 @@
-# Cells with the places of their files: what is known before anything is built. `ukci plan --draft`
-# reads the files and makes a plan of it.
+# Cells with the paths of their files, which is all that is known before anything is built. `ukci
+# plan --draft` reads the files and makes a plan of the draft.
 { guests }:
 {
-  # Name of the matrix.
+  # The name of the matrix.
   matrix,
-  # From `expand.nix`.
+  # The cells that `expand.nix` returns.
   cells,
   excluded ? 0,
-  # Artifacts by name: `{ file, path, form }`, and `manifest`, where it has one: `{ file, path }`.
+  # Artifacts by name: `{ file, path, form }`. An artifact with a manifest also has `manifest`,
+  # which is `{ file, path }`.
   artifacts,
-  # What sources were compiled to, by `artifact/llvm-N/arch`: `{ clang, dir }` (`toolchain.nix`).
+  # The results of compiling sources (`toolchain.nix`), by `artifact/llvm-N/arch`: `{ clang, dir }`.
   objects ? { },
   # Boot files by `name/arch`.
   kernels,
-  # What a program may cost the verifier: `max_insns`, `max_growth_percent`.
+  # The limits for the verifier's work on a program: `max_insns` and `max_growth_percent`.
   budget ? { },
-  # Kernel arguments and settings that hold for every cell.
+  # The kernel arguments and settings for every cell.
   cmdline ? [ ],
   sysctl ? [ ],
 }:
@@ -61,7 +62,7 @@ in
     )
   );
   kernels = byName key (cell: {
-    dir = "${kernels.${key cell} or (throw "no kernel `${key cell}`")}";
+    dir = "${kernels.${key cell} or (throw "there is no kernel `${key cell}`")}";
     inherit cmdline sysctl;
   });
   agents = byName (cell: cell.arch) (cell: "${guests.${cell.arch}}/bin/ukci-guest");

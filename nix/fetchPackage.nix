@@ -1,4 +1,4 @@
-# A package of a locked kernel, by its digest.
+# Downloads a package of a locked kernel by its digest.
 {
   archives,
   fetchurl,
@@ -6,7 +6,7 @@
 }:
 # An entry of `kernels/lock.json`.
 kernel:
-# One of its packages.
+# One of the packages of this entry.
 package:
 let
   roots =

@@ -1,11 +1,11 @@
-# Fails where a cell did not do what the matrix says of it, naming each. The cells themselves are
-# built either way.
+# Fails if a cell did not meet its expectation, and names all such cells. The cells themselves are
+# built in any case.
 { runCommand }:
 {
   name,
   # Cells by name.
   cells,
-  # What must have been built, and is not looked at.
+  # Derivations that must build, although nothing reads their output.
   vouchers ? [ ],
 }:
 let

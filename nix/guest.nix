@@ -1,9 +1,10 @@
-# The static agent of an architecture: glibc and libbpf-sys's own libbpf, libelf and zlib, as
-# `guest/build-agent.sh` makes it. `pkgsStatic` cannot: its elfutils is marked as broken.
+# The static agent for an architecture. It links glibc, and the libbpf, libelf and zlib that
+# libbpf-sys brings, as `guest/build-agent.sh` does. `pkgsStatic` cannot build it: its elfutils is
+# marked as broken.
 {
   autotools,
   cross,
-  lockSchema,
+  isGuestSource,
   root,
   source,
 }:
@@ -14,11 +15,9 @@ in
 target.rustPlatform.buildRustPackage {
   pname = "ukci-guest-${arch}";
   version = "0.1.0";
-  src = source;
+  src = source "ukci-guest-source" isGuestSource;
   cargoLock.lockFile = root + "/Cargo.lock";
-  postPatch = ''
-    echo '{ "schema": "${lockSchema}", "kernels": [] }' >kernels/lock.json
-  '';
+  postPatch = "sed -i -f ${./guestWorkspace.sed} Cargo.toml";
   nativeBuildInputs = builtins.attrValues autotools;
   buildInputs = [ target.staticGlibc ];
   cargoBuildFlags = [
@@ -29,13 +28,13 @@ target.rustPlatform.buildRustPackage {
   ];
   buildType = "agent";
   RUSTFLAGS = "-C target-feature=+crt-static";
-  # Its libraries come as sources: the fortified and hardened variants do not link statically.
+  # The libraries are compiled from source, and do not link statically if they are hardened.
   hardeningDisable = [ "all" ];
   doCheck = false;
-  # A dynamic agent would find no loader in its initramfs.
+  # A dynamic agent would not start, since its initramfs has no loader.
   postFixup = ''
     if $READELF --program-headers --wide $out/bin/ukci-guest | grep INTERP; then
-      echo "the agent is not static" >&2
+      echo "error: the agent is not static" >&2
       exit 1
     fi
   '';

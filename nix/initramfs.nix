@@ -1,4 +1,4 @@
-# What a kernel boots with: the agent and the kernel's own segment in one archive.
+# The initramfs of a kernel: one archive with the agent and with the segment of this kernel.
 {
   guests,
   runCommand,
@@ -7,7 +7,7 @@
 {
   name,
   arch,
-  # Its boot files.
+  # The boot files of the kernel.
   kernel,
 }:
 runCommand "initramfs-${name}-${arch}"

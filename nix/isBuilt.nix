@@ -1,3 +1,3 @@
-# Whether a path is of what a derivation makes: there is nothing to read until that is built, and
-# nothing is built while Nix evaluates.
+# Whether a path belongs to the output of a derivation. Such a path cannot be read before it is
+# built, and nothing is built while Nix evaluates.
 path: builtins.any (of: of ? outputs) (builtins.attrValues (builtins.getContext (toString path)))

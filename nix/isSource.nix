@@ -1,9 +1,9 @@
-# Whether a file or directory, named from the tree's root, is one that the tool or an agent is built
-# from. `harness/tests/nix.rs` has cargo read what is left.
+# Whether a file or directory, named from the root of the tree, is one that the tool or an agent is
+# built from. `harness/tests/nix.rs` checks that cargo can read the files that are kept.
 path:
 let
   below = folder: builtins.match "${folder}(/.*)?" path != null;
-  # A test that a `Cargo.toml` names must be there, or cargo refuses the whole workspace.
+  # Cargo refuses the whole workspace if a test that a `Cargo.toml` names is missing.
   named = [
     "guest/tests"
     "guest/tests/child.rs"

@@ -1,5 +1,6 @@
-# A locked kernel's boot files, unpacked by ukci itself: the same bytes as in the store of a run
-# without Nix. Depends on this kernel's entry of the lock and on no other.
+# The boot files of a locked kernel. ukci itself unpacks them, so they have the same bytes as in the
+# cache of a run without Nix. They depend on the entry of this kernel in the lock and on no other
+# entry.
 {
   fetchPackage,
   lockSchema,

@@ -1,14 +1,15 @@
-# Boot files of a kernel that nixpkgs builds, with its own modules and configuration.
+# The boot files of a kernel that nixpkgs builds, with its own modules and configuration.
 { runCommand, ukciUnwrapped }:
 {
   name,
   arch,
-  # A kernel derivation: `linuxPackages_X.kernel`.
+  # The derivation of a kernel, such as `linuxPackages_X.kernel`.
   kernel,
 }:
 runCommand "kernel-${name}-${arch}"
   {
-    # `kernel.target` is the image's file name; newer kernels have their modules in an output.
+    # `kernel.target` is the file name of the image. Newer kernels have their modules in an output
+    # of their own.
     image = "${kernel}/${kernel.target}";
     modules = "${kernel.modules or kernel}";
     config = kernel.configfile;

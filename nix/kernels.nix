@@ -1,4 +1,4 @@
-# Every locked kernel's boot files: `kernels."debian-12-6.1/x86_64"`.
+# The boot files of every locked kernel, such as `kernels."debian-12-6.1/x86_64"`.
 { kernel, lock }:
 builtins.listToAttrs (
   map (entry: {

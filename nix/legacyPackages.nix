@@ -1,4 +1,5 @@
-# `legacyPackages.<system>`: every matrix of this repository with the examples of its documentation.
+# `legacyPackages.<system>`: every matrix of this repository, with the examples of the
+# documentation.
 {
   cellsOf,
   gate,
@@ -24,7 +25,7 @@ let
       filter (file: match ".*${ending}" file != null) (attrNames (readDir dir))
     );
   sources = root + "/docs/examples";
-  # Compiled once, for all architectures: nothing in them reads a register.
+  # The examples are compiled once for all architectures, because they read no registers.
   objects = listToAttrs (
     map (name: {
       inherit name;
@@ -52,7 +53,7 @@ let
       }) (stems "[.]toml" (root + "/matrices"))
     )
     // {
-      # With what each must answer.
+      # This matrix also says what each example must answer.
       examples = cellsOf {
         inherit artifacts;
         file = sources + "/matrix.toml";
@@ -60,14 +61,14 @@ let
     };
 in
 {
-  # What nix-eval-jobs and Hydra walk into.
+  # nix-eval-jobs and Hydra only look into sets that have `recurseForDerivations`.
   cells = mapAttrs (_: matrix: matrix.cells // { recurseForDerivations = true; }) matrices // {
     recurseForDerivations = true;
   };
   gates = mapAttrs (_: matrix: matrix.gate) matrices;
   plans = mapAttrs (_: matrix: matrix.plan) matrices;
   reports = mapAttrs (_: matrix: matrix.report) matrices;
-  # The one example that every kernel takes, on each kernel of the quick matrix.
+  # The one example that every kernel accepts, on each kernel of the quick matrix.
   smoke = gate {
     name = "smoke";
     cells = listToAttrs (

@@ -1,5 +1,5 @@
-# `mkMatrix` as checks of a flake: one a cell, which fails where the cell did not do what the
-# matrix says of it.
+# `mkMatrix` as checks of a flake. There is one check per cell, which fails if the cell did not meet
+# its expectation.
 { gate, mkMatrix }:
 args:
 let

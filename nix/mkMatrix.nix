@@ -1,6 +1,9 @@
-# Another project's BPF matrix: `cells`, each a derivation with its evidence; `report`, one report
-# of all of them; `gate`, which fails where one did not meet its expectation; `plan`, all of it for
-# `ukci check --plan`.
+# The matrix of another project. It returns
+#
+#   cells   a derivation for each cell, with its evidence
+#   report  one report of all cells
+#   gate    a derivation that fails if a cell did not meet its expectation
+#   plan    the plan of all cells, for `ukci check --plan`
 {
   cellsOf,
   isBuilt,
@@ -8,25 +11,28 @@
   storeName,
 }:
 {
-  # The matrix: a TOML file (docs/matrix.md of ukci), or the name of one of ukci's own: `"quick"`.
+  # The matrix: a TOML file (see docs/matrix.md of ukci), or the name of a matrix of ukci, such as
+  # `"quick"`.
   matrix,
-  # A directory: every `*.bpf.c` in it is an artifact.
+  # A directory. Every `*.bpf.c` in it is an artifact.
   src ? null,
-  # Artifacts by name: objects (`*.o`, or a derivation that is one) and sources (`*.c`; a string
-  # where a derivation generates it).
+  # Artifacts by name. An object is a path `*.o`, or a derivation whose output is the object. A
+  # source is a path `*.c`, or a string if a derivation generates the source.
   artifacts ? { },
-  # Manifests by the names of their artifacts: docs/manifest.md of ukci. A path is taken alone; one
-  # that names files is given within its directory: `"${./manifests}/x.toml"`.
+  # Manifests by the names of their artifacts (see docs/manifest.md of ukci). Only the file itself
+  # is copied. If the manifest names other files, give it within its directory:
+  # `"${./manifests}/x.toml"`.
   manifests ? { },
-  # Further arguments for clang.
+  # More arguments for clang.
   flags ? [ ],
-  # LLVM that compiles sources where the matrix names none.
+  # The LLVM that compiles sources if the matrix names none.
   llvm ? "21",
-  # Kernels beside those that ukci locks, by `name/arch`: directories from `ukci kernels unpack`.
+  # More kernels than those that ukci locks, by `name/arch`. Each is a directory from `ukci kernels
+  # unpack`.
   kernels ? { },
-  # A report that `max_growth_percent` of the matrix is held against.
+  # The earlier report for `max_growth_percent` of the matrix.
   baseline ? null,
-  # `kvm` asks for a builder that has it.
+  # `kvm` needs a builder that has KVM.
   accel ? "tcg",
   # `load` or `attach`.
   mode ? "attach",
@@ -50,7 +56,7 @@ let
     if src == null then
       { }
     else if isBuilt src then
-      throw "mkMatrix: `src` is made by a derivation, and not to be listed: name its files in `artifacts`"
+      throw "mkMatrix: `src` is made by a derivation, so its files cannot be listed: name them in `artifacts`"
     else
       listToAttrs (
         map (file: {
@@ -68,7 +74,8 @@ let
     {
       inherit file name;
       form = if isSource then "source" else "object";
-      # A name that has no store path in it: a report must not depend on where its files lie.
+      # The report shows this name. It has no store path in it, so a report does not depend on where
+      # files lie.
       path = name + (if isSource then ".bpf.c" else ".bpf.o");
     }
     // (if manifests ? ${name} then { manifest = manifestOf name manifests.${name}; } else { });
@@ -91,22 +98,22 @@ let
     };
   nobodys = attrNames (removeAttrs manifests (attrNames all));
   listed = names: builtins.concatStringsSep ", " (map (name: "`${name}`") names);
-  # `value` where it is one of `among`.
+  # Returns `value` if it is one of `among`.
   oneOf =
     what: among: value:
     if elem value among then
       value
     else
-      throw "mkMatrix: no ${what} is named `${toString value}`; there are ${listed among}";
+      throw "mkMatrix: there is no ${what} `${toString value}`; choose one of ${listed among}";
   ours = map (file: head (match "(.*)[.]toml" file)) (
     attrNames (builtins.readDir (root + "/matrices"))
   );
   isName = isString matrix && match "[a-z0-9_-]+" matrix != null;
 in
 if all == { } then
-  throw "mkMatrix: no artifact: give `src`, a directory with *.bpf.c, or `artifacts`"
+  throw "mkMatrix: there is no artifact: set `src` to a directory with *.bpf.c files, or set `artifacts`"
 else if nobodys != [ ] then
-  throw "mkMatrix: no artifact is named `${head nobodys}`, as a manifest is; there are ${listed (attrNames all)}"
+  throw "mkMatrix: the manifest `${head nobodys}` belongs to no artifact; choose one of ${listed (attrNames all)}"
 else
   cellsOf {
     file = if isName then root + "/matrices/${oneOf "matrix" ours matrix}.toml" else matrix;

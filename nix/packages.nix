@@ -21,7 +21,7 @@ let
     replaceStrings
     ;
   arch = elemAt (match "([^-]*)-.*" system) 0;
-  # Attribute names have no dots; x86_64 goes without saying.
+  # Attribute names must not have dots. x86_64 is left out, because it is the default.
   attr =
     name: arch: replaceStrings [ "." ] [ "_" ] name + (if arch == "x86_64" then "" else "-${arch}");
   ofKernel = name: arch: kernel: [

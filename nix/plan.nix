@@ -1,4 +1,4 @@
-# A plan that `ukci check --plan` takes, made of a draft.
+# Makes a plan for `ukci check --plan` from a draft.
 { runCommand, ukciUnwrapped }:
 draft:
 runCommand "plan-${draft.matrix}.json"

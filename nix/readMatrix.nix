@@ -1,4 +1,5 @@
-# A matrix as `expand.nix` takes it, and its name: the key `name`, or the file's without `.toml`.
+# Reads a matrix for `expand.nix`. Its name is the key `name`, or else the name of the file without
+# `.toml`.
 file:
 let
   matrix = builtins.fromTOML (builtins.readFile file);

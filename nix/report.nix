@@ -1,11 +1,11 @@
-# The cells of a matrix as one report, failing cells included, what is rendered from it, and the
-# plan to run them again from.
+# One report of all cells of a matrix, failed cells included, with its renderings and with the plan
+# that runs the cells again.
 { runCommand, ukciUnwrapped }:
 {
   name,
   # Cells by name.
   cells,
-  # All of them in one.
+  # The plan of all cells.
   plan,
 }:
 runCommand "matrix-${name}"
@@ -15,11 +15,11 @@ runCommand "matrix-${name}"
     nativeBuildInputs = [ ukciUnwrapped ];
   }
   ''
-    # It exits with 2 where a cell did not meet its expectation, which is for the gate to say.
+    # The status is 2 if a cell did not meet its expectation. Only the gate fails for that.
     status=0
     ukci report merge $cells --out "$out" || status=$?
     [ "$status" = 0 ] || [ "$status" = 2 ] || exit "$status"
-    # The report of the first has the plan of that cell alone.
+    # The merge takes the plan of the first report, which has one cell only.
     set -- $cells
     cp "$plan" "$out/plan.json"
     sed -i "s|\"$1/plan.json\"|\"$out/plan.json\"|" "$out/report.json"

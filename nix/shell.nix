@@ -1,5 +1,5 @@
-# `devShells.default`: what the Makefile and the tests call, but no kernel and no cell: entering
-# it must not build the matrix.
+# `devShells.default`: the programs that the Makefile and the tests run. It has no kernels and no
+# cells, because entering the shell must not build a matrix.
 {
   autotools,
   clangs,
@@ -14,7 +14,7 @@
 let
   inherit (clangs."21") program resources;
   arch = builtins.head (builtins.split "-" system);
-  # Finds what Debian's finds: its own headers and the kernel's.
+  # This clang finds its own headers and those of the kernel, as the one of Debian does.
   clang =
     runCommand "clang"
       {
@@ -39,6 +39,6 @@ mkShell {
       qemu
       vhost-device-vsock
     ];
-  # The Makefile's default is Debian's name.
+  # The default in the Makefile is the name that Debian uses.
   CLANG = "clang";
 }

@@ -1,10 +1,12 @@
-# The tree that the tool and the agents are built from. Not the lock: it would rebuild the tool,
-# and with the tool every cell, for a kernel that is new. Not the documentation either.
-{ isSource, root }:
+# The part of the tree for which `isKept` holds, such as `isSource`. The lock is not a source: with
+# it, a new kernel would rebuild the tool, and with the tool every cell. Neither is the
+# documentation.
+{ root }:
+name: isKept:
 builtins.path {
-  name = "ukci-source";
+  inherit name;
   path = root;
   filter =
     path: _:
-    isSource (builtins.substring (builtins.stringLength (toString root) + 1) (-1) (toString path));
+    isKept (builtins.substring (builtins.stringLength (toString root) + 1) (-1) (toString path));
 }

@@ -1,9 +1,10 @@
-# All that this flake takes from nixpkgs. `nix/tests/stub` has the same names, and no more: what
-# is used without being listed here fails there.
+# Everything that this flake takes from nixpkgs. `nix/tests/stub` has the same names and no others,
+# so the tests fail if something is used that is not listed here.
 pkgs:
 let
-  # Unwrapped: the wrapper adds flags that the bpf target refuses (`-fzero-call-used-regs`). But
-  # clang's own headers lie in another output, where only the wrapper looks for them.
+  # The wrapper of clang adds flags that the target bpf refuses (`-fzero-call-used-regs`), so this
+  # is the unwrapped one. Its own headers are in another output, where only the wrapper would find
+  # them.
   clang =
     major: set:
     let
@@ -12,10 +13,10 @@ let
     {
       program = "${clang-unwrapped}/bin/clang";
       resources = "${clang-unwrapped.lib}/lib/clang/${major}";
-      # As reports name it.
+      # Reports show this name.
       name = clang-unwrapped.name;
     };
-  # Of a package set for an architecture of guests.
+  # What is needed of the packages for one architecture of guests.
   target = set: {
     inherit (set) linuxHeaders rustPlatform;
     staticGlibc = set.glibc.static;
@@ -43,7 +44,7 @@ in
       rustfmt
       ;
   };
-  # What libbpf-sys runs to build libelf: its own list, in its `build.rs`.
+  # The programs that libbpf-sys runs to build libelf, as listed in its `build.rs`.
   autotools = {
     inherit (pkgs)
       autoconf
@@ -56,7 +57,7 @@ in
       pkg-config
       ;
   };
-  # Lazy: a major that nixpkgs has dropped is missed only by those who name it.
+  # This is lazy. If nixpkgs has removed a major, only those who name it notice.
   clangs = {
     "18" = clang "18" pkgs.llvmPackages_18;
     "19" = clang "19" pkgs.llvmPackages_19;
@@ -64,14 +65,14 @@ in
     "21" = clang "21" pkgs.llvmPackages_21;
     "22" = clang "22" pkgs.llvmPackages_22;
   };
-  # nixpkgs's own kernels, from its binary cache: what `kernelOfNixpkgs.nix` reads of them are
+  # The kernels of nixpkgs, which come from its binary cache. `kernelOfNixpkgs.nix` reads their
   # `target`, `modules`, `configfile` and `modDirVersion`.
   kernels = {
     lts = pkgs.linuxPackages.kernel;
     latest = pkgs.linuxPackages_latest.kernel;
     testing = pkgs.linuxPackages_testing.kernel;
   };
-  # Where agents are compiled.
+  # The package sets that compile the agents.
   cross = {
     x86_64 = target pkgs.pkgsCross.gnu64;
     aarch64 = target pkgs.pkgsCross.aarch64-multiplatform;

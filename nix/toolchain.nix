@@ -1,6 +1,7 @@
-# What a `.bpf.c` comes to, by one LLVM for one architecture: a directory with `object.bpf.o`, or
-# with `refusal.txt`, what the compiler said where it refused the source. A refusal is data, and is
-# cached; a compiler that died is neither. Nothing else of a cell's inputs depends on the LLVM.
+# Compiles a `.bpf.c` with one LLVM for one architecture. The output is a directory with
+# `object.bpf.o`. If the compiler refuses the source, the directory has its messages in
+# `refusal.txt` instead, and the refusal is cached. If the compiler crashes, the build fails. No
+# other input of a cell depends on the LLVM.
 {
   clangs,
   cross,
@@ -9,22 +10,22 @@
   runCommand,
 }:
 {
-  # Name of the artifact.
+  # The name of the artifact.
   name,
-  # The source file. Of its directory only headers come along: one source is no input of another.
-  # But the directory of a generated one is taken whole.
+  # The source file. Of its directory only the headers are copied, because sources do not depend on
+  # each other. The directory of a generated source is used as it is.
   file,
-  # LLVM major.
+  # The major version of LLVM.
   llvm,
   arch,
-  # Further arguments for clang.
+  # More arguments for clang.
   flags ? [ ],
 }:
 let
   clang =
     clangs.${llvm}
-      or (throw "no LLVM `${llvm}`: the flake has ${toString (builtins.attrNames clangs)}");
-  # libbpf's `bpf_tracing.h` has its own words.
+      or (throw "there is no LLVM `${llvm}`; the flake has ${toString (builtins.attrNames clangs)}");
+  # `bpf_tracing.h` of libbpf has its own names for architectures.
   target =
     {
       x86_64 = "x86";
@@ -47,13 +48,13 @@ runCommand "${name}-${arch}-llvm-${llvm}"
         };
     flags = toString flags;
     headers = "${libbpf}/include";
-    # Of the architecture: `pt_regs` is another struct on each.
+    # These headers depend on the architecture, because each has its own `struct pt_regs`.
     uapi = "${cross.${arch}.linuxHeaders}/include";
     inherit (clang) program resources;
   }
   ''
-    # From where the source lies, under a relative name: BTF quotes its lines, which clang reads
-    # once more by the name it gives the file.
+    # clang runs in the directory of the source and gets a relative name. To quote lines of the
+    # source in BTF, it opens the file again by that name.
     cd "$dir"
     mkdir "$out"
     status=0

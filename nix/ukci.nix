@@ -1,4 +1,5 @@
-# The tool for people: with the lock, the agents, QEMU, the vsock device and Debian's keys at hand.
+# The tool for people, which finds the lock, the agents, QEMU, the vsock device and the keys of
+# Debian.
 {
   debian-archive-keyring,
   guests,

@@ -1,5 +1,6 @@
-# The tool alone, with an empty lock inside: derivations hand it the entries that they need.
+# The tool alone. Its lock is empty, because every derivation gives it the entries that it needs.
 {
+  isSource,
   lockSchema,
   root,
   rustPlatform,
@@ -8,7 +9,7 @@
 rustPlatform.buildRustPackage {
   pname = "ukci-unwrapped";
   version = "0.1.0";
-  src = source;
+  src = source "ukci-source" isSource;
   cargoLock.lockFile = root + "/Cargo.lock";
   postPatch = ''
     echo '{ "schema": "${lockSchema}", "kernels": [] }' >kernels/lock.json
@@ -17,7 +18,7 @@ rustPlatform.buildRustPackage {
     "--package"
     "ukci"
   ];
-  # `checks` runs the tests, with the lock.
+  # `checks` runs the tests, which need the lock.
   doCheck = false;
   meta.mainProgram = "ukci";
 }

@@ -1,5 +1,5 @@
-//! What a guest can send: any bytes as frames and as messages are read or refused; what is cut
-//! into frames is the same when it is put together.
+//! Reads any bytes as the frames and messages that a guest sends. They are read or refused, and a
+//! message that is cut into frames is the same again when the frames are joined.
 #![no_main]
 
 use std::fmt::Debug;

@@ -1,11 +1,11 @@
-//! Any text as a manifest, in both notations: it is read or refused at a place within it; what is
-//! read survives its own JSON, and says the same to every kernel twice.
+//! Reads any text as a manifest, in both notations. It is read, or refused with a place in the text. A
+//! manifest that was read survives a round trip through JSON.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use ukci_matrix::authored::Format;
-use ukci_schema::cell::Arch;
 use ukci_matrix::manifest::{Manifest, ObjectNames};
+use ukci_schema::cell::Arch;
 use ukci_schema::contract::Contract;
 
 fuzz_target!(|text: &str| {

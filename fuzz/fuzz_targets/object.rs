@@ -1,7 +1,7 @@
-//! What a user can hand in as an object: any bytes are read or found malformed, and what the
-//! reading says of them is true of them.
+//! Reads any bytes as the object that a user gives. They are read or refused as malformed, and what
+//! the reader says about them is true.
 #![no_main]
-#![allow(dead_code, reason = "the reader is the guest's own file; its crate would link libbpf")]
+#![allow(dead_code, reason = "the reader is a file of the guest, and the crate of the guest would link libbpf")]
 
 use std::collections::BTreeSet;
 

@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stderr, reason = "a skip is told to people")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -212,20 +213,73 @@ fn what_rust_refuses_nix_refuses() {
     }
 }
 
-/// Every file that `nix/isSource.nix` keeps, named from the root.
-const SOURCES: &str = r#"
+/// Every file of the tree that a function of `nix/` keeps, named from the root.
+const KEPT: &str = r#"
     let
       isSource = import (root + "/nix/isSource.nix");
+      isGuestSource = import (root + "/nix/isGuestSource.nix") { inherit isSource; };
       walk = prefix:
         let entries = builtins.readDir (root + "/${prefix}"); in
         builtins.concatMap (name:
           let path = if prefix == "" then name else "${prefix}/${name}"; in
-          if !isSource path then [ ]
+          if !isKept path then [ ]
           else if entries.${name} == "directory" then walk path
           else [ path ]
         ) (builtins.attrNames entries);
     in walk ""
 "#;
+
+/// Copies the files that a function of `nix/` keeps into an empty tree below `work`.
+fn copy_kept(is_kept: &str, work: &Path) -> Option<(Vec<String>, PathBuf)> {
+    let home = tempfile::tempdir().unwrap();
+    let root = root().canonicalize().unwrap();
+    let expression = KEPT.replace("isKept", is_kept);
+    let expression = format!("let root = {}; in {expression}", root.display());
+    let output = evaluate(home.path(), &expression)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let files: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();
+
+    let tree = work.join("tree");
+    let _ = std::fs::remove_dir_all(&tree);
+    for file in &files {
+        let copy = tree.join(file);
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::copy(root.join(file), copy).unwrap();
+    }
+    Some((files, tree))
+}
+
+/// What cargo prints in a tree, with a directory of its own for what it builds.
+fn cargo(tree: &Path, args: &[&str]) -> String {
+    let output = Command::new(std::env::var_os("CARGO").unwrap())
+        .args(args)
+        .env("CARGO_TARGET_DIR", tree.with_file_name("target"))
+        .current_dir(tree)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Fails if a source includes a file that is not in the tree; returns how many it found.
+fn check_included(files: &[String], tree: &Path) -> usize {
+    let mut count = 0;
+    for file in files.iter().filter(|file| file.contains("/src/")) {
+        let path = tree.join(file);
+        let is_code = path.extension().is_some_and(|ending| ending == "rs");
+        if !is_code || file.ends_with("/tests.rs") {
+            continue;
+        }
+        for name in included(&std::fs::read_to_string(&path).unwrap()) {
+            count += 1;
+            let included = path.parent().unwrap().join(name);
+            assert!(included.exists(), "{file} includes {name}");
+        }
+    }
+    count
+}
 
 /// What a source file outside of its tests includes, as paths from the file.
 fn included(text: &str) -> impl Iterator<Item = &str> {
@@ -240,53 +294,67 @@ fn included(text: &str) -> impl Iterator<Item = &str> {
 /// file is missing; one small crate has it look.
 #[test]
 fn cargo_reads_what_nix_takes_of_the_tree() {
-    let home = tempfile::tempdir().unwrap();
-    let root = root().canonicalize().unwrap();
-    let expression = format!("let root = {}; in {SOURCES}", root.display());
-    let Some(output) = evaluate(home.path(), &expression) else {
+    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nix-source");
+    let Some((files, tree)) = copy_kept("isSource", &work) else {
         return;
     };
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let files: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();
     assert!(files.contains(&"harness/src/nix.rs".to_owned()));
-
-    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nix-source");
-    let tree = work.join("tree");
-    let _ = std::fs::remove_dir_all(&tree);
-    for file in &files {
-        let copy = tree.join(file);
-        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
-        std::fs::copy(root.join(file), copy).unwrap();
-    }
     // As `nix/ukciUnwrapped.nix` does.
     let lock = json!({ "schema": ukci_schema::lock::SCHEMA, "kernels": [] }).to_string();
     std::fs::write(tree.join("kernels/lock.json"), lock).unwrap();
-
-    let output = Command::new(std::env::var_os("CARGO").unwrap())
-        .args(["check", "--quiet", "--offline", "--locked"])
-        .args(["--package", "ukci-schema", "--target-dir"])
-        .arg(work.join("target"))
-        .current_dir(&tree)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-
-    let mut count = 0;
-    for file in files.iter().filter(|file| file.contains("/src/")) {
-        let path = tree.join(file);
-        let is_code = path.extension().is_some_and(|ending| ending == "rs");
-        if !is_code || file.ends_with("/tests.rs") {
-            continue;
-        }
-        for name in included(&std::fs::read_to_string(&path).unwrap()) {
-            count += 1;
-            let included = path.parent().unwrap().join(name);
-            assert!(included.exists(), "{file} includes {name}");
-        }
-    }
+    cargo(
+        &tree,
+        &[
+            "check",
+            "--quiet",
+            "--offline",
+            "--locked",
+            "--package",
+            "ukci-schema",
+        ],
+    );
+    let count = check_included(&files, &tree);
     assert!(count > 5, "the matrices are included, and more");
+}
+
+/// A change of the judge or of the tool must not rebuild an agent, and an agent must find every crate
+/// of the workspace that it depends on.
+#[test]
+fn an_agent_is_built_from_the_schema_and_itself() {
+    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nix-guest-source");
+    let Some((files, tree)) = copy_kept("isGuestSource", &work) else {
+        return;
+    };
+    for file in &files {
+        let is_own = file.starts_with("guest/") || file.starts_with("harness/schema/");
+        let is_workspace = ["Cargo.lock", "Cargo.toml"].contains(&file.as_str());
+        assert!(is_own || is_workspace, "{file}");
+    }
+    // As `nix/guest.nix` does.
+    let sed = Command::new("sed")
+        .args(["-i", "-f"])
+        .arg(root().join("nix/guestWorkspace.sed"))
+        .arg(tree.join("Cargo.toml"))
+        .status();
+    assert!(sed.unwrap().success());
+    let listed = cargo(
+        &tree,
+        &[
+            "tree",
+            "--offline",
+            "--package",
+            "ukci-guest",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ],
+    );
+    // The path of a crate is shown if it is of the workspace.
+    let own = listed.lines().filter(|line| line.contains("(/"));
+    let own: BTreeSet<&str> = own.filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(own, BTreeSet::from(["ukci-guest", "ukci-schema"]));
+    check_included(&files, &tree);
 }
 
 #[test]

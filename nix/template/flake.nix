@@ -1,13 +1,13 @@
 {
   description = "eBPF objects, checked on every kernel they are shipped to";
 
-  # Wherever you have ukci from.
+  # This is the repository that you have ukci from.
   inputs.ukci.url = "github:ukci/ukci";
 
   outputs =
     { ukci, ... }:
     {
-      # One check a cell: `nix flake check --keep-going`.
+      # `nix flake check --keep-going` runs one check per cell.
       checks = ukci.lib.eachSystem (
         system:
         ukci.lib.mkChecks {
@@ -16,7 +16,7 @@
           matrix = ./matrix.toml;
         }
       );
-      # All cells as one report: `nix build .#report`.
+      # `nix build .#report` makes one report of all cells.
       packages = ukci.lib.eachSystem (system: {
         inherit
           (ukci.lib.mkMatrix {

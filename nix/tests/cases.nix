@@ -1,4 +1,4 @@
-# What goes wrong: on the host, and in what projects write.
+# Cases that go wrong, because of the host or because of what a project writes.
 { root, pkgs }:
 let
   surface = import (root + "/nix/surface.nix") pkgs;
@@ -9,7 +9,7 @@ let
         mkdir -p "$out/bin"
         {
           echo '#!/bin/sh'
-          # It names its version, and dies.
+          # This QEMU prints its version, but runs no machine.
           echo 'case $1 in --version) echo "QEMU emulator version 9.0.0" ;; -L) ;; *) exit 1 ;; esac'
         } >"$out/bin/qemu-system-x86_64"
         chmod +x "$out/bin/qemu-system-x86_64"
@@ -35,10 +35,10 @@ let
   };
 in
 {
-  # A host that cannot run machines: nothing is to be remembered of it.
+  # If the host cannot run machines, no result may be cached.
   unsure = broken.legacyPackages.cells.quick.ringbuf-debian-12-6_1-cloud-x86_64;
 
-  # Compiled without a look at it while Nix evaluates.
+  # A source that a derivation generates must not be read while Nix evaluates.
   generated =
     let
       hello = root + "/nix/template/src/hello.bpf.c";
@@ -56,15 +56,15 @@ in
       }/generated.bpf.c";
     };
 
-  # What is right in all of the following but for one argument.
+  # This is right. Each of the following has one argument that is wrong.
   right = (flake.lib.mkMatrix right).gate.drvPath;
-  # Each is refused with these words.
+  # Each case is refused with these words.
   wrong = [
-    (refused "and not on aarch64-darwin" { system = "aarch64-darwin"; })
-    (refused "no artifact: give `src`" { src = null; })
-    (refused "no artifact: give `src`" { src = root + "/nix/template"; })
+    (refused "ukci does not run on aarch64-darwin" { system = "aarch64-darwin"; })
+    (refused "there is no artifact: set `src`" { src = null; })
+    (refused "there is no artifact: set `src`" { src = root + "/nix/template"; })
     (refused "`src` is made by a derivation" { src = surface.runCommand "src" { } ""; })
-    (refused "no matrix is named `quik`; there are" { matrix = "quik"; })
+    (refused "there is no matrix `quik`; choose one of" { matrix = "quik"; })
     (refused "kernel `debian-9-4.9` is not locked for x86_64" {
       matrix = matrix ''
         [[cells]]
@@ -78,11 +78,11 @@ in
         kernel = "debian-12-6.1"
       '';
     })
-    (refused "a kernel is named `lts`, and not `name/arch`" { kernels.lts = root; })
-    (refused "no LLVM `3`: the flake has 18 19" { llvm = "3"; })
-    (refused "no accelerator is named `hvf`; there are `tcg`, `kvm`" { accel = "hvf"; })
-    (refused "no mode is named `run`; there are `load`, `attach`" { mode = "run"; })
-    (refused "no artifact is named `helo`, as a manifest is; there are `hello`" {
+    (refused "the name of the kernel `lts` must be `name/arch`" { kernels.lts = root; })
+    (refused "there is no LLVM `3`; the flake has 18 19" { llvm = "3"; })
+    (refused "there is no accelerator `hvf`; choose one of `tcg`, `kvm`" { accel = "hvf"; })
+    (refused "there is no mode `run`; choose one of `load`, `attach`" { mode = "run"; })
+    (refused "the manifest `helo` belongs to no artifact; choose one of `hello`" {
       manifests.helo = builtins.toFile "helo.toml" "";
     })
     (refused "unexpected argument 'artefacts'" { artefacts = { }; })

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What can be verified of the flake without nixpkgs, the network or KVM: a stub of nixpkgs made of
-# this host's programs (`stub/`) evaluates every output, and builds kernels, plans and cells, which
-# boot in Nix's sandbox under TCG. docs/nix.md says what is left for a host with nixpkgs.
+# Tests the flake without nixpkgs, the network or KVM. A stub of nixpkgs (`stub/`) has the programs
+# of this host. With it, every output is evaluated, and kernels, plans and cells are built. The
+# cells boot in the sandbox of Nix under TCG. docs/nix.md says what can only be tested with nixpkgs.
 #
 #   check.sh UKCI AGENT CLANG
 set -euo pipefail
 
-# Nix without its daemon makes its sandbox itself.
+# Without its daemon, Nix needs root to make its sandbox.
 [ "$(id -u)" = 0 ] || exec sudo --preserve-env=PATH,HOME,XDG_CACHE_HOME "$0" "$@"
 
 ukci=$(readlink -f "${1:?usage: check.sh UKCI AGENT CLANG}")
@@ -24,7 +24,8 @@ fail() {
   exit 1
 }
 
-# --- Nix of its own settings: no substituter, a strict sandbox that sees this host's programs.
+# --- Nix gets settings of its own: no substituter, and a strict sandbox that sees this host's
+# programs.
 rm -rf "$work"
 mkdir -p "$work/conf" "$work/home"
 cat >"$work/conf/nix.conf" <<CONF
@@ -41,7 +42,7 @@ CONF
 home=$HOME
 export NIX_CONF_DIR=$work/conf HOME=$work/home
 
-# --- The stub, and a copy of the tree without what was built in it.
+# --- The stub, and a copy of the tree without build results.
 stub=$work/stub
 mkdir -p "$stub"
 cp "$root"/nix/tests/stub/*.nix "$stub"
@@ -53,13 +54,13 @@ for applet in $("$prebuilt/busybox/bin/busybox" --list); do
   [ "$applet" = busybox ] || ln -s busybox "$prebuilt/busybox/bin/$applet"
 done
 cp "$ukci" "$prebuilt/ukci-unwrapped/bin/ukci"
-# Debug information is most of it, and is copied with every build that has it as an input.
+# Most of the tool is debug information, and every build that uses the tool copies it.
 strip --strip-debug "$prebuilt/ukci-unwrapped/bin/ukci"
 for arch in x86_64 aarch64 riscv64; do
   mkdir -p "$prebuilt/ukci-guest-$arch/bin"
-  # The tool is wrapped with all agents; those that this host has not built are not run.
+  # The tool is wrapped with all agents. Those that this host has not built are never run.
   cp "${agent%x86_64}$arch" "$prebuilt/ukci-guest-$arch/bin/ukci-guest" 2>/dev/null ||
-    echo 'not built here' >"$prebuilt/ukci-guest-$arch/bin/ukci-guest"
+    echo 'this host has not built the agent' >"$prebuilt/ukci-guest-$arch/bin/ukci-guest"
 done
 cmp "$agent" "$prebuilt/ukci-guest-x86_64/bin/ukci-guest"
 for arch in x86_64 aarch64 riscv64; do
@@ -90,7 +91,8 @@ tree() {
 }
 tree "$work/tree"
 
-# --- The kernels' packages that the other road has fetched: Nix finds a file by its digest.
+# --- The packages that ukci has downloaded are put into the Nix store, which finds a file by its
+# digest.
 kernel=debian-12-6.1-cloud
 kernel_riscv64=debian-13-6.12
 pinned=$(nix-instantiate --eval --strict --json --expr "
@@ -116,7 +118,7 @@ while read -r sha256 name of; do
   nix-store --add-fixed sha256 "$work/seed/$name" >/dev/null
   rm "$work/seed/$name"
 done <<<"$pinned"
-[ -e "$prebuilt/kernel.deb" ] || fail "\`$kernel\` is not fetched: run \`ukci kernels fetch --matrix quick\`"
+[ -e "$prebuilt/kernel.deb" ] || fail "\`$kernel\` has not been downloaded: run \`ukci kernels fetch --matrix quick\`"
 
 stubbed=(--override-input nixpkgs "path:$stub" --no-update-lock-file --no-write-lock-file)
 flake() { # flake ARGUMENT…: nix, with the stub for nixpkgs
@@ -138,22 +140,22 @@ changed() { # changed OLD NEW: the cells of two lists whose derivations differ
   comm -3 <(sort "$1") <(sort "$2") | awk '{ print $1, $2 }' | sort --unique
 }
 
-step 'the lock is whole and fits flake.nix'
+step 'flake.lock has everything that flake.nix needs'
 nix flake metadata --no-update-lock-file --json "path:$work/tree" | grep -q '"narHash"' ||
   fail 'flake.lock lacks what flake.nix needs'
 
 step 'every output evaluates'
 flake flake check --no-build "path:$work/tree" 2>&1 | tee "$work/evaluation.log" | grep -i '^error' >&2 || true
-grep -q '^error' "$work/evaluation.log" && fail 'see above'
+grep -q '^error' "$work/evaluation.log" && fail 'the messages above say what does not evaluate'
 flake eval --json "path:$work/tree#devShells.$system.default.drvPath" >/dev/null
 
-step 'the same tree elsewhere gives the same derivations'
+step 'a copy of the tree gives the same derivations'
 derivations "$work/tree" >"$work/cells"
 cp -R "$work/tree" "$work/other"
 derivations "$work/other" | cmp - "$work/cells" || fail 'derivations depend on where the tree lies'
 printf '%12s %d cells\n' '' "$(wc -l <"$work/cells")" >&2
 
-step 'a changed object concerns its own cells, a changed kernel its own'
+step 'a changed object or kernel changes only its own cells'
 echo '// changed' >>"$work/other/docs/examples/ringbuf.bpf.c"
 derivations "$work/other" >"$work/cells.object"
 changed "$work/cells" "$work/cells.object" >"$work/changed"
@@ -170,17 +172,17 @@ diff <(awk -v kernel="-${kernel//./_}-x86_64" 'index($2, kernel) { print $1, $2 
   "$work/changed" || fail 'another kernel changes the derivations of other cells'
 cp "$work/tree/kernels/lock.json" "$work/other/kernels/"
 
-step 'both roads make the same plan of the quick matrix: every file has the same digest'
+step 'Nix and the tool make the same plan of the quick matrix: every file has the same digest'
 build "$work/tree" packages.$system.plan-quick packages.$system.examples >"$work/built"
 plan=$(grep 'plan-quick' "$work/built")
 examples=$(grep -- '-examples$' "$work/built")
 (cd "$work" && HOME=$home UKCI_AGENT_X86_64=$prebuilt/ukci-guest-x86_64/bin/ukci-guest \
   "$ukci" plan "$examples"/*.bpf.o --matrix quick --out native.json)
 digests() { grep --extended-regexp '"(sha256|release|linux-image[^"]*|kernel|artifact)":' "$1" | sort; }
-diff <(digests "$work/native.json") <(digests "$plan") || fail 'the roads differ'
+diff <(digests "$work/native.json") <(digests "$plan") || fail 'the plans differ'
 printf '%12s %d digests\n' '' "$(grep -c '"sha256"' "$plan")" >&2
 
-step "a kernel laid out as nixpkgs's is read alike: the stub's is the locked one"
+step "a kernel with the file layout of nixpkgs gives the same boot files as the locked kernel"
 mapfile -t built < <(build "$work/tree" packages.$system.{"initramfs-${kernel//./_}",initramfs-mainline-lts})
 [ ${#built[@]} = 2 ] && cmp "${built[@]}" || fail 'the initramfs files differ'
 
@@ -190,19 +192,19 @@ names=("${matrices[@]##*/}")
 names=("${names[@]%.toml}")
 build "$work/tree" "${names[@]/#/checks.$system.agreement-}" >/dev/null
 
-step 'cells boot in the sandbox: one that every kernel takes, and one that all refuse'
+step 'cells boot in the sandbox: an object that every kernel accepts, and one that every kernel refuses'
 build "$work/tree" checks.$system.smoke >/dev/null
 refused=legacyPackages.$system.cells.quick.unchecked_deref-${kernel//./_}-x86_64
 cell=$(build "$work/tree" "$refused")
-[ "$(cat "$cell/status")" = 2 ] || fail "a refused object is not told: $cell"
-grep -q '"code": "VERIFIER_REJECTION"' "$cell/report.json" || fail "no reason is told: $cell"
-# Of the source that Nix compiled: the line that the verifier refused.
-grep -qF '"text": "*count += 1;"' "$cell/report.json" || fail "no source line is told: $cell"
+[ "$(cat "$cell/status")" = 2 ] || fail "the status of a refused object is not 2: $cell"
+grep -q '"code": "VERIFIER_REJECTION"' "$cell/report.json" || fail "the report has no reason: $cell"
+# The report quotes the refused line of the source that Nix compiled.
+grep -qF '"text": "*count += 1;"' "$cell/report.json" || fail "the report has no source line: $cell"
 
 step 'the whole quick matrix is one report, failed cells included'
 quick=$(build "$work/tree" packages.$system.matrix-quick 2>"$work/quick.log") || {
   cat "$work/quick.log" >&2
-  fail 'no report is made'
+  fail 'there is no report'
 }
 said() { # said REPORT OUTCOME: the cells of that outcome, named as attributes
   awk -F'"' -v wanted="$2" '$2 == "id" { id = $4 } $2 == "outcome" && $4 == wanted { print id }' \
@@ -212,14 +214,14 @@ mkdir "$work/reports"
 cp "$quick/report.json" "$work/reports/quick.json"
 failed=$(said "$quick" fail)
 passed=$(said "$quick" pass | wc -l)
-[ "$passed" -gt 0 ] && [ -n "$failed" ] || fail "it has not both, failed and passed: $quick"
+[ "$passed" -gt 0 ] && [ -n "$failed" ] || fail "the report must have failed and passed cells: $quick"
 [ $(($(wc -l <<<"$failed") + passed)) = "$(grep --count '^quick ' "$work/cells")" ] ||
-  fail "cells are missing, or have another outcome: $quick"
+  fail "cells are missing or have another outcome: $quick"
 [ -s "$quick/report.html" ] && [ -s "$quick/report.md" ] && [ -s "$quick/junit.xml" ] ||
   fail "a rendering is missing: $quick"
 printf '%12s %d passed, %d failed\n' '' "$passed" "$(wc -l <<<"$failed")" >&2
 
-step 'its gate fails, and names the failed cells and no other'
+step 'the gate of the matrix fails, and names the failed cells and no others'
 build "$work/tree" legacyPackages.$system.gates.quick 2>"$work/gate.log" && fail 'a gate let failed cells through'
 unmet() { sed --quiet 's/^.*> \([^ ]*-x86_64[^ ]*\)$/\1/p' "$work/gate.log" | sort --unique; }
 diff <(unmet) - <<<"$failed" || {
@@ -227,25 +229,25 @@ diff <(unmet) - <<<"$failed" || {
   fail 'the gate names other cells'
 }
 
-step 'cells of other architectures, where this host has what they take'
+step 'cells of other architectures pass, if this host has their agents and kernels'
 for cell in "$kernel aarch64" "$kernel_riscv64 riscv64"; do
   read -r name arch <<<"$cell"
   if [ ! -e "${agent%x86_64}$arch" ] || [ ! -e "$prebuilt/qemu/bin/qemu-system-$arch" ] ||
     ! grep -q " $name/$arch$" "$work/seeded"; then
-    printf '%12s skipped %s: run `make agent kernels ARCHES=%s MATRIX=archs`\n' '' "$arch" "$arch" >&2
+    printf '%12s skipped %s: to test it, run `make agent kernels ARCHES=%s MATRIX=archs`\n' '' "$arch" "$arch" >&2
     continue
   fi
   foreign=$(build "$work/tree" "legacyPackages.$system.cells.archs.ringbuf-${name//./_}-$arch")
-  [ "$(cat "$foreign/status")" = 0 ] || fail "it does not pass: $foreign"
+  [ "$(cat "$foreign/status")" = 0 ] || fail "the cell does not pass: $foreign"
 done
 
 step 'a cell without a verdict is not cached'
 cases="import $work/tree/nix/tests/cases.nix { root = $work/tree; pkgs = import $stub/pkgs.nix \"$system\"; }"
 nix build --no-link --impure --print-build-logs --expr "($cases).unsure" 2>"$work/unsure.log" &&
-  fail 'a cell whose QEMU dies was kept'
-grep -q 'no verdict: see above' "$work/unsure.log" || {
+  fail 'a cell whose QEMU does not run was built'
+grep -q 'there is no verdict' "$work/unsure.log" || {
   cat "$work/unsure.log" >&2
-  fail 'it failed for another reason'
+  fail 'the cell failed for a different reason'
 }
 
 step '`nix run .#check` runs an object, and takes the kernel from the Nix store, not from a mirror'
@@ -253,20 +255,21 @@ XDG_CACHE_HOME=$work/cache UKCI_MIRROR_DEBIAN=http://127.0.0.1:9/debian PATH=/us
   nix run "${stubbed[@]}" "path:$work/tree#check" -- "$examples/ringbuf.bpf.o" --kernel "$kernel" \
   --accel tcg --transport vhost-user-vsock --out "$work/run" 2>"$work/run.log" || {
   cat "$work/run.log" >&2
-  fail 'it does not pass'
+  fail 'the object does not pass'
 }
-# The agent that the tool was wrapped with, and not one beside an executable of this host.
+# The tool must use the agent that it was wrapped with, and not one beside an executable of this
+# host.
 grep -q "$(sha256sum <"$agent" | cut -d' ' -f1)" "$work/run/report.json" ||
   fail "the report has another agent: $work/run"
 
 # shellcheck source=nix/tests/projects.sh
 . "$root/nix/tests/projects.sh"
 
-step 'the same cell without Nix: the same verdict, of the same evidence'
+step 'the same cell has the same verdict and the same evidence without Nix'
 cell=$(build "$work/tree" "$refused")
 HOME=$home UKCI_AGENT_X86_64=$prebuilt/ukci-guest-x86_64/bin/ukci-guest "$ukci" --quiet check \
   "$examples/unchecked_deref.bpf.o" --kernel "$kernel" --accel tcg --out "$work/native" || true
 judged() { grep --extended-regexp '"(outcome|code|headline|evidence_digest)":' "$1/report.json"; }
-diff <(judged "$work/native") <(judged "$cell") || fail 'the roads judge differently'
+diff <(judged "$work/native") <(judged "$cell") || fail 'Nix and the tool judge the cell differently'
 
 step 'done'

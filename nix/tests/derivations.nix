@@ -1,4 +1,4 @@
-# One line a cell of a flake, `matrix name derivation`, for comparisons.
+# One line per cell of a flake, `matrix name derivation`, to compare two flakes.
 cells:
 let
   names = table: builtins.filter (name: name != "recurseForDerivations") (builtins.attrNames table);

@@ -12,7 +12,7 @@ vmlinux=${3:?usage: build.sh DIR CACHE VMLINUX}
 package=linux-source-6.12
 clang=${CLANG:-clang-19}
 
-.setup/packages.sh bpftool
+bpftool=$(.setup/bpftool.sh)
 .setup/debian.sh "$cache" "$package"
 if cmp --silent "$cache/$package/version" "$dir/version"; then
   exit 0
@@ -25,7 +25,7 @@ tar --extract --file "$cache/$package/usr/src/$package.tar.xz" --directory "$dir
 selftests=$dir/src/tools/testing/selftests/bpf
 # `?` keeps libbpf from loading a program unless it is asked to; all of them are to be judged.
 sed --in-place 's/SEC("?/SEC("/' "$selftests"/progs/verifier_*.c
-bpftool btf dump file "$vmlinux" format c >"$dir/include/vmlinux.h"
+"$bpftool" btf dump file "$vmlinux" format c >"$dir/include/vmlinux.h"
 # Kfuncs and hooks that only the selftests' own module has.
 grep --only-matching --no-filename --extended-regexp '\b(bpf_testmod|bpf_kfunc|bpf_iter_testmod)\w*' \
   "$selftests"/bpf_testmod/*.[ch] | sort --unique >"$dir/testmod"

@@ -12,8 +12,9 @@
           inherit system;
           matrix = ./matrix.toml;
           src = ./src;
-          # `check.sh` puts an example here, and the casebook's replacement of a function in `src`:
-          # with the program that it replaces beside its manifest, without which it does not load.
+          # `check.sh` puts an example here, and into `src` a case of the casebook that replaces a
+          # function. The program with that function lies beside the manifest, and the case does not
+          # load without it.
           artifacts.ringbuf = ./ringbuf.bpf.o;
           manifests.type_freplace = "${./manifests}/type_freplace.manifest.toml";
           flags = [ "-DANSWER=42" ];

@@ -11,13 +11,13 @@
         let
           project = {
             inherit system;
-            # `check.sh` puts two examples of ukci's beside `refused.bpf.c`.
+            # `check.sh` puts two examples of ukci beside `refused.bpf.c`.
             src = ./src;
             matrix = ./matrix.toml;
             manifests = {
-              # Alone, and within its directory.
+              # The first manifest is given as a file, the second one within its directory.
               unchecked_deref = ./manifests/unchecked_deref.toml;
-              ringbuf = "${./manifests}/ringbuf.yaml";
+              ringbuf = "${./manifests}/ringbuf.toml";
             };
           };
           stale = builtins.toFile "stale.toml" ''

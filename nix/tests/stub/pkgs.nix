@@ -1,5 +1,6 @@
-# What `nix/surface.nix` takes of nixpkgs, and nothing else. `check.sh` puts the host's programs
-# into `prebuilt/`: most are links out of the store, which its settings let the sandbox see.
+# A stub of nixpkgs with exactly what `nix/surface.nix` takes from it. `check.sh` puts programs of
+# the host into `prebuilt/`. Most are links to files outside of the store, which the sandbox can see
+# by its settings.
 system:
 let
   inherit (builtins)
@@ -43,7 +44,7 @@ let
       path = ./prebuilt + "/${name}";
     };
 
-  # The builder of Nix itself takes one address; nixpkgs's tries all of them.
+  # The builtin fetcher of Nix takes one address. `fetchurl` of nixpkgs tries all addresses.
   fetchurl =
     {
       urls,
@@ -63,8 +64,8 @@ let
       preferLocalBuild = true;
     };
 
-  # What its name says, where this host built it. Of the arguments no other is known: a misspelt one
-  # fails here.
+  # Returns what this host built under the name of the package. It accepts only the arguments that
+  # ukci uses, so a misspelled one fails here.
   rustPlatform.buildRustPackage =
     {
       pname,
@@ -88,7 +89,7 @@ let
       locked = builtins.fromTOML (builtins.readFile cargoLock.lockFile);
       isOfRegistry = crate: builtins.match "registry[+].*" (crate.source or "registry+") != null;
     in
-    # nixpkgs asks for a digest of every crate that is of none.
+    # nixpkgs needs a digest for every crate that does not come from a registry.
     assert all isOfRegistry locked.package;
     runCommand "${pname}-${version}"
       {
@@ -115,7 +116,7 @@ let
           ''
       );
 
-  # A kernel as nixpkgs lays it out, made of a distribution's package.
+  # A kernel with the file layout of nixpkgs, made from the package of a distribution.
   ofPackage =
     name: script:
     runCommand name { deb = prebuilt "kernel.deb"; } ''
@@ -136,7 +137,7 @@ let
       configfile = "${kernel}/config";
     };
 
-  # What its name says, and nothing in it.
+  # An empty package with this name.
   empty = name: runCommand name { } ''mkdir -p "$out/bin"'';
   empties =
     names:
@@ -146,7 +147,7 @@ let
         value = empty name;
       }) names
     );
-  # As nixpkgs lays it out: the program finds no headers of its own, which are in another output.
+  # As in nixpkgs, the program does not find its own headers, because they are in another output.
   llvmPackages = major: {
     clang-unwrapped = {
       name = "clang-${major}";

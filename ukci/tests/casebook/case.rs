@@ -26,7 +26,7 @@ pub(crate) struct Case {
     arches: Vec<String>,
     /// Its manifest, beside it.
     #[serde(default)]
-    pub(crate) manifest: Option<String>,
+    manifest: Option<String>,
     pub(crate) expect: Vec<Expect>,
 }
 
@@ -41,6 +41,12 @@ impl Case {
         };
         let mut expect = self.expect.iter().filter(|_| here);
         expect.find(|expect| expect.is_for(name, arch))
+    }
+
+    /// The option of `ukci check` for its manifest, which is copied beside the objects.
+    pub(crate) fn manifest_option(&self, name: &str, objects: &Path) -> Option<String> {
+        let file = objects.join(self.manifest.as_ref()?);
+        Some(format!("--manifest={name}={}", file.display()))
     }
 }
 
@@ -161,6 +167,12 @@ pub(crate) fn root() -> PathBuf {
         .join("..")
         .canonicalize()
         .unwrap()
+}
+
+/// Where the objects of the casebook are that were compiled for a kernel's architecture.
+pub(crate) fn objects(kernel: &str) -> PathBuf {
+    let arch = kernel.split_once('/').map_or("x86_64", |(_, arch)| arch);
+    root().join(format!("target/casebook-{arch}"))
 }
 
 /// Every case, by its name.

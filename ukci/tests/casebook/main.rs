@@ -2,7 +2,8 @@
 //! answer. `UKCI_CASEBOOK` names the kernels, comma separated, with `/ARCH` for one that is not
 //! `x86_64`; `make casebook` names the five of `x86_64`. `UKCI_CASEBOOK_ONLY` is the beginning of the
 //! names of those that are run. With `UKCI_UPDATE=1` the results are kept;
-//! without it a result that changes fails.
+//! without it a result that changes fails. `UKCI_CASEBOOK_RECORD` names one case whose evidence is
+//! recorded instead (`make evidence`).
 
 #![expect(
     clippy::print_stderr,
@@ -11,6 +12,7 @@
 
 mod case;
 mod complete;
+mod record;
 mod results;
 
 use std::collections::BTreeMap;
@@ -63,6 +65,10 @@ fn every_case_gets_the_answer_it_must() {
         eprintln!("skipped: `make casebook` names the kernels in UKCI_CASEBOOK");
         return;
     };
+    if let Ok(name) = std::env::var("UKCI_CASEBOOK_RECORD") {
+        record::record(&name, &kernels);
+        return;
+    }
     let mut cases = case::all();
     if let Ok(start) = std::env::var("UKCI_CASEBOOK_ONLY") {
         cases.retain(|name, _| name.starts_with(&start));
@@ -70,8 +76,7 @@ fn every_case_gets_the_answer_it_must() {
     }
     let (mut wrong, mut seen) = (Vec::new(), Results::new());
     for kernel in kernels.split(',') {
-        let arch = kernel.split_once('/').map_or("x86_64", |(_, arch)| arch);
-        let objects = root().join(format!("target/casebook-{arch}"));
+        let objects = case::objects(kernel);
         // Cases that boot alike share a run.
         let mut alike: BTreeMap<&[String], Vec<(&str, &Expect)>> = BTreeMap::new();
         for (name, case) in &cases {
@@ -83,8 +88,7 @@ fn every_case_gets_the_answer_it_must() {
         for (n, (cmdline, of)) in alike.into_iter().enumerate() {
             let manifests: Vec<String> = of
                 .iter()
-                .filter_map(|(name, _)| Some((name, cases[*name].manifest.as_ref()?)))
-                .map(|(name, file)| format!("--manifest={name}={}", objects.join(file).display()))
+                .filter_map(|(name, _)| cases[*name].manifest_option(name, &objects))
                 .collect();
             let paths: Vec<PathBuf> = of
                 .iter()

@@ -1,4 +1,4 @@
-//! `.github/check`, which `action.yml` runs, with a `ukci` that writes down how it was called.
+//! Tests `.github/check`, which `action.yml` runs, with a `ukci` that records how it is called.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -6,34 +6,29 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::expression::{evaluate, is_true, template};
-use super::{read, root};
+use super::{fill, read, root};
 
-/// What `action.yml` gives the script when it is called with one artifact and nothing else.
+/// The variables that `action.yml` gives the script if its caller gives one artifact and nothing
+/// else.
 fn defaults() -> Vec<(String, String)> {
     let action = read("action.yml");
-    let step = step(&action, "check");
-    let contexts = json!({
-        "inputs": inputs(&action, &[("artifact", "a.bpf.o")]),
-        "steps": { "setup": { "outputs": { "ukci": "UKCI", "headers": "HEADERS" } } },
-    });
-    let variables = step["env"].as_object().unwrap().iter();
-    variables
-        .map(|(name, value)| (name.clone(), template(value.as_str().unwrap(), &contexts)))
-        .collect()
-}
-
-/// The inputs of a call, each that is not given with its default.
-fn inputs(action: &Value, given: &[(&str, &str)]) -> Value {
-    let declared = action["inputs"].as_object().unwrap();
-    let mut inputs: serde_json::Map<String, Value> = declared
-        .iter()
-        .map(|(name, input)| (name.clone(), input["default"].clone()))
-        .collect();
-    for (name, value) in given {
-        inputs.insert((*name).into(), (*value).into());
+    let mut values = vec![
+        ("steps.setup.outputs.ukci".to_owned(), "UKCI".to_owned()),
+        (
+            "steps.setup.outputs.headers".to_owned(),
+            "HEADERS".to_owned(),
+        ),
+        ("steps.packages.outputs.cache-hit".to_owned(), String::new()),
+    ];
+    for (name, input) in action["inputs"].as_object().unwrap() {
+        let default = input["default"].as_str().unwrap_or("a.bpf.o");
+        values.push((format!("inputs.{name}"), default.to_owned()));
     }
-    inputs.into()
+    let values: Vec<(&str, &str)> = values.iter().map(|(of, is)| (&**of, &**is)).collect();
+    let variables = step(&action, "check")["env"].as_object().unwrap().iter();
+    variables
+        .map(|(name, value)| (name.clone(), fill(value.as_str().unwrap(), &values)))
+        .collect()
 }
 
 /// The step of `action.yml` with this id.
@@ -42,8 +37,8 @@ fn step<'a>(action: &'a Value, id: &str) -> &'a Value {
     steps.iter().find(|step| step["id"] == id).unwrap()
 }
 
-/// Runs the script where `ukci check` ends with `status`; returns its own status, the calls, and
-/// what it answered.
+/// Runs the script with a `ukci check` that ends with `status`. Returns the status of the script, the
+/// recorded calls and the outputs.
 fn check(status: i32, inputs: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
@@ -74,7 +69,8 @@ fn check(status: i32, inputs: &[(&str, &str)]) -> (Option<i32>, String, String) 
     )
 }
 
-/// Whether the real `ukci` takes a recorded call: `--help` is given only after what is before it.
+/// Whether the real `ukci` accepts a recorded call. It prints the help only if it understands all
+/// that comes before `--help`.
 fn is_understood(call: &str) -> bool {
     let words = call.split('|').filter(|word| !word.is_empty());
     let mut ukci = Command::new(env!("CARGO_BIN_EXE_ukci"));
@@ -96,7 +92,10 @@ fn inputs_become_options() {
         "check|--matrix|quick|--mode|attach|--out|ukci-out|--artifact|a.bpf.o|--include|\
          HEADERS|--format|junit|\n"
     );
-    assert_eq!(said, "outcome=pass\nreport=ukci-out/report.json\n");
+    assert_eq!(
+        said,
+        "outcome=pass\nreport=ukci-out/report.json\nsave=true\n"
+    );
 
     let (_, calls, _) = check(
         0,
@@ -138,20 +137,23 @@ fn a_status_becomes_an_outcome() {
     ] {
         let (code, _, said) = check(status, &[]);
         assert_eq!(code, Some(status));
-        // A run that could not start leaves no report behind.
-        let report = match outcome {
-            "error" => "",
-            _ => "report=ukci-out/report.json\n",
+        // A run that could not start leaves no report behind, and nothing to save.
+        let rest = match outcome {
+            "error" => "save=false\n",
+            _ => "report=ukci-out/report.json\nsave=true\n",
         };
-        assert_eq!(said, format!("outcome={outcome}\n{report}"), "{status}");
+        assert_eq!(said, format!("outcome={outcome}\n{rest}"), "{status}");
     }
 }
 
-/// A build that breaks is no verdict either, and what was fetched without one is not kept.
+/// A build that breaks is no verdict either, and packages are not saved without a verdict.
 #[test]
-fn what_the_check_said_decides_what_is_answered_and_kept() {
+fn the_answers_of_the_check_decide_what_the_action_answers_and_saves() {
     let action = read("action.yml");
-    let outcome = action["outputs"]["outcome"]["value"].as_str().unwrap();
+    assert_eq!(
+        action["outputs"]["outcome"]["value"], "${{ steps.check.outputs.outcome || 'error' }}",
+        "a check that was never started has no outcome"
+    );
     let all = action["runs"]["steps"].as_array().unwrap().iter();
     let saves: Vec<&Value> = all
         .filter(|step| {
@@ -164,26 +166,31 @@ fn what_the_check_said_decides_what_is_answered_and_kept() {
     let [tool, packages] = saves[..] else {
         panic!("two caches are saved");
     };
-    for (said, hit, answer, keeps) in [
-        ("", "", "error", false),
-        ("error", "", "error", false),
-        ("fail", "", "fail", true),
-        ("pass", "false", "pass", true),
-        ("pass", "true", "pass", false),
+    // Without a check there is no output `save`, which is not `true`.
+    assert_eq!(
+        packages["if"],
+        "always() && steps.check.outputs.save == 'true'"
+    );
+    assert_eq!(tool["if"], "steps.tool.outputs.cache-hit != 'true'");
+    // An answer of `cache/restore` is empty if no key was found.
+    for (status, hit, saves) in [
+        (1, "", false),
+        (1, "true", false),
+        (2, "", true),
+        (2, "true", false),
+        (0, "", true),
+        (0, "false", true),
+        (0, "true", false),
     ] {
-        let contexts = json!({ "steps": {
-            "check": { "outputs": { "outcome": said } },
-            "packages": { "outputs": { "cache-hit": hit } },
-            "tool": { "outputs": { "cache-hit": hit } },
-        } });
-        assert_eq!(template(outcome, &contexts), answer);
-        let is_run = |step: &Value| is_true(&evaluate(step["if"].as_str().unwrap(), &contexts));
-        assert_eq!(is_run(packages), keeps, "{said} {hit}");
-        assert_eq!(is_run(tool), hit != "true");
+        let (_, _, said) = check(status, &[("CACHED", hit)]);
+        assert!(
+            said.ends_with(&format!("save={saves}\n")),
+            "{status} {hit}: {said}"
+        );
     }
 }
 
-/// What is saved is what is looked for, under the key that is looked for first.
+/// A cache is saved under the key that is tried first, with the same paths.
 #[test]
 fn caches_are_saved_as_they_are_restored() {
     let action = read("action.yml");
@@ -198,7 +205,7 @@ fn caches_are_saved_as_they_are_restored() {
     assert_eq!(of("cache/restore"), of("cache/save"));
 }
 
-/// Every input reaches a script, and every variable of a script is given by the action.
+/// Every input reaches a script, and every variable that the action sets is used by its script.
 #[test]
 fn every_input_is_used() {
     let action = read("action.yml");

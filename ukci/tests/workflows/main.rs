@@ -1,10 +1,10 @@
-//! The workflows and the action of this repository: what runs on which event, and the habits that
-//! every job keeps. actionlint looks at the rest (`make lint-workflows`).
+//! The workflows and the action of this repository, read as data, and the scripts that they run. The
+//! scripts make the decisions, so the tests here run them. `make lint-workflows` checks the syntax.
 
 mod action;
-mod expression;
 mod page;
 mod place;
+mod plan;
 mod scripts;
 mod shards;
 mod update;
@@ -13,18 +13,27 @@ mod weekly;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use expression::{evaluate, is_true, template};
+use regex::Regex;
 use serde_json::{Value, json};
-use ukci_matrix::authored::{Format, tree, value};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// A YAML file of the tree, as data.
 fn read(path: &str) -> Value {
     let text = std::fs::read_to_string(root().join(path)).unwrap();
-    let tree = tree(&text, path, Format::Yaml).unwrap();
-    value(&tree, &text, path).unwrap()
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A text with these expressions replaced by their values. Any other expression in it is an error.
+fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = text.to_owned();
+    for (expression, value) in values {
+        filled = filled.replace(&format!("${{{{ {expression} }}}}"), value);
+    }
+    assert!(!filled.contains("${{"), "`{text}` has other expressions");
+    filled
 }
 
 /// Every workflow by the name of its file.
@@ -52,121 +61,6 @@ fn steps(workflow: &Value) -> Vec<(&str, &Value)> {
         .collect()
 }
 
-/// Events of `check.yml`: a name, what GitHub says of it.
-fn events() -> Vec<(&'static str, Value)> {
-    let pull = |action: &str, label: Option<&str>, labels: &[&str]| {
-        let labels: Vec<Value> = labels.iter().map(|name| json!({ "name": name })).collect();
-        let mut event = json!({
-            "action": action,
-            "pull_request": { "number": 7, "labels": labels },
-        });
-        if let Some(name) = label {
-            event["label"] = json!({ "name": name });
-        }
-        json!({ "event_name": "pull_request", "event": event })
-    };
-    let other = |name: &str| json!({ "event_name": name, "event": {} });
-    vec![
-        ("push to main", other("push")),
-        ("merge queue", other("merge_group")),
-        ("by hand", other("workflow_dispatch")),
-        ("opened", pull("opened", None, &[])),
-        ("opened with full-ci", pull("opened", None, &["full-ci"])),
-        ("reopened", pull("reopened", None, &["docs"])),
-        (
-            "reopened with full-ci",
-            pull("reopened", None, &["full-ci"]),
-        ),
-        ("new commit", pull("synchronize", None, &["docs"])),
-        (
-            "new commit with full-ci",
-            pull("synchronize", None, &["docs", "full-ci"]),
-        ),
-        (
-            "full-ci added",
-            pull("labeled", Some("full-ci"), &["docs", "full-ci"]),
-        ),
-        ("docs added", pull("labeled", Some("docs"), &["docs"])),
-        (
-            "docs added beside full-ci",
-            pull("labeled", Some("docs"), &["docs", "full-ci"]),
-        ),
-        (
-            "full-ci removed",
-            pull("unlabeled", Some("full-ci"), &["docs"]),
-        ),
-        (
-            "docs removed beside full-ci",
-            pull("unlabeled", Some("docs"), &["full-ci"]),
-        ),
-    ]
-}
-
-#[test]
-fn each_event_runs_and_cancels_what_it_must() {
-    let workflow = read(".github/workflows/check.yml");
-    let concurrency = &workflow["concurrency"];
-    let mut table = String::new();
-    for (name, mut github) in events() {
-        github["ref"] = json!("refs/x");
-        github["run_id"] = json!("r42");
-        let contexts = json!({ "github": github });
-        let running: Vec<&str> = jobs(&workflow)
-            .iter()
-            .filter(|(_, job)| {
-                let condition = job["if"].as_str().unwrap_or("true");
-                is_true(&evaluate(condition, &contexts))
-            })
-            .map(|(job, _)| job.as_str())
-            .collect();
-        let group = template(concurrency["group"].as_str().unwrap(), &contexts);
-        let cancels = template(
-            concurrency["cancel-in-progress"].as_str().unwrap(),
-            &contexts,
-        );
-        let verdict = template(
-            workflow["jobs"]["verdict"]["name"].as_str().unwrap(),
-            &contexts,
-        );
-        table += &format!(
-            "{name}\n  runs     {}\n  group    {group}, cancels: {cancels}\n  reports  {verdict}\n",
-            running.join(" ")
-        );
-    }
-    insta::assert_snapshot!(table);
-}
-
-#[test]
-fn the_verdict_waits_for_every_job() {
-    let workflow = read(".github/workflows/check.yml");
-    let needs: Vec<&str> = workflow["jobs"]["verdict"]["needs"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
-    let mut others: Vec<&str> = jobs(&workflow).keys().map(String::as_str).collect();
-    others.retain(|job| *job != "verdict");
-    others.sort_unstable();
-    let mut sorted = needs.clone();
-    sorted.sort_unstable();
-    assert_eq!(sorted, others);
-    let step = &workflow["jobs"]["verdict"]["steps"][0];
-    let fails = |results: &[&str]| {
-        let needs: Vec<Value> = results.iter().map(|r| json!({ "result": r })).collect();
-        is_true(&evaluate(
-            step["if"].as_str().unwrap(),
-            &json!({ "needs": needs }),
-        ))
-    };
-    assert_eq!(step["run"], "exit 1");
-    assert!(fails(&["success", "failure"]) && fails(&["cancelled"]));
-    assert!(
-        !fails(&["success", "skipped"]),
-        "a job that an event does not need"
-    );
-}
-
 #[test]
 fn every_job_has_a_limit_and_few_rights() {
     for (file, workflow) in workflows() {
@@ -175,14 +69,21 @@ fn every_job_has_a_limit_and_few_rights() {
             json!({ "contents": "read" }),
             "{file}"
         );
-        // Without it what fails in front of `| tee` passes.
+        // Without `pipefail`, a command that fails before `| tee` passes.
         assert_eq!(workflow["defaults"]["run"]["shell"], "bash", "{file}");
         for (name, job) in jobs(&workflow) {
             if let Some(called) = job["uses"].as_str() {
-                // GitHub takes no limit there: those of the called jobs are.
-                let called = called.strip_prefix("./").expect("it is of this repository");
+                // GitHub allows no time limit here. The jobs of the called workflow have theirs.
+                let called = called
+                    .strip_prefix("./")
+                    .expect("the workflow is in this repository");
                 let declared = &read(called)["on"]["workflow_call"]["inputs"];
-                for input in job["with"].as_object().unwrap().keys() {
+                for input in job["with"]
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| name)
+                {
                     assert!(declared[input].is_object(), "{called} takes no `{input}`");
                 }
                 continue;
@@ -196,8 +97,9 @@ fn every_job_has_a_limit_and_few_rights() {
     }
 }
 
-/// Who opens a pull request from a fork writes the workflow, the sources and the build scripts: what
-/// they start may read and nothing else, and what may write neither builds nor runs any of it.
+/// A stranger who opens a pull request from a fork can change the workflows, the sources and the build
+/// scripts. So what a pull request starts may only read, and a job that may write neither builds nor
+/// runs anything of the repository.
 #[test]
 fn strangers_get_no_rights() {
     let mut rights = Vec::new();
@@ -246,7 +148,7 @@ fn actions_are_pinned_and_called_as_they_are() {
     let file = "action.yml".to_owned();
     let mut versions = BTreeMap::new();
     for (file, step) in called.chain(own.iter().map(|step| (&file, step))) {
-        // An expression in a script's text is a script of whoever wrote its value.
+        // If an expression is part of a script's text, its value is run as a script.
         let script = step["run"].as_str().unwrap_or_default();
         assert!(
             !script.contains("${{"),
@@ -256,7 +158,10 @@ fn actions_are_pinned_and_called_as_they_are() {
             .args(["-n", "-c", script])
             .output()
             .unwrap();
-        assert!(parsed.status.success(), "{file}: `{script}` is no bash");
+        assert!(
+            parsed.status.success(),
+            "{file}: `{script}` is not valid bash"
+        );
         let Some(uses) = step["uses"].as_str() else {
             continue;
         };
@@ -271,16 +176,13 @@ fn actions_are_pinned_and_called_as_they_are() {
         }
         let (action, version) = uses.split_once('@').unwrap();
         if action == "actions/upload-artifact" {
-            // A job that is run again replaces what it left, or it can never succeed.
-            let overwrite = step["with"]["overwrite"].as_str().expect("it is said");
-            for (attempt, expected) in [("1", "false"), ("2", "true")] {
-                let contexts = json!({ "github": { "run_attempt": attempt } });
-                assert_eq!(template(overwrite, &contexts), expected, "{file}");
-            }
+            // A job that is run again must be able to replace its first upload.
+            let overwrite = &step["with"]["overwrite"];
+            assert_eq!(overwrite, "${{ github.run_attempt != '1' }}", "{file}");
         }
         let is_hash = version.len() == 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
         assert!(is_hash, "{file}: {uses}");
-        // One version of each, `actions/cache/save` and `…/restore` too.
+        // Every action has one version, and so do its parts, such as `actions/cache/save`.
         let owner = action.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
         let first = versions.entry(owner).or_insert(version);
         assert_eq!(*first, version, "{file}: {uses}");
@@ -290,5 +192,46 @@ fn actions_are_pinned_and_called_as_they_are() {
             input["required"] == json!(true) || !input["default"].is_null(),
             "{name}"
         );
+    }
+}
+
+/// Scripts decide, since a script can be run by a test. A condition only asks for one answer of an
+/// earlier step or job, or says that a step runs after a failure as well.
+#[test]
+fn conditions_decide_nothing() {
+    let form =
+        "^(always\\(\\) && )?(needs|steps)\\.([a-z-]+)\\.outputs\\.([a-z-]+) (==|!=) '(true|0)'$";
+    let form = Regex::new(form).unwrap();
+    let mut files = workflows();
+    files.insert(
+        "action.yml".into(),
+        json!({ "jobs": { "action": read("action.yml")["runs"] } }),
+    );
+    for (file, workflow) in files {
+        for (name, job) in jobs(&workflow) {
+            let steps = job["steps"].as_array().into_iter().flatten();
+            let mut earlier: Vec<&str> = Vec::new();
+            for at in std::iter::once(job).chain(steps) {
+                let condition = at["if"].as_str().unwrap_or_default();
+                if !["", "always()", "${{ !cancelled() }}"].contains(&condition) {
+                    let parts = form
+                        .captures(condition)
+                        .unwrap_or_else(|| panic!("{file}: {name}: `{condition}`"));
+                    let (of, output) = (&parts[3], &parts[4]);
+                    if &parts[2] == "needs" {
+                        let outputs = &workflow["jobs"][of]["outputs"];
+                        assert!(outputs[output].is_string(), "{file}: {name}: {condition}");
+                        let needs = job["needs"].to_string();
+                        assert!(
+                            needs.contains(&format!("\"{of}\"")),
+                            "{file}: {name}: {condition}"
+                        );
+                    } else {
+                        assert!(earlier.contains(&of), "{file}: {name}: {condition}");
+                    }
+                }
+                earlier.extend(at["id"].as_str());
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A directory in which a script of the tree runs, with what it calls written down.
+//! A directory in which a script of the tree runs, with replacements for the programs that it calls.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use super::root;
 
-/// An empty directory, with programs that stand in for others in front of `PATH`.
+/// An empty directory. Programs in its `bin` replace others, because `bin` comes first in `PATH`.
 pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
@@ -30,13 +30,14 @@ impl Place {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// A shell script in `PATH`, or at a path of its own.
+    /// Writes a shell script, to `bin/NAME` or to another path in the directory.
     pub(crate) fn program(&self, name: &str, script: &str) {
         self.write(name, &format!("#!/bin/sh\n{script}\n"));
         std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Runs a script of the tree in this directory; its answers are in `output`, `summary`, `env`.
+    /// Runs a script of the tree in this directory. What it writes for GitHub is in the files
+    /// `output`, `summary` and `env`.
     pub(crate) fn run(&self, script: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
         let path = std::env::var("PATH").unwrap();
         Command::new(script)
@@ -45,6 +46,8 @@ impl Place {
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
             .env("HOME", self.path("home"))
             .env_remove("XDG_CACHE_HOME")
+            // `make test` hands its options to every `make` below it.
+            .env_remove("MAKEFLAGS")
             .env("GITHUB_OUTPUT", self.path("output"))
             .env("GITHUB_STEP_SUMMARY", self.path("summary"))
             .env("GITHUB_ENV", self.path("env"))
@@ -54,12 +57,12 @@ impl Place {
     }
 }
 
-/// A script of `.github`.
+/// The path of a script in `.github`.
 pub(crate) fn script(name: &str) -> PathBuf {
     root().canonicalize().unwrap().join(".github").join(name)
 }
 
-/// Both streams, for people.
+/// What a program printed on both streams.
 pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }

@@ -1,9 +1,11 @@
-//! The scripts of `.github` that need no GitHub: the keys of the caches, the set-up, the archive.
+//! Tests the scripts that need no GitHub: the keys of the caches, the setup, the archive, and the
+//! rules of the Makefile for people.
 
 use std::path::Path;
 use std::process::Output;
 
 use super::place::{Place, said, script};
+use super::root;
 
 #[test]
 fn a_key_changes_with_what_it_names_and_nothing_else() {
@@ -29,7 +31,7 @@ fn a_key_changes_with_what_it_names_and_nothing_else() {
     assert_eq!(plain, keys(&[("MATRIX", "quick")]));
 
     let arches = keys(&[("MATRIX", "quick"), ("ARCHES", "riscv64")]);
-    assert_ne!(plain[1], arches[1], "another agent is built");
+    assert_ne!(plain[1], arches[1], "it builds another agent");
     assert_eq!(plain[2], arches[2]);
 
     for other in [
@@ -39,20 +41,32 @@ fn a_key_changes_with_what_it_names_and_nothing_else() {
     ] {
         let other = keys(&[("MATRIX", "quick"), other]);
         assert_eq!(plain[..3], other[..3]);
-        assert_ne!(plain[3], other[3], "other kernels are taken");
+        assert_ne!(plain[3], other[3], "it chooses other kernels");
     }
     place.write("my matrix.toml", "[[cells]]\n");
     let mine = keys(&[("MATRIX", "my matrix.toml")]);
     place.write("my matrix.toml", "[[cells]]\n# more\n");
     let more = keys(&[("MATRIX", "my matrix.toml")]);
-    assert_ne!(mine[3], more[3], "a matrix is its content");
+    assert_ne!(
+        mine[3], more[3],
+        "the key depends on the content of a matrix"
+    );
 }
 
-/// A copy of the tree's script, among a Makefile's and a package manager's stand-ins.
+/// Runs a copy of the script in a tree whose `make` and package installer only record their calls.
 fn set_up(place: &Place, env: &[(&str, &str)]) -> Output {
-    std::fs::create_dir_all(place.path("tree/.github")).unwrap();
+    set_up_with(place, "echo \"packages $*\" >>../calls", env)
+}
+
+/// The same with another package installer.
+fn set_up_with(place: &Place, installer: &str, env: &[(&str, &str)]) -> Output {
+    for name in ["tree/.github", "tree/.setup"] {
+        std::fs::create_dir_all(place.path(name)).unwrap();
+    }
     std::fs::copy(script("setup"), place.path("tree/.github/setup")).unwrap();
-    place.program("tree/.setup/packages.sh", "echo \"packages $*\" >>../calls");
+    let bpftool = root().join(".setup/bpftool.sh");
+    std::fs::copy(bpftool, place.path("tree/.setup/bpftool.sh")).unwrap();
+    place.program("tree/.setup/packages.sh", installer);
     place.program(
         "bin/make",
         "echo \"make $*\" >>../calls\ncase \"$*\" in *build*)\n\
@@ -105,25 +119,53 @@ fn the_tool_is_built_once_for_a_key() {
 #[test]
 fn what_is_missing_is_installed() {
     let place = Place::new();
+    let is_ubuntu = std::fs::read_to_string("/etc/os-release")
+        .is_ok_and(|text| text.lines().any(|line| line == "ID=ubuntu"));
+    let package = if is_ubuntu {
+        "linux-tools-generic"
+    } else {
+        "bpftool"
+    };
     place.program("bin/clang-77", "");
+    // Like that of Ubuntu, this bpftool does not work. The package installer replaces it.
     place.program("bin/bpftool", "exit 2");
+    place.program("better", "");
+    let installer = format!(
+        "echo \"packages $*\" >>{calls}\ncase \"$*\" in {package}) cp {better} {bin}/bpftool;; esac",
+        calls = place.path("calls").display(),
+        better = place.path("better").display(),
+        bin = place.path("bin").display(),
+    );
     let env = [("TOOL", "0"), ("LLVMS", "77 78"), ("VMLINUX_H", "auto")];
-    let ran = set_up(&place, &env);
-    let calls = place.read("calls");
-    let installed = calls.lines().last().unwrap();
-    if installed == "packages clang-78 linux-tools-generic" {
-        // Ubuntu, where the stand-in has installed nothing that could be found.
-        return;
-    }
+    let ran = set_up_with(&place, &installer, &env);
     assert!(ran.status.success(), "{}", said(&ran));
-    assert_eq!(installed, "packages clang-78 bpftool");
+    let calls = place.read("calls");
+    let found = place.read("env");
+    if calls.contains(&format!("packages {package}\n")) {
+        assert!(
+            calls.ends_with(&format!("packages clang-78\npackages {package}\n")),
+            "{calls}"
+        );
+        let bpftool = place.path("bin/bpftool").display().to_string();
+        assert_eq!(found, format!("UKCI_BPFTOOL={bpftool}\n"));
+    } else {
+        // This host has another bpftool, and it works.
+        assert!(calls.ends_with("packages clang-78\n"), "{calls}");
+        assert!(found.starts_with("UKCI_BPFTOOL=/usr/"), "{found}");
+    }
 
-    // A bpftool that works, and compilers that are there.
+    // Nothing is installed if bpftool works and the compilers are there.
     place.program("bin/bpftool", "");
     std::fs::remove_file(place.path("calls")).unwrap();
     let env = [("TOOL", "0"), ("LLVMS", "77"), ("VMLINUX_H", "auto")];
     assert!(set_up(&place, &env).status.success());
     assert_eq!(place.read("calls"), "make packages tools\n");
+
+    // Only a vmlinux.h that is generated needs bpftool.
+    std::fs::remove_file(place.path("env")).unwrap();
+    let env = [("TOOL", "0"), ("LLVMS", "77"), ("VMLINUX_H", "vmlinux.h")];
+    assert!(set_up(&place, &env).status.success());
+    assert_eq!(place.read("env"), "");
 }
 
 #[test]
@@ -146,7 +188,7 @@ fn an_archive_holds_a_tool_that_finds_its_agents() {
         archives.push((place.path(dir).join(format!("{name}.tar.gz")), name));
     }
     let bytes = |at: usize| std::fs::read(&archives[at].0).unwrap();
-    assert!(bytes(0) == bytes(1), "the same bytes each time");
+    assert!(bytes(0) == bytes(1), "both archives have the same bytes");
 
     let (archive, name) = &archives[0];
     let ran = place.run(Path::new("tar"), &["-xf", archive.to_str().unwrap()], &[]);
@@ -159,4 +201,61 @@ fn an_archive_holds_a_tool_that_finds_its_agents() {
     let ok = format!("ok agent `{}`", agent.display());
     assert!(said(&doctor).contains(&ok), "{}", said(&doctor));
     assert!(place.path(name).join("LICENSE-MIT").is_file());
+}
+
+/// `make install` copies one file, which works where it is and has no symbols any more.
+#[test]
+fn an_installation_is_one_executable() {
+    let place = Place::new();
+    let tree = root().canonicalize().unwrap();
+    let args = [
+        "--directory",
+        tree.to_str().unwrap(),
+        // The tool is there already.
+        "--old-file=build",
+        "install",
+        "PREFIX=/opt/a prefix",
+        &format!("DESTDIR={}", place.path("stage").display()),
+        &format!("UKCI={}", env!("CARGO_BIN_EXE_ukci")),
+    ];
+    let ran = place.run(Path::new("make"), &args, &[]);
+    assert!(ran.status.success(), "{}", said(&ran));
+    let mut files = Vec::new();
+    let mut dirs = vec![place.path("stage")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let is_dir = entry.file_type().unwrap().is_dir();
+            if is_dir { &mut dirs } else { &mut files }.push(entry.path());
+        }
+    }
+    let tool = place.path("stage/opt/a prefix/bin/ukci");
+    assert_eq!(files, std::slice::from_ref(&tool));
+    assert!(said(&ran).contains("stage/opt/a prefix/bin/ukci"));
+    let version = place.run(&tool, &["--version"], &[]);
+    assert!(said(&version).starts_with("ukci "), "{}", said(&version));
+    let bytes = std::fs::read(&tool).unwrap();
+    let elf = object::File::parse(&*bytes).unwrap();
+    assert_eq!(object::Object::symbols(&elf).count(), 0);
+}
+
+/// Whoever forgets to name a case learns it before anything is built.
+#[test]
+fn evidence_needs_a_case() {
+    let place = Place::new();
+    let tree = root().canonicalize().unwrap();
+    let make = |args: &[&str]| {
+        let args = [&["--directory", tree.to_str().unwrap(), "--dry-run"], args].concat();
+        place.run(Path::new("make"), &args, &[])
+    };
+    let refused = make(&["evidence"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        said(&refused).contains("make evidence CASE="),
+        "{}",
+        said(&refused)
+    );
+    let planned = said(&make(&["evidence", "CASE=ringbuf", "KERNELS=a b"]));
+    for variable in ["UKCI_CASEBOOK=\"a b\"", "UKCI_CASEBOOK_RECORD=\"ringbuf\""] {
+        assert!(planned.contains(variable), "{planned}");
+    }
 }

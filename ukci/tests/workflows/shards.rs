@@ -1,12 +1,11 @@
-//! The full matrix, dealt to jobs: every cell is in one shard and in no other.
+//! Tests that every cell of the full matrix is in exactly one shard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::expression::template;
-use super::{read, root};
+use super::{fill, read, root};
 
 /// The cells that `ukci list` names for the examples.
 fn cells(options: &[&str]) -> Vec<String> {
@@ -20,7 +19,7 @@ fn cells(options: &[&str]) -> Vec<String> {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{options:?}: {said}");
     let text = String::from_utf8(output.stdout).unwrap();
-    // Behind it stands what is expected.
+    // The expectation follows the id.
     let ids = text.lines().filter_map(|line| line.split(' ').next());
     ids.map(str::to_owned).collect()
 }
@@ -46,21 +45,26 @@ fn shards_cover_every_cell_once() {
     let shard = &workflow["jobs"]["shard"];
     let strategy = &shard["strategy"]["matrix"];
     let axis = |name: &str| strategy[name].as_array().unwrap().clone();
-    assert_eq!(strategy.as_object().unwrap().len(), 2, "no other axis");
+    assert_eq!(
+        strategy.as_object().unwrap().len(),
+        2,
+        "the shards have no other axis"
+    );
     let with = call(shard);
     let matrix = with["matrix"].as_str().unwrap();
     let mut dealt = BTreeMap::new();
     let mut names = BTreeMap::new();
     for arch in axis("arch") {
         for llvm in axis("llvm") {
-            let contexts = json!({
-                "matrix": { "arch": arch, "llvm": llvm },
-                "inputs": { "name": "weekly" },
-            });
-            let of = |input: &str| template(with[input].as_str().unwrap(), &contexts);
+            let values = [
+                ("matrix.arch", arch.as_str().unwrap()),
+                ("matrix.llvm", llvm.as_str().unwrap()),
+                ("inputs.name", "weekly"),
+            ];
+            let of = |input: &str| fill(with[input].as_str().unwrap(), &values);
             *names.entry(of("name")).or_insert(0) += 1;
             let mine = cells(&["-m", matrix, "--arch", &of("arch"), "--llvm", &of("llvm")]);
-            assert!(!mine.is_empty(), "{contexts} runs nothing");
+            assert!(!mine.is_empty(), "{arch} {llvm} runs nothing");
             for cell in mine {
                 *dealt.entry(cell).or_insert(0) += 1;
             }
@@ -72,12 +76,16 @@ fn shards_cover_every_cell_once() {
         .iter()
         .filter(|cell| !dealt.contains_key(*cell))
         .collect();
-    assert!(lost.is_empty(), "in no shard: {lost:?}");
+    assert!(lost.is_empty(), "cells in no shard: {lost:?}");
     let twice: Vec<_> = dealt.iter().filter(|(_, shards)| **shards != 1).collect();
-    assert!(twice.is_empty(), "in several: {twice:?}");
-    assert_eq!(dealt.len(), all.len(), "a shard has a cell of its own");
+    assert!(twice.is_empty(), "cells in several shards: {twice:?}");
+    assert_eq!(
+        dealt.len(),
+        all.len(),
+        "a shard has a cell that the matrix does not have"
+    );
     assert!(names.values().all(|&jobs| jobs == 1), "{names:?}");
-    // What joins them looks at the same matrix, and at the artifacts of these names alone.
+    // The job that merges the reports uses the same matrix, and only the artifacts of these names.
     let report = &workflow["jobs"]["report"]["steps"];
     assert!(report.to_string().contains(&format!(
         "join shards report {matrix} docs/examples/*.bpf.c"

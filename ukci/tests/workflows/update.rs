@@ -1,4 +1,4 @@
-//! `update-kernels.yml`: the pull request that it opens, on a repository of its own.
+//! Tests the pull request that `update-kernels.yml` opens, in a small repository.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ fn the_pull_request_holds_the_lock_and_nothing_else() {
         .find(|(job, step)| *job == "open" && step["run"].is_string())
         .unwrap();
     let place = Place::new();
-    // What is pushed is not signed or hooked by whoever runs the tests.
+    // The configuration of whoever runs the tests must not sign commits or run hooks.
     let bash = |script: &str| {
         let env = [
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
@@ -34,7 +34,7 @@ fn the_pull_request_holds_the_lock_and_nothing_else() {
          git add kernels other
          git -c user.name=x -c user.email=x@example.org commit --quiet --message first",
     );
-    // As the artifact leaves it, among things that a build left.
+    // The job has unpacked the new lock. Another changed file must not get into the commit.
     place.write("kernels/lock.json", "new\n");
     place.write("other", "built\n");
     bash(open.1["run"].as_str().unwrap());
@@ -58,7 +58,7 @@ fn the_pull_request_holds_the_lock_and_nothing_else() {
         asked.next(),
         Some("workflow run check.yml --ref update-kernels")
     );
-    // Before, while the last one is open, nothing is done.
+    // If the last pull request is still open, nothing is done.
     let update = &workflow["jobs"]["update"]["steps"];
     let pins = update
         .as_array()

@@ -1,4 +1,5 @@
-//! What becomes of the shards: one report, which is held against last week's.
+//! Tests what happens to the reports of shards: they are merged into one report, which is compared
+//! with that of the week before.
 
 use std::path::Path;
 use std::process::Output;
@@ -6,7 +7,8 @@ use std::process::Output;
 use super::place::{Place, said, script};
 use super::{read, steps};
 
-/// Two shards of the fixture report's cells, and what `ukci list` says there should be.
+/// Merges two shards that have the cells of the fixture's report. `ukci list` prints these cells and
+/// the lines of `extra`.
 fn shards(place: &Place, extra: &str) -> Output {
     let whole: serde_json::Value =
         serde_json::from_str(include_str!("../../../harness/tests/fixtures/report.json")).unwrap();
@@ -17,7 +19,7 @@ fn shards(place: &Place, extra: &str) -> Output {
         shard["cells"] = cells.into();
         place.write(&format!("shards/{name}/report.json"), &shard.to_string());
     }
-    // A job that was lost before it had a report.
+    // This job was lost before it had a report.
     place.write("shards/c/junit.xml", "");
     let ids: Vec<&str> = cells
         .iter()
@@ -44,7 +46,7 @@ fn shards(place: &Place, extra: &str) -> Output {
 fn shards_become_one_report_whatever_they_say() {
     let place = Place::new();
     let ran = shards(&place, "");
-    // The fixture has cells of every outcome: the run that it describes was red.
+    // The fixture has cells of every outcome, so the run that it describes failed.
     assert_eq!(ran.status.code(), Some(2), "{}", said(&ran));
     assert_eq!(
         place.read("asked"),
@@ -92,7 +94,7 @@ fn a_lost_cell_is_told() {
 
 #[test]
 fn the_newest_earlier_report_is_taken() {
-    // Of four runs 9 is this one, 8 never had the artifact, 7's is broken; 6 has it.
+    // Run 9 is this one, 8 never had the artifact, and the artifact of 7 has no report. 6 has one.
     let gh = "case \"$1 $2\" in\n\"run list\") echo \"$*\" >asked; printf '9\\n8\\n7\\n6\\n5\\n';;\n\
               \"run download\") echo \"$3\" >>downloaded\n\
               case $3 in 8|5) exit 1;; esac\nmkdir last\n[ $3 = 7 ] || echo $3 >last/report.json;;\nesac";
@@ -108,6 +110,7 @@ fn the_newest_earlier_report_is_taken() {
     assert!(ran.status.success(), "{}", said(&ran));
     assert_eq!(place.read("downloaded"), "8\n7\n6\n");
     assert_eq!(place.read("last/report.json"), "6\n");
+    assert_eq!(place.read("output"), "found=true\n");
     let asked = place.read("asked");
     assert!(
         asked.contains("--repo o/r --workflow weekly.yml --branch main"),
@@ -115,28 +118,33 @@ fn the_newest_earlier_report_is_taken() {
     );
     assert_eq!(place.read("summary"), "");
 
-    // The first week, or all have expired.
+    // In the first week there is no report, or all reports have expired.
     let place = Place::new();
     place.program("bin/gh", &gh.replace("8|5", "*"));
     let ran = place.run(&script("last-report"), &args, &env);
     assert!(ran.status.success(), "{}", said(&ran));
     assert!(!place.path("last").exists());
+    assert_eq!(place.read("output"), "found=false\n");
     assert_eq!(
         place.read("summary"),
         "There is no earlier report to compare with.\n"
     );
 }
 
-/// The text of `weekly.yml` itself, on the fixture report and one that costs twice as much.
+/// Runs the script of `weekly.yml` with the fixture's report, and with one in which a program costs
+/// twice as much.
 #[test]
 fn a_program_that_costs_more_fails_the_week() {
     let workflow = read(".github/workflows/weekly.yml");
-    let compare = steps(&workflow)
-        .into_iter()
-        .filter_map(|(_, step)| step["run"].as_str())
-        .find(|run| run.contains("report diff"))
-        .unwrap()
-        .to_owned();
+    let all = steps(&workflow);
+    let by = |text: &str| {
+        let mut steps = all.iter().map(|(_, step)| step);
+        steps.find(|step| step["run"].as_str().unwrap_or_default().contains(text))
+    };
+    let compare = by("report diff").unwrap();
+    assert_eq!(compare["if"], "steps.last.outputs.found == 'true'");
+    assert_eq!(by("last-report").unwrap()["id"], "last");
+    let compare = compare["run"].as_str().unwrap();
     let fixture = include_str!("../../../harness/tests/fixtures/report.json");
     let mut dearer: serde_json::Value = serde_json::from_str(fixture).unwrap();
     let insns = &mut dearer["cells"][1]["programs"][0]["verifier"]["insns"];
@@ -147,7 +155,7 @@ fn a_program_that_costs_more_fails_the_week() {
         place.write("weekly/report.json", &now);
         let ran = place.run(
             Path::new("bash"),
-            &["--noprofile", "--norc", "-eo", "pipefail", "-c", &compare],
+            &["--noprofile", "--norc", "-eo", "pipefail", "-c", compare],
             &[("UKCI", env!("CARGO_BIN_EXE_ukci"))],
         );
         assert_eq!(ran.status.code(), Some(status), "{}", said(&ran));
