@@ -1,4 +1,4 @@
-// A bloom filter map, which mainline has since 5.16: refused by 5.10.
+// Uses a bloom filter map, which came with 5.16. Kernel 5.10 refuses it.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,4 +1,4 @@
-// A loop through the helper bpf_loop, which mainline has since 5.17: refused by 5.10.
+// Loops with the helper bpf_loop, which came with 5.17. Kernel 5.10 refuses it.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

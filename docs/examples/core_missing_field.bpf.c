@@ -1,4 +1,4 @@
-// A CO-RE read of task_struct::shoe_size, which no kernel has: refused by all of them.
+// Reads task_struct::shoe_size with CO-RE. No kernel has this field, so all of them refuse it.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

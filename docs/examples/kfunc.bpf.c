@@ -1,9 +1,9 @@
-// A kernel function, bpf_cpumask_create, which mainline has since 6.3: missing on 5.10 and 6.1.
+// Calls the kfunc bpf_cpumask_create, which came with 6.3. Kernels 5.10 and 6.1 lack it.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-// The kernel's own, in size and name: libbpf compares prototypes and wants a body.
+// Size and name are those of the kernel. libbpf compares prototypes, and needs the body of the struct.
 struct bpf_cpumask {
 	__u64 bits;
 };

@@ -1,4 +1,4 @@
-// A ring buffer filled from a tracepoint. Loads, attaches and fires on every kernel since 5.8.
+// Fills a ring buffer from a tracepoint. It loads, attaches and fires on every kernel since 5.8.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,6 +1,6 @@
-// Each LLVM unrolls and folds this loop in its own way: the same source takes the verifier 1824
-// instructions (LLVM 22), 1954 (14) or 3120 (19). Where the limit is near, an upgrade of the
-// compiler is what breaks a program.
+// Each LLVM unrolls and folds this loop in its own way. The same source costs the verifier 1824
+// instructions with LLVM 22, 1954 with LLVM 14, and 3120 with LLVM 19. If a program is near the limit,
+// a new version of the compiler can break it.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

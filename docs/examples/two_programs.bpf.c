@@ -1,4 +1,4 @@
-// One good program, and one that calls bpf_loop: on 5.10 only the second is to blame.
+// One good program, and one that calls bpf_loop. On 5.10, only the second is at fault.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

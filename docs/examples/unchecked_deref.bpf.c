@@ -1,4 +1,4 @@
-// A map value that is used without the check for NULL: the verifier refuses it everywhere.
+// Uses a map value without comparing the pointer with NULL. The verifier of every kernel refuses it.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

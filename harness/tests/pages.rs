@@ -1,5 +1,7 @@
-//! What the pages say of the tree is true: links lead somewhere, paths are there, code is compiled.
+//! What the pages say of the tree is true: links lead somewhere, files are there, code is compiled.
+//! `ukci/tests/docs.rs` has the commands.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -62,39 +64,107 @@ fn links_lead_somewhere() {
     assert!(followed > 10, "{followed} links");
 }
 
-/// Each row names files that are there, and every module of the two host crates has its place.
 #[test]
-fn the_architecture_is_that_of_the_tree() {
-    let page = read("docs/architecture.md");
-    let rows = page.lines().filter(|line| line.starts_with("| `"));
-    let mut named = Vec::new();
-    for row in rows {
-        let mut dir = PathBuf::new();
-        let first = row.split('|').nth(1).unwrap();
-        for path in first.split('`').skip(1).step_by(2) {
-            // What has no directory of its own lies beside the one before.
-            let beside = dir.join(path);
-            let path = if root().join(path).exists() {
-                PathBuf::from(path)
-            } else {
-                beside
-            };
-            assert!(root().join(&path).exists(), "{}: {row}", path.display());
-            dir = path.parent().unwrap().to_owned();
-            named.push(path);
-        }
+fn the_readme_leads_to_every_page() {
+    let readme = read("README.md");
+    for page in pages().iter().skip(1) {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        let link = format!("](docs/{name})");
+        assert!(readme.contains(&link), "README.md has no link to {name}");
     }
-    for dir in ["harness/src", "ukci/src"] {
-        for entry in std::fs::read_dir(root().join(dir)).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap();
-            if path.extension().is_none_or(|ending| ending != "rs") || name == "lib.rs" {
-                continue;
+}
+
+/// What a page writes in backticks and looks like a path of the repository is one. So a page that
+/// says which file to edit is noticed when the file moves.
+#[test]
+fn files_that_pages_name_are_there() {
+    let tops: BTreeSet<String> = std::fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "target")
+        .collect();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let mut found = 0;
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        // Every second part is within a fence.
+        for prose in text.split("```").step_by(2) {
+            for span in prose
+                .lines()
+                .flat_map(|line| line.split('`').skip(1).step_by(2))
+            {
+                let Some((top, rest)) = span.split_once('/') else {
+                    continue;
+                };
+                // `NAME` stands for a name of the reader's.
+                let is_path = tops.contains(top) && rest.chars().all(is_plain);
+                if is_path && !rest.contains("NAME") {
+                    assert!(root().join(span).exists(), "{}: {span}", page.display());
+                    found += 1;
+                }
             }
-            let known = named.contains(&Path::new(dir).join(name));
-            assert!(known || name == "main.rs", "{dir}/{name} has no row");
         }
     }
+    assert!(found > 40, "{found} paths");
+}
+
+#[test]
+fn the_architecture_describes_every_crate() {
+    let page = read("docs/architecture.md");
+    let manifest = read("Cargo.toml");
+    let (_, members) = manifest.split_once("members = [").unwrap();
+    let members = members.split(']').next().unwrap();
+    let members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
+    assert!(members.len() >= 4, "{members:?}");
+    for member in members {
+        let row = format!("\n| `{member}` (");
+        let row = format!("{row}`{}`) |", name_of(member));
+        assert!(page.contains(&row), "no row for the crate in {member}");
+    }
+}
+
+/// The name of the crate in a directory.
+fn name_of(member: &str) -> String {
+    let manifest = read(&format!("{member}/Cargo.toml"));
+    let (_, name) = manifest.split_once("name = \"").unwrap();
+    name.split('"').next().unwrap().to_owned()
+}
+
+/// `docs/style.md` has the reasons.
+#[test]
+fn pages_are_written_with_the_words_of_the_style() {
+    for page in pages() {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        // It shows what is wrong as well.
+        if name == "style.md" {
+            continue;
+        }
+        let text = std::fs::read_to_string(&page).unwrap();
+        for word in [
+            "at hand",
+            "colour",
+            "licence",
+            "flavour ",
+            "one a cell",
+            "partition of",
+        ] {
+            assert!(!text.contains(word), "{name}: `{word}`");
+        }
+    }
+}
+
+/// `results.tsv` is what a whole run of the casebook gave; matrices state facts of kernels, too.
+#[test]
+fn the_quirks_matrix_says_rightly_which_kernels_have_bpf_among_their_lsms() {
+    let results = read("guest/tests/casebook/results.tsv");
+    let rows = results
+        .lines()
+        .filter_map(|row| row.strip_prefix("type_lsm\t"));
+    let inactive = rows.filter(|row| row.contains("LSM_INACTIVE"));
+    let kernels: Vec<&str> = inactive.filter_map(|row| row.split('\t').next()).collect();
+    assert_eq!(kernels, ["debian-11-5.10-cloud"]);
+    let matrix = read("matrices/quirks.toml");
+    assert!(matrix.contains("from Debian 12 (6.1) on. Debian 11 (5.10)"));
 }
 
 #[test]

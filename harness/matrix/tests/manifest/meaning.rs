@@ -16,9 +16,10 @@ fn the_example_of_the_documentation_means_the_same_in_both_notations() {
 
 #[test]
 fn every_block_of_the_documentation_parses() {
-    for block in blocks("toml") {
+    for block in blocks("toml").into_iter().chain(blocks("toml small")) {
         toml(block).unwrap();
     }
+    assert_eq!(blocks("toml small").len(), 2);
     for block in blocks("yaml") {
         yaml(block).unwrap();
     }
