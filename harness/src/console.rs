@@ -6,8 +6,12 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+/// The file that QEMU writes the console to, in a cell's evidence directory.
+pub(crate) const CONSOLE_LOG: &str = "console.log";
 
 /// Lines kept, and most lines of an excerpt or a tail.
 const KEPT: usize = 200;
@@ -223,6 +227,23 @@ fn without_time(line: &str) -> &str {
                 .all(|b| b.is_ascii_digit() || b" .T".contains(&b))
         })
         .map_or(line, |(_, rest)| rest)
+}
+
+/// The last line of a log that is not empty, at most 300 characters of it.
+pub(crate) fn last_line(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.size();
+    file.seek(SeekFrom::Start(length.saturating_sub(4096)))
+        .ok()?;
+    let mut bytes = Vec::new();
+    file.take(4096).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())?;
+    Some(clean(line.as_bytes()).chars().take(300).collect())
 }
 
 /// A [`Console`] that is read from a growing file.

@@ -10,6 +10,7 @@ pub mod cell;
 pub mod channel;
 pub mod compile;
 pub mod console;
+pub mod cpio;
 pub mod event;
 pub mod evidence_dir;
 pub mod features;

@@ -13,7 +13,8 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 use ukci_schema::plan::FileRef;
 
 use crate::catalogue::pack::Pack;
-use crate::initramfs::{self, Archive};
+use crate::cpio::Archive;
+use crate::initramfs;
 
 /// Modules that the agent attaches programs with, by how their sections begin.
 const KINDS: &[(&str, &[&str])] = &[

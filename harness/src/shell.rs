@@ -7,9 +7,10 @@ use ukci_schema::plan::Plan;
 use ukci_schema::shell::{BUSYBOX, CELL, COMMAND, DONE, FILES, REQUEST, object};
 
 use crate::cell::{self, Inputs};
-use crate::initramfs::Archive;
-use crate::machine::Boot;
-use crate::machine::qemu::{self, Qemu};
+use crate::console::CONSOLE_LOG;
+use crate::cpio::Archive;
+use crate::machine::qemu::Qemu;
+use crate::machine::{self, Boot};
 use crate::run::{self, Options};
 
 /// How the shell is used.
@@ -48,7 +49,7 @@ pub enum Error {
     },
     /// QEMU could not be run.
     #[error(transparent)]
-    Machine(#[from] qemu::Error),
+    Machine(#[from] machine::Error),
     /// The machine ended before its shell did.
     #[error("see the end of the shell: QEMU {0}, and the console tells no status")]
     Lost(String),
@@ -101,8 +102,8 @@ pub async fn run(
         cpus: inputs.planned.cpus,
         evidence: options.out.clone(),
     };
-    let ended = machine.sit_at(&boot).await?;
-    let status = status(&options.out.join("console.log"));
+    let ended = machine.boot_on_terminal(&boot).await?;
+    let status = status(&options.out.join(CONSOLE_LOG));
     match (status, &seat.command) {
         (None, Some(_)) => Err(Error::Lost(ended)),
         (status, _) => Ok(status),

@@ -224,3 +224,16 @@ fn a_growing_file_is_followed() {
     file.write_all(b"o\n").unwrap();
     assert_eq!(follower.catch_up().excerpt(), ["one", "two"]);
 }
+
+#[test]
+fn the_last_line_is_the_last_that_says_something() {
+    let mut log = tempfile::NamedTempFile::new().unwrap();
+    assert_eq!(last_line(log.path()), None);
+    write!(
+        log,
+        "{}\nfirst\nqemu: \x1b[1mbad\x1b[0m\n\n",
+        "x".repeat(9000)
+    )
+    .unwrap();
+    assert_eq!(last_line(log.path()).as_deref(), Some("qemu: bad"));
+}

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use ukci_schema::cell::Arch;
 use ukci_schema::message::SERIAL_PORT;
 
-use super::accel::Accel;
-use crate::arch::Platform;
+use super::interface::Boot;
+use crate::arch::{Accel, Platform};
 
 /// A part of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,6 +187,55 @@ impl Device {
             }
             Self::KernelArguments(arguments) => line.kernel.extend(arguments.iter().cloned()),
         }
+    }
+}
+
+/// What a machine is made of, beside what it boots.
+#[derive(Debug)]
+pub(super) struct Emulated {
+    pub(super) platform: &'static Platform,
+    pub(super) accel: Accel,
+    pub(super) cpu: String,
+    pub(super) firmware: Option<&'static str>,
+    /// The rate of the host's time stamp counter, where it is known.
+    pub(super) tsc_khz: Option<u32>,
+    pub(super) console: Device,
+    /// How it is reached and controlled.
+    pub(super) links: Vec<Device>,
+}
+
+impl Emulated {
+    /// The whole list.
+    pub(super) fn devices(&self, boot: &Boot) -> Vec<Device> {
+        let shared = |link: &Device| matches!(link, Device::VhostUserVsock(_));
+        let mut devices = vec![
+            Device::Board(self.platform),
+            Device::Accelerator(self.accel, self.platform.arch),
+            Device::Cpus {
+                model: self.cpu.clone(),
+                count: boot.cpus,
+            },
+            Device::Memory {
+                mib: boot.memory,
+                shared: self.links.iter().any(shared),
+            },
+        ];
+        if (self.accel, self.platform.arch) == (Accel::Tcg, Arch::X86_64) {
+            devices.extend(self.tsc_khz.map(Device::HostTsc));
+        }
+        devices.extend(self.firmware.map(Device::Firmware));
+        devices.extend([
+            Device::Kernel {
+                image: boot.kernel.clone(),
+                initramfs: boot.initramfs.clone(),
+            },
+            self.console.clone(),
+            Device::DieOnPanic,
+            Device::NoCryptoTests,
+        ]);
+        devices.extend(self.links.iter().cloned());
+        devices.push(Device::KernelArguments(boot.cmdline.clone()));
+        devices
     }
 }
 

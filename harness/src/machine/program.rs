@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::qemu::Error;
+use super::error::Error;
 use crate::arch::{Platform, Version, qemu_version};
 
 /// A QEMU binary and what it says of itself.

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
-use ukci_harness::machine::qemu::{Accel, Qemu, QemuGuest, Transport};
-use ukci_harness::machine::{Ending, Guest, Machine, NoConnection};
+use ukci_harness::arch::Accel;
+use ukci_harness::machine::qemu::Qemu;
+use ukci_harness::machine::{Ending, Guest, Machine, NoConnection, QemuGuest};
+use ukci_harness::transport::Transport;
 
 use fixture::{Fixture, PATIENCE, settings};
 

@@ -11,32 +11,10 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 use ukci_schema::report::Choice;
 
-use super::program::Memory;
-use super::qemu::{Error, Qemu};
-use super::{Boot, Ending, Guest, Machine, NoConnection};
-use crate::arch;
-
-/// How guest code runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Accel {
-    /// In hardware.
-    Kvm,
-    /// Translated.
-    Tcg,
-}
-
-impl Accel {
-    /// QEMU's word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Kvm => "kvm",
-            Self::Tcg => "tcg",
-        }
-    }
-}
-
-/// KVM's device.
-pub(super) const KVM: &str = "/dev/kvm";
+use super::error::Error;
+use super::interface::{Boot, Ending, Guest, Machine, NoConnection};
+use super::program::{Emulator, Memory};
+use crate::arch::{Accel, KVM_DEVICE};
 
 /// Longest time for the boots that decide. Where KVM works the first one takes about a second.
 const TRIAL: Duration = Duration::from_secs(5);
@@ -45,16 +23,16 @@ const TRIAL: Duration = Duration::from_secs(5);
 /// offer, where `host` insists.
 const MODELS: [&str; 2] = ["host", "max"];
 
-/// What was decided.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Decision {
+/// What runs guests' code, as it was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Accelerator {
     /// The accelerator, and why.
     pub(super) choice: Choice,
     /// With KVM: the CPU model that a kernel booted on.
     pub(super) cpu: Option<String>,
 }
 
-impl Decision {
+impl Accelerator {
     fn tcg(why: impl Into<String>) -> Self {
         Self {
             choice: Choice {
@@ -99,7 +77,7 @@ impl Answer {
         self.attempts = format!("{}{and}with `-cpu {cpu}` {attempt}", self.attempts);
     }
 
-    fn decision(self, asked: Option<Accel>, remembered: bool) -> Result<Decision, Error> {
+    fn decision(self, asked: Option<Accel>, remembered: bool) -> Result<Accelerator, Error> {
         let tail = if remembered {
             "; remembered for this host"
         } else {
@@ -107,44 +85,47 @@ impl Answer {
         };
         match (self.cpu, asked) {
             (Some(cpu), _) => {
-                let why = format!("a kernel boots on `{KVM}` with `-cpu {cpu}`{tail}");
-                Ok(Decision::kvm(cpu, why))
+                let why = format!("a kernel boots on `{KVM_DEVICE}` with `-cpu {cpu}`{tail}");
+                Ok(Accelerator::kvm(cpu, why))
             }
             (None, Some(Accel::Kvm)) => Err(Error::Kvm {
                 attempts: self.attempts,
             }),
-            (None, _) => Ok(Decision::tcg(format!(
-                "`{KVM}` opens, but no kernel boots on it ({}){tail}",
+            (None, _) => Ok(Accelerator::tcg(format!(
+                "`{KVM_DEVICE}` opens, but no kernel boots on it ({}){tail}",
                 self.reason
             ))),
         }
     }
 }
 
-/// Decides. `translated` is this host's QEMU under TCG; `probe` a kernel of the host's
-/// architecture.
-pub(super) async fn decide(
+/// Decides. `native` is QEMU for this host's own architecture, where cells are of it; `probe` is a
+/// kernel of that architecture; `under` makes the machine that runs it on an accelerator.
+pub(super) async fn decide<M: Machine>(
     asked: Option<Accel>,
-    translated: &Qemu,
+    native: Option<&Emulator>,
     cache: &Path,
     probe: Option<Boot>,
-) -> Result<Decision, Error> {
+    under: impl Fn(Accelerator) -> M,
+) -> Result<Accelerator, Error> {
     if asked == Some(Accel::Tcg) {
-        return Ok(Decision::tcg("asked for"));
+        return Ok(Accelerator::tcg("asked for"));
     }
-    let Some(emulator) = arch::host().and_then(|host| translated.emulator(host)) else {
+    let Some(emulator) = native else {
         return match asked {
             Some(_) => Err(Error::KvmArch),
-            None => Ok(Decision::tcg("no cell is of this host's architecture")),
+            None => Ok(Accelerator::tcg("no cell is of this host's architecture")),
         };
     };
-    if let Err(source) = File::options().read(true).write(true).open(KVM) {
+    if let Err(source) = File::options().read(true).write(true).open(KVM_DEVICE) {
         return match asked {
             Some(_) => Err(Error::OpenKvm { source }),
             None if source.kind() == io::ErrorKind::NotFound => {
-                Ok(Decision::tcg(format!("`{KVM}` does not exist")))
+                Ok(Accelerator::tcg(format!("`{KVM_DEVICE}` does not exist")))
             }
-            None => Ok(Decision::tcg(format!("`{KVM}` does not open ({source})"))),
+            None => Ok(Accelerator::tcg(format!(
+                "`{KVM_DEVICE}` does not open ({source})"
+            ))),
         };
     }
     let banner = emulator.banner.as_str();
@@ -162,19 +143,21 @@ pub(super) async fn decide(
     }
     let Some(probe) = probe else {
         return Ok(match asked {
-            Some(_) => Decision::kvm(MODELS[0], "asked for; no kernel was at hand to try it with"),
-            None => Decision::tcg(format!(
-                "`{KVM}` opens, but no kernel was at hand to try it with"
+            Some(_) => {
+                Accelerator::kvm(MODELS[0], "asked for; no kernel was at hand to try it with")
+            }
+            None => Accelerator::tcg(format!(
+                "`{KVM_DEVICE}` opens, but no kernel was at hand to try it with"
             )),
         });
     };
-    let answer = trial(translated, &probe).await;
+    let answer = trial(&probe, under).await;
     memory.remember(&answer);
     answer.decision(asked, false)
 }
 
 /// Boots `probe` on each CPU model until it says something or time is up.
-async fn trial(translated: &Qemu, probe: &Boot) -> Answer {
+async fn trial<M: Machine>(probe: &Boot, under: impl Fn(Accelerator) -> M) -> Answer {
     let deadline = Instant::now() + TRIAL;
     let mut answer = Answer {
         cpu: None,
@@ -182,7 +165,8 @@ async fn trial(translated: &Qemu, probe: &Boot) -> Answer {
         attempts: String::new(),
     };
     for cpu in MODELS {
-        match timeout_at(deadline, speaks(translated.accelerated(cpu), probe.clone())).await {
+        let machine = under(Accelerator::kvm(cpu, "this boot tries it"));
+        match timeout_at(deadline, speaks(machine, probe.clone())).await {
             Ok(Ok(())) => {
                 return Answer {
                     cpu: Some(cpu.to_owned()),
@@ -201,7 +185,7 @@ async fn trial(translated: &Qemu, probe: &Boot) -> Answer {
 }
 
 /// Boots and waits for the agent's first byte; else says why there is none.
-async fn speaks(machine: Qemu, probe: Boot) -> Result<(), String> {
+async fn speaks(machine: impl Machine, probe: Boot) -> Result<(), String> {
     let mut guest = machine.boot(probe).await.map_err(|fault| fault.headline)?;
     let mut stream = guest.connect().await.map_err(|none| match none {
         NoConnection::Ended(Ending::Panicked(line) | Ending::Stalled(line)) => {

@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -11,20 +10,19 @@ use std::time::Duration;
 
 use tokio::net::UnixListener;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use ukci_schema::cell::Arch;
 use ukci_schema::verdict::{Fault, Stage};
 
 use super::device::{Device, Flag, flags, shell};
+use super::interface::{Boot, Ending, Guest, Hardware, Machine, NoConnection, Usage};
 use super::private_dir::PrivateDir;
 use super::process::{Exit, Process};
-use super::qemu::{Qemu, Transport};
+use super::qemu::Qemu;
 use super::qmp::Qmp;
 use super::vhost_user::VhostUserVsock;
-use super::{Boot, Ending, Guest, NoConnection, Usage};
-use crate::console::{Follower, State};
-use crate::transport::{Listener, Stream};
+use crate::console::{CONSOLE_LOG, Follower, State, last_line};
+use crate::transport::{Listener, Stream, Transport};
 
-/// The console's file in the evidence directory.
-pub(super) const CONSOLE_LOG: &str = "console.log";
 /// What QEMU said.
 const QEMU_LOG: &str = "qemu.log";
 /// What vhost-device-vsock said, where it said anything.
@@ -46,6 +44,24 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often another address is tried, where a guest of another program has the one drawn.
 const ADDRESSES: usize = 8;
 
+impl Machine for Qemu {
+    type Guest = QemuGuest;
+
+    fn hardware(&self, arch: Arch, release: &str) -> Hardware {
+        self.hardware_for(arch, release)
+    }
+
+    fn slowness(&self) -> u32 {
+        // A boot is about ten times as long (0.13 s of firmware and kernel under KVM, 1.3 s
+        // translated), but part of a cell is the host's work, and deadlines are generous.
+        if self.translates() { 5 } else { 1 }
+    }
+
+    async fn boot(&self, boot: Boot) -> Result<QemuGuest, Fault> {
+        start_at_free_address(self, boot).await
+    }
+}
+
 /// One QEMU process and what was started for it.
 #[derive(Debug)]
 pub struct QemuGuest {
@@ -66,7 +82,7 @@ struct Running {
 }
 
 /// Starts a guest.
-pub(super) async fn boot(machine: &Qemu, mut boot: Boot) -> Result<QemuGuest, Fault> {
+async fn start_at_free_address(machine: &Qemu, mut boot: Boot) -> Result<QemuGuest, Fault> {
     // QEMU runs in our directory, but `command.txt` is run in the reader's.
     for path in [&mut boot.kernel, &mut boot.initramfs, &mut boot.evidence] {
         *path = std::path::absolute(&*path)
@@ -74,7 +90,7 @@ pub(super) async fn boot(machine: &Qemu, mut boot: Boot) -> Result<QemuGuest, Fa
     }
     for _ in 1..ADDRESSES {
         match start(machine, &boot).await {
-            Err(fault) if machine.link == Transport::VhostVsock && is_taken(&fault) => {}
+            Err(fault) if machine.link() == Transport::VhostVsock && is_taken(&fault) => {}
             done => return done,
         }
     }
@@ -92,8 +108,8 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
     let emulator = machine
         .emulator(arch)
         .ok_or_else(|| fault(format!("no QEMU for {arch} was looked for on this host")))?;
-    let dir = PrivateDir::create(&machine.base).map_err(|error| {
-        let base = machine.base.display();
+    let dir = PrivateDir::create(machine.base()).map_err(|error| {
+        let base = machine.base().display();
         fault(format!(
             "cannot make a directory for the guest's sockets below `{base}`: {error}"
         ))
@@ -110,7 +126,7 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
         format!("mkdir -m 700 {sockets}\ntrap 'kill $(jobs -p); rm -r {sockets}' EXIT\n")
             .into_bytes();
     let mut vhost_device_vsock = None;
-    let (listener, link) = match machine.link {
+    let (listener, link) = match machine.link() {
         Transport::VhostVsock => {
             let cid = draw_cid();
             let (listener, port) = Listener::vhost_vsock(cid)
@@ -119,8 +135,7 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
         }
         Transport::VhostUserVsock => {
             let program = machine
-                .vhost_device_vsock
-                .as_deref()
+                .vhost_device_vsock()
                 .ok_or_else(|| fault("no vhost-device-vsock was found on this host".to_owned()))?;
             let listener = Listener::vhost_user_vsock(&dir.vsock_port()).map_err(listening)?;
             let device = VhostUserVsock { program, dir: &dir };
@@ -231,28 +246,6 @@ fn draw_cid() -> u32 {
     let drawn = RandomState::new().hash_one(std::process::id());
     // Stays below 2^31, which some tools read as a signed number.
     u32::try_from(drawn >> 33).unwrap_or(0).max(1 << 16)
-}
-
-/// The last line of a log that is not empty, at most 300 characters of it.
-pub(super) fn last_line(path: &Path) -> Option<String> {
-    let mut file = File::open(path).ok()?;
-    let length = file.metadata().ok()?.size();
-    file.seek(SeekFrom::Start(length.saturating_sub(4096)))
-        .ok()?;
-    let mut bytes = Vec::new();
-    file.take(4096).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let line = text
-        .lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty())?;
-    Some(
-        crate::console::clean(line.as_bytes())
-            .chars()
-            .take(300)
-            .collect(),
-    )
 }
 
 fn fault(headline: String) -> Fault {
@@ -392,8 +385,6 @@ impl Guest for QemuGuest {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]
@@ -412,18 +403,5 @@ mod tests {
         let drawn: std::collections::BTreeSet<u32> = (0..32).map(|_| draw_cid()).collect();
         assert!(drawn.len() > 16, "{drawn:?}");
         assert!(drawn.iter().all(|cid| (1 << 16..1 << 31).contains(cid)));
-    }
-
-    #[test]
-    fn the_last_line_is_the_last_that_says_something() {
-        let mut log = tempfile::NamedTempFile::new().unwrap();
-        assert_eq!(last_line(log.path()), None);
-        write!(
-            log,
-            "{}\nfirst\nqemu: \x1b[1mbad\x1b[0m\n\n",
-            "x".repeat(9000)
-        )
-        .unwrap();
-        assert_eq!(last_line(log.path()).as_deref(), Some("qemu: bad"));
     }
 }
