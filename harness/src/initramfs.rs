@@ -7,11 +7,12 @@
 //! No device node is needed, so no privilege is: the kernel's built-in archive has
 //! `/dev/console`. Archives are not compressed, which costs the guest more time than it saves.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ukci_schema::plan::FileRef;
 
+use crate::atomic_file;
 use crate::catalogue::digest;
 use crate::cpio::Archive;
 
@@ -39,6 +40,7 @@ pub fn assemble(cache: &Path, agent: &FileRef, segment: &FileRef) -> io::Result<
         key.field(field);
     }
     let dir = cache.join("initramfs");
+    std::fs::create_dir_all(&dir).map_err(named(&dir))?;
     let path = dir.join(format!("{}.cpio", key.finish()));
     // Renamed into place when complete, so whatever has the name and bytes is whole.
     if std::fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
@@ -46,23 +48,12 @@ pub fn assemble(cache: &Path, agent: &FileRef, segment: &FileRef) -> io::Result<
     }
     let agent_bytes = read(agent)?;
     let segment_bytes = read(segment)?;
-    write(&dir, &path, &[&base(agent_bytes), &segment_bytes])?;
+    write(&path, &[&base(agent_bytes), &segment_bytes])?;
     Ok(path)
 }
 
-/// Writes the parts beside `path` and renames the whole into place.
-fn write(dir: &Path, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    std::fs::create_dir_all(dir).map_err(named(dir))?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .tempfile_in(dir)
-        .map_err(named(dir))?;
-    for part in parts {
-        file.write_all(part).map_err(named(path))?;
-    }
-    file.persist(path)
-        .map_err(|error| named(path)(error.error))?;
-    Ok(())
+fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    atomic_file::write(path, parts).map_err(named(path))
 }
 
 /// An initramfs that [`assemble`] made and a segment more in one file below `cache`, found again by
@@ -79,12 +70,13 @@ pub(crate) fn extend(
     digest.field(base.as_os_str().as_encoded_bytes());
     digest.field(key.as_bytes());
     let dir = cache.join("initramfs");
+    std::fs::create_dir_all(&dir).map_err(named(&dir))?;
     let path = dir.join(format!("{}.cpio", digest.finish()));
     if std::fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
         return Ok(path);
     }
     let first = std::fs::read(base).map_err(named(base))?;
-    write(&dir, &path, &[&first, &make()?])?;
+    write(&path, &[&first, &make()?])?;
     Ok(path)
 }
 

@@ -16,7 +16,7 @@ use crate::arch::{Accel, Platform};
 /// A part of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// The machine type, and nothing that was not asked for.
+    /// The machine type, without QEMU's default devices.
     Board(&'static Platform),
     /// How guest code runs.
     Accelerator(Accel, Arch),
@@ -76,7 +76,7 @@ pub enum Device {
     VhostUserVsock(PathBuf),
     /// A virtio-serial port: the host listens on this socket and QEMU dials.
     SerialPort(PathBuf),
-    /// Kernel arguments that the plan asks for.
+    /// Kernel arguments of the plan.
     KernelArguments(Vec<String>),
 }
 
@@ -205,7 +205,7 @@ pub(super) struct Emulated {
 }
 
 impl Emulated {
-    /// The whole list.
+    /// All its devices, in the order of their flags.
     pub(super) fn devices(&self, boot: &Boot) -> Vec<Device> {
         let shared = |link: &Device| matches!(link, Device::VhostUserVsock(_));
         let mut devices = vec![
@@ -251,7 +251,7 @@ fn with_path(prefix: &str, path: &Path) -> OsString {
     OsString::from_vec(value)
 }
 
-/// What the devices of a machine come to, while it is put together.
+/// QEMU's command line in the making.
 #[derive(Debug, Default)]
 struct Line {
     machine: Vec<String>,
@@ -288,7 +288,7 @@ pub fn flags(devices: &[Device]) -> Vec<Flag> {
     flags
 }
 
-/// A command as a shell takes it, one flag a line.
+/// A command as a shell takes it, with one flag per line.
 pub fn shell(program: &Path, flags: &[Flag]) -> Vec<u8> {
     let mut text = quote(program.as_os_str());
     for (flag, value) in flags {

@@ -8,58 +8,58 @@ use ukci_schema::cell::Arch;
 use crate::arch::{KVM_DEVICE, platform};
 use crate::transport;
 
-/// This host cannot run machines, or not as asked.
+/// This host cannot run machines, or not as requested.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no QEMU for an architecture.
-    #[error("find the program `{program}`")]
+    #[error("the program `{program}` was not found")]
     NoQemu {
-        /// Its name.
+        /// QEMU's program for the architecture.
         program: &'static str,
         /// The Debian package that has it.
         package: &'static str,
     },
     /// An environment variable names what cannot be run.
-    #[error("run `{path}`, which `{variable}` names: it is not an executable file")]
+    #[error("`{}`, which `{variable}` names, is not an executable file", path.display())]
     NotAProgram {
         /// The variable.
         variable: &'static str,
-        /// What it names.
+        /// Its value.
         path: PathBuf,
     },
     /// A program could not be started.
-    #[error("run `{program}`")]
+    #[error("failed to run `{}`", program.display())]
     Run {
-        /// Which.
+        /// The program.
         program: PathBuf,
-        /// Why.
+        /// The system's answer.
         source: io::Error,
     },
     /// A program is not the QEMU that it should be.
-    #[error("learn the version of `{program}`: it said `{said}`")]
+    #[error("`{}` is not QEMU: asked for its version, it said `{said}`", program.display())]
     NotQemu {
-        /// Which.
+        /// The program.
         program: PathBuf,
         /// What it said instead.
         said: String,
     },
-    /// KVM was asked for and its device does not open.
-    #[error("open `{}` for the accelerator kvm", KVM_DEVICE)]
+    /// KVM was requested and its device does not open.
+    #[error("failed to open `{KVM_DEVICE}` for the accelerator kvm")]
     OpenKvm {
-        /// Why.
+        /// The system's answer.
         source: io::Error,
     },
-    /// KVM was asked for and no kernel boots on it.
-    #[error("boot a kernel under the accelerator kvm: {attempts}")]
+    /// KVM was requested and no kernel boots on it.
+    #[error("no kernel boots under the accelerator kvm: {attempts}")]
     Kvm {
-        /// What each attempt came to.
+        /// How each attempt failed.
         attempts: String,
     },
-    /// KVM was asked for and can run no cell.
-    #[error("use the accelerator kvm: no cell is of this host's architecture")]
+    /// KVM was requested and can run no cell.
+    #[error("the accelerator kvm needs a cell of this host's architecture, and there is none")]
     KvmArch,
-    /// The transport that was asked for is not to be had.
+    /// This host does not have the transport that was requested.
     #[error(transparent)]
     Transport(#[from] transport::Unusable),
 }
@@ -68,22 +68,24 @@ impl Error {
     /// An action that may help.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoQemu { package, .. } => Some(format!("`apt-get install {package}`")),
+            Self::NoQemu { package, .. } => Some(format!(
+                "install it, for example with `apt-get install {package}`"
+            )),
             Self::OpenKvm { source } if source.kind() == io::ErrorKind::PermissionDenied => Some(
-                format!("join the group that owns `{}`, often kvm", KVM_DEVICE),
+                format!("join the group that owns `{KVM_DEVICE}`, which is often named kvm"),
             ),
             Self::OpenKvm { .. } | Self::Kvm { .. } | Self::KvmArch => {
-                Some("`--accel auto` falls back to tcg, which runs everywhere".to_owned())
+                Some("use `--accel auto`, which falls back to tcg on such a host".to_owned())
             }
             Self::Transport(unusable) => Some(unusable.hint()),
-            Self::NotAProgram { variable, .. } => {
-                Some(format!("name another one by `{variable}`, or unset it"))
-            }
+            Self::NotAProgram { variable, .. } => Some(format!(
+                "set `{variable}` to the path of a program, or unset it"
+            )),
             Self::NotQemu { program, .. } | Self::Run { program, .. } => {
                 let of = |arch: &Arch| program.ends_with(platform(*arch).qemu);
                 let arch = Arch::ALL.into_iter().find(of).unwrap_or(Arch::X86_64);
                 let variable = platform(arch).variable;
-                Some(format!("name another one, e.g. by `{variable}`"))
+                Some(format!("set `{variable}` to the path of a working QEMU"))
             }
         }
     }

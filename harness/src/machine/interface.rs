@@ -2,13 +2,17 @@
 //!
 //! QEMU implements it in `qemu_guest.rs`; tests play guests over `tokio::io::duplex`.
 
+use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::plan::PlannedKernel;
 use ukci_schema::verdict::Fault;
+
+use crate::deadline::WaitedForCpu;
 
 /// What a machine must boot.
 #[derive(Clone, Debug)]
@@ -32,7 +36,23 @@ pub struct Boot {
     pub evidence: PathBuf,
 }
 
-/// What stands in a report about the machine that ran a cell.
+impl Boot {
+    /// A kernel with an initramfs on the smallest machine.
+    pub fn of(kernel: &PlannedKernel, cell: Cell, initramfs: PathBuf, evidence: PathBuf) -> Self {
+        Self {
+            cell,
+            release: kernel.release.clone(),
+            kernel: kernel.image.path.clone(),
+            initramfs,
+            cmdline: kernel.cmdline.clone(),
+            memory: 256,
+            cpus: 1,
+            evidence,
+        }
+    }
+}
+
+/// What a report says of the machine that ran a cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hardware {
     /// `kvm` or `tcg`.
@@ -48,17 +68,31 @@ pub struct Hardware {
 pub enum Ending {
     /// The console shows a panic; its first line.
     Panicked(String),
-    /// The console shows a soft or hard lockup or an RCU stall; its first line.
-    Stalled(String),
-    /// QEMU is gone. Its status says nothing: it exits 0 on panic and on power-off alike.
-    Exited {
-        /// QMP's `SHUTDOWN` reason, e.g. `guest-reset`, where one was seen.
-        reason: Option<String>,
-        /// Exit status or signal, in words.
-        status: String,
-        /// What QEMU wrote on stderr, its last line.
-        complaint: Option<String>,
-    },
+    /// A process that the guest cannot do without is gone.
+    Exited(Exited),
+}
+
+/// How a process ended. QEMU's status says nothing: it exits 0 on panic and on power-off alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exited {
+    /// `QEMU`, or the name of the program beside it.
+    pub program: String,
+    /// In words that follow the name: `exited with status 1`.
+    pub how: String,
+    /// QMP's `SHUTDOWN` reason, e.g. `guest-reset`, where one was seen.
+    pub reason: Option<String>,
+    /// The last line that the process printed.
+    pub complaint: Option<String>,
+}
+
+impl fmt::Display for Exited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.program, self.how)?;
+        match &self.reason {
+            Some(reason) => write!(f, " ({reason})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why no agent dialled.
@@ -103,11 +137,19 @@ pub trait Guest: Send + 'static {
     /// its own.
     fn connect(&mut self) -> impl Future<Output = Result<Self::Stream, NoConnection>> + Send;
 
-    /// Waits until the guest ends by itself, or its console shows that it might as well have.
+    /// Waits until the guest ends by itself, or its console shows a panic.
     fn ended(&mut self) -> impl Future<Output = Ending> + Send;
 
     /// The last lines of its console, oldest first, without control characters.
     fn console_tail(&self) -> Vec<String>;
+
+    /// The first line with which its kernel reported a stall: a lockup, or a task or RCU that
+    /// makes no progress. It ends nothing, because a busy host can cause it.
+    fn stall(&self) -> Option<String>;
+
+    /// How long the host has kept it waiting for a CPU until now; can be asked when the guest is
+    /// borrowed or gone.
+    fn waited_for_cpu(&self) -> WaitedForCpu;
 
     /// Gives it `grace` to power off, then kills it; reaps it and what was started for it.
     fn stop(self, grace: Duration) -> impl Future<Output = Usage> + Send;

@@ -3,7 +3,7 @@
 pub mod budget;
 pub mod device;
 mod error;
-mod interface;
+pub(crate) mod interface;
 mod kvm;
 mod private_dir;
 mod process;
@@ -11,8 +11,10 @@ mod program;
 pub mod qemu;
 mod qemu_guest;
 mod qmp;
+mod run_delay;
 mod vhost_user;
 
+pub use crate::deadline::WaitedForCpu;
 pub use error::Error;
-pub use interface::{Boot, Ending, Guest, Hardware, Machine, NoConnection, Usage};
+pub use interface::{Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage};
 pub use qemu_guest::QemuGuest;

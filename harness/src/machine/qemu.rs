@@ -19,7 +19,7 @@ use crate::arch::{self, Accel, Accelerated};
 use crate::console::CONSOLE_LOG;
 use crate::transport::{self, Offer, Transport};
 
-/// What the user asked for.
+/// What the user requested.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The accelerator; `None` is `auto`.

@@ -14,14 +14,16 @@ use ukci_schema::cell::Arch;
 use ukci_schema::verdict::{Fault, Stage};
 
 use super::device::{Device, Flag, flags, shell};
-use super::interface::{Boot, Ending, Guest, Hardware, Machine, NoConnection, Usage};
+use super::interface::{Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage};
 use super::private_dir::PrivateDir;
 use super::process::{Exit, Process};
 use super::qemu::Qemu;
 use super::qmp::Qmp;
+use super::run_delay::RunDelay;
 use super::vhost_user::VhostUserVsock;
 use crate::console::{CONSOLE_LOG, Follower, State, last_line};
-use crate::transport::{Listener, Stream, Transport};
+use crate::deadline::WaitedForCpu;
+use crate::transport::{Listener, Stream, Transport, VHOST_DEVICE_VSOCK};
 
 /// What QEMU said.
 const QEMU_LOG: &str = "qemu.log";
@@ -33,9 +35,9 @@ const COMMAND: &str = "command.txt";
 /// Longest time until QEMU has made its devices and answers over QMP. It takes 30 to 70 ms.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// How often the console file is looked at. A panic ends QEMU and is seen by that; only a stall
-/// waits for the tick, and it is seconds old by then. inotify would wake for each character, which
-/// is how QEMU writes a serial line.
+/// How often the console file is looked at. A panic ends QEMU and is seen by that, unless the
+/// kernel hangs in its last words, which waits for the tick. inotify would wake for each character,
+/// which is how QEMU writes a serial line.
 const TICK: Duration = Duration::from_millis(50);
 
 /// After a panic on the console: how long QEMU may take to end, so that the trace is whole.
@@ -249,13 +251,7 @@ fn draw_cid() -> u32 {
 }
 
 fn fault(headline: String) -> Fault {
-    Fault {
-        stage: Stage::Boot,
-        code: None,
-        headline,
-        console: Vec::new(),
-        hints: Vec::new(),
-    }
+    Fault::at(Stage::Boot, headline)
 }
 
 impl Running {
@@ -278,24 +274,20 @@ impl Running {
                 biased;
                 exit = self.qemu.exited() => return self.gone(exit).await,
                 exit = exited(self.vhost_device_vsock.as_mut()) => {
-                    let words = exit.map_or_else(|error| error.to_string(), |exit| exit.words());
-                    return Ending::Exited {
+                    return Ending::Exited(Exited {
+                        program: VHOST_DEVICE_VSOCK.to_owned(),
+                        how: how(exit),
                         reason: None,
-                        status: format!("vhost-device-vsock {words}"),
                         complaint: last_line(&self.evidence.join(VSOCK_LOG)),
-                    };
+                    });
                 }
                 _ = tick.tick() => {}
             }
-            match self.state() {
-                State::Well => {}
-                State::Stalled(line) => return Ending::Stalled(line),
-                State::Panicked(line) => {
-                    return match timeout(LAST_WORDS, self.qemu.exited()).await {
-                        Ok(exit) => self.gone(exit).await,
-                        Err(_) => Ending::Panicked(line),
-                    };
-                }
+            if let State::Panicked(line) = self.state() {
+                return match timeout(LAST_WORDS, self.qemu.exited()).await {
+                    Ok(exit) => self.gone(exit).await,
+                    Err(_) => Ending::Panicked(line),
+                };
             }
         }
     }
@@ -306,15 +298,21 @@ impl Running {
         let _ = timeout(LAST_WORDS, self.qmp.closed()).await;
         match self.state() {
             State::Panicked(line) => Ending::Panicked(line),
-            State::Well | State::Stalled(_) => Ending::Exited {
+            State::Well => Ending::Exited(Exited {
+                program: "QEMU".to_owned(),
+                how: how(exit),
                 reason: self.qmp.reason().map(ToOwned::to_owned),
-                status: match exit {
-                    Ok(exit) => format!("QEMU {}", exit.words()),
-                    Err(error) => format!("QEMU ended, and its status cannot be read: {error}"),
-                },
                 complaint: last_line(&self.evidence.join(QEMU_LOG)),
-            },
+            }),
         }
+    }
+}
+
+/// How a process ended, in words that follow its name.
+fn how(exit: io::Result<Exit>) -> String {
+    match exit {
+        Ok(exit) => exit.words(),
+        Err(error) => format!("ended, and its status cannot be read ({error})"),
     }
 }
 
@@ -350,6 +348,25 @@ impl Guest for QemuGuest {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         console.catch_up().excerpt()
+    }
+
+    fn stall(&self) -> Option<String> {
+        let console = self.running.console.lock();
+        let mut console = console.unwrap_or_else(PoisonError::into_inner);
+        console.catch_up().stall().map(str::to_owned)
+    }
+
+    fn waited_for_cpu(&self) -> WaitedForCpu {
+        let processes = [
+            Some(&self.running.qemu),
+            self.running.vhost_device_vsock.as_ref(),
+        ];
+        let delays = processes.into_iter().flatten();
+        let delays: Vec<RunDelay> = delays.filter_map(|p| RunDelay::of(p.pid()).ok()).collect();
+        Box::new(move || {
+            let longest = delays.iter().map(RunDelay::longest).max();
+            longest.unwrap_or_default()
+        })
     }
 
     async fn stop(self, grace: Duration) -> Usage {
