@@ -5,8 +5,6 @@
 
 use ukci_schema::cell::Arch;
 
-use crate::machine::accel::Accel;
-
 /// An architecture in QEMU's and Debian's words.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Platform {
@@ -128,6 +126,28 @@ pub fn cpu_model(arch: Arch, accel: &Accelerated<'_>, qemu: Version, release: &s
         (Arch::Riscv64, Accelerated::Tcg) => "rv64".to_owned(),
     }
 }
+
+/// What runs the code of guests: QEMU's `-accel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Accel {
+    /// The host's CPU.
+    Kvm,
+    /// QEMU's translator.
+    Tcg,
+}
+
+impl Accel {
+    /// QEMU's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
+
+/// KVM's device.
+pub const KVM_DEVICE: &str = "/dev/kvm";
 
 /// How a guest's code runs, and with KVM on which CPU model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,12 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+/// The file that QEMU writes the console to, in a cell's evidence directory.
+pub(crate) const CONSOLE_LOG: &str = "console.log";
 
 /// Lines kept, and most lines of an excerpt or a tail.
 const KEPT: usize = 200;
@@ -30,11 +34,9 @@ pub enum Sign {
     Panic,
     /// An oops: the kernel has hit a bug of its own.
     Oops,
-    /// A CPU has not scheduled for 20 s, or RCU waits for one. A host that steals time can cause
-    /// one report; it does not repeat.
+    /// A CPU, a task or RCU makes no progress. A host that keeps the guest from running causes
+    /// the same reports, so this ends nothing.
     Stall,
-    /// A hard lockup, or a task blocked for over two minutes.
-    Hang,
 }
 
 /// What a line is a sign of, by the kernel's own words (5.10 to 7.3).
@@ -56,8 +58,6 @@ pub fn sign(line: &str) -> Option<Sign> {
         "detected stalls on",
         "detected expedited stalls",
         "kthread starved",
-    ];
-    const HANG: &[&str] = &[
         "hard LOCKUP",
         "blocked for more than",
         "blocked in I/O wait for more than",
@@ -67,8 +67,6 @@ pub fn sign(line: &str) -> Option<Sign> {
         Some(Sign::Panic)
     } else if any(STALL) {
         Some(Sign::Stall)
-    } else if any(HANG) {
-        Some(Sign::Hang)
     } else if any(OOPS) {
         Some(Sign::Oops)
     } else {
@@ -111,12 +109,13 @@ pub struct Console {
     lines: VecDeque<String>,
     /// A line whose end has not arrived.
     partial: Vec<u8>,
-    /// Number of the line that opened the report of an oops, panic or hang, counted from the
-    /// first line there was.
+    /// Number of the line that opened the report of an oops or a panic, counted from the first
+    /// line there was.
     opening: Option<(usize, String)>,
+    /// The same of the first stall.
+    stall: Option<(usize, String)>,
     /// How many lines there were.
     count: usize,
-    stalls: usize,
     state: State,
 }
 
@@ -128,8 +127,6 @@ pub enum State {
     Well,
     /// It panicked; the first line of the report, which is an oops's where one led to the panic.
     Panicked(String),
-    /// It is stuck; the first line that says so.
-    Stalled(String),
 }
 
 impl Console {
@@ -164,12 +161,9 @@ impl Console {
                 }
             }
             Some(Sign::Stall) => {
-                self.stalls += 1;
-                if self.stalls > 1 {
-                    self.stalled(&line);
-                }
+                self.stall
+                    .get_or_insert_with(|| (self.count, without_time(&line).to_owned()));
             }
-            Some(Sign::Hang) => self.stalled(&line),
             None => {}
         }
         self.count += 1;
@@ -184,19 +178,17 @@ impl Console {
             .get_or_insert_with(|| (self.count, without_time(line).to_owned()));
     }
 
-    fn stalled(&mut self, line: &str) {
-        self.open(line);
-        if self.state == State::Well {
-            self.state = State::Stalled(without_time(line).to_owned());
-        }
-    }
-
     /// What it says of the kernel so far.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// The last lines, oldest first; where the kernel reported an oops, a panic or a hang, the
+    /// The first line that reported a stall.
+    pub fn stall(&self) -> Option<&str> {
+        self.stall.as_ref().map(|(_, line)| line.as_str())
+    }
+
+    /// The last lines, oldest first; where the kernel reported an oops, a panic or a stall, the
     /// lines around the beginning of that report instead.
     pub fn excerpt(&self) -> Vec<String> {
         let dropped = self.count - self.lines.len();
@@ -206,7 +198,7 @@ impl Console {
             .iter()
             .cloned()
             .chain((!partial.is_empty()).then_some(partial));
-        let start = match &self.opening {
+        let start = match self.opening.as_ref().or(self.stall.as_ref()) {
             Some((number, _)) => number.saturating_sub(dropped + BEFORE),
             None => (self.lines.len()).saturating_sub(BEFORE + AFTER),
         };
@@ -223,6 +215,23 @@ fn without_time(line: &str) -> &str {
                 .all(|b| b.is_ascii_digit() || b" .T".contains(&b))
         })
         .map_or(line, |(_, rest)| rest)
+}
+
+/// The last line of a log that is not empty, at most 300 characters of it.
+pub(crate) fn last_line(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.size();
+    file.seek(SeekFrom::Start(length.saturating_sub(4096)))
+        .ok()?;
+    let mut bytes = Vec::new();
+    file.take(4096).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())?;
+    Some(clean(line.as_bytes()).chars().take(300).collect())
 }
 
 /// A [`Console`] that is read from a growing file.

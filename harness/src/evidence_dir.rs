@@ -24,12 +24,23 @@ use ukci_schema::evidence::Evidence;
 
 /// An I/O error and the path it is about.
 #[derive(Debug, thiserror::Error)]
-#[error("write `{path}`")]
+#[error("failed to write `{}`", path.display())]
 pub struct Error {
     /// Which file or directory.
     pub path: PathBuf,
     /// Why.
     pub source: io::Error,
+}
+
+impl Error {
+    /// An action that may help.
+    pub fn hint(&self) -> String {
+        let other = "put the evidence elsewhere with `--out`";
+        if self.source.kind() == io::ErrorKind::StorageFull {
+            return format!("free some space, or {other}");
+        }
+        other.to_owned()
+    }
 }
 
 /// The directory of one cell.

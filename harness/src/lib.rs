@@ -5,22 +5,28 @@
 //! the report by [`render`].
 
 pub mod arch;
+pub mod atomic_file;
 pub mod catalogue;
 pub mod cell;
+pub mod cell_shell;
 pub mod channel;
 pub mod compile;
 pub mod console;
+mod conversation;
+pub mod cpio;
+mod deadline;
 pub mod event;
 pub mod evidence_dir;
-pub mod features;
 pub mod initramfs;
+pub mod kernel_features;
 pub mod machine;
-pub(crate) mod modules;
+mod needed_modules;
 pub mod nix;
 pub mod plan_file;
+pub mod prepare;
 pub mod render;
 pub mod report;
 pub mod resolve;
 pub mod run;
-pub mod shell;
+mod run_options;
 pub mod transport;

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// Where Nix keeps everything. Stores elsewhere name their paths by another sentence.
@@ -35,7 +36,7 @@ impl StorePath {
         if !is_digest(sha256) || !is_name(name) {
             return None;
         }
-        let contents = hex(&Sha256::digest(format!("fixed:out:sha256:{sha256}:")));
+        let contents = HEXLOWER.encode(&Sha256::digest(format!("fixed:out:sha256:{sha256}:")));
         let sentence = format!("output:out:sha256:{contents}:{STORE}:{name}");
         let digest = base32(&folded(&Sha256::digest(sentence)));
         let name = name.to_owned();
@@ -116,15 +117,6 @@ fn folded(digest: &[u8]) -> [u8; 20] {
         folded[n % 20] ^= byte;
     }
     folded
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

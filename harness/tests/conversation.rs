@@ -11,7 +11,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 use ukci_harness::event::Event;
-use ukci_harness::machine::{Boot, Ending, Guest, Hardware, Machine, NoConnection, Usage};
+use ukci_harness::machine::{
+    Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage, WaitedForCpu,
+};
 use ukci_harness::run::{self, Options};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::budget::Budget;
@@ -69,6 +71,16 @@ enum Script {
     DoneTooSoon,
     /// QEMU ends at once.
     QemuDies,
+    /// The vsock device beside QEMU ends after the hello.
+    VsockDies,
+    /// The kernel reports a stall while the object is loaded, and goes on.
+    StallsAndGoesOn,
+    /// The kernel reports a stall while the object is loaded, and does not go on.
+    Stalls,
+
+    Starved,
+    /// Others have the CPU for ever.
+    StarvedForEver,
 }
 
 #[derive(Default)]
@@ -90,6 +102,7 @@ struct ScriptedGuest {
     task: tokio::task::JoinHandle<()>,
     dials: bool,
     ledger: Arc<Ledger>,
+    began: tokio::time::Instant,
 }
 
 impl Drop for ScriptedGuest {
@@ -140,6 +153,7 @@ impl Machine for Scripted {
             task,
             dials,
             ledger: Arc::clone(&self.ledger),
+            began: tokio::time::Instant::now(),
         })
     }
 }
@@ -173,6 +187,20 @@ impl Guest for ScriptedGuest {
             tail.push("[    0.3] reboot: Power down".into());
         }
         tail
+    }
+
+    fn stall(&self) -> Option<String> {
+        let stalls = matches!(self.script, Script::Stalls | Script::StallsAndGoesOn);
+        stalls.then(|| "rcu: rcu_sched kthread starved for 5252 jiffies!".into())
+    }
+
+    fn waited_for_cpu(&self) -> WaitedForCpu {
+        let (script, began) = (self.script, self.began);
+        Box::new(move || match script {
+            Script::Starved => began.elapsed() * 8 / 10,
+            Script::StarvedForEver => began.elapsed(),
+            _ => Duration::ZERO,
+        })
     }
 
     async fn stop(self, _: Duration) -> Usage {
@@ -225,6 +253,20 @@ fn hello(protocol: u32) -> FromGuest {
     }
 }
 
+/// How a process ends, as the real machine says it: see `harness/tests/machine/main.rs`.
+fn exited(program: &str, reason: Option<&str>, complaint: Option<&str>) -> Ending {
+    Ending::Exited(Exited {
+        program: program.into(),
+        how: match program {
+            "QEMU" => "exited with status 0",
+            _ => "was killed by signal 9",
+        }
+        .into(),
+        reason: reason.map(Into::into),
+        complaint: complaint.map(Into::into),
+    })
+}
+
 fn panicked() -> Ending {
     Ending::Panicked("Kernel panic - not syncing: Fatal exception".into())
 }
@@ -256,19 +298,12 @@ async fn play(
     match script {
         Script::PanicAtBoot => return drop(end.send(Some(panicked()))),
         Script::UnheardOnce | Script::Unheard if script == Script::Unheard || attempt == 0 => {
-            return drop(end.send(Some(Ending::Exited {
-                reason: Some("guest-shutdown".into()),
-                status: "exit status 0".into(),
-                complaint: None,
-            })));
+            return drop(end.send(Some(exited("QEMU", Some("guest-shutdown"), None))));
         }
         Script::QemuDies => {
             drop(stream);
-            return drop(end.send(Some(Ending::Exited {
-                reason: Some("guest-reset".into()),
-                status: "exit status 0".into(),
-                complaint: Some("qemu: could not open disk".into()),
-            })));
+            let complaint = Some("qemu: could not open disk");
+            return drop(end.send(Some(exited("QEMU", Some("guest-reset"), complaint))));
         }
         Script::NeverDials | Script::Silent => return std::future::pending().await,
         Script::Garbage => return stream.write_all(b"login: root\n").await.unwrap(),
@@ -319,6 +354,16 @@ async fn play(
     };
     say(&mut stream, &progress(Stage::Open)).await;
     say(&mut stream, &progress(Stage::Load)).await;
+    match script {
+        Script::VsockDies => {
+            drop(stream);
+            return drop(end.send(Some(exited("vhost-device-vsock", None, None))));
+        }
+        Script::Stalls | Script::StarvedForEver => return std::future::pending().await,
+        Script::StallsAndGoesOn => tokio::time::sleep(Duration::from_secs(100)).await,
+        Script::Starved => tokio::time::sleep(Duration::from_secs(420)).await,
+        _ => {}
+    }
     if script == Script::PanicAtLoad || (script == Script::PanicAtLoadOnce && attempt == 0) {
         drop(stream);
         return drop(end.send(Some(panicked())));
@@ -621,7 +666,7 @@ async fn an_agent_that_sends_garbage() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_of_another_version() {
-    insta::assert_snapshot!(fault(Script::OldProtocol).await, @"connect - the agent speaks protocol 4, this ukci 3");
+    insta::assert_snapshot!(fault(Script::OldProtocol).await, @"connect - the agent speaks protocol 4, and this ukci speaks 3");
 }
 
 #[tokio::test(start_paused = true)]
@@ -632,8 +677,26 @@ async fn an_agent_in_trouble() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn qemu_that_ends_says_what_it_printed() {
-    insta::assert_snapshot!(fault(Script::QemuDies).await, @"boot - QEMU ended (exit status 0, guest-reset) while ukci waited for the hello from the guest: qemu: could not open disk");
+async fn a_process_that_ends_is_named_once_with_what_it_printed() {
+    insta::assert_snapshot!(fault(Script::QemuDies).await, @"boot - QEMU exited with status 0 (guest-reset) while ukci waited for the hello from the guest: qemu: could not open disk");
+    insta::assert_snapshot!(fault(Script::VsockDies).await, @"load - vhost-device-vsock was killed by signal 9 while ukci waited for the end of load (the object)");
+}
+
+/// A busy host makes a healthy kernel report stalls: they are told, and the deadline decides.
+#[tokio::test(start_paused = true)]
+async fn a_stall_is_noted_and_the_deadline_decides() {
+    let (cell, _) = one(Script::StallsAndGoesOn).await;
+    assert_eq!((cell.verdict, cell.boots), (VerdictKind::Pass, 1));
+    insta::assert_snapshot!(cell.notes.join("\n"), @"the kernel reported a stall, which a busy host can cause: `rcu: rcu_sched kthread starved for 5252 jiffies!`");
+    insta::assert_snapshot!(fault(Script::Stalls).await, @"load KERNEL_SPLAT the guest's kernel is stuck: rcu: rcu_sched kthread starved for 5252 jiffies!; no end of load (the object) within 120s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_without_cpus_to_spare_puts_the_deadline_off_but_not_for_ever() {
+    let (cell, _) = one(Script::Starved).await;
+    assert_eq!((cell.verdict, cell.boots), (VerdictKind::Pass, 1));
+    assert!(cell.notes.is_empty());
+    insta::assert_snapshot!(fault(Script::StarvedForEver).await, @"load - no end of load (the object) within 120s, not counting 360s for which this host had no CPU for the guest");
 }
 
 #[tokio::test(start_paused = true)]

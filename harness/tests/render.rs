@@ -130,11 +130,14 @@ fn what_a_guest_wrote_is_text_in_html() {
     let evil = "<script>alert(1)</script>";
     for cell in &mut report.cells {
         cell.release = evil.into();
+        cell.notes.push(format!("the console says {evil}"));
         if let Some(diagnosis) = &mut cell.diagnosis {
             diagnosis.headline = evil.into();
         }
     }
-    assert!(!render::html(&report).contains("<script"));
+    let page = render::html(&report);
+    assert!(!page.contains("<script"));
+    assert!(page.contains("the console says"), "a note is shown");
     assert!(!render::markdown(&report).contains("<script"));
 }
 

@@ -218,7 +218,7 @@ fn busybox_initramfs() -> Vec<u8> {
         .map(PathBuf::from)
         .find(|path| path.exists())
         .expect("busybox-static is installed by `make setup`");
-    let mut archive = ukci_harness::initramfs::Archive::default();
+    let mut archive = ukci_harness::cpio::Archive::default();
     archive.directory("/bin");
     archive.file(
         "/bin/busybox",

@@ -181,6 +181,9 @@ pub struct CellReport {
     pub maps: Vec<MapEvidence>,
     /// Changes made to the object or the guest before the load that counts.
     pub edits: Vec<String>,
+    /// What was noticed and did not decide the verdict, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Directory of the cell's evidence, relative to the report's.
     pub evidence: String,
     /// SHA-256 of the evidence in its [canonical](crate::canonical) form: two boots that saw the

@@ -28,6 +28,19 @@ pub struct Fault {
     pub hints: Vec<String>,
 }
 
+impl Fault {
+    /// A fault of which there is nothing more to say.
+    pub fn at(stage: Stage, headline: impl Into<String>) -> Self {
+        Self {
+            stage,
+            code: None,
+            headline: headline.into(),
+            console: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+}
+
 /// What a cell's evidence means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]

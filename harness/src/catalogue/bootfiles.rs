@@ -12,7 +12,7 @@ use super::module::{self, Module, Order};
 use super::pack;
 use super::package;
 use super::store;
-use crate::initramfs::Archive;
+use crate::cpio::Archive;
 
 /// Goes into every store key: raised when the same packages would give other boot files.
 pub(crate) const RECIPE: &[u8] = b"ukci.bootfiles/3";

@@ -7,9 +7,9 @@ use ukci_schema::plan::PlannedCell;
 use ukci_schema::report::{CellReport, ProgramReport};
 use ukci_schema::verdict::{Outcome, Stage, Verdict};
 
-use super::Inputs;
-use super::attempt::Attempt;
+use super::inputs::Inputs;
 use crate::catalogue::digest;
+use crate::conversation::{Answer, Heard};
 use crate::evidence_dir::EvidenceDir;
 use crate::machine::{Machine, Usage};
 
@@ -26,7 +26,7 @@ pub(super) fn report<M: Machine>(
     machine: &M,
     inputs: &Inputs,
     dir: &EvidenceDir,
-    attempt: Attempt,
+    heard: Heard,
     judgement: Judgement,
     cost: Cost,
 ) -> CellReport {
@@ -38,12 +38,13 @@ pub(super) fn report<M: Machine>(
     } else {
         Stage::Load
     };
-    let seen = attempt.evidence.as_deref();
+    let evidence = match heard.answer {
+        Some(Answer::Evidence(evidence)) => Some(*evidence),
+        _ => None,
+    };
+    let seen = evidence.as_ref();
     let evidence_digest = seen.map(|seen| digest::of(canonical::text(seen).as_bytes()));
-    let evidence = attempt
-        .evidence
-        .map(|evidence| *evidence)
-        .unwrap_or_default();
+    let evidence = evidence.unwrap_or_default();
     let mut of_programs = judgement.programs.into_iter();
     let mut programs: Vec<ProgramReport> = evidence
         .programs
@@ -96,9 +97,13 @@ pub(super) fn report<M: Machine>(
         Verdict::Error { fault: why } => fault = Some(why),
         Verdict::Skip { reason: why } => reason = Some(why),
     }
-    let release = attempt
-        .facts
-        .map_or_else(|| inputs.kernel.release.clone(), |facts| facts.release);
+    let (release, libbpf) = match heard.hello {
+        Some(hello) => (hello.facts.release, hello.libbpf),
+        None => (inputs.kernel.release.clone(), String::new()),
+    };
+    let stall = heard
+        .stall
+        .map(|line| format!("the kernel reported a stall, which a busy host can cause: `{line}`"));
     CellReport {
         id: cell.id(),
         artifact: cell.artifact.clone(),
@@ -124,7 +129,7 @@ pub(super) fn report<M: Machine>(
         diagnosis,
         fault,
         reason,
-        libbpf: attempt.libbpf,
+        libbpf,
         programs,
         maps: evidence.maps,
         edits: (inputs.kernel.cmdline.iter())
@@ -132,6 +137,7 @@ pub(super) fn report<M: Machine>(
             .map(|argument| format!("kernel argument `{argument}`"))
             .chain(evidence.edits)
             .collect(),
+        notes: stall.into_iter().collect(),
         evidence: dir.relative().to_owned(),
         evidence_digest,
     }

@@ -96,15 +96,15 @@ fn signs_of_several_kernels() {
         ),
         (
             "INFO: task init:1 blocked for more than 120 seconds.",
-            Sign::Hang,
+            Sign::Stall,
         ),
         (
             "NMI watchdog: Watchdog detected hard LOCKUP on cpu 0",
-            Sign::Hang,
+            Sign::Stall,
         ),
         (
             "watchdog: CPU0: Watchdog detected hard LOCKUP on cpu 0",
-            Sign::Hang,
+            Sign::Stall,
         ),
         // 6.12 and later
         (
@@ -148,12 +148,18 @@ fn ordinary_lines_are_no_signs() {
 }
 
 #[test]
-fn one_stall_may_be_the_hosts_doing_and_two_are_not() {
-    let lockup = "[   28.1] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]\n";
-    let mut console = console(lockup);
+fn stalls_are_noted_and_end_nothing() {
+    let lockup = "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]";
+    let starved = "rcu: rcu_sched kthread starved for 5252 jiffies! g-1175";
+    let mut console = console(&format!("[   28.1] {lockup}\n[   48.1] {starved}\n"));
     assert_eq!(*console.state(), State::Well);
-    console.push(lockup.as_bytes());
-    assert!(matches!(console.state(), State::Stalled(line) if line.starts_with("watchdog: BUG")));
+    assert_eq!(console.stall(), Some(lockup));
+    assert_eq!(console.excerpt()[0], format!("[   28.1] {lockup}"));
+    // A panic after it is told by its own words.
+    console.push(NULL_DEREFERENCE_6_12.as_bytes());
+    let first = "BUG: kernel NULL pointer dereference, address: 0000000000000008";
+    assert_eq!(*console.state(), State::Panicked(first.into()));
+    assert_eq!(console.stall(), Some(lockup));
 }
 
 #[test]
@@ -223,4 +229,17 @@ fn a_growing_file_is_followed() {
     assert_eq!(follower.catch_up().excerpt(), ["one", "tw"]);
     file.write_all(b"o\n").unwrap();
     assert_eq!(follower.catch_up().excerpt(), ["one", "two"]);
+}
+
+#[test]
+fn the_last_line_is_the_last_that_says_something() {
+    let mut log = tempfile::NamedTempFile::new().unwrap();
+    assert_eq!(last_line(log.path()), None);
+    write!(
+        log,
+        "{}\nfirst\nqemu: \x1b[1mbad\x1b[0m\n\n",
+        "x".repeat(9000)
+    )
+    .unwrap();
+    assert_eq!(last_line(log.path()).as_deref(), Some("qemu: bad"));
 }

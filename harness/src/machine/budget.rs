@@ -4,14 +4,13 @@ use std::num::NonZero;
 use std::path::Path;
 use std::{fs, thread};
 
-/// What QEMU and the vsock device beside it take over the guest's own memory, in MiB. Measured:
+/// What QEMU and the vsock device beside it take in addition to the guest's own memory, in MiB. Measured:
 /// 205 MiB resident for a guest that had touched about 75 MiB of its 256, plus 14–25 MiB of
 /// vhost-device-vsock.
 const OVERHEAD: u64 = 150;
 
-/// Machines at once: what was asked for, else one a core (a guest that waits for a core only
-/// stretches its deadlines), at most what memory allows (each needs `memory` MiB and QEMU's own),
-/// at least 1.
+/// How many machines run at once: as many as requested, else one per core, but no more than fit in
+/// memory (each needs `memory` MiB and what QEMU itself takes), and at least one.
 pub fn jobs(asked: Option<usize>, memory: u32) -> usize {
     asked.map_or_else(
         || {
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_asked_for_is_done() {
+    fn a_requested_number_is_taken() {
         assert_eq!(jobs(Some(7), 1 << 20), 7);
         assert_eq!(jobs(Some(0), 256), 1);
     }

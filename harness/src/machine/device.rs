@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use ukci_schema::cell::Arch;
 use ukci_schema::message::SERIAL_PORT;
 
-use super::accel::Accel;
-use crate::arch::Platform;
+use super::interface::Boot;
+use crate::arch::{Accel, Platform};
 
 /// A part of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// The machine type, and nothing that was not asked for.
+    /// The machine type, without QEMU's default devices.
     Board(&'static Platform),
     /// How guest code runs.
     Accelerator(Accel, Arch),
@@ -76,7 +76,7 @@ pub enum Device {
     VhostUserVsock(PathBuf),
     /// A virtio-serial port: the host listens on this socket and QEMU dials.
     SerialPort(PathBuf),
-    /// Kernel arguments that the plan asks for.
+    /// Kernel arguments of the plan.
     KernelArguments(Vec<String>),
 }
 
@@ -190,6 +190,55 @@ impl Device {
     }
 }
 
+/// What a machine is made of, beside what it boots.
+#[derive(Debug)]
+pub(super) struct Emulated {
+    pub(super) platform: &'static Platform,
+    pub(super) accel: Accel,
+    pub(super) cpu: String,
+    pub(super) firmware: Option<&'static str>,
+    /// The rate of the host's time stamp counter, where it is known.
+    pub(super) tsc_khz: Option<u32>,
+    pub(super) console: Device,
+    /// How it is reached and controlled.
+    pub(super) links: Vec<Device>,
+}
+
+impl Emulated {
+    /// All its devices, in the order of their flags.
+    pub(super) fn devices(&self, boot: &Boot) -> Vec<Device> {
+        let shared = |link: &Device| matches!(link, Device::VhostUserVsock(_));
+        let mut devices = vec![
+            Device::Board(self.platform),
+            Device::Accelerator(self.accel, self.platform.arch),
+            Device::Cpus {
+                model: self.cpu.clone(),
+                count: boot.cpus,
+            },
+            Device::Memory {
+                mib: boot.memory,
+                shared: self.links.iter().any(shared),
+            },
+        ];
+        if (self.accel, self.platform.arch) == (Accel::Tcg, Arch::X86_64) {
+            devices.extend(self.tsc_khz.map(Device::HostTsc));
+        }
+        devices.extend(self.firmware.map(Device::Firmware));
+        devices.extend([
+            Device::Kernel {
+                image: boot.kernel.clone(),
+                initramfs: boot.initramfs.clone(),
+            },
+            self.console.clone(),
+            Device::DieOnPanic,
+            Device::NoCryptoTests,
+        ]);
+        devices.extend(self.links.iter().cloned());
+        devices.push(Device::KernelArguments(boot.cmdline.clone()));
+        devices
+    }
+}
+
 /// `prefix` and a path in the syntax of QEMU's options, where a comma is written twice.
 fn with_path(prefix: &str, path: &Path) -> OsString {
     let mut value = prefix.as_bytes().to_vec();
@@ -202,7 +251,7 @@ fn with_path(prefix: &str, path: &Path) -> OsString {
     OsString::from_vec(value)
 }
 
-/// What the devices of a machine come to, while it is put together.
+/// QEMU's command line in the making.
 #[derive(Debug, Default)]
 struct Line {
     machine: Vec<String>,
@@ -239,7 +288,7 @@ pub fn flags(devices: &[Device]) -> Vec<Flag> {
     flags
 }
 
-/// A command as a shell takes it, one flag a line.
+/// A command as a shell takes it, with one flag per line.
 pub fn shell(program: &Path, flags: &[Flag]) -> Vec<u8> {
     let mut text = quote(program.as_os_str());
     for (flag, value) in flags {

@@ -1,125 +1,20 @@
-//! The one seam made of traits: what can boot a cell, and one booted cell.
-//!
-//! [`qemu::Qemu`] is the real one; tests play guests over `tokio::io::duplex`.
+//! Machines that boot cells: the seam that tests play guests behind, and QEMU behind it.
 
-pub mod accel;
 pub mod budget;
 pub mod device;
-mod guest;
+mod error;
+pub(crate) mod interface;
+mod kvm;
 mod private_dir;
 mod process;
 mod program;
 pub mod qemu;
+mod qemu_guest;
 mod qmp;
+mod run_delay;
 mod vhost_user;
 
-use std::future::Future;
-use std::path::PathBuf;
-use std::time::Duration;
-
-use tokio::io::{AsyncRead, AsyncWrite};
-use ukci_schema::cell::{Arch, Cell};
-use ukci_schema::verdict::Fault;
-
-/// What a machine must boot.
-#[derive(Clone, Debug)]
-pub struct Boot {
-    /// The cell it is for.
-    pub cell: Cell,
-    /// Upstream version of the kernel, e.g. `6.12.117+deb13-cloud-amd64`: the CPU model depends
-    /// on it.
-    pub release: String,
-    /// What QEMU's `-kernel` takes.
-    pub kernel: PathBuf,
-    /// The whole initramfs: agent and kernel segment.
-    pub initramfs: PathBuf,
-    /// Kernel arguments beyond those of the devices.
-    pub cmdline: Vec<String>,
-    /// Guest memory in MiB.
-    pub memory: u32,
-    /// Virtual CPUs.
-    pub cpus: u32,
-    /// Existing directory for `command.txt`, `console.log` and `qemu.log`.
-    pub evidence: PathBuf,
-}
-
-/// What stands in a report about the machine that ran a cell.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hardware {
-    /// `kvm` or `tcg`.
-    pub accel: String,
-    /// QEMU's `-cpu`.
-    pub cpu: String,
-    /// `vhost-vsock`, `vhost-user-vsock` or `virtio-serial`.
-    pub transport: String,
-}
-
-/// How a guest ended, other than by being told to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The console shows a panic; its first line.
-    Panicked(String),
-    /// The console shows a soft or hard lockup or an RCU stall; its first line.
-    Stalled(String),
-    /// QEMU is gone. Its status says nothing: it exits 0 on panic and on power-off alike.
-    Exited {
-        /// QMP's `SHUTDOWN` reason, e.g. `guest-reset`, where one was seen.
-        reason: Option<String>,
-        /// Exit status or signal, in words.
-        status: String,
-        /// What QEMU wrote on stderr, its last line.
-        complaint: Option<String>,
-    },
-}
-
-/// Why no agent dialled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoConnection {
-    /// The guest ended first.
-    Ended(Ending),
-    /// The host could not listen any longer.
-    Failed(String),
-}
-
-/// What a guest cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Usage {
-    /// User and system seconds of QEMU and the processes beside it.
-    pub cpu_seconds: f64,
-    /// Peak resident memory of QEMU in KiB.
-    pub peak_kib: u64,
-}
-
-/// Something that can boot a cell.
-pub trait Machine: Send + Sync + 'static {
-    /// One booted cell.
-    type Guest: Guest;
-
-    /// What a guest of this architecture and kernel runs on.
-    fn hardware(&self, arch: Arch, release: &str) -> Hardware;
-
-    /// How much longer than on bare hardware everything takes: deadlines are multiplied by it.
-    fn slowness(&self) -> u32;
-
-    /// Starts a guest. Returns as soon as it runs, long before it is up.
-    fn boot(&self, boot: Boot) -> impl Future<Output = Result<Self::Guest, Fault>> + Send;
-}
-
-/// One booted cell. Dropping it kills the guest and everything started for it.
-pub trait Guest: Send + 'static {
-    /// The connection that the agent dials.
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send;
-
-    /// Waits for the agent to dial, or for the guest to end before it did. Has no deadline of
-    /// its own.
-    fn connect(&mut self) -> impl Future<Output = Result<Self::Stream, NoConnection>> + Send;
-
-    /// Waits until the guest ends by itself, or its console shows that it might as well have.
-    fn ended(&mut self) -> impl Future<Output = Ending> + Send;
-
-    /// The last lines of its console, oldest first, without control characters.
-    fn console_tail(&self) -> Vec<String>;
-
-    /// Gives it `grace` to power off, then kills it; reaps it and what was started for it.
-    fn stop(self, grace: Duration) -> impl Future<Output = Usage> + Send;
-}
+pub use crate::deadline::WaitedForCpu;
+pub use error::Error;
+pub use interface::{Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage};
+pub use qemu_guest::QemuGuest;

@@ -73,6 +73,11 @@ impl Process {
         })
     }
 
+    /// Its id, which is its own until it is reaped.
+    pub(super) fn pid(&self) -> Pid {
+        self.child.pid
+    }
+
     /// Waits for the end. May be dropped and called again; the answer stays the same.
     pub(super) async fn exited(&mut self) -> io::Result<Exit> {
         if self.child.exit.is_none() {

@@ -1,8 +1,8 @@
 //! The programs beside us: where they are, and what QEMU says of itself.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::qemu::Error;
+use super::error::Error;
 use crate::arch::{Platform, Version, qemu_version};
+use crate::atomic_file;
 
 /// A QEMU binary and what it says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,10 +192,7 @@ impl Memory {
     fn write<T: Serialize>(&self, answer: &T) -> io::Result<()> {
         let directory = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(&serde_json::to_vec_pretty(answer)?)?;
-        let _: File = file.persist(&self.path).map_err(|error| error.error)?;
-        Ok(())
+        atomic_file::write(&self.path, &[&serde_json::to_vec_pretty(answer)?])
     }
 }
 

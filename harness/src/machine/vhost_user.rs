@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::device::{Flag, shell};
 use super::private_dir::PrivateDir;
 use super::process::Process;
+use crate::console::last_line;
 
 /// The guest's address. Each guest has its own device and so its own address space.
 const GUEST_CID: u32 = 3;
@@ -64,7 +65,7 @@ impl VhostUserVsock<'_> {
         match exited {
             Some(exit) => {
                 let words = exit.words();
-                let complaint = super::guest::last_line(log).unwrap_or_default();
+                let complaint = last_line(log).unwrap_or_default();
                 Err(io::Error::other(format!("it {words}: {complaint}")))
             }
             None => Ok(process),

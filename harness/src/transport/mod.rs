@@ -1,6 +1,6 @@
-//! The ways from a guest to the host, and which of them this host has.
+//! Transports from a guest to the host, and which of them this host has.
 //!
-//! Whatever it is, the guest dials, the host has one [`Listener`], and what comes out of it is an
+//! Whichever it is, the guest dials, the host has one [`Listener`], and what comes out of it is an
 //! ordinary byte stream.
 
 mod listener;
@@ -41,15 +41,17 @@ impl Transport {
     }
 }
 
-/// A transport that was asked for and that this host does not have.
+/// This host does not have the transport that was requested.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unusable {
     /// The device cannot be opened.
-    #[error("open `{VHOST_VSOCK}` for the transport vhost-vsock")]
+    #[error("failed to open `{VHOST_VSOCK}` for the transport vhost-vsock")]
     VhostVsock(#[source] io::Error),
     /// The program is missing.
-    #[error("find the program `{VHOST_DEVICE_VSOCK}` for the transport vhost-user-vsock")]
+    #[error(
+        "the program `{VHOST_DEVICE_VSOCK}`, which the transport vhost-user-vsock needs, was not found"
+    )]
     VhostUserVsock,
 }
 
@@ -58,15 +60,13 @@ impl Unusable {
     pub fn hint(&self) -> String {
         match self {
             Self::VhostVsock(error) if error.kind() == io::ErrorKind::NotFound => {
-                "load the module: `modprobe vhost_vsock`".to_owned()
+                "load the module with `modprobe vhost_vsock`".to_owned()
             }
             Self::VhostVsock(_) => {
-                format!(
-                    "let your user open `{VHOST_VSOCK}`: on most systems, by joining the group kvm"
-                )
+                format!("join the group that owns `{VHOST_VSOCK}`, which is often named kvm")
             }
             Self::VhostUserVsock => format!(
-                "`make setup` builds it, and so does `cargo install {VHOST_DEVICE_VSOCK} --locked`"
+                "build it with `make setup` or `cargo install {VHOST_DEVICE_VSOCK} --locked`"
             ),
         }
     }
@@ -95,7 +95,7 @@ impl Offer {
         }
     }
 
-    /// The transport that was asked for, else the first that is usable, and why.
+    /// The transport that was requested, else the first that is usable, and why.
     pub fn choose(self, asked: Option<Transport>) -> Result<(Transport, Choice), Unusable> {
         let absent = match &self.vhost_vsock {
             Ok(()) => String::new(),
@@ -109,11 +109,11 @@ impl Offer {
                 return Err(Unusable::VhostVsock(error));
             }
             (Some(Transport::VhostUserVsock), _, None) => return Err(Unusable::VhostUserVsock),
-            (Some(transport), ..) => (transport, "asked for".to_owned()),
+            (Some(transport), ..) => (transport, "it was requested".to_owned()),
             (None, Ok(()), _) => (Transport::VhostVsock, format!("`{VHOST_VSOCK}` opens")),
             (None, Err(_), Some(program)) => (
                 Transport::VhostUserVsock,
-                format!("{absent}; `{}` is at hand", program.display()),
+                format!("{absent}; `{}` is installed", program.display()),
             ),
             (None, Err(_), None) => (
                 Transport::VirtioSerial,
@@ -152,7 +152,7 @@ mod tests {
             .choose(None)
             .unwrap();
         assert_eq!(transport, Transport::VhostUserVsock);
-        insta::assert_snapshot!(choice.why, @"`/dev/vhost-vsock` does not exist; `/usr/bin/vhost-device-vsock` is at hand");
+        insta::assert_snapshot!(choice.why, @"`/dev/vhost-vsock` does not exist; `/usr/bin/vhost-device-vsock` is installed");
         let (transport, choice) = offer(Some(io::ErrorKind::PermissionDenied), false)
             .choose(None)
             .unwrap();

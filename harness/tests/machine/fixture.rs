@@ -7,8 +7,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use ukci_harness::arch::Accel;
 use ukci_harness::machine::Boot;
-use ukci_harness::machine::qemu::{Accel, Settings, Transport};
+use ukci_harness::machine::qemu::Settings;
+use ukci_harness::transport::Transport;
 use ukci_schema::cell::{Arch, Cell};
 
 /// Longest time for anything a translated guest does, on a host that is busy with eight.

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
-use ukci_harness::machine::qemu::{Accel, Qemu, QemuGuest, Transport};
-use ukci_harness::machine::{Ending, Guest, Machine, NoConnection};
+use ukci_harness::arch::Accel;
+use ukci_harness::machine::qemu::Qemu;
+use ukci_harness::machine::{Ending, Guest, Machine, NoConnection, QemuGuest};
+use ukci_harness::transport::Transport;
 
 use fixture::{Fixture, PATIENCE, settings};
 
@@ -70,17 +72,15 @@ async fn converse(mut guest: QemuGuest) {
     let ending = timeout(PATIENCE, guest.ended())
         .await
         .expect("it should power off");
-    let Ending::Exited {
-        reason,
-        status,
-        complaint,
-    } = ending
-    else {
+    let Ending::Exited(exited) = ending else {
         panic!("{ending:?}")
     };
-    assert_eq!(reason.as_deref(), Some("guest-shutdown"));
-    assert_eq!(status, "QEMU exited with status 0");
-    assert_eq!(complaint, None);
+    assert_eq!(exited.reason.as_deref(), Some("guest-shutdown"));
+    assert_eq!(
+        exited.to_string(),
+        "QEMU exited with status 0 (guest-shutdown)"
+    );
+    assert_eq!(exited.complaint, None);
     let usage = guest.stop(Duration::ZERO).await;
     assert!(usage.cpu_seconds > 0.2, "{usage:?}");
     assert!(usage.peak_kib > 50 * 1024, "{usage:?}");
@@ -159,10 +159,10 @@ async fn a_guest_that_powers_off_unheard_did_not_panic() {
         .await
         .expect("it should end")
         .unwrap_err();
-    let NoConnection::Ended(Ending::Exited { reason, .. }) = none else {
+    let NoConnection::Ended(Ending::Exited(exited)) = none else {
         panic!("{none:?}")
     };
-    assert_eq!(reason.as_deref(), Some("guest-shutdown"));
+    assert_eq!(exited.reason.as_deref(), Some("guest-shutdown"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,6 +189,32 @@ async fn a_guest_that_hangs_is_killed_and_nothing_is_left() {
     assert!(usage.cpu_seconds > 0.2, "{usage:?}");
     assert!(!sockets.exists());
     assert_eq!(fixture::processes(evidence.path(), &sockets), [0; 0]);
+}
+
+/// Who ended is said, and it is not QEMU.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vsock_device_that_dies_ends_the_guest_by_its_own_name() {
+    let fixture = fixture!();
+    let evidence = tempfile::tempdir().unwrap();
+    let machine = qemu(fixture, Transport::VhostUserVsock).await;
+    let mut guest = boot(&machine, fixture, "hang", evidence.path()).await;
+    let sockets = fixture::sockets(evidence.path());
+    let processes = fixture::processes(evidence.path(), &sockets);
+    let mut devices = processes.into_iter().filter(|pid| {
+        let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+        program.ends_with("vhost-device-vsock")
+    });
+    let device = devices.next().unwrap().cast_signed();
+    let device = rustix::process::Pid::from_raw(device).unwrap();
+    rustix::process::kill_process(device, rustix::process::Signal::KILL).unwrap();
+    let ending = timeout(PATIENCE, guest.ended()).await.unwrap();
+    let Ending::Exited(exited) = ending else {
+        panic!("{ending:?}")
+    };
+    assert_eq!(
+        exited.to_string(),
+        "vhost-device-vsock was killed by signal 9"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -316,6 +342,11 @@ async fn the_accelerator_is_decided_by_a_boot_in_time_and_remembered() {
         .open("/dev/kvm")
         .is_ok()
     {
-        assert!(second.accel().why.ends_with("; remembered for this host"));
+        assert!(
+            second
+                .accel()
+                .why
+                .ends_with("; this is remembered for this host")
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use ukci_harness::{machine, transport};
+use ukci_harness::{arch, transport};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Machine options")]
@@ -34,11 +34,11 @@ pub(crate) enum Accel {
 
 impl Accel {
     /// The one that was asked for.
-    pub(crate) fn chosen(self) -> Option<machine::accel::Accel> {
+    pub(crate) fn chosen(self) -> Option<arch::Accel> {
         match self {
             Self::Auto => None,
-            Self::Kvm => Some(machine::accel::Accel::Kvm),
-            Self::Tcg => Some(machine::accel::Accel::Tcg),
+            Self::Kvm => Some(arch::Accel::Kvm),
+            Self::Tcg => Some(arch::Accel::Tcg),
         }
     }
 }

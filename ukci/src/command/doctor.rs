@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use ukci_harness::arch::Accel;
 use ukci_harness::catalogue::cache_dir;
-use ukci_harness::machine::accel::Accel;
 use ukci_harness::machine::qemu::{Qemu, Settings};
 use ukci_harness::resolve;
 use ukci_schema::cell::Arch;

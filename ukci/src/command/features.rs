@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 use ukci_harness::catalogue::{Catalogue, Prepared, cache_dir};
-use ukci_harness::features::{self, Question};
+use ukci_harness::kernel_features::{self, Probe};
 use ukci_harness::machine::{Boot, qemu};
 use ukci_harness::{initramfs, render, resolve};
 use ukci_schema::cell::{Arch, Cell};
@@ -107,7 +107,7 @@ async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatur
     let mut questions = Vec::new();
     for Prepared { kernel, .. } in prepared {
         let agent = &agents[&kernel.arch];
-        questions.push(Question {
+        questions.push(Probe {
             kernel,
             agent,
             initramfs: initramfs::assemble(&cache, agent, &kernel.segment)
@@ -128,16 +128,20 @@ async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatur
         .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
     let mut told = Vec::new();
     for question in &questions {
-        let answer = features::of(&machine, question, &cache)
+        let name = &question.kernel.name;
+        let answer = kernel_features::of(&machine, question, &cache)
             .await
-            .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+            .map_err(|fault| {
+                let message = format!("kernel `{name}` could not be probed: {}", fault.headline);
+                Failure::plain(Exit::NoVerdict, &message, fault.hints.into_iter().next())
+            })?;
         told.push(answer);
     }
     Ok(told)
 }
 
 /// A kernel of this host's architecture, to try KVM with.
-fn probe(questions: &[Question<'_>], dir: &Path) -> Option<Boot> {
+fn probe(questions: &[Probe<'_>], dir: &Path) -> Option<Boot> {
     let question = questions
         .iter()
         .find(|question| question.kernel.arch.name() == std::env::consts::ARCH)?;

@@ -1,7 +1,7 @@
 //! `ukci shell`: a cell's machine, to look around in.
 
 use rustix::termios::tcgetwinsize;
-use ukci_harness::shell::{self, Seat};
+use ukci_harness::cell_shell;
 use ukci_schema::cell::Arch;
 use ukci_schema::report::Asked;
 
@@ -48,14 +48,14 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
                 cell.id
             ));
         }
-        let seat = Seat {
+        let shell = cell_shell::Shell {
             busybox,
             command: args.command,
             size: tcgetwinsize(std::io::stdout())
                 .map_or((80, 24), |size| (size.ws_col, size.ws_row)),
             term: std::env::var("TERM").unwrap_or_else(|_| "dumb".into()),
         };
-        shell::run(&plan, &qemu, &options, &seat)
+        cell_shell::run(&plan, &qemu, &options, &shell)
             .await
             .map(Some)
             .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))

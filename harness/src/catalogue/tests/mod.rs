@@ -45,7 +45,7 @@ fn setup() -> (tempfile::TempDir, Vec<u8>, LockedKernel) {
 
 /// The names in a newc archive.
 fn names(archive: &Path) -> Vec<String> {
-    let entries = crate::initramfs::tests::parse(&fs::read(archive).unwrap());
+    let entries = crate::cpio::tests::parse(&fs::read(archive).unwrap());
     entries.into_iter().map(|entry| entry.name).collect()
 }
 

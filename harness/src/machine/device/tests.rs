@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::arch::platform;
-use crate::machine::qemu::Emulated;
 
 fn command(arch: Arch, accel: Accel, cpu: &str, link: Device) -> String {
     let console = Device::Console {

@@ -68,6 +68,7 @@ fn inside(report: &Report, cell: &CellReport) -> Markup {
             p { "After these edits:" }
             ul { @for edit in &cell.edits { li { (edit) } } }
         }
+        @for note in &cell.notes { p { span.quiet { "Note: " } (prose(note)) } }
         @if !cell.programs.is_empty() { (programs(cell)) }
         @if !cell.maps.is_empty() { (maps(&cell.maps)) }
         @if !cell.outcome.is_met() { p.small { "Again" } pre { (again(report, cell)) } }

@@ -13,7 +13,8 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 use ukci_schema::plan::FileRef;
 
 use crate::catalogue::pack::Pack;
-use crate::initramfs::{self, Archive};
+use crate::cpio::Archive;
+use crate::initramfs;
 
 /// Modules that the agent attaches programs with, by how their sections begin.
 const KINDS: &[(&str, &[&str])] = &[
@@ -39,12 +40,12 @@ const TARGETS: &[&str] = &[
 
 /// What an object names: modules outright, and symbols that a module may define.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Named {
+pub(crate) struct Needs {
     modules: BTreeSet<String>,
     symbols: BTreeSet<String>,
 }
 
-impl Named {
+impl Needs {
     /// Reads what the sections and the undefined symbols of an object name. What is no ELF file
     /// names nothing.
     pub(crate) fn by(object: &[u8]) -> Self {
@@ -119,8 +120,8 @@ impl Modules {
 
     /// The initramfs at `base` with the modules that are named, where the agent looks for them;
     /// `base` itself where there are none.
-    pub(crate) fn beside(&self, base: &Path, cache: &Path, named: &Named) -> io::Result<PathBuf> {
-        let modules = named.within(&self.pack);
+    pub(crate) fn beside(&self, base: &Path, cache: &Path, needs: &Needs) -> io::Result<PathBuf> {
+        let modules = needs.within(&self.pack);
         if modules.is_empty() {
             return Ok(base.to_owned());
         }
@@ -139,10 +140,10 @@ impl Modules {
 
 #[cfg(test)]
 mod tests {
-    use super::Named;
+    use super::Needs;
 
     fn named(sections: &[&str]) -> (Vec<String>, Vec<String>) {
-        let mut named = Named::default();
+        let mut named = Needs::default();
         for section in sections {
             named.section(section);
         }
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_no_object_names_nothing() {
-        assert_eq!(Named::by(b"not an object"), Named::default());
-        assert_eq!(Named::by(&[]), Named::default());
+        assert_eq!(Needs::by(b"not an object"), Needs::default());
+        assert_eq!(Needs::by(&[]), Needs::default());
     }
 }

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use ukci_harness::features::{Error, Question, of};
-use ukci_harness::machine::{Boot, Ending, Guest, Hardware, Machine, NoConnection, Usage};
+use ukci_harness::kernel_features::{Probe, of};
+use ukci_harness::machine::{
+    Boot, Ending, Guest, Hardware, Machine, NoConnection, Usage, WaitedForCpu,
+};
 use ukci_harness::render;
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence::GuestFacts;
@@ -77,6 +79,14 @@ impl Guest for ScriptedGuest {
 
     fn console_tail(&self) -> Vec<String> {
         vec!["[    0.1] the last words".into()]
+    }
+
+    fn stall(&self) -> Option<String> {
+        None
+    }
+
+    fn waited_for_cpu(&self) -> WaitedForCpu {
+        Box::new(|| Duration::ZERO)
     }
 
     async fn stop(self, _: Duration) -> Usage {
@@ -205,21 +215,21 @@ fn kernel(name: &str) -> PlannedKernel {
     }
 }
 
-async fn ask(script: Script, cache: &Path) -> (Result<KernelFeatures, Error>, usize) {
+async fn ask(script: Script, cache: &Path) -> (Result<KernelFeatures, Fault>, usize) {
     let boots = Arc::new(AtomicUsize::new(0));
     let agent = FileRef {
         path: "/nowhere".into(),
         sha256: "22".repeat(32),
     };
     let kernel = kernel("debian-12-6.1");
-    let question = Question {
+    let probe = Probe {
         kernel: &kernel,
         agent: &agent,
         initramfs: "/nowhere".into(),
         timeout: Duration::from_mins(1),
     };
     let machine = Scripted(script, Arc::clone(&boots));
-    let told = of(&machine, &question, cache).await;
+    let told = of(&machine, &probe, cache).await;
     (told, boots.load(Ordering::SeqCst))
 }
 
@@ -244,17 +254,23 @@ async fn the_answer_is_dated_and_kept() {
 async fn what_is_no_answer_is_told_and_not_kept() {
     let expected = [
         (Script::Silent, "no hello from the guest within 60s"),
-        (Script::Panics, "its kernel panicked (Kernel panic"),
+        (Script::Panics, "the guest's kernel panicked: Kernel panic"),
         (Script::OldProtocol, "speaks protocol"),
-        (Script::OtherAnswer, "its answer is no list of features"),
-        (Script::OtherSchema, "its answer is no list of features"),
+        (
+            Script::OtherAnswer,
+            "sent evidence where a list of features was due",
+        ),
+        (
+            Script::OtherSchema,
+            "the agent answers in `ukci.features/0`",
+        ),
         (Script::NeverDone, "no last word from the agent within 60s"),
     ];
     for (script, words) in expected {
         let cache = tempfile::tempdir().unwrap();
         let (told, _) = ask(script, cache.path()).await;
-        let error = told.unwrap_err();
-        assert!(error.to_string().contains(words), "{script:?}: {error}");
+        let fault = told.unwrap_err();
+        assert!(fault.headline.contains(words), "{script:?}: {fault:?}");
         let left = std::fs::read_dir(cache.path().join("features")).unwrap();
         assert_eq!(left.count(), 0, "{script:?}");
     }

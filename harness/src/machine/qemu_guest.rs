@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -11,20 +10,21 @@ use std::time::Duration;
 
 use tokio::net::UnixListener;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use ukci_schema::cell::Arch;
 use ukci_schema::verdict::{Fault, Stage};
 
 use super::device::{Device, Flag, flags, shell};
+use super::interface::{Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage};
 use super::private_dir::PrivateDir;
 use super::process::{Exit, Process};
-use super::qemu::{Qemu, Transport};
+use super::qemu::Qemu;
 use super::qmp::Qmp;
+use super::run_delay::RunDelay;
 use super::vhost_user::VhostUserVsock;
-use super::{Boot, Ending, Guest, NoConnection, Usage};
-use crate::console::{Follower, State};
-use crate::transport::{Listener, Stream};
+use crate::console::{CONSOLE_LOG, Follower, State, last_line};
+use crate::deadline::WaitedForCpu;
+use crate::transport::{Listener, Stream, Transport, VHOST_DEVICE_VSOCK};
 
-/// The console's file in the evidence directory.
-pub(super) const CONSOLE_LOG: &str = "console.log";
 /// What QEMU said.
 const QEMU_LOG: &str = "qemu.log";
 /// What vhost-device-vsock said, where it said anything.
@@ -35,9 +35,9 @@ const COMMAND: &str = "command.txt";
 /// Longest time until QEMU has made its devices and answers over QMP. It takes 30 to 70 ms.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// How often the console file is looked at. A panic ends QEMU and is seen by that; only a stall
-/// waits for the tick, and it is seconds old by then. inotify would wake for each character, which
-/// is how QEMU writes a serial line.
+/// How often the console file is looked at. A panic ends QEMU and is seen by that, unless the
+/// kernel hangs in its last words, which waits for the tick. inotify would wake for each character,
+/// which is how QEMU writes a serial line.
 const TICK: Duration = Duration::from_millis(50);
 
 /// After a panic on the console: how long QEMU may take to end, so that the trace is whole.
@@ -45,6 +45,24 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How often another address is tried, where a guest of another program has the one drawn.
 const ADDRESSES: usize = 8;
+
+impl Machine for Qemu {
+    type Guest = QemuGuest;
+
+    fn hardware(&self, arch: Arch, release: &str) -> Hardware {
+        self.hardware_for(arch, release)
+    }
+
+    fn slowness(&self) -> u32 {
+        // A boot is about ten times as long (0.13 s of firmware and kernel under KVM, 1.3 s
+        // translated), but part of a cell is the host's work, and deadlines are generous.
+        if self.translates() { 5 } else { 1 }
+    }
+
+    async fn boot(&self, boot: Boot) -> Result<QemuGuest, Fault> {
+        start_at_free_address(self, boot).await
+    }
+}
 
 /// One QEMU process and what was started for it.
 #[derive(Debug)]
@@ -66,7 +84,7 @@ struct Running {
 }
 
 /// Starts a guest.
-pub(super) async fn boot(machine: &Qemu, mut boot: Boot) -> Result<QemuGuest, Fault> {
+async fn start_at_free_address(machine: &Qemu, mut boot: Boot) -> Result<QemuGuest, Fault> {
     // QEMU runs in our directory, but `command.txt` is run in the reader's.
     for path in [&mut boot.kernel, &mut boot.initramfs, &mut boot.evidence] {
         *path = std::path::absolute(&*path)
@@ -74,7 +92,7 @@ pub(super) async fn boot(machine: &Qemu, mut boot: Boot) -> Result<QemuGuest, Fa
     }
     for _ in 1..ADDRESSES {
         match start(machine, &boot).await {
-            Err(fault) if machine.link == Transport::VhostVsock && is_taken(&fault) => {}
+            Err(fault) if machine.link() == Transport::VhostVsock && is_taken(&fault) => {}
             done => return done,
         }
     }
@@ -92,8 +110,8 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
     let emulator = machine
         .emulator(arch)
         .ok_or_else(|| fault(format!("no QEMU for {arch} was looked for on this host")))?;
-    let dir = PrivateDir::create(&machine.base).map_err(|error| {
-        let base = machine.base.display();
+    let dir = PrivateDir::create(machine.base()).map_err(|error| {
+        let base = machine.base().display();
         fault(format!(
             "cannot make a directory for the guest's sockets below `{base}`: {error}"
         ))
@@ -110,7 +128,7 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
         format!("mkdir -m 700 {sockets}\ntrap 'kill $(jobs -p); rm -r {sockets}' EXIT\n")
             .into_bytes();
     let mut vhost_device_vsock = None;
-    let (listener, link) = match machine.link {
+    let (listener, link) = match machine.link() {
         Transport::VhostVsock => {
             let cid = draw_cid();
             let (listener, port) = Listener::vhost_vsock(cid)
@@ -119,8 +137,7 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
         }
         Transport::VhostUserVsock => {
             let program = machine
-                .vhost_device_vsock
-                .as_deref()
+                .vhost_device_vsock()
                 .ok_or_else(|| fault("no vhost-device-vsock was found on this host".to_owned()))?;
             let listener = Listener::vhost_user_vsock(&dir.vsock_port()).map_err(listening)?;
             let device = VhostUserVsock { program, dir: &dir };
@@ -233,36 +250,8 @@ fn draw_cid() -> u32 {
     u32::try_from(drawn >> 33).unwrap_or(0).max(1 << 16)
 }
 
-/// The last line of a log that is not empty, at most 300 characters of it.
-pub(super) fn last_line(path: &Path) -> Option<String> {
-    let mut file = File::open(path).ok()?;
-    let length = file.metadata().ok()?.size();
-    file.seek(SeekFrom::Start(length.saturating_sub(4096)))
-        .ok()?;
-    let mut bytes = Vec::new();
-    file.take(4096).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let line = text
-        .lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty())?;
-    Some(
-        crate::console::clean(line.as_bytes())
-            .chars()
-            .take(300)
-            .collect(),
-    )
-}
-
 fn fault(headline: String) -> Fault {
-    Fault {
-        stage: Stage::Boot,
-        code: None,
-        headline,
-        console: Vec::new(),
-        hints: Vec::new(),
-    }
+    Fault::at(Stage::Boot, headline)
 }
 
 impl Running {
@@ -285,24 +274,20 @@ impl Running {
                 biased;
                 exit = self.qemu.exited() => return self.gone(exit).await,
                 exit = exited(self.vhost_device_vsock.as_mut()) => {
-                    let words = exit.map_or_else(|error| error.to_string(), |exit| exit.words());
-                    return Ending::Exited {
+                    return Ending::Exited(Exited {
+                        program: VHOST_DEVICE_VSOCK.to_owned(),
+                        how: how(exit),
                         reason: None,
-                        status: format!("vhost-device-vsock {words}"),
                         complaint: last_line(&self.evidence.join(VSOCK_LOG)),
-                    };
+                    });
                 }
                 _ = tick.tick() => {}
             }
-            match self.state() {
-                State::Well => {}
-                State::Stalled(line) => return Ending::Stalled(line),
-                State::Panicked(line) => {
-                    return match timeout(LAST_WORDS, self.qemu.exited()).await {
-                        Ok(exit) => self.gone(exit).await,
-                        Err(_) => Ending::Panicked(line),
-                    };
-                }
+            if let State::Panicked(line) = self.state() {
+                return match timeout(LAST_WORDS, self.qemu.exited()).await {
+                    Ok(exit) => self.gone(exit).await,
+                    Err(_) => Ending::Panicked(line),
+                };
             }
         }
     }
@@ -313,15 +298,21 @@ impl Running {
         let _ = timeout(LAST_WORDS, self.qmp.closed()).await;
         match self.state() {
             State::Panicked(line) => Ending::Panicked(line),
-            State::Well | State::Stalled(_) => Ending::Exited {
+            State::Well => Ending::Exited(Exited {
+                program: "QEMU".to_owned(),
+                how: how(exit),
                 reason: self.qmp.reason().map(ToOwned::to_owned),
-                status: match exit {
-                    Ok(exit) => format!("QEMU {}", exit.words()),
-                    Err(error) => format!("QEMU ended, and its status cannot be read: {error}"),
-                },
                 complaint: last_line(&self.evidence.join(QEMU_LOG)),
-            },
+            }),
         }
+    }
+}
+
+/// How a process ended, in words that follow its name.
+fn how(exit: io::Result<Exit>) -> String {
+    match exit {
+        Ok(exit) => exit.words(),
+        Err(error) => format!("ended, and its status cannot be read ({error})"),
     }
 }
 
@@ -359,6 +350,25 @@ impl Guest for QemuGuest {
         console.catch_up().excerpt()
     }
 
+    fn stall(&self) -> Option<String> {
+        let console = self.running.console.lock();
+        let mut console = console.unwrap_or_else(PoisonError::into_inner);
+        console.catch_up().stall().map(str::to_owned)
+    }
+
+    fn waited_for_cpu(&self) -> WaitedForCpu {
+        let processes = [
+            Some(&self.running.qemu),
+            self.running.vhost_device_vsock.as_ref(),
+        ];
+        let delays = processes.into_iter().flatten();
+        let delays: Vec<RunDelay> = delays.filter_map(|p| RunDelay::of(p.pid()).ok()).collect();
+        Box::new(move || {
+            let longest = delays.iter().map(RunDelay::longest).max();
+            longest.unwrap_or_default()
+        })
+    }
+
     async fn stop(self, grace: Duration) -> Usage {
         let Running {
             mut qemu,
@@ -392,8 +402,6 @@ impl Guest for QemuGuest {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]
@@ -412,18 +420,5 @@ mod tests {
         let drawn: std::collections::BTreeSet<u32> = (0..32).map(|_| draw_cid()).collect();
         assert!(drawn.len() > 16, "{drawn:?}");
         assert!(drawn.iter().all(|cid| (1 << 16..1 << 31).contains(cid)));
-    }
-
-    #[test]
-    fn the_last_line_is_the_last_that_says_something() {
-        let mut log = tempfile::NamedTempFile::new().unwrap();
-        assert_eq!(last_line(log.path()), None);
-        write!(
-            log,
-            "{}\nfirst\nqemu: \x1b[1mbad\x1b[0m\n\n",
-            "x".repeat(9000)
-        )
-        .unwrap();
-        assert_eq!(last_line(log.path()).as_deref(), Some("qemu: bad"));
     }
 }

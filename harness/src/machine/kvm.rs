@@ -7,36 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use ukci_schema::report::Choice;
 
-use super::program::Memory;
-use super::qemu::{Error, Qemu};
-use super::{Boot, Ending, Guest, Machine, NoConnection};
-use crate::arch;
-
-/// How guest code runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Accel {
-    /// In hardware.
-    Kvm,
-    /// Translated.
-    Tcg,
-}
-
-impl Accel {
-    /// QEMU's word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Kvm => "kvm",
-            Self::Tcg => "tcg",
-        }
-    }
-}
-
-/// KVM's device.
-pub(super) const KVM: &str = "/dev/kvm";
+use super::error::Error;
+use super::interface::{Boot, Machine};
+use super::program::{Emulator, Memory};
+use crate::arch::{Accel, KVM_DEVICE};
+use crate::conversation::{self, Question};
 
 /// Longest time for the boots that decide. Where KVM works the first one takes about a second.
 const TRIAL: Duration = Duration::from_secs(5);
@@ -45,16 +23,16 @@ const TRIAL: Duration = Duration::from_secs(5);
 /// offer, where `host` insists.
 const MODELS: [&str; 2] = ["host", "max"];
 
-/// What was decided.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Decision {
+/// What runs guests' code, as it was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Accelerator {
     /// The accelerator, and why.
     pub(super) choice: Choice,
     /// With KVM: the CPU model that a kernel booted on.
     pub(super) cpu: Option<String>,
 }
 
-impl Decision {
+impl Accelerator {
     fn tcg(why: impl Into<String>) -> Self {
         Self {
             choice: Choice {
@@ -76,14 +54,14 @@ impl Decision {
     }
 }
 
-/// What a trial found, as it is remembered.
+/// The result of a trial, as it is remembered.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Answer {
-    /// The CPU model that a kernel booted on; none where it booted on none.
+    /// The CPU model that a kernel booted on, if it booted on any.
     cpu: Option<String>,
-    /// Why not, in short.
+    /// Why it booted on none, in short.
     reason: String,
-    /// What each attempt came to.
+    /// How each attempt failed.
     attempts: String,
 }
 
@@ -99,52 +77,55 @@ impl Answer {
         self.attempts = format!("{}{and}with `-cpu {cpu}` {attempt}", self.attempts);
     }
 
-    fn decision(self, asked: Option<Accel>, remembered: bool) -> Result<Decision, Error> {
+    fn decision(self, asked: Option<Accel>, remembered: bool) -> Result<Accelerator, Error> {
         let tail = if remembered {
-            "; remembered for this host"
+            "; this is remembered for this host"
         } else {
             ""
         };
         match (self.cpu, asked) {
             (Some(cpu), _) => {
-                let why = format!("a kernel boots on `{KVM}` with `-cpu {cpu}`{tail}");
-                Ok(Decision::kvm(cpu, why))
+                let why = format!("a kernel boots on `{KVM_DEVICE}` with `-cpu {cpu}`{tail}");
+                Ok(Accelerator::kvm(cpu, why))
             }
             (None, Some(Accel::Kvm)) => Err(Error::Kvm {
                 attempts: self.attempts,
             }),
-            (None, _) => Ok(Decision::tcg(format!(
-                "`{KVM}` opens, but no kernel boots on it ({}){tail}",
+            (None, _) => Ok(Accelerator::tcg(format!(
+                "`{KVM_DEVICE}` opens, but no kernel boots on it ({}){tail}",
                 self.reason
             ))),
         }
     }
 }
 
-/// Decides. `translated` is this host's QEMU under TCG; `probe` a kernel of the host's
-/// architecture.
-pub(super) async fn decide(
+/// Decides. `native` is QEMU for this host's own architecture, where cells are of it; `probe` is a
+/// kernel of that architecture; `under` makes the machine that runs it on an accelerator.
+pub(super) async fn decide<M: Machine>(
     asked: Option<Accel>,
-    translated: &Qemu,
+    native: Option<&Emulator>,
     cache: &Path,
     probe: Option<Boot>,
-) -> Result<Decision, Error> {
+    under: impl Fn(Accelerator) -> M,
+) -> Result<Accelerator, Error> {
     if asked == Some(Accel::Tcg) {
-        return Ok(Decision::tcg("asked for"));
+        return Ok(Accelerator::tcg("it was requested"));
     }
-    let Some(emulator) = arch::host().and_then(|host| translated.emulator(host)) else {
+    let Some(emulator) = native else {
         return match asked {
             Some(_) => Err(Error::KvmArch),
-            None => Ok(Decision::tcg("no cell is of this host's architecture")),
+            None => Ok(Accelerator::tcg("no cell is of this host's architecture")),
         };
     };
-    if let Err(source) = File::options().read(true).write(true).open(KVM) {
+    if let Err(source) = File::options().read(true).write(true).open(KVM_DEVICE) {
         return match asked {
             Some(_) => Err(Error::OpenKvm { source }),
             None if source.kind() == io::ErrorKind::NotFound => {
-                Ok(Decision::tcg(format!("`{KVM}` does not exist")))
+                Ok(Accelerator::tcg(format!("`{KVM_DEVICE}` does not exist")))
             }
-            None => Ok(Decision::tcg(format!("`{KVM}` does not open ({source})"))),
+            None => Ok(Accelerator::tcg(format!(
+                "`{KVM_DEVICE}` does not open ({source})"
+            ))),
         };
     }
     let banner = emulator.banner.as_str();
@@ -154,7 +135,7 @@ pub(super) async fn decide(
         "kvm",
         &[&program, banner, &host_cpu(), &host_kernel()],
     );
-    // Who asks for KVM wants it tried: that is how an answer is renewed.
+    // Requesting KVM tries it again: that is how a remembered answer is renewed.
     if asked.is_none()
         && let Some(answer) = memory.recall::<Answer>()
     {
@@ -162,19 +143,22 @@ pub(super) async fn decide(
     }
     let Some(probe) = probe else {
         return Ok(match asked {
-            Some(_) => Decision::kvm(MODELS[0], "asked for; no kernel was at hand to try it with"),
-            None => Decision::tcg(format!(
-                "`{KVM}` opens, but no kernel was at hand to try it with"
+            Some(_) => Accelerator::kvm(
+                MODELS[0],
+                "it was requested, and there was no kernel to try it with",
+            ),
+            None => Accelerator::tcg(format!(
+                "`{KVM_DEVICE}` opens, but there was no kernel to try it with"
             )),
         });
     };
-    let answer = trial(translated, &probe).await;
+    let answer = trial(&probe, under).await;
     memory.remember(&answer);
     answer.decision(asked, false)
 }
 
-/// Boots `probe` on each CPU model until it says something or time is up.
-async fn trial(translated: &Qemu, probe: &Boot) -> Answer {
+/// Boots `probe` on each CPU model until an agent speaks or time is up.
+async fn trial<M: Machine>(probe: &Boot, under: impl Fn(Accelerator) -> M) -> Answer {
     let deadline = Instant::now() + TRIAL;
     let mut answer = Answer {
         cpu: None,
@@ -182,39 +166,25 @@ async fn trial(translated: &Qemu, probe: &Boot) -> Answer {
         attempts: String::new(),
     };
     for cpu in MODELS {
-        match timeout_at(deadline, speaks(translated.accelerated(cpu), probe.clone())).await {
-            Ok(Ok(())) => {
-                return Answer {
-                    cpu: Some(cpu.to_owned()),
-                    ..answer
-                };
-            }
-            Ok(Err(attempt)) => answer.refused(cpu, &attempt),
-            Err(_) => {
-                let limit = TRIAL.as_secs();
-                answer.refused(cpu, &format!("the guest said nothing within {limit} s"));
-                break;
-            }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        let machine = under(Accelerator::kvm(cpu, "this boot tries it"));
+        let heard = conversation::hold(&machine, probe.clone(), Question::Hello, left, &|_| {});
+        let heard = heard.await;
+        // Whatever the agent said, a kernel booted for it to say so.
+        if heard.spoke {
+            return Answer {
+                cpu: Some(cpu.to_owned()),
+                ..answer
+            };
+        }
+        if let Some(fault) = heard.fault {
+            answer.refused(cpu, &fault.headline);
         }
     }
     answer
-}
-
-/// Boots and waits for the agent's first byte; else says why there is none.
-async fn speaks(machine: Qemu, probe: Boot) -> Result<(), String> {
-    let mut guest = machine.boot(probe).await.map_err(|fault| fault.headline)?;
-    let mut stream = guest.connect().await.map_err(|none| match none {
-        NoConnection::Ended(Ending::Panicked(line) | Ending::Stalled(line)) => {
-            format!("the kernel said `{line}`")
-        }
-        NoConnection::Ended(Ending::Exited { status, .. }) => status,
-        NoConnection::Failed(why) => why,
-    })?;
-    stream
-        .read_u8()
-        .await
-        .map(drop)
-        .map_err(|_| "its agent hung up".to_owned())
 }
 
 /// The host's CPU, as far as KVM depends on it.
@@ -273,9 +243,9 @@ mod tests {
     fn a_refusal_is_tcg_for_who_did_not_care_and_an_error_for_who_asked() {
         let decision = refusal().decision(None, true).unwrap();
         assert_eq!(decision.cpu, None);
-        insta::assert_snapshot!(decision.choice.why, @"`/dev/kvm` opens, but no kernel boots on it (QEMU was killed by signal 6 before the guest ran); remembered for this host");
+        insta::assert_snapshot!(decision.choice.why, @"`/dev/kvm` opens, but no kernel boots on it (QEMU was killed by signal 6 before the guest ran); this is remembered for this host");
         let error = refusal().decision(Some(Accel::Kvm), false).unwrap_err();
-        insta::assert_snapshot!(error, @"boot a kernel under the accelerator kvm: with `-cpu host` QEMU was killed by signal 6 before the guest ran: kvm.c: failed; with `-cpu max` QEMU was killed by signal 6 before the guest ran: kvm.c: failed");
+        insta::assert_snapshot!(error, @"no kernel boots under the accelerator kvm: with `-cpu host` QEMU was killed by signal 6 before the guest ran: kvm.c: failed; with `-cpu max` QEMU was killed by signal 6 before the guest ran: kvm.c: failed");
     }
 
     #[test]

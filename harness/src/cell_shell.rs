@@ -1,20 +1,22 @@
 //! A cell's machine for a person: the same kernel, command line, modules and CPU, with a shell on
-//! the console in place of the conversation, and the artifact at hand.
+//! the console in place of the conversation, and the artifact in its file system.
 
 use std::path::{Path, PathBuf};
 
 use ukci_schema::plan::Plan;
 use ukci_schema::shell::{BUSYBOX, CELL, COMMAND, DONE, FILES, REQUEST, object};
 
-use crate::cell::{self, Inputs};
-use crate::initramfs::Archive;
-use crate::machine::Boot;
-use crate::machine::qemu::{self, Qemu};
-use crate::run::{self, Options};
+use crate::cell::Inputs;
+use crate::console::CONSOLE_LOG;
+use crate::cpio::Archive;
+use crate::machine;
+use crate::machine::qemu::Qemu;
+use crate::prepare::{self, Prepared};
+use crate::run::Options;
 
-/// How the shell is used.
+/// The shell that is wanted, and the terminal it is for.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct Shell {
     /// A static busybox of the cell's architecture.
     pub busybox: Vec<u8>,
     /// What to run in place of an interactive shell.
@@ -30,27 +32,27 @@ pub struct Seat {
 #[non_exhaustive]
 pub enum Error {
     /// The plan has no cell.
-    #[error("find a cell in the plan")]
+    #[error("the plan has no cell")]
     NoCell,
     /// The cell's files could not be read.
     #[error(transparent)]
-    Prepare(#[from] run::Error),
+    Prepare(#[from] prepare::Error),
     /// The compiler made no object of the source.
-    #[error("compile the artifact: {0}")]
+    #[error("the artifact does not compile: {0}")]
     Refused(String),
     /// A file for the guest could not be made.
-    #[error("make `{path}`")]
+    #[error("failed to write `{}`", path.display())]
     Write {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's answer.
         source: std::io::Error,
     },
     /// QEMU could not be run.
     #[error(transparent)]
-    Machine(#[from] qemu::Error),
+    Machine(#[from] machine::Error),
     /// The machine ended before its shell did.
-    #[error("see the end of the shell: QEMU {0}, and the console tells no status")]
+    #[error("QEMU {0} before the console showed the exit status of the shell")]
     Lost(String),
 }
 
@@ -74,36 +76,29 @@ pub async fn run(
     plan: &Plan,
     machine: &Qemu,
     options: &Options,
-    seat: &Seat,
+    shell: &Shell,
 ) -> Result<Option<u8>, Error> {
-    let inputs = run::prepare(plan, options)?;
-    let inputs = inputs.first().ok_or(Error::NoCell)?;
+    let prepared = Prepared::of(plan, options)?;
+    let inputs = prepared.cells.first().ok_or(Error::NoCell)?;
     if let Some(diagnosis) = &inputs.refused {
         return Err(Error::Refused(diagnosis.headline.clone()));
     }
     let initramfs = options.out.join("initramfs.cpio");
-    let written = initramfs_of(inputs, seat).and_then(|bytes| std::fs::write(&initramfs, bytes));
+    let written = initramfs_of(inputs, shell).and_then(|bytes| std::fs::write(&initramfs, bytes));
     written.map_err(|source| Error::Write {
         path: initramfs.clone(),
         source,
     })?;
-    let (columns, rows) = seat.size;
-    let shell = format!("ukci.shell={columns}x{rows},{}", seat.term);
-    let kernel = &inputs.kernel;
-    let boot = Boot {
-        cell: inputs.planned.cell.clone(),
-        release: kernel.release.clone(),
-        kernel: kernel.image.path.clone(),
-        initramfs,
-        cmdline: [&*kernel.cmdline, &inputs.planned.cmdline, &[shell]].concat(),
-        // Its files are in its memory twice while it unpacks them.
-        memory: inputs.planned.memory.max(MEMORY),
-        cpus: inputs.planned.cpus,
-        evidence: options.out.clone(),
-    };
-    let ended = machine.sit_at(&boot).await?;
-    let status = status(&options.out.join("console.log"));
-    match (status, &seat.command) {
+    // Its files are in its memory twice while it unpacks them.
+    let memory = inputs.planned.memory.max(MEMORY);
+    let mut boot = inputs.boot(memory, options.out.clone());
+    boot.initramfs = initramfs;
+    let (columns, rows) = shell.size;
+    let argument = format!("ukci.shell={columns}x{rows},{}", shell.term);
+    boot.cmdline.push(argument);
+    let ended = machine.boot_on_terminal(&boot).await?;
+    let status = status(&options.out.join(CONSOLE_LOG));
+    match (status, &shell.command) {
         (None, Some(_)) => Err(Error::Lost(ended)),
         (status, _) => Ok(status),
     }
@@ -113,19 +108,19 @@ pub async fn run(
 const MEMORY: u32 = 256;
 
 /// The cell's own initramfs, and what the shell needs over it.
-fn initramfs_of(inputs: &Inputs, seat: &Seat) -> std::io::Result<Vec<u8>> {
+fn initramfs_of(inputs: &Inputs, shell: &Shell) -> std::io::Result<Vec<u8>> {
     let mut archive = Archive::default();
     let mut file = |path: &str, bytes: Vec<u8>, executable| {
         archive.file(path.trim_start_matches('/'), bytes, executable);
     };
-    let request = cell::request(inputs);
-    file(BUSYBOX, seat.busybox.clone(), true);
+    let request = inputs.request();
+    file(BUSYBOX, shell.busybox.clone(), true);
     file(REQUEST, serde_json::to_vec_pretty(&request)?, false);
     file(&object(&request.name), inputs.object.to_vec(), false);
     for (n, bytes) in inputs.files.iter().enumerate() {
         file(&format!("{FILES}/{n}"), bytes.to_vec(), false);
     }
-    if let Some(command) = &seat.command {
+    if let Some(command) = &shell.command {
         file(COMMAND, command.clone().into_bytes(), false);
     }
     archive.directory(CELL.trim_start_matches('/'));

@@ -1,0 +1,109 @@
+//! What a cell is run with, and what is made of it: the boot, the request, the file of its inputs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use ukci_schema::budget::Budget;
+use ukci_schema::diagnosis::Diagnosis;
+use ukci_schema::evidence::Mode;
+use ukci_schema::message::Request;
+use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
+
+use crate::catalogue::digest;
+use crate::machine::Boot;
+
+/// What a cell is run with.
+#[derive(Clone, Debug)]
+pub(crate) struct Inputs {
+    pub(crate) planned: PlannedCell,
+    pub(crate) kernel: Arc<PlannedKernel>,
+    pub(crate) artifact: Arc<PlannedArtifact>,
+    pub(crate) object: Arc<[u8]>,
+    /// The files of the cell's contract, in its order.
+    pub(crate) files: Vec<Arc<[u8]>>,
+    /// Why a compiler made no object of the source: then nothing is booted.
+    pub(crate) refused: Option<Arc<Diagnosis>>,
+    pub(crate) initramfs: Arc<Path>,
+    pub(crate) agent: Arc<str>,
+    pub(crate) mode: Mode,
+    pub(crate) strict: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) out: Arc<Path>,
+    pub(crate) budget: Budget,
+    /// Instructions that the baseline has for this cell's programs.
+    pub(crate) baseline: BTreeMap<String, u64>,
+}
+
+impl Inputs {
+    /// The machine that the cell is run in, with this much memory in MiB.
+    pub(crate) fn boot(&self, memory: u32, evidence: PathBuf) -> Boot {
+        let kernel = &self.kernel;
+        let initramfs = self.initramfs.to_path_buf();
+        Boot {
+            cmdline: [&*kernel.cmdline, &self.planned.cmdline].concat(),
+            memory,
+            cpus: self.planned.cpus,
+            ..Boot::of(kernel, self.planned.cell.clone(), initramfs, evidence)
+        }
+    }
+
+    /// What the agent is asked.
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            name: self.artifact.artifact.name.clone(),
+            size: self.object.len() as u64,
+            mode: self.mode,
+            contract: self.planned.contract.clone(),
+            sysctl: self.kernel.sysctl.clone(),
+            time: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_secs()),
+            entropy: entropy(),
+        }
+    }
+}
+
+/// 32 bytes that no other guest was given, hex.
+fn entropy() -> String {
+    let mut bytes = [0; 32];
+    // The first 256 bytes of a seeded pool come whole; without them the guest keeps its own.
+    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    HEXLOWER.encode(&bytes[..got.unwrap_or(0)])
+}
+
+/// What `plan.json` holds: every input of the cell by digest.
+#[derive(Serialize)]
+pub(super) struct PlanFile<'a> {
+    id: String,
+    cell: &'a PlannedCell,
+    artifact: &'a PlannedArtifact,
+    kernel: &'a PlannedKernel,
+    agent: &'a str,
+    mode: Mode,
+    /// SHA-256 of the bytes that the guest is handed.
+    object: String,
+    strict: bool,
+    budget: Budget,
+    baseline: &'a BTreeMap<String, u64>,
+}
+
+impl<'a> PlanFile<'a> {
+    pub(super) fn of(inputs: &'a Inputs) -> Self {
+        Self {
+            id: inputs.planned.cell.id(),
+            cell: &inputs.planned,
+            artifact: &inputs.artifact,
+            kernel: &inputs.kernel,
+            agent: &inputs.agent,
+            mode: inputs.mode,
+            object: digest::of(&inputs.object),
+            strict: inputs.strict,
+            budget: inputs.budget,
+            baseline: &inputs.baseline,
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! The one conversation with a guest: boot, hello, a request, its answer and the last word.
+//!
+//! A [`Boot`] and a [`Question`] go in, and what was [`Heard`] comes out, whatever the guest does.
+//! Cells, feature probes and KVM's trial boot are questions. The conversation runs under a
+//! deadline; the guest is owned outside the timed part, so that a timeout still keeps its console
+//! and reaps its QEMU. What is heard is not judged here.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+use ukci_schema::diagnosis::Code;
+use ukci_schema::evidence::{Evidence, GuestFacts};
+use ukci_schema::features::KernelFeatures;
+use ukci_schema::message::{FromGuest, FromHost, PROTOCOL};
+use ukci_schema::verdict::{Fault, Stage};
+
+use crate::channel::{self, Channel};
+use crate::deadline::{self, Passed};
+use crate::machine::interface::{Boot, Ending, Exited, Guest, Machine, NoConnection, Usage};
+
+/// How long an agent may take to power off after its last word, on bare hardware.
+const POWER_OFF: Duration = Duration::from_secs(2);
+/// How long to wait for the cause when the connection broke, on bare hardware.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What a guest is asked.
+#[derive(Debug)]
+pub(crate) enum Question<'a> {
+    /// Nothing: its hello is all that is wanted.
+    Hello,
+    /// What its kernel offers.
+    Features,
+    /// To probe an artifact: a request, and the bytes that follow it.
+    Artifact(FromHost, Vec<&'a [u8]>),
+}
+
+/// What it answered.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    Features(Box<KernelFeatures>),
+    Evidence(Box<Evidence>),
+}
+
+/// What an agent says of itself and its kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct Hello {
+    pub(crate) libbpf: String,
+    pub(crate) facts: Box<GuestFacts>,
+}
+
+/// What one boot gave. Without a fault, a question that has an answer got it.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// The last stage that was reached; none where no guest ran.
+    pub(crate) stage: Option<Stage>,
+    pub(crate) hello: Option<Hello>,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) fault: Option<Fault>,
+    /// The agent said something, be it understood or not.
+    pub(crate) spoke: bool,
+    /// The guest powered itself off before it said hello.
+    pub(crate) unheard: bool,
+    /// The first line with which the kernel reported a stall.
+    pub(crate) stall: Option<String>,
+    pub(crate) usage: Usage,
+}
+
+impl From<Fault> for Heard {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault: Some(fault),
+            ..Self::default()
+        }
+    }
+}
+
+/// Boots a guest, asks it, and shuts it down. `limit` is for all of it but the shutdown; `reached`
+/// is told each stage.
+pub(crate) async fn hold<M: Machine>(
+    machine: &M,
+    boot: Boot,
+    question: Question<'_>,
+    limit: Duration,
+    reached: &impl Fn(Stage),
+) -> Heard {
+    let slowness = machine.slowness();
+    let began = Instant::now();
+    reached(Stage::Boot);
+    let mut guest = match timeout_at(began + limit, machine.boot(boot)).await {
+        Ok(Ok(guest)) => guest,
+        Ok(Err(fault)) => return fault.into(),
+        Err(_) => {
+            let headline = format!("QEMU did not start within {}", seconds(limit));
+            return Fault::at(Stage::Boot, headline).into();
+        }
+    };
+    let waited_for_cpu = guest.waited_for_cpu();
+    let mut conversation = Conversation::default();
+    let spoken = conversation.speak(&mut guest, question, reached);
+    let outcome = deadline::within(began, limit, &waited_for_cpu, spoken).await;
+    let stall = guest.stall();
+    let mut unheard = false;
+    let fault = match outcome {
+        Ok(Ok(())) => None,
+        // The agent's answer is whole; how it went down after it is no matter of the artifact's.
+        Ok(Err(_)) if conversation.done => None,
+        Ok(Err(broken)) => {
+            let broken = cause(broken, &mut guest, LAST_WORDS * slowness).await;
+            unheard = conversation.hello.is_none() && broken.is_power_off();
+            Some(conversation.broke(&broken, guest.console_tail()))
+        }
+        Err(passed) => {
+            let stall = stall.as_deref();
+            Some(conversation.was_late(passed, stall, guest.console_tail()))
+        }
+    };
+    let grace = if conversation.done && fault.is_none() {
+        POWER_OFF * slowness
+    } else {
+        Duration::ZERO
+    };
+    let usage = guest.stop(grace).await;
+    Heard {
+        stage: Some(conversation.stage),
+        hello: conversation.hello,
+        // An answer that was not closed by the agent's last word may be of a dying kernel.
+        answer: conversation.answer.filter(|_| fault.is_none()),
+        fault,
+        spoke: conversation.spoke,
+        unheard,
+        stall,
+        usage,
+    }
+}
+
+/// Why a conversation stopped.
+#[derive(Debug)]
+enum Broken {
+    Ended(Ending),
+    Channel(channel::Error),
+    Host(String),
+    Agent(String),
+    Protocol(u32),
+}
+
+impl Broken {
+    /// Whether the guest powered itself off, as the agent does when it cannot go on.
+    fn is_power_off(&self) -> bool {
+        let Self::Ended(Ending::Exited(Exited { reason, .. })) = self else {
+            return false;
+        };
+        reason.as_deref() == Some("guest-shutdown")
+    }
+
+    /// Whether nothing was said: the other end is gone.
+    fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Ended(_) | Self::Channel(channel::Error::Closed | channel::Error::Io(_))
+        )
+    }
+
+    fn unexpected(what: &'static str, due: &'static str) -> Self {
+        Self::Channel(channel::Error::Unexpected(what, due))
+    }
+}
+
+/// A connection breaks a moment before its cause is seen: waits for the cause.
+async fn cause<G: Guest>(broken: Broken, guest: &mut G, patience: Duration) -> Broken {
+    if matches!(broken, Broken::Ended(_)) || !broken.is_silence() {
+        return broken;
+    }
+    match timeout(patience, guest.ended()).await {
+        Ok(ending) => Broken::Ended(ending),
+        Err(_) => broken,
+    }
+}
+
+/// Awaits `message` for as long as the guest lives. What has already arrived counts, even if the
+/// guest is gone by now.
+async fn alive<G: Guest, T>(
+    guest: &mut G,
+    message: impl Future<Output = Result<T, channel::Error>>,
+) -> Result<T, Broken> {
+    tokio::select! {
+        biased;
+        said = message => said.map_err(Broken::Channel),
+        ending = guest.ended() => Err(Broken::Ended(ending)),
+    }
+}
+
+/// How far a conversation came.
+#[derive(Debug)]
+struct Conversation {
+    stage: Stage,
+    waiting_for: String,
+    spoke: bool,
+    hello: Option<Hello>,
+    answer: Option<Answer>,
+    done: bool,
+}
+
+impl Default for Conversation {
+    fn default() -> Self {
+        Self {
+            stage: Stage::Boot,
+            waiting_for: "hello from the guest".into(),
+            spoke: false,
+            hello: None,
+            answer: None,
+            done: false,
+        }
+    }
+}
+
+impl Conversation {
+    /// From the agent's dial to its last word.
+    async fn speak<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        question: Question<'_>,
+        reached: &impl Fn(Stage),
+    ) -> Result<(), Broken> {
+        let stream = guest.connect().await.map_err(|none| match none {
+            NoConnection::Ended(ending) => Broken::Ended(ending),
+            NoConnection::Failed(why) => Broken::Host(why),
+        })?;
+        let mut channel = Channel::new(stream);
+        let first = alive(guest, channel.receive()).await;
+        self.spoke = !first.as_ref().is_err_and(Broken::is_silence);
+        self.hello = Some(hello(first?)?);
+        self.stage = Stage::Connect;
+        reached(Stage::Connect);
+
+        let (request, files) = match question {
+            Question::Hello => return Ok(()),
+            Question::Features => (FromHost::Features, Vec::new()),
+            Question::Artifact(request, files) => (request, files),
+        };
+        self.waiting_for = "acknowledgement of the request".into();
+        alive(guest, channel.send(&request)).await?;
+        for file in files {
+            alive(guest, channel.send_bytes(file)).await?;
+        }
+        self.waiting_for = "answer from the agent".into();
+        while !self.done {
+            let message = alive(guest, channel.receive()).await?;
+            self.take(message, &request, reached)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a message that came after the request.
+    fn take(
+        &mut self,
+        message: FromGuest,
+        request: &FromHost,
+        reached: &impl Fn(Stage),
+    ) -> Result<(), Broken> {
+        let answer = match (message, request) {
+            (FromGuest::Progress { stage, doing }, _) => {
+                if stage > self.stage {
+                    self.stage = stage;
+                    reached(stage);
+                }
+                self.waiting_for = format!("end of {stage} ({})", bounded(&doing));
+                return Ok(());
+            }
+            (FromGuest::Done, _) if self.answer.is_some() => {
+                self.done = true;
+                return Ok(());
+            }
+            (FromGuest::Done, _) => {
+                return Err(Broken::Agent("it was done without an answer".into()));
+            }
+            (FromGuest::Trouble { message }, _) => return Err(Broken::Agent(message)),
+            (FromGuest::Reply { evidence }, FromHost::Request(_)) => Answer::Evidence(evidence),
+            (FromGuest::Features { features }, FromHost::Features) => Answer::Features(features),
+            (FromGuest::Hello { .. }, _) => {
+                return Err(Broken::unexpected("a second hello", "an answer"));
+            }
+            (FromGuest::Reply { .. }, FromHost::Features) => {
+                return Err(Broken::unexpected("evidence", "a list of features"));
+            }
+            (FromGuest::Features { .. }, FromHost::Request(_)) => {
+                return Err(Broken::unexpected("the kernel's features", "evidence"));
+            }
+        };
+        self.answer = Some(answer);
+        self.waiting_for = "last word from the agent".into();
+        Ok(())
+    }
+
+    /// The fault of a conversation that stopped.
+    fn broke(&self, broken: &Broken, console: Vec<String>) -> Fault {
+        let stage = match broken {
+            // Bytes that make no sense came from a guest that did connect.
+            Broken::Channel(_) | Broken::Protocol(_) => self.stage.max(Stage::Connect),
+            _ => self.stage,
+        };
+        let mut code = None;
+        let mut hint = None;
+        let headline = match broken {
+            Broken::Ended(Ending::Panicked(line)) => {
+                code = Some(Code::KernelPanic);
+                format!("the guest's kernel panicked: {}", bounded(line))
+            }
+            Broken::Ended(Ending::Exited(exited)) => {
+                if let Some(why) = last_word(&console).filter(|_| broken.is_power_off()) {
+                    // It tells more than how QEMU ended.
+                    hint = no_driver(why);
+                    format!("the agent could not go on: {}", bounded(why))
+                } else {
+                    hint = Some("run `command.txt` beside the evidence to see it by hand".into());
+                    let complaint = exited.complaint.as_deref().map(bounded);
+                    let complaint = complaint.map_or(String::new(), |said| format!(": {said}"));
+                    let awaited = &self.waiting_for;
+                    format!("{exited} while ukci waited for the {awaited}{complaint}")
+                }
+            }
+            Broken::Channel(error) => error.to_string(),
+            Broken::Host(why) => why.clone(),
+            Broken::Agent(message) => {
+                format!("the agent could not do its work: {}", bounded(message))
+            }
+            Broken::Protocol(theirs) => {
+                hint = Some("build the agent and ukci from one tree with `make agent`".into());
+                format!("the agent speaks protocol {theirs}, and this ukci speaks {PROTOCOL}")
+            }
+        };
+        Fault {
+            code,
+            console,
+            hints: hint.into_iter().collect(),
+            ..Fault::at(stage, headline)
+        }
+    }
+
+    /// The fault of a conversation that took too long.
+    fn was_late(&self, passed: Passed, stall: Option<&str>, console: Vec<String>) -> Fault {
+        let mut headline = format!("no {} within {}", self.waiting_for, seconds(passed.limit));
+        let waited = Duration::from_secs(passed.waited_for_cpu.as_secs());
+        let mut hint = "give it longer with `--timeout`; the console shows how far it came";
+        if !waited.is_zero() {
+            hint = "run fewer machines at once with `--jobs`, or give it longer with `--timeout`";
+            headline.push_str(&format!(
+                ", not counting {} for which this host had no CPU for the guest",
+                seconds(waited)
+            ));
+        }
+        if let Some(line) = stall {
+            headline = format!("the guest's kernel is stuck: {}; {headline}", bounded(line));
+        }
+        Fault {
+            code: stall.map(|_| Code::KernelSplat),
+            console,
+            hints: vec![hint.into()],
+            // Before hello the transports differ in what can be seen; the stage must not.
+            ..Fault::at(self.stage.max(Stage::Connect), headline)
+        }
+    }
+}
+
+/// The first message, which must be a hello in our protocol.
+fn hello(message: FromGuest) -> Result<Hello, Broken> {
+    match message {
+        FromGuest::Hello {
+            protocol: PROTOCOL,
+            libbpf,
+            facts,
+            ..
+        } => Ok(Hello { libbpf, facts }),
+        FromGuest::Hello { protocol, .. } => Err(Broken::Protocol(protocol)),
+        FromGuest::Trouble { message } => Err(Broken::Agent(message)),
+        _ => Err(Broken::unexpected("a message", "its hello")),
+    }
+}
+
+/// What the agent said on the console before it powered the guest off: without a way to the host
+/// it has no other.
+fn last_word(console: &[String]) -> Option<&str> {
+    let said = |line: &'_ str| {
+        line.find("ukci-guest: ")
+            .map(|at| at + "ukci-guest: ".len())
+    };
+    let mut lines = console.iter().rev();
+    lines.find_map(|line| said(line).map(|at| &line[at..]))
+}
+
+/// What a kernel without the transport's driver answers: EAFNOSUPPORT, ENODEV, or no port at all.
+fn no_driver(why: &str) -> Option<String> {
+    let answers = [
+        "Address family not supported",
+        "No such device",
+        "no port in ",
+    ];
+    let is = answers.iter().any(|answer| why.contains(answer));
+    is.then(|| {
+        "the kernel has no driver for the way to the host: give a user kernel its modules with \
+         `--modules DIR`"
+            .to_owned()
+    })
+}
+
+/// A guest's words, for a sentence: one line of at most 200 characters.
+fn bounded(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect()
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{}s", time.as_secs_f64())
+}

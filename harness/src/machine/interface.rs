@@ -1,0 +1,156 @@
+//! The one seam made of traits: what can boot a cell, and one booted cell.
+//!
+//! QEMU implements it in `qemu_guest.rs`; tests play guests over `tokio::io::duplex`.
+
+use std::fmt;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::plan::PlannedKernel;
+use ukci_schema::verdict::Fault;
+
+use crate::deadline::WaitedForCpu;
+
+/// What a machine must boot.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// The cell it is for.
+    pub cell: Cell,
+    /// Upstream version of the kernel, e.g. `6.12.117+deb13-cloud-amd64`: the CPU model depends
+    /// on it.
+    pub release: String,
+    /// What QEMU's `-kernel` takes.
+    pub kernel: PathBuf,
+    /// The whole initramfs: agent and kernel segment.
+    pub initramfs: PathBuf,
+    /// Kernel arguments beyond those of the devices.
+    pub cmdline: Vec<String>,
+    /// Guest memory in MiB.
+    pub memory: u32,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Existing directory for `command.txt`, `console.log` and `qemu.log`.
+    pub evidence: PathBuf,
+}
+
+impl Boot {
+    /// A kernel with an initramfs on the smallest machine.
+    pub fn of(kernel: &PlannedKernel, cell: Cell, initramfs: PathBuf, evidence: PathBuf) -> Self {
+        Self {
+            cell,
+            release: kernel.release.clone(),
+            kernel: kernel.image.path.clone(),
+            initramfs,
+            cmdline: kernel.cmdline.clone(),
+            memory: 256,
+            cpus: 1,
+            evidence,
+        }
+    }
+}
+
+/// What a report says of the machine that ran a cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hardware {
+    /// `kvm` or `tcg`.
+    pub accel: String,
+    /// QEMU's `-cpu`.
+    pub cpu: String,
+    /// `vhost-vsock`, `vhost-user-vsock` or `virtio-serial`.
+    pub transport: String,
+}
+
+/// How a guest ended, other than by being told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The console shows a panic; its first line.
+    Panicked(String),
+    /// A process that the guest cannot do without is gone.
+    Exited(Exited),
+}
+
+/// How a process ended. QEMU's status says nothing: it exits 0 on panic and on power-off alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exited {
+    /// `QEMU`, or the name of the program beside it.
+    pub program: String,
+    /// In words that follow the name: `exited with status 1`.
+    pub how: String,
+    /// QMP's `SHUTDOWN` reason, e.g. `guest-reset`, where one was seen.
+    pub reason: Option<String>,
+    /// The last line that the process printed.
+    pub complaint: Option<String>,
+}
+
+impl fmt::Display for Exited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.program, self.how)?;
+        match &self.reason {
+            Some(reason) => write!(f, " ({reason})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why no agent dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoConnection {
+    /// The guest ended first.
+    Ended(Ending),
+    /// The host could not listen any longer.
+    Failed(String),
+}
+
+/// What a guest cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// User and system seconds of QEMU and the processes beside it.
+    pub cpu_seconds: f64,
+    /// Peak resident memory of QEMU in KiB.
+    pub peak_kib: u64,
+}
+
+/// Something that can boot a cell.
+pub trait Machine: Send + Sync + 'static {
+    /// One booted cell.
+    type Guest: Guest;
+
+    /// What a guest of this architecture and kernel runs on.
+    fn hardware(&self, arch: Arch, release: &str) -> Hardware;
+
+    /// How much longer than on bare hardware everything takes: deadlines are multiplied by it.
+    fn slowness(&self) -> u32;
+
+    /// Starts a guest. Returns as soon as it runs, long before it is up.
+    fn boot(&self, boot: Boot) -> impl Future<Output = Result<Self::Guest, Fault>> + Send;
+}
+
+/// One booted cell. Dropping it kills the guest and everything started for it.
+pub trait Guest: Send + 'static {
+    /// The connection that the agent dials.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send;
+
+    /// Waits for the agent to dial, or for the guest to end before it did. Has no deadline of
+    /// its own.
+    fn connect(&mut self) -> impl Future<Output = Result<Self::Stream, NoConnection>> + Send;
+
+    /// Waits until the guest ends by itself, or its console shows a panic.
+    fn ended(&mut self) -> impl Future<Output = Ending> + Send;
+
+    /// The last lines of its console, oldest first, without control characters.
+    fn console_tail(&self) -> Vec<String>;
+
+    /// The first line with which its kernel reported a stall: a lockup, or a task or RCU that
+    /// makes no progress. It ends nothing, because a busy host can cause it.
+    fn stall(&self) -> Option<String>;
+
+    /// How long the host has kept it waiting for a CPU until now; can be asked when the guest is
+    /// borrowed or gone.
+    fn waited_for_cpu(&self) -> WaitedForCpu;
+
+    /// Gives it `grace` to power off, then kills it; reaps it and what was started for it.
+    fn stop(self, grace: Duration) -> impl Future<Output = Usage> + Send;
+}

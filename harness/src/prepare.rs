@@ -1,0 +1,284 @@
+//! What a plan's cells are run with: a plan and the options of a run go in, and the bytes of every
+//! file come out. What cells share is read and assembled once. Nothing is booted here.
+
+use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ukci_schema::artifact::Form;
+use ukci_schema::cell::Cell;
+use ukci_schema::contract::Contract;
+use ukci_schema::diagnosis::Diagnosis;
+use ukci_schema::plan::{Plan, PlannedArtifact, PlannedCell, PlannedKernel, PlannedObject};
+
+use crate::cell::Inputs;
+use crate::evidence_dir;
+use crate::initramfs;
+use crate::needed_modules::{Modules, Needs};
+use crate::run_options::Options;
+
+/// A plan whose files cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A directory or file of the evidence could not be written.
+    #[error("the evidence cannot be kept")]
+    Evidence(#[from] evidence_dir::Error),
+    /// A file of the plan could not be read.
+    #[error("failed to read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// An initramfs could not be made.
+    #[error("failed to make the initramfs of `{kernel}`")]
+    Initramfs {
+        /// The kernel's name.
+        kernel: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The plan names a kernel, artifact or agent that it does not hold.
+    #[error("the plan has no {what} `{name}`, which cell `{cell}` needs")]
+    Incomplete {
+        /// `kernel`, `artifact`, `agent` or `file`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The cell's id.
+        cell: String,
+    },
+}
+
+impl Error {
+    /// An action that may help.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Evidence(error) => Some(error.hint()),
+            _ => None,
+        }
+    }
+}
+
+/// The cells of a plan, in its order, with all that they are run with.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) cells: Vec<Inputs>,
+}
+
+impl Prepared {
+    /// Reads and assembles everything that `plan` names.
+    pub(crate) fn of(plan: &Plan, options: &Options) -> Result<Self, Error> {
+        let mut files = Files {
+            plan,
+            options,
+            out: options.out.as_path().into(),
+            kernels: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            companions: BTreeMap::new(),
+            baseline: baseline(options),
+        };
+        let cells = plan.cells.iter().map(|planned| files.inputs(planned));
+        Ok(Self {
+            cells: cells.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// An object's bytes, or why there is none.
+type Object = Result<Arc<[u8]>, Arc<Diagnosis>>;
+
+/// A kernel, its initramfs and its modules.
+struct Kernel {
+    planned: Arc<PlannedKernel>,
+    initramfs: PathBuf,
+    modules: Option<Modules>,
+}
+
+/// What has been read so far.
+struct Files<'a> {
+    plan: &'a Plan,
+    options: &'a Options,
+    out: Arc<Path>,
+    kernels: BTreeMap<String, Kernel>,
+    artifacts: BTreeMap<&'a str, (Arc<PlannedArtifact>, Arc<[u8]>)>,
+    objects: BTreeMap<String, Object>,
+    companions: BTreeMap<PathBuf, Arc<[u8]>>,
+    /// Instructions of each program in the baseline, by the cell's id.
+    baseline: HashMap<String, BTreeMap<String, u64>>,
+}
+
+impl<'a> Files<'a> {
+    fn inputs(&mut self, planned: &'a PlannedCell) -> Result<Inputs, Error> {
+        let cell = &planned.cell;
+        let agent = self.plan.agents.get(&cell.arch);
+        let agent = agent.ok_or_else(|| incomplete("agent", cell.arch.name(), cell))?;
+        let (artifact, source) = self.artifact(cell)?;
+        let (object, refused) = match self.object(cell)? {
+            None => (source, None),
+            Some(Ok(object)) => (object, None),
+            Some(Err(diagnosis)) => (source, Some(diagnosis)),
+        };
+        let contract = &planned.contract;
+        let files = contract
+            .files
+            .iter()
+            .map(|name| self.companion(&artifact, name, cell))
+            .collect::<Result<_, _>>()?;
+        let cache = &self.options.cache;
+        let kernel = self.kernel(cell)?;
+        let initramfs = match &kernel.modules {
+            None => kernel.initramfs.clone(),
+            Some(modules) => modules
+                .beside(&kernel.initramfs, cache, &needs(&object, contract))
+                .map_err(|source| Error::Initramfs {
+                    kernel: cell.kernel.clone(),
+                    source,
+                })?,
+        };
+        Ok(Inputs {
+            planned: planned.clone(),
+            kernel: Arc::clone(&kernel.planned),
+            artifact,
+            object,
+            files,
+            refused,
+            initramfs: initramfs.into(),
+            agent: agent.sha256.as_str().into(),
+            mode: self.options.mode,
+            strict: self.options.strict,
+            timeout: self.options.timeout,
+            out: Arc::clone(&self.out),
+            budget: self.plan.budget,
+            baseline: self.baseline.remove(&cell.id()).unwrap_or_default(),
+        })
+    }
+
+    fn kernel(&mut self, cell: &Cell) -> Result<&Kernel, Error> {
+        let entry = match self.kernels.entry(cell.kernel_key()) {
+            Entry::Occupied(entry) => return Ok(entry.into_mut()),
+            Entry::Vacant(entry) => entry,
+        };
+        let planned = self.plan.kernels.get(entry.key());
+        let planned = planned.ok_or_else(|| incomplete("kernel", entry.key(), cell))?;
+        let agent = self.plan.agents.get(&cell.arch);
+        let agent = agent.ok_or_else(|| incomplete("agent", cell.arch.name(), cell))?;
+        let initramfs = initramfs::assemble(&self.options.cache, agent, &planned.segment);
+        let initramfs = initramfs.map_err(|source| Error::Initramfs {
+            kernel: cell.kernel.clone(),
+            source,
+        })?;
+        let modules = match &planned.modules {
+            None => None,
+            Some(pack) => Some(Modules::open(pack).map_err(|source| Error::Read {
+                path: pack.path.clone(),
+                source,
+            })?),
+        };
+        Ok(entry.insert(Kernel {
+            planned: Arc::new(planned.clone()),
+            initramfs,
+            modules,
+        }))
+    }
+
+    /// The cell's artifact and its bytes, of which an object is also kept beside the evidence.
+    fn artifact(&mut self, cell: &'a Cell) -> Result<(Arc<PlannedArtifact>, Arc<[u8]>), Error> {
+        let name = cell.artifact.as_str();
+        if let Some(artifact) = self.artifacts.get(name) {
+            return Ok(artifact.clone());
+        }
+        let planned = self.plan.artifacts.get(name);
+        let planned = planned.ok_or_else(|| incomplete("artifact", name, cell))?;
+        let bytes = read(&planned.file.path)?;
+        // A source alone would not be what was compiled: its headers are elsewhere.
+        if planned.artifact.form == Form::Object {
+            evidence_dir::keep_artifact(&self.options.out, name, &bytes)?;
+        }
+        let artifact = (Arc::new(planned.clone()), bytes);
+        self.artifacts.insert(name, artifact.clone());
+        Ok(artifact)
+    }
+
+    /// What the compiler made of the cell's artifact, if that is a source.
+    fn object(&mut self, cell: &Cell) -> Result<Option<Object>, Error> {
+        let Some(key) = cell.object_key() else {
+            return Ok(None);
+        };
+        let entry = match self.objects.entry(key) {
+            Entry::Occupied(entry) => return Ok(Some(entry.get().clone())),
+            Entry::Vacant(entry) => entry,
+        };
+        let planned = self.plan.objects.get(entry.key());
+        let object = match planned.ok_or_else(|| incomplete("object", entry.key(), cell))? {
+            PlannedObject::Refused { diagnosis, .. } => Err(Arc::new(diagnosis.clone())),
+            PlannedObject::Object { file, .. } => Ok(read(&file.path)?),
+        };
+        Ok(Some(entry.insert(object).clone()))
+    }
+
+    /// A file that the contract names.
+    fn companion(
+        &mut self,
+        artifact: &PlannedArtifact,
+        name: &str,
+        cell: &Cell,
+    ) -> Result<Arc<[u8]>, Error> {
+        let file = artifact.companions.get(name);
+        let file = file.ok_or_else(|| incomplete("file", name, cell))?;
+        match self.companions.entry(file.path.clone()) {
+            Entry::Occupied(entry) => Ok(Arc::clone(entry.get())),
+            Entry::Vacant(entry) => {
+                let bytes = read(entry.key())?;
+                Ok(Arc::clone(entry.insert(bytes)))
+            }
+        }
+    }
+}
+
+fn incomplete(what: &'static str, name: &str, cell: &Cell) -> Error {
+    Error::Incomplete {
+        what,
+        name: name.to_owned(),
+        cell: cell.id(),
+    }
+}
+
+/// The modules and symbols that the object and its contract name.
+fn needs(object: &[u8], contract: &Contract) -> Needs {
+    let mut needs = Needs::by(object);
+    for target in contract.targets.values() {
+        needs.section(&target.section(&contract.files));
+    }
+    for module in &contract.modules {
+        needs.module(module);
+    }
+    needs
+}
+
+fn read(path: &Path) -> Result<Arc<[u8]>, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(bytes.into())
+}
+
+/// Instructions of each program in the baseline, by the cell's id.
+fn baseline(options: &Options) -> HashMap<String, BTreeMap<String, u64>> {
+    let cells = options.baseline.iter().flat_map(|report| &report.cells);
+    cells
+        .map(|cell| {
+            let programs = cell.programs.iter().filter_map(|program| {
+                let stats = program.verifier.as_ref()?;
+                Some((program.name.clone(), stats.insns))
+            });
+            (cell.id.clone(), programs.collect())
+        })
+        .collect()
+}
