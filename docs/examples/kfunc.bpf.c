@@ -3,7 +3,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-// Size and name are those of the kernel. libbpf compares prototypes, and needs the body of the struct.
+// Size and name are those of the kernel. libbpf compares prototypes and needs the body of the struct.
 struct bpf_cpumask {
 	__u64 bits;
 };

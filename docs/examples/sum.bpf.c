@@ -1,6 +1,6 @@
 // Each LLVM unrolls and folds this loop in its own way. The same source costs the verifier 1824
-// instructions with LLVM 22, 1954 with LLVM 14, and 3120 with LLVM 19. If a program is near the limit,
-// a new version of the compiler can break it.
+// instructions with LLVM 22, 1954 with LLVM 14, and 3120 with LLVM 19. A program near the limit can
+// break with a new version of the compiler.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

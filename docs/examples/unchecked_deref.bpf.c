@@ -1,4 +1,4 @@
-// Uses a map value without comparing the pointer with NULL. The verifier of every kernel refuses it.
+// Uses a map value without comparing the pointer with NULL. Every kernel refuses it.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
