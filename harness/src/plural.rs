@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 /// `1 cell`, `2 cells`: a number and the noun in its form.
-pub fn count<N: Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+pub fn count<N: Display + Copy + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     let ending = if number == N::from(1) { "" } else { "s" };
     format!("{number} {noun}{ending}")
 }
