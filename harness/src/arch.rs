@@ -1,6 +1,6 @@
 //! Architectures as data: what QEMU and the kernel call things on each of them.
 //!
-//! One [`Platform`] a row. Which CPU a guest sees is decided by [`cpu_model`] and nowhere else,
+//! There is one [`Platform`] per row. Which CPU a guest sees is decided by [`cpu_model`] and nowhere else,
 //! because the CPU model can fake or hide a kernel bug.
 
 use ukci_schema::cell::Arch;
@@ -8,7 +8,7 @@ use ukci_schema::cell::Arch;
 /// An architecture in QEMU's and Debian's words.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Platform {
-    /// Which.
+    /// The architecture, in our own words.
     pub arch: Arch,
     /// QEMU's binary.
     pub qemu: &'static str,
@@ -21,7 +21,7 @@ pub struct Platform {
     pub machine: &'static str,
     /// The serial console as the kernel names it.
     pub console: &'static str,
-    /// Firmware that is quicker than QEMU's own choice, looked for in QEMU's data directories.
+    /// Firmware that starts faster than QEMU's own choice, looked for in QEMU's data directories.
     pub firmware: Option<&'static str>,
     /// The form of kernel image that `-kernel` boots fastest.
     pub image: Image,
@@ -130,9 +130,9 @@ pub fn cpu_model(arch: Arch, accel: &Accelerated<'_>, qemu: Version, release: &s
 /// What runs the code of guests: QEMU's `-accel`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Accel {
-    /// The host's CPU.
+    /// KVM: the host's CPU runs it.
     Kvm,
-    /// QEMU's translator.
+    /// TCG: QEMU translates it.
     Tcg,
 }
 

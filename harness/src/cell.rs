@@ -33,7 +33,7 @@ pub(crate) enum Progress {
 /// The report of this cell that an earlier run left in the same directory, if it had the same
 /// inputs and came to a verdict.
 pub(crate) fn finished(inputs: &Inputs) -> Option<CellReport> {
-    let kept = evidence_dir::Kept::of(&inputs.out, &inputs.planned.cell);
+    let kept = evidence_dir::EarlierRun::of(&inputs.out, &inputs.planned.cell);
     let same = kept.json("plan.json")? == serde_json::to_value(PlanFile::of(inputs)).ok()?;
     let report: CellReport = serde_json::from_value(kept.json("cell.json")?).ok()?;
     (same && report.outcome != Outcome::Error).then_some(report)

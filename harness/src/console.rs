@@ -1,5 +1,5 @@
-//! The serial console: follows the file that QEMU writes, and knows a panic, an oops and a stall
-//! when it sees one.
+//! The serial console: follows the file that QEMU writes, and recognizes a panic, an oops and a
+//! stall.
 //!
 //! A guest's console is untrusted: lines are bounded in length and number, and control characters
 //! never reach a terminal.
@@ -14,22 +14,22 @@ use std::path::Path;
 pub(crate) const CONSOLE_LOG: &str = "console.log";
 
 /// Lines kept, and most lines of an excerpt or a tail.
-const KEPT: usize = 200;
+const LINES_KEPT: usize = 200;
 
 /// Longest line kept, in bytes. A kernel's own lines end at 1 KiB (`PRINTKRB_RECORD_MAX`).
-const LONGEST: usize = 1024;
+const LONGEST_LINE: usize = 1024;
 
 /// Most bytes read each time, so that a guest that prints without end cannot hold its watcher. A
 /// serial line carries some 200 kB a second under TCG.
-const GULP: u64 = 64 << 20;
+const READ_LIMIT: u64 = 64 << 20;
 
-/// Lines of an excerpt before the first that tells, and from it on.
-const BEFORE: usize = 4;
-const AFTER: usize = 36;
+/// Lines of an excerpt before the one that opens a report, and from it on.
+const LINES_BEFORE: usize = 4;
+const LINES_FROM: usize = 36;
 
-/// What a line of console text is a sign of.
+/// What a line of console text reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
+pub enum Splat {
     /// `Kernel panic - not syncing`: the kernel is gone.
     Panic,
     /// An oops: the kernel has hit a bug of its own.
@@ -39,8 +39,8 @@ pub enum Sign {
     Stall,
 }
 
-/// What a line is a sign of, by the kernel's own words (5.10 to 7.3).
-pub fn sign(line: &str) -> Option<Sign> {
+/// What a line reports, by the kernel's own words (5.10 to 7.3).
+pub fn splat(line: &str) -> Option<Splat> {
     const OOPS: &[&str] = &[
         "Oops: ",
         "BUG: ",
@@ -64,11 +64,11 @@ pub fn sign(line: &str) -> Option<Sign> {
     ];
     let any = |words: &[&str]| words.iter().any(|word| has_word(line, word));
     if has_word(line, "Kernel panic - not syncing") {
-        Some(Sign::Panic)
+        Some(Splat::Panic)
     } else if any(STALL) {
-        Some(Sign::Stall)
+        Some(Splat::Stall)
     } else if any(OOPS) {
-        Some(Sign::Oops)
+        Some(Splat::Oops)
     } else {
         None
     }
@@ -80,9 +80,9 @@ fn has_word(line: &str, words: &str) -> bool {
         .any(|(at, _)| !line[..at].ends_with(|before: char| before.is_ascii_alphanumeric()))
 }
 
-/// A line without escape sequences and control characters, at most [`LONGEST`] bytes.
+/// A line without escape sequences and control characters, at most [`LONGEST_LINE`] bytes.
 pub fn clean(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&line[..line.len().min(LONGEST)]);
+    let text = String::from_utf8_lossy(&line[..line.len().min(LONGEST_LINE)]);
     let mut cleaned = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
@@ -103,7 +103,7 @@ pub fn clean(line: &[u8]) -> String {
     cleaned
 }
 
-/// What the console has shown: the last lines, and how it ended if it did.
+/// What the console has shown: its last lines, and what the kernel reported of itself.
 #[derive(Debug, Default)]
 pub struct Console {
     lines: VecDeque<String>,
@@ -122,9 +122,9 @@ pub struct Console {
 /// What the console says of the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum State {
-    /// Nothing bad.
+    /// No panic was seen.
     #[default]
-    Well,
+    Running,
     /// It panicked; the first line of the report, which is an oops's where one led to the panic.
     Panicked(String),
 }
@@ -143,7 +143,7 @@ impl Console {
 
     /// Adds to the partial line, which never grows over its limit.
     fn fill(&mut self, bytes: &[u8]) {
-        let room = LONGEST - self.partial.len().min(LONGEST);
+        let room = LONGEST_LINE - self.partial.len().min(LONGEST_LINE);
         self.partial
             .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
@@ -152,15 +152,15 @@ impl Console {
         if line.is_empty() {
             return;
         }
-        match sign(&line) {
-            Some(Sign::Oops) => self.open(&line),
-            Some(Sign::Panic) => {
+        match splat(&line) {
+            Some(Splat::Oops) => self.open(&line),
+            Some(Splat::Panic) => {
                 self.open(&line);
-                if let (State::Well, Some((_, first))) = (&self.state, &self.opening) {
+                if let (State::Running, Some((_, first))) = (&self.state, &self.opening) {
                     self.state = State::Panicked(first.clone());
                 }
             }
-            Some(Sign::Stall) => {
+            Some(Splat::Stall) => {
                 self.stall
                     .get_or_insert_with(|| (self.count, without_time(&line).to_owned()));
             }
@@ -168,7 +168,7 @@ impl Console {
         }
         self.count += 1;
         self.lines.push_back(line);
-        if self.lines.len() > KEPT {
+        if self.lines.len() > LINES_KEPT {
             self.lines.pop_front();
         }
     }
@@ -199,10 +199,10 @@ impl Console {
             .cloned()
             .chain((!partial.is_empty()).then_some(partial));
         let start = match self.opening.as_ref().or(self.stall.as_ref()) {
-            Some((number, _)) => number.saturating_sub(dropped + BEFORE),
-            None => (self.lines.len()).saturating_sub(BEFORE + AFTER),
+            Some((number, _)) => number.saturating_sub(dropped + LINES_BEFORE),
+            None => (self.lines.len()).saturating_sub(LINES_BEFORE + LINES_FROM),
         };
-        lines.skip(start).take(BEFORE + AFTER).collect()
+        lines.skip(start).take(LINES_BEFORE + LINES_FROM).collect()
     }
 }
 
@@ -253,7 +253,7 @@ impl Follower {
     /// Reads what has been written since. Regular files never make a reader wait, so this is
     /// plain I/O on whatever thread asks.
     pub fn catch_up(&mut self) -> &Console {
-        let mut file = (&self.file).take(GULP);
+        let mut file = (&self.file).take(READ_LIMIT);
         let mut bytes = vec![0; 64 * 1024];
         loop {
             match file.read(&mut bytes) {

@@ -410,6 +410,7 @@ fn bounded(text: &str) -> String {
         .collect()
 }
 
+/// A time limit as people write it: `60s`, `0.5s`.
 fn seconds(time: Duration) -> String {
-    format!("{}s", time.as_secs_f64())
+    format!("{}s", (time.as_secs_f64() * 100.0).round() / 100.0)
 }

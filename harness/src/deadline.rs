@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_mins(1);
 
     /// A host that keeps the guest waiting for a CPU for this share of the time.
     fn starving(percent: u32) -> WaitedForCpu {

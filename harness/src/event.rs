@@ -27,20 +27,20 @@ pub enum Event {
         /// The transport, and why.
         transport: Choice,
     },
-    /// Something is not quite as asked; said once.
+    /// Something is not exactly as requested; told once.
     Warning(String),
     /// A cell reached a stage.
     Stage {
-        /// Which cell.
+        /// The cell.
         cell: Cell,
-        /// Which stage.
+        /// The stage that began.
         stage: Stage,
     },
-    /// A cell is booted once more, with more memory.
+    /// A cell is booted once more.
     Retry {
-        /// Which cell.
+        /// The cell.
         cell: Cell,
-        /// Why.
+        /// The reason, one sentence.
         why: String,
     },
     /// A cell ended.

@@ -26,9 +26,9 @@ use ukci_schema::evidence::Evidence;
 #[derive(Debug, thiserror::Error)]
 #[error("failed to write `{}`", path.display())]
 pub struct Error {
-    /// Which file or directory.
+    /// The file or directory.
     pub path: PathBuf,
-    /// Why.
+    /// The system's answer.
     pub source: io::Error,
 }
 
@@ -80,7 +80,7 @@ impl EvidenceDir {
         Ok(Self { path, relative })
     }
 
-    /// Where it is.
+    /// The directory itself, which exists.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -177,9 +177,9 @@ pub(crate) fn keep_artifact(out: &Path, name: &str, bytes: &[u8]) -> Result<(), 
 
 /// What an earlier run left of a cell.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept(PathBuf);
+pub(crate) struct EarlierRun(PathBuf);
 
-impl Kept {
+impl EarlierRun {
     pub(crate) fn of(out: &Path, cell: &Cell) -> Self {
         Self(out.join("cells").join(cell.slug()))
     }

@@ -23,6 +23,7 @@ pub mod machine;
 mod needed_modules;
 pub mod nix;
 pub mod plan_file;
+pub mod plural;
 pub mod prepare;
 pub mod render;
 pub mod report;

@@ -361,7 +361,7 @@ async fn play(
         }
         Script::Stalls | Script::StarvedForEver => return std::future::pending().await,
         Script::StallsAndGoesOn => tokio::time::sleep(Duration::from_secs(100)).await,
-        Script::Starved => tokio::time::sleep(Duration::from_secs(420)).await,
+        Script::Starved => tokio::time::sleep(Duration::from_mins(7)).await,
         _ => {}
     }
     if script == Script::PanicAtLoad || (script == Script::PanicAtLoadOnce && attempt == 0) {

@@ -1,8 +1,9 @@
-//! What a cell's boots come to, as its entry in the report.
+//! A cell's entry in the report: what was heard and its judgement go in.
 
 use ukci_judge::canonical;
 use ukci_judge::{Judgement, over_budget};
-use ukci_schema::evidence::{Mode, StepOutcome};
+use ukci_schema::diagnosis::Diagnosis;
+use ukci_schema::evidence::{Mode, ProgramEvidence, StepOutcome};
 use ukci_schema::plan::PlannedCell;
 use ukci_schema::report::{CellReport, ProgramReport};
 use ukci_schema::verdict::{Outcome, Stage, Verdict};
@@ -45,43 +46,8 @@ pub(super) fn report<M: Machine>(
     let seen = evidence.as_ref();
     let evidence_digest = seen.map(|seen| digest::of(canonical::text(seen).as_bytes()));
     let evidence = evidence.unwrap_or_default();
-    let mut of_programs = judgement.programs.into_iter();
-    let mut programs: Vec<ProgramReport> = evidence
-        .programs
-        .into_iter()
-        .map(|program| ProgramReport {
-            errno: program.load.errno.or(program.attach.errno),
-            name: program.name,
-            section: program.section,
-            program_type: program.program_type,
-            load: program.load.outcome,
-            isolated: program.load.isolated,
-            attach: program.attach.outcome,
-            method: program.attach.method,
-            reason: program.attach.reason.or(program.load.reason),
-            fired: program.attach.fired,
-            verifier: program.load.verifier,
-            at: program.load.at,
-            diagnosis: of_programs.next().flatten(),
-            expected: None,
-            outcome: None,
-        })
-        .collect();
-    for program in &mut programs {
-        if let Some(expected) = planned.programs.get(&program.name) {
-            program.outcome = Some(Outcome::of(&program.verdict(), expected));
-            program.expected = Some(expected.clone());
-        }
-    }
-    let mut verdict = judgement.verdict;
-    if verdict == Verdict::Pass {
-        let before = |program: &str| inputs.baseline.get(program).copied();
-        let accepted = programs.iter().filter(|p| p.load == StepOutcome::Ok);
-        let counted = accepted.filter_map(|p| Some((p.name.as_str(), p.verifier.as_ref()?.insns)));
-        if let Some(diagnosis) = over_budget(&inputs.budget, counted, before) {
-            verdict = Verdict::Fail { diagnosis };
-        }
-    }
+    let programs = programs(evidence.programs, judgement.programs, planned);
+    let verdict = within_budget(judgement.verdict, &programs, inputs);
     let stage = match &verdict {
         Verdict::Pass | Verdict::Skip { .. } => last,
         Verdict::Fail { diagnosis } => diagnosis.stage,
@@ -140,6 +106,54 @@ pub(super) fn report<M: Machine>(
         notes: stall.into_iter().collect(),
         evidence: dir.relative().to_owned(),
         evidence_digest,
+    }
+}
+
+/// One entry per program, with its diagnosis and what the matrix says of it alone.
+fn programs(
+    seen: Vec<ProgramEvidence>,
+    diagnoses: Vec<Option<Diagnosis>>,
+    planned: &PlannedCell,
+) -> Vec<ProgramReport> {
+    let mut diagnoses = diagnoses.into_iter();
+    let reports = seen.into_iter().map(|program| {
+        let mut report = ProgramReport {
+            errno: program.load.errno.or(program.attach.errno),
+            name: program.name,
+            section: program.section,
+            program_type: program.program_type,
+            load: program.load.outcome,
+            isolated: program.load.isolated,
+            attach: program.attach.outcome,
+            method: program.attach.method,
+            reason: program.attach.reason.or(program.load.reason),
+            fired: program.attach.fired,
+            verifier: program.load.verifier,
+            at: program.load.at,
+            diagnosis: diagnoses.next().flatten(),
+            expected: None,
+            outcome: None,
+        };
+        if let Some(expected) = planned.programs.get(&report.name) {
+            report.outcome = Some(Outcome::of(&report.verdict(), expected));
+            report.expected = Some(expected.clone());
+        }
+        report
+    });
+    reports.collect()
+}
+
+/// A pass is a failure if a program cost the verifier more than the budget allows.
+fn within_budget(verdict: Verdict, programs: &[ProgramReport], inputs: &Inputs) -> Verdict {
+    if verdict != Verdict::Pass {
+        return verdict;
+    }
+    let before = |program: &str| inputs.baseline.get(program).copied();
+    let accepted = programs.iter().filter(|p| p.load == StepOutcome::Ok);
+    let counted = accepted.filter_map(|p| Some((p.name.as_str(), p.verifier.as_ref()?.insns)));
+    match over_budget(&inputs.budget, counted, before) {
+        Some(diagnosis) => Verdict::Fail { diagnosis },
+        None => verdict,
     }
 }
 

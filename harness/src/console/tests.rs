@@ -53,88 +53,88 @@ fn a_panic_after_an_oops_is_told_by_the_oops() {
 #[test]
 fn an_oops_alone_ends_nothing() {
     let console = console(NULL_DEREFERENCE_6_12.split_once("[    2.11").unwrap().0);
-    assert_eq!(*console.state(), State::Well);
+    assert_eq!(*console.state(), State::Running);
 }
 
 #[test]
-fn signs_of_several_kernels() {
+fn splats_of_several_kernels() {
     for (line, expected) in [
         // 5.10, 6.1
-        ("Oops: 0002 [#1] SMP NOPTI", Sign::Oops),
+        ("Oops: 0002 [#1] SMP NOPTI", Splat::Oops),
         (
             "general protection fault, probably for non-canonical address 0xdead: 0000 [#1] SMP",
-            Sign::Oops,
+            Splat::Oops,
         ),
-        ("kernel BUG at mm/slub.c:379!", Sign::Oops),
+        ("kernel BUG at mm/slub.c:379!", Splat::Oops),
         (
             "BUG: unable to handle page fault for address: ffffc90000a7bff8",
-            Sign::Oops,
+            Splat::Oops,
         ),
         (
             "BUG: KASAN: slab-use-after-free in bpf_prog_put+0x11/0x20",
-            Sign::Oops,
+            Splat::Oops,
         ),
         (
             "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]",
-            Sign::Stall,
+            Splat::Stall,
         ),
         (
             "rcu: INFO: rcu_sched self-detected stall on CPU",
-            Sign::Stall,
+            Splat::Stall,
         ),
         (
             "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
-            Sign::Stall,
+            Splat::Stall,
         ),
         (
             "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 0-... }",
-            Sign::Stall,
+            Splat::Stall,
         ),
         (
             "rcu: rcu_sched kthread starved for 5252 jiffies! g-1175",
-            Sign::Stall,
+            Splat::Stall,
         ),
         (
             "INFO: task init:1 blocked for more than 120 seconds.",
-            Sign::Stall,
+            Splat::Stall,
         ),
         (
             "NMI watchdog: Watchdog detected hard LOCKUP on cpu 0",
-            Sign::Stall,
+            Splat::Stall,
         ),
         (
             "watchdog: CPU0: Watchdog detected hard LOCKUP on cpu 0",
-            Sign::Stall,
+            Splat::Stall,
         ),
         // 6.12 and later
         (
             "Oops: general protection fault, probably for non-canonical address 0x1: 0000 [#1]",
-            Sign::Oops,
+            Splat::Oops,
         ),
         (
             "Oops: double fault: 0000 [#1] PREEMPT SMP NOPTI",
-            Sign::Oops,
+            Splat::Oops,
         ),
         // arm64, riscv64
         (
             "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010",
-            Sign::Oops,
+            Splat::Oops,
         ),
         (
             "Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP",
-            Sign::Oops,
+            Splat::Oops,
         ),
         (
             "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)",
-            Sign::Panic,
+            Splat::Panic,
         ),
     ] {
-        assert_eq!(sign(line), Some(expected), "{line}");
+        assert_eq!(splat(line), Some(expected), "{line}");
     }
 }
 
 #[test]
-fn ordinary_lines_are_no_signs() {
+fn ordinary_lines_are_no_splats() {
     for line in [
         "DEBUG: all is well",
         "rcu: Hierarchical SRCU implementation.",
@@ -143,7 +143,7 @@ fn ordinary_lines_are_no_signs() {
         "reboot: Power down",
         "NMI watchdog: Perf NMI watchdog permanently disabled",
     ] {
-        assert_eq!(sign(line), None, "{line}");
+        assert_eq!(splat(line), None, "{line}");
     }
 }
 
@@ -152,7 +152,7 @@ fn stalls_are_noted_and_end_nothing() {
     let lockup = "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]";
     let starved = "rcu: rcu_sched kthread starved for 5252 jiffies! g-1175";
     let mut console = console(&format!("[   28.1] {lockup}\n[   48.1] {starved}\n"));
-    assert_eq!(*console.state(), State::Well);
+    assert_eq!(*console.state(), State::Running);
     assert_eq!(console.stall(), Some(lockup));
     assert_eq!(console.excerpt()[0], format!("[   28.1] {lockup}"));
     // A panic after it is told by its own words.
@@ -179,14 +179,14 @@ fn lines_are_bounded_in_length_and_number() {
     for _ in 0..300 {
         console.push(&[b'x'; 100]);
     }
-    assert_eq!(console.partial.len(), LONGEST);
+    assert_eq!(console.partial.len(), LONGEST_LINE);
     console.push(b"\n");
     for n in 0..1000 {
         console.push(format!("line {n}\n").as_bytes());
     }
-    assert_eq!(console.lines.len(), KEPT);
+    assert_eq!(console.lines.len(), LINES_KEPT);
     let excerpt = console.excerpt();
-    assert_eq!(excerpt.len(), BEFORE + AFTER);
+    assert_eq!(excerpt.len(), LINES_BEFORE + LINES_FROM);
     assert_eq!(excerpt.last().unwrap(), "line 999");
 }
 
@@ -197,12 +197,12 @@ fn the_excerpt_stays_with_the_report_when_more_follows() {
         console.push(format!("later {n}\n").as_bytes());
     }
     assert!(console.excerpt()[1].contains("Kernel panic"));
-    for n in 0..KEPT {
+    for n in 0..LINES_KEPT {
         console.push(format!("much later {n}\n").as_bytes());
     }
     assert_eq!(
         console.excerpt().len(),
-        BEFORE + AFTER,
+        LINES_BEFORE + LINES_FROM,
         "scrolled away, and still no crash"
     );
 }

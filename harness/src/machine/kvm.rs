@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use ukci_schema::report::Choice;
 
+use super::cached_answer::CachedAnswer;
+use super::emulator::Emulator;
 use super::error::Error;
 use super::interface::{Boot, Machine};
-use super::program::{Emulator, Memory};
 use crate::arch::{Accel, KVM_DEVICE};
 use crate::conversation::{self, Question};
 
@@ -130,14 +131,14 @@ pub(super) async fn decide<M: Machine>(
     }
     let banner = emulator.banner.as_str();
     let program = emulator.path.to_string_lossy();
-    let memory = Memory::of(
+    let cached = CachedAnswer::of(
         cache,
         "kvm",
         &[&program, banner, &host_cpu(), &host_kernel()],
     );
     // Requesting KVM tries it again: that is how a remembered answer is renewed.
     if asked.is_none()
-        && let Some(answer) = memory.recall::<Answer>()
+        && let Some(answer) = cached.recall::<Answer>()
     {
         return answer.decision(asked, true);
     }
@@ -153,7 +154,7 @@ pub(super) async fn decide<M: Machine>(
         });
     };
     let answer = trial(&probe, under).await;
-    memory.remember(&answer);
+    cached.remember(&answer);
     answer.decision(asked, false)
 }
 
@@ -222,7 +223,13 @@ fn host_kernel() -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+    use ukci_schema::cell::{Arch, Cell};
+    use ukci_schema::verdict::{Fault, Stage};
+
     use super::*;
+    use crate::deadline::WaitedForCpu;
+    use crate::machine::interface::{Ending, Guest, Hardware, NoConnection, Usage};
 
     fn refusal() -> Answer {
         let mut answer = Answer {
@@ -257,6 +264,89 @@ mod tests {
         let decision = answer.decision(None, false).unwrap();
         assert_eq!(decision.cpu.as_deref(), Some("max"));
         insta::assert_snapshot!(decision.choice.why, @"a kernel boots on `/dev/kvm` with `-cpu max`");
+    }
+
+    /// A machine on which a kernel boots with these CPU models.
+    struct Host(&'static [&'static str], String);
+
+    struct QuietGuest(Option<DuplexStream>);
+
+    impl Machine for Host {
+        type Guest = QuietGuest;
+
+        fn hardware(&self, _: Arch, _: &str) -> Hardware {
+            Hardware::default()
+        }
+
+        fn slowness(&self) -> u32 {
+            1
+        }
+
+        async fn boot(&self, _: Boot) -> Result<QuietGuest, Fault> {
+            if !self.0.contains(&self.1.as_str()) {
+                let headline = "QEMU was killed by signal 6 before the guest ran: kvm.c: failed";
+                return Err(Fault::at(Stage::Boot, headline));
+            }
+            let (ours, mut theirs) = tokio::io::duplex(64);
+            // Whatever it says: a kernel booted for it to say so.
+            theirs.write_all(b"hello\n").await.unwrap();
+            Ok(QuietGuest(Some(ours)))
+        }
+    }
+
+    impl Guest for QuietGuest {
+        type Stream = DuplexStream;
+
+        async fn connect(&mut self) -> Result<DuplexStream, NoConnection> {
+            Ok(self.0.take().unwrap())
+        }
+
+        async fn ended(&mut self) -> Ending {
+            std::future::pending().await
+        }
+
+        fn console_tail(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn stall(&self) -> Option<String> {
+            None
+        }
+
+        fn waited_for_cpu(&self) -> WaitedForCpu {
+            Box::new(|| Duration::ZERO)
+        }
+
+        async fn stop(self, _: Duration) -> Usage {
+            Usage::default()
+        }
+    }
+
+    async fn tried(models: &'static [&'static str]) -> Answer {
+        let cell = Cell {
+            artifact: "x".into(),
+            kernel: "k".into(),
+            llvm: None,
+            arch: Arch::X86_64,
+        };
+        let boot = Boot {
+            cell,
+            release: "6.1".into(),
+            kernel: "/nowhere".into(),
+            initramfs: "/nowhere".into(),
+            cmdline: Vec::new(),
+            memory: 256,
+            cpus: 1,
+            evidence: "/nowhere".into(),
+        };
+        trial(&boot, |accelerator| Host(models, accelerator.cpu.unwrap())).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_model_on_which_an_agent_speaks_is_taken() {
+        assert_eq!(tried(&["host", "max"]).await.cpu.as_deref(), Some("host"));
+        assert_eq!(tried(&["max"]).await.cpu.as_deref(), Some("max"));
+        assert_eq!(tried(&[]).await, refusal());
     }
 
     #[test]

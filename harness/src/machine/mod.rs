@@ -1,13 +1,14 @@
 //! Machines that boot cells: the seam that tests play guests behind, and QEMU behind it.
 
 pub mod budget;
+mod cached_answer;
 pub mod device;
+mod emulator;
 mod error;
 pub(crate) mod interface;
 mod kvm;
 mod private_dir;
 mod process;
-mod program;
 pub mod qemu;
 mod qemu_guest;
 mod qmp;

@@ -109,7 +109,7 @@ impl Child {
         if self.exit.is_some() {
             return;
         }
-        // Both fail where the process is already a zombie without living kin.
+        // Both fail if the process is already a zombie and the last of its group.
         let _ = if self.leads {
             kill_process_group(self.pid, Signal::KILL)
         } else {
@@ -138,8 +138,8 @@ impl Drop for Child {
     }
 }
 
-/// A command to start and where its process goes. A reply that nobody awaits drops the process,
-/// which kills it.
+/// A command to start, and who is sent its process. A process that nobody awaits any more is
+/// dropped, which kills it.
 struct Order {
     command: Command,
     leads: bool,
@@ -301,7 +301,7 @@ mod tests {
         let process = Process::spawn(shell("sleep 600 & wait")).await.unwrap();
         let pid = process.child.pid;
         drop(process);
-        // Its kin are reaped by init in their own time; a group of zombies takes signals.
+        // The others of its group are reaped by init when it gets to it, and zombies take signals.
         assert!(!std::path::Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists());
     }
 

@@ -9,15 +9,15 @@ use ukci_schema::cell::Arch;
 use ukci_schema::report::Choice;
 
 use super::device::{self, Device, Emulated};
+use super::emulator::{Emulator, find_program};
 use super::error::Error;
 use super::interface::{Boot, Hardware};
 use super::kvm::{self, Accelerator};
 use super::private_dir;
 use super::process::Process;
-use super::program::{self, Emulator};
 use crate::arch::{self, Accel, Accelerated};
 use crate::console::CONSOLE_LOG;
-use crate::transport::{self, Offer, Transport};
+use crate::transport::{self, Available, Transport};
 
 /// What the user requested.
 #[derive(Clone, Debug, Default)]
@@ -62,13 +62,13 @@ impl Host {
             emulators.insert(*arch, emulator);
         }
         let tools = settings.cache.join("tools/bin");
-        let vhost_device_vsock = program::program(
+        let vhost_device_vsock = find_program(
             "UKCI_VHOST_DEVICE_VSOCK",
             transport::VHOST_DEVICE_VSOCK,
             Some(tools.join(transport::VHOST_DEVICE_VSOCK)),
         )?;
-        let offer = Offer::of_host(vhost_device_vsock.clone());
-        let (link, transport) = offer.choose(settings.transport)?;
+        let available = Available::of_host(vhost_device_vsock.clone());
+        let (link, transport) = available.choose(settings.transport)?;
         Ok(Self {
             versions: emulators
                 .iter()

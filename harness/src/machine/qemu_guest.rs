@@ -298,7 +298,7 @@ impl Running {
         let _ = timeout(LAST_WORDS, self.qmp.closed()).await;
         match self.state() {
             State::Panicked(line) => Ending::Panicked(line),
-            State::Well => Ending::Exited(Exited {
+            State::Running => Ending::Exited(Exited {
                 program: "QEMU".to_owned(),
                 how: how(exit),
                 reason: self.qmp.reason().map(ToOwned::to_owned),

@@ -56,6 +56,8 @@ fn delay(schedstat: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -77,17 +79,21 @@ mod tests {
         }
         let before = delay.longest();
         let count = std::thread::available_parallelism().map_or(2, std::num::NonZero::get) * 2;
+        let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let done = &std::sync::atomic::AtomicBool::new(false);
             for _ in 0..count {
-                scope.spawn(move || while !done.load(std::sync::atomic::Ordering::Relaxed) {});
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
             }
-            let deadline = std::time::Instant::now() + Duration::from_secs(60);
+            let deadline = std::time::Instant::now() + Duration::from_mins(1);
             let mut waited = false;
             while !waited && std::time::Instant::now() < deadline {
                 waited = delay.longest() > before;
             }
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            done.store(true, Ordering::Relaxed);
             assert!(waited, "{count} busy threads never waited for a CPU");
         });
     }

@@ -1,5 +1,6 @@
 //! What changed between two reports.
 
+use crate::plural::count;
 use crate::report::compare::{Diff, Growth};
 use ukci_schema::diagnosis::Code;
 use ukci_schema::verdict::Outcome;
@@ -101,13 +102,7 @@ fn percent(growth: &Growth) -> String {
 /// `3 cells changed, 1 of them worse; 2 new; 1 gone; 4 programs grew, 1 shrank`.
 fn summary(diff: &Diff) -> String {
     let mut parts = Vec::new();
-    let cells = |n: usize| {
-        if n == 1 {
-            "1 cell".into()
-        } else {
-            format!("{n} cells")
-        }
-    };
+    let cells = |n: usize| count(n, "cell");
     if !diff.changed.is_empty() {
         let worse = diff.changed.iter().filter(|change| change.worse).count();
         let changed = cells(diff.changed.len());

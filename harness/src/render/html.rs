@@ -17,6 +17,7 @@ use ukci_schema::verdict::Outcome;
 
 use super::accels;
 use super::problem::{Problem, problems};
+use crate::plural::count;
 use filter::Filters;
 
 /// The order in which outcomes are told: what needs a look comes first.
@@ -122,8 +123,8 @@ fn head(report: &Report) -> Markup {
             }
         }
         p.quiet.small {
-            (run.started) ", " (format!("{:.1}", run.seconds)) " s, " (run.jobs)
-            @if run.jobs == 1 { " machine" } @else { " machines" } " at once, "
+            (run.started) ", " (format!("{:.1}", run.seconds)) " s, "
+            (count(run.jobs, "machine")) " at once, "
             (accels(report)) ", " (run.transport.name) ", ukci " (run.ukci)
             @if run.interrupted { ", " strong.error { "interrupted" } }
             @if !run.hermetic { ", " strong.xfail { "not hermetic" } }

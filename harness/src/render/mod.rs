@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 
 use ukci_schema::report::Report;
 
+use crate::plural::count;
+
 pub use diff::{diff, diff_markdown};
 pub use features::{differences, features};
 pub use github::{SUMMARY_LIMIT, annotations, github};
@@ -51,42 +53,29 @@ pub fn json(report: &Report) -> String {
 /// `33 cells: 25 passed, 3 xfail, 4 failed, 1 error; 3 excluded`.
 pub fn summary(report: &Report) -> String {
     let summary = &report.summary;
-    let cells = if summary.cells == 1 {
-        "1 cell".into()
-    } else {
-        format!("{} cells", summary.cells)
-    };
     let counts: Vec<String> = [
-        (summary.pass, "passed"),
-        (summary.xfail, "xfail"),
-        (summary.fail, "failed"),
-        (summary.xpass, "xpass"),
-        (
-            summary.error,
-            if summary.error == 1 {
-                "error"
-            } else {
-                "errors"
-            },
-        ),
-        (summary.skip, "skipped"),
+        (summary.pass, format!("{} passed", summary.pass)),
+        (summary.xfail, format!("{} xfail", summary.xfail)),
+        (summary.fail, format!("{} failed", summary.fail)),
+        (summary.xpass, format!("{} xpass", summary.xpass)),
+        (summary.error, count(summary.error, "error")),
+        (summary.skip, format!("{} skipped", summary.skip)),
     ]
-    .iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, word)| format!("{count} {word}"))
+    .into_iter()
+    .filter_map(|(number, words)| (number > 0).then_some(words))
     .collect();
-    let mut text = cells;
+    let mut text = count(summary.cells, "cell");
     if !counts.is_empty() {
         text.push_str(": ");
         text.push_str(&counts.join(", "));
     }
-    for (count, words) in [
+    for (number, words) in [
         (summary.excluded, "excluded"),
         (summary.not_run, "not run"),
         (summary.programs_not_attempted, "programs not attempted"),
     ] {
-        if count > 0 {
-            text.push_str(&format!("; {count} {words}"));
+        if number > 0 {
+            text.push_str(&format!("; {number} {words}"));
         }
     }
     text

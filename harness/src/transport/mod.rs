@@ -74,14 +74,14 @@ impl Unusable {
 
 /// What this host has.
 #[derive(Debug)]
-pub struct Offer {
+pub struct Available {
     /// Whether `/dev/vhost-vsock` opens for reading and writing.
     pub vhost_vsock: io::Result<()>,
     /// The program `vhost-device-vsock`.
     pub vhost_device_vsock: Option<PathBuf>,
 }
 
-impl Offer {
+impl Available {
     /// Looks at this host; the program is the caller's to find.
     pub fn of_host(vhost_device_vsock: Option<PathBuf>) -> Self {
         let vhost_vsock = std::fs::File::options()
@@ -134,8 +134,8 @@ impl Offer {
 mod tests {
     use super::*;
 
-    fn offer(device: Option<io::ErrorKind>, program: bool) -> Offer {
-        Offer {
+    fn available(device: Option<io::ErrorKind>, program: bool) -> Available {
+        Available {
             vhost_vsock: device.map_or(Ok(()), |kind| Err(kind.into())),
             vhost_device_vsock: program.then(|| "/usr/bin/vhost-device-vsock".into()),
         }
@@ -143,17 +143,17 @@ mod tests {
 
     #[test]
     fn the_first_usable_is_taken_and_the_reason_said() {
-        let (transport, choice) = offer(None, true).choose(None).unwrap();
+        let (transport, choice) = available(None, true).choose(None).unwrap();
         assert_eq!(
             (transport, choice.name.as_str()),
             (Transport::VhostVsock, "vhost-vsock")
         );
-        let (transport, choice) = offer(Some(io::ErrorKind::NotFound), true)
+        let (transport, choice) = available(Some(io::ErrorKind::NotFound), true)
             .choose(None)
             .unwrap();
         assert_eq!(transport, Transport::VhostUserVsock);
         insta::assert_snapshot!(choice.why, @"`/dev/vhost-vsock` does not exist; `/usr/bin/vhost-device-vsock` is installed");
-        let (transport, choice) = offer(Some(io::ErrorKind::PermissionDenied), false)
+        let (transport, choice) = available(Some(io::ErrorKind::PermissionDenied), false)
             .choose(None)
             .unwrap();
         assert_eq!(transport, Transport::VirtioSerial);
@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_taken_or_refused() {
-        let missing = || offer(Some(io::ErrorKind::NotFound), false);
-        let (transport, _) = offer(None, true)
+        let missing = || available(Some(io::ErrorKind::NotFound), false);
+        let (transport, _) = available(None, true)
             .choose(Some(Transport::VirtioSerial))
             .unwrap();
         assert_eq!(transport, Transport::VirtioSerial);

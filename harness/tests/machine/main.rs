@@ -322,8 +322,9 @@ async fn the_accelerator_is_decided_by_a_boot_in_time_and_remembered() {
     };
     let began = Instant::now();
     let first = detect().await.unwrap();
+    // Five seconds, which a host without CPUs to spare stretches to four times as many.
     assert!(
-        began.elapsed() < Duration::from_secs(8),
+        began.elapsed() < Duration::from_secs(30),
         "{:?}",
         began.elapsed()
     );

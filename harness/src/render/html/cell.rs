@@ -9,6 +9,7 @@ use ukci_schema::verdict::{Fault, Outcome};
 use super::filter::Filters;
 use super::{anchor, prose};
 use crate::evidence_dir::file_name;
+use crate::plural::count;
 use crate::render::again;
 use crate::render::table::{grouped, share};
 
@@ -146,11 +147,7 @@ fn hints(hints: &[String]) -> Markup {
 
 fn programs(cell: &CellReport) -> Markup {
     let programs = &cell.programs;
-    let title = if programs.len() == 1 {
-        "1 program".to_owned()
-    } else {
-        format!("{} programs", programs.len())
-    };
+    let title = count(programs.len(), "program");
     html! {
         details open[!cell.outcome.is_met() && programs.len() <= 12] { summary { (title) }
             div.scroll { table {
@@ -204,7 +201,7 @@ fn row(cell: &CellReport, program: &ProgramReport) -> Markup {
 
 fn maps(maps: &[MapEvidence]) -> Markup {
     html! {
-        details { summary { (maps.len()) @if maps.len() == 1 { " map" } @else { " maps" } }
+        details { summary { (count(maps.len(), "map")) }
             div.scroll { table {
                 thead { tr {
                     th { "map" } th { "type" } th.number { "key" } th.number { "value" }
@@ -235,8 +232,7 @@ fn facts(report: &Report, cell: &CellReport) -> Markup {
             }
             dt { "machine" }
             dd {
-                (cell.accel) " " (cell.cpu) ", " (cell.memory) " MiB, " (cell.cpus)
-                @if cell.cpus == 1 { " CPU, " } @else { " CPUs, " } (cell.transport)
+                (cell.accel) " " (cell.cpu) ", " (cell.memory) " MiB, " (count(cell.cpus, "CPU")) ", " (cell.transport)
                 @if cell.boots > 1 { ", booted " (cell.boots) " times" }
             }
             dt { "cost" }

@@ -1,20 +1,17 @@
-//! The programs beside us: where they are, and what QEMU says of itself.
+//! QEMU's programs: where they are, and what they say of themselves.
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::fs::{Access, access};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use super::cached_answer::CachedAnswer;
 use super::error::Error;
 use crate::arch::{Platform, Version, qemu_version};
-use crate::atomic_file;
 
 /// A QEMU binary and what it says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +29,7 @@ pub(super) struct Emulator {
 impl Emulator {
     /// Finds the QEMU of an architecture: where its variable says, else in `PATH`.
     pub(super) fn find(platform: &'static Platform, cache: &Path) -> Result<Self, Error> {
-        let path = program(platform.variable, platform.qemu, None)?.ok_or(Error::NoQemu {
+        let path = find_program(platform.variable, platform.qemu, None)?.ok_or(Error::NoQemu {
             program: platform.qemu,
             package: platform.package,
         })?;
@@ -47,8 +44,8 @@ impl Emulator {
             source,
         })?;
         let file = (metadata.mtime(), metadata.mtime_nsec(), metadata.len());
-        let memory = Memory::of(cache, "qemu", &[path.to_string_lossy().as_ref()]);
-        if let Some(known) = memory.recall::<Self>()
+        let cached = CachedAnswer::of(cache, "qemu", &[path.to_string_lossy().as_ref()]);
+        if let Some(known) = cached.recall::<Self>()
             && (&known.path, known.file) == (&path, file)
         {
             return Ok(known);
@@ -71,7 +68,7 @@ impl Emulator {
             data,
             file,
         };
-        memory.remember(&emulator);
+        cached.remember(&emulator);
         Ok(emulator)
     }
 
@@ -110,7 +107,7 @@ fn output(program: &Path, arguments: &[&str]) -> Result<String, Error> {
 }
 
 /// Finds a program: where `variable` says, else in `PATH`, else at `last`.
-pub(super) fn program(
+pub(super) fn find_program(
     variable: &'static str,
     name: &str,
     last: Option<PathBuf>,
@@ -148,52 +145,6 @@ fn search(
         .map(|directory| directory.join(name))
         .chain(last)
         .find(runs))
-}
-
-/// An answer about this host that outlives the process: a file of the cache, found by what the
-/// answer depends on. A cache that cannot be read or written only costs time.
-#[derive(Debug)]
-pub(super) struct Memory {
-    path: PathBuf,
-}
-
-impl Memory {
-    /// The place for the answer to `question`, which depends on `inputs`.
-    pub(super) fn of(cache: &Path, question: &str, inputs: &[&str]) -> Self {
-        let mut digest = Sha256::new();
-        for input in inputs {
-            digest.update(input.as_bytes());
-            digest.update([0]);
-        }
-        let digest: [u8; 32] = digest.finalize().into();
-        // 64 bits tell a host's few answers apart.
-        let key = digest[..8]
-            .iter()
-            .fold(0_u64, |key, byte| key << 8 | u64::from(*byte));
-        Self {
-            path: cache
-                .join("host")
-                .join(format!("{question}-{key:016x}.json")),
-        }
-    }
-
-    /// The answer, if there is one that can be read.
-    pub(super) fn recall<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_slice(&fs::read(&self.path).ok()?).ok()
-    }
-
-    /// Keeps an answer. Readers see the old file or the whole new one.
-    pub(super) fn remember<T: Serialize>(&self, answer: &T) {
-        if let Err(error) = self.write(answer) {
-            tracing::debug!(path = %self.path.display(), %error, "not remembered");
-        }
-    }
-
-    fn write<T: Serialize>(&self, answer: &T) -> io::Result<()> {
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(directory)?;
-        atomic_file::write(&self.path, &[&serde_json::to_vec_pretty(answer)?])
-    }
 }
 
 #[cfg(test)]
@@ -269,12 +220,5 @@ mod tests {
         let path = script(dir.path(), "#!/bin/sh\necho hello\n");
         let error = Emulator::ask(path, dir.path()).unwrap_err();
         assert!(matches!(error, Error::NotQemu { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_read_only_cache_only_costs_time() {
-        let memory = Memory::of(Path::new("/proc"), "kvm", &["a"]);
-        memory.remember(&true);
-        assert_eq!(memory.recall::<bool>(), None);
     }
 }
