@@ -4,6 +4,11 @@ use std::process::{Command, Stdio};
 
 /// Status, stdout and stderr of a command in an empty directory and environment.
 fn ukci(args: &[&str]) -> String {
+    ukci_with_path(args, "")
+}
+
+/// The same, with this `PATH`.
+fn ukci_with_path(args: &[&str], path: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("x.bpf.o"), b"not an object").unwrap();
     std::fs::write(dir.path().join("x.bpf.c"), b"int x;").unwrap();
@@ -26,7 +31,7 @@ fn ukci(args: &[&str]) -> String {
         .current_dir(dir.path())
         .env_clear()
         .env("HOME", dir.path())
-        .env("PATH", "")
+        .env("PATH", path)
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -101,5 +106,52 @@ fn mistakes_get_an_error_a_hint_and_their_own_status() {
     ];
     for (name, args) in mistakes {
         insta::assert_snapshot!(*name, ukci(args));
+    }
+}
+
+/// An error of the libraries is a sentence of its own: nothing is put before it.
+#[test]
+fn an_error_is_one_sentence_and_a_hint() {
+    let absent: &[(&str, &[&str])] = &[
+        ("absent_features", &["kernels", "features", "./absent"]),
+        (
+            "absent_unpack",
+            &["kernels", "unpack", "--image", "./absent", "--out", "o"],
+        ),
+        (
+            "absent_initramfs",
+            &[
+                "kernels",
+                "initramfs",
+                "/nonexist",
+                "--agent",
+                "a",
+                "--out",
+                "o",
+            ],
+        ),
+        ("absent_report", &["report", "render", "./absent"]),
+        ("absent_lock", &["kernels", "update"]),
+        ("absent_plan", &["check", "--plan", "./absent"]),
+    ];
+    for (name, args) in absent {
+        let ran = ukci(args);
+        assert!(ran.contains("\nstatus 1\n"), "{ran}");
+        assert_eq!(ran.matches("failed to").count(), 1, "{ran}");
+        insta::assert_snapshot!(*name, ran);
+    }
+}
+
+#[test]
+fn a_host_without_qemu_is_told_so_in_a_sentence() {
+    let ran = ukci_with_path(&["doctor"], "/nonexistent");
+    assert!(ran.contains("\nstatus 1\n"), "{ran}");
+    let failed: Vec<&str> = ran.lines().filter(|line| line.contains("FAIL")).collect();
+    assert!(
+        failed[0].contains("FAIL the program `qemu-system-x86_64` was not found"),
+        "{ran}"
+    );
+    for fragment in ["FAIL find", "FAIL run", "failed to find", "failed to the"] {
+        assert!(!ran.contains(fragment), "{ran}");
     }
 }

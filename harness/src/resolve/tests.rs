@@ -107,7 +107,7 @@ fn kernels_are_run_on_the_architectures_that_are_asked_for() {
     );
     let cloud = ["debian-12-6.1-cloud"];
     let error = place.select_on(None, &cloud, &[Arch::Riscv64]).unwrap_err();
-    insta::assert_snapshot!(error, @"find kernel `debian-12-6.1-cloud` for riscv64: it is for x86_64, aarch64");
+    insta::assert_snapshot!(error, @"kernel `debian-12-6.1-cloud` is not available for riscv64, only for x86_64, aarch64");
 
     // The user's own is for what it is for.
     let own = place.path("a/Image");

@@ -21,7 +21,7 @@ use super::fetching::Fetching;
 use super::pins::Pins;
 use super::session;
 use crate::args::{self, Check};
-use crate::diagnostic::Failure;
+use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::terminal::Terminal;
@@ -52,12 +52,8 @@ pub(crate) fn perform(
         .map(super::report::read)
         .transpose()?;
     std::fs::create_dir_all(&check.out).map_err(|error| {
-        let message = format!("failed to make `{}`: {error}", check.out.display());
-        Failure::plain(
-            Exit::NoVerdict,
-            &message,
-            Some("choose another directory with `--out`".into()),
-        )
+        let action = Action::on("create", &check.out);
+        Failure::failed_to(action, &error).with_hint("choose another directory with `--out`")
     })?;
 
     let ran =
@@ -155,13 +151,7 @@ pub(crate) async fn resolve(
         _ = stop.wait_for(|stop| *stop) => return Ok(None),
     };
     let (plan, warnings) = resolved
-        .map_err(|error| {
-            Failure::plain(
-                Exit::NoVerdict,
-                &format!("failed to resolve: {error}"),
-                None,
-            )
-        })?
+        .map_err(|error| Failure::failed_to("resolve the matrix", &error))?
         .map_err(|error| super::unresolved(&error))?;
     if let Some(pins) = pins {
         pins.verify(&plan, output)?;
@@ -184,7 +174,7 @@ async fn run_plan(
     let mut terminal = Terminal::new(output, &check.out.display().to_string(), ids);
     let report = run::run(plan, qemu, options, cancel, |event| terminal.observe(event))
         .await
-        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     Ok((Some(report), Exit::Met))
 }
 
@@ -203,7 +193,7 @@ pub(crate) async fn machine(check: &Check, plan: &Plan) -> Result<Qemu, Failure>
     let probe = scratch.as_ref().and_then(|dir| probe(plan, dir.path()));
     Qemu::detect(settings, probe)
         .await
-        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
 }
 
 /// A kernel of this host's architecture, to try KVM with.

@@ -16,7 +16,7 @@ use crate::output::{BAD, GOOD, HINT, Output, WARN, paint};
 enum Finding {
     Ok(String),
     Note(String),
-    Fail(String, Option<String>),
+    Fail(Failure),
 }
 
 /// Runs the command: one line a finding, a hint for what fails.
@@ -33,10 +33,10 @@ pub(crate) fn run(output: Output) -> Result<Exit, Failure> {
         let (style, word, what) = match finding {
             Finding::Ok(what) => (GOOD, "ok", what),
             Finding::Note(what) => (WARN, "note", what),
-            Finding::Fail(what, hint) => {
+            Finding::Fail(failure) => {
                 able = false;
-                hints.extend(hint);
-                (BAD, "FAIL", what)
+                hints.extend(failure.hint().map(str::to_owned));
+                (BAD, "FAIL", failure.message().to_owned())
             }
         };
         text.push_str(&format!(
@@ -52,7 +52,7 @@ pub(crate) fn run(output: Output) -> Result<Exit, Failure> {
 }
 
 /// QEMU for an architecture on this host.
-fn detect(accel: Option<Accel>, arch: Arch) -> Result<Qemu, (String, Option<String>)> {
+fn detect(accel: Option<Accel>, arch: Arch) -> Result<Qemu, Failure> {
     let settings = Settings {
         accel,
         transport: None,
@@ -62,32 +62,32 @@ fn detect(accel: Option<Accel>, arch: Arch) -> Result<Qemu, (String, Option<Stri
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| (format!("start a runtime: {error}"), None))?
+        .map_err(|error| Failure::failed_to("start a runtime", &error))?
         .block_on(Qemu::detect(settings, None))
-        .map_err(|error| (error.to_string(), error.hint()))
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
 }
 
 /// An architecture that needs nothing of its own unless cells are of it.
 fn another(arch: Arch) -> Finding {
-    let (what, hint) = match (detect(Some(Accel::Tcg), arch), resolve::agent(arch)) {
+    let failure = match (detect(Some(Accel::Tcg), arch), resolve::agent(arch)) {
         (Ok(qemu), Ok(_)) => {
             let version = qemu.versions().get(&arch).cloned().unwrap_or_default();
             return Finding::Ok(format!("{arch}: {version}, and its agent"));
         }
-        (Err(missing), _) => missing,
-        (_, Err(error)) => (error.to_string(), error.hint()),
+        (Err(failure), _) => failure,
+        (_, Err(error)) => Failure::of(Exit::NoVerdict, &error, error.hint()),
     };
-    let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
-    Finding::Note(format!(
-        "cells of {arch} cannot run: failed to {what}{hint}"
-    ))
+    let what = failure.message();
+    let hint = failure.hint();
+    let hint = hint.map_or(String::new(), |hint| format!("\n       hint: {hint}"));
+    Finding::Note(format!("cells for {arch} cannot run here: {what}{hint}"))
 }
 
 /// QEMU, accelerator, transport. KVM is not tried here: that takes a kernel.
 fn machine() -> Vec<Finding> {
     let found = detect(None, Arch::X86_64).or_else(|_| detect(Some(Accel::Tcg), Arch::X86_64));
     match found {
-        Err((what, hint)) => vec![Finding::Fail(what, hint)],
+        Err(failure) => vec![Finding::Fail(failure)],
         Ok(qemu) => {
             let mut findings: Vec<Finding> = qemu
                 .versions()
@@ -116,7 +116,7 @@ fn machine() -> Vec<Finding> {
 fn agent() -> Finding {
     match resolve::agent(Arch::X86_64) {
         Ok(file) => Finding::Ok(format!("agent `{}`", file.path.display())),
-        Err(error) => Finding::Fail(error.to_string(), error.hint()),
+        Err(error) => Finding::Fail(Failure::of(Exit::NoVerdict, &error, error.hint())),
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
                 let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
                 let hint = instead_of(&name.to_uppercase().replace('-', "_"), &names)
                     .or_else(|| Some("`ukci explain` lists them".into()));
-                Failure::plain(Exit::Usage, &error.to_string(), hint)
+                Failure::says(Exit::Usage, &error.to_string(), hint)
             })?;
         explain::explain(code)
     } else {
@@ -30,8 +30,6 @@ pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
         }
         text
     };
-    data(&text).map_err(|error| {
-        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
-    })?;
+    data(&text).map_err(|error| Failure::failed_to("write to stdout", &error))?;
     Ok(Exit::Met)
 }

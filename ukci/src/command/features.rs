@@ -27,7 +27,7 @@ pub(crate) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
     if !asked.modules.is_empty() && !asked.kernels.iter().any(|name| name.contains('/')) {
         let hint = "name one by its path, e.g. `./bzImage`".to_owned();
         let message = "`--modules` is for kernels of your own";
-        return Err(Failure::plain(Exit::Usage, message, Some(hint)));
+        return Err(Failure::says(Exit::Usage, message, Some(hint)));
     }
     let catalogue = super::catalogue()?;
     let fetching = Fetching::new(output);
@@ -43,7 +43,7 @@ pub(crate) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| plain(&format!("failed to start a runtime: {error}")))?;
+        .map_err(|error| Failure::failed_to("start a runtime", &error))?;
     let mut told = runtime.block_on(ask(asked, &prepared))?;
     for kernel in &mut told {
         kernel.retain(|kind, name| {
@@ -52,10 +52,6 @@ pub(crate) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
         });
     }
     kernels::print(&text(asked, &told))
-}
-
-fn plain(message: &str) -> Failure {
-    Failure::plain(Exit::NoVerdict, message, None)
 }
 
 /// The word of the command line for a kind.
@@ -88,7 +84,7 @@ fn find(
     if arch.is_none() && name.contains('/') {
         return catalogue
             .own_kernel(Path::new(name), &asked.modules, Arch::X86_64)
-            .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()));
+            .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()));
     }
     let found = kernels::find(catalogue, plain)?;
     let arch = arch.unwrap_or(std::env::consts::ARCH);
@@ -111,12 +107,12 @@ async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatur
             kernel,
             agent,
             initramfs: initramfs::assemble(&cache, agent, &kernel.segment)
-                .map_err(|error| plain(&format!("failed to make an initramfs: {error}")))?,
+                .map_err(|error| Failure::failed_to("create an initramfs", &error))?,
             timeout: asked.timeout,
         });
     }
     let scratch = tempfile::tempdir()
-        .map_err(|error| plain(&format!("failed to make a directory: {error}")))?;
+        .map_err(|error| Failure::failed_to("create a temporary directory", &error))?;
     let settings = qemu::Settings {
         accel: asked.accel.chosen(),
         transport: asked.transport.chosen(),
@@ -125,7 +121,7 @@ async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatur
     };
     let machine = qemu::Qemu::detect(settings, probe(&questions, scratch.path()))
         .await
-        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     let mut told = Vec::new();
     for question in &questions {
         let name = &question.kernel.name;
@@ -133,7 +129,7 @@ async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatur
             .await
             .map_err(|fault| {
                 let message = format!("kernel `{name}` could not be probed: {}", fault.headline);
-                Failure::plain(Exit::NoVerdict, &message, fault.hints.into_iter().next())
+                Failure::says(Exit::NoVerdict, &message, fault.hints.into_iter().next())
             })?;
         told.push(answer);
     }

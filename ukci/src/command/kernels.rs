@@ -58,9 +58,7 @@ fn list() -> Result<Exit, Failure> {
 }
 
 pub(super) fn print(text: &str) -> Result<Exit, Failure> {
-    data(text).map_err(|error| {
-        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
-    })?;
+    data(text).map_err(|error| Failure::failed_to("write to stdout", &error))?;
     Ok(Exit::Met)
 }
 
@@ -81,7 +79,7 @@ pub(crate) fn unknown(name: &str, lock: &Lock) -> Failure {
     let mut names: Vec<&str> = lock.names().collect();
     names.dedup();
     let hint = instead_of(name, &names).or_else(|| Some("`ukci kernels list` names them".into()));
-    Failure::plain(Exit::Usage, &format!("unknown kernel `{name}`"), hint)
+    Failure::says(Exit::Usage, &format!("unknown kernel `{name}`"), hint)
 }
 
 fn fetch(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
@@ -92,7 +90,7 @@ fn fetch(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
     }
     if kernels.is_empty() {
         let hint = "`ukci kernels fetch --matrix quick`".to_owned();
-        return Err(Failure::plain(
+        return Err(Failure::says(
             Exit::Usage,
             "no kernel was named",
             Some(hint),
@@ -154,7 +152,7 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Failure> {
     catalogue
         .prepare(kernel, &|progress| fetching.show(progress))
-        .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
 }
 
 fn show(name: &str) -> Result<Exit, Failure> {
@@ -192,7 +190,7 @@ fn show(name: &str) -> Result<Exit, Failure> {
         if catalogue.is_prepared(kernel) {
             let prepared = catalogue
                 .prepare(kernel, &|_| {})
-                .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))?;
+                .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
             let _ = writeln!(
                 text,
                 "\nimage       {}",

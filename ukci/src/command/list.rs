@@ -35,7 +35,7 @@ pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
 }
 
 fn unwritten(error: &dyn std::error::Error) -> Failure {
-    Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
+    Failure::failed_to("write to stdout", error)
 }
 
 /// One line a cell.

@@ -11,7 +11,7 @@ use ukci_schema::report::Report;
 use ukci_schema::verdict::{Stage, VerdictKind};
 
 use crate::args::{Add, Booted, Update};
-use crate::diagnostic::Failure;
+use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::{BAD, GOOD, Output, WARN, paint};
 
@@ -71,7 +71,7 @@ fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
 }
 
 fn of_pin(error: &ukci_pin::Error) -> Failure {
-    Failure::plain(Exit::NoVerdict, &error.to_string(), error.hint())
+    Failure::says(Exit::NoVerdict, &error.to_string(), error.hint())
 }
 
 /// A kernel that cannot be pinned stays as it is and does not keep the others from being pinned:
@@ -131,14 +131,14 @@ fn pin_all(
         return Err(of_pin(first));
     }
     let mut text = format!(
-        "failed to pin {} of {} kernels; the others are written",
+        "{} of {} kernels could not be pinned; the others were written",
         failed.len(),
         wanted.len()
     );
     for (kernel, error) in &failed {
         let _ = write!(text, "\n  {kernel}: {error}");
     }
-    Err(Failure::plain(Exit::NoVerdict, &text, first.hint()))
+    Err(Failure::says(Exit::NoVerdict, &text, first.hint()))
 }
 
 /// Marks the kernels that a report saw booted, if they were made of the locked bytes.
@@ -171,9 +171,8 @@ pub(crate) fn booted(booted: &Booted, output: Output) -> Result<Exit, Failure> {
 }
 
 fn read(path: &Path) -> Result<Report, Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        let message = format!("failed to read `{}` as a report: {error}", path.display());
-        Failure::plain(Exit::NoVerdict, &message, None)
+    let failed = |error: &dyn std::error::Error| {
+        Failure::failed_to(Action::on("read the report", path), error)
     };
     let text = std::fs::read(path).map_err(|error| failed(&error))?;
     serde_json::from_slice(&text).map_err(|error| failed(&error))
@@ -198,10 +197,7 @@ fn saw(report: &Report, kernel: &LockedKernel) -> bool {
 
 /// Writes the lock whole or not at all.
 fn write(path: &Path, lock: &Lock) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| {
-        let message = format!("failed to write `{}`: {error}", path.display());
-        Failure::plain(Exit::NoVerdict, &message, None)
-    };
+    let failed = |error: std::io::Error| Failure::failed_to(Action::on("write", path), &error);
     let mut text = serde_json::to_string_pretty(lock).map_err(|error| failed(error.into()))?;
     text.push('\n');
     let parent = match path.parent() {

@@ -28,7 +28,7 @@ use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedArtifact;
 
 use crate::args;
-use crate::diagnostic::Failure;
+use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 
 /// The lock: `UKCI_LOCK`, or the one that travels in the binary.
@@ -43,24 +43,24 @@ pub(crate) fn lock() -> Result<Lock, Failure> {
 pub(crate) fn lock_at(path: &Path) -> Result<Lock, Failure> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("failed to read `{name}`: {error}");
-        Failure::plain(Exit::NoVerdict, &message, None)
+        let hint =
+            "run this in a checkout of ukci, or name the lock file with `--lock` or `UKCI_LOCK`";
+        Failure::failed_to(Action::on("read", path), &error).with_hint(hint)
     })?;
     parse_lock(&text, &name)
 }
 
 fn parse_lock(text: &str, name: &str) -> Result<Lock, Failure> {
     let lock: Lock = serde_json::from_str(text).map_err(|error| {
-        let message = format!("failed to read `{name}` as a lock: {error}");
-        Failure::plain(Exit::NoVerdict, &message, None)
+        Failure::failed_to(Action::on("read the lock", Path::new(name)), &error)
     })?;
     if lock.schema != ukci_schema::lock::SCHEMA {
         let message = format!(
-            "`{name}` is `{}`, not `{}`",
+            "the lock `{name}` has the schema `{}`, and this ukci reads `{}`",
             lock.schema,
             ukci_schema::lock::SCHEMA
         );
-        return Err(Failure::plain(Exit::NoVerdict, &message, None));
+        return Err(Failure::says(Exit::NoVerdict, &message, None));
     }
     Ok(lock)
 }
@@ -68,7 +68,7 @@ fn parse_lock(text: &str, name: &str) -> Result<Lock, Failure> {
 /// The catalogue over this user's store.
 pub(crate) fn catalogue() -> Result<Catalogue, Failure> {
     Catalogue::open(lock()?, &catalogue::cache_dir())
-        .map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
 }
 
 /// A failed resolution: zero cells and wrong names have their own statuses.
@@ -89,7 +89,7 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         | resolve::Error::SameName { .. } => Exit::Usage,
         _ => Exit::NoVerdict,
     };
-    Failure::new(exit, error, error.hint())
+    Failure::of(exit, error, error.hint())
 }
 
 /// The matrix that the command line selects; none where it names kernels alone.
@@ -126,7 +126,7 @@ pub(crate) fn select(
     if !args.modules.is_empty() && selected.own.is_empty() {
         let hint = "name one by its path, e.g. `--kernel ./bzImage`".to_owned();
         let message = "`--modules` is for kernels of your own";
-        return Err(Failure::plain(Exit::Usage, message, Some(hint)));
+        return Err(Failure::says(Exit::Usage, message, Some(hint)));
     }
     Ok(selected)
 }
@@ -153,7 +153,7 @@ pub(crate) fn manifests(
                     known.first().map_or("NAME", String::as_str),
                     manifest.path.display()
                 );
-                return Err(Failure::plain(Exit::Usage, &message, Some(hint)));
+                return Err(Failure::says(Exit::Usage, &message, Some(hint)));
             }
         };
         let artifact = artifacts.iter_mut().find(|a| a.artifact.name == name);
@@ -168,7 +168,7 @@ pub(crate) fn manifests(
         let read = read.map_err(|error| unresolved(&error))?;
         if manifests.insert(name.clone(), read).is_some() {
             let message = format!("artifact `{name}` has two manifests");
-            return Err(Failure::plain(Exit::Usage, &message, None));
+            return Err(Failure::says(Exit::Usage, &message, None));
         }
     }
     Ok(manifests)
@@ -184,7 +184,7 @@ pub(crate) fn compilation(
     if named && !sources {
         let hint = "give a `.bpf.c` file".to_owned();
         let message = "`-I`, `-D` and `--vmlinux-h` are for C sources";
-        return Err(Failure::plain(Exit::Usage, message, Some(hint)));
+        return Err(Failure::says(Exit::Usage, message, Some(hint)));
     }
     Ok(Compilation {
         include: args.include.clone(),
@@ -202,7 +202,7 @@ pub(crate) fn retain(
     if selected.cells.is_empty() {
         let message = format!("no cell of `{}` is left", selected.matrix);
         let hint = "`ukci list` shows what a selection comes to".to_owned();
-        return Err(Failure::plain(Exit::NoCells, &message, Some(hint)));
+        return Err(Failure::says(Exit::NoCells, &message, Some(hint)));
     }
     Ok(())
 }

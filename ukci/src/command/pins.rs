@@ -75,7 +75,7 @@ impl Pins {
             differs.join("\n  ")
         );
         let hint = "`--anyway` runs the cells all the same".to_owned();
-        Err(Failure::plain(Exit::NoVerdict, &message, Some(hint)))
+        Err(Failure::says(Exit::NoVerdict, &message, Some(hint)))
     }
 }
 

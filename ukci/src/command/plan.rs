@@ -12,7 +12,7 @@ use super::fetching::Fetching;
 use crate::args;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{Output, WARN, data, paint};
+use crate::output::{Output, WARN, paint};
 
 /// Runs the command.
 pub(crate) fn run(args: &args::Plan, output: Output) -> Result<Exit, Failure> {
@@ -20,17 +20,10 @@ pub(crate) fn run(args: &args::Plan, output: Output) -> Result<Exit, Failure> {
         Some(draft) => plan_file::complete(draft).map_err(|error| unusable(&error))?,
         None => resolved(args, output)?,
     };
-    let failed = |path: &str, error: &dyn std::fmt::Display| {
-        let message = format!("failed to write {path}: {error}");
-        Failure::plain(Exit::NoVerdict, &message, None)
-    };
-    let mut text = serde_json::to_string_pretty(&plan).map_err(|error| failed("it", &error))?;
+    let mut text = serde_json::to_string_pretty(&plan)
+        .map_err(|error| Failure::failed_to("write the plan as JSON", &error))?;
     text.push('\n');
-    match &args.out {
-        Some(path) => std::fs::write(path, text)
-            .map_err(|error| failed(&format!("`{}`", path.display()), &error))?,
-        None => data(&text).map_err(|error| failed("to stdout", &error))?,
-    }
+    super::rendered::put(args.out.as_deref(), &text)?;
     Ok(Exit::Met)
 }
 
@@ -82,10 +75,10 @@ fn keep(
     let there = plan.cells.iter().filter_map(|p| value(&p.cell));
     let there: BTreeSet<&str> = there.collect();
     if let Some(other) = named.iter().find(|name| !there.contains(name.as_str())) {
-        let message = format!("failed to find {what} `{other}` in the plan");
+        let message = format!("the plan has no cell with {what} `{other}`");
         let there: Vec<&str> = there.into_iter().collect();
         let hint = instead_of(other, &there);
-        return Err(Failure::plain(Exit::Usage, &message, hint));
+        return Err(Failure::says(Exit::Usage, &message, hint));
     }
     let is_named = |cell: &Cell| value(cell).is_some_and(|value| named.iter().any(|n| n == value));
     retain(plan, |cell| named.is_empty() || is_named(cell))
@@ -96,11 +89,11 @@ pub(crate) fn retain(plan: &mut Plan, mut keep: impl FnMut(&Cell) -> bool) -> Re
     plan.cells.retain(|planned| keep(&planned.cell));
     if plan.cells.is_empty() {
         let message = format!("no cell of `{}` is left", plan.matrix);
-        return Err(Failure::plain(Exit::NoCells, &message, None));
+        return Err(Failure::says(Exit::NoCells, &message, None));
     }
     Ok(())
 }
 
 fn unusable(error: &plan_file::Error) -> Failure {
-    Failure::new(Exit::NoVerdict, error, error.hint())
+    Failure::of(Exit::NoVerdict, error, error.hint())
 }

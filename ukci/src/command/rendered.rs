@@ -7,8 +7,7 @@ use ukci_harness::render;
 use ukci_schema::report::Report;
 
 use crate::args::{Format, FormatKind};
-use crate::diagnostic::Failure;
-use crate::exit::Exit;
+use crate::diagnostic::{Action, Failure};
 use crate::output::{Output, data};
 
 /// The report in a format.
@@ -76,10 +75,7 @@ fn tell_github(report: &Report, output: Output) -> Result<(), Failure> {
 pub(crate) fn put(path: Option<&Path>, text: &str) -> Result<(), Failure> {
     match path {
         Some(path) if path != Path::new("-") => write(path, text),
-        _ => data(text).map_err(|error| {
-            let message = format!("failed to write to stdout: {error}");
-            Failure::plain(Exit::NoVerdict, &message, None)
-        }),
+        _ => data(text).map_err(|error| Failure::failed_to("write to stdout", &error)),
     }
 }
 
@@ -102,6 +98,5 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    let message = format!("failed to write `{}`: {error}", path.display());
-    Failure::plain(Exit::NoVerdict, &message, None)
+    Failure::failed_to(Action::on("write", path), error)
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
     if same_dir(&dir, &args.out) {
         let message = format!("`{}` holds the report that is run again", dir.display());
         let hint = "choose another directory with `--out`".to_owned();
-        return Err(Failure::plain(Exit::Usage, &message, Some(hint)));
+        return Err(Failure::says(Exit::Usage, &message, Some(hint)));
     }
     let chosen: Vec<CellReport> = choose(&args, &report)?.into_iter().cloned().collect();
     let mut check = check_like(&report, &chosen, &dir)?;
@@ -58,7 +58,7 @@ pub(crate) fn dir_of(report: &Path) -> PathBuf {
 }
 
 fn choose<'a>(args: &Rerun, report: &'a Report) -> Result<Vec<&'a CellReport>, Failure> {
-    let none = |message: &str| Failure::plain(Exit::NoCells, message, None);
+    let none = |message: &str| Failure::says(Exit::NoCells, message, None);
     if args.failed {
         let failed = report.cells.iter().filter(|cell| !cell.outcome.is_met());
         let failed: Vec<&CellReport> = failed.collect();
@@ -84,7 +84,7 @@ pub(crate) fn find<'a>(report: &'a Report, id: &str) -> Result<&'a CellReport, F
         let ids = report.cells.iter().map(|cell| cell.id.as_str());
         let near = nearest(id, ids);
         let hint = (!near.is_empty()).then(|| format!("did you mean `{}`?", near.join("`, `")));
-        Failure::plain(Exit::Usage, &format!("the report has no cell `{id}`"), hint)
+        Failure::says(Exit::Usage, &format!("the report has no cell `{id}`"), hint)
     })
 }
 
@@ -142,11 +142,11 @@ pub(crate) fn check_like(
     }
     let cli = Cli::try_parse_from(&words).map_err(|error| {
         let message = format!("the report's command line is not understood: {error}");
-        Failure::plain(Exit::NoVerdict, message.trim_end(), None)
+        Failure::says(Exit::NoVerdict, message.trim_end(), None)
     })?;
     let Command::Check(check) = cli.command else {
         let message = "the report's command line is not a check";
-        return Err(Failure::plain(Exit::NoVerdict, message, None));
+        return Err(Failure::says(Exit::NoVerdict, message, None));
     };
     Ok(*check)
 }

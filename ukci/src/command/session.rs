@@ -6,7 +6,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::diagnostic::Failure;
-use crate::exit::Exit;
 
 /// Runs `work` to its end. The first SIGINT or SIGTERM makes the value it was handed true; the
 /// second drops it, and with it every guest: then there is no answer.
@@ -18,13 +17,7 @@ where
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| {
-            Failure::plain(
-                Exit::NoVerdict,
-                &format!("failed to start a runtime: {error}"),
-                None,
-            )
-        })?;
+        .map_err(|error| Failure::failed_to("start a runtime", &error))?;
     let result = runtime.block_on(async {
         let (signals, cancel) = watch::channel(false);
         let mut killed = watch_signals(signals)?;
@@ -51,15 +44,8 @@ impl Killed {
 
 /// The first SIGINT or SIGTERM stops the run, the second kills it.
 fn watch_signals(stop: watch::Sender<bool>) -> Result<Killed, Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| {
-            Failure::plain(
-                Exit::NoVerdict,
-                &format!("failed to listen for signals: {error}"),
-                None,
-            )
-        })
-    };
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::failed_to("listen for signals", &error));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
     let (kill, killed) = watch::channel(false);

@@ -27,10 +27,8 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
     like.artifacts.append(&mut like.artifact);
     let pins = Pins::of(report, std::slice::from_ref(&cell), args.anyway);
     let work = check::Work::of(&like, Some(&pins))?;
-    let scratch = tempfile::tempdir().map_err(|error| {
-        let message = format!("failed to make a directory: {error}");
-        Failure::plain(Exit::NoVerdict, &message, None)
-    })?;
+    let scratch = tempfile::tempdir()
+        .map_err(|error| Failure::failed_to("create a temporary directory", &error))?;
     scratch.path().clone_into(&mut like.out);
     let busybox = busybox(cell.arch, output)?;
     let commanded = args.command.is_some();
@@ -58,7 +56,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
         cell_shell::run(&plan, &qemu, &options, &shell)
             .await
             .map(Some)
-            .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))
+            .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
     })?;
     Ok(match ended {
         None | Some(None) => Exit::Interrupted,
@@ -72,5 +70,5 @@ fn busybox(arch: Arch, output: Output) -> Result<Vec<u8>, Failure> {
     let catalogue = super::catalogue()?;
     let fetching = Fetching::new(output);
     let busybox = catalogue.tool("busybox", arch, &|progress| fetching.show(progress));
-    busybox.map_err(|error| Failure::of_catalogue(Exit::NoVerdict, &error))
+    busybox.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
 }

@@ -8,7 +8,7 @@ use ukci_harness::initramfs::assemble;
 use ukci_schema::plan::FileRef;
 
 use crate::args::{Initramfs, Unpack};
-use crate::diagnostic::Failure;
+use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::{Output, WARN, paint};
 
@@ -26,7 +26,7 @@ pub(crate) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
     let Some(kernel) = lock.kernel(name, unpack.arch) else {
         let message = format!("kernel `{name}` is not locked for {}", unpack.arch);
         let hint = "`ukci kernels list` names them".to_owned();
-        return Err(Failure::plain(Exit::Usage, &message, Some(hint)));
+        return Err(Failure::says(Exit::Usage, &message, Some(hint)));
     };
     catalogue::unpack(kernel, &unpack.packages, &unpack.out).map_err(|error| failed(&error))?;
     Ok(Exit::Met)
@@ -35,21 +35,20 @@ pub(crate) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
 /// Puts the agent's segment and the kernel's in one archive.
 pub(crate) fn initramfs(args: &Initramfs) -> Result<Exit, Failure> {
     let kernel = catalogue::open("", &args.kernel, true).map_err(|error| failed(&error))?;
-    let io = |action: &str, path: &Path, error: &std::io::Error| {
-        let message = format!("failed to {action} `{}`: {error}", path.display());
-        Failure::plain(Exit::NoVerdict, &message, None)
+    let io = |verb: &'static str, path: &Path, error: &std::io::Error| {
+        Failure::failed_to(Action::on(verb, path), error)
     };
     let agent = FileRef {
         path: args.agent.clone(),
         sha256: digest::of_file(&args.agent).map_err(|e| io("read", &args.agent, &e))?,
     };
-    let scratch = tempfile::tempdir().map_err(|e| io("write below", &std::env::temp_dir(), &e))?;
-    let made =
-        assemble(scratch.path(), &agent, &kernel.segment).map_err(|e| io("make", &args.out, &e))?;
+    let scratch = tempfile::tempdir().map_err(|e| io("write to", &std::env::temp_dir(), &e))?;
+    let made = assemble(scratch.path(), &agent, &kernel.segment)
+        .map_err(|e| io("create", &args.out, &e))?;
     std::fs::copy(&made, &args.out).map_err(|e| io("write", &args.out, &e))?;
     Ok(Exit::Met)
 }
 
 fn failed(error: &catalogue::Error) -> Failure {
-    Failure::new(Exit::NoVerdict, error, error.hint())
+    Failure::of(Exit::NoVerdict, error, error.hint())
 }

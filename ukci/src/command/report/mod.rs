@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use ukci_schema::report::{Report, SCHEMA};
 
 use crate::args;
-use crate::diagnostic::Failure;
+use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::{Output, data};
 
@@ -41,13 +41,12 @@ pub(crate) fn read(path: &Path) -> Result<Report, Failure> {
         std::fs::read_to_string(&file)
     };
     let text = text.map_err(|error| {
-        let message = format!("failed to read `{name}`: {error}");
-        let hint = "`ukci check` writes `report.json` into the directory of `--out`";
-        Failure::plain(Exit::NoVerdict, &message, Some(hint.into()))
+        let hint = "name a directory that `ukci check --out` has written, or its `report.json`";
+        Failure::failed_to(Action::on("read", &file), &error).with_hint(hint)
     })?;
     let broken = |message: String, hint: Option<String>| {
         let message = format!("`{name}` is not a report: {message}");
-        Failure::plain(Exit::NoVerdict, &message, hint)
+        Failure::says(Exit::NoVerdict, &message, hint)
     };
     let error = match serde_json::from_str::<Report>(&text) {
         Ok(report) if report.schema == SCHEMA => return Ok(report),
@@ -81,10 +80,7 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Report>, Failure> {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    data(text).map_err(|error| {
-        let message = format!("failed to write to stdout: {error}");
-        Failure::plain(Exit::NoVerdict, &message, None)
-    })
+    data(text).map_err(|error| Failure::failed_to("write to stdout", &error))
 }
 
 /// Serialised for people; what is written here has string keys and finite numbers.

@@ -16,14 +16,14 @@ pub(super) fn run(args: &Verifier, output: Output) -> Result<Exit, Failure> {
     if let Some(name) = (args.program.iter()).find(|name| rows.iter().all(|r| r.program != **name))
     {
         let message = format!("no program `{name}` was verified in these reports");
-        return Err(Failure::plain(Exit::NoCells, &message, None));
+        return Err(Failure::says(Exit::NoCells, &message, None));
     }
     if !args.program.is_empty() {
         rows.retain(|row| args.program.contains(&row.program));
     }
     if rows.is_empty() {
         let message = "no program was verified in these reports";
-        return Err(Failure::plain(Exit::NoCells, message, None));
+        return Err(Failure::says(Exit::NoCells, message, None));
     }
     super::print(&match args.format {
         Shape::Text => render::verifier(&rows),
