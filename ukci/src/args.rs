@@ -4,6 +4,7 @@ mod check;
 mod kernels;
 mod list;
 mod machine;
+mod outputs;
 mod plan;
 pub(crate) mod report;
 pub(crate) mod rerun;
@@ -20,10 +21,11 @@ use crate::exit;
 
 pub(crate) use check::{Check, Mode};
 pub(crate) use kernels::{
-    Add, Booted, Features, FeaturesFormat, Fetch, Initramfs, Kernels, Offer, Unpack, Update,
+    Add, Booted, Features, FeaturesFormat, Fetch, Initramfs, Kernels, Offer, Show, Unpack, Update,
 };
 pub(crate) use list::{List, ListFormat};
 pub(crate) use machine::{Accel, Machines, Transport};
+pub(crate) use outputs::Outputs;
 pub(crate) use plan::Plan;
 pub(crate) use selection::{Compilation, ManifestOf, Selection};
 
@@ -94,9 +96,9 @@ pub(crate) enum Command {
     Check(Box<Check>),
     /// List the cells of a matrix, and the ids that other commands take
     #[command(after_help = list::HELP)]
-    List(List),
+    List(Box<List>),
     /// Run cells of a report again, from the same bytes
-    #[command(after_help = rerun::HELP)]
+    #[command(after_help = rerun::HELP, mut_arg("out", |out| out.default_value("ukci-rerun")))]
     Rerun(Box<rerun::Rerun>),
     /// Boot a cell of a report and look around in it
     #[command(after_help = shell::HELP)]
@@ -106,7 +108,7 @@ pub(crate) enum Command {
     Report(report::Report),
     /// Resolve a matrix to files by digest, for `check --plan`
     #[command(after_help = plan::HELP)]
-    Plan(Plan),
+    Plan(Box<Plan>),
     /// List, fetch and compare the kernels of the catalogue
     #[command(subcommand, after_help = kernels::HELP)]
     Kernels(Kernels),

@@ -1,11 +1,23 @@
 //! `ukci`: load an eBPF object on every kernel you ship to, and say why where it fails.
 
 mod args;
+mod atomic_file;
+mod cells;
 mod command;
 mod diagnostic;
 mod exit;
+mod fetching;
 mod grid;
+mod host;
+mod lock_file;
 mod output;
+mod plan_file;
+mod report_file;
+mod report_formats;
+mod runtime;
+mod selected;
+mod settings;
+mod stdout;
 mod terminal;
 
 use std::process::ExitCode;
@@ -34,11 +46,11 @@ fn main() -> ExitCode {
     trace(cli.global.verbose);
     let result = match cli.command {
         Command::Check(check) => command::check::run(*check, output),
-        Command::List(list) => command::list::run(&list, output),
+        Command::List(list) => command::list::run(*list, output),
         Command::Rerun(rerun) => command::rerun::run(*rerun, output),
         Command::Shell(shell) => command::shell::run(shell, output),
         Command::Report(report) => command::report::run(&report, output),
-        Command::Plan(plan) => command::plan::run(&plan, output),
+        Command::Plan(plan) => command::plan::run(*plan, output),
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),
         Command::Doctor => command::doctor::run(output),
         Command::Explain(explain) => command::explain::run(&explain),

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use ukci_schema::evidence;
 
 use super::selection::{Compilation, ManifestOf, Selection, manifest};
-use super::{Format, Machines, format};
+use super::{Machines, Outputs};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -41,7 +42,7 @@ pub(crate) struct Check {
 
     /// Run the cells of a plan that `ukci plan` or Nix wrote, with its files: nothing is resolved
     /// or fetched, and a file that changed is refused; `--kernel`, `--arch`, `--llvm` and
-    /// `--partition` keep only some of its cells
+    /// `--shard` keep only some of its cells
     #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "artifact", "manifest", "matrix", "modules", "include", "define", "vmlinux_h"], help_heading = "Cell selection")]
     pub(crate) plan: Option<PathBuf>,
 
@@ -76,20 +77,8 @@ pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) machines: Machines,
 
-    /// Directory for the report and the evidence
-    #[arg(
-        short,
-        long,
-        value_name = "DIR",
-        default_value = "ukci-out",
-        help_heading = "Report options"
-    )]
-    pub(crate) out: PathBuf,
-
-    /// Write another format too (markdown, github, junit or html): beside the report, or to a path
-    /// (`-` is stdout); repeatable
-    #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format, help_heading = "Report options")]
-    pub(crate) format: Vec<Format>,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
 }
 
 /// How far a cell goes.
@@ -97,4 +86,13 @@ pub(crate) struct Check {
 pub(crate) enum Mode {
     Load,
     Attach,
+}
+
+impl From<Mode> for evidence::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Load => Self::Load,
+            Mode::Attach => Self::Attach,
+        }
+    }
 }

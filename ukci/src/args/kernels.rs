@@ -15,10 +15,7 @@ pub(crate) enum Kernels {
     /// List the kernels of the catalogue, and which are at hand
     List,
     /// Show one kernel: its packages, digests and files
-    Show {
-        /// Name in the catalogue
-        name: String,
-    },
+    Show(Show),
     /// Boot a kernel and show what it offers to eBPF; of two, what they do not have in common
     #[command(after_help = FEATURES_HELP)]
     Features(Features),
@@ -53,6 +50,13 @@ Examples:
 The number beside a name is the mainline release that brought it: vendors backport, so only the
 probe says what a kernel has. Helpers and kfuncs are followed by the program types that may call
 them. Answers are kept in the cache until the kernel or the agent changes.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Name in the catalogue
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Features {

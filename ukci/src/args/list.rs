@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::selection::Selection;
+use super::selection::{ManifestOf, Selection, manifest};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -17,6 +17,10 @@ pub(crate) struct List {
     /// Objects to list the cells of; without one, the artifact is named `*`
     #[arg(value_name = "X.bpf.o")]
     pub(crate) artifacts: Vec<PathBuf>,
+
+    /// What the object's own loader does, and what is expected of it, as for `check`
+    #[arg(long, value_name = "[NAME=]FILE", value_parser = manifest)]
+    pub(crate) manifest: Vec<ManifestOf>,
 
     /// How to print them: lines, JSON, or shards for `strategy.matrix` of GitHub Actions
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]

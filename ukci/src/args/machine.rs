@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use ukci_harness::{arch, transport};
 
-#[derive(Debug, Args)]
+/// How long a cell may take under KVM.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Machine options")]
 pub(crate) struct Machines {
     /// Machines to run at once [default: what cores and memory allow]
@@ -30,6 +33,18 @@ pub(crate) enum Accel {
     Auto,
     Kvm,
     Tcg,
+}
+
+impl Machines {
+    /// The defaults, with this accelerator.
+    pub(crate) fn with_accel(accel: Accel) -> Self {
+        Self {
+            jobs: None,
+            timeout: TIMEOUT,
+            accel,
+            transport: Transport::Auto,
+        }
+    }
 }
 
 impl Accel {
@@ -66,7 +81,7 @@ impl Transport {
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() {
-        return Err("it must be longer than nothing".into());
+        return Err("must be greater than zero".into());
     }
     Ok(duration)
 }

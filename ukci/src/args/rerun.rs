@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Format, Machines, format};
+use super::{Machines, Outputs};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -32,18 +32,6 @@ pub(crate) struct Rerun {
     #[command(flatten)]
     pub(crate) machines: Machines,
 
-    /// Directory for the new report and the evidence; never that of the old one
-    #[arg(
-        short,
-        long,
-        value_name = "DIR",
-        default_value = "ukci-rerun",
-        help_heading = "Report options"
-    )]
-    pub(crate) out: PathBuf,
-
-    /// Write another format too (markdown, github, junit or html): beside the report, or to a path
-    /// (`-` is stdout); repeatable
-    #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format, help_heading = "Report options")]
-    pub(crate) format: Vec<Format>,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
 }

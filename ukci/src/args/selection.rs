@@ -33,8 +33,8 @@ pub(crate) struct Selection {
     pub(crate) llvm: Vec<String>,
 
     /// Keep only a share of the cells, in turn or by a hash of their ids, for the m-th of n runners
-    #[arg(long, value_name = "count:M/N|hash:M/N")]
-    pub(crate) partition: Option<Partition>,
+    #[arg(long, alias = "partition", value_name = "count:M/N|hash:M/N")]
+    pub(crate) shard: Option<Partition>,
 
     /// Modules of your own kernel: `lib/modules/<release>`, or a directory above it; repeatable
     #[arg(long, value_name = "DIR", requires = "kernel")]

@@ -6,7 +6,7 @@ use ukci_matrix::matrix;
 use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
-use super::rendered;
+use crate::atomic_file;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::{GOOD, Output, paint};
@@ -29,7 +29,7 @@ pub(crate) fn bless(path: &Path, report: &Report, output: Output) -> Result<Exit
     let blessed = matrix::bless(&text, &name, report)
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     if !blessed.cells.is_empty() {
-        rendered::write(path, &blessed.text)?;
+        atomic_file::write(path, &blessed.text)?;
     }
     if output.chatty {
         let cells = match blessed.cells.len() {

@@ -121,7 +121,7 @@ fn agent() -> Finding {
 }
 
 fn kernels() -> Result<Finding, Failure> {
-    let catalogue = super::catalogue()?;
+    let catalogue = crate::lock_file::catalogue()?;
     let kernels = &catalogue.lock().kernels;
     let at_hand = kernels
         .iter()

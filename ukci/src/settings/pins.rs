@@ -80,6 +80,6 @@ impl Pins {
 }
 
 /// A digest as people compare it.
-pub(super) fn short(digest: &str) -> &str {
+pub(crate) fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }

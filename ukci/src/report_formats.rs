@@ -7,8 +7,10 @@ use ukci_harness::render;
 use ukci_schema::report::Report;
 
 use crate::args::{Format, FormatKind};
+use crate::atomic_file;
 use crate::diagnostic::{Action, Failure};
-use crate::output::{Output, data};
+use crate::output::Output;
+use crate::stdout;
 
 /// The report in a format.
 pub(crate) fn text(report: &Report, kind: FormatKind) -> String {
@@ -40,7 +42,7 @@ pub(crate) fn write_all(
     report: &Report,
     output: Output,
 ) -> Result<(), Failure> {
-    write(&out.join("report.json"), &render::json(report))?;
+    atomic_file::write(&out.join("report.json"), &render::json(report))?;
     for format in formats {
         let beside = out.join(file_name(format.kind));
         let path = format.path.as_deref().unwrap_or(&beside);
@@ -74,27 +76,9 @@ fn tell_github(report: &Report, output: Output) -> Result<(), Failure> {
 /// Writes to a path, whole or not at all; to stdout without one, or where it is `-`.
 pub(crate) fn put(path: Option<&Path>, text: &str) -> Result<(), Failure> {
     match path {
-        Some(path) if path != Path::new("-") => write(path, text),
-        _ => data(text).map_err(|error| Failure::failed_to("write to stdout", &error)),
+        Some(path) if path != Path::new("-") => atomic_file::write(path, text),
+        _ => stdout::print(text).map(drop),
     }
-}
-
-/// Writes a file whole or not at all.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let parent: PathBuf = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => ".".into(),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".ukci-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(&parent)
-        .map_err(|error| failed(path, &error))?;
-    file.write_all(text.as_bytes())
-        .map_err(|error| failed(path, &error))?;
-    file.persist(path)
-        .map_err(|error| failed(path, &error.error))?;
-    Ok(())
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {

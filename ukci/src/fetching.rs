@@ -1,4 +1,4 @@
-//! Progress of downloads: bars on a terminal, a line a package elsewhere.
+//! Progress of downloads: bars on a terminal, a line per package elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -2,10 +2,20 @@
 
 use std::future::Future;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::diagnostic::Failure;
+
+/// A runtime of two threads: guests wait for QEMU most of the time.
+pub(crate) fn build() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed_to("start a runtime", &error))
+}
 
 /// Runs `work` to its end. The first SIGINT or SIGTERM makes the value it was handed true; the
 /// second drops it, and with it every guest: then there is no answer.
@@ -13,11 +23,7 @@ pub(crate) fn run<T, W>(work: impl FnOnce(watch::Receiver<bool>) -> W) -> Result
 where
     W: Future<Output = Result<T, Failure>>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed_to("start a runtime", &error))?;
+    let runtime = build()?;
     let result = runtime.block_on(async {
         let (signals, cancel) = watch::channel(false);
         let mut killed = watch_signals(signals)?;

@@ -1,22 +1,23 @@
 //! `ukci kernels add`, `update` and `booted`: what writes `kernels/lock.json`, by hand or by a bot.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 use ukci_pin::Archives;
 use ukci_schema::cell::Arch;
-use ukci_schema::lock::{Lock, LockedKernel, Verified};
+use ukci_schema::lock::{LockedKernel, Verified};
 use ukci_schema::report::Report;
 use ukci_schema::verdict::{Stage, VerdictKind};
 
+use super::named;
 use crate::args::{Add, Booted, Update};
-use crate::diagnostic::{Action, Failure};
+use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{BAD, GOOD, Output, WARN, paint};
+use crate::{lock_file, report_file};
 
 /// Pins kernels that the lock has not got, or pins them anew.
-pub(crate) fn add(add: &Add, output: Output) -> Result<Exit, Failure> {
+pub(super) fn add(add: &Add, output: Output) -> Result<Exit, Failure> {
     let arches = match add.arch.as_slice() {
         [] => &[Arch::X86_64],
         some => some,
@@ -29,10 +30,10 @@ pub(crate) fn add(add: &Add, output: Output) -> Result<Exit, Failure> {
 }
 
 /// Pins the newest version of kernels that the lock has.
-pub(crate) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
-    let lock = super::lock_at(&update.lock.lock)?;
+pub(super) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
+    let lock = lock_file::read(&update.lock.lock)?;
     if let Some(name) = (update.names.iter()).find(|name| lock.arches(name).is_empty()) {
-        return Err(super::kernels::unknown(name, &lock));
+        return Err(named::unknown(name, &lock));
     }
     let is_named =
         |kernel: &&LockedKernel| update.names.is_empty() || update.names.contains(&kernel.name);
@@ -47,7 +48,7 @@ pub(crate) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
 
 /// Pins the guests' programs as their suites have them now.
 fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
-    let mut lock = super::lock_at(path)?;
+    let mut lock = lock_file::read(path)?;
     let archives = Archives::of_host();
     for tool in &mut lock.tools {
         let newest = archives.pin_tool(tool);
@@ -67,11 +68,11 @@ fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
             *tool = newest;
         }
     }
-    write(path, &lock)
+    lock_file::write(path, &lock)
 }
 
 fn of_pin(error: &ukci_pin::Error) -> Failure {
-    Failure::says(Exit::NoVerdict, &error.to_string(), error.hint())
+    Failure::of(Exit::NoVerdict, error, error.hint())
 }
 
 /// A kernel that cannot be pinned stays as it is and does not keep the others from being pinned:
@@ -82,7 +83,7 @@ fn pin_all(
     suite: Option<&str>,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let mut lock = super::lock_at(path)?;
+    let mut lock = lock_file::read(path)?;
     let archives = Archives::of_host();
     let mut failed = Vec::new();
     for (name, arch) in wanted {
@@ -123,7 +124,7 @@ fn pin_all(
             lock.put(pinned);
         }
     }
-    write(path, &lock)?;
+    lock_file::write(path, &lock)?;
     let Some((_, first)) = failed.first() else {
         return Ok(Exit::Met);
     };
@@ -142,12 +143,12 @@ fn pin_all(
 }
 
 /// Marks the kernels that a report saw booted, if they were made of the locked bytes.
-pub(crate) fn booted(booted: &Booted, output: Output) -> Result<Exit, Failure> {
+pub(super) fn booted(booted: &Booted, output: Output) -> Result<Exit, Failure> {
     let path = &booted.lock.lock;
-    let mut lock = super::lock_at(path)?;
+    let mut lock = lock_file::read(path)?;
     let mut marked = 0;
     for file in &booted.reports {
-        let report = read(file)?;
+        let report = report_file::read(file)?;
         let kernels = lock.kernels.iter_mut();
         for kernel in kernels.filter(|kernel| kernel.verified != Verified::Booted) {
             if saw(&report, kernel) {
@@ -166,16 +167,8 @@ pub(crate) fn booted(booted: &Booted, output: Output) -> Result<Exit, Failure> {
             paint(WARN, "warning:")
         ));
     }
-    write(path, &lock)?;
+    lock_file::write(path, &lock)?;
     Ok(Exit::Met)
-}
-
-fn read(path: &Path) -> Result<Report, Failure> {
-    let failed = |error: &dyn std::error::Error| {
-        Failure::failed_to(Action::on("read the report", path), error)
-    };
-    let text = std::fs::read(path).map_err(|error| failed(&error))?;
-    serde_json::from_slice(&text).map_err(|error| failed(&error))
 }
 
 /// Whether the report has a cell in which the agent spoke on exactly this kernel.
@@ -193,23 +186,4 @@ fn saw(report: &Report, kernel: &LockedKernel) -> bool {
         });
         (&cell.kernel, cell.arch) == (&kernel.name, kernel.arch) && spoke && same
     })
-}
-
-/// Writes the lock whole or not at all.
-fn write(path: &Path, lock: &Lock) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::failed_to(Action::on("write", path), &error);
-    let mut text = serde_json::to_string_pretty(lock).map_err(|error| failed(error.into()))?;
-    text.push('\n');
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".ukci-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(parent)
-        .map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }

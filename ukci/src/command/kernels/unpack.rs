@@ -10,10 +10,11 @@ use ukci_schema::plan::FileRef;
 use crate::args::{Initramfs, Unpack};
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
+use crate::lock_file;
 use crate::output::{Output, WARN, paint};
 
 /// Makes boot files.
-pub(crate) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
+pub(super) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
     if let Some(image) = &unpack.image {
         let made = catalogue::unpack_own(image, &unpack.modules, unpack.arch, &unpack.out);
         for warning in made.map_err(|error| failed(&error))? {
@@ -22,10 +23,10 @@ pub(crate) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
         return Ok(Exit::Met);
     }
     let name = unpack.name.as_deref().unwrap_or_default();
-    let lock = super::lock()?;
+    let lock = lock_file::lock()?;
     let Some(kernel) = lock.kernel(name, unpack.arch) else {
-        let message = format!("kernel `{name}` is not locked for {}", unpack.arch);
-        let hint = "`ukci kernels list` names them".to_owned();
+        let message = format!("there is no kernel `{name}` for {}", unpack.arch);
+        let hint = "see `ukci kernels list`".to_owned();
         return Err(Failure::says(Exit::Usage, &message, Some(hint)));
     };
     catalogue::unpack(kernel, &unpack.packages, &unpack.out).map_err(|error| failed(&error))?;
@@ -33,7 +34,7 @@ pub(crate) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
 }
 
 /// Puts the agent's segment and the kernel's in one archive.
-pub(crate) fn initramfs(args: &Initramfs) -> Result<Exit, Failure> {
+pub(super) fn initramfs(args: &Initramfs) -> Result<Exit, Failure> {
     let kernel = catalogue::open("", &args.kernel, true).map_err(|error| failed(&error))?;
     let io = |verb: &'static str, path: &Path, error: &std::io::Error| {
         Failure::failed_to(Action::on(verb, path), error)

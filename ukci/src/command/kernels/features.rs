@@ -6,30 +6,30 @@ use std::path::Path;
 use serde_json::json;
 use ukci_harness::catalogue::{Catalogue, Prepared, cache_dir};
 use ukci_harness::kernel_features::{self, Probe};
-use ukci_harness::machine::{Boot, qemu};
 use ukci_harness::{initramfs, render, resolve};
 use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::features::{KernelFeatures, Kind};
 use ukci_schema::plan::FileRef;
 
-use super::fetching::Fetching;
-use super::kernels;
+use super::named;
 use crate::args::{Features, FeaturesFormat, Offer};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
+use crate::fetching::Fetching;
+use crate::host::{self, Trial};
 use crate::output::{Output, WARN, paint};
+use crate::stdout::print;
+use crate::{lock_file, runtime, selected};
 
 /// Version of the shape that a comparison has as JSON.
 const COMPARISON: &str = "ukci.features-comparison/1";
 
 /// Runs the command.
-pub(crate) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
+pub(super) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
     if !asked.modules.is_empty() && !asked.kernels.iter().any(|name| name.contains('/')) {
-        let hint = "name one by its path, e.g. `./bzImage`".to_owned();
-        let message = "`--modules` is for kernels of your own";
-        return Err(Failure::says(Exit::Usage, message, Some(hint)));
+        return Err(selected::modules_without_kernel("`./bzImage`"));
     }
-    let catalogue = super::catalogue()?;
+    let catalogue = lock_file::catalogue()?;
     let fetching = Fetching::new(output);
     let mut prepared = Vec::new();
     for name in &asked.kernels {
@@ -39,19 +39,14 @@ pub(crate) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
         }
         prepared.push(found);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed_to("start a runtime", &error))?;
-    let mut told = runtime.block_on(ask(asked, &prepared))?;
+    let mut told = runtime::build()?.block_on(ask(asked, &prepared))?;
     for kernel in &mut told {
         kernel.retain(|kind, name| {
             let wanted = asked.name.as_deref().is_none_or(|text| name.contains(text));
             wanted && (asked.only.is_empty() || asked.only.contains(&offer(kind)))
         });
     }
-    kernels::print(&text(asked, &told))
+    print(&text(asked, &told))
 }
 
 /// The word of the command line for a kind.
@@ -86,10 +81,10 @@ fn find(
             .own_kernel(Path::new(name), &asked.modules, Arch::X86_64)
             .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()));
     }
-    let found = kernels::find(catalogue, plain)?;
+    let found = named::find(catalogue, plain)?;
     let arch = arch.unwrap_or(std::env::consts::ARCH);
     let kernel = found.iter().find(|kernel| kernel.arch.name() == arch);
-    kernels::prepare(catalogue, kernel.unwrap_or(&found[0]), fetching)
+    named::prepare(catalogue, kernel.unwrap_or(&found[0]), fetching)
 }
 
 async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatures>, Failure> {
@@ -97,7 +92,7 @@ async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatur
     let mut agents: BTreeMap<Arch, FileRef> = BTreeMap::new();
     for kernel in prepared {
         let arch = kernel.kernel.arch;
-        let agent = resolve::agent(arch).map_err(|error| super::unresolved(&error))?;
+        let agent = resolve::agent(arch).map_err(|error| selected::unresolved(&error))?;
         agents.insert(arch, agent);
     }
     let mut questions = Vec::new();
@@ -111,17 +106,9 @@ async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatur
             timeout: asked.timeout,
         });
     }
-    let scratch = tempfile::tempdir()
-        .map_err(|error| Failure::failed_to("create a temporary directory", &error))?;
-    let settings = qemu::Settings {
-        accel: asked.accel.chosen(),
-        transport: asked.transport.chosen(),
-        arches: agents.keys().copied().collect(),
-        cache: cache.clone(),
-    };
-    let machine = qemu::Qemu::detect(settings, probe(&questions, scratch.path()))
-        .await
-        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
+    let trials = questions.iter().map(trial);
+    let arches = agents.keys().copied();
+    let machine = host::qemu(asked.accel, asked.transport, arches, trials).await?;
     let mut told = Vec::new();
     for question in &questions {
         let name = &question.kernel.name;
@@ -136,26 +123,18 @@ async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatur
     Ok(told)
 }
 
-/// A kernel of this host's architecture, to try KVM with.
-fn probe(questions: &[Probe<'_>], dir: &Path) -> Option<Boot> {
-    let question = questions
-        .iter()
-        .find(|question| question.kernel.arch.name() == std::env::consts::ARCH)?;
-    Some(Boot {
+fn trial<'a>(question: &Probe<'a>) -> Trial<'a> {
+    Trial {
         cell: Cell {
             artifact: "features".into(),
             kernel: question.kernel.name.clone(),
             llvm: None,
             arch: question.kernel.arch,
         },
-        release: question.kernel.release.clone(),
-        kernel: question.kernel.image.path.clone(),
-        initramfs: question.initramfs.clone(),
-        cmdline: Vec::new(),
+        kernel: question.kernel,
+        agent: question.agent,
         memory: 256,
-        cpus: 1,
-        evidence: dir.to_owned(),
-    })
+    }
 }
 
 fn text(asked: &Features, told: &[KernelFeatures]) -> String {
