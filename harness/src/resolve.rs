@@ -1,6 +1,7 @@
 //! Matrix, artifacts and catalogue make a plan: names become files by digest.
 
 mod adhoc;
+mod alias;
 mod error;
 mod manifest;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use ukci_schema::lock::Lock;
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{Catalogue, Prepared, Progress, digest};
+pub use alias::full_name;
 pub use error::Error;
 pub use manifest::{Read as ReadManifest, manifest};
 pub use toolchain::Compilation;
@@ -211,14 +213,19 @@ fn of_matrix(
     let matrix = matrix(name)?;
     let known = known(catalogue.lock());
     let mut expansion = matrix.expand(artifacts, &known)?;
-    let only = &selection.kernels;
     let kernels = matrix.kernels(&known);
-    if let Some(other) = only.iter().find(|name| !kernels.contains(&name.as_str())) {
-        return Err(Error::NotInMatrix {
-            name: other.clone(),
-            matrix: name.to_owned(),
-            known: kernels.into_iter().map(str::to_owned).collect(),
-        });
+    let mut only = Vec::new();
+    for kernel in &selection.kernels {
+        let found = alias::full_name(kernel, catalogue.lock(), |name| kernels.contains(&name));
+        let not_there = |error| match error {
+            Error::UnknownKernel { near, .. } => Error::NotInMatrix {
+                name: kernel.clone(),
+                matrix: name.to_owned(),
+                near,
+            },
+            other => other,
+        };
+        only.push(found.map_err(not_there)?.to_owned());
     }
     if !only.is_empty() {
         expansion.cells.retain(|p| only.contains(&p.cell.kernel));

@@ -71,7 +71,15 @@ pub enum Error {
     UnknownKernel {
         /// The name.
         name: String,
-        /// Names that exist.
+        /// The nearest kernels, with their architectures.
+        near: Vec<String>,
+    },
+    /// A short name fits several kernels.
+    #[error("several kernels are called `{name}`")]
+    AmbiguousKernel {
+        /// The name.
+        name: String,
+        /// They, with their architectures.
         known: Vec<String>,
     },
     /// The kernel is of other architectures.
@@ -104,8 +112,8 @@ pub enum Error {
         name: String,
         /// The matrix.
         matrix: String,
-        /// The kernels that it has.
-        known: Vec<String>,
+        /// The nearest kernels that it has, with their architectures.
+        near: Vec<String>,
     },
     /// Two kernels would have one name, and cells of one would be shown as the other's.
     #[error("two kernels are both named `{name}`: `{one}` and `{other}`")]
@@ -159,10 +167,6 @@ fn list(paths: &[PathBuf]) -> String {
 impl Error {
     /// An action that may help.
     pub fn hint(&self) -> Option<String> {
-        let names = |names: &[String], wrong: &str| {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            instead_of(wrong, &names)
-        };
         match self {
             Self::NoSource => Some("leave `--llvm` out, or give a `.bpf.c` file".into()),
             Self::LlvmNotInMatrix { .. } => {
@@ -179,17 +183,22 @@ impl Error {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 instead_of(name, &known)
             }
-            Self::UnknownKernel { name, known } => names(known, name)
-                .or_else(|| Some("see `ukci kernels list`; a path needs a `/`".into())),
+            Self::UnknownKernel { near, .. } => Some(match near.as_slice() {
+                [] => "see `ukci kernels list` for all kernels; a path needs a `/`".into(),
+                [one] => format!("the nearest kernel is {one}"),
+                near => format!("the nearest kernels are {}", near.join(", ")),
+            }),
+            Self::AmbiguousKernel { known, .. } => {
+                Some(format!("name one of {}", known.join(", ")))
+            }
             Self::NotInMatrix { name, .. } if name.contains('/') => {
                 Some("leave `--matrix` out to run on a user kernel".into())
             }
-            Self::NotInMatrix {
-                name,
-                matrix,
-                known,
-            } => names(known, name)
-                .or_else(|| Some(format!("see `ukci list --matrix {matrix}` for its cells"))),
+            Self::NotInMatrix { matrix, near, .. } => Some(match near.as_slice() {
+                [] => format!("see `ukci list --matrix {matrix}` for its cells"),
+                [one] => format!("the nearest kernel in it is {one}"),
+                near => format!("the nearest kernels in it are {}", near.join(", ")),
+            }),
             Self::Kernel { source, .. } => source.hint(),
             Self::NotLockedFor { known, .. } => known
                 .first()

@@ -174,7 +174,7 @@ fn a_kernel_that_the_matrix_does_not_have_is_refused() {
     assert!(matches!(error, Error::NotInMatrix { .. }), "{error}");
     assert_eq!(
         error.hint().unwrap(),
-        "did you mean one of `debian-12-6.1`, `debian-13-6.12`?"
+        "the nearest kernels in it are `debian-12-6.1` (x86_64), `debian-13-6.12` (x86_64, riscv64)"
     );
     let own = place.path("a/bzImage");
     let error = place.select(Some("m.toml"), &[&own]).unwrap_err();

@@ -62,29 +62,21 @@ fn offer(kind: Kind) -> Offer {
     }
 }
 
-/// A kernel of the catalogue, or of the user's own. Where several architectures have one of that
-/// name, this host's; a name with its architecture (`debian-12-6.1/aarch64`) is that one.
+/// A kernel of the catalogue, or a user kernel. `NAME/ARCH` is no path if NAME is known.
 fn find(
     asked: &Features,
     name: &str,
     catalogue: &Catalogue,
     fetching: &Fetching,
 ) -> Result<Prepared, Failure> {
-    let (plain, arch) = match name.rsplit_once('/') {
-        Some((plain, arch)) if catalogue.lock().names().any(|known| known == plain) => {
-            (plain, Some(arch))
-        }
-        _ => (name, None),
-    };
-    if arch.is_none() && name.contains('/') {
+    let plain = name.rsplit_once('/').map_or(name, |(plain, _)| plain);
+    let is_path = name.contains('/') && named::find(catalogue, plain).is_err();
+    if is_path {
         return catalogue
             .own_kernel(Path::new(name), &asked.modules, Arch::X86_64)
             .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()));
     }
-    let found = named::find(catalogue, plain)?;
-    let arch = arch.unwrap_or(std::env::consts::ARCH);
-    let kernel = found.iter().find(|kernel| kernel.arch.name() == arch);
-    named::prepare(catalogue, kernel.unwrap_or(&found[0]), fetching)
+    named::prepare(catalogue, named::find_one(catalogue, name)?, fetching)
 }
 
 async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatures>, Failure> {

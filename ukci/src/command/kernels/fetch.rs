@@ -40,9 +40,10 @@ pub(super) fn run(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
         let word = if downloaded { "Unchanged" } else { "Ready" };
         if output.chatty {
             output.say(&format!(
-                "{} {} ({})",
+                "{} {} for {} ({})",
                 paint(GOOD, format_args!("{word:>12}")),
                 kernel.name,
+                kernel.arch,
                 prepared.kernel.release
             ));
         }
@@ -54,9 +55,13 @@ pub(super) fn run(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
 fn wanted<'a>(fetch: &Fetch, catalogue: &'a Catalogue) -> Result<Vec<&'a LockedKernel>, Failure> {
     let mut wanted: Vec<&LockedKernel> = Vec::new();
     for name in &fetch.names {
-        wanted.extend(named::find(catalogue, name)?);
+        if fetch.arch.is_empty() {
+            wanted.push(named::find_one(catalogue, name)?);
+        }
+        for arch in &fetch.arch {
+            wanted.push(named::find_one(catalogue, &format!("{name}/{arch}"))?);
+        }
     }
-    wanted.retain(|kernel| fetch.arch.is_empty() || fetch.arch.contains(&kernel.arch));
     if let Some(matrix) = &fetch.matrix {
         let selection = resolve::Selection {
             matrix: Some(matrix.clone()),
