@@ -62,7 +62,7 @@ impl Work {
         let catalogue = lock_file::catalogue()?;
         let mut selected = selected::select(
             &settings.selection,
-            settings.shard,
+            (settings.since, settings.shard),
             &artifacts,
             &manifests,
             &catalogue,

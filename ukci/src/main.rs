@@ -1,10 +1,12 @@
-//! `ukci`: load an eBPF object on every kernel you ship to, and say why where it fails.
+//! `ukci`: check that an eBPF object loads and attaches on every kernel you ship to, and explain
+//! why not.
 
 mod args;
 mod atomic_file;
 mod cells;
 mod command;
 mod diagnostic;
+mod environment;
 mod exit;
 mod fetching;
 mod grid;
@@ -12,6 +14,8 @@ mod host;
 mod lock_file;
 mod output;
 mod plan_file;
+#[cfg(test)]
+mod reference;
 mod report_file;
 mod report_formats;
 mod runtime;
@@ -19,6 +23,7 @@ mod selected;
 mod settings;
 mod stdout;
 mod terminal;
+mod version;
 
 use std::process::ExitCode;
 
@@ -32,7 +37,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no mistakes; clap knows which stream each goes to.
+            // Help and version are not mistakes. clap knows which stream each goes to.
             let exit = if error.use_stderr() {
                 Exit::Usage
             } else {
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),
         Command::Doctor => command::doctor::run(output),
         Command::Explain(explain) => command::explain::run(&explain),
+        Command::Help(help) => command::help::run(&help),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -1,6 +1,7 @@
 //! Which cells a selection names: looked up in matrices, manifests and the catalogue, before
 //! anything is fetched.
 
+use ukci_harness::arch::{Version, kernel_version};
 use ukci_harness::catalogue::Catalogue;
 use ukci_harness::resolve::{self, Compilation, Manifests, Selected, Selection};
 use ukci_matrix::partition::Partition;
@@ -18,6 +19,7 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         resolve::Error::NoCells { .. } => Exit::NoCells,
         resolve::Error::UnknownMatrix(_)
         | resolve::Error::UnknownKernel { .. }
+        | resolve::Error::AmbiguousKernel { .. }
         | resolve::Error::NotInMatrix { .. }
         | resolve::Error::NotLockedFor { .. }
         | resolve::Error::ArchNotInMatrix { .. }
@@ -33,16 +35,25 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
     Failure::of(exit, error, error.hint())
 }
 
-/// The cells of a selection, or one shard of them.
+/// The cells of a selection: those on kernels since a version, and of these one shard.
 pub(crate) fn select(
     selection: &Selection,
-    shard: Option<Partition>,
+    (since, shard): (Option<Version>, Option<Partition>),
     artifacts: &[PlannedArtifact],
     manifests: &Manifests,
     catalogue: &Catalogue,
 ) -> Result<Selected, Failure> {
     let mut selected = resolve::select(selection, artifacts, manifests, catalogue)
         .map_err(|error| unresolved(&error))?;
+    if let Some(since) = since {
+        // A user kernel has no entry in the lock, and was named by its path.
+        let version = |cell: &Cell| {
+            let locked = catalogue.lock().kernel(&cell.kernel, cell.arch)?;
+            kernel_version(&locked.series)
+        };
+        let recent = |cell: &Cell| version(cell).is_none_or(|version| version >= since);
+        retain(&mut selected, recent)?;
+    }
     if let Some(shard) = shard {
         let mut place = 0..;
         let mine = |cell: &Cell| place.next().is_some_and(|place| shard.takes(place, cell));

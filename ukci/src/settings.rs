@@ -6,6 +6,7 @@ pub(crate) mod recorded;
 
 use std::path::PathBuf;
 
+use ukci_harness::arch::Version;
 use ukci_harness::resolve::{Compilation, Selection};
 use ukci_matrix::partition::Partition;
 use ukci_schema::evidence::Mode;
@@ -29,6 +30,7 @@ pub(crate) struct Settings {
     /// A plan to run instead of resolving anything; the selection then only keeps some cells.
     pub(crate) plan: Option<PathBuf>,
     pub(crate) selection: Selection,
+    pub(crate) since: Option<Version>,
     pub(crate) shard: Option<Partition>,
     pub(crate) compilation: Compilation,
     pub(crate) mode: Mode,
@@ -64,6 +66,7 @@ impl Settings {
             artifacts: [check.artifacts, check.artifact].concat(),
             manifests: check.manifest,
             plan: check.plan,
+            since: check.selection.since,
             shard: check.selection.shard,
             selection: selection(check.selection),
             compilation: compilation(check.compilation),

@@ -50,13 +50,68 @@ fn ukci_with_path(args: &[&str], path: &str) -> String {
 fn help_teaches() {
     insta::assert_snapshot!("help", ukci(&["--help"]));
     insta::assert_snapshot!("help_check", ukci(&["check", "--help"]));
+    insta::assert_snapshot!("help_check_short", ukci(&["check", "-h"]));
     insta::assert_snapshot!("help_kernels", ukci(&["kernels", "--help"]));
     insta::assert_snapshot!("help_features", ukci(&["kernels", "features", "--help"]));
+    insta::assert_snapshot!("help_environment", ukci(&["help", "environment"]));
+    insta::assert_snapshot!("help_exit_status", ukci(&["help", "exit-status"]));
+    insta::assert_snapshot!("help_unknown", ukci(&["help", "enviroment"]));
+    assert_eq!(
+        stdout(&ukci(&["help", "kernels", "features"])),
+        stdout(&ukci(&["kernels", "features", "--help"]))
+    );
+    for command in [
+        "list", "shell", "rerun", "plan", "doctor", "explain", "report",
+    ] {
+        let name = format!("help_{command}");
+        insta::assert_snapshot!(name, ukci(&[command, "--help"]));
+    }
+    for command in ["render", "merge", "diff", "verifier", "schema"] {
+        let name = format!("help_report_{command}");
+        insta::assert_snapshot!(name, ukci(&["report", command, "--help"]));
+    }
+    for command in [
+        "list",
+        "show",
+        "fetch",
+        "add",
+        "update",
+        "booted",
+        "unpack",
+        "initramfs",
+    ] {
+        let name = format!("help_kernels_{command}");
+        insta::assert_snapshot!(name, ukci(&["kernels", command, "--help"]));
+    }
+}
+
+fn stdout(ran: &str) -> &str {
+    let (_, text) = ran.split_once("--- stdout\n").unwrap();
+    text.split_once("--- stderr\n").unwrap().0
 }
 
 #[test]
 fn lists_are_data() {
     insta::assert_snapshot!("list", ukci(&["list", "x.bpf.o"]));
+    insta::assert_snapshot!("list_since", ukci(&["list", "--since", "6.12"]));
+    insta::assert_snapshot!(
+        "list_short_names",
+        ukci(&[
+            "list",
+            "-k",
+            "bookworm",
+            "-k",
+            "6.12",
+            "-k",
+            "sid-cloud",
+            "--arch",
+            "amd64"
+        ])
+    );
+    insta::assert_snapshot!(
+        "list_of_matrix",
+        ukci(&["list", "-m", "archs", "-k", "6.1", "--arch", "arm64"])
+    );
     insta::assert_snapshot!("explain", ukci(&["explain"]));
     insta::assert_snapshot!("explain_one", ukci(&["explain", "unsupported-helper"]));
 }
@@ -75,6 +130,14 @@ fn mistakes_get_an_error_a_hint_and_their_own_status() {
             "unknown_kernel",
             &["check", "x.bpf.o", "--kernel", "debian-12-6.2"],
         ),
+        ("unknown_version", &["check", "x.bpf.o", "-k", "5.15"]),
+        ("ambiguous_kernel", &["check", "x.bpf.o", "-k", "cloud"]),
+        (
+            "not_in_matrix",
+            &["check", "x.bpf.o", "-m", "archs", "-k", "4.19"],
+        ),
+        ("since_nothing", &["list", "--since", "9.0"]),
+        ("fetch_other_arch", &["kernels", "fetch", "6.1/aarch64"]),
         ("unknown_matrix", &["check", "x.bpf.o", "--matrix", "quik"]),
         (
             "missing_matrix",

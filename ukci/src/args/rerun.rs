@@ -17,15 +17,15 @@ pub(crate) struct Rerun {
     #[arg(value_name = "REPORT")]
     pub(crate) report: PathBuf,
 
-    /// Cells to run again, by id [default: all]
+    /// Ids of the cells to run again [default: all]
     #[arg(value_name = "CELL")]
     pub(crate) cells: Vec<String>,
 
-    /// Run the cells again that did not meet their expectation
+    /// Run the cells that did not meet their expectation
     #[arg(long, conflicts_with = "cells")]
     pub(crate) failed: bool,
 
-    /// Run even where the bytes of the artifact, the kernel or the agent are not those of the report
+    /// Run even if the artifact, kernel or agent differs from the report
     #[arg(long)]
     pub(crate) anyway: bool,
 

@@ -21,10 +21,10 @@ pub(crate) fn run(list: List, output: Output) -> Result<Exit, Failure> {
         artifacts.push(selected::any_artifact());
     }
     let catalogue = lock_file::catalogue()?;
-    let shard = list.selection.shard;
+    let some = (list.selection.since, list.selection.shard);
     let selection = settings::selection(list.selection);
     let manifests = selected::manifests(&list.manifest, &mut artifacts)?;
-    let selected = selected::select(&selection, shard, &artifacts, &manifests, &catalogue)?;
+    let selected = selected::select(&selection, some, &artifacts, &manifests, &catalogue)?;
     if !list.artifacts.is_empty() {
         for warning in &selected.warnings {
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));

@@ -4,6 +4,7 @@ pub(crate) mod bless;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod help;
 pub(crate) mod kernels;
 pub(crate) mod list;
 pub(crate) mod plan;

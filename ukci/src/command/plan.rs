@@ -29,11 +29,11 @@ fn resolved(args: args::Plan, output: Output) -> Result<Plan, Failure> {
         resolve::artifacts(&args.artifacts).map_err(|e| selected::unresolved(&e))?;
     let manifests = selected::manifests(&args.manifest, &mut artifacts)?;
     let catalogue = lock_file::catalogue()?;
-    let shard = args.selection.shard;
+    let some = (args.selection.since, args.selection.shard);
     let selection = settings::selection(args.selection);
     let compilation = settings::compilation(args.compilation);
     selected::check_compilation(&compilation, &artifacts)?;
-    let mut selected = selected::select(&selection, shard, &artifacts, &manifests, &catalogue)?;
+    let mut selected = selected::select(&selection, some, &artifacts, &manifests, &catalogue)?;
     selected.compilation = compilation;
     let fetching = Fetching::new(output);
     let (plan, warnings) = resolve::resolve(selected, artifacts, &catalogue, &|progress| {

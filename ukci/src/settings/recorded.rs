@@ -136,6 +136,7 @@ pub(crate) fn read(
             llvms: llvms.into_iter().collect(),
             modules: recorded.modules,
         },
+        since: None,
         shard: None,
         compilation: Compilation {
             include: recorded.compilation.include,

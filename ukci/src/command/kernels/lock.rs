@@ -9,7 +9,6 @@ use ukci_schema::lock::{LockedKernel, Verified};
 use ukci_schema::report::Report;
 use ukci_schema::verdict::{Stage, VerdictKind};
 
-use super::named;
 use crate::args::{Add, Booted, Update};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
@@ -33,7 +32,9 @@ pub(super) fn add(add: &Add, output: Output) -> Result<Exit, Failure> {
 pub(super) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
     let lock = lock_file::read(&update.lock.lock)?;
     if let Some(name) = (update.names.iter()).find(|name| lock.arches(name).is_empty()) {
-        return Err(named::unknown(name, &lock));
+        let message = format!("the lock has no kernel `{name}`");
+        let hint = format!("add it with `ukci kernels add {name}`");
+        return Err(Failure::says(Exit::Usage, &message, Some(hint)));
     }
     let is_named =
         |kernel: &&LockedKernel| update.names.is_empty() || update.names.contains(&kernel.name);
