@@ -1,6 +1,7 @@
 //! Matrix, artifacts and catalogue make a plan: names become files by digest.
 
 mod adhoc;
+mod agent;
 mod alias;
 mod error;
 mod manifest;
@@ -9,7 +10,6 @@ mod tests;
 mod toolchain;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -21,6 +21,7 @@ use ukci_schema::lock::Lock;
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{Catalogue, Prepared, Progress, digest};
+pub use agent::{Agents, Carried, Origin};
 pub use alias::full_name;
 pub use error::Error;
 pub use manifest::{Read as ReadManifest, manifest};
@@ -79,6 +80,8 @@ pub struct Selected {
     pub warnings: Vec<String>,
     /// How sources are compiled.
     pub compilation: Compilation,
+    /// Where the guests' agents come from.
+    pub agents: Agents,
     /// Paths of the user's own kernels, by name.
     pub own: BTreeMap<String, PathBuf>,
     /// What a program may cost the verifier.
@@ -247,6 +250,7 @@ fn of_matrix(
         excluded: expansion.excluded,
         warnings: expansion.idle,
         compilation: Compilation::default(),
+        agents: Agents::default(),
         own: BTreeMap::new(),
         budget: matrix.budget(),
         modules: Vec::new(),
@@ -265,7 +269,9 @@ pub fn resolve(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(Plan, Vec<String>), Error> {
     let arches: BTreeSet<Arch> = selected.cells.iter().map(|p| p.cell.arch).collect();
-    let agents = arches.into_iter().map(|arch| Ok((arch, agent(arch)?)));
+    let agents = arches
+        .into_iter()
+        .map(|arch| Ok((arch, selected.agents.of(arch)?)));
     let agents: BTreeMap<Arch, FileRef> = agents.collect::<Result<_, Error>>()?;
 
     let objects = toolchain::compile_all(&selected, &artifacts, catalogue, progress)?;
@@ -357,40 +363,4 @@ fn prepare(
             known: catalogue.lock().arches(name),
         }),
     }
-}
-
-/// The agent of an architecture: `UKCI_AGENT_<ARCH>`, or `ukci-guest-<arch>` beside the
-/// executable, or in `libexec/ukci` beside its directory.
-pub fn agent(arch: Arch) -> Result<FileRef, Error> {
-    let file = format!("ukci-guest-{arch}");
-    let variable = format!("UKCI_AGENT_{}", arch.name().to_uppercase());
-    let mut tried = Vec::new();
-    if let Some(path) = std::env::var_os(variable) {
-        tried.push(PathBuf::from(path));
-    } else if let Some(dir) = std::env::current_exe()
-        .ok()
-        .as_deref()
-        .and_then(Path::parent)
-    {
-        tried.push(dir.join(&file));
-        tried.push(dir.join("../libexec/ukci").join(&file));
-    }
-    for path in &tried {
-        match std::fs::read(path) {
-            Ok(bytes) => {
-                return Ok(FileRef {
-                    path: path.clone(),
-                    sha256: digest::of(&bytes),
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => {
-                return Err(Error::Read {
-                    path: path.clone(),
-                    source,
-                });
-            }
-        }
-    }
-    Err(Error::NoAgent { arch, tried })
 }

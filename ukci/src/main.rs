@@ -3,6 +3,7 @@
 
 mod args;
 mod atomic_file;
+mod carried;
 mod cells;
 mod command;
 mod diagnostic;

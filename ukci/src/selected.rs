@@ -10,6 +10,7 @@ use ukci_schema::cell::Cell;
 use ukci_schema::plan::{FileRef, PlannedArtifact};
 
 use crate::args::ManifestOf;
+use crate::carried;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 
@@ -45,6 +46,7 @@ pub(crate) fn select(
 ) -> Result<Selected, Failure> {
     let mut selected = resolve::select(selection, artifacts, manifests, catalogue)
         .map_err(|error| unresolved(&error))?;
+    selected.agents = carried::agents();
     if let Some(since) = since {
         // A user kernel has no entry in the lock, and was named by its path.
         let version = |cell: &Cell| {

@@ -209,6 +209,10 @@ fn an_error_is_one_sentence_and_a_hint() {
 fn a_host_without_qemu_is_told_so_in_a_sentence() {
     let ran = ukci_with_path(&["doctor"], "/nonexistent");
     assert!(ran.contains("\nstatus 1\n"), "{ran}");
+    assert!(
+        stdout(&ran).contains("This host cannot boot kernels yet."),
+        "{ran}"
+    );
     let failed: Vec<&str> = ran.lines().filter(|line| line.contains("FAIL")).collect();
     assert!(
         failed[0].contains("FAIL the program `qemu-system-x86_64` was not found"),
@@ -217,4 +221,17 @@ fn a_host_without_qemu_is_told_so_in_a_sentence() {
     for fragment in ["FAIL find", "FAIL run", "failed to find", "failed to the"] {
         assert!(!ran.contains(fragment), "{ran}");
     }
+}
+
+/// The version is the second word, which scripts take; a commit may follow in brackets.
+#[test]
+fn the_version_says_which_ukci_it_is() {
+    let ran = ukci(&["--version"]);
+    let text = stdout(&ran);
+    let rest = text.strip_prefix(&format!("ukci {}", env!("CARGO_PKG_VERSION")));
+    let rest = rest.unwrap_or_else(|| panic!("{ran}")).trim_end();
+    assert!(
+        rest.is_empty() || (rest.starts_with(" (") && rest.ends_with(')')),
+        "{ran}"
+    );
 }

@@ -9,7 +9,7 @@ use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedCell;
 
-use super::{Compilation, Error, Selected, Selection, alias};
+use super::{Agents, Compilation, Error, Selected, Selection, alias};
 use crate::catalogue;
 
 /// Every artifact on every kernel that was named.
@@ -57,6 +57,7 @@ pub(super) fn select(
         excluded: 0,
         warnings: Vec::new(),
         compilation: Compilation::default(),
+        agents: Agents::default(),
         own,
         budget: Budget::default(),
         modules: selection.modules.clone(),

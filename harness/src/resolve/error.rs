@@ -133,6 +133,16 @@ pub enum Error {
         /// Why.
         source: Box<catalogue::Error>,
     },
+    /// The agent that the executable carries could not be written.
+    #[error("failed to unpack the agent for {arch} into `{}`", dir.display())]
+    Agent {
+        /// The architecture.
+        arch: Arch,
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// There is no agent for an architecture.
     #[error("no agent for {arch} was found: there is no {}", list(tried))]
     NoAgent {
@@ -207,6 +217,9 @@ impl Error {
                 "use `--matrix archs`, which has every architecture, or leave `--matrix` out"
                     .into(),
             ),
+            Self::Agent { .. } => {
+                Some("set `XDG_CACHE_HOME` to a directory that can be written".into())
+            }
             Self::NoAgent { arch, .. } => Some(format!(
                 "run `make agent ARCHES={arch}`, which builds it, or set `UKCI_AGENT_{}` to its path",
                 arch.name().to_uppercase()

@@ -148,7 +148,6 @@ pub(crate) struct Fetch {
     /// They are downloaded for the architectures that the matrix names, or for those of `--arch`.
     #[arg(short, long, value_name = "NAME|FILE")]
     pub(crate) matrix: Option<String>,
-
 }
 
 #[derive(Debug, Args)]

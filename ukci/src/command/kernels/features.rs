@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use ukci_harness::catalogue::{Catalogue, Prepared, cache_dir};
 use ukci_harness::kernel_features::{self, Probe};
-use ukci_harness::{initramfs, render, resolve};
+use ukci_harness::{initramfs, render};
 use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::features::{KernelFeatures, Kind};
 use ukci_schema::plan::FileRef;
@@ -19,7 +19,7 @@ use crate::fetching::Fetching;
 use crate::host::{self, Trial};
 use crate::output::{Output, WARN, paint};
 use crate::stdout::print;
-use crate::{lock_file, runtime, selected};
+use crate::{carried, lock_file, runtime, selected};
 
 /// Version of the shape that a comparison has as JSON.
 const COMPARISON: &str = "ukci.features-comparison/1";
@@ -81,10 +81,13 @@ fn find(
 
 async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatures>, Failure> {
     let cache = cache_dir();
+    let agents_of_this = carried::agents();
     let mut agents: BTreeMap<Arch, FileRef> = BTreeMap::new();
     for kernel in prepared {
         let arch = kernel.kernel.arch;
-        let agent = resolve::agent(arch).map_err(|error| selected::unresolved(&error))?;
+        let agent = agents_of_this
+            .of(arch)
+            .map_err(|error| selected::unresolved(&error))?;
         agents.insert(arch, agent);
     }
     let mut questions = Vec::new();
