@@ -5,6 +5,7 @@ mod agent;
 mod alias;
 mod error;
 mod manifest;
+mod object_file;
 #[cfg(test)]
 mod tests;
 mod toolchain;
@@ -25,6 +26,7 @@ pub use agent::{Agents, Carried, Origin};
 pub use alias::full_name;
 pub use error::Error;
 pub use manifest::{Read as ReadManifest, manifest};
+pub use object_file::{Embedded, embedded};
 pub use toolchain::Compilation;
 
 /// The matrices that travel in the binary.
@@ -91,7 +93,7 @@ pub struct Selected {
     sysctl: Vec<String>,
 }
 
-/// Reads the artifacts. Nothing is fetched or booted before all of them are there.
+/// Reads the artifacts, and refuses what is no object. Nothing is fetched or booted before.
 pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
     let mut planned: Vec<PlannedArtifact> = Vec::new();
     for path in paths {
@@ -100,7 +102,7 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             source,
         };
         let file = path.canonicalize().map_err(read)?;
-        let bytes = std::fs::read(&file).map_err(read)?;
+        let bytes = object_file::read(&file)?;
         let file_name = path
             .file_name()
             .unwrap_or(path.as_os_str())
@@ -109,6 +111,9 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             Some(ending) if ending == "c" => Form::Source,
             _ => Form::Object,
         };
+        if form == Form::Object {
+            object_file::check(path, &bytes)?;
+        }
         let artifact = Artifact {
             name: name_of(&file_name).to_owned(),
             path: path.display().to_string(),

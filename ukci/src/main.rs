@@ -7,6 +7,7 @@ mod carried;
 mod cells;
 mod command;
 mod diagnostic;
+mod embedded;
 mod environment;
 mod exit;
 mod fetching;

@@ -30,6 +30,10 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         | resolve::Error::NoArtifact { .. }
         | resolve::Error::NoSource
         | resolve::Error::LlvmNotInMatrix { .. }
+        | resolve::Error::NotAFile { .. }
+        | resolve::Error::TooLarge { .. }
+        | resolve::Error::NotBpf { .. }
+        | resolve::Error::NothingEmbedded { .. }
         | resolve::Error::SameName { .. } => Exit::Usage,
         _ => Exit::NoVerdict,
     };

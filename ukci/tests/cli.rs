@@ -2,6 +2,10 @@
 
 use std::process::{Command, Stdio};
 
+/// What begins an ELF file; the rest is for a loader to judge.
+const OBJECT: &[u8] = b"\x7fELF";
+const ANOTHER: &[u8] = b"\x7fELF\x02";
+
 /// Status, stdout and stderr of a command in an empty directory and environment.
 fn ukci(args: &[&str]) -> String {
     ukci_with_path(args, "")
@@ -10,10 +14,15 @@ fn ukci(args: &[&str]) -> String {
 /// The same, with this `PATH`.
 fn ukci_with_path(args: &[&str], path: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("x.bpf.o"), b"not an object").unwrap();
+    std::fs::write(dir.path().join("x.bpf.o"), OBJECT).unwrap();
     std::fs::write(dir.path().join("x.bpf.c"), b"int x;").unwrap();
+    std::fs::write(dir.path().join("README.md"), b"# A text").unwrap();
+    std::fs::write(dir.path().join("x.bc"), b"BC\xc0\xde\x35").unwrap();
+    let tool = program_with_objects();
+    std::fs::write(dir.path().join("mytool"), &tool).unwrap();
+    std::fs::write(dir.path().join("plain"), &tool[..128]).unwrap();
     std::fs::create_dir(dir.path().join("other")).unwrap();
-    std::fs::write(dir.path().join("other/x.bpf.o"), b"another").unwrap();
+    std::fs::write(dir.path().join("other/x.bpf.o"), ANOTHER).unwrap();
     let none = "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernel = \"debian-12-6.1\"\nreason = \"all\"\n";
     std::fs::write(dir.path().join("none.toml"), none).unwrap();
     std::fs::write(
@@ -44,6 +53,35 @@ fn ukci_with_path(args: &[&str], path: &str) -> String {
         text(&output.stderr),
     )
     .replace(&dir.path().display().to_string(), "DIR")
+}
+
+/// A program for `x86_64`, and two objects for BPF in it: headers, and a table of no names.
+fn program_with_objects() -> Vec<u8> {
+    let elf = |kind: u8, machine: u8, version: u8| {
+        let mut bytes = vec![0; 193];
+        bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        (bytes[16], bytes[18], bytes[20]) = (kind, machine, 1);
+        (bytes[0x28], bytes[0x34], bytes[0x3a]) = (64, 64, 64);
+        (bytes[0x3c], bytes[0x3e]) = (2, 1);
+        // A string table of one byte, after the headers.
+        (bytes[132], bytes[152], bytes[160]) = (3, 192, 1);
+        bytes[0x30] = version;
+        bytes
+    };
+    [
+        elf(3, 62, 0),
+        elf(1, 247, 1),
+        elf(1, 247, 2),
+        elf(1, 247, 1),
+    ]
+    .concat()
+}
+
+/// They are found on the host; what is wrong with them is said by name before anything boots.
+#[test]
+fn objects_in_a_program_are_artifacts() {
+    let ran = ukci(&["check", "mytool", "--embedded", "-k", "4.19"]);
+    insta::assert_snapshot!("embedded", ran);
 }
 
 #[test]
@@ -124,6 +162,13 @@ fn mistakes_get_an_error_a_hint_and_their_own_status() {
         ("timeout_0", &["check", "x.bpf.o", "--timeout", "0s"]),
         ("format", &["check", "x.bpf.o", "--format", "yaml"]),
         ("missing_path", &["check", "absent.bpf.o"]),
+        ("text", &["check", "README.md"]),
+        ("bitcode", &["check", "x.bc"]),
+        ("program", &["check", "plain"]),
+        ("program_with_objects", &["check", "mytool"]),
+        ("listed_text", &["list", "README.md"]),
+        ("device", &["check", "/dev/zero"]),
+        ("nothing_embedded", &["check", "plain", "--embedded"]),
         ("source", &["check", "x.bpf.c"]),
         ("same_name", &["check", "x.bpf.o", "other/x.bpf.o"]),
         (

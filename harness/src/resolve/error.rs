@@ -23,6 +23,38 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A directory, a pipe or a device.
+    #[error("`{}` is not a regular file", path.display())]
+    NotAFile {
+        /// Which.
+        path: PathBuf,
+    },
+    /// No object is as large.
+    #[error("`{}` has {} MiB, over the limit of {} MiB", path.display(), bytes >> 20, limit >> 20)]
+    TooLarge {
+        /// Which.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+        /// The largest length.
+        limit: u64,
+    },
+    /// The file is something else.
+    #[error("`{}` is not a BPF object: {what}", path.display())]
+    NotBpf {
+        /// Which.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// A program without an object in it.
+    #[error("`{}` contains no BPF object", path.display())]
+    NothingEmbedded {
+        /// The program.
+        path: PathBuf,
+    },
     /// Two artifacts would have one name.
     #[error("two artifacts are both named `{name}`: `{one}` and `{other}`")]
     SameName {
@@ -230,7 +262,16 @@ impl Error {
             Self::NoCells { excluded: 1.., .. } => {
                 Some("remove an `[[exclude]]` from the matrix".into())
             }
-            Self::NoCells { .. } | Self::Read { .. } => None,
+            Self::NotBpf { hint, .. } => hint.clone(),
+            Self::NothingEmbedded { .. } => Some(
+                "give the `.bpf.o` that was built; objects that are packed or downloaded at run \
+                 time cannot be found"
+                    .into(),
+            ),
+            Self::NoCells { .. }
+            | Self::Read { .. }
+            | Self::NotAFile { .. }
+            | Self::TooLarge { .. } => None,
         }
     }
 }

@@ -22,7 +22,8 @@ impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
-        fs::write(path("x.bpf.o"), "object").unwrap();
+        // The begin of an ELF header, which only a loader can judge.
+        fs::write(path("x.bpf.o"), b"\x7fELF").unwrap();
         for name in ["a", "b"] {
             fs::create_dir(path(name)).unwrap();
             fs::write(path(name).join("bzImage"), bz_image()).unwrap();

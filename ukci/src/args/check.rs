@@ -15,6 +15,7 @@ Examples:
   ukci check x.bpf.o --kernel 6.1 --kernel ./bzImage --modules ./lib/modules
   ukci check x.bpf.c --llvm 16 --llvm 19 --vmlinux-h auto
   ukci check x.bpf.o --matrix mine.toml --bless
+  ukci check ./mytool --embedded
 
 The directory of `--out` then has `report.json`, and below `cells/` the console, the logs and the
 evidence of each cell.";
@@ -34,6 +35,14 @@ pub(crate) struct Check {
     /// The same as an argument without an option. Can be repeated
     #[arg(long, value_name = "X.bpf.o")]
     pub(crate) artifact: Vec<PathBuf>,
+
+    /// Check the BPF objects inside a program instead of an object file
+    ///
+    /// ukci finds objects that are stored unpacked: the skeletons of libbpf, `include_bytes!` in
+    /// Rust and `embed` in Go. It says which ones it found. If a program has several, they are named
+    /// after it with a number, such as `mytool-2`.
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) embedded: bool,
 
     /// Manifest that describes what the object's own loader does
     ///

@@ -4,16 +4,21 @@ use super::bless;
 use crate::args::Check;
 use crate::cells;
 use crate::diagnostic::Failure;
+use crate::embedded;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::settings::Settings;
 
 /// Runs the command.
-pub(crate) fn run(check: Check, output: Output) -> Result<Exit, Failure> {
+pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     let blessed = check
         .bless
         .then(|| bless::file(check.selection.matrix.as_deref()).map(ToOwned::to_owned))
         .transpose()?;
+    if check.embedded {
+        check.artifacts.append(&mut check.artifact);
+        check.artifacts = embedded::extract(&check.artifacts, output)?;
+    }
     let settings = Settings::of(check)?;
     match (cells::run(&settings, output)?, blessed) {
         ((Some(report), _), Some(file)) => bless::bless(&file, &report, output),
