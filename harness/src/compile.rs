@@ -62,7 +62,7 @@ pub enum Compiled {
 #[non_exhaustive]
 pub enum Error {
     /// There is no clang of this major version.
-    #[error("find `clang-{major}`")]
+    #[error("`clang-{major}` is not installed")]
     NoClang {
         /// The LLVM major.
         major: String,
@@ -70,7 +70,7 @@ pub enum Error {
         found: Vec<String>,
     },
     /// A variable or a name leads to a clang of another version.
-    #[error("use `{path}` as LLVM {major}: it says `{said}`")]
+    #[error("`{}` is not LLVM {major}: it says `{said}`", path.display())]
     OtherClang {
         /// The program.
         path: PathBuf,
@@ -80,10 +80,10 @@ pub enum Error {
         said: String,
     },
     /// There is no clang at all.
-    #[error("find a clang to compile `{0}` with")]
+    #[error("no clang is installed to compile `{}` with", _0.display())]
     NoClangAtAll(PathBuf),
     /// A program could not be run.
-    #[error("run `{program}`")]
+    #[error("failed to run `{}`", program.display())]
     Run {
         /// The program.
         program: PathBuf,
@@ -91,7 +91,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The compiler died, which says nothing about the source.
-    #[error("compile `{path}` with `{program}`: {status}")]
+    #[error("`{}` died while it compiled `{}`: {status}", program.display(), path.display())]
     Died {
         /// The source.
         path: PathBuf,
@@ -101,7 +101,7 @@ pub enum Error {
         status: String,
     },
     /// A file could not be read or written.
-    #[error("{action} `{path}`")]
+    #[error("failed to {action} `{}`", path.display())]
     Io {
         /// The verb.
         action: &'static str,
@@ -121,20 +121,20 @@ impl Error {
         match self {
             Self::NoClang { major, found } => {
                 let mut hint = format!(
-                    "`apt-get install clang-{major}`, or name one by `{}`",
+                    "install it, for example with `apt-get install clang-{major}`, or set `{}` to its path",
                     variable(major)
                 );
                 if !found.is_empty() {
-                    hint.push_str(&format!("; here are LLVM {}", found.join(", ")));
+                    hint.push_str(&format!("; LLVM {} is installed", found.join(", ")));
                 }
                 Some(hint)
             }
             Self::OtherClang { major, .. } => Some(format!(
-                "name a clang of LLVM {major} by `{}`",
+                "set `{}` to the path of a clang of LLVM {major}",
                 variable(major)
             )),
             Self::NoClangAtAll(_) => {
-                Some("`apt-get install clang-19`, or name one by e.g. `UKCI_CLANG_19`".to_owned())
+                Some("install one, for example with `apt-get install clang-19`, or set `UKCI_CLANG_19` to its path".to_owned())
             }
             Self::Vmlinux(error) => error.hint(),
             Self::Run { .. } | Self::Died { .. } | Self::Io { .. } => None,

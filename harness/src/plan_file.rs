@@ -23,7 +23,7 @@ pub use complete::complete;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read.
-    #[error("read `{path}`")]
+    #[error("failed to read `{}`", path.display())]
     Read {
         /// Which.
         path: PathBuf,
@@ -31,7 +31,7 @@ pub enum Error {
         source: io::Error,
     },
     /// It is not the JSON that it should be.
-    #[error("read `{path}` as `{schema}`")]
+    #[error("`{}` is not a file of schema `{schema}`", path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// It has another shape than this version reads.
-    #[error("read `{path}`: it is `{found}`, not `{schema}`")]
+    #[error("`{}` has the schema `{found}`, and `{schema}` was expected", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
@@ -52,7 +52,8 @@ pub enum Error {
     },
     /// A file of the plan is not what was planned.
     #[error(
-        "run the plan: `{path}` is not the {what} that was planned: expected SHA-256 {expected}, got {found}"
+        "`{}` is not the {what} that was planned: its SHA-256 is {found}, and the plan has {expected}",
+        path.display()
     )]
     Changed {
         /// The file.
@@ -65,10 +66,10 @@ pub enum Error {
         found: String,
     },
     /// The plan contradicts itself, or lacks something.
-    #[error("run the plan: {0}")]
+    #[error("the plan cannot be run: {0}")]
     Inconsistent(String),
     /// A kernel's directory cannot be used.
-    #[error("use kernel `{kernel}`")]
+    #[error("kernel `{kernel}` cannot be used")]
     Kernel {
         /// Its name.
         kernel: String,
@@ -76,7 +77,7 @@ pub enum Error {
         source: Box<catalogue::Error>,
     },
     /// A manifest does not fit its artifact or the matrix.
-    #[error("use the manifest of `{artifact}`")]
+    #[error("the manifest of `{artifact}` cannot be used")]
     Manifest {
         /// The artifact's name.
         artifact: String,
@@ -90,7 +91,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Changed { .. } => {
-                Some("resolve the matrix again: `ukci plan`, or build the plan with Nix".into())
+                Some("write the plan again, with `ukci plan` or with Nix".into())
             }
             Self::Schema { .. } | Self::Json { .. } => {
                 Some("use the `ukci` that wrote it, or write it again with `ukci plan`".into())

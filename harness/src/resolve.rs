@@ -1,14 +1,16 @@
 //! Matrix, artifacts and catalogue make a plan: names become files by digest.
 
 mod adhoc;
+mod agent;
+mod alias;
 mod error;
 mod manifest;
+mod object_file;
 #[cfg(test)]
 mod tests;
 mod toolchain;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -20,8 +22,11 @@ use ukci_schema::lock::Lock;
 use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{Catalogue, Prepared, Progress, digest};
+pub use agent::{Agents, Carried, Origin};
+pub use alias::full_name;
 pub use error::Error;
 pub use manifest::{Read as ReadManifest, manifest};
+pub use object_file::{Embedded, embedded};
 pub use toolchain::Compilation;
 
 /// The matrices that travel in the binary.
@@ -77,6 +82,8 @@ pub struct Selected {
     pub warnings: Vec<String>,
     /// How sources are compiled.
     pub compilation: Compilation,
+    /// Where the guests' agents come from.
+    pub agents: Agents,
     /// Paths of the user's own kernels, by name.
     pub own: BTreeMap<String, PathBuf>,
     /// What a program may cost the verifier.
@@ -86,7 +93,7 @@ pub struct Selected {
     sysctl: Vec<String>,
 }
 
-/// Reads the artifacts. Nothing is fetched or booted before all of them are there.
+/// Reads the artifacts, and refuses what is no object. Nothing is fetched or booted before.
 pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
     let mut planned: Vec<PlannedArtifact> = Vec::new();
     for path in paths {
@@ -95,7 +102,7 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             source,
         };
         let file = path.canonicalize().map_err(read)?;
-        let bytes = std::fs::read(&file).map_err(read)?;
+        let bytes = object_file::read(&file)?;
         let file_name = path
             .file_name()
             .unwrap_or(path.as_os_str())
@@ -104,6 +111,9 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             Some(ending) if ending == "c" => Form::Source,
             _ => Form::Object,
         };
+        if form == Form::Object {
+            object_file::check(path, &bytes)?;
+        }
         let artifact = Artifact {
             name: name_of(&file_name).to_owned(),
             path: path.display().to_string(),
@@ -211,14 +221,19 @@ fn of_matrix(
     let matrix = matrix(name)?;
     let known = known(catalogue.lock());
     let mut expansion = matrix.expand(artifacts, &known)?;
-    let only = &selection.kernels;
     let kernels = matrix.kernels(&known);
-    if let Some(other) = only.iter().find(|name| !kernels.contains(&name.as_str())) {
-        return Err(Error::NotInMatrix {
-            name: other.clone(),
-            matrix: name.to_owned(),
-            known: kernels.into_iter().map(str::to_owned).collect(),
-        });
+    let mut only = Vec::new();
+    for kernel in &selection.kernels {
+        let found = alias::full_name(kernel, catalogue.lock(), |name| kernels.contains(&name));
+        let not_there = |error| match error {
+            Error::UnknownKernel { near, .. } => Error::NotInMatrix {
+                name: kernel.clone(),
+                matrix: name.to_owned(),
+                near,
+            },
+            other => other,
+        };
+        only.push(found.map_err(not_there)?.to_owned());
     }
     if !only.is_empty() {
         expansion.cells.retain(|p| only.contains(&p.cell.kernel));
@@ -240,6 +255,7 @@ fn of_matrix(
         excluded: expansion.excluded,
         warnings: expansion.idle,
         compilation: Compilation::default(),
+        agents: Agents::default(),
         own: BTreeMap::new(),
         budget: matrix.budget(),
         modules: Vec::new(),
@@ -258,7 +274,9 @@ pub fn resolve(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(Plan, Vec<String>), Error> {
     let arches: BTreeSet<Arch> = selected.cells.iter().map(|p| p.cell.arch).collect();
-    let agents = arches.into_iter().map(|arch| Ok((arch, agent(arch)?)));
+    let agents = arches
+        .into_iter()
+        .map(|arch| Ok((arch, selected.agents.of(arch)?)));
     let agents: BTreeMap<Arch, FileRef> = agents.collect::<Result<_, Error>>()?;
 
     let objects = toolchain::compile_all(&selected, &artifacts, catalogue, progress)?;
@@ -350,40 +368,4 @@ fn prepare(
             known: catalogue.lock().arches(name),
         }),
     }
-}
-
-/// The agent of an architecture: `UKCI_AGENT_<ARCH>`, or `ukci-guest-<arch>` beside the
-/// executable, or in `libexec/ukci` beside its directory.
-pub fn agent(arch: Arch) -> Result<FileRef, Error> {
-    let file = format!("ukci-guest-{arch}");
-    let variable = format!("UKCI_AGENT_{}", arch.name().to_uppercase());
-    let mut tried = Vec::new();
-    if let Some(path) = std::env::var_os(variable) {
-        tried.push(PathBuf::from(path));
-    } else if let Some(dir) = std::env::current_exe()
-        .ok()
-        .as_deref()
-        .and_then(Path::parent)
-    {
-        tried.push(dir.join(&file));
-        tried.push(dir.join("../libexec/ukci").join(&file));
-    }
-    for path in &tried {
-        match std::fs::read(path) {
-            Ok(bytes) => {
-                return Ok(FileRef {
-                    path: path.clone(),
-                    sha256: digest::of(&bytes),
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => {
-                return Err(Error::Read {
-                    path: path.clone(),
-                    source,
-                });
-            }
-        }
-    }
-    Err(Error::NoAgent { arch, tried })
 }

@@ -1,7 +1,8 @@
 //! Errors and problems as people read them: what, why, and what to do.
 
 use std::error::Error;
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::path::Path;
 
 use ukci_harness::render::{Problem, again};
 use ukci_schema::diagnosis::{Excerpt, SourceLine};
@@ -12,6 +13,10 @@ use crate::exit::Exit;
 use crate::output::{BAD, GOOD, HINT, QUIET, UNKNOWN, WARN, paint};
 
 /// Why a command ended early.
+///
+/// The three ways to make one keep "failed to" out of everybody's hands: [`Failure::failed_to`]
+/// writes the words and takes only a verb and a path, and [`Failure::of`] and [`Failure::says`]
+/// take whole sentences and add nothing to them.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
@@ -19,31 +24,59 @@ pub(crate) struct Failure {
     hint: Option<String>,
 }
 
-impl Failure {
-    /// An error that reads after "failed to", and its causes.
-    pub(crate) fn new(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
-        Self::with_causes(exit, &format!("failed to {error}"), error, hint)
-    }
+/// What was to be done, and with what. It is read after "failed to".
+///
+/// The verb is a literal, so the text of an error, which is a sentence of its own, cannot be put
+/// here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Action<'a> {
+    verb: &'static str,
+    path: Option<&'a Path>,
+}
 
-    /// An error of the catalogue, whose text is a whole sentence, and its causes.
-    pub(crate) fn of_catalogue(exit: Exit, error: &ukci_harness::catalogue::Error) -> Self {
-        Self::with_causes(exit, &error.to_string(), error, error.hint())
-    }
-
-    fn with_causes(exit: Exit, what: &str, error: &dyn Error, hint: Option<String>) -> Self {
-        let mut message = format!("{} {what}\n", paint(BAD, "error:"));
-        let mut cause = error.source();
-        let mut last = error.to_string();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            // A transparent error says what its source says.
-            if text != last {
-                let text = text.replace('\n', "\n    ");
-                let _ = writeln!(message, "  Caused by: {text}");
-                last = text;
-            }
-            cause = error.source();
+impl<'a> Action<'a> {
+    /// Something done with a file or directory, such as "read" or "write".
+    pub(crate) const fn on(verb: &'static str, path: &'a Path) -> Self {
+        Self {
+            verb,
+            path: Some(path),
         }
+    }
+}
+
+impl From<&'static str> for Action<'_> {
+    fn from(verb: &'static str) -> Self {
+        Self { verb, path: None }
+    }
+}
+
+impl fmt::Display for Action<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "failed to {}", self.verb)?;
+        match self.path {
+            Some(path) => write!(f, " `{}`", path.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Failure {
+    /// Something that the system or a parser did not let us do.
+    pub(crate) fn failed_to<'a>(action: impl Into<Action<'a>>, cause: &dyn Error) -> Self {
+        let mut message = format!("{}\n", action.into());
+        let _ = writeln!(message, "  Caused by: {}", indented(&cause.to_string()));
+        push_causes(&mut message, cause);
+        Self {
+            exit: Exit::NoVerdict,
+            message,
+            hint: None,
+        }
+    }
+
+    /// An error of the libraries, whose text is a sentence of its own, and its causes.
+    pub(crate) fn of(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
+        let mut message = format!("{error}\n");
+        push_causes(&mut message, error);
         Self {
             exit,
             message,
@@ -51,18 +84,34 @@ impl Failure {
         }
     }
 
-    /// A plain sentence.
-    pub(crate) fn plain(exit: Exit, message: &str, hint: Option<String>) -> Self {
+    /// A sentence about what is wrong.
+    pub(crate) fn says(exit: Exit, sentence: &str, hint: Option<String>) -> Self {
         Self {
             exit,
-            message: format!("{} {message}\n", paint(BAD, "error:")),
+            message: format!("{sentence}\n"),
             hint,
         }
     }
 
+    /// The same, with something that the reader can do.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What happened and its causes, without the word `error:`.
+    pub(crate) fn message(&self) -> &str {
+        self.message.trim_end()
+    }
+
+    /// What the reader can do.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// As printed.
     pub(crate) fn text(&self) -> String {
-        let mut text = self.message.clone();
+        let mut text = format!("{} {}", paint(BAD, "error:"), self.message);
         if let Some(hint) = &self.hint {
             let _ = write!(text, "\n{} {hint}\n", paint(HINT, "hint:"));
         }
@@ -70,7 +119,26 @@ impl Failure {
     }
 }
 
-/// The word of an outcome in its colour, right-aligned in twelve columns.
+/// The sources of an error, a line each. A source that the line above it already ends with is left
+/// out: some errors carry their cause in their own text, and transparent ones are their cause.
+fn push_causes(message: &mut String, error: &dyn Error) {
+    let mut last = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !last.ends_with(&text) {
+            let _ = writeln!(message, "  Caused by: {}", indented(&text));
+        }
+        last = text;
+        cause = error.source();
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n    ")
+}
+
+/// The word of an outcome in its color, right-aligned in twelve columns.
 pub(crate) fn word(outcome: Outcome) -> String {
     let style = match outcome {
         Outcome::Pass => GOOD,

@@ -24,14 +24,40 @@ pub(crate) enum Exit {
     Guest(u8),
 }
 
+/// The statuses and what they mean, for `--help`, `ukci help exit-status`, README and docs.
+pub(crate) const STATUSES: &[(u8, &str)] = &[
+    (
+        0,
+        "Every required cell met its expectation, or the command did what it was told to do.",
+    ),
+    (
+        1,
+        "A required cell has no verdict, or the run could not start.",
+    ),
+    (
+        2,
+        "A required cell did not meet its expectation. This wins over 1.",
+    ),
+    (3, "No cell was selected."),
+    (64, "The command line is wrong."),
+    (
+        130,
+        "The run was interrupted twice (Ctrl-C), and ended at once.",
+    ),
+];
+
+/// What the table cannot say.
+pub(crate) const HANDED_THROUGH: &str =
+    "`ukci shell --command TEXT` ends with the status of the command that ran in the guest.";
+
 /// The part of `--help` about them.
-pub(crate) const HELP: &str = "\
-Exit status:
-  0    Every required cell met its expectation
-  1    A required cell has no verdict, or the run could not start
-  2    A required cell did not meet its expectation (wins over 1)
-  3    No cell was selected
-  64   The command line is wrong";
+pub(crate) fn help() -> String {
+    let mut text = String::from("Exit status:\n");
+    for (status, meaning) in STATUSES {
+        text.push_str(&format!("  {status:<4} {meaning}\n"));
+    }
+    text + HANDED_THROUGH
+}
 
 impl Exit {
     /// What a finished run means.

@@ -1,12 +1,31 @@
-//! `ukci`: load an eBPF object on every kernel you ship to, and say why where it fails.
+//! `ukci`: check that an eBPF object loads and attaches on every kernel you ship to, and explain
+//! why not.
 
 mod args;
+mod atomic_file;
+mod carried;
+mod cells;
 mod command;
 mod diagnostic;
+mod embedded;
+mod environment;
 mod exit;
+mod fetching;
 mod grid;
+mod host;
+mod lock_file;
 mod output;
+mod plan_file;
+#[cfg(test)]
+mod reference;
+mod report_file;
+mod report_formats;
+mod runtime;
+mod selected;
+mod settings;
+mod stdout;
 mod terminal;
+mod version;
 
 use std::process::ExitCode;
 
@@ -20,7 +39,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no mistakes; clap knows which stream each goes to.
+            // Help and version are not mistakes. clap knows which stream each goes to.
             let exit = if error.use_stderr() {
                 Exit::Usage
             } else {
@@ -34,14 +53,15 @@ fn main() -> ExitCode {
     trace(cli.global.verbose);
     let result = match cli.command {
         Command::Check(check) => command::check::run(*check, output),
-        Command::List(list) => command::list::run(&list, output),
+        Command::List(list) => command::list::run(*list, output),
         Command::Rerun(rerun) => command::rerun::run(*rerun, output),
         Command::Shell(shell) => command::shell::run(shell, output),
         Command::Report(report) => command::report::run(&report, output),
-        Command::Plan(plan) => command::plan::run(&plan, output),
+        Command::Plan(plan) => command::plan::run(*plan, output),
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),
         Command::Doctor => command::doctor::run(output),
         Command::Explain(explain) => command::explain::run(&explain),
+        Command::Help(help) => command::help::run(&help),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -339,7 +339,7 @@ fn a_rerun_that_cannot_be_is_refused() {
 #[test]
 fn a_bless_needs_a_file() {
     let dir = dir();
-    std::fs::write(dir.path().join("x.bpf.o"), "x").unwrap();
+    std::fs::write(dir.path().join("x.bpf.o"), b"\x7fELF").unwrap();
     let ran = ukci(
         dir.path(),
         &["check", "x.bpf.o", "-m", "quick", "--bless"],
@@ -366,7 +366,7 @@ fn ten_thousand_cells_are_listed_and_dealt_in_a_moment() {
     let objects: Vec<PathBuf> = (0..2000)
         .map(|n| {
             let path = dir.path().join(format!("a{n}.bpf.o"));
-            std::fs::write(&path, n.to_string()).unwrap();
+            std::fs::write(&path, format!("\u{7f}ELF{n}")).unwrap();
             path
         })
         .collect();

@@ -6,8 +6,8 @@
 #   UKCI_BPF_INCLUDE    libbpf's headers, as .setup/headers.sh lays them out
 #                       (default target/include of the workspace)
 #
-# A line `// clang: FLAGS` at the top of a source adds flags for it alone. A `.bpf.txt` is an object
-# as it stands. Manifests are copied beside the objects, since their paths are relative to themselves.
+# A line `// clang: FLAGS` at the top of a source adds flags for it alone.
+# Manifests are copied beside the objects, since their paths are relative to themselves.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -54,9 +54,5 @@ stale() {
   done
 }
 
-for source in "$here"/*.bpf.txt; do
-  object=$OUT/$(basename "${source%.*}").o
-  [ "$object" -nt "$source" ] || cp "$source" "$object"
-done
 cp -u "$here"/*.manifest.toml "$OUT"
 stale | xargs -0 -r -n 1 -P 2 bash -c 'compile "$1"' compile

@@ -32,16 +32,16 @@ pub enum Source {
 #[non_exhaustive]
 pub enum Error {
     /// bpftool writes the C.
-    #[error("find `bpftool`, which writes `vmlinux.h`")]
+    #[error("`bpftool`, which writes `vmlinux.h`, is not installed")]
     NoBpftool,
     /// No kernel is locked for an architecture.
-    #[error("make a `vmlinux.h` for {0}: no kernel is locked for it")]
+    #[error("there is no kernel for {0} to write a `vmlinux.h` from")]
     NoKernel(Arch),
     /// An image carries no BTF.
-    #[error("find BTF in `{0}`")]
+    #[error("the kernel image `{}` has no BTF", _0.display())]
     NoBtf(PathBuf),
     /// bpftool refused.
-    #[error("write `vmlinux.h` of `{image}`: bpftool said `{said}`")]
+    #[error("bpftool could not write the `vmlinux.h` of `{}`: it said `{said}`", image.display())]
     Bpftool {
         /// The kernel image.
         image: PathBuf,
@@ -49,7 +49,7 @@ pub enum Error {
         said: String,
     },
     /// A file could not be read or written.
-    #[error("{action} `{path}`")]
+    #[error("failed to {action} `{}`", path.display())]
     Io {
         /// The verb.
         action: &'static str,
@@ -65,8 +65,8 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoBpftool => Some(format!(
-                "`apt-get install bpftool`, name one by `{VARIABLE}`, or give a header with \
-                 `--vmlinux-h FILE`"
+                "install it, for example with `apt-get install bpftool`, set `{VARIABLE}` to its \
+                 path, or give a header with `--vmlinux-h FILE`"
             )),
             Self::NoKernel(_) | Self::NoBtf(_) | Self::Bpftool { .. } => {
                 Some("give a header with `--vmlinux-h FILE`".to_owned())

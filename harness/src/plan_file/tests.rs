@@ -185,7 +185,7 @@ fn a_draft_needs_its_files() {
     let error = complete(&files.write("draft.json", &draft)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "run the plan: it has no object `x/llvm-19/x86_64`, which cell `x/debian-12-6.1/x86_64/llvm-19` needs"
+        "the plan cannot be run: it has no object `x/llvm-19/x86_64`, which cell `x/debian-12-6.1/x86_64/llvm-19` needs"
     );
     let error = complete(&files.path("absent.json")).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
@@ -249,7 +249,8 @@ fn a_manifest_of_a_whole_matrix_covers_kernels_that_are_there() {
     let files = Files::new();
     let refusal = |draft: &Value| {
         let error = complete(&files.write("draft.json", draft)).unwrap_err();
-        let source = std::error::Error::source(&error).unwrap().to_string();
+        let source = std::error::Error::source(&error).unwrap();
+        let source = source.source().unwrap_or(source).to_string();
         source.replace(&files.dir.path().display().to_string(), "DIR")
     };
     let mut stale = with_manifest(

@@ -9,10 +9,10 @@ use ukci_schema::report::{CellReport, Report, Summary};
 #[non_exhaustive]
 pub enum MergeError {
     /// There is nothing to merge.
-    #[error("merge nothing: no report was given")]
+    #[error("no report was given to merge")]
     Empty,
     /// One name stands for two sets of bytes.
-    #[error("merge: {what} `{name}` is not the same in every report: {one} and {other}")]
+    #[error("the reports have different bytes for {what} `{name}`: {one} and {other}")]
     Differs {
         /// `artifact`, `kernel` or `agent`.
         what: &'static str,
@@ -24,7 +24,7 @@ pub enum MergeError {
         other: String,
     },
     /// A cell ran twice with different outcomes.
-    #[error("merge: cell `{0}` stands in two reports with different outcomes")]
+    #[error("cell `{0}` has different outcomes in two reports")]
     Twice(String),
 }
 
@@ -34,9 +34,9 @@ impl MergeError {
         match self {
             Self::Empty => None,
             Self::Differs { .. } => {
-                Some("merge reports of one build: the same files, the same lock".into())
+                Some("merge only reports of the same files and the same lock".into())
             }
-            Self::Twice(_) => Some("`ukci report diff` shows what differs between two runs".into()),
+            Self::Twice(_) => Some("compare the two runs with `ukci report diff`".into()),
         }
     }
 }

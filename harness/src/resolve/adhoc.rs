@@ -9,7 +9,7 @@ use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedCell;
 
-use super::{Compilation, Error, Selected, Selection};
+use super::{Agents, Compilation, Error, Selected, Selection, alias};
 use crate::catalogue;
 
 /// Every artifact on every kernel that was named.
@@ -31,10 +31,9 @@ pub(super) fn select(
             let name = own_kernel(kernel, lock, &mut own)?;
             (name, vec![own_arch(kernel, &selection.arches)?])
         } else {
-            return Err(Error::UnknownKernel {
-                name: kernel.clone(),
-                known: lock.names().map(str::to_owned).collect(),
-            });
+            let name = alias::full_name(kernel, lock, |_| true)?;
+            let arches = locked_arches(name, &selection.arches, lock.arches(name))?;
+            (name.to_owned(), arches)
         };
         for arch in arches {
             if !points.contains(&(name.clone(), arch)) {
@@ -58,6 +57,7 @@ pub(super) fn select(
         excluded: 0,
         warnings: Vec::new(),
         compilation: Compilation::default(),
+        agents: Agents::default(),
         own,
         budget: Budget::default(),
         modules: selection.modules.clone(),

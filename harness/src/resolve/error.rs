@@ -16,15 +16,47 @@ use crate::{catalogue, compile};
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read.
-    #[error("read `{path}`")]
+    #[error("failed to read `{}`", path.display())]
     Read {
         /// Which.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
+    /// A directory, a pipe or a device.
+    #[error("`{}` is not a regular file", path.display())]
+    NotAFile {
+        /// Which.
+        path: PathBuf,
+    },
+    /// No object is as large.
+    #[error("`{}` has {} MiB, over the limit of {} MiB", path.display(), bytes >> 20, limit >> 20)]
+    TooLarge {
+        /// Which.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+        /// The largest length.
+        limit: u64,
+    },
+    /// The file is something else.
+    #[error("`{}` is not a BPF object: {what}", path.display())]
+    NotBpf {
+        /// Which.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// A program without an object in it.
+    #[error("`{}` contains no BPF object", path.display())]
+    NothingEmbedded {
+        /// The program.
+        path: PathBuf,
+    },
     /// Two artifacts would have one name.
-    #[error("tell `{one}` and `{other}` apart: both are named `{name}`")]
+    #[error("two artifacts are both named `{name}`: `{one}` and `{other}`")]
     SameName {
         /// The name.
         name: String,
@@ -34,10 +66,10 @@ pub enum Error {
         other: String,
     },
     /// LLVMs, and nothing to compile.
-    #[error("use an LLVM: no artifact is C source")]
+    #[error("an LLVM was named, and no artifact is C source")]
     NoSource,
     /// The matrix does not have this LLVM.
-    #[error("find LLVM {llvm} in the matrix: it has {}", known.join(", "))]
+    #[error("the matrix has no LLVM {llvm}, only {}", known.join(", "))]
     LlvmNotInMatrix {
         /// The major.
         llvm: String,
@@ -48,16 +80,16 @@ pub enum Error {
     #[error(transparent)]
     Compile(#[from] compile::Error),
     /// No matrix of this name.
-    #[error("find matrix `{0}`")]
+    #[error("there is no matrix `{0}`")]
     UnknownMatrix(String),
     /// The matrix is wrong.
-    #[error("use the matrix")]
+    #[error("the matrix cannot be used")]
     Matrix(#[from] MatrixError),
     /// A manifest is wrong.
-    #[error(transparent)]
+    #[error("the manifest cannot be used")]
     Manifest(#[from] ManifestError),
     /// A manifest for an artifact that is not of this run.
-    #[error("use manifest `{path}`: no artifact is named `{name}`")]
+    #[error("the manifest `{}` is for `{name}`, and no artifact has that name", path.display())]
     NoArtifact {
         /// The manifest.
         path: PathBuf,
@@ -67,15 +99,26 @@ pub enum Error {
         known: Vec<String>,
     },
     /// No kernel of this name.
-    #[error("find kernel `{name}`")]
+    #[error("there is no kernel `{name}`")]
     UnknownKernel {
         /// The name.
         name: String,
-        /// Names that exist.
+        /// The nearest kernels, with their architectures.
+        near: Vec<String>,
+    },
+    /// A short name fits several kernels.
+    #[error("several kernels are called `{name}`")]
+    AmbiguousKernel {
+        /// The name.
+        name: String,
+        /// They, with their architectures.
         known: Vec<String>,
     },
     /// The kernel is of other architectures.
-    #[error("find kernel `{name}` for {arch}: it is for {}", words(known))]
+    #[error(
+        "kernel `{name}` is not available for {arch}, only for {}",
+        words(known)
+    )]
     NotLockedFor {
         /// The name, or the path of the user's own.
         name: String,
@@ -85,7 +128,7 @@ pub enum Error {
         known: Vec<Arch>,
     },
     /// The matrix has no cell of this architecture.
-    #[error("find a cell for {arch} in matrix `{matrix}`: it has {}", words(known))]
+    #[error("matrix `{matrix}` has no cell for {arch}, only for {}", words(known))]
     ArchNotInMatrix {
         /// The architecture.
         arch: Arch,
@@ -95,17 +138,17 @@ pub enum Error {
         known: Vec<Arch>,
     },
     /// The matrix does not have this kernel.
-    #[error("find kernel `{name}` in matrix `{matrix}`")]
+    #[error("matrix `{matrix}` has no kernel `{name}`")]
     NotInMatrix {
         /// The name, or the path of the user's own.
         name: String,
         /// The matrix.
         matrix: String,
-        /// The kernels that it has.
-        known: Vec<String>,
+        /// The nearest kernels that it has, with their architectures.
+        near: Vec<String>,
     },
     /// Two kernels would have one name, and cells of one would be shown as the other's.
-    #[error("tell kernels `{one}` and `{other}` apart: both are named `{name}`")]
+    #[error("two kernels are both named `{name}`: `{one}` and `{other}`")]
     SameKernel {
         /// The name.
         name: String,
@@ -115,15 +158,25 @@ pub enum Error {
         other: String,
     },
     /// A kernel's files could not be had.
-    #[error("prepare kernel `{kernel}`")]
+    #[error("failed to prepare kernel `{kernel}`")]
     Kernel {
         /// The kernel.
         kernel: String,
         /// Why.
         source: Box<catalogue::Error>,
     },
+    /// The agent that the executable carries could not be written.
+    #[error("failed to unpack the agent for {arch} into `{}`", dir.display())]
+    Agent {
+        /// The architecture.
+        arch: Arch,
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// There is no agent for an architecture.
-    #[error("find the agent for {arch}: none of {} exists", list(tried))]
+    #[error("no agent for {arch} was found: there is no {}", list(tried))]
     NoAgent {
         /// The architecture.
         arch: Arch,
@@ -131,7 +184,7 @@ pub enum Error {
         tried: Vec<PathBuf>,
     },
     /// Nothing is left to run.
-    #[error("select a cell: none is left of the {excluded} that `{matrix}` names")]
+    #[error("no cell was selected: matrix `{matrix}` excludes all {excluded}")]
     NoCells {
         /// The matrix.
         matrix: String,
@@ -156,14 +209,10 @@ fn list(paths: &[PathBuf]) -> String {
 impl Error {
     /// An action that may help.
     pub fn hint(&self) -> Option<String> {
-        let names = |names: &[String], wrong: &str| {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            instead_of(wrong, &names)
-        };
         match self {
-            Self::NoSource => Some("`--llvm` is for `.bpf.c` files".into()),
+            Self::NoSource => Some("leave `--llvm` out, or give a `.bpf.c` file".into()),
             Self::LlvmNotInMatrix { .. } => {
-                Some("leave `--llvm` out, or add it to `llvms` of the matrix".into())
+                Some("leave `--llvm` out, or add it to `llvms` in the matrix".into())
             }
             Self::Compile(error) => error.hint(),
             Self::UnknownMatrix(name) => {
@@ -176,36 +225,53 @@ impl Error {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 instead_of(name, &known)
             }
-            Self::UnknownKernel { name, known } => names(known, name)
-                .or_else(|| Some("`ukci kernels list` names them; a path needs a `/`".into())),
-            Self::NotInMatrix { name, .. } if name.contains('/') => {
-                Some("leave the matrix out to run on a kernel of your own".into())
+            Self::UnknownKernel { near, .. } => Some(match near.as_slice() {
+                [] => "see `ukci kernels list` for all kernels; a path needs a `/`".into(),
+                [one] => format!("the nearest kernel is {one}"),
+                near => format!("the nearest kernels are {}", near.join(", ")),
+            }),
+            Self::AmbiguousKernel { known, .. } => {
+                Some(format!("name one of {}", known.join(", ")))
             }
-            Self::NotInMatrix {
-                name,
-                matrix,
-                known,
-            } => names(known, name)
-                .or_else(|| Some(format!("`ukci list --matrix {matrix}` shows its cells"))),
+            Self::NotInMatrix { name, .. } if name.contains('/') => {
+                Some("leave `--matrix` out to run on a user kernel".into())
+            }
+            Self::NotInMatrix { matrix, near, .. } => Some(match near.as_slice() {
+                [] => format!("see `ukci list --matrix {matrix}` for its cells"),
+                [one] => format!("the nearest kernel in it is {one}"),
+                near => format!("the nearest kernels in it are {}", near.join(", ")),
+            }),
             Self::Kernel { source, .. } => source.hint(),
             Self::NotLockedFor { known, .. } => known
                 .first()
                 .map(|arch| format!("run it with `--arch {arch}`")),
-            Self::ArchNotInMatrix { .. } => {
-                Some("the matrix `archs` has every architecture, or leave the matrix out".into())
+            Self::ArchNotInMatrix { .. } => Some(
+                "use `--matrix archs`, which has every architecture, or leave `--matrix` out"
+                    .into(),
+            ),
+            Self::Agent { .. } => {
+                Some("set `XDG_CACHE_HOME` to a directory that can be written".into())
             }
             Self::NoAgent { arch, .. } => Some(format!(
-                "`make agent ARCHES={arch}` builds it beside the executable, or name one by \
-                 `UKCI_AGENT_{}`",
+                "run `make agent ARCHES={arch}`, which builds it, or set `UKCI_AGENT_{}` to its path",
                 arch.name().to_uppercase()
             )),
             Self::SameName { .. } | Self::SameKernel { .. } => {
                 Some("give them different file names".into())
             }
             Self::NoCells { excluded: 1.., .. } => {
-                Some("its `[[exclude]]` cover all of them".into())
+                Some("remove an `[[exclude]]` from the matrix".into())
             }
-            Self::NoCells { .. } | Self::Read { .. } => None,
+            Self::NotBpf { hint, .. } => hint.clone(),
+            Self::NothingEmbedded { .. } => Some(
+                "give the `.bpf.o` that was built; objects that are packed or downloaded at run \
+                 time cannot be found"
+                    .into(),
+            ),
+            Self::NoCells { .. }
+            | Self::Read { .. }
+            | Self::NotAFile { .. }
+            | Self::TooLarge { .. } => None,
         }
     }
 }

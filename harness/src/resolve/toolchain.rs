@@ -223,7 +223,7 @@ mod tests {
             ["c/k/x86_64/llvm-19", "o/k/x86_64"]
         );
         let error = spread_to(&of_matrix, &["22"]).unwrap_err();
-        insta::assert_snapshot!(error, @"find LLVM 22 in the matrix: it has 14, 19");
+        insta::assert_snapshot!(error, @"the matrix has no LLVM 22, only 14, 19");
     }
 
     #[test]

@@ -1,21 +1,24 @@
-//! `ukci check`: objects through a matrix.
+//! `ukci check`: objects on the kernels of a matrix.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use ukci_schema::evidence;
 
 use super::selection::{Compilation, ManifestOf, Selection, manifest};
-use super::{Format, Machines, format};
+use super::{Machines, Outputs};
 
 pub(super) const HELP: &str = "\
 Examples:
   ukci check execsnoop.bpf.o
   ukci check *.bpf.o --matrix full --format html
-  ukci check x.bpf.o --kernel debian-12-6.1 --kernel ./bzImage --modules ./lib/modules
+  ukci check x.bpf.o --kernel 6.1 --kernel ./bzImage --modules ./lib/modules
   ukci check x.bpf.c --llvm 16 --llvm 19 --vmlinux-h auto
   ukci check x.bpf.o --matrix mine.toml --bless
+  ukci check ./mytool --embedded
 
-`DIR/report.json` holds everything; `DIR/cells/` the console, logs and evidence of each cell.";
+The directory of `--out` then has `report.json`, and below `cells/` the console, the logs and the
+evidence of each cell.";
 
 #[derive(Debug, Args)]
 #[expect(
@@ -23,44 +26,67 @@ Examples:
     reason = "each is an option of its own"
 )]
 pub(crate) struct Check {
-    /// Object to check, or C source to compile first
+    /// Object to check, or C source to compile and check
+    ///
+    /// A file that ends in `.c` is compiled first, once for each LLVM and architecture.
     #[arg(value_name = "X.bpf.o", required_unless_present_any = ["artifact", "plan"])]
     pub(crate) artifacts: Vec<PathBuf>,
 
-    /// Object to check, as an option; repeatable
+    /// The same as an argument without an option. Can be repeated
     #[arg(long, value_name = "X.bpf.o")]
     pub(crate) artifact: Vec<PathBuf>,
 
-    /// What the object's own loader does, and what is expected of it (docs/manifest.md); with
-    /// several objects, for the one of this name; repeatable
+    /// Check the BPF objects inside a program instead of an object file
+    ///
+    /// ukci finds objects that are stored unpacked: the skeletons of libbpf, `include_bytes!` in
+    /// Rust and `embed` in Go. It says which ones it found. If a program has several, they are named
+    /// after it with a number, such as `mytool-2`.
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) embedded: bool,
+
+    /// Manifest that describes what the object's own loader does
+    ///
+    /// A loader often changes an object before it loads it: it sets the size of a map, chooses
+    /// which programs to load, or sets what they attach to. ukci does the same if a manifest says
+    /// so. With several objects, write `NAME=FILE`, where NAME is the object's file name without
+    /// its ending. Can be repeated. See docs/manifest.md.
     #[arg(long, value_name = "[NAME=]FILE", value_parser = manifest)]
     pub(crate) manifest: Vec<ManifestOf>,
 
     #[command(flatten)]
     pub(crate) selection: Selection,
 
-    /// Run the cells of a plan that `ukci plan` or Nix wrote, with its files: nothing is resolved
-    /// or fetched, and a file that changed is refused; `--kernel`, `--arch`, `--llvm` and
-    /// `--partition` keep only some of its cells
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "artifact", "manifest", "matrix", "modules", "include", "define", "vmlinux_h"], help_heading = "Cell selection")]
+    /// Run the cells of a plan that `ukci plan` or Nix wrote
+    ///
+    /// Nothing is resolved or downloaded, and a file that differs from the plan is refused.
+    /// `--kernel`, `--arch`, `--llvm` and `--shard` then select some of the plan's cells.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "artifact", "manifest", "matrix", "since", "modules", "include", "define", "vmlinux_h"], help_heading = "Cell selection")]
     pub(crate) plan: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) compilation: Compilation,
 
-    /// How far to go: only load, or attach as well
+    /// How far each cell goes
     #[arg(long, default_value = "attach", help_heading = "Verdict options")]
     pub(crate) mode: Mode,
 
-    /// Fail a cell of which a program could not be attempted
+    /// Treat a program that could not be attached as a failure
+    ///
+    /// Some programs cannot be attached in a guest, for example because they need hardware.
+    /// Without this option they are counted and shown as not attempted, and the cell can pass.
     #[arg(long, help_heading = "Verdict options")]
     pub(crate) strict: bool,
 
-    /// Earlier report to hold the matrix's `max_growth_percent` of verifier work against
+    /// Earlier report to compare the verifier's work with
+    ///
+    /// It is needed if the matrix has `max_growth_percent`.
     #[arg(long, value_name = "REPORT", help_heading = "Verdict options")]
     pub(crate) baseline: Option<PathBuf>,
 
-    /// Add this run's failures to the matrix file, as expected ones: later runs fail on new ones
+    /// Record this run's failures in the matrix file as expected
+    ///
+    /// Later runs then fail only on new failures, and also if one of these cells passes. `--matrix`
+    /// must be the path of a file.
     #[arg(long, requires = "matrix", help_heading = "Verdict options")]
     pub(crate) bless: bool,
 
@@ -68,33 +94,34 @@ pub(crate) struct Check {
     #[arg(long, help_heading = "Run options")]
     pub(crate) fail_fast: bool,
 
-    /// Finish a run that was cut short: keep the cells in `--out` that came to a verdict from the
-    /// same inputs, run the others
+    /// Keep the verdicts in `--out` whose inputs have not changed, and run only the other cells
+    ///
+    /// Use it to finish a run that was interrupted, or to run again after changing one of many
+    /// objects. A cell is kept if it reached a verdict from the same artifact, kernel, agent and
+    /// options.
     #[arg(long, help_heading = "Run options")]
     pub(crate) resume: bool,
 
     #[command(flatten)]
     pub(crate) machines: Machines,
 
-    /// Directory for the report and the evidence
-    #[arg(
-        short,
-        long,
-        value_name = "DIR",
-        default_value = "ukci-out",
-        help_heading = "Report options"
-    )]
-    pub(crate) out: PathBuf,
-
-    /// Write another format too (markdown, github, junit or html): beside the report, or to a path
-    /// (`-` is stdout); repeatable
-    #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format, help_heading = "Report options")]
-    pub(crate) format: Vec<Format>,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
 }
 
-/// How far a cell goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
+    /// Only load the object
     Load,
+    /// Load the object, and attach and fire its programs
     Attach,
+}
+
+impl From<Mode> for evidence::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Load => Self::Load,
+            Mode::Attach => Self::Attach,
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `ukci kernels`: the catalogue, the lock, and what a kernel offers.
+//! `ukci kernels`: the catalogue, the lock, and what a kernel offers to eBPF.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,27 +12,35 @@ use super::{Accel, Transport, arch};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kernels {
-    /// List the kernels of the catalogue, and which are at hand
+    /// List the known kernels, and which of them have been downloaded
     List,
-    /// Show one kernel: its packages, digests and files
-    Show {
-        /// Name in the catalogue
-        name: String,
-    },
-    /// Boot a kernel and show what it offers to eBPF; of two, what they do not have in common
+
+    /// Show the packages, digests and files of a kernel
+    Show(Show),
+
+    /// Boot a kernel and list its eBPF features. Given two, show the differences
     #[command(after_help = FEATURES_HELP)]
     Features(Features),
-    /// Fetch and unpack kernels, so that a later run needs no network
+
+    /// Download and unpack kernels, so that later runs need no network
     Fetch(Fetch),
+
     /// Add kernels to a lock, pinned by the distribution's signed index
     Add(Add),
+
     /// Pin the newest version of a lock's kernels
     Update(Update),
-    /// Mark the kernels of a lock that reports saw booted
+
+    /// Mark locked kernels as verified, based on reports of successful boots
     Booted(Booted),
-    /// Make a kernel's boot files from its packages alone: no network, no cache
+
+    /// Make the files that a kernel boots from, from its packages alone
+    ///
+    /// It uses neither the network nor the cache, so that it can run in a build sandbox. The files
+    /// have the same bytes as those that `ukci check` makes in its cache.
     Unpack(Unpack),
-    /// Make the initramfs that a kernel boots with from an agent and the kernel's boot files
+
+    /// Make the initramfs of a kernel from an agent and the kernel's boot files
     Initramfs(Initramfs),
 }
 
@@ -50,41 +58,56 @@ Examples:
   ukci kernels features debian-12-6.1 debian-13-6.12 --only kfuncs,map-types
   ukci kernels features ./bzImage --modules ./lib/modules --format json
 
-The number beside a name is the mainline release that brought it: vendors backport, so only the
-probe says what a kernel has. Helpers and kfuncs are followed by the program types that may call
-them. Answers are kept in the cache until the kernel or the agent changes.";
+The number beside a name is the mainline release that introduced it. Distributions backport
+features, so only the probe says what a kernel really has. Helpers and kfuncs are followed by the
+program types that can call them. Of two kernels, what only one of them has comes first. Answers
+are kept in the cache until the kernel or the agent changes.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Name of the kernel, as `ukci kernels list` prints it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Features {
-    /// Name in the catalogue, or the path of a bzImage or vmlinux of your own (with a `/`)
+    /// One or two kernels, each by name or path
+    ///
+    /// A path needs a `/`, and is a bzImage, vmlinux or Image of your own. `NAME/ARCH` is the
+    /// kernel of that architecture. Without it, the one of this host is used.
     #[arg(value_name = "NAME|PATH", required = true, num_args = 1..=2, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernels: Vec<String>,
 
-    /// Modules of your own kernel: `lib/modules/<release>`, or a directory above it; repeatable
+    /// Directory with the modules of a user kernel. Can be repeated
+    ///
+    /// It is `lib/modules/<release>`, or a directory above it.
     #[arg(long, value_name = "DIR")]
     pub(crate) modules: Vec<PathBuf>,
 
-    /// Keep only these kinds
+    /// Only print these kinds of features, separated by commas
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub(crate) only: Vec<Offer>,
 
-    /// Keep only what has this in its name, e.g. `ringbuf`
+    /// Only print features with this text in their name, such as `ringbuf`
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) name: Option<String>,
 
-    /// How to write it
+    /// How to print the features
     #[arg(short, long, default_value = "text")]
     pub(crate) format: FeaturesFormat,
 
-    /// Give up on a kernel after this long; five times longer under tcg
+    /// Give up on a kernel after this time, such as `90s` or `2m`
+    ///
+    /// Under tcg, which emulates the processor, a kernel may take five times as long.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration, help_heading = "Machine options")]
     pub(crate) timeout: Duration,
 
-    /// How to run guests: kvm needs a host on which a kernel really boots, tcg needs nothing
+    /// How the guest's processor is run
     #[arg(long, default_value = "auto", help_heading = "Machine options")]
     pub(crate) accel: Accel,
 
-    /// How guests reach the host
+    /// How guests talk to the host
     #[arg(long, default_value = "auto", help_heading = "Machine options")]
     pub(crate) transport: Transport,
 }
@@ -109,22 +132,27 @@ pub(crate) enum FeaturesFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Fetch {
-    /// Names in the catalogue
+    /// Kernels to download, by name
+    ///
+    /// `NAME/ARCH` is the kernel of that architecture. Without `/ARCH` and without `--arch`, the
+    /// one of this host's architecture is downloaded, or the only one that there is.
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
 
-    /// Architecture to fetch them for; repeatable [default: those of the matrix, all of a NAME]
-    #[arg(long, value_name = "ARCH", value_parser = arch)]
+    /// Architecture to download them for. Can be repeated
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     pub(crate) arch: Vec<Arch>,
 
-    /// Fetch every kernel of a matrix
+    /// Download every kernel of a matrix
+    ///
+    /// They are downloaded for the architectures that the matrix names, or for those of `--arch`.
     #[arg(short, long, value_name = "NAME|FILE")]
     pub(crate) matrix: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Unpack {
-    /// Name in the catalogue; with `--image`, none
+    /// Name of the kernel (omit with `--image`)
     #[arg(
         value_name = "NAME",
         required_unless_present = "image",
@@ -132,53 +160,55 @@ pub(crate) struct Unpack {
     )]
     pub(crate) name: Option<String>,
 
-    /// The packages that the lock pins, in any order
+    /// The packages that the lock pins for it, in any order
     #[arg(value_name = "PACKAGE", required_unless_present = "image")]
     pub(crate) packages: Vec<PathBuf>,
 
-    /// Architecture
-    #[arg(long, value_name = "ARCH", default_value = "x86_64")]
+    /// Architecture of the kernel
+    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = arch::parse)]
     pub(crate) arch: Arch,
 
-    /// Kernel of your own in place of the catalogue's: a bzImage, vmlinux or Image
+    /// User kernel to take instead of a named one: a bzImage, vmlinux or Image
     #[arg(long, value_name = "PATH")]
     pub(crate) image: Option<PathBuf>,
 
-    /// Modules of your own kernel: `lib/modules/<release>`, or a directory above it; repeatable
+    /// Directory with the modules of the user kernel. Can be repeated
+    ///
+    /// It is `lib/modules/<release>`, or a directory above it.
     #[arg(long, value_name = "DIR", requires = "image")]
     pub(crate) modules: Vec<PathBuf>,
 
-    /// Directory for the boot files; it must not be there yet
+    /// Directory for the boot files, which must not exist yet
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Initramfs {
-    /// Directory with the kernel's boot files, as `kernels unpack` fills it
+    /// Directory with the boot files of the kernel, as `ukci kernels unpack` writes it
     #[arg(value_name = "DIR")]
     pub(crate) kernel: PathBuf,
 
-    /// The static agent
+    /// The static agent for the kernel's architecture
     #[arg(long, value_name = "FILE")]
     pub(crate) agent: PathBuf,
 
-    /// The archive to write
+    /// File to write the initramfs to
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Add {
-    /// What to follow: `debian-<release>-<series>[-<flavour>]`
+    /// Kernels to add: `debian-<release>-<series>[-<flavour>]`
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
 
-    /// Architecture to add it for; repeatable [default: `x86_64`]
-    #[arg(long, value_name = "ARCH", value_parser = arch)]
+    /// Architecture to add them for. Can be repeated [default: `x86_64`]
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     pub(crate) arch: Vec<Arch>,
 
-    /// Look in this suite alone, e.g. where a mirror serves another one's index half
+    /// Only look in this suite, for example while a mirror is being updated
     #[arg(long, value_name = "SUITE")]
     pub(crate) suite: Option<String>,
 
@@ -188,11 +218,11 @@ pub(crate) struct Add {
 
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// Names in the lock; all of them without one
+    /// Kernels to update [default: all]
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
 
-    /// Look in this suite alone, e.g. where a mirror serves another one's index half
+    /// Only look in this suite, for example while a mirror is being updated
     #[arg(long, value_name = "SUITE")]
     pub(crate) suite: Option<String>,
 
@@ -212,10 +242,11 @@ pub(crate) struct Booted {
 
 #[derive(Debug, Args)]
 pub(crate) struct LockFile {
-    /// The lock to write
+    /// The lock to read and write
     #[arg(
         long,
         env = "UKCI_LOCK",
+        hide_env = true,
         value_name = "FILE",
         default_value = "kernels/lock.json"
     )]

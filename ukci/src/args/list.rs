@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::selection::Selection;
+use super::selection::{ManifestOf, Selection, manifest};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -14,15 +14,21 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Objects to list the cells of; without one, the artifact is named `*`
+    /// Objects to list the cells of [default: one that is named `*`]
     #[arg(value_name = "X.bpf.o")]
     pub(crate) artifacts: Vec<PathBuf>,
 
-    /// How to print them: lines, JSON, or shards for `strategy.matrix` of GitHub Actions
+    /// Manifest that describes what the object's own loader does, as for `ukci check`
+    ///
+    /// The expectations that it has are shown with the cells.
+    #[arg(long, value_name = "[NAME=]FILE", value_parser = manifest)]
+    pub(crate) manifest: Vec<ManifestOf>,
+
+    /// How to print the cells
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ListFormat,
 
-    /// With `--format github`: most shards
+    /// Largest number of shards, with `--format github`
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) shards: u16,
 
@@ -32,7 +38,10 @@ pub(crate) struct List {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ListFormat {
+    /// One line per cell, with what is expected of it
     Text,
+    /// JSON on one line
     Json,
+    /// Shards, for `strategy.matrix` of GitHub Actions
     Github,
 }

@@ -5,35 +5,55 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use ukci_harness::{arch, transport};
 
-#[derive(Debug, Args)]
+/// How long a cell may take under KVM.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Machine options")]
 pub(crate) struct Machines {
-    /// Machines to run at once [default: what cores and memory allow]
+    /// How many machines to run at once [default: as many as cores and memory allow]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
 
-    /// Give up on a cell after this long; five times longer under tcg
+    /// Give up on a cell after this time, such as `90s` or `2m`
+    ///
+    /// Under tcg, which emulates the processor, a cell may take five times as long.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub(crate) timeout: Duration,
 
-    /// How to run guests: kvm needs a host on which a kernel really boots, tcg needs nothing
+    /// How the guest's processor is run
     #[arg(long, default_value = "auto")]
     pub(crate) accel: Accel,
 
-    /// How guests reach the host
+    /// How guests talk to the host
     #[arg(long, default_value = "auto")]
     pub(crate) transport: Transport,
 }
 
+impl Machines {
+    /// The defaults, with this accelerator.
+    pub(crate) fn with_accel(accel: Accel) -> Self {
+        Self {
+            jobs: None,
+            timeout: TIMEOUT,
+            accel,
+            transport: Transport::Auto,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Accel {
+    /// kvm if a kernel boots with it on this host, otherwise tcg
     Auto,
+    /// The processor's virtualization, which needs `/dev/kvm`
     Kvm,
+    /// Emulation, which runs everywhere
     Tcg,
 }
 
 impl Accel {
-    /// The one that was asked for.
+    /// The one that was named.
     pub(crate) fn chosen(self) -> Option<arch::Accel> {
         match self {
             Self::Auto => None,
@@ -45,14 +65,18 @@ impl Accel {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transport {
+    /// The first of the following that works on this host
     Auto,
+    /// vsock by the host's kernel, which needs `/dev/vhost-vsock`
     VhostVsock,
+    /// vsock by the program vhost-device-vsock, which needs no rights
     VhostUserVsock,
+    /// A virtio-serial port, which needs nothing
     VirtioSerial,
 }
 
 impl Transport {
-    /// The one that was asked for.
+    /// The one that was named.
     pub(crate) fn chosen(self) -> Option<transport::Transport> {
         match self {
             Self::Auto => None,
@@ -66,7 +90,7 @@ impl Transport {
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() {
-        return Err("it must be longer than nothing".into());
+        return Err("must be greater than zero".into());
     }
     Ok(duration)
 }

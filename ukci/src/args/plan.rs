@@ -18,15 +18,15 @@ pub(crate) struct Plan {
     #[arg(value_name = "X.bpf.o", required_unless_present = "draft")]
     pub(crate) artifacts: Vec<PathBuf>,
 
-    /// What the object's own loader does, and what is expected of it, as for `check`
+    /// Manifest that describes what the object's own loader does, as for `ukci check`
     #[arg(long, value_name = "[NAME=]FILE", value_parser = manifest)]
     pub(crate) manifest: Vec<ManifestOf>,
 
     /// Complete a draft, as Nix writes it, with the digests of its files
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "matrix", "kernel", "modules", "arch", "llvm", "include", "define", "vmlinux_h"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["artifacts", "matrix", "kernel", "since", "modules", "arch", "llvm", "include", "define", "vmlinux_h"])]
     pub(crate) draft: Option<PathBuf>,
 
-    /// Write to a file instead of stdout
+    /// Write the plan to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 

@@ -1,11 +1,11 @@
-//! `ukci report`: what is done with reports after a run.
+//! `ukci report`: what can be done with reports after a run.
 
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Format, format};
+use super::format::{self, Format};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -16,15 +16,20 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Report {
-    /// Show a report as at the end of its run, or render it in other formats
+    /// Print a report as at the end of its run, or render it in other formats
     #[command(after_help = RENDER_HELP)]
     Render(Render),
-    /// Make one report of several: shards of a matrix, or an interrupted run and its rest
+    /// Merge reports from shards, or from an interrupted run and its continuation
     Merge(Merge),
-    /// Show what changed between two reports; exit 2 where it got worse
+    /// Show what changed between two reports
+    ///
+    /// It ends with status 2 if something got worse. `--fail-on` says what counts as worse.
     #[command(after_help = DIFF_HELP)]
     Diff(Diff),
-    /// Show what the verifier spent on each program, on every kernel and LLVM
+    /// Show how much work each program was for the verifier
+    ///
+    /// Programs that come closest to the verifier's limit are printed first. Each has a line for
+    /// every kernel, architecture and LLVM.
     Verifier(Verifier),
     /// Print the JSON Schema of `report.json`
     Schema,
@@ -38,13 +43,15 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct Render {
-    /// Report, or the directory that holds it; `-` is stdin
+    /// Report, or the directory that holds it. `-` is standard input
     #[arg(value_name = "REPORT")]
     pub(crate) report: PathBuf,
 
-    /// Format (json, markdown, github, junit or html), and where it goes: stdout, or a path;
-    /// repeatable [default: text, as at the end of a run]
-    #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format)]
+    /// Format to render: json, markdown, github, junit or html. Can be repeated
+    ///
+    /// It is written to standard output, or to the path after `=`. Without this option the text
+    /// that a run ends with is printed.
+    #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format::parse)]
     pub(crate) format: Vec<Format>,
 }
 
@@ -54,18 +61,18 @@ pub(crate) struct Merge {
     #[arg(value_name = "REPORT", required = true)]
     pub(crate) reports: Vec<PathBuf>,
 
-    /// Directory for the merged report and the evidence of all
+    /// Directory for the merged report and for the evidence of all reports
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 }
 
 const DIFF_HELP: &str = "\
 What `--fail-on` takes:
-  new-failures  a required cell does not meet its expectation, and did so before or is new
-  removed       a cell is gone
-  changed       a cell ended otherwise, for better or worse
-  growth        the verifier needs more than `--max-growth-percent` more instructions
-  never         nothing: only show";
+  new-failures  a required cell fails its expectation, and met it before or is new
+  removed       a cell is missing in the later report
+  changed       a cell ended differently, for better or worse
+  growth        a program costs the verifier over `--max-growth-percent` more instructions
+  never         nothing: differences are only shown";
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
@@ -77,7 +84,7 @@ pub(crate) struct Diff {
     #[arg(value_name = "NEW")]
     pub(crate) new: PathBuf,
 
-    /// What makes it exit with 2
+    /// Which changes end the command with status 2, separated by commas
     #[arg(
         long,
         value_name = "WHAT",
@@ -86,11 +93,11 @@ pub(crate) struct Diff {
     )]
     pub(crate) fail_on: Vec<FailOn>,
 
-    /// How much more a program may cost the verifier, with `--fail-on growth`
+    /// How many percent more instructions are allowed, with `--fail-on growth`
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) max_growth_percent: u32,
 
-    /// How to print it
+    /// How to print the table
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Shape,
 }
@@ -106,7 +113,9 @@ pub(crate) enum FailOn {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verifier {
-    /// Reports, or the directories that hold them; of a cell in several the last counts
+    /// Reports, or the directories that hold them
+    ///
+    /// If a cell is in several reports, the last one counts.
     #[arg(value_name = "REPORT", required = true)]
     pub(crate) reports: Vec<PathBuf>,
 
@@ -114,19 +123,19 @@ pub(crate) struct Verifier {
     #[arg(long, value_name = "REPORT")]
     pub(crate) baseline: Option<PathBuf>,
 
-    /// Exit with 2 where a program takes more instructions than this
+    /// End with status 2 if a program takes more instructions than this
     #[arg(long, value_name = "N")]
     pub(crate) max_insns: Option<u64>,
 
-    /// Exit with 2 where a program takes this much more than in the baseline
+    /// End with status 2 if a program takes this many percent more than in the baseline
     #[arg(long, value_name = "N", requires = "baseline")]
     pub(crate) max_growth_percent: Option<u32>,
 
-    /// Show only this program; repeatable
+    /// Only show this program. Can be repeated
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) program: Vec<String>,
 
-    /// How to print it
+    /// How to print the table
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Shape,
 }

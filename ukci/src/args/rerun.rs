@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Format, Machines, format};
+use super::{Machines, Outputs};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -17,33 +17,21 @@ pub(crate) struct Rerun {
     #[arg(value_name = "REPORT")]
     pub(crate) report: PathBuf,
 
-    /// Cells to run again, by id [default: all]
+    /// Ids of the cells to run again [default: all]
     #[arg(value_name = "CELL")]
     pub(crate) cells: Vec<String>,
 
-    /// Run the cells again that did not meet their expectation
+    /// Run the cells that did not meet their expectation
     #[arg(long, conflicts_with = "cells")]
     pub(crate) failed: bool,
 
-    /// Run even where the bytes of the artifact, the kernel or the agent are not those of the report
+    /// Run even if the artifact, kernel or agent differs from the report
     #[arg(long)]
     pub(crate) anyway: bool,
 
     #[command(flatten)]
     pub(crate) machines: Machines,
 
-    /// Directory for the new report and the evidence; never that of the old one
-    #[arg(
-        short,
-        long,
-        value_name = "DIR",
-        default_value = "ukci-rerun",
-        help_heading = "Report options"
-    )]
-    pub(crate) out: PathBuf,
-
-    /// Write another format too (markdown, github, junit or html): beside the report, or to a path
-    /// (`-` is stdout); repeatable
-    #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format, help_heading = "Report options")]
-    pub(crate) format: Vec<Format>,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use ukci_harness::arch::{Version, kernel_version};
 use ukci_harness::compile::vmlinux;
 use ukci_matrix::partition::Partition;
 use ukci_schema::cell::Arch;
@@ -13,30 +14,50 @@ use super::arch;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cell selection")]
 pub(crate) struct Selection {
-    /// Matrix to run: quick, lts, full, quirks, archs, or a path to a TOML file [default: quick, without `--kernel`]
-    #[arg(short, long, env = "UKCI_MATRIX", value_name = "NAME|FILE", value_parser = NonEmptyStringValueParser::new())]
+    /// Matrix to run [default: quick, unless `--kernel` is given]
+    ///
+    /// One of quick, lts, full, quirks and archs, which are built in, or the path of a TOML file.
+    /// See docs/matrix.md.
+    #[arg(short, long, env = "UKCI_MATRIX", hide_env = true, value_name = "NAME|FILE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) matrix: Option<String>,
 
-    /// Kernel to run on: a name of the catalogue, or the path of a bzImage, vmlinux or Image of your own
-    /// (with a `/`); with a matrix, keep only this kernel of it; repeatable
+    /// Kernel to run on, by name or path. Can be repeated
+    ///
+    /// A name is one that `ukci kernels list` prints, or enough of it to mean one kernel: a release
+    /// (`debian-12`, `bookworm`) or a version (`6.1`). A path needs a `/`, and is a bzImage,
+    /// vmlinux or Image of your own. Together with a matrix, only these of its kernels are run.
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernel: Vec<String>,
 
-    /// Architecture to run on: `x86_64`, `aarch64` or `riscv64`; with a matrix, keep only this one
-    /// of it; repeatable [default: `x86_64`, with `--kernel NAME`]
-    #[arg(long, value_name = "ARCH", value_parser = arch)]
+    /// Only run on kernels of this version or newer, such as `5.10`
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    pub(crate) since: Option<Version>,
+
+    /// Architecture to run on. Can be repeated
+    ///
+    /// `x86_64` (or `amd64`), `aarch64` (or `arm64`), or `riscv64`. With a matrix, only its cells
+    /// of this architecture are run. Without one, `--kernel NAME` means x86_64.
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     pub(crate) arch: Vec<Arch>,
 
-    /// LLVM major to compile sources with, by `clang-N` or the program that `UKCI_CLANG_N` names;
-    /// with a matrix that names some, keep only this one; repeatable [default: the newest at hand]
+    /// Major version of the LLVM to compile C sources with. Can be repeated
+    ///
+    /// The compiler is `clang-N`, or the program that `UKCI_CLANG_N` names. With a matrix that names
+    /// LLVMs, only its cells with this one are run. Without this option and without LLVMs in the
+    /// matrix, the newest installed clang is used.
     #[arg(long, value_name = "N", value_parser = llvm)]
     pub(crate) llvm: Vec<String>,
 
-    /// Keep only a share of the cells, in turn or by a hash of their ids, for the m-th of n runners
-    #[arg(long, value_name = "count:M/N|hash:M/N")]
-    pub(crate) partition: Option<Partition>,
+    /// Run only one shard of the cells, such as `count:1/4`
+    ///
+    /// `count:M/N` deals the cells in turn, so that all N shards have the same size. `hash:M/N`
+    /// goes by the cell's id, so that a cell stays in its shard if others come or go.
+    #[arg(long, alias = "partition", value_name = "count:M/N|hash:M/N")]
+    pub(crate) shard: Option<Partition>,
 
-    /// Modules of your own kernel: `lib/modules/<release>`, or a directory above it; repeatable
+    /// Directory with the modules of a user kernel. Can be repeated
+    ///
+    /// It is `lib/modules/<release>`, or a directory above it.
     #[arg(long, value_name = "DIR", requires = "kernel")]
     pub(crate) modules: Vec<PathBuf>,
 }
@@ -44,15 +65,21 @@ pub(crate) struct Selection {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options for C sources")]
 pub(crate) struct Compilation {
-    /// Directory of headers; repeatable
+    /// Directory with headers. Can be repeated
+    ///
+    /// The headers of libbpf are found without this option. They come last, after the directories
+    /// that are named here and after the system's.
     #[arg(short = 'I', long = "include", value_name = "DIR")]
     pub(crate) include: Vec<PathBuf>,
 
-    /// Macro to define; repeatable
+    /// Macro to define. Can be repeated
     #[arg(short = 'D', long = "define", value_name = "NAME[=VALUE]")]
     pub(crate) define: Vec<String>,
 
-    /// Where `vmlinux.h` comes from: `auto` makes one of the BTF of the newest locked kernel
+    /// Where `vmlinux.h` comes from
+    ///
+    /// `auto` generates it, with bpftool, from the BTF of the newest pinned kernel. Otherwise give
+    /// the path of the header. Without this option your sources must find their own.
     #[arg(long, value_name = "auto|FILE", value_parser = vmlinux_h)]
     pub(crate) vmlinux_h: Option<vmlinux::Source>,
 }
@@ -65,15 +92,6 @@ pub(crate) struct ManifestOf {
     pub(crate) path: PathBuf,
 }
 
-impl std::fmt::Display for ManifestOf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(artifact) = &self.artifact {
-            write!(f, "{artifact}=")?;
-        }
-        write!(f, "{}", self.path.display())
-    }
-}
-
 /// `FILE`, or `NAME=FILE` where NAME has no `/`.
 pub(super) fn manifest(text: &str) -> Result<ManifestOf, String> {
     let (artifact, path) = match text.split_once('=') {
@@ -81,7 +99,7 @@ pub(super) fn manifest(text: &str) -> Result<ManifestOf, String> {
         _ => (None, text),
     };
     if path.is_empty() || artifact.as_deref() == Some("") {
-        return Err("it is FILE, or NAME=FILE".into());
+        return Err("expected FILE or NAME=FILE".into());
     }
     Ok(ManifestOf {
         artifact,
@@ -92,8 +110,15 @@ pub(super) fn manifest(text: &str) -> Result<ManifestOf, String> {
 fn llvm(text: &str) -> Result<String, String> {
     match text.parse::<u32>() {
         Ok(major) if major > 0 && text == major.to_string() => Ok(text.to_owned()),
-        _ => Err("it is a major version, e.g. 19".to_owned()),
+        _ => Err("expected a major version, for example 19".to_owned()),
     }
+}
+
+/// The version of a kernel series: two numbers.
+fn version(text: &str) -> Result<Version, String> {
+    kernel_version(text)
+        .filter(|Version(major, minor)| text == format!("{major}.{minor}"))
+        .ok_or_else(|| "expected a kernel version, for example 5.10".to_owned())
 }
 
 fn vmlinux_h(text: &str) -> Result<vmlinux::Source, String> {

@@ -8,7 +8,7 @@ use super::Accel;
 
 #[derive(Debug, Args)]
 pub(crate) struct Shell {
-    /// Cell to boot, by its id
+    /// Id of the cell to boot
     #[arg(value_name = "CELL")]
     pub(crate) cell: String,
 
@@ -16,23 +16,25 @@ pub(crate) struct Shell {
     #[arg(long, value_name = "REPORT", default_value = "ukci-out")]
     pub(crate) report: PathBuf,
 
-    /// Run this with the guest's `sh`, and end with its status
+    /// Run a command with the guest's `sh` instead of opening a shell
+    ///
+    /// `ukci shell` then ends with the status of that command.
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) command: Option<String>,
 
-    /// Boot even where the bytes of the artifact, the kernel or the agent are not those of the report
+    /// Boot even if the artifact, kernel or agent differs from the report
     #[arg(long)]
     pub(crate) anyway: bool,
 
-    /// How to run the guest
+    /// How the guest's processor is run
     #[arg(long, default_value = "auto", help_heading = "Machine options")]
     pub(crate) accel: Accel,
 }
 
 pub(super) const HELP: &str = "\
-The guest has the cell's kernel, command line, modules, CPUs and memory, the object in `/cell`, and
-busybox. `ukci-guest check` does there what the cell did; `ukci-guest check --json` prints all the
-evidence of it. Ctrl-D ends the machine, Ctrl-A X kills it.
+The guest has the kernel, command line, modules, processors and memory of the cell, the object in
+`/cell`, and busybox. `ukci-guest check` does in the guest what the cell did. `ukci-guest check
+--json` prints all of the evidence. Ctrl-D ends the machine, and Ctrl-A X kills it.
 
 Examples:
   ukci shell execsnoop/debian-12-6.1-cloud/x86_64

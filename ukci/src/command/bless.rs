@@ -6,8 +6,8 @@ use ukci_matrix::matrix;
 use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
-use super::rendered;
-use crate::diagnostic::Failure;
+use crate::atomic_file;
+use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::{GOOD, Output, paint};
 
@@ -17,21 +17,19 @@ pub(crate) fn file(matrix: Option<&str>) -> Result<&Path, Failure> {
     path.filter(|path| path.is_file()).ok_or_else(|| {
         let hint = "name it by its path: `--matrix ./mine.toml --bless`".to_owned();
         let message = "`--bless` writes to a matrix file, and none was given";
-        Failure::plain(Exit::Usage, message, Some(hint))
+        Failure::says(Exit::Usage, message, Some(hint))
     })
 }
 
 /// Writes the expectations, and says what the run would have come to with them.
 pub(crate) fn bless(path: &Path, report: &Report, output: Output) -> Result<Exit, Failure> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("failed to read `{name}`: {error}");
-        Failure::plain(Exit::NoVerdict, &message, None)
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::failed_to(Action::on("read", path), &error))?;
     let blessed = matrix::bless(&text, &name, report)
-        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     if !blessed.cells.is_empty() {
-        rendered::write(path, &blessed.text)?;
+        atomic_file::write(path, &blessed.text)?;
     }
     if output.chatty {
         let cells = match blessed.cells.len() {

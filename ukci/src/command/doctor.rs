@@ -1,140 +1,147 @@
-//! `ukci doctor`: can this host run cells, and how well?
+//! `ukci doctor`: can this host boot kernels, and how well?
 
 use std::path::Path;
 
 use ukci_harness::arch::Accel;
 use ukci_harness::catalogue::cache_dir;
+use ukci_harness::compile;
+
 use ukci_harness::machine::qemu::{Qemu, Settings};
-use ukci_harness::resolve;
+use ukci_harness::resolve::Origin;
 use ukci_schema::cell::Arch;
 
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{BAD, GOOD, HINT, Output, WARN, paint};
+use crate::{carried, lock_file, runtime, stdout};
 
 /// What was found of one thing.
 enum Finding {
+    /// It is as it should be.
     Ok(String),
-    Note(String),
-    Fail(String, Option<String>),
+    /// Something cannot be done here, which most runs do not need.
+    Note(String, Option<String>),
+    /// No cell can run.
+    Fail(Failure),
 }
 
-/// Runs the command: one line a finding, a hint for what fails.
+/// Runs the command: one line for each finding, with a hint below what is missing.
 pub(crate) fn run(output: Output) -> Result<Exit, Failure> {
     let mut findings = machine();
-    findings.push(agent());
+    findings.push(agent(Arch::X86_64).map_or_else(Finding::Fail, Finding::Ok));
     findings.extend([Arch::Aarch64, Arch::Riscv64].map(another));
     findings.push(kernels()?);
     findings.push(cache());
+    findings.push(clang());
+    let able = !findings.iter().any(|f| matches!(f, Finding::Fail(_)));
     let mut text = String::new();
-    let mut hints = Vec::new();
-    let mut able = true;
     for finding in findings {
-        let (style, word, what) = match finding {
-            Finding::Ok(what) => (GOOD, "ok", what),
-            Finding::Note(what) => (WARN, "note", what),
-            Finding::Fail(what, hint) => {
-                able = false;
-                hints.extend(hint);
-                (BAD, "FAIL", what)
+        let (style, word, what, hint) = match finding {
+            Finding::Ok(what) => (GOOD, "ok", what, None),
+            Finding::Note(what, hint) => (WARN, "note", what, hint),
+            Finding::Fail(failure) => {
+                let hint = failure.hint().map(str::to_owned);
+                (BAD, "FAIL", failure.message().to_owned(), hint)
             }
         };
         text.push_str(&format!(
             "{} {what}\n",
             paint(style, format_args!("{word:>6}"))
         ));
+        if let Some(hint) = hint {
+            text.push_str(&format!("       {} {hint}\n", paint(HINT, "hint:")));
+        }
     }
-    for hint in hints {
-        text.push_str(&format!("\n{} {hint}\n", paint(HINT, "hint:")));
-    }
-    output.say(&text);
+    text.push_str(if able {
+        "\nThis host can boot kernels.\n"
+    } else {
+        "\nThis host cannot boot kernels yet.\n"
+    });
+    stdout::print(&output.styled(&text))?;
     Ok(if able { Exit::Met } else { Exit::NoVerdict })
 }
 
 /// QEMU for an architecture on this host.
-fn detect(accel: Option<Accel>, arch: Arch) -> Result<Qemu, (String, Option<String>)> {
+fn detect(accel: Option<Accel>, arch: Arch) -> Result<Qemu, Failure> {
     let settings = Settings {
         accel,
         transport: None,
         arches: vec![arch],
         cache: cache_dir(),
     };
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| (format!("start a runtime: {error}"), None))?
+    runtime::build()?
         .block_on(Qemu::detect(settings, None))
-        .map_err(|error| (error.to_string(), error.hint()))
-}
-
-/// An architecture that needs nothing of its own unless cells are of it.
-fn another(arch: Arch) -> Finding {
-    let (what, hint) = match (detect(Some(Accel::Tcg), arch), resolve::agent(arch)) {
-        (Ok(qemu), Ok(_)) => {
-            let version = qemu.versions().get(&arch).cloned().unwrap_or_default();
-            return Finding::Ok(format!("{arch}: {version}, and its agent"));
-        }
-        (Err(missing), _) => missing,
-        (_, Err(error)) => (error.to_string(), error.hint()),
-    };
-    let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
-    Finding::Note(format!(
-        "cells of {arch} cannot run: failed to {what}{hint}"
-    ))
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
 }
 
 /// QEMU, accelerator, transport. KVM is not tried here: that takes a kernel.
 fn machine() -> Vec<Finding> {
     let found = detect(None, Arch::X86_64).or_else(|_| detect(Some(Accel::Tcg), Arch::X86_64));
-    match found {
-        Err((what, hint)) => vec![Finding::Fail(what, hint)],
-        Ok(qemu) => {
-            let mut findings: Vec<Finding> = qemu
-                .versions()
-                .iter()
-                .map(|(arch, version)| Finding::Ok(format!("{arch}: {version}")))
-                .collect();
-            let accel = qemu.accel();
-            let text = format!("accelerator {}: {}", accel.name, accel.why);
-            findings.push(if accel.name == "kvm" {
-                Finding::Ok(text)
-            } else {
-                Finding::Note(text)
-            });
-            let transport = qemu.transport();
-            let text = format!("transport {}: {}", transport.name, transport.why);
-            findings.push(if transport.name == "virtio-serial" {
-                Finding::Note(text)
-            } else {
-                Finding::Ok(text)
-            });
-            findings
-        }
+    let qemu = match found {
+        Err(failure) => return vec![Finding::Fail(failure)],
+        Ok(qemu) => qemu,
+    };
+    let versions = qemu.versions().iter();
+    let mut findings: Vec<Finding> = versions
+        .map(|(arch, version)| Finding::Ok(format!("{arch}: {version}")))
+        .collect();
+    for (what, choice, is_slow) in [
+        ("accelerator", qemu.accel(), qemu.accel().name != "kvm"),
+        (
+            "transport",
+            qemu.transport(),
+            qemu.transport().name == "virtio-serial",
+        ),
+    ] {
+        let text = format!("{what} {}: {}", choice.name, choice.why);
+        findings.push(if is_slow {
+            Finding::Note(text, None)
+        } else {
+            Finding::Ok(text)
+        });
     }
+    findings
 }
 
-fn agent() -> Finding {
-    match resolve::agent(Arch::X86_64) {
-        Ok(file) => Finding::Ok(format!("agent `{}`", file.path.display())),
-        Err(error) => Finding::Fail(error.to_string(), error.hint()),
+/// The agent for an architecture, and where it comes from.
+fn agent(arch: Arch) -> Result<String, Failure> {
+    let found = carried::agents().find(arch);
+    let (file, origin) =
+        found.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
+    let path = file.path.display();
+    Ok(match origin {
+        Origin::Carried => format!("{arch}: this ukci carries the agent"),
+        Origin::Beside => format!("{arch}: the agent is `{path}`"),
+        Origin::Variable => format!("{arch}: the agent is `{path}`, which a variable names"),
+    })
+}
+
+/// An architecture that needs nothing of its own unless cells are of it.
+fn another(arch: Arch) -> Finding {
+    match detect(Some(Accel::Tcg), arch).and_then(|qemu| Ok((qemu, agent(arch)?))) {
+        Ok((qemu, agent)) => {
+            let version = qemu.versions().get(&arch).cloned().unwrap_or_default();
+            Finding::Ok(format!("{agent}; {version}"))
+        }
+        Err(failure) => Finding::Note(
+            format!("{arch}: its cells cannot run here: {}", failure.message()),
+            failure.hint().map(str::to_owned),
+        ),
     }
 }
 
 fn kernels() -> Result<Finding, Failure> {
-    let catalogue = super::catalogue()?;
+    let catalogue = lock_file::catalogue()?;
     let kernels = &catalogue.lock().kernels;
-    let at_hand = kernels
+    let is_there = kernels
         .iter()
-        .filter(|kernel| catalogue.is_prepared(kernel))
-        .count();
-    let text = format!(
-        "{at_hand} of {} kernels are at hand; others are fetched when needed",
-        kernels.len()
-    );
-    Ok(if at_hand == 0 {
-        Finding::Note(text)
-    } else {
-        Finding::Ok(text)
+        .filter(|kernel| catalogue.is_prepared(kernel));
+    Ok(match (is_there.count(), kernels.len()) {
+        (0, _) => Finding::Note(
+            "no kernel has been downloaded yet; a run downloads those that it needs".into(),
+            Some("download them now with `ukci kernels fetch --matrix quick`".into()),
+        ),
+        (there, all) => Finding::Ok(format!("{there} of {all} kernels have been downloaded")),
     })
 }
 
@@ -148,10 +155,24 @@ fn cache() -> Finding {
         .prefix(".ukci-")
         .tempfile_in(existing);
     match probe {
-        Ok(_) => Finding::Ok(format!("cache `{}` is writable", dir.display())),
-        Err(error) => Finding::Note(format!(
-            "cache `{}` is not writable ({error}): only kernels at hand can be used",
-            dir.display()
-        )),
+        Ok(_) => Finding::Ok(format!("the cache `{}` can be written", dir.display())),
+        Err(error) => Finding::Note(
+            format!(
+                "the cache `{}` cannot be written ({error}), so no kernel can be downloaded",
+                dir.display()
+            ),
+            Some("set `XDG_CACHE_HOME` to a directory that can be written".into()),
+        ),
+    }
+}
+
+/// Only C sources need a compiler.
+fn clang() -> Finding {
+    match compile::newest(Path::new("x.bpf.c")) {
+        Ok(clang) => Finding::Ok(format!("C sources: {}", clang.banner)),
+        Err(error) => Finding::Note(
+            "C sources cannot be compiled: no clang is installed".into(),
+            error.hint(),
+        ),
     }
 }

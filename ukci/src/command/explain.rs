@@ -9,7 +9,7 @@ use ukci_schema::diagnosis::Code;
 use crate::args::Explain;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::data;
+use crate::stdout::print;
 
 /// Runs the command.
 pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
@@ -19,8 +19,8 @@ pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
             .map_err(|error: ukci_schema::diagnosis::UnknownCode| {
                 let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
                 let hint = instead_of(&name.to_uppercase().replace('-', "_"), &names)
-                    .or_else(|| Some("`ukci explain` lists them".into()));
-                Failure::plain(Exit::Usage, &error.to_string(), hint)
+                    .or_else(|| Some("see `ukci explain` for all of them".into()));
+                Failure::says(Exit::Usage, &error.to_string(), hint)
             })?;
         explain::explain(code)
     } else {
@@ -30,8 +30,5 @@ pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
         }
         text
     };
-    data(&text).map_err(|error| {
-        Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
-    })?;
-    Ok(Exit::Met)
+    print(&text)
 }

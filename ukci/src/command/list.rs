@@ -1,25 +1,30 @@
-//! `ukci list`: the cells of a matrix, one a line.
+//! `ukci list`: the cells of a matrix, one per line.
 
 use std::fmt::Write;
 
-use ukci_harness::resolve::{self, Manifests};
-use ukci_schema::artifact::{Artifact, Form};
-use ukci_schema::plan::{FileRef, PlannedArtifact, PlannedCell};
+use ukci_harness::resolve;
+use ukci_schema::plan::PlannedCell;
 use ukci_schema::verdict::VerdictKind;
 
 use crate::args::{List, ListFormat};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{Output, WARN, data, paint};
+use crate::output::{Output, WARN, paint};
+use crate::stdout::print;
+use crate::{lock_file, selected, settings};
 
 /// Runs the command.
-pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
-    let mut artifacts = resolve::artifacts(&list.artifacts).map_err(|e| super::unresolved(&e))?;
+pub(crate) fn run(list: List, output: Output) -> Result<Exit, Failure> {
+    let mut artifacts =
+        resolve::artifacts(&list.artifacts).map_err(|e| selected::unresolved(&e))?;
     if artifacts.is_empty() {
-        artifacts.push(any());
+        artifacts.push(selected::any_artifact());
     }
-    let catalogue = super::catalogue()?;
-    let selected = super::select(&list.selection, &artifacts, &Manifests::new(), &catalogue)?;
+    let catalogue = lock_file::catalogue()?;
+    let some = (list.selection.since, list.selection.shard);
+    let selection = settings::selection(list.selection);
+    let manifests = selected::manifests(&list.manifest, &mut artifacts)?;
+    let selected = selected::select(&selection, some, &artifacts, &manifests, &catalogue)?;
     if !list.artifacts.is_empty() {
         for warning in &selected.warnings {
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
@@ -27,18 +32,14 @@ pub(crate) fn run(list: &List, output: Output) -> Result<Exit, Failure> {
     }
     let text = match list.format {
         ListFormat::Text => text(&selected.cells),
-        ListFormat::Json => json(&selected.cells).map_err(|error| unwritten(&error))?,
+        ListFormat::Json => json(&selected.cells)
+            .map_err(|error| Failure::failed_to("write the cells as JSON", &error))?,
         ListFormat::Github => github(selected.cells.len(), list.shards.into()),
     };
-    data(&text).map_err(|error| unwritten(&error))?;
-    Ok(Exit::Met)
+    print(&text)
 }
 
-fn unwritten(error: &dyn std::error::Error) -> Failure {
-    Failure::plain(Exit::NoVerdict, &format!("failed to write: {error}"), None)
-}
-
-/// One line a cell.
+/// One line per cell.
 fn text(cells: &[PlannedCell]) -> String {
     let width = cells.iter().map(|p| p.cell.id().len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -83,23 +84,4 @@ fn json(cells: &[PlannedCell]) -> serde_json::Result<String> {
     let cells = cells.iter().map(with_id);
     let cells = cells.collect::<serde_json::Result<serde_json::Value>>()?;
     Ok(format!("{cells}\n"))
-}
-
-/// Stands for whatever object will be checked.
-pub(crate) fn any() -> PlannedArtifact {
-    PlannedArtifact {
-        artifact: Artifact {
-            name: "*".into(),
-            path: String::new(),
-            sha256: String::new(),
-            size: 0,
-            form: Form::Object,
-            manifest: None,
-        },
-        file: FileRef {
-            path: String::new().into(),
-            sha256: String::new(),
-        },
-        companions: std::collections::BTreeMap::new(),
-    }
 }

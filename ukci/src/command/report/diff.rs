@@ -7,15 +7,17 @@ use crate::args::report::{Diff, FailOn, Shape};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{BAD, Output, paint};
+use crate::report_file;
+use crate::stdout::{pretty, print};
 
 /// Runs the command.
 pub(super) fn run(args: &Diff, output: Output) -> Result<Exit, Failure> {
-    let (old, new) = (super::read(&args.old)?, super::read(&args.new)?);
+    let (old, new) = (report_file::read(&args.old)?, report_file::read(&args.new)?);
     let diff = compare::Diff::of(&old, &new);
-    super::print(&match args.format {
+    print(&match args.format {
         Shape::Text => render::diff(&diff),
         Shape::Markdown => render::diff_markdown(&diff),
-        Shape::Json => super::pretty(&diff),
+        Shape::Json => pretty(&diff),
     })?;
     let mut reasons = Vec::new();
     for what in &args.fail_on {

@@ -8,31 +8,27 @@ use ukci_harness::render;
 use ukci_harness::report::merge;
 
 use crate::args::report::Merge;
-use crate::command::rendered;
-use crate::diagnostic::Failure;
+use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::{atomic_file, report_file};
 
 /// Runs the command. The exit status is that of the run which the merged report describes.
 pub(super) fn run(args: &Merge, output: Output) -> Result<Exit, Failure> {
-    let reports = super::read_all(&args.reports)?;
+    let reports = report_file::read_all(&args.reports)?;
     let merged = merge::merge(reports)
-        .map_err(|error| Failure::new(Exit::NoVerdict, &error, error.hint()))?;
-    fs::create_dir_all(&args.out).map_err(|error| {
-        let message = format!("failed to make `{}`: {error}", args.out.display());
-        Failure::plain(Exit::NoVerdict, &message, None)
-    })?;
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
+    fs::create_dir_all(&args.out)
+        .map_err(|error| Failure::failed_to(Action::on("create", &args.out), &error))?;
     for report in &args.reports {
-        let file = super::file_of(report);
+        let file = report_file::file_of(report);
         let Some(dir) = file.parent() else { continue };
         for name in ["cells", "artifacts"] {
-            copy(&dir.join(name), &args.out.join(name)).map_err(|(path, error)| {
-                let message = format!("failed to copy `{}`: {error}", path.display());
-                Failure::plain(Exit::NoVerdict, &message, None)
-            })?;
+            copy(&dir.join(name), &args.out.join(name))
+                .map_err(|(path, error)| Failure::failed_to(Action::on("copy", &path), &error))?;
         }
     }
-    rendered::write(&args.out.join("report.json"), &render::json(&merged))?;
+    atomic_file::write(&args.out.join("report.json"), &render::json(&merged))?;
     if output.chatty {
         output.say(&format!(
             "      Merged {} reports: {}\n      Report {}",

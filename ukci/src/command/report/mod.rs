@@ -1,19 +1,15 @@
-//! `ukci report`: render, merge, compare.
+//! `ukci report`: one file per subcommand.
 
 mod diff;
 mod merge;
 mod render;
 mod verifier;
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
-use ukci_schema::report::{Report, SCHEMA};
-
 use crate::args;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{Output, data};
+use crate::output::Output;
+use crate::stdout::{pretty, print};
 
 /// Runs the command.
 pub(crate) fn run(args: &args::report::Report, output: Output) -> Result<Exit, Failure> {
@@ -24,72 +20,7 @@ pub(crate) fn run(args: &args::report::Report, output: Output) -> Result<Exit, F
         args::report::Report::Verifier(args) => verifier::run(args, output),
         args::report::Report::Schema => {
             let schema = ukci_schema::json_schema::report();
-            print(&pretty(&schema))?;
-            Ok(Exit::Met)
+            print(&pretty(&schema))
         }
     }
-}
-
-/// Reads a report: a file, a directory that holds `report.json`, or `-` for stdin.
-pub(crate) fn read(path: &Path) -> Result<Report, Failure> {
-    let file = file_of(path);
-    let name = file.display();
-    let text = if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(&file)
-    };
-    let text = text.map_err(|error| {
-        let message = format!("failed to read `{name}`: {error}");
-        let hint = "`ukci check` writes `report.json` into the directory of `--out`";
-        Failure::plain(Exit::NoVerdict, &message, Some(hint.into()))
-    })?;
-    let broken = |message: String, hint: Option<String>| {
-        let message = format!("`{name}` is not a report: {message}");
-        Failure::plain(Exit::NoVerdict, &message, hint)
-    };
-    let error = match serde_json::from_str::<Report>(&text) {
-        Ok(report) if report.schema == SCHEMA => return Ok(report),
-        Ok(_) => String::new(),
-        Err(error) => error.to_string(),
-    };
-    // A later version may have fields that this reader refuses: that is the better message.
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| broken(error.to_string(), None))?;
-    let version = value.get("schema").and_then(|schema| schema.as_str());
-    if version == Some(SCHEMA) {
-        return Err(broken(error, None));
-    }
-    let hint = "read it with the ukci that wrote it".to_owned();
-    let version = version.unwrap_or("nothing");
-    let message = format!("its `schema` is `{version}`, not `{SCHEMA}`");
-    Err(broken(message, Some(hint)))
-}
-
-/// `report.json` of a directory, or the file itself.
-pub(crate) fn file_of(path: &Path) -> PathBuf {
-    if path.is_dir() {
-        path.join("report.json")
-    } else {
-        path.to_owned()
-    }
-}
-
-fn read_all(paths: &[PathBuf]) -> Result<Vec<Report>, Failure> {
-    paths.iter().map(|path| read(path)).collect()
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    data(text).map_err(|error| {
-        let message = format!("failed to write to stdout: {error}");
-        Failure::plain(Exit::NoVerdict, &message, None)
-    })
-}
-
-/// Serialised for people; what is written here has string keys and finite numbers.
-fn pretty(value: &impl serde::Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
-    text.push('\n');
-    text
 }

@@ -7,28 +7,34 @@ use crate::args::report::{Shape, Verifier};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{BAD, Output, paint};
+use crate::report_file;
+use crate::stdout::{pretty, print};
 
 /// Runs the command.
 pub(super) fn run(args: &Verifier, output: Output) -> Result<Exit, Failure> {
-    let reports = super::read_all(&args.reports)?;
-    let baseline = args.baseline.as_deref().map(super::read).transpose()?;
+    let reports = report_file::read_all(&args.reports)?;
+    let baseline = args
+        .baseline
+        .as_deref()
+        .map(report_file::read)
+        .transpose()?;
     let mut rows = render::verifier_rows(&reports, baseline.as_ref());
     if let Some(name) = (args.program.iter()).find(|name| rows.iter().all(|r| r.program != **name))
     {
         let message = format!("no program `{name}` was verified in these reports");
-        return Err(Failure::plain(Exit::NoCells, &message, None));
+        return Err(Failure::says(Exit::NoCells, &message, None));
     }
     if !args.program.is_empty() {
         rows.retain(|row| args.program.contains(&row.program));
     }
     if rows.is_empty() {
         let message = "no program was verified in these reports";
-        return Err(Failure::plain(Exit::NoCells, message, None));
+        return Err(Failure::says(Exit::NoCells, message, None));
     }
-    super::print(&match args.format {
+    print(&match args.format {
         Shape::Text => render::verifier(&rows),
         Shape::Markdown => render::verifier_markdown(&rows),
-        Shape::Json => super::pretty(&rows),
+        Shape::Json => pretty(&rows),
     })?;
     let budget = Budget {
         max_insns: args.max_insns,

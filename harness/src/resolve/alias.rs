@@ -1,0 +1,197 @@
+//! The short names that people have for kernels: `6.1`, `debian-12`, `bookworm`, `sid-cloud`.
+//!
+//! A short name has up to three parts: a release, a series, and a flavour. It means a kernel if
+//! every part that it has fits, and if no other kernel fits as well. Where only flavours differ,
+//! a name without a flavour means the kernel without one.
+
+use std::collections::BTreeSet;
+
+use ukci_matrix::nearest::nearest;
+use ukci_schema::lock::{Lock, LockedKernel};
+
+use super::Error;
+use crate::arch::{Version, kernel_version};
+
+/// Debian's code names for the releases that have numbers in the lock.
+const CODE_NAMES: &[(&str, &str)] = &[
+    ("bullseye", "11"),
+    ("bookworm", "12"),
+    ("trixie", "13"),
+    ("unstable", "sid"),
+];
+
+/// The full name of the kernel that `text` means, among the kernels that `is_there` keeps.
+pub fn full_name<'a>(
+    text: &str,
+    lock: &'a Lock,
+    is_there: impl Fn(&str) -> bool,
+) -> Result<&'a str, Error> {
+    let there = || lock.kernels.iter().filter(|kernel| is_there(&kernel.name));
+    if let Some(kernel) = there().find(|kernel| kernel.name == text) {
+        return Ok(&kernel.name);
+    }
+    let fitting: Vec<&LockedKernel> = match Short::parse(text, lock) {
+        Some(short) => there().filter(|kernel| short.fits(kernel)).collect(),
+        None => Vec::new(),
+    };
+    let names: BTreeSet<&str> = fitting.iter().map(|k| k.name.as_str()).collect();
+    let plain = fitting.iter().filter(|kernel| kernel.flavour.is_empty());
+    let plain: BTreeSet<&str> = plain.map(|k| k.name.as_str()).collect();
+    for set in [&names, &plain] {
+        if let (1, Some(name)) = (set.len(), set.first()) {
+            return Ok(name);
+        }
+    }
+    let described = |names: &mut dyn Iterator<Item = &str>| {
+        let described = names.map(|name| described(name, lock));
+        described.collect::<Vec<String>>()
+    };
+    if !names.is_empty() {
+        return Err(Error::AmbiguousKernel {
+            name: text.to_owned(),
+            known: described(&mut names.into_iter()),
+        });
+    }
+    let all: BTreeSet<&str> = there().map(|kernel| kernel.name.as_str()).collect();
+    let near = match neighbors(text, there()) {
+        near if near.is_empty() => nearest(text, all.iter().copied()),
+        near => near,
+    };
+    Err(Error::UnknownKernel {
+        name: text.to_owned(),
+        near: described(&mut near.into_iter()),
+    })
+}
+
+/// A kernel's name and what it runs on, for a person.
+fn described(name: &str, lock: &Lock) -> String {
+    let arches: Vec<&str> = lock.arches(name).iter().map(|arch| arch.name()).collect();
+    format!("`{name}` ({})", arches.join(", "))
+}
+
+/// The series just below and just above a version that no kernel has, without their flavours.
+fn neighbors<'a>(text: &str, there: impl Iterator<Item = &'a LockedKernel>) -> Vec<&'a str> {
+    let Some(wanted) = kernel_version(text) else {
+        return Vec::new();
+    };
+    let plain = there.filter(|kernel| kernel.flavour.is_empty());
+    let known: BTreeSet<(Version, &str)> = plain
+        .filter_map(|kernel| Some((kernel_version(&kernel.series)?, kernel.name.as_str())))
+        .collect();
+    let below = known.iter().rev().find(|(version, _)| *version < wanted);
+    let above = known.iter().find(|(version, _)| *version > wanted);
+    below
+        .into_iter()
+        .chain(above)
+        .map(|(_, name)| *name)
+        .collect()
+}
+
+/// The parts of a short name.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Short<'a> {
+    release: Option<&'a str>,
+    series: Option<&'a str>,
+    flavour: Option<&'a str>,
+}
+
+impl<'a> Short<'a> {
+    /// None if a part is neither a release, nor a series, nor a flavour of the lock.
+    fn parse(text: &'a str, lock: &'a Lock) -> Option<Self> {
+        let mut short = Self::default();
+        let mut parts = text.split('-').peekable();
+        if lock
+            .kernels
+            .iter()
+            .any(|k| Some(&k.distro.as_str()) == parts.peek())
+        {
+            parts.next();
+            // A distribution alone means no kernel in particular.
+            parts.peek()?;
+        }
+        for part in parts {
+            let release = CODE_NAMES.iter().find(|(code, _)| *code == part);
+            let release = release.map_or(part, |(_, release)| release);
+            let has = |value: fn(&LockedKernel) -> &str, part: &str| {
+                lock.kernels.iter().any(|kernel| value(kernel) == part)
+            };
+            let place = if has(|k| &k.release, release) {
+                (&mut short.release, release)
+            } else if has(|k| &k.series, part) {
+                (&mut short.series, part)
+            } else if !part.is_empty() && has(|k| &k.flavour, part) {
+                (&mut short.flavour, part)
+            } else {
+                return None;
+            };
+            if place.0.replace(place.1).is_some() {
+                return None;
+            }
+        }
+        Some(short)
+    }
+
+    fn fits(&self, kernel: &LockedKernel) -> bool {
+        let fits = |wanted: Option<&str>, value: &str| wanted.is_none_or(|wanted| wanted == value);
+        fits(self.release, &kernel.release)
+            && fits(self.series, &kernel.series)
+            && fits(self.flavour, &kernel.flavour)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> String {
+        let lock: Lock = serde_json::from_str(super::super::LOCK).unwrap();
+        match full_name(text, &lock, |_| true) {
+            Ok(name) => name.to_owned(),
+            Err(error) => format!("{error}; {}", error.hint().unwrap_or_default()),
+        }
+    }
+
+    #[test]
+    fn a_short_name_means_the_only_kernel_that_fits() {
+        for (text, name) in [
+            ("debian-12-6.1", "debian-12-6.1"),
+            ("6.1", "debian-12-6.1"),
+            ("6.1-cloud", "debian-12-6.1-cloud"),
+            ("debian-12", "debian-12-6.1"),
+            ("bookworm", "debian-12-6.1"),
+            ("bookworm-cloud", "debian-12-6.1-cloud"),
+            ("trixie-6.12", "debian-13-6.12"),
+            ("sid", "debian-sid-7.2"),
+            ("debian-unstable", "debian-sid-7.2"),
+        ] {
+            assert_eq!(found(text), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_fits_several_or_none_is_refused_with_the_nearest() {
+        insta::assert_snapshot!(
+            [
+                "cloud",
+                "5.15",
+                "4.19",
+                "debian-12-6.2",
+                "debian",
+                "bookworm-12",
+                "ubuntu"
+            ]
+            .map(found)
+            .join("\n")
+        );
+    }
+
+    #[test]
+    fn only_kernels_that_are_there_count() {
+        let lock: Lock = serde_json::from_str(super::super::LOCK).unwrap();
+        let cloud = |name: &str| name.ends_with("-cloud");
+        assert_eq!(
+            full_name("6.1", &lock, cloud).unwrap(),
+            "debian-12-6.1-cloud"
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! Puts the guests' agents into the executable, so that it is one file, and tells it its commit.
+//!
+//! `UKCI_EMBED_AGENTS` names the directory with the `ukci-guest-<arch>`; if it is empty, none is
+//! put in. Without the variable a release build takes those that lie where `make agent` puts them,
+//! if there are any. `UKCI_COMMIT` names the commit where git is not at hand, as in Nix.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs, io};
+
+/// Compressing is done once, decompressing in every run; it costs the same at every level.
+const LEVEL: i32 = 19;
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=UKCI_EMBED_AGENTS");
+    println!("cargo::rerun-if-env-changed=UKCI_COMMIT");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    embed(agents_dir(release).as_deref(), &out)?;
+    if let Some(commit) = commit(release) {
+        let version = env::var("CARGO_PKG_VERSION").expect("cargo sets it");
+        println!("cargo::rustc-env=UKCI_VERSION={version} ({commit})");
+    }
+    Ok(())
+}
+
+fn agents_dir(release: bool) -> Option<PathBuf> {
+    match env::var_os("UKCI_EMBED_AGENTS") {
+        Some(dir) if dir.is_empty() => None,
+        Some(dir) => Some(dir.into()),
+        None if release => {
+            let package = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
+            Some(Path::new(&package).join("../target/release"))
+        }
+        None => None,
+    }
+}
+
+/// Writes `agents.rs`: what the executable carries, by architecture.
+fn embed(dir: Option<&Path>, out: &Path) -> io::Result<()> {
+    let mut list = String::from("const CARRIED: &[Carried] = &[\n");
+    for (arch, variant) in [
+        ("x86_64", "X86_64"),
+        ("aarch64", "Aarch64"),
+        ("riscv64", "Riscv64"),
+    ] {
+        let Some(dir) = dir else { continue };
+        let agent = dir.join(format!("ukci-guest-{arch}"));
+        println!("cargo::rerun-if-changed={}", agent.display());
+        let Ok(bytes) = fs::read(&agent) else {
+            continue;
+        };
+        let packed = out.join(format!("{arch}.zst"));
+        fs::write(&packed, zstd::encode_all(bytes.as_slice(), LEVEL)?)?;
+        let _ = writeln!(
+            list,
+            "    Carried {{ arch: ukci_schema::cell::Arch::{variant}, zstd: include_bytes!({packed:?}) }},"
+        );
+    }
+    list.push_str("];\n");
+    fs::write(out.join("agents.rs"), list)
+}
+
+/// The commit that is built. Only a release says it: a debug build would be linked anew after every
+/// commit.
+fn commit(release: bool) -> Option<String> {
+    if let Ok(commit) = env::var("UKCI_COMMIT") {
+        return Some(commit).filter(|commit| !commit.is_empty());
+    }
+    if !release {
+        return None;
+    }
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    // It changes with every commit and checkout, unlike HEAD, which may name a branch.
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+        println!("cargo::rerun-if-changed={log}");
+    }
+    Some(commit)
+}

@@ -1,0 +1,102 @@
+//! The program and its commands.
+
+use clap::builder::{Styles, styling::AnsiColor};
+use clap::{Parser, Subcommand};
+
+use super::{
+    Check, Explain, Global, Help, Kernels, List, Plan, check, kernels, list, plan, report, rerun,
+    shell,
+};
+use crate::{exit, version};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const START: &str = "\
+Start with:
+  ukci doctor                         check that this host can boot kernels
+  ukci check x.bpf.o                  check an object on five kernels, from 5.10 to the newest
+  ukci check x.bpf.o --matrix full    check it on every x86_64 kernel that ukci knows
+  ukci explain MISSING_BTF            explain a diagnosis
+
+`ukci help environment` lists the environment variables.
+
+";
+
+/// Check that an eBPF object loads and attaches on every kernel you ship to, and explain why not
+#[derive(Debug, Parser)]
+#[command(
+    name = "ukci",
+    version = version::VERSION,
+    styles = STYLES,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = START.to_owned() + &exit::help(),
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check that objects load and attach on real kernels
+    ///
+    /// ukci boots each kernel of a matrix in QEMU, loads and attaches the object there with
+    /// libbpf, and says for every cell whether that worked and, if not, why. Kernels that are not
+    /// in the cache are downloaded first.
+    #[command(after_help = check::HELP)]
+    Check(Box<Check>),
+
+    /// List the cells of a matrix
+    ///
+    /// Nothing is downloaded or booted. The ids that this prints are the ones that `ukci rerun` and
+    /// `ukci shell` take.
+    #[command(after_help = list::HELP)]
+    List(Box<List>),
+
+    /// Run cells of a report again, from the same bytes
+    ///
+    /// At the end ukci says for each cell whether verdict, diagnosis and evidence are the same as
+    /// before. It refuses to run if the artifact, the kernel or the agent has changed meanwhile.
+    #[command(after_help = rerun::HELP, mut_arg("out", |out| out.default_value("ukci-rerun")))]
+    Rerun(Box<rerun::Rerun>),
+
+    /// Boot a cell of a report and open a shell in it
+    #[command(after_help = shell::HELP)]
+    Shell(shell::Shell),
+
+    /// Show, render, merge and compare reports
+    #[command(subcommand, after_help = report::HELP)]
+    Report(report::Report),
+
+    /// Resolve a matrix to files by digest, for `ukci check --plan`
+    ///
+    /// A plan names every file of a run by its path and SHA-256: kernel images, initramfs segments,
+    /// agents, and compiled objects. Everything that is missing is downloaded and compiled now, so
+    /// that `ukci check --plan` needs neither network nor compiler.
+    #[command(after_help = plan::HELP)]
+    Plan(Box<Plan>),
+
+    /// List, download and compare kernels
+    #[command(subcommand, after_help = kernels::HELP)]
+    Kernels(Kernels),
+
+    /// Check whether this host can boot kernels
+    ///
+    /// It looks for QEMU, KVM, a way to talk to guests, the agents, downloaded kernels and a cache
+    /// that can be written. What is missing is printed with a hint. Nothing is booted.
+    Doctor,
+
+    /// Explain a diagnosis: what it means, its usual causes and its remedies
+    Explain(Explain),
+
+    /// Print the help of a command, the environment variables or the exit statuses
+    Help(Help),
+}

@@ -1,0 +1,37 @@
+//! Options that every command has.
+
+use clap::{Args, ValueEnum};
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Only print problems and the summary
+    ///
+    /// Given twice, ukci prints nothing at all, and only the exit status tells how the run ended.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: u8,
+
+    /// Show every stage of every cell
+    ///
+    /// Given twice, ukci also prints its internal log. `UKCI_LOG` selects which messages.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+
+    /// When to print in color
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub(crate) color: Color,
+
+    /// Print one line per cell instead of the live display
+    #[arg(long, env = "UKCI_NO_PROGRESS", hide_env = true, value_parser = clap::builder::FalseyValueParser::new(), global = true)]
+    pub(crate) no_progress: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// In color if the output is a terminal
+    Auto,
+    /// Always in color
+    Always,
+    /// Never in color
+    Never,
+}

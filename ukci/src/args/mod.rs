@@ -1,0 +1,32 @@
+//! The command line, a file per command. Every doc comment on an argument is manual text: the
+//! first line must make sense alone, because `-h` prints nothing else of it.
+
+mod arch;
+mod check;
+mod cli;
+mod explain;
+mod format;
+mod global;
+mod kernels;
+mod list;
+mod machine;
+mod outputs;
+mod plan;
+pub(crate) mod report;
+pub(crate) mod rerun;
+mod selection;
+pub(crate) mod shell;
+
+pub(crate) use check::{Check, Mode};
+pub(crate) use cli::{Cli, Command};
+pub(crate) use explain::{Explain, Help};
+pub(crate) use format::{Format, FormatKind};
+pub(crate) use global::{Color, Global};
+pub(crate) use kernels::{
+    Add, Booted, Features, FeaturesFormat, Fetch, Initramfs, Kernels, Offer, Show, Unpack, Update,
+};
+pub(crate) use list::{List, ListFormat};
+pub(crate) use machine::{Accel, Machines, Transport};
+pub(crate) use outputs::Outputs;
+pub(crate) use plan::Plan;
+pub(crate) use selection::{Compilation, ManifestOf, Selection};

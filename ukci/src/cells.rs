@@ -1,0 +1,205 @@
+//! Settings in, a report out: cells are selected, resolved to files, and run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+use ukci_harness::catalogue::{Catalogue, cache_dir};
+use ukci_harness::machine::budget;
+use ukci_harness::machine::qemu::Qemu;
+use ukci_harness::{resolve, run};
+use ukci_schema::budget::Budget;
+use ukci_schema::plan::{Plan, PlannedArtifact};
+use ukci_schema::report::{Asked, Report, RunInfo};
+
+use crate::diagnostic::{Action, Failure};
+use crate::exit::Exit;
+use crate::fetching::Fetching;
+use crate::host::{self, Trial};
+use crate::output::Output;
+use crate::settings::{Settings, recorded};
+use crate::terminal::Terminal;
+use crate::{lock_file, plan_file, report_formats, runtime, selected};
+
+/// Runs the cells and writes the reports. There is no report if the run was killed.
+pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Option<Report>, Exit), Failure> {
+    let work = Work::of(settings)?;
+    std::fs::create_dir_all(&settings.out).map_err(|error| {
+        let action = Action::on("create", &settings.out);
+        Failure::failed_to(action, &error).with_hint("choose another directory with `--out`")
+    })?;
+    let ran = runtime::run(|cancel| resolve_and_run(settings, output, work, cancel))?;
+    let Some(report) = ran.flatten() else {
+        return Ok((None, Exit::Interrupted));
+    };
+    report_formats::write_all(&settings.out, &settings.formats, &report, output)?;
+    let exit = Exit::of(&report);
+    Ok((Some(report), exit))
+}
+
+/// What is to be run: names that are still to be resolved, or a plan.
+pub(crate) enum Work {
+    Selected(Box<Catalogue>, Box<resolve::Selected>, Vec<PlannedArtifact>),
+    Planned(Plan),
+}
+
+impl Work {
+    /// What the settings name; of that, only the cells that they pin.
+    pub(crate) fn of(settings: &Settings) -> Result<Self, Failure> {
+        let pins = settings.pins.as_ref();
+        if let Some(path) = &settings.plan {
+            let mut plan = plan_file::read(path, &settings.selection, settings.shard)?;
+            if let Some(pins) = pins {
+                plan_file::retain(&mut plan, |cell| pins.cells.contains(&cell.id()))?;
+            }
+            return Ok(Self::Planned(plan));
+        }
+        let mut artifacts =
+            resolve::artifacts(&settings.artifacts).map_err(|e| selected::unresolved(&e))?;
+        let manifests = selected::manifests(&settings.manifests, &mut artifacts)?;
+        selected::check_compilation(&settings.compilation, &artifacts)?;
+        let catalogue = lock_file::catalogue()?;
+        let mut selected = selected::select(
+            &settings.selection,
+            (settings.since, settings.shard),
+            &artifacts,
+            &manifests,
+            &catalogue,
+        )?;
+        selected.compilation = settings.compilation.clone();
+        if let Some(pins) = pins {
+            selected::retain(&mut selected, |cell| pins.cells.contains(&cell.id()))?;
+        }
+        Ok(Self::Selected(
+            Box::new(catalogue),
+            Box::new(selected),
+            artifacts,
+        ))
+    }
+}
+
+async fn resolve_and_run(
+    settings: &Settings,
+    output: Output,
+    work: Work,
+    cancel: watch::Receiver<bool>,
+) -> Result<Option<Report>, Failure> {
+    let asked = match &work {
+        Work::Planned(_) => recorded::write(settings, &BTreeMap::new()),
+        Work::Selected(_, selected, _) => recorded::write(settings, &selected.own),
+    };
+    let resolved = resolve(settings, output, work, &cancel).await?;
+    let Some((plan, mut warnings)) = resolved else {
+        return Ok(None);
+    };
+    if plan.budget.max_growth_percent.is_some() && settings.baseline.is_none() {
+        let text = "the matrix has `max_growth_percent`, which needs `--baseline REPORT`";
+        warnings.push(text.to_owned());
+    }
+    let qemu = qemu(settings, &plan).await?;
+    let options = options(settings, &plan, &qemu, warnings, asked);
+    let ids = plan.cells.iter().map(|planned| planned.cell.id());
+    let mut terminal = Terminal::new(output, &settings.out.display().to_string(), ids);
+    let report = run::run(plan, qemu, options, cancel, |event| terminal.observe(event))
+        .await
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
+    Ok(Some(report))
+}
+
+/// The plan and its warnings, fetching what is missing; none if it was cancelled.
+pub(crate) async fn resolve(
+    settings: &Settings,
+    output: Output,
+    work: Work,
+    cancel: &watch::Receiver<bool>,
+) -> Result<Option<(Plan, Vec<String>)>, Failure> {
+    let verify = |plan: &Plan| match &settings.pins {
+        Some(pins) => pins.verify(plan, output),
+        None => Ok(()),
+    };
+    let (catalogue, selected, artifacts) = match work {
+        Work::Planned(plan) => {
+            verify(&plan)?;
+            return Ok(Some((plan, Vec::new())));
+        }
+        Work::Selected(catalogue, selected, artifacts) => (catalogue, selected, artifacts),
+    };
+    let fetching = Fetching::new(output);
+    let resolving = tokio::task::spawn_blocking(move || {
+        resolve::resolve(*selected, artifacts, &catalogue, &|progress| {
+            fetching.show(progress);
+        })
+    });
+    let mut stop = cancel.clone();
+    let resolved = tokio::select! {
+        resolved = resolving => resolved,
+        _ = stop.wait_for(|stop| *stop) => return Ok(None),
+    };
+    let (plan, warnings) = resolved
+        .map_err(|error| Failure::failed_to("resolve the matrix", &error))?
+        .map_err(|error| selected::unresolved(&error))?;
+    verify(&plan)?;
+    Ok(Some((plan, warnings)))
+}
+
+/// QEMU on this host, with an answer about KVM.
+pub(crate) async fn qemu(settings: &Settings, plan: &Plan) -> Result<Qemu, Failure> {
+    let machines = &settings.machines;
+    let arches = plan.cells.iter().map(|planned| planned.cell.arch);
+    let trials = plan.cells.iter().filter_map(|planned| {
+        Some(Trial {
+            cell: planned.cell.clone(),
+            kernel: plan.kernels.get(&planned.cell.kernel_key())?,
+            agent: plan.agents.get(&planned.cell.arch)?,
+            memory: planned.memory,
+        })
+    });
+    host::qemu(machines.accel, machines.transport, arches, trials).await
+}
+
+/// How the harness runs the plan.
+pub(crate) fn options(
+    settings: &Settings,
+    plan: &Plan,
+    qemu: &Qemu,
+    warnings: Vec<String>,
+    asked: Asked,
+) -> run::Options {
+    let memory = plan.cells.iter().map(|planned| planned.memory).max();
+    let jobs = settings.machines.jobs.map(usize::from);
+    let jobs = budget::jobs(jobs, memory.unwrap_or(256)).min(plan.cells.len().max(1));
+    let baseline = settings.baseline.as_ref();
+    run::Options {
+        mode: settings.mode,
+        strict: settings.strict,
+        jobs,
+        timeout: settings.machines.timeout,
+        fail_fast: settings.fail_fast,
+        resume: settings.resume,
+        baseline: baseline.map(|baseline| Arc::new(baseline.report.clone())),
+        out: settings.out.clone(),
+        cache: cache_dir(),
+        info: RunInfo {
+            ukci: env!("CARGO_PKG_VERSION").into(),
+            matrix: plan.matrix.clone(),
+            started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            seconds: 0.0,
+            jobs,
+            qemu: qemu.versions().clone(),
+            accel: qemu.accel().clone(),
+            transport: qemu.transport().clone(),
+            agents: plan
+                .agents
+                .iter()
+                .map(|(arch, file)| (*arch, file.sha256.clone()))
+                .collect(),
+            toolchains: BTreeMap::new(),
+            hermetic: true,
+            interrupted: false,
+            warnings,
+            asked,
+            budget: Budget::default(),
+        },
+    }
+}

@@ -1,0 +1,32 @@
+//! `ukci help`: a command's help, or a topic that no command has for itself.
+
+use clap::CommandFactory;
+use ukci_matrix::authored::instead_of;
+
+use crate::args::{Cli, Help};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::stdout::print;
+use crate::{environment, exit};
+
+/// Runs the command.
+pub(crate) fn run(args: &Help) -> Result<Exit, Failure> {
+    match args.topic.as_slice() {
+        [topic] if topic == "environment" => return print(&environment::help()),
+        [topic] if topic == "exit-status" => return print(&(exit::help() + "\n")),
+        _ => {}
+    }
+    let mut command = Cli::command();
+    command.build();
+    for name in &args.topic {
+        let Some(found) = command.find_subcommand(name) else {
+            let mut known: Vec<&str> = command.get_subcommands().map(|c| c.get_name()).collect();
+            known.extend(["environment", "exit-status"]);
+            let hint = instead_of(name, &known);
+            let message = format!("there is no help about `{name}`");
+            return Err(Failure::says(Exit::Usage, &message, hint));
+        };
+        command = found.clone();
+    }
+    print(&command.render_long_help().to_string())
+}

@@ -1,0 +1,168 @@
+//! `ukci kernels features`: what a kernel offers to eBPF, or what two do not have in common.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+use ukci_harness::catalogue::{Catalogue, Prepared, cache_dir};
+use ukci_harness::kernel_features::{self, Probe};
+use ukci_harness::{initramfs, render};
+use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::features::{KernelFeatures, Kind};
+use ukci_schema::plan::FileRef;
+
+use super::named;
+use crate::args::{Features, FeaturesFormat, Offer};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::fetching::Fetching;
+use crate::host::{self, Trial};
+use crate::output::{Output, WARN, paint};
+use crate::stdout::print;
+use crate::{carried, lock_file, runtime, selected};
+
+/// Version of the shape that a comparison has as JSON.
+const COMPARISON: &str = "ukci.features-comparison/1";
+
+/// Runs the command.
+pub(super) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
+    if !asked.modules.is_empty() && !asked.kernels.iter().any(|name| name.contains('/')) {
+        return Err(selected::modules_without_kernel("`./bzImage`"));
+    }
+    let catalogue = lock_file::catalogue()?;
+    let fetching = Fetching::new(output);
+    let mut prepared = Vec::new();
+    for name in &asked.kernels {
+        let found = find(asked, name, &catalogue, &fetching)?;
+        for warning in &found.warnings {
+            output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+        }
+        prepared.push(found);
+    }
+    let mut told = runtime::build()?.block_on(ask(asked, &prepared))?;
+    for kernel in &mut told {
+        kernel.retain(|kind, name| {
+            let wanted = asked.name.as_deref().is_none_or(|text| name.contains(text));
+            wanted && (asked.only.is_empty() || asked.only.contains(&offer(kind)))
+        });
+    }
+    print(&text(asked, &told))
+}
+
+/// The word of the command line for a kind.
+fn offer(kind: Kind) -> Offer {
+    match kind {
+        Kind::ProgramType => Offer::ProgramTypes,
+        Kind::MapType => Offer::MapTypes,
+        Kind::Helper => Offer::Helpers,
+        Kind::Kfunc => Offer::Kfuncs,
+        Kind::StructOps => Offer::StructOps,
+        Kind::LinkType => Offer::LinkTypes,
+        Kind::Command => Offer::Commands,
+    }
+}
+
+/// A kernel of the catalogue, or a user kernel. `NAME/ARCH` is no path if NAME is known.
+fn find(
+    asked: &Features,
+    name: &str,
+    catalogue: &Catalogue,
+    fetching: &Fetching,
+) -> Result<Prepared, Failure> {
+    let plain = name.rsplit_once('/').map_or(name, |(plain, _)| plain);
+    let is_path = name.contains('/') && named::find(catalogue, plain).is_err();
+    if is_path {
+        return catalogue
+            .own_kernel(Path::new(name), &asked.modules, Arch::X86_64)
+            .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()));
+    }
+    named::prepare(catalogue, named::find_one(catalogue, name)?, fetching)
+}
+
+async fn ask(asked: &Features, prepared: &[Prepared]) -> Result<Vec<KernelFeatures>, Failure> {
+    let cache = cache_dir();
+    let agents_of_this = carried::agents();
+    let mut agents: BTreeMap<Arch, FileRef> = BTreeMap::new();
+    for kernel in prepared {
+        let arch = kernel.kernel.arch;
+        let agent = agents_of_this
+            .of(arch)
+            .map_err(|error| selected::unresolved(&error))?;
+        agents.insert(arch, agent);
+    }
+    let mut questions = Vec::new();
+    for Prepared { kernel, .. } in prepared {
+        let agent = &agents[&kernel.arch];
+        questions.push(Probe {
+            kernel,
+            agent,
+            initramfs: initramfs::assemble(&cache, agent, &kernel.segment)
+                .map_err(|error| Failure::failed_to("create an initramfs", &error))?,
+            timeout: asked.timeout,
+        });
+    }
+    let trials = questions.iter().map(trial);
+    let arches = agents.keys().copied();
+    let machine = host::qemu(asked.accel, asked.transport, arches, trials).await?;
+    let mut told = Vec::new();
+    for question in &questions {
+        let name = &question.kernel.name;
+        let answer = kernel_features::of(&machine, question, &cache)
+            .await
+            .map_err(|fault| {
+                let message = format!("kernel `{name}` could not be probed: {}", fault.headline);
+                Failure::says(Exit::NoVerdict, &message, fault.hints.into_iter().next())
+            })?;
+        told.push(answer);
+    }
+    Ok(told)
+}
+
+fn trial<'a>(question: &Probe<'a>) -> Trial<'a> {
+    Trial {
+        cell: Cell {
+            artifact: "features".into(),
+            kernel: question.kernel.name.clone(),
+            llvm: None,
+            arch: question.kernel.arch,
+        },
+        kernel: question.kernel,
+        agent: question.agent,
+        memory: 256,
+    }
+}
+
+fn text(asked: &Features, told: &[KernelFeatures]) -> String {
+    let settings: Vec<_> = told.iter().map(|kernel| settings(asked, kernel)).collect();
+    let pretty = |value: serde_json::Value| format!("{value:#}\n");
+    match (asked.format, told) {
+        (FeaturesFormat::Text, [one, other]) => render::differences(
+            [one, other],
+            [&settings[0], &settings[1]],
+            &one.differences(other),
+        ),
+        (FeaturesFormat::Json, [one, other]) => pretty(json!({
+            "schema": COMPARISON,
+            "kernels": [one.kernel, other.kernel],
+            "settings": settings,
+            "features": one.differences(other),
+        })),
+        (FeaturesFormat::Text, told) => {
+            let pages = told.iter().zip(&settings);
+            pages
+                .map(|(k, settings)| render::features(k, settings))
+                .collect()
+        }
+        (FeaturesFormat::Json, told) => told.iter().map(|k| pretty(json!(k))).collect(),
+    }
+}
+
+/// The settings that were asked for.
+fn settings(asked: &Features, kernel: &KernelFeatures) -> BTreeMap<String, String> {
+    let mut settings = kernel.settings();
+    settings.retain(|name, _| {
+        let wanted = asked.name.as_deref().is_none_or(|text| name.contains(text));
+        wanted && (asked.only.is_empty() || asked.only.contains(&Offer::Settings))
+    });
+    settings
+}

@@ -1,0 +1,80 @@
+//! `ukci kernels fetch`: kernels are downloaded and unpacked before anybody needs them.
+
+use std::collections::BTreeSet;
+
+use ukci_harness::catalogue::Catalogue;
+use ukci_harness::resolve::{self, Manifests};
+use ukci_schema::cell::Cell;
+use ukci_schema::lock::LockedKernel;
+
+use super::named;
+use crate::args::Fetch;
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::fetching::Fetching;
+use crate::output::{GOOD, Output, WARN, paint};
+use crate::{lock_file, selected};
+
+/// Runs the command.
+pub(super) fn run(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
+    let catalogue = lock_file::catalogue()?;
+    let mut kernels: Vec<&LockedKernel> = Vec::new();
+    if fetch.matrix.is_some() || !fetch.names.is_empty() {
+        kernels = wanted(fetch, &catalogue)?;
+    }
+    if kernels.is_empty() {
+        let hint = "name one, or a matrix: `ukci kernels fetch --matrix quick`".to_owned();
+        return Err(Failure::says(
+            Exit::Usage,
+            "no kernel was named",
+            Some(hint),
+        ));
+    }
+    let fetching = Fetching::new(output);
+    for kernel in kernels {
+        let downloaded = catalogue.is_prepared(kernel);
+        let prepared = named::prepare(&catalogue, kernel, &fetching)?;
+        for warning in &prepared.warnings {
+            output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+        }
+        let word = if downloaded { "Unchanged" } else { "Ready" };
+        if output.chatty {
+            output.say(&format!(
+                "{} {} for {} ({})",
+                paint(GOOD, format_args!("{word:>12}")),
+                kernel.name,
+                kernel.arch,
+                prepared.kernel.release
+            ));
+        }
+    }
+    Ok(Exit::Met)
+}
+
+/// The kernels that are named, and those of the matrix, for the architectures that are asked for.
+fn wanted<'a>(fetch: &Fetch, catalogue: &'a Catalogue) -> Result<Vec<&'a LockedKernel>, Failure> {
+    let mut wanted: Vec<&LockedKernel> = Vec::new();
+    for name in &fetch.names {
+        if fetch.arch.is_empty() {
+            wanted.push(named::find_one(catalogue, name)?);
+        }
+        for arch in &fetch.arch {
+            wanted.push(named::find_one(catalogue, &format!("{name}/{arch}"))?);
+        }
+    }
+    if let Some(matrix) = &fetch.matrix {
+        let selection = resolve::Selection {
+            matrix: Some(matrix.clone()),
+            arches: fetch.arch.clone(),
+            ..resolve::Selection::default()
+        };
+        let artifacts = [selected::any_artifact()];
+        let selected = resolve::select(&selection, &artifacts, &Manifests::new(), catalogue)
+            .map_err(|error| selected::unresolved(&error))?;
+        let locked = |cell: &Cell| catalogue.lock().kernel(&cell.kernel, cell.arch);
+        wanted.extend(selected.cells.iter().filter_map(|p| locked(&p.cell)));
+    }
+    let mut seen = BTreeSet::new();
+    wanted.retain(|kernel| seen.insert((&kernel.name, kernel.arch)));
+    Ok(wanted)
+}

@@ -1,0 +1,37 @@
+//! `ukci kernels list`: the catalogue, and which of its kernels have been downloaded.
+
+use std::fmt::Write;
+
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::lock_file;
+use crate::stdout::print;
+
+/// Runs the command.
+pub(super) fn run() -> Result<Exit, Failure> {
+    let catalogue = lock_file::catalogue()?;
+    let kernels = &catalogue.lock().kernels;
+    let width = kernels
+        .iter()
+        .map(|kernel| kernel.name.len())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for kernel in kernels {
+        let bytes: u64 = kernel.packages.iter().map(|package| package.size).sum();
+        let downloaded = if catalogue.is_prepared(kernel) {
+            "downloaded"
+        } else {
+            ""
+        };
+        let line = format!(
+            "{:<width$}  {:<7}  {:<32}  {:>4} MB  {downloaded}",
+            kernel.name,
+            kernel.arch,
+            kernel.uname,
+            bytes / 1_000_000,
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    print(&text)
+}

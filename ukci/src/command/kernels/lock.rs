@@ -1,0 +1,190 @@
+//! `ukci kernels add`, `update` and `booted`: what writes `kernels/lock.json`, by hand or by a bot.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use ukci_pin::Archives;
+use ukci_schema::cell::Arch;
+use ukci_schema::lock::{LockedKernel, Verified};
+use ukci_schema::report::Report;
+use ukci_schema::verdict::{Stage, VerdictKind};
+
+use crate::args::{Add, Booted, Update};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output::{BAD, GOOD, Output, WARN, paint};
+use crate::{lock_file, report_file};
+
+/// Pins kernels that the lock has not got, or pins them anew.
+pub(super) fn add(add: &Add, output: Output) -> Result<Exit, Failure> {
+    let arches = match add.arch.as_slice() {
+        [] => &[Arch::X86_64],
+        some => some,
+    };
+    let mut wanted = Vec::new();
+    for name in &add.names {
+        wanted.extend(arches.iter().map(|arch| (name.clone(), *arch)));
+    }
+    pin_all(&add.lock.lock, &wanted, add.suite.as_deref(), output)
+}
+
+/// Pins the newest version of kernels that the lock has.
+pub(super) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
+    let lock = lock_file::read(&update.lock.lock)?;
+    if let Some(name) = (update.names.iter()).find(|name| lock.arches(name).is_empty()) {
+        let message = format!("the lock has no kernel `{name}`");
+        let hint = format!("add it with `ukci kernels add {name}`");
+        return Err(Failure::says(Exit::Usage, &message, Some(hint)));
+    }
+    let is_named =
+        |kernel: &&LockedKernel| update.names.is_empty() || update.names.contains(&kernel.name);
+    let wanted = lock.kernels.iter().filter(is_named);
+    let wanted: Vec<(String, Arch)> = wanted.map(|k| (k.name.clone(), k.arch)).collect();
+    let kernels = pin_all(&update.lock.lock, &wanted, update.suite.as_deref(), output);
+    if update.names.is_empty() && update.suite.is_none() {
+        pin_tools(&update.lock.lock, output)?;
+    }
+    kernels
+}
+
+/// Pins the guests' programs as their suites have them now.
+fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
+    let mut lock = lock_file::read(path)?;
+    let archives = Archives::of_host();
+    for tool in &mut lock.tools {
+        let newest = archives.pin_tool(tool);
+        let newest = newest.map_err(|error| of_pin(&error))?;
+        let same = newest.package == tool.package;
+        if output.chatty {
+            let word = if same { "Unchanged" } else { "Updated" };
+            output.say(&format!(
+                "{} {} on {} ({})",
+                paint(GOOD, format_args!("{word:>12}")),
+                tool.name,
+                tool.arch,
+                newest.package.version
+            ));
+        }
+        if !same {
+            *tool = newest;
+        }
+    }
+    lock_file::write(path, &lock)
+}
+
+fn of_pin(error: &ukci_pin::Error) -> Failure {
+    Failure::of(Exit::NoVerdict, error, error.hint())
+}
+
+/// A kernel that cannot be pinned stays as it is and does not keep the others from being pinned:
+/// one suite's index is at times half updated. It is the command's failure all the same.
+fn pin_all(
+    path: &Path,
+    wanted: &[(String, Arch)],
+    suite: Option<&str>,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let mut lock = lock_file::read(path)?;
+    let archives = Archives::of_host();
+    let mut failed = Vec::new();
+    for (name, arch) in wanted {
+        let known = lock.kernel(name, *arch);
+        let pinned = match archives.pin_kernel(name, *arch, suite, known) {
+            Ok(pinned) => pinned,
+            Err(error) => {
+                if output.chatty {
+                    let word = paint(BAD, format_args!("{:>12}", "Failed"));
+                    output.say(&format!("{word} {name} on {arch}"));
+                }
+                failed.push((format!("`{name}` on {arch}"), error));
+                continue;
+            }
+        };
+        let (style, word) = match known {
+            Some(known) if known.packages == pinned.packages => (GOOD, "Unchanged"),
+            Some(known) if ukci_pin::is_older(&pinned, known) => (WARN, "Kept"),
+            Some(_) => (GOOD, "Updated"),
+            None => (GOOD, "Added"),
+        };
+        let release = known
+            .filter(|_| word == "Kept")
+            .map_or(&pinned.uname, |k| &k.uname);
+        if output.chatty {
+            output.say(&format!(
+                "{} {name} on {arch} ({release})",
+                paint(style, format_args!("{word:>12}"))
+            ));
+        }
+        if word == "Kept" {
+            output.say(&format!(
+                "{} {} is the newest that the mirrors have, and older than the pinned one",
+                paint(WARN, "warning:"),
+                pinned.uname
+            ));
+        } else if word != "Unchanged" {
+            lock.put(pinned);
+        }
+    }
+    lock_file::write(path, &lock)?;
+    let Some((_, first)) = failed.first() else {
+        return Ok(Exit::Met);
+    };
+    if wanted.len() == 1 {
+        return Err(of_pin(first));
+    }
+    let mut text = format!(
+        "{} of {} kernels could not be pinned; the others were written",
+        failed.len(),
+        wanted.len()
+    );
+    for (kernel, error) in &failed {
+        let _ = write!(text, "\n  {kernel}: {error}");
+    }
+    Err(Failure::says(Exit::NoVerdict, &text, first.hint()))
+}
+
+/// Marks the kernels that a report saw booted, if they were made of the locked bytes.
+pub(super) fn booted(booted: &Booted, output: Output) -> Result<Exit, Failure> {
+    let path = &booted.lock.lock;
+    let mut lock = lock_file::read(path)?;
+    let mut marked = 0;
+    for file in &booted.reports {
+        let report = report_file::read(file)?;
+        let kernels = lock.kernels.iter_mut();
+        for kernel in kernels.filter(|kernel| kernel.verified != Verified::Booted) {
+            if saw(&report, kernel) {
+                kernel.verified = Verified::Booted;
+                marked += 1;
+                if output.chatty {
+                    let word = paint(GOOD, format_args!("{:>12}", "Booted"));
+                    output.say(&format!("{word} {} on {}", kernel.name, kernel.arch));
+                }
+            }
+        }
+    }
+    if marked == 0 {
+        output.say(&format!(
+            "{} no kernel was marked: those that booted are marked, or not the locked ones",
+            paint(WARN, "warning:")
+        ));
+    }
+    lock_file::write(path, &lock)?;
+    Ok(Exit::Met)
+}
+
+/// Whether the report has a cell in which the agent spoke on exactly this kernel.
+fn saw(report: &Report, kernel: &LockedKernel) -> bool {
+    report.cells.iter().any(|cell| {
+        let spoke = matches!(cell.verdict, VerdictKind::Pass | VerdictKind::Fail)
+            && cell.stage >= Stage::Connect
+            && cell.release == kernel.uname;
+        let booted = report.kernels.get(&cell.cell().kernel_key());
+        let same = booted.is_some_and(|booted| {
+            booted.hermetic
+                && kernel.packages.len() == booted.packages.len()
+                && (kernel.packages.iter())
+                    .all(|package| booted.packages.get(&package.name) == Some(&package.sha256))
+        });
+        (&cell.kernel, cell.arch) == (&kernel.name, kernel.arch) && spoke && same
+    })
+}

@@ -1,0 +1,130 @@
+//! The environment variables that ukci reads, declared once: for `ukci help environment`, the
+//! README and docs/cli.md. A test holds this list against the sources.
+
+/// A variable, or several that differ in one part.
+#[derive(Debug)]
+pub(crate) struct Variable {
+    /// As a reader writes them.
+    pub(crate) names: &'static [&'static str],
+    /// What it means, in Markdown.
+    pub(crate) meaning: &'static str,
+    /// What holds without it.
+    pub(crate) default: &'static str,
+}
+
+const fn variable(
+    names: &'static [&'static str],
+    meaning: &'static str,
+    default: &'static str,
+) -> Variable {
+    Variable {
+        names,
+        meaning,
+        default,
+    }
+}
+
+/// All of them, in the order in which people need them.
+pub(crate) const VARIABLES: &[Variable] = &[
+    variable(
+        &["UKCI_MATRIX"],
+        "The matrix to run, as `--matrix`.",
+        "`quick`",
+    ),
+    variable(
+        &["UKCI_LOCK"],
+        "The lock file that pins the kernels.",
+        "the lock built into ukci",
+    ),
+    variable(
+        &["UKCI_NO_PROGRESS"],
+        "As `--no-progress`: print one line per cell instead of the live display.",
+        "off",
+    ),
+    variable(
+        &["UKCI_MIRROR_DEBIAN"],
+        "Roots of Debian mirrors, separated by commas.",
+        "the mirrors in apt's sources, then snapshot.debian.org",
+    ),
+    variable(
+        &["UKCI_MIRROR_DEBIAN_SECURITY"],
+        "The same for the archive `debian-security`.",
+        "derived from the Debian mirrors",
+    ),
+    variable(
+        &["UKCI_KEYRINGS"],
+        "Further directories with Debian's archive keys, separated by colons.",
+        "none",
+    ),
+    variable(
+        &["UKCI_QEMU_X86_64", "UKCI_QEMU_AARCH64", "UKCI_QEMU_RISCV64"],
+        "QEMU for guests of that architecture.",
+        "`qemu-system-…` on `PATH`",
+    ),
+    variable(
+        &[
+            "UKCI_AGENT_X86_64",
+            "UKCI_AGENT_AARCH64",
+            "UKCI_AGENT_RISCV64",
+        ],
+        "The agent that runs in those guests.",
+        "the agent that belongs to this ukci",
+    ),
+    variable(
+        &["UKCI_VHOST_DEVICE_VSOCK"],
+        "The program `vhost-device-vsock`.",
+        "on `PATH`, or where `make` put it",
+    ),
+    variable(
+        &["UKCI_CLANG_19"],
+        "The clang that `--llvm 19` uses. Other major versions have variables of the same form.",
+        "`clang-19` on `PATH`",
+    ),
+    variable(
+        &["UKCI_BPFTOOL"],
+        "The bpftool that `--vmlinux-h auto` uses.",
+        "`bpftool` on `PATH`",
+    ),
+    variable(
+        &["UKCI_LOG"],
+        "Which internal messages to log, in the filter syntax of the `tracing` crate.",
+        "none",
+    ),
+    variable(
+        &["XDG_CACHE_HOME"],
+        "Directory above the cache `ukci`.",
+        "`~/.cache`",
+    ),
+    variable(
+        &["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"],
+        "The proxy for downloads. The first that is set is used.",
+        "none",
+    ),
+    variable(&["NO_PROXY"], "Hosts for which no proxy is used.", "none"),
+    variable(
+        &["COLUMNS"],
+        "Width of tables and text.",
+        "the width of the terminal, or 100",
+    ),
+    variable(
+        &["NO_COLOR"],
+        "Print without color, as `--color never`.",
+        "off",
+    ),
+    variable(
+        &["GITHUB_ACTIONS"],
+        "If it is `true`, a run writes its summary and annotations for GitHub.",
+        "set by GitHub Actions",
+    ),
+];
+
+/// For a terminal.
+pub(crate) fn help() -> String {
+    let mut text = String::from("Environment variables:\n");
+    for variable in VARIABLES {
+        text.push_str(&format!("\n  {}\n", variable.names.join(", ")));
+        text.push_str(&format!("      {}\n", variable.meaning));
+        text.push_str(&format!("      [default: {}]\n", variable.default));
+    }
+    text
+}

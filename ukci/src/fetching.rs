@@ -1,0 +1,82 @@
+//! Progress of downloads: bars on a terminal, a line per package elsewhere.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ukci_harness::catalogue::Progress;
+
+use crate::output::{GOOD, Output, paint};
+
+/// Shows what is fetched and unpacked. Called from several threads.
+pub(crate) struct Fetching {
+    output: Output,
+    all: MultiProgress,
+    bars: Mutex<BTreeMap<String, ProgressBar>>,
+}
+
+impl Fetching {
+    pub(crate) fn new(output: Output) -> Self {
+        let target = if output.live {
+            ProgressDrawTarget::stderr_with_hz(5)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self {
+            output,
+            all: MultiProgress::with_draw_target(target),
+            bars: Mutex::default(),
+        }
+    }
+
+    /// Shows one step.
+    pub(crate) fn show(&self, progress: Progress) {
+        let mut bars = self
+            .bars
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        match progress {
+            Progress::Fetching {
+                package,
+                done,
+                total,
+            } => {
+                let bar = bars.entry(package).or_insert_with_key(|package| {
+                    self.say("Fetching", package);
+                    let bar = self.all.add(ProgressBar::new(total).with_style(style()));
+                    bar.set_prefix(package.clone());
+                    bar
+                });
+                bar.set_position(done);
+            }
+            Progress::Fetched { package } => {
+                if let Some(bar) = bars.remove(&package) {
+                    bar.finish_and_clear();
+                }
+            }
+            Progress::Unpacking { kernel } => self.say("Unpacking", &kernel),
+            Progress::Waiting { what } => self.say("Waiting", &what),
+            _ => {}
+        }
+    }
+
+    fn say(&self, verb: &str, what: &str) {
+        if !self.output.chatty {
+            return;
+        }
+        let line = format!("{} {what}", paint(GOOD, format_args!("{verb:>12}")));
+        if self.output.live {
+            let _ = self.all.println(self.output.styled(&line));
+        } else {
+            self.output.say(&line);
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template(
+        "             {prefix:40!} {bar:20.cyan/dim} {bytes}/{total_bytes} {eta}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
+    .progress_chars("━╸─")
+}

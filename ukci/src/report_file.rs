@@ -1,0 +1,68 @@
+//! Reading `report.json`, as a file, from the directory that holds it, or from standard input.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ukci_schema::report::{Report, SCHEMA};
+
+use crate::diagnostic::{Action, Failure};
+use crate::exit::Exit;
+
+/// Reads a report: a file, a directory that holds `report.json`, or `-` for stdin.
+pub(crate) fn read(path: &Path) -> Result<Report, Failure> {
+    let file = file_of(path);
+    let name = file.display();
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(&file)
+    };
+    let text = text.map_err(|error| {
+        let hint = "name a directory that `ukci check --out` has written, or its `report.json`";
+        Failure::failed_to(Action::on("read", &file), &error).with_hint(hint)
+    })?;
+    let broken = |message: String, hint: Option<String>| {
+        let message = format!("`{name}` is not a report: {message}");
+        Failure::says(Exit::NoVerdict, &message, hint)
+    };
+    let error = match serde_json::from_str::<Report>(&text) {
+        Ok(report) if report.schema == SCHEMA => return Ok(report),
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    };
+    // A later version may have fields that this reader refuses: that is the better message.
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| broken(error.to_string(), None))?;
+    let version = value.get("schema").and_then(|schema| schema.as_str());
+    if version == Some(SCHEMA) {
+        return Err(broken(error, None));
+    }
+    let hint = "read it with the ukci that wrote it".to_owned();
+    let version = version.unwrap_or("nothing");
+    let message = format!("its `schema` is `{version}`, not `{SCHEMA}`");
+    Err(broken(message, Some(hint)))
+}
+
+/// Reads several.
+pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Report>, Failure> {
+    paths.iter().map(|path| read(path)).collect()
+}
+
+/// `report.json` of a directory, or the file itself.
+pub(crate) fn file_of(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join("report.json")
+    } else {
+        path.to_owned()
+    }
+}
+
+/// The directory of a report, named by itself or by its directory.
+pub(crate) fn dir_of(report: &Path) -> PathBuf {
+    let file = file_of(report);
+    match file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,86 @@
+//! Reports in the formats that the command line names, and where they go.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use ukci_harness::render;
+use ukci_schema::report::Report;
+
+use crate::args::{Format, FormatKind};
+use crate::atomic_file;
+use crate::diagnostic::{Action, Failure};
+use crate::output::Output;
+use crate::stdout;
+
+/// The report in a format.
+pub(crate) fn text(report: &Report, kind: FormatKind) -> String {
+    match kind {
+        FormatKind::Json => render::json(report),
+        FormatKind::Markdown => render::markdown(report),
+        FormatKind::Github => render::github(report),
+        FormatKind::Junit => render::junit(report),
+        FormatKind::Html => render::html(report),
+    }
+}
+
+/// The name of a format's file beside the report.
+const fn file_name(kind: FormatKind) -> &'static str {
+    match kind {
+        FormatKind::Json => "report.json",
+        FormatKind::Markdown => "report.md",
+        FormatKind::Github => "summary.md",
+        FormatKind::Junit => "junit.xml",
+        FormatKind::Html => "report.html",
+    }
+}
+
+/// Writes `report.json` into `out`, every format that was asked for, and on GitHub Actions the
+/// job's summary and annotations.
+pub(crate) fn write_all(
+    out: &Path,
+    formats: &[Format],
+    report: &Report,
+    output: Output,
+) -> Result<(), Failure> {
+    atomic_file::write(&out.join("report.json"), &render::json(report))?;
+    for format in formats {
+        let beside = out.join(file_name(format.kind));
+        let path = format.path.as_deref().unwrap_or(&beside);
+        put(Some(path), &text(report, format.kind))?;
+    }
+    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+        tell_github(report, output)?;
+    }
+    Ok(())
+}
+
+/// Appends to the job's summary, as GitHub asks for, and says the annotations.
+fn tell_github(report: &Report, output: Output) -> Result<(), Failure> {
+    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) {
+        let file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path);
+        file.and_then(|mut file| file.write_all(render::github(report).as_bytes()))
+            .map_err(|error| failed(&path, &error))?;
+    }
+    let workspace = std::env::var("GITHUB_WORKSPACE").ok();
+    let annotations = render::annotations(report, workspace.as_deref());
+    if !annotations.is_empty() {
+        // The runner reads workflow commands on either stream, and stdout may hold a report.
+        output.say(&annotations);
+    }
+    Ok(())
+}
+
+/// Writes to a path, whole or not at all; to stdout without one, or where it is `-`.
+pub(crate) fn put(path: Option<&Path>, text: &str) -> Result<(), Failure> {
+    match path {
+        Some(path) if path != Path::new("-") => atomic_file::write(path, text),
+        _ => stdout::print(text).map(drop),
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::failed_to(Action::on("write", path), error)
+}

@@ -1,0 +1,108 @@
+//! What a run is to do. Arguments, environment and files, or a report of an earlier run, are
+//! resolved to this once; the commands that run cells take it and read nothing else.
+
+mod pins;
+pub(crate) mod recorded;
+
+use std::path::PathBuf;
+
+use ukci_harness::arch::Version;
+use ukci_harness::resolve::{Compilation, Selection};
+use ukci_matrix::partition::Partition;
+use ukci_schema::evidence::Mode;
+use ukci_schema::report::Report;
+
+use crate::args::{self, Format, Machines, ManifestOf};
+use crate::diagnostic::Failure;
+use crate::report_file;
+
+pub(crate) use pins::{Pins, short};
+
+/// What a run is to do.
+#[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a decision of its own"
+)]
+pub(crate) struct Settings {
+    pub(crate) artifacts: Vec<PathBuf>,
+    pub(crate) manifests: Vec<ManifestOf>,
+    /// A plan to run instead of resolving anything; the selection then only keeps some cells.
+    pub(crate) plan: Option<PathBuf>,
+    pub(crate) selection: Selection,
+    pub(crate) since: Option<Version>,
+    pub(crate) shard: Option<Partition>,
+    pub(crate) compilation: Compilation,
+    pub(crate) mode: Mode,
+    pub(crate) strict: bool,
+    pub(crate) fail_fast: bool,
+    pub(crate) resume: bool,
+    pub(crate) baseline: Option<Baseline>,
+    pub(crate) machines: Machines,
+    pub(crate) out: PathBuf,
+    pub(crate) formats: Vec<Format>,
+    /// Of an earlier run: its cells and their bytes. Nothing else is run.
+    pub(crate) pins: Option<Pins>,
+}
+
+/// An earlier report, and the path that a later run finds it by.
+#[derive(Debug)]
+pub(crate) struct Baseline {
+    pub(crate) path: PathBuf,
+    pub(crate) report: Report,
+}
+
+impl Baseline {
+    fn read(path: PathBuf) -> Result<Self, Failure> {
+        let report = report_file::read(&path)?;
+        Ok(Self { path, report })
+    }
+}
+
+impl Settings {
+    /// What a command line of `ukci check` says.
+    pub(crate) fn of(check: args::Check) -> Result<Self, Failure> {
+        Ok(Self {
+            artifacts: [check.artifacts, check.artifact].concat(),
+            manifests: check.manifest,
+            plan: check.plan,
+            since: check.selection.since,
+            shard: check.selection.shard,
+            selection: selection(check.selection),
+            compilation: compilation(check.compilation),
+            mode: check.mode.into(),
+            strict: check.strict,
+            fail_fast: check.fail_fast,
+            resume: check.resume,
+            baseline: check.baseline.map(Baseline::read).transpose()?,
+            machines: check.machines,
+            out: check.outputs.out,
+            formats: check.outputs.format,
+            pins: None,
+        })
+    }
+}
+
+/// The matrix that runs if the command line names neither a matrix nor a kernel.
+pub(crate) const DEFAULT_MATRIX: &str = "quick";
+
+/// Which cells the command line selects.
+pub(crate) fn selection(args: args::Selection) -> Selection {
+    let default = args.kernel.is_empty().then(|| DEFAULT_MATRIX.to_owned());
+    Selection {
+        matrix: args.matrix.or(default),
+        kernels: args.kernel,
+        arches: args.arch,
+        llvms: args.llvm,
+        modules: args.modules,
+    }
+}
+
+/// How the command line has sources compiled.
+pub(crate) fn compilation(args: args::Compilation) -> Compilation {
+    Compilation {
+        include: args.include,
+        define: args.define,
+        vmlinux_h: args.vmlinux_h,
+    }
+}

@@ -1,0 +1,196 @@
+//! The settings of an earlier run, from its report: what a run writes down of itself, and how
+//! that is read again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use ukci_harness::compile::vmlinux;
+use ukci_harness::evidence_dir;
+use ukci_harness::resolve::{Compilation, Selection};
+use ukci_schema::cell::Arch;
+use ukci_schema::evidence::Mode;
+use ukci_schema::report::{Asked, CellReport, Report};
+
+use super::{Baseline, Pins, Settings};
+use crate::args::{self, Machines, ManifestOf, Outputs};
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+
+/// What a report has of the options that its verdicts depend on. How fast and how many at once is
+/// not recorded.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+struct Recorded {
+    #[arg(long)]
+    matrix: Option<String>,
+    #[arg(long)]
+    plan: Option<PathBuf>,
+    #[arg(long, default_value = "attach")]
+    mode: args::Mode,
+    #[arg(long)]
+    strict: bool,
+    #[arg(long)]
+    baseline: Option<PathBuf>,
+    #[arg(long)]
+    kernel: Vec<String>,
+    #[arg(long)]
+    modules: Vec<PathBuf>,
+    #[command(flatten)]
+    compilation: args::Compilation,
+}
+
+/// What a run writes down of its settings; `own` are the user kernels by their names.
+pub(crate) fn write(settings: &Settings, own: &BTreeMap<String, PathBuf>) -> Asked {
+    let mut options: Vec<String> = Vec::new();
+    let mut say = |option: &str, value: &str| {
+        options.push(option.to_owned());
+        if !value.is_empty() {
+            options.push(value.to_owned());
+        }
+    };
+    if let Some(plan) = &settings.plan {
+        say("--plan", &plan.display().to_string());
+    } else if let Some(matrix) = &settings.selection.matrix {
+        say("--matrix", matrix);
+    }
+    if settings.mode == Mode::Load {
+        say("--mode", "load");
+    }
+    if settings.strict {
+        say("--strict", "");
+    }
+    for dir in &settings.compilation.include {
+        say("-I", &dir.display().to_string());
+    }
+    for define in &settings.compilation.define {
+        say("-D", define);
+    }
+    match &settings.compilation.vmlinux_h {
+        Some(vmlinux::Source::Auto) => say("--vmlinux-h", "auto"),
+        Some(vmlinux::Source::File(file)) => say("--vmlinux-h", &file.display().to_string()),
+        None => {}
+    }
+    if let Some(baseline) = &settings.baseline {
+        say("--baseline", &baseline.path.display().to_string());
+    }
+    let modules = settings.selection.modules.iter();
+    let modules: Vec<String> = modules
+        .flat_map(|dir| ["--modules".to_owned(), dir.display().to_string()])
+        .collect();
+    let kernels = own.iter().map(|(name, path)| {
+        let named = vec!["--kernel".to_owned(), path.display().to_string()];
+        (name.clone(), [named, modules.clone()].concat())
+    });
+    Asked {
+        options,
+        kernels: kernels.collect(),
+    }
+}
+
+/// The settings that run `chosen` of a report again, with the same bytes. `dir` is the report's
+/// directory. With `anyway`, other bytes only cause a warning.
+pub(crate) fn read(
+    report: Report,
+    chosen: &[CellReport],
+    dir: &Path,
+    anyway: bool,
+    machines: Machines,
+    outputs: Outputs,
+) -> Result<Settings, Failure> {
+    let names = |name: fn(&CellReport) -> &String| {
+        let mut names: Vec<String> = Vec::new();
+        for cell in chosen {
+            if !names.contains(name(cell)) {
+                names.push(name(cell).clone());
+            }
+        }
+        names
+    };
+    let kernels = names(|cell| &cell.kernel);
+    let recorded = parse(&report.run.asked, &kernels)?;
+    // A plan has its artifacts and what their manifests say.
+    let artifacts = match &recorded.plan {
+        Some(_) => Vec::new(),
+        None => names(|cell| &cell.artifact),
+    };
+    let manifests = artifacts.iter().filter_map(|name| {
+        let artifact = report.artifacts.iter().find(|a| a.name == *name)?;
+        Some(ManifestOf {
+            artifact: Some(name.clone()),
+            path: artifact.manifest.as_ref()?.path.clone().into(),
+        })
+    });
+    let manifests = manifests.collect();
+    let paths = artifacts.iter().map(|name| artifact(&report, name, dir));
+    let artifacts = paths.collect();
+    let llvms: BTreeSet<String> = chosen.iter().filter_map(|c| c.llvm.clone()).collect();
+    Ok(Settings {
+        artifacts,
+        manifests,
+        plan: recorded.plan,
+        selection: Selection {
+            matrix: recorded.matrix,
+            kernels: recorded.kernel,
+            arches: arches(chosen),
+            llvms: llvms.into_iter().collect(),
+            modules: recorded.modules,
+        },
+        since: None,
+        shard: None,
+        compilation: Compilation {
+            include: recorded.compilation.include,
+            define: recorded.compilation.define,
+            vmlinux_h: recorded.compilation.vmlinux_h,
+        },
+        mode: recorded.mode.into(),
+        strict: recorded.strict,
+        fail_fast: false,
+        resume: false,
+        baseline: recorded.baseline.map(Baseline::read).transpose()?,
+        machines,
+        out: outputs.out,
+        formats: outputs.format,
+        pins: Some(Pins::of(report, chosen, anyway)),
+    })
+}
+
+/// The options of the run, and those that name these kernels.
+fn parse(asked: &Asked, kernels: &[String]) -> Result<Recorded, Failure> {
+    let mut words: Vec<String> = asked.options.clone();
+    for kernel in kernels {
+        match asked.kernels.get(kernel) {
+            Some(named) => words.extend(named.iter().cloned()),
+            None => words.extend(["--kernel".to_owned(), kernel.clone()]),
+        }
+    }
+    Recorded::try_parse_from(&words).map_err(|error| {
+        let message = format!("the options that the report records are not understood: {error}");
+        Failure::says(Exit::NoVerdict, message.trim_end(), None)
+    })
+}
+
+/// The architectures to select. Without a matrix a kernel's name alone means `x86_64`.
+fn arches(chosen: &[CellReport]) -> Vec<Arch> {
+    let arches: BTreeSet<Arch> = chosen.iter().map(|cell| cell.arch).collect();
+    if arches.iter().all(|arch| *arch == Arch::X86_64) {
+        return Vec::new();
+    }
+    arches.into_iter().collect()
+}
+
+/// The artifact's file: the copy beside the report, else where it was, seen from here or from the
+/// report. Its digest is checked with everything else.
+fn artifact(report: &Report, name: &str, dir: &Path) -> PathBuf {
+    let kept = dir.join(evidence_dir::artifact_path(name));
+    if kept.exists() {
+        return kept;
+    }
+    let artifact = report.artifacts.iter().find(|a| a.name == name);
+    let path = PathBuf::from(artifact.map_or(name, |artifact| artifact.path.as_str()));
+    if path.exists() || !dir.join(&path).exists() {
+        path
+    } else {
+        dir.join(path)
+    }
+}

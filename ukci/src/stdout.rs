@@ -1,0 +1,18 @@
+//! What a command prints for programs and pipes.
+
+use crate::diagnostic::Failure;
+use crate::exit::Exit;
+use crate::output;
+
+/// Writes to stdout, as the end of a command.
+pub(crate) fn print(text: &str) -> Result<Exit, Failure> {
+    output::data(text).map_err(|error| Failure::failed_to("write to stdout", &error))?;
+    Ok(Exit::Met)
+}
+
+/// A value as JSON for people. What is written here has string keys and finite numbers.
+pub(crate) fn pretty(value: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
