@@ -87,6 +87,7 @@ pub fn gather(mounts_missing: BTreeMap<String, String>, modules: Vec<Module>) ->
         release,
         mounts_missing,
         modules,
+        unmet: Vec::new(),
     }
 }
 

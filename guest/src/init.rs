@@ -98,6 +98,7 @@ fn load_module(path: &Path) -> Module {
     Module {
         name,
         error: modules::insert(path).err(),
+        ..Module::default()
     }
 }
 

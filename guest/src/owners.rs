@@ -110,7 +110,7 @@ mod tests {
         let load = |name: &str| {
             vec![Module {
                 name: name.into(),
-                error: None,
+                ..Module::default()
             }]
         };
         let owned = load_from(&[Wish::Kfunc("main".into())], &dir, load);

@@ -63,6 +63,7 @@ impl Inputs {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
             entropy: entropy(),
+            isolation_seconds: None,
         }
     }
 }
