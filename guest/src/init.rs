@@ -12,7 +12,7 @@ use ukci_guest::modules;
 use ukci_schema::evidence::Module;
 use ukci_schema::message::{PORT, SERIAL_PORT};
 
-use crate::dial;
+use crate::vsock_stream;
 
 /// One file system: source, target, type, whether the agent can do without.
 struct Mount(&'static str, &'static str, &'static str, bool);
@@ -109,7 +109,7 @@ impl<S: io::Read + io::Write + AsRawFd> Stream for S {}
 /// Dials the host.
 pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
     match transport {
-        Transport::Vsock => dial::vsock()
+        Transport::Vsock => vsock_stream::dial()
             .map(|stream| Box::new(stream) as Box<dyn Stream>)
             .map_err(|error| format!("dial the host on vsock port {PORT}: {error}")),
         Transport::Serial => {

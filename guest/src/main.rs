@@ -3,22 +3,22 @@
 //! `ukci-guest check` does what the cell did. By hand, `ukci-guest probe FILE [load|attach]` prints
 //! the evidence of the running kernel as JSON: a developer's tool.
 
-mod dial;
 mod init;
 mod kmsg;
+mod print;
 mod shell;
 mod system;
-mod tell;
+mod vsock_stream;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 
-use ukci_guest::asked::Asked;
+use ukci_guest::channel::{Arrived, Channel};
 use ukci_guest::contract::{Terms, keep_files};
 use ukci_guest::probe::probe;
-use ukci_guest::serve::{Arrived, Channel};
-use ukci_guest::{bpf, child, facts, offer};
+use ukci_guest::request::ProbeRequest;
+use ukci_guest::{bpf, child, guest_facts, kernel_features};
 use ukci_schema::contract::Contract;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, PROTOCOL, Request};
@@ -36,7 +36,7 @@ fn main() {
     let done = match args.as_slice() {
         ["probe", path] | ["probe", path, "attach"] => probe_file(path, Mode::Attach),
         ["probe", path, "load"] => probe_file(path, Mode::Load),
-        ["check"] => check().map(|evidence| tell::text(&evidence)),
+        ["check"] => check().map(|evidence| print::text(&evidence)),
         ["check", "--json"] => check().and_then(|evidence| json(&evidence)),
         _ => fail(USAGE, 64),
     };
@@ -56,14 +56,14 @@ const USAGE: &str = "usage: ukci-guest probe FILE [load|attach]
 fn probe_file(path: &str, mode: Mode) -> Result<String, String> {
     let object = std::fs::read(path).map_err(|error| format!("read {path}: {error}"))?;
     let contract = Contract::default();
-    let asked = Asked {
+    let probe_request = ProbeRequest {
         object: &object,
         name: path,
         terms: &Terms::new(&contract, Vec::new(), path),
         mode,
     };
-    let facts = facts::gather(BTreeMap::new(), Vec::new());
-    json(&probe(asked, facts, |_, _| {})?)
+    let facts = guest_facts::gather(BTreeMap::new(), Vec::new());
+    json(&probe(probe_request, facts, |_, _| {})?)
 }
 
 /// The evidence of the cell that the host laid into this machine.
@@ -73,7 +73,7 @@ fn check() -> Result<Evidence, String> {
         object,
         files,
     } = shell::Cell::read()?;
-    let facts = facts::gather(BTreeMap::new(), Vec::new());
+    let facts = guest_facts::gather(BTreeMap::new(), Vec::new());
     answer(&request, &object, &files, facts, &mut |_| Ok(()))
 }
 
@@ -137,7 +137,7 @@ fn settle() -> Result<Place, String> {
     })?;
     // The channel keeps the stream, and its descriptor, until the machine is off.
     child::tell_panics_to(stream.as_raw_fd());
-    let facts = facts::gather(missing, modules);
+    let facts = guest_facts::gather(missing, modules);
     Ok(Place::Cell(Channel::new(stream), Box::new(facts)))
 }
 
@@ -155,7 +155,7 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     let request = match channel.hear().map_err(lost)? {
         FromHost::Request(request) => request,
         FromHost::Features => {
-            let features = Box::new(offer::probe(facts));
+            let features = Box::new(kernel_features::probe(facts));
             channel
                 .say(&FromGuest::Features { features })
                 .map_err(lost)?;
@@ -246,13 +246,13 @@ fn probe_in_child(
     let (ours, theirs) = UnixStream::pair().map_err(|error| format!("make a socket: {error}"))?;
     let forked = child::fork(ours, theirs, |theirs| {
         let mut channel = Channel::new(theirs);
-        let asked = Asked {
+        let probe_request = ProbeRequest {
             object,
             name: &request.name,
             terms,
             mode: request.mode,
         };
-        let probed = probe(asked, facts, |stage, doing| {
+        let probed = probe(probe_request, facts, |stage, doing| {
             let doing = doing.to_owned();
             let _ = channel.say(&FromGuest::Progress { stage, doing });
         });

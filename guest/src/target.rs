@@ -1,6 +1,6 @@
 //! What a section name asks to attach to, and whether the kernel has it.
 
-use crate::nearest::nearest;
+use crate::nearest_names::nearest;
 use ukci_schema::evidence::{Feature, FeatureKind, ProgramEvidence};
 
 use crate::kernel::{self, Btf, Kernel};

@@ -4,19 +4,19 @@
 //! One at a time, so that no program is blamed for another; then those that crowd one place all
 //! together.
 
-mod at;
+mod batch;
 mod calls;
+mod cgroup;
 mod device;
-mod group;
+mod environment;
+mod manifest_target;
 mod netlink;
-mod own;
-mod site;
+mod self_probe;
 mod socket;
 mod stimulus;
 mod struct_ops;
-mod together;
+mod table;
 mod tracing;
-mod way;
 
 use std::collections::BTreeMap;
 
@@ -25,13 +25,13 @@ use ukci_schema::evidence::{AttachOutcome, Evidence, ProgramAttach, StepOutcome}
 use ukci_schema::contract::Target;
 
 use crate::bpf::{Errno, Object, Program};
-use crate::capture::captured;
 use crate::contract::Terms;
-use crate::needs::Read;
+use crate::libbpf_log::captured;
+use crate::requirements::Read;
 use crate::target::section_of;
 
 use calls::{Counting, Link};
-use site::Site;
+use environment::Environment;
 use stimulus::Stimulus;
 
 /// A program that is attached.
@@ -100,10 +100,10 @@ impl From<Errno> for NotAttached {
 type Attempt<'a> = Result<Attached<'a>, NotAttached>;
 
 /// What an attachment may use.
-struct Scene<'a> {
+struct Attachment<'a> {
     program: &'a Program<'a>,
     object: &'a Object,
-    site: &'a Site<'a>,
+    environment: &'a Environment<'a>,
     /// Where the manifest sends it, and the manifest's files.
     at: Option<&'a Target>,
     terms: &'a Terms<'a>,
@@ -114,7 +114,7 @@ struct Scene<'a> {
     fd: i32,
 }
 
-impl Scene<'_> {
+impl Attachment<'_> {
     /// The section's name as its author wrote it.
     fn section(&self) -> String {
         match self.target {
@@ -125,7 +125,9 @@ impl Scene<'_> {
 
     /// The private network, without which nothing of it is attempted.
     fn network(&self) -> Result<i32, NotAttached> {
-        self.site.network().map_err(NotAttached::NotAttempted)
+        self.environment
+            .network()
+            .map_err(NotAttached::NotAttempted)
     }
 }
 
@@ -138,7 +140,7 @@ pub(crate) fn attach_all(
     mut progress: impl FnMut(&str),
 ) {
     let config: BTreeMap<String, String> = evidence.guest.config.clone();
-    let site = Site::new(&config);
+    let environment = Environment::new(&config);
     let counting = Counting::start();
     let programs = object.programs();
     for (program, seen) in programs.iter().zip(&mut evidence.programs) {
@@ -155,21 +157,21 @@ pub(crate) fn attach_all(
         progress(&seen.name);
         let section = section_of(seen).to_owned();
         let (hook, target) = split(&section);
-        let scene = Scene {
+        let attachment = Attachment {
             program,
             object,
-            site: &site,
+            environment: &environment,
             at: terms.site(&seen.name),
             terms,
             hook,
             target,
             fd,
         };
-        let way = match scene.at {
-            Some(_) => at::named,
-            None => way::of(program.kind()),
+        let attach = match attachment.at {
+            Some(_) => manifest_target::named,
+            None => table::of(program.kind()),
         };
-        let (attempt, libbpf) = captured(|| way(&scene));
+        let (attempt, libbpf) = captured(|| attach(&attachment));
         seen.attach = match attempt {
             Ok(attached) => settle(attached, std::slice::from_ref(program), counting.is_some())
                 .pop()
@@ -188,12 +190,12 @@ pub(crate) fn attach_all(
         object,
         read,
         evidence,
-        &site,
+        &environment,
         counting.is_some(),
         &mut progress,
     );
-    together::attach_crowds(&programs, evidence);
-    evidence.guest.modules.extend(site.modules.take());
+    batch::attach_all(&programs, evidence);
+    evidence.guest.modules.extend(environment.modules.take());
 }
 
 fn not_attempted(reason: String) -> ProgramAttach {

@@ -6,12 +6,12 @@ use std::fs;
 use ukci_schema::evidence::{AttachOutcome, Evidence, ProgramAttach, StepOutcome};
 
 use super::calls;
-use super::site::Site;
+use super::environment::Environment;
 use super::stimulus::{Stimulus, run_a_program, stream_with, system_calls};
 use super::{Attached, not_attempted, settle};
 use crate::bpf::{Map, Object, Program};
-use crate::capture::captured;
-use crate::needs::Read;
+use crate::libbpf_log::captured;
+use crate::requirements::Read;
 
 const CONGESTION_CONTROLS: &str = "/proc/sys/net/ipv4/tcp_available_congestion_control";
 
@@ -20,7 +20,7 @@ pub(super) fn attach_all(
     object: &Object,
     read: &Read,
     evidence: &mut Evidence,
-    site: &Site<'_>,
+    environment: &Environment<'_>,
     counts: bool,
     progress: &mut impl FnMut(&str),
 ) {
@@ -47,7 +47,7 @@ pub(super) fn attach_all(
         let of: Vec<Program<'_>> = members.iter().map(|n| programs[*n]).collect();
         for (n, attach) in members
             .iter()
-            .zip(attach(object, map, &name, &of, site, counts))
+            .zip(attach(object, map, &name, &of, environment, counts))
         {
             evidence.programs[*n].attach = attach;
             left.remove(n);
@@ -63,7 +63,7 @@ fn attach(
     map: Map<'_>,
     name: &str,
     programs: &[Program<'_>],
-    site: &Site<'_>,
+    environment: &Environment<'_>,
     counts: bool,
 ) -> Vec<ProgramAttach> {
     let kind = object.value_type_name(map).unwrap_or_default();
@@ -94,7 +94,7 @@ fn attach(
         .collect();
     let stimuli = if kind == "tcp_congestion_ops" {
         vec![Stimulus::new("opens a TCP connection with it", move || {
-            if site.network().is_ok() {
+            if environment.network().is_ok() {
                 for name in &new {
                     stream_with(name);
                 }

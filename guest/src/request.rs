@@ -6,7 +6,7 @@ use crate::contract::Terms;
 
 /// What to probe, and how far.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct ProbeRequest<'a> {
     /// The object's bytes.
     pub object: &'a [u8],
     /// libbpf's name for it.

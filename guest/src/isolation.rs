@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use ukci_schema::evidence::{Evidence, Log, ProgramEvidence, ProgramLoad, StepOutcome};
 use ukci_schema::verdict::Stage;
 
-use crate::asked::Asked;
 use crate::bpf::{Errno, LOG_STATS, LOG_TRACE, LONGEST_LOG, Map, Object, SHORT_LOG};
-use crate::capture::captured;
-use crate::needs::{self, Read};
+use crate::libbpf_log::captured;
+use crate::request::ProbeRequest;
+use crate::requirements::{self, Read};
 use crate::verifier;
 use crate::verifier::Last;
 
@@ -26,7 +26,7 @@ const STRUCT_OPS: &str = "struct_ops";
 
 /// The copy, and what was found out so far.
 struct Isolation<'a> {
-    asked: Asked<'a>,
+    request: ProbeRequest<'a>,
     read: &'a Read,
     /// With every extern weak.
     copy: Vec<u8>,
@@ -38,7 +38,7 @@ struct Isolation<'a> {
 
 /// Judges every map, then every program of a refused object, in `evidence`.
 pub(crate) fn isolate(
-    asked: Asked<'_>,
+    request: ProbeRequest<'_>,
     read: &Read,
     evidence: &mut Evidence,
     progress: &mut impl FnMut(Stage, &str),
@@ -47,9 +47,9 @@ pub(crate) fn isolate(
         return;
     }
     let mut isolation = Isolation {
-        asked,
+        request,
         read,
-        copy: needs::with_weak_externs(asked.object, read, &BTreeSet::new()),
+        copy: requirements::with_weak_externs(request.object, read, &BTreeSet::new()),
         refused_maps: BTreeSet::new(),
         refused_externs: BTreeSet::new(),
     };
@@ -79,9 +79,9 @@ impl Isolation<'_> {
 
     /// Resolves these externs and nothing else.
     fn resolve(&self, externs: &BTreeSet<String>) -> Result<(), Errno> {
-        let copy = needs::with_weak_externs(self.asked.object, self.read, externs);
+        let copy = requirements::with_weak_externs(self.request.object, self.read, externs);
         let resolve = || {
-            let mut object = self.asked.terms.open_shaped(&copy, 0, |object| {
+            let mut object = self.request.terms.open_shaped(&copy, 0, |object| {
                 for program in object.programs() {
                     program.set_autoload(false);
                 }
@@ -127,7 +127,7 @@ impl Isolation<'_> {
     /// Creates these maps and nothing else.
     fn create(&self, maps: &[usize]) -> Result<(), Errno> {
         let (result, log) = captured(|| {
-            let mut object = self.asked.terms.open_shaped(&self.copy, 0, |object| {
+            let mut object = self.request.terms.open_shaped(&self.copy, 0, |object| {
                 for program in object.programs() {
                     program.set_autoload(false);
                 }
@@ -230,7 +230,7 @@ impl Isolation<'_> {
 
     /// An object with only these programs, and the maps that can be.
     fn open(&self, copy: &[u8], programs: &BTreeSet<usize>, level: u32) -> Result<Object, Errno> {
-        self.asked.terms.open_shaped(copy, level, |object| {
+        self.request.terms.open_shaped(copy, level, |object| {
             let mut names = BTreeSet::new();
             for (n, program) in object.programs().iter().enumerate() {
                 program.set_autoload(programs.contains(&n));
@@ -307,7 +307,7 @@ impl Isolation<'_> {
             ..ProgramLoad::default()
         };
         let missing = self.missing(&programs[index].name);
-        let own = needs::with_weak_externs(self.asked.object, self.read, &missing);
+        let own = requirements::with_weak_externs(self.request.object, self.read, &missing);
         let (opened, opening) = captured(|| self.open(&own, &BTreeSet::from([index]), level));
         let mut object = match opened {
             Ok(object) => object,

@@ -11,24 +11,24 @@ use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSymbol};
 use ukci_schema::evidence::Module;
 
-use crate::features;
+use crate::feature_probe;
 use crate::kernel::Kernel;
 use crate::modules;
 use crate::target::Target;
 
 /// Something that an object asks of the kernel and a module may own.
 #[derive(Clone, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum Wanted {
     /// A function that programs call.
     Kfunc(String),
     /// What a program is attached to.
     Target(Target),
 }
 
-impl Wish {
+impl Wanted {
     fn is_missing(&self, kernel: &Kernel) -> bool {
         match self {
-            Self::Kfunc(name) => features::kfunc(name, kernel.btf()).present == Some(false),
+            Self::Kfunc(name) => feature_probe::kfunc(name, kernel.btf()).present == Some(false),
             Self::Target(target) => target.is_missing(kernel),
         }
     }
@@ -42,13 +42,13 @@ impl Wish {
     }
 }
 
-/// Loads the owners of what `wishes` name and the kernel does not have. Returns what was loaded.
-pub(crate) fn load(wishes: &[Wish]) -> Vec<Module> {
-    load_from(wishes, Path::new(modules::DIR), modules::load)
+/// Loads the owners of what `wanted_names` name and the kernel does not have. Returns what was loaded.
+pub(crate) fn load(wanted_names: &[Wanted]) -> Vec<Module> {
+    load_from(wanted_names, Path::new(modules::DIR), modules::load)
 }
 
 fn load_from(
-    wishes: &[Wish],
+    wanted_names: &[Wanted],
     dir: &Path,
     mut load: impl FnMut(&str) -> Vec<Module>,
 ) -> Vec<Module> {
@@ -61,10 +61,10 @@ fn load_from(
         return done;
     }
     let kernel = Kernel::default();
-    let mut missing: Vec<String> = wishes
+    let mut missing: Vec<String> = wanted_names
         .iter()
-        .filter(|wish| wish.is_missing(&kernel))
-        .filter_map(Wish::symbol)
+        .filter(|wanted| wanted.is_missing(&kernel))
+        .filter_map(Wanted::symbol)
         .collect();
     for file in files {
         if missing.is_empty() {
@@ -99,7 +99,7 @@ fn symbols(module: &[u8]) -> BTreeSet<String> {
 mod tests {
     use ukci_schema::evidence::Module;
 
-    use super::{Wish, load_from};
+    use super::{Wanted, load_from};
 
     /// This test's own executable stands in for a module: it defines `main`.
     #[test]
@@ -113,8 +113,8 @@ mod tests {
                 ..Module::default()
             }]
         };
-        let owned = load_from(&[Wish::Kfunc("main".into())], &dir, load);
-        let unknown = load_from(&[Wish::Kfunc("no_such_function".into())], &dir, load);
+        let owned = load_from(&[Wanted::Kfunc("main".into())], &dir, load);
+        let unknown = load_from(&[Wanted::Kfunc("no_such_function".into())], &dir, load);
         std::fs::remove_dir_all(&dir).unwrap();
         assert_eq!(owned.len(), 1);
         assert_eq!(owned[0].name, "owner");
