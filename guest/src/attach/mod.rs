@@ -173,9 +173,14 @@ pub(crate) fn attach_all(
         };
         let (attempt, libbpf) = captured(|| attach(&attachment));
         seen.attach = match attempt {
-            Ok(attached) => settle(attached, std::slice::from_ref(program), counting.is_some())
-                .pop()
-                .unwrap_or_default(),
+            Ok(attached) => {
+                let programs = std::slice::from_ref(program);
+                let (outcome, fired) = settle(attached, programs, counting.is_some());
+                ProgramAttach {
+                    fired: fired.into_iter().next().flatten(),
+                    ..outcome
+                }
+            }
             Err(NotAttached::NotAttempted(reason)) => not_attempted(reason),
             Err(NotAttached::Refused(errno, reason)) => ProgramAttach {
                 outcome: AttachOutcome::Refused,
@@ -214,13 +219,14 @@ fn split(section: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Looks whether what was attached is there, stimulates, counts, and detaches it. One outcome a
-/// program; more than one share what was attached only for `struct_ops`.
+/// Looks whether what was attached is there, stimulates, counts, and detaches it. What all of
+/// `programs` share, and how often each one fired; more than one, or none, share what was attached
+/// only for `struct_ops`.
 fn settle(
     mut attached: Attached<'_>,
     programs: &[Program<'_>],
     counts: bool,
-) -> Vec<ProgramAttach> {
+) -> (ProgramAttach, Vec<Option<u64>>) {
     let runs = |program: &Program<'_>| program.info().map_or(0, |info| info.run_cnt);
     let ids = attached.link.as_ref().and_then(Link::ids);
     let other = ids
@@ -229,12 +235,13 @@ fn settle(
         .filter(|found| {
             // A struct_ops link names no program.
             *found != 0
+                && !programs.is_empty()
                 && programs
                     .iter()
                     .all(|p| p.info().is_some_and(|info| info.id != *found))
         });
     // Counted from the attachment on: nothing runs a program before, but its own attachment may.
-    let ran = || programs.iter().all(|program| runs(program) > 0);
+    let ran = || !programs.is_empty() && programs.iter().all(|program| runs(program) > 0);
     let mut done = Vec::new();
     for stimulus in &mut attached.stimuli {
         done.push(stimulus.what);
@@ -260,18 +267,16 @@ fn settle(
             "the kernel names program {other} at the hook, not this one"
         ));
     }
-    fired
-        .into_iter()
-        .map(|fired| ProgramAttach {
-            outcome: match other {
-                Some(_) => AttachOutcome::Refused,
-                None => AttachOutcome::Attached,
-            },
-            method: Some(attached.method.clone()),
-            fired: (counts && stimulated).then_some(fired),
-            stimulus: stimulated.then(|| done.join(", ")),
-            reason: (!notes.is_empty()).then(|| notes.join("; ")),
-            ..ProgramAttach::default()
-        })
-        .collect()
+    let outcome = ProgramAttach {
+        outcome: match other {
+            Some(_) => AttachOutcome::Refused,
+            None => AttachOutcome::Attached,
+        },
+        method: Some(attached.method.clone()),
+        stimulus: stimulated.then(|| done.join(", ")),
+        reason: (!notes.is_empty()).then(|| notes.join("; ")),
+        ..ProgramAttach::default()
+    };
+    let counted = |fired| (counts && stimulated).then_some(fired);
+    (outcome, fired.into_iter().map(counted).collect())
 }

@@ -31,6 +31,11 @@ pub(super) fn named<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     if attachment.target.is_none_or(str::is_empty) {
         return Err(no_target(attachment));
     }
+    if attachment.program.kind() == sys::BPF_PROG_TYPE_TRACEPOINT
+        && !attachment.target.is_some_and(|target| target.contains('/'))
+    {
+        return Err(declined(attachment, "no category of its tracepoint"));
+    }
     let link = calls::auto(attachment.program)?;
     Ok(Attached::by(
         link,
@@ -40,10 +45,34 @@ pub(super) fn named<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
 }
 
 fn no_target(attachment: &Attachment<'_>) -> NotAttached {
+    declined(attachment, "no target")
+}
+
+/// libbpf declines a section that does not say all of the place: no kernel is asked.
+fn declined(attachment: &Attachment<'_>, names: &str) -> NotAttached {
     NotAttached::NotAttempted(format!(
-        "its section `{}` names no target: its own loader chooses one",
+        "its section `{}` names {names}: its own loader chooses one",
         attachment.section()
     ))
+}
+
+/// What the section of a user-space probe does not name and libbpf needs: `uprobe/FILE:FUNCTION`,
+/// `usdt/FILE:PROVIDER:NAME`. libbpf 0.x took `uprobe/FUNCTION`.
+fn unnamed(hook: &str, target: &str) -> Option<&'static str> {
+    let (path, rest) = target.split_once(':').unwrap_or((target, ""));
+    let is_whole = if hook.starts_with("usdt") {
+        (rest.split_once(':'))
+            .is_some_and(|(provider, name)| !provider.is_empty() && !name.is_empty())
+    } else {
+        !rest.is_empty()
+    };
+    match (path, is_whole) {
+        ("", _) => Some("no binary"),
+        (_, true) => None,
+        (path, false) if !path.starts_with('/') => Some("no binary"),
+        _ if hook.starts_with("usdt") => Some("no provider and probe"),
+        _ => Some("no function"),
+    }
 }
 
 /// kprobes, and user-space probes, which have the same type.
@@ -57,6 +86,9 @@ pub(super) fn probe<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     let Some(target) = attachment.target else {
         return own_function(attachment);
     };
+    if let Some(what) = unnamed(attachment.hook, target) {
+        return Err(declined(attachment, what));
+    }
     let path = target.split(':').next().unwrap_or(target);
     if path.starts_with('/') && !fs::exists(path).unwrap_or(false) {
         return Err(NotAttached::NotAttempted(format!(
@@ -210,4 +242,23 @@ pub(super) fn run<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     let mut attached = Attached::without_link("run with BPF_PROG_TEST_RUN", vec![again], || Ok(()));
     attached.note = Some(format!("it returned {}", returned.cast_signed()));
     Ok(attached)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unnamed;
+
+    #[test]
+    fn a_section_without_a_binary_is_told_from_a_whole_one() {
+        assert_eq!(unnamed("uretprobe", "readline"), Some("no binary"));
+        assert_eq!(unnamed("uprobe.s", "readline+0x10"), Some("no binary"));
+        assert_eq!(unnamed("uprobe.multi", "malloc*"), Some("no binary"));
+        assert_eq!(unnamed("usdt", "python:function__entry"), Some("no binary"));
+        assert_eq!(unnamed("uprobe", "/bin/bash"), Some("no function"));
+        assert_eq!(unnamed("usdt", "/bin/x:p"), Some("no provider and probe"));
+        assert_eq!(unnamed("uprobe", "libc.so.6:malloc"), None);
+        assert_eq!(unnamed("uprobe", "/bin/x:space::function"), None);
+        assert_eq!(unnamed("uprobe", "/proc/self/exe:main+4"), None);
+        assert_eq!(unnamed("usdt", "/bin/x:p:n"), None);
+    }
 }

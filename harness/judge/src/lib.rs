@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use case::Case;
 use finding::Found;
-use rules::{attach, map, object, refusal};
+use rules::{attach, map, object, refusal, struct_ops};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use ukci_schema::verdict::{Fault, Stage, Verdict};
@@ -143,7 +143,10 @@ fn decide(evidence: &Evidence, terms: Terms<'_>) -> Decided {
             (!terms.forgives(&program.name, found)).then(|| found.clone())
         })
         .collect();
-    match primary(&serious) {
+    let maps = (evidence.mode == Mode::Attach)
+        .then(|| struct_ops::without_programs(evidence, terms.strict))
+        .flatten();
+    match primary(&serious).or(maps) {
         Some(found) => Decided::by(found, programs),
         None => match idle(evidence) {
             Some(reason) => Decided {
@@ -239,25 +242,25 @@ fn not_attempted(stage: Stage) -> Fault {
 /// Why nothing was attempted that could pass, if so. An object of maps alone passes by its load.
 fn idle(evidence: &Evidence) -> Option<String> {
     let programs = &evidence.programs;
-    if programs.is_empty() {
+    let maps: Vec<String> = struct_ops::untried(evidence).collect();
+    if programs.is_empty() && maps.is_empty() {
         return None;
     }
-    if programs.iter().all(|program| !program.autoload) {
+    let any_attached = (programs.iter().map(|program| &program.attach))
+        .chain(evidence.struct_ops.iter().map(|map| &map.attach))
+        .any(|attach| attach.outcome == AttachOutcome::Attached);
+    if maps.is_empty() && !any_attached && programs.iter().all(|program| !program.autoload) {
         return Some("every program of the object is switched off".into());
     }
-    let any_attached = programs
-        .iter()
-        .any(|p| p.attach.outcome == AttachOutcome::Attached);
     if evidence.mode == Mode::Load || any_attached {
         return None;
     }
     let active = programs.iter().filter(|program| program.autoload);
-    let reasons: Vec<String> = active
-        .clone()
-        .map(|program| format!("`{}`: {}", program.name, attach::why_not(program)))
-        .take(3)
-        .collect();
-    let more = match active.count().saturating_sub(reasons.len()) {
+    let of_programs =
+        active.map(|program| format!("`{}`: {}", program.name, attach::why_not(program)));
+    let all: Vec<String> = of_programs.chain(maps).collect();
+    let reasons = &all[..all.len().min(3)];
+    let more = match all.len() - reasons.len() {
         0 => String::new(),
         more => format!("; and {more} more"),
     };

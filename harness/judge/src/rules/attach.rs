@@ -1,7 +1,7 @@
 //! A program that loaded: attached and alive, refused, or not attempted.
 
-use super::hook;
 use super::target::{missing_target, unknown_attach, unknown_attach_type};
+use super::{hook, struct_ops};
 use crate::case::Case;
 use crate::errno::{self, EACCES, EINVAL, ENOENT, ENOMEM, ENOTSUPP, EOPNOTSUPP, EPERM, ESRCH};
 use crate::finding::{Found, Rule, diagnosis};
@@ -18,6 +18,7 @@ const RULES: &[Rule] = &[
     ("attach-jit", jit),
     ("attach-config", config),
     ("attach-symbol", hook::no_symbol),
+    ("attach-struct-ops", struct_ops::refused),
     ("attach-hook", hook::refused),
     ("attach-missing", target_by_errno),
     ("attach-policy", policy),

@@ -11,5 +11,6 @@ pub(crate) mod map;
 pub(crate) mod object;
 pub(crate) mod refusal;
 pub(crate) mod sleep;
+pub(crate) mod struct_ops;
 pub(crate) mod target;
 pub(crate) mod verifier;
