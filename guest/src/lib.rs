@@ -5,6 +5,7 @@
 //! forks.
 
 mod attach;
+mod attach_sites;
 pub mod bpf;
 pub mod channel;
 pub mod child;

@@ -13,6 +13,7 @@ mod vsock_stream;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use ukci_guest::channel::{Arrived, Channel};
 use ukci_guest::contract::{Terms, keep_files};
@@ -61,6 +62,7 @@ fn probe_file(path: &str, mode: Mode) -> Result<String, String> {
         name: path,
         terms: &Terms::new(&contract, Vec::new(), path),
         mode,
+        isolation: None,
     };
     let facts = guest_facts::gather(BTreeMap::new(), Vec::new());
     json(&probe(probe_request, facts, |_, _| {})?)
@@ -251,6 +253,7 @@ fn probe_in_child(
             name: &request.name,
             terms,
             mode: request.mode,
+            isolation: request.isolation_seconds.map(Duration::from_secs),
         };
         let probed = probe(probe_request, facts, |stage, doing| {
             let doing = doing.to_owned();

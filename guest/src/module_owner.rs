@@ -3,7 +3,7 @@
 //! A target is missing only if no module has it: `nf_conntrack_in` is not in any kernel that has
 //! connection tracking as a module, until that is loaded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -40,84 +40,142 @@ impl Wanted {
             Self::Target(target) => target.symbol(),
         }
     }
+
+    /// As the object has it.
+    fn name(&self) -> &str {
+        match self {
+            Self::Kfunc(name) => name,
+            Self::Target(target) => target.name(),
+        }
+    }
 }
 
-/// Loads the owners of what `wanted_names` name and the kernel does not have. Returns what was loaded.
-pub(crate) fn load(wanted_names: &[Wanted]) -> Vec<Module> {
-    load_from(wanted_names, Path::new(modules::DIR), modules::load)
+/// Loads the owners of what `wanted` names and the kernel does not have. Returns what was loaded, and
+/// of each owner what it was loaded for.
+pub(crate) fn load(wanted: &[Wanted]) -> Vec<Module> {
+    // Nothing is looked up where there is no module to look in.
+    if modules::at_hand().is_empty() {
+        return Vec::new();
+    }
+    let kernel = Kernel::default();
+    let missing: BTreeMap<String, String> = wanted
+        .iter()
+        .filter(|wanted| wanted.is_missing(&kernel))
+        .filter_map(|wanted| Some((wanted.symbol()?, wanted.name().to_owned())))
+        .collect();
+    load_from(&missing, Path::new(modules::DIR), modules::load)
 }
 
+/// `missing` are symbols, with the names that stand for them in the object.
 fn load_from(
-    wanted_names: &[Wanted],
+    missing: &BTreeMap<String, String>,
     dir: &Path,
     mut load: impl FnMut(&str) -> Vec<Module>,
 ) -> Vec<Module> {
-    let mut done = Vec::new();
-    // Nothing is looked up where there is no module to look in.
-    let mut files: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().collect();
-    // Of several owners of one name it is always the same that is loaded.
-    files.sort_by_key(fs::DirEntry::file_name);
-    if files.is_empty() {
-        return done;
-    }
-    let kernel = Kernel::default();
-    let mut missing: Vec<String> = wanted_names
-        .iter()
-        .filter(|wanted| wanted.is_missing(&kernel))
-        .filter_map(Wanted::symbol)
-        .collect();
-    for file in files {
-        if missing.is_empty() {
-            break;
-        }
-        let path = file.path();
-        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
+    let mut chosen: BTreeMap<String, Owner> = BTreeMap::new();
+    for (symbol, owners) in owners(missing, dir) {
+        let Some((owner, others)) = owners.split_first() else {
             continue;
         };
-        let symbols = symbols(&fs::read(&path).unwrap_or_default());
-        let before = missing.len();
-        missing.retain(|symbol| !symbols.contains(symbol));
-        if missing.len() < before {
-            done.extend(load(name));
+        let owner = chosen.entry(owner.clone()).or_default();
+        owner.wanted_for.extend(missing.get(symbol).cloned());
+        owner.also_in.extend(others.iter().cloned());
+    }
+    let mut done = Vec::new();
+    for (name, owner) in chosen {
+        for mut module in load(&name) {
+            if module.name == name {
+                module.wanted_for = owner.wanted_for.iter().cloned().collect();
+                module.also_in = owner.also_in.iter().cloned().collect();
+            }
+            done.push(module);
         }
     }
     done
 }
 
-/// The names that a module defines.
-fn symbols(module: &[u8]) -> BTreeSet<String> {
+/// What a module is loaded for, and who else could have been.
+#[derive(Default)]
+struct Owner {
+    wanted_for: BTreeSet<String>,
+    also_in: BTreeSet<String>,
+}
+
+/// The modules that define each symbol: those first that let others use it, then by name, so that of
+/// several it is always the same that is loaded.
+fn owners<'a>(missing: &'a BTreeMap<String, String>, dir: &Path) -> BTreeMap<&'a str, Vec<String>> {
+    let mut found: BTreeMap<&str, Vec<(bool, String)>> = BTreeMap::new();
+    if missing.is_empty() {
+        return BTreeMap::new();
+    }
+    for file in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = file.path();
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        let symbols = symbols(&fs::read(&path).unwrap_or_default());
+        for symbol in missing.keys() {
+            if let Some(is_static) = symbols.get(symbol) {
+                let owners = found.entry(symbol).or_default();
+                owners.push((*is_static, name.to_owned()));
+            }
+        }
+    }
+    let sorted = |mut owners: Vec<(bool, String)>| {
+        owners.sort();
+        owners.into_iter().map(|(_, name)| name).collect()
+    };
+    found
+        .into_iter()
+        .map(|(symbol, owners)| (symbol, sorted(owners)))
+        .collect()
+}
+
+/// The names that a module defines, and whether each is its own alone.
+fn symbols(module: &[u8]) -> BTreeMap<String, bool> {
     let Ok(elf) = ElfFile64::<Endianness>::parse(module) else {
-        return BTreeSet::new();
+        return BTreeMap::new();
     };
     elf.symbols()
         .filter(|symbol| !symbol.is_undefined())
-        .filter_map(|symbol| Some(symbol.name().ok()?.to_owned()))
+        .filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), symbol.is_local())))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use ukci_schema::evidence::Module;
 
-    use super::{Wanted, load_from};
+    use super::load_from;
 
-    /// This test's own executable stands in for a module: it defines `main`.
+    /// This test's own executable stands in for two modules: both define `main`.
     #[test]
-    fn the_module_that_defines_a_name_is_loaded() {
+    fn the_module_that_defines_a_name_is_loaded_and_says_for_what() {
         let dir = std::env::temp_dir().join(format!("ukci-owners-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        std::fs::copy("/proc/self/exe", dir.join("owner.ko")).unwrap();
-        let load = |name: &str| {
-            vec![Module {
-                name: name.into(),
-                ..Module::default()
-            }]
+        for name in ["second.ko", "owner.ko"] {
+            std::fs::copy("/proc/self/exe", dir.join(name)).unwrap();
+        }
+        let module = |name: &str| Module {
+            name: name.into(),
+            ..Module::default()
         };
-        let owned = load_from(&[Wanted::Kfunc("main".into())], &dir, load);
-        let unknown = load_from(&[Wanted::Kfunc("no_such_function".into())], &dir, load);
+        let load = |name: &str| vec![module("needed_by_it"), module(name)];
+        let wanted =
+            |symbol: &str, name: &str| BTreeMap::from([(symbol.to_owned(), name.to_owned())]);
+        let owned = load_from(&wanted("main", "its_name"), &dir, load);
+        let unknown = load_from(&wanted("no_such_function", "x"), &dir, load);
         std::fs::remove_dir_all(&dir).unwrap();
-        assert_eq!(owned.len(), 1);
-        assert_eq!(owned[0].name, "owner");
+        assert_eq!(owned.len(), 2);
+        assert_eq!(
+            (&*owned[0].name, &*owned[1].name),
+            ("needed_by_it", "owner")
+        );
+        assert!(owned[0].wanted_for.is_empty() && owned[0].also_in.is_empty());
+        assert_eq!(owned[1].wanted_for, ["its_name"]);
+        assert_eq!(owned[1].also_in, ["second"]);
         assert!(unknown.is_empty());
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use ukci_schema::evidence::{
-    Evidence, GuestFacts, Log, MapEvidence, Mode, ProgramEvidence, ProgramLoad, SCHEMA, Step,
-    StepOutcome,
+    AttachOutcome, Evidence, GuestFacts, Log, MapEvidence, Mode, ProgramEvidence, ProgramLoad,
+    SCHEMA, Step, StepOutcome,
 };
 use ukci_schema::verdict::Stage;
 
@@ -62,7 +62,7 @@ pub fn probe(
         .collect();
     evidence.maps = object.maps().iter().copied().map(describe_map).collect();
 
-    let owners = module_owner::load(&wanted_names(&evidence));
+    let owners = module_owner::load(&wanted(&evidence, &read));
     evidence.guest.modules.extend(owners);
 
     progress(Stage::Load, request.name);
@@ -76,9 +76,7 @@ pub fn probe(
     if loaded.is_err() {
         drop(object);
         isolate(request, &read, &mut evidence, &mut progress);
-        let refused: Vec<usize> = (0..evidence.programs.len())
-            .filter(|n| evidence.programs[*n].load.outcome == StepOutcome::Refused)
-            .collect();
+        let refused = refused(&evidence);
         if let Ok(object) = captured(|| request.terms.open(request.object, 0)).0 {
             evidence.features = ask(&evidence, &read, &object, &refused);
         }
@@ -114,17 +112,12 @@ pub fn probe(
     if request.mode == Mode::Attach {
         progress(Stage::Attach, request.name);
         let ((), log) = captured(|| {
-            attach::attach_all(&object, &read, request.terms, &mut evidence, |name| {
+            attach::attach_all(&object, &read, request.terms, &mut evidence, None, |name| {
                 progress(Stage::Attach, name);
             });
         });
         append(&mut evidence.log, &log);
-        let refused: Vec<usize> = (0..evidence.programs.len())
-            .filter(|n| {
-                evidence.programs[*n].attach.outcome
-                    == ukci_schema::evidence::AttachOutcome::Refused
-            })
-            .collect();
+        let refused = refused(&evidence);
         if !refused.is_empty() {
             evidence.features = ask(&evidence, &read, &object, &refused);
         }
@@ -132,13 +125,28 @@ pub fn probe(
     Ok(evidence)
 }
 
-/// What the object's programs call and attach to.
-fn wanted_names(evidence: &Evidence) -> Vec<Wanted> {
+/// The programs that were not loaded or not attached.
+fn refused(evidence: &Evidence) -> Vec<usize> {
+    let programs = evidence.programs.iter().enumerate();
+    let refused = programs.filter(|(_, program)| {
+        program.load.outcome == StepOutcome::Refused
+            || program.attach.outcome == AttachOutcome::Refused
+    });
+    refused.map(|(n, _)| n).collect()
+}
+
+/// What the object's programs call and attach to. A target that is another function of the object
+/// itself is that, whatever modules have a function of the name.
+fn wanted(evidence: &Evidence, read: &Read) -> Vec<Wanted> {
     let programs = evidence.programs.iter().filter(|program| program.autoload);
     programs
         .flat_map(|program| {
             let kfuncs = program.kfuncs.iter().cloned().map(Wanted::Kfunc);
-            kfuncs.chain(Target::of(target::section_of(program)).map(Wanted::Target))
+            let own = |target: &Target| {
+                target.name() != program.name && read.functions.contains_key(target.name())
+            };
+            let target = Target::of(target::section_of(program)).filter(|target| !own(target));
+            kfuncs.chain(target.map(Wanted::Target))
         })
         .collect()
 }

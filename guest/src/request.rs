@@ -1,5 +1,7 @@
 //! What the host asks of the probe.
 
+use std::time::Duration;
+
 use ukci_schema::evidence::Mode;
 
 use crate::contract::Terms;
@@ -15,4 +17,7 @@ pub struct ProbeRequest<'a> {
     pub terms: &'a Terms<'a>,
     /// How far to go.
     pub mode: Mode,
+    /// How long to look for the guilty of an object that is refused as a whole; none: as long as it
+    /// takes.
+    pub isolation: Option<Duration>,
 }

@@ -19,8 +19,11 @@ mod table;
 mod tracing;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use ukci_schema::evidence::{AttachOutcome, Evidence, ProgramAttach, StepOutcome};
+use ukci_schema::evidence::{
+    AttachOutcome, Evidence, Module, ProgramAttach, ProgramEvidence, StepOutcome,
+};
 
 use ukci_schema::contract::Target;
 
@@ -131,12 +134,14 @@ impl Attachment<'_> {
     }
 }
 
-/// Attaches each loaded program in turn and says how it went in `evidence.programs`.
+/// Attaches each loaded program in turn and says how it went in `evidence.programs`; none after
+/// `until`.
 pub(crate) fn attach_all(
     object: &Object,
     read: &Read,
     terms: &Terms<'_>,
     evidence: &mut Evidence,
+    until: Option<Instant>,
     mut progress: impl FnMut(&str),
 ) {
     let config: BTreeMap<String, String> = evidence.guest.config.clone();
@@ -152,6 +157,10 @@ pub(crate) fn attach_all(
             continue;
         };
         if program.kind() == libbpf_sys::BPF_PROG_TYPE_STRUCT_OPS {
+            continue;
+        }
+        if until.is_some_and(|until| Instant::now() >= until) {
+            seen.attach = not_attempted("there was no time left to try it".into());
             continue;
         }
         progress(&seen.name);
@@ -191,6 +200,9 @@ pub(crate) fn attach_all(
             },
         };
     }
+    for seen in &mut evidence.programs {
+        name_owner(&evidence.guest.modules, seen);
+    }
     struct_ops::attach_all(
         object,
         read,
@@ -201,6 +213,23 @@ pub(crate) fn attach_all(
     );
     batch::attach_all(&programs, evidence);
     evidence.guest.modules.extend(environment.modules.take());
+}
+
+/// Says which module was loaded because it has a function or tracepoint of the target's name, and
+/// which others have one too: it need not be what was meant.
+fn name_owner(modules: &[Module], seen: &mut ProgramEvidence) {
+    let Some(target) = &seen.target else { return };
+    let owns = |module: &&Module| module.error.is_none() && module.wanted_for.contains(target);
+    let (Some(owner), Some(method)) = (modules.iter().find(owns), &mut seen.attach.method) else {
+        return;
+    };
+    *method = format!("{method}, of module {}", owner.name);
+    if !owner.also_in.is_empty() {
+        let others = owner.also_in.join(", ");
+        let note = format!("`{target}` is also in {others}");
+        let reason = seen.attach.reason.take();
+        seen.attach.reason = Some(reason.map_or(note.clone(), |said| format!("{said}; {note}")));
+    }
 }
 
 fn not_attempted(reason: String) -> ProgramAttach {

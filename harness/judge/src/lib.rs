@@ -185,10 +185,20 @@ fn refused_load(evidence: &Evidence, mut programs: Vec<Option<Found>>) -> Decide
     let found = found
         .or_else(|| candidates.iter().flatten().next())
         .cloned();
-    Decided::by(
-        found.unwrap_or_else(|| object::unexplained(evidence)),
-        programs,
-    )
+    let found = found.unwrap_or_else(|| object::unexplained(evidence));
+    would_not_attach(evidence, &mut programs);
+    Decided::by(found, programs)
+}
+
+/// Programs that load alone and would not attach, in a copy without the refused ones: a further
+/// cause, never the reason why the whole was refused. What attaches there counts for nothing.
+fn would_not_attach(evidence: &Evidence, programs: &mut [Option<Found>]) {
+    for (program, found) in evidence.programs.iter().zip(programs) {
+        let refused = program.attach.isolated && program.attach.outcome == AttachOutcome::Refused;
+        if found.is_none() && refused {
+            *found = attach::diagnose(&Case::new(evidence, program), false);
+        }
+    }
 }
 
 /// The first guilty program in the object's order. Want of guest memory is no certain refusal: a

@@ -261,6 +261,10 @@ impl Feature {
     /// How the [`detail`](Self::detail) of a function ends that is there: `8 arguments`.
     pub const ARGUMENTS: &str = " arguments";
 
+    /// How the [`detail`](Self::detail) of a [`FeatureKind::KprobeSite`] ends whose name is that of
+    /// more than one function: `3 functions of this name`.
+    pub const OF_THIS_NAME: &str = " functions of this name";
+
     /// How the [`detail`](Self::detail) of a target begins of which the compiler kept only copies
     /// with a suffix, which follow: `prepare_reply.isra.0, prepare_reply.part.0`.
     pub const CLONES: &str = "clones: ";

@@ -10,6 +10,7 @@ pub(crate) mod limit;
 pub(crate) mod map;
 pub(crate) mod object;
 pub(crate) mod refusal;
+pub(crate) mod site;
 pub(crate) mod sleep;
 pub(crate) mod struct_ops;
 pub(crate) mod target;
