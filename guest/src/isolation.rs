@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ukci_schema::evidence::{
-    Evidence, Log, MapEvidence, Mode, ProgramEvidence, ProgramLoad, StepOutcome,
+    Evidence, KmsgMark, Log, MapEvidence, Mode, ProgramEvidence, ProgramLoad, StepOutcome,
 };
 use ukci_schema::verdict::Stage;
 
@@ -79,6 +79,9 @@ pub(crate) fn isolate(
     if evidence.load.errno == Some(ENDIAN) {
         return;
     }
+    let progress = &mut |stage, what: &str| {
+        progress(stage, &format!("{}{what}", KmsgMark::IN_A_COPY));
+    };
     let mut isolation = Isolation {
         request,
         read,

@@ -245,11 +245,12 @@ fn text_symbols() -> BTreeSet<String> {
         .collect()
 }
 
-/// How many text symbols have this name.
+/// How many symbols have this name, variables among them: the kernel counts those too before it puts
+/// a kprobe there.
 pub(crate) fn symbols_named(name: &str) -> usize {
     let text = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
     text.lines()
-        .filter(|line| text_symbol(line) == Some(name))
+        .filter(|line| line.split_ascii_whitespace().nth(2) == Some(name))
         .count()
 }
 

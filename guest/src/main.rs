@@ -24,6 +24,8 @@ use ukci_schema::contract::Contract;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, PROTOCOL, Request};
 
+use ukci_schema::verdict::Stage;
+
 use crate::init::{Stream, Transport};
 
 fn main() {
@@ -208,17 +210,18 @@ fn answer(
 ) -> Result<Evidence, String> {
     let files = keep_files(files)?;
     let terms = Terms::new(&request.contract, files, &request.name);
-    let warnings = kmsg::Warnings::from_now();
+    let mut kernel = kmsg::Recorder::from_now(Stage::Connect, "settings");
     let edits = set(&request.sysctl)?;
-    let probed = probe_in_child(pass, request, &terms, object, facts);
-    let warnings = warnings.collect();
-    let mut evidence = probed.map_err(|message| match warnings.as_slice() {
+    let probed = probe_in_child(pass, &mut kernel, request, &terms, object, facts);
+    let said = kernel.finish();
+    let mut evidence = probed.map_err(|message| match said.lines.as_slice() {
         [] => message,
         // A child that was killed was often killed by the kernel, which says why.
         [.., newest] => format!("{message}; the kernel's last warning: {newest}"),
     })?;
     evidence.edits.splice(0..0, edits);
-    evidence.kmsg = warnings;
+    evidence.kmsg = said.lines;
+    evidence.kmsg_marks = said.marks;
     Ok(evidence)
 }
 
@@ -240,6 +243,7 @@ fn set(sysctl: &[String]) -> Result<Vec<String>, String> {
 /// child says is passed on; its evidence is kept.
 fn probe_in_child(
     pass: &mut Pass<'_>,
+    kernel: &mut kmsg::Recorder,
     request: &Request,
     terms: &Terms<'_>,
     object: &[u8],
@@ -276,6 +280,7 @@ fn probe_in_child(
         match serde_json::from_slice(&text) {
             Ok(FromGuest::Reply { evidence }) => break Some(*evidence),
             Ok(FromGuest::Progress { stage, doing: what }) => {
+                kernel.begin(stage, &what);
                 doing = format!("{stage} ({what})");
                 pass(&text)?;
             }

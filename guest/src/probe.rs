@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use ukci_schema::evidence::{
-    AttachOutcome, Evidence, GuestFacts, Log, MapEvidence, Mode, ProgramEvidence, ProgramLoad,
-    SCHEMA, Step, StepOutcome,
+    AttachOutcome, Evidence, GuestFacts, KmsgMark, Log, MapEvidence, Mode, ProgramEvidence,
+    ProgramLoad, SCHEMA, Step, StepOutcome,
 };
 use ukci_schema::verdict::Stage;
 
@@ -77,6 +77,7 @@ pub fn probe(
         drop(object);
         isolate(request, &read, &mut evidence, &mut progress);
         let refused = refused(&evidence);
+        progress(Stage::Load, KmsgMark::OWN_QUESTIONS);
         if let Ok(object) = captured(|| request.terms.open(request.object, 0)).0 {
             evidence.features = ask(&evidence, &read, &object, &refused);
         }
@@ -119,6 +120,7 @@ pub fn probe(
         append(&mut evidence.log, &log);
         let refused = refused(&evidence);
         if !refused.is_empty() {
+            progress(Stage::Attach, KmsgMark::OWN_QUESTIONS);
             evidence.features = ask(&evidence, &read, &object, &refused);
         }
     }

@@ -183,7 +183,7 @@ impl Target {
     }
 
     /// Whether the function has the places that attaching needs: an ftrace site, and for a kprobe
-    /// the kernel's leave, with how many functions share the name. Nothing of what is no function.
+    /// the kernel's leave, with how many symbols share the name. Nothing of what is no function.
     pub(crate) fn sites(&self, kernel: &Kernel) -> Vec<Feature> {
         let is_probe = self.kind == TargetKind::Symbol && !self.is_pattern();
         if !is_probe && self.kind != TargetKind::BtfFunction {

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use case::Case;
 use finding::Found;
-use rules::{attach, map, object, refusal, struct_ops};
+use rules::{attach, map, object, refusal, splat, struct_ops};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use ukci_schema::verdict::{Fault, Stage, Verdict};
@@ -120,7 +120,19 @@ impl Decided {
     }
 }
 
+/// What the object was answered; but damage that it does to the kernel goes before all of it. Where
+/// ukci could not tell, that stays so.
 fn decide(evidence: &Evidence, terms: Terms<'_>) -> Decided {
+    let answered = answered(evidence, terms);
+    match splat::caused(evidence) {
+        Some(found) if !matches!(answered.verdict, Verdict::Error { .. }) => {
+            Decided::by(found, answered.programs)
+        }
+        _ => answered,
+    }
+}
+
+fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
     let mut programs = vec![None; evidence.programs.len()];
     match evidence.open.outcome {
         StepOutcome::Ok => {}

@@ -69,6 +69,14 @@ pub struct KmsgMark {
     pub doing: String,
 }
 
+impl KmsgMark {
+    /// What is done while the agent asks the kernel what it has, which is no doing of the object's.
+    pub const OWN_QUESTIONS: &str = "what the kernel has";
+
+    /// How what is done begins where it is done to an edited copy of a refused object.
+    pub const IN_A_COPY: &str = "in a copy: ";
+}
+
 /// One `struct_ops` map and its registration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -262,8 +270,8 @@ impl Feature {
     pub const ARGUMENTS: &str = " arguments";
 
     /// How the [`detail`](Self::detail) of a [`FeatureKind::KprobeSite`] ends whose name is that of
-    /// more than one function: `3 functions of this name`.
-    pub const OF_THIS_NAME: &str = " functions of this name";
+    /// more than one symbol: `3 symbols of this name`.
+    pub const OF_THIS_NAME: &str = " symbols of this name";
 
     /// How the [`detail`](Self::detail) of a target begins of which the compiler kept only copies
     /// with a suffix, which follow: `prepare_reply.isra.0, prepare_reply.part.0`.

@@ -90,11 +90,17 @@ fn kprobe(case: &Case<'_>) -> Option<Cause> {
     let name = function.split('+').next().unwrap_or(function);
     match case.program.attach.errno? {
         // Since 6.6, and in the stable kernels of that time (seen from 5.10 on): trace_kprobe counts
-        // the symbols of the name.
+        // the symbols of the name, and takes variables for functions.
         EADDRNOTAVAIL => Some((
             match site::of_this_name(case) {
-                Some(count) => format!("{count} functions of this kernel are called `{name}`"),
-                None => format!("several functions of this kernel are called `{name}`"),
+                Some(count) => {
+                    format!(
+                        "{count} symbols of this kernel, functions or variables, are called `{name}`"
+                    )
+                }
+                None => format!(
+                    "several symbols of this kernel, functions or variables, are called `{name}`"
+                ),
             },
             "take a function with a name of its own that calls it, or attach to all of them with \
              `kprobe.multi` (5.18)",

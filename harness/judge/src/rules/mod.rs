@@ -12,6 +12,7 @@ pub(crate) mod object;
 pub(crate) mod refusal;
 pub(crate) mod site;
 pub(crate) mod sleep;
+pub(crate) mod splat;
 pub(crate) mod struct_ops;
 pub(crate) mod target;
 pub(crate) mod verifier;

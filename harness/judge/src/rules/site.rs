@@ -31,7 +31,7 @@ pub(crate) fn is_clear(case: &Case<'_>) -> bool {
         && (!is_kprobe(case.section()) || is_there(FeatureKind::KprobeSite))
 }
 
-/// How many functions have the target's name, where they are several.
+/// How many symbols have the target's name, where they are several.
 pub(crate) fn of_this_name<'a>(case: &Case<'a>) -> Option<&'a str> {
     let site = site(case, FeatureKind::KprobeSite)?;
     site.detail.as_deref()?.strip_suffix(Feature::OF_THIS_NAME)

@@ -306,11 +306,11 @@ fn a_function_on_the_blacklist_is_named_as_that() {
 fn several_functions_of_one_name_are_counted() {
     let mut evidence = with_site("kprobe/destroy", "kprobe", 99, true);
     let mut site = feature(FeatureKind::KprobeSite, "destroy", None, true);
-    site.detail = Some("3 functions of this name".into());
+    site.detail = Some("3 symbols of this name".into());
     evidence.features.push(site);
     let found = fails(&evidence, Code::AttachRefused);
     assert!(
-        found.headline.contains("3 functions of this kernel"),
+        found.headline.contains("3 symbols of this kernel"),
         "{}",
         found.headline
     );

@@ -8,3 +8,4 @@ mod attachment;
 mod damage;
 mod hand;
 mod recorded;
+mod splat;
