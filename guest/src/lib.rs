@@ -15,6 +15,7 @@ pub mod guest_facts;
 mod isolation;
 pub mod kernel;
 pub mod kernel_features;
+pub mod kernel_needs;
 pub mod libbpf_log;
 mod module_owner;
 pub mod modules;

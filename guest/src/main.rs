@@ -19,7 +19,7 @@ use ukci_guest::channel::{Arrived, Channel};
 use ukci_guest::contract::{Terms, keep_files};
 use ukci_guest::probe::probe;
 use ukci_guest::request::ProbeRequest;
-use ukci_guest::{bpf, child, guest_facts, kernel_features};
+use ukci_guest::{bpf, child, guest_facts, kernel_features, kernel_needs};
 use ukci_schema::contract::Contract;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, PROTOCOL, Request};
@@ -148,6 +148,10 @@ fn settle() -> Result<Place, String> {
 /// From hello to done. After hello the agent is ready and holds nothing of a cell.
 fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     let lost = |error: std::io::Error| format!("talk to the host: {error}");
+    // In place of the hello: such a kernel is asked nothing.
+    if let Some(sentence) = kernel_needs::sentence(&facts.unmet) {
+        return Err(sentence);
+    }
     channel
         .say(&FromGuest::Hello {
             protocol: PROTOCOL,

@@ -136,6 +136,9 @@ fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
     let mut programs = vec![None; evidence.programs.len()];
     match evidence.open.outcome {
         StepOutcome::Ok => {}
+        StepOutcome::Refused if evidence.open.errno == Some(errno::ENOSYS) => {
+            return Decided::fault("no-system-call", no_system_call(evidence), programs);
+        }
         StepOutcome::Refused => return Decided::by(object::unopened(evidence), programs),
         StepOutcome::NotAttempted => {
             return Decided::fault("not-attempted", not_attempted(Stage::Open), programs);
@@ -246,6 +249,31 @@ fn fail(diagnosis: Diagnosis) -> Verdict {
             console: Vec::new(),
             hints: diagnosis.hints,
         },
+    }
+}
+
+/// libbpf opens an object without a question to the kernel about it: a system call that the kernel
+/// does not have is no fault of the object's (`memfd_create` without `CONFIG_MEMFD_CREATE`).
+fn no_system_call(evidence: &Evidence) -> Fault {
+    let last = evidence.log.lines().next_back().unwrap_or_default();
+    let said = last.strip_prefix("libbpf: ").unwrap_or(last).trim();
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", text::clipped(said))
+    };
+    Fault {
+        stage: Stage::Open,
+        code: None,
+        headline: format!(
+            "this kernel lacks a system call that libbpf needs to open any object (ENOSYS){said}"
+        ),
+        console: Vec::new(),
+        hints: vec![
+            "build the kernel with what docs/kernels.md says that any kernel must have; \
+             CONFIG_MEMFD_CREATE with CONFIG_SHMEM is the likeliest"
+                .into(),
+        ],
     }
 }
 

@@ -3,7 +3,8 @@
 use ukci_judge::judge;
 use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::{
-    AttachOutcome, Evidence, FeatureKind, Log, Module, ProgramAttach, StructOpsEvidence,
+    AttachOutcome, Evidence, FeatureKind, Log, Module, ProgramAttach, StepOutcome,
+    StructOpsEvidence,
 };
 use ukci_schema::verdict::{Stage, Verdict};
 
@@ -463,3 +464,20 @@ fn what_attached_in_a_copy_makes_no_pass() {
 }
 
 const UNCHECKED: &str = "8: (79) r1 = *(u64 *)(r0 +0)\nR0 invalid mem access 'scalar'\n";
+
+// Kernels that lack what any kernel must have.
+
+/// A kernel without SHMEM: told as INVALID_OBJECT, "compile it anew".
+#[test]
+fn a_kernel_without_a_system_call_that_opening_needs_is_no_fault_of_the_object() {
+    let mut evidence = good();
+    evidence.open.outcome = StepOutcome::Refused;
+    evidence.open.errno = Some(38);
+    evidence.log = Log::bounded("libbpf: failed to create memfd\n");
+    let fault = errs(&evidence);
+    assert!(fault.headline.contains("ENOSYS") && fault.headline.contains("memfd"));
+    assert!(fault.hints[0].contains("CONFIG_MEMFD_CREATE"));
+    // Any other errno is of the object's reading.
+    evidence.open.errno = Some(22);
+    fails(&evidence, Code::InvalidObject);
+}
