@@ -4,6 +4,7 @@
 
 mod names;
 mod parts;
+mod struct_ops;
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::marker::PhantomData;

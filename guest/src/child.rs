@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use rustix::process::{Pid, WaitOptions};
 use ukci_schema::message::FromGuest;
 
-use crate::serve::Channel;
+use crate::channel::Channel;
 
 /// Ends the machine. Should that fail, PID 1 ends and the kernel panics, which the host sees.
 pub fn power_off() -> ! {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use ukci_schema::contract::{AttachType, Contract, Entries, InnerMapTerms, ProgramType, Site};
 
 use crate::bpf::{self, Errno, InnerMap, LOG_STATS, Map, Object, Opening};
-use crate::capture::note;
+use crate::libbpf_log::note;
 use crate::variable::{self, NotSet};
 
 /// Where the host's files are kept. They are named by their index: a manifest's names never

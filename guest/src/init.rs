@@ -12,18 +12,23 @@ use ukci_guest::modules;
 use ukci_schema::evidence::Module;
 use ukci_schema::message::{PORT, SERIAL_PORT};
 
-use crate::dial;
+use crate::vsock_stream;
 
-/// One file system: source, target, type, whether the agent can do without.
-struct Mount(&'static str, &'static str, &'static str, bool);
+/// One file system: source, target, type, and the option without which the kernel lacks it where the
+/// agent cannot do without.
+struct Mount(
+    &'static str,
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+);
 
-const REQUIRED: bool = true;
-const OPTIONAL: bool = false;
+const OPTIONAL: Option<&str> = None;
 
 const MOUNTS: &[Mount] = &[
-    Mount("proc", "/proc", "proc", REQUIRED),
-    Mount("sysfs", "/sys", "sysfs", REQUIRED),
-    Mount("devtmpfs", "/dev", "devtmpfs", REQUIRED),
+    Mount("proc", "/proc", "proc", Some("PROC_FS")),
+    Mount("sysfs", "/sys", "sysfs", Some("SYSFS")),
+    Mount("devtmpfs", "/dev", "devtmpfs", Some("DEVTMPFS")),
     Mount("tmpfs", "/tmp", "tmpfs", OPTIONAL),
     Mount("tmpfs", "/run", "tmpfs", OPTIONAL),
     Mount("bpf", "/sys/fs/bpf", "bpf", OPTIONAL),
@@ -37,14 +42,20 @@ const MOUNTS: &[Mount] = &[
 /// Mounts what there is. Returns the optional ones that failed and why.
 pub(crate) fn mounts() -> Result<BTreeMap<String, String>, String> {
     let mut missing = BTreeMap::new();
-    for Mount(source, target, kind, required) in MOUNTS {
+    for Mount(source, target, kind, option) in MOUNTS {
         // It exists already in all but the initramfs's own directories.
         let _ = fs::create_dir(target);
         match mount(*source, *target, *kind, MountFlags::empty(), None) {
             // The kernel mounts devtmpfs itself where it is so configured.
             Ok(()) | Err(rustix::io::Errno::BUSY) => {}
-            Err(error) if *required => return Err(format!("mount {target}: {error}")),
-            Err(error) => drop(missing.insert((*target).to_owned(), error.to_string())),
+            Err(error) => match option {
+                Some(option) => {
+                    return Err(format!(
+                        "the kernel mounts no {kind} at {target} (CONFIG_{option}): {error}"
+                    ));
+                }
+                None => drop(missing.insert((*target).to_owned(), error.to_string())),
+            },
         }
     }
     Ok(missing)
@@ -98,6 +109,7 @@ fn load_module(path: &Path) -> Module {
     Module {
         name,
         error: modules::insert(path).err(),
+        ..Module::default()
     }
 }
 
@@ -108,9 +120,14 @@ impl<S: io::Read + io::Write + AsRawFd> Stream for S {}
 /// Dials the host.
 pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
     match transport {
-        Transport::Vsock => dial::vsock()
+        Transport::Vsock => vsock_stream::dial()
             .map(|stream| Box::new(stream) as Box<dyn Stream>)
-            .map_err(|error| format!("dial the host on vsock port {PORT}: {error}")),
+            .map_err(|error| {
+                format!(
+                    "dial the host on vsock port {PORT} (CONFIG_VSOCKETS and \
+                     CONFIG_VIRTIO_VSOCKETS): {error}"
+                )
+            }),
         Transport::Serial => {
             let device = serial_device()?;
             let file = fs::File::options().read(true).write(true).open(&device);
@@ -138,7 +155,7 @@ fn serial_device() -> Result<String, String> {
         }
         if start.elapsed() > PORT_DEADLINE {
             return Err(format!(
-                "no port in {class} is named {SERIAL_PORT} after {} s",
+                "no port in {class} (CONFIG_VIRTIO_CONSOLE) is named {SERIAL_PORT} after {} s",
                 PORT_DEADLINE.as_secs()
             ));
         }

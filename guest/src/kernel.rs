@@ -9,17 +9,25 @@ use std::ptr::NonNull;
 
 use libbpf_sys as sys;
 
+use crate::attach_sites::AttachSites;
+
 /// What was asked of the kernel once and does not change until a module is loaded.
 #[derive(Debug, Default)]
 pub struct Kernel {
     btf: OnceCell<Option<Btf>>,
     symbols: OnceCell<BTreeSet<String>>,
+    sites: AttachSites,
 }
 
 impl Kernel {
     /// The type information of vmlinux.
     pub fn btf(&self) -> Option<&Btf> {
         self.btf.get_or_init(Btf::vmlinux).as_ref()
+    }
+
+    /// Where functions can be attached to.
+    pub(crate) fn sites(&self) -> &AttachSites {
+        &self.sites
     }
 
     /// Names of the text symbols; empty where they are hidden.
@@ -231,18 +239,28 @@ pub(crate) fn modules_with_btf() -> Vec<String> {
 
 /// Names of the kernel's text symbols, loaded modules' included.
 fn text_symbols() -> BTreeSet<String> {
-    let Ok(text) = fs::read_to_string("/proc/kallsyms") else {
-        return BTreeSet::new();
-    };
+    let text = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
     text.lines()
-        .filter_map(|line| {
-            let mut words = line.split_ascii_whitespace().skip(1);
-            let kind = words.next()?;
-            matches!(kind, "t" | "T" | "w" | "W")
-                .then(|| words.next().map(str::to_owned))
-                .flatten()
-        })
+        .filter_map(|line| Some(text_symbol(line)?.to_owned()))
         .collect()
+}
+
+/// How many symbols have this name, variables among them: the kernel counts those too before it puts
+/// a kprobe there.
+pub(crate) fn symbols_named(name: &str) -> usize {
+    let text = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    text.lines()
+        .filter(|line| line.split_ascii_whitespace().nth(2) == Some(name))
+        .count()
+}
+
+/// The name in a line `address kind name [module]`, if it is of code.
+fn text_symbol(line: &str) -> Option<&str> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let kind = words.next()?;
+    matches!(kind, "t" | "T" | "w" | "W")
+        .then(|| words.next())
+        .flatten()
 }
 
 /// Whether tracefs has this event, `category/name`.

@@ -1,22 +1,38 @@
-//! The kernel's warnings during a cell. With `quiet` a warning never reaches the console.
+//! The kernel's warnings during a cell, and what the agent was doing when each came.
+//!
+//! Out: the text of records at level warning or worse that appeared after the cell began. The console
+//! shows them as well, but mixed with the boot's, and a virtual serial line can lose some.
 
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::{SeekFrom, seek};
+use ukci_schema::evidence::KmsgMark;
+use ukci_schema::verdict::Stage;
 
 /// Most lines kept.
 const LIMIT: usize = 200;
 
-/// A place in the kernel's log.
-pub(crate) struct Warnings {
+/// Follows the kernel's log from one place on.
+pub(crate) struct Recorder {
     kmsg: Option<fs::File>,
+    doing: (Stage, String),
+    recorded: Recorded,
 }
 
-impl Warnings {
-    /// From the log's present end on.
-    pub(crate) fn from_now() -> Self {
+/// What the kernel said.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    /// The records of level warning (4) or worse.
+    pub(crate) lines: Vec<String>,
+    /// What the agent was doing when they came.
+    pub(crate) marks: Vec<KmsgMark>,
+}
+
+impl Recorder {
+    /// From the log's present end on: nothing of the boot's is the cell's.
+    pub(crate) fn from_now(stage: Stage, doing: &str) -> Self {
         let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
         let kmsg = fs::File::options()
             .read(true)
@@ -26,15 +42,30 @@ impl Warnings {
         if let Some(kmsg) = &kmsg {
             let _ = seek(kmsg, SeekFrom::End(0));
         }
-        Self { kmsg }
+        Self {
+            kmsg,
+            doing: (stage, doing.to_owned()),
+            recorded: Recorded::default(),
+        }
     }
 
-    /// The records of level warning (4) or worse since then.
-    pub(crate) fn collect(self) -> Vec<String> {
-        let mut lines = Vec::new();
-        let Some(mut kmsg) = self.kmsg else {
-            return lines;
-        };
+    /// Something else is done from now on. What the kernel said until now came of what was done
+    /// before.
+    pub(crate) fn begin(&mut self, stage: Stage, doing: &str) {
+        self.drain();
+        self.doing = (stage, doing.to_owned());
+    }
+
+    /// All that was said.
+    pub(crate) fn finish(mut self) -> Recorded {
+        self.drain();
+        self.recorded
+    }
+
+    fn drain(&mut self) {
+        let Some(kmsg) = &mut self.kmsg else { return };
+        let Recorded { lines, marks } = &mut self.recorded;
+        let line = lines.len();
         // One read is one record.
         let mut record = [0; 8192];
         while lines.len() < LIMIT {
@@ -45,7 +76,10 @@ impl Warnings {
                 _ => break,
             }
         }
-        lines
+        if lines.len() > line {
+            let (stage, doing) = self.doing.clone();
+            marks.push(KmsgMark { line, stage, doing });
+        }
     }
 }
 

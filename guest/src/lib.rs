@@ -4,24 +4,26 @@
 //! Synchronous and single-threaded: libbpf's print callback is one a process, and the agent
 //! forks.
 
-pub mod asked;
 mod attach;
+mod attach_sites;
 pub mod bpf;
-pub mod capture;
+pub mod channel;
 pub mod child;
 pub mod contract;
-pub mod facts;
-pub mod features;
-mod isolate;
+pub mod feature_probe;
+pub mod guest_facts;
+mod isolation;
 pub mod kernel;
+pub mod kernel_features;
+pub mod kernel_needs;
+pub mod libbpf_log;
+mod module_owner;
 pub mod modules;
-mod nearest;
-pub mod needs;
-pub mod offer;
-mod owners;
+mod nearest_names;
 pub mod probe;
-pub mod serve;
+mod probe_program;
+pub mod request;
+pub mod requirements;
 pub mod target;
-mod trial;
 mod variable;
 pub mod verifier;

@@ -3,25 +3,28 @@
 //! `ukci-guest check` does what the cell did. By hand, `ukci-guest probe FILE [load|attach]` prints
 //! the evidence of the running kernel as JSON: a developer's tool.
 
-mod dial;
 mod init;
 mod kmsg;
+mod print;
 mod shell;
 mod system;
-mod tell;
+mod vsock_stream;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use ukci_guest::asked::Asked;
+use ukci_guest::channel::{Arrived, Channel};
 use ukci_guest::contract::{Terms, keep_files};
 use ukci_guest::probe::probe;
-use ukci_guest::serve::{Arrived, Channel};
-use ukci_guest::{bpf, child, facts, offer};
+use ukci_guest::request::ProbeRequest;
+use ukci_guest::{bpf, child, guest_facts, kernel_features, kernel_needs};
 use ukci_schema::contract::Contract;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, PROTOCOL, Request};
+
+use ukci_schema::verdict::Stage;
 
 use crate::init::{Stream, Transport};
 
@@ -36,7 +39,7 @@ fn main() {
     let done = match args.as_slice() {
         ["probe", path] | ["probe", path, "attach"] => probe_file(path, Mode::Attach),
         ["probe", path, "load"] => probe_file(path, Mode::Load),
-        ["check"] => check().map(|evidence| tell::text(&evidence)),
+        ["check"] => check().map(|evidence| print::text(&evidence)),
         ["check", "--json"] => check().and_then(|evidence| json(&evidence)),
         _ => fail(USAGE, 64),
     };
@@ -56,14 +59,15 @@ const USAGE: &str = "usage: ukci-guest probe FILE [load|attach]
 fn probe_file(path: &str, mode: Mode) -> Result<String, String> {
     let object = std::fs::read(path).map_err(|error| format!("read {path}: {error}"))?;
     let contract = Contract::default();
-    let asked = Asked {
+    let probe_request = ProbeRequest {
         object: &object,
         name: path,
         terms: &Terms::new(&contract, Vec::new(), path),
         mode,
+        isolation: None,
     };
-    let facts = facts::gather(BTreeMap::new(), Vec::new());
-    json(&probe(asked, facts, |_, _| {})?)
+    let facts = guest_facts::gather(BTreeMap::new(), Vec::new());
+    json(&probe(probe_request, facts, |_, _| {})?)
 }
 
 /// The evidence of the cell that the host laid into this machine.
@@ -73,7 +77,7 @@ fn check() -> Result<Evidence, String> {
         object,
         files,
     } = shell::Cell::read()?;
-    let facts = facts::gather(BTreeMap::new(), Vec::new());
+    let facts = guest_facts::gather(BTreeMap::new(), Vec::new());
     answer(&request, &object, &files, facts, &mut |_| Ok(()))
 }
 
@@ -137,13 +141,17 @@ fn settle() -> Result<Place, String> {
     })?;
     // The channel keeps the stream, and its descriptor, until the machine is off.
     child::tell_panics_to(stream.as_raw_fd());
-    let facts = facts::gather(missing, modules);
+    let facts = guest_facts::gather(missing, modules);
     Ok(Place::Cell(Channel::new(stream), Box::new(facts)))
 }
 
 /// From hello to done. After hello the agent is ready and holds nothing of a cell.
 fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     let lost = |error: std::io::Error| format!("talk to the host: {error}");
+    // In place of the hello: such a kernel is asked nothing.
+    if let Some(sentence) = kernel_needs::sentence(&facts.unmet) {
+        return Err(sentence);
+    }
     channel
         .say(&FromGuest::Hello {
             protocol: PROTOCOL,
@@ -155,7 +163,7 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     let request = match channel.hear().map_err(lost)? {
         FromHost::Request(request) => request,
         FromHost::Features => {
-            let features = Box::new(offer::probe(facts));
+            let features = Box::new(kernel_features::probe(facts));
             channel
                 .say(&FromGuest::Features { features })
                 .map_err(lost)?;
@@ -206,17 +214,18 @@ fn answer(
 ) -> Result<Evidence, String> {
     let files = keep_files(files)?;
     let terms = Terms::new(&request.contract, files, &request.name);
-    let warnings = kmsg::Warnings::from_now();
+    let mut kernel = kmsg::Recorder::from_now(Stage::Connect, "settings");
     let edits = set(&request.sysctl)?;
-    let probed = probe_in_child(pass, request, &terms, object, facts);
-    let warnings = warnings.collect();
-    let mut evidence = probed.map_err(|message| match warnings.as_slice() {
+    let probed = probe_in_child(pass, &mut kernel, request, &terms, object, facts);
+    let said = kernel.finish();
+    let mut evidence = probed.map_err(|message| match said.lines.as_slice() {
         [] => message,
         // A child that was killed was often killed by the kernel, which says why.
         [.., newest] => format!("{message}; the kernel's last warning: {newest}"),
     })?;
     evidence.edits.splice(0..0, edits);
-    evidence.kmsg = warnings;
+    evidence.kmsg = said.lines;
+    evidence.kmsg_marks = said.marks;
     Ok(evidence)
 }
 
@@ -238,6 +247,7 @@ fn set(sysctl: &[String]) -> Result<Vec<String>, String> {
 /// child says is passed on; its evidence is kept.
 fn probe_in_child(
     pass: &mut Pass<'_>,
+    kernel: &mut kmsg::Recorder,
     request: &Request,
     terms: &Terms<'_>,
     object: &[u8],
@@ -246,13 +256,14 @@ fn probe_in_child(
     let (ours, theirs) = UnixStream::pair().map_err(|error| format!("make a socket: {error}"))?;
     let forked = child::fork(ours, theirs, |theirs| {
         let mut channel = Channel::new(theirs);
-        let asked = Asked {
+        let probe_request = ProbeRequest {
             object,
             name: &request.name,
             terms,
             mode: request.mode,
+            isolation: request.isolation_seconds.map(Duration::from_secs),
         };
-        let probed = probe(asked, facts, |stage, doing| {
+        let probed = probe(probe_request, facts, |stage, doing| {
             let doing = doing.to_owned();
             let _ = channel.say(&FromGuest::Progress { stage, doing });
         });
@@ -273,6 +284,7 @@ fn probe_in_child(
         match serde_json::from_slice(&text) {
             Ok(FromGuest::Reply { evidence }) => break Some(*evidence),
             Ok(FromGuest::Progress { stage, doing: what }) => {
+                kernel.begin(stage, &what);
                 doing = format!("{stage} ({what})");
                 pass(&text)?;
             }

@@ -58,6 +58,7 @@ fn load_into(name: &str, dir: &Path, done: &mut Vec<Module>, depth: usize) {
     done.push(Module {
         name: name.to_owned(),
         error,
+        ..Module::default()
     });
 }
 

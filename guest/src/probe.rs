@@ -5,67 +5,67 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use ukci_schema::evidence::{
-    Evidence, GuestFacts, Log, MapEvidence, Mode, ProgramEvidence, ProgramLoad, SCHEMA, Step,
-    StepOutcome,
+    AttachOutcome, Evidence, GuestFacts, KmsgMark, Log, MapEvidence, Mode, ProgramEvidence,
+    ProgramLoad, SCHEMA, Step, StepOutcome,
 };
 use ukci_schema::verdict::Stage;
 
-use crate::asked::Asked;
 use crate::bpf::{self, LOG_STATS, Object, Program, SHORT_LOG};
-use crate::capture::captured;
 use crate::contract::{Broken, Terms};
-use crate::features::{self, Wanting};
-use crate::isolate::isolate;
-use crate::needs::{self, Read};
-use crate::owners::{self, Wish};
+use crate::feature_probe::{self, Wanting};
+use crate::isolation::isolate;
+use crate::libbpf_log::captured;
+use crate::module_owner::{self, Wanted};
+use crate::request::ProbeRequest;
+use crate::requirements::{self, Read};
 use crate::target::{self, Target};
 use crate::{attach, modules, verifier};
 
 /// Probes an object on the running kernel. `progress` hears of each stage as it begins. An error
 /// is a contract that no kernel could keep.
 pub fn probe(
-    asked: Asked<'_>,
+    request: ProbeRequest<'_>,
     guest: GuestFacts,
     mut progress: impl FnMut(Stage, &str),
 ) -> Result<Evidence, Broken> {
-    let read = needs::read(asked.object);
+    let read = requirements::read(request.object);
     let mut evidence = Evidence {
         schema: SCHEMA.into(),
-        mode: asked.mode,
+        mode: request.mode,
         libbpf: bpf::libbpf_version(),
         guest,
         object: read.facts.clone(),
         ..Evidence::default()
     };
 
-    progress(Stage::Open, asked.name);
+    progress(Stage::Open, request.name);
     let start = Instant::now();
-    let (opened, log) = captured(|| asked.terms.open(asked.object, LOG_STATS));
+    let (opened, log) = captured(|| request.terms.open(request.object, LOG_STATS));
     evidence.log = log;
     evidence.open = step(start, opened.as_ref().err().copied());
     let Ok(mut object) = opened else {
         return Ok(evidence);
     };
-    asked.terms.check(&object)?;
-    let (selected, _) = captured(|| asked.terms.select(asked.object, &object));
-    evidence.edits = asked.terms.edits();
+    request.terms.check(&object)?;
+    let (selected, _) = captured(|| request.terms.select(request.object, &object));
+    evidence.edits = request.terms.edits();
     evidence.edits.extend(selected.edits);
-    for module in asked.terms.modules() {
+    for module in request.terms.modules() {
         evidence.guest.modules.extend(modules::load(module));
     }
-    let (shaped, log) = captured(|| asked.terms.shape(&mut object));
+    let (shaped, log) = captured(|| request.terms.shape(&mut object));
     append(&mut evidence.log, &log);
     evidence.programs = object
         .programs()
         .iter()
-        .map(|p| describe(*p, &read, asked.terms, &selected.off))
+        .map(|p| describe(*p, &read, request.terms, &selected.off))
         .collect();
     evidence.maps = object.maps().iter().copied().map(describe_map).collect();
 
-    let owners = owners::load(&wishes(&evidence));
+    let owners = module_owner::load(&wanted(&evidence, &read));
     evidence.guest.modules.extend(owners);
 
-    progress(Stage::Load, asked.name);
+    progress(Stage::Load, request.name);
     for index in 0..evidence.programs.len() {
         object.give_log(index, SHORT_LOG);
     }
@@ -75,11 +75,10 @@ pub fn probe(
     evidence.load = step(start, loaded.err());
     if loaded.is_err() {
         drop(object);
-        isolate(asked, &read, &mut evidence, &mut progress);
-        let refused: Vec<usize> = (0..evidence.programs.len())
-            .filter(|n| evidence.programs[*n].load.outcome == StepOutcome::Refused)
-            .collect();
-        if let Ok(object) = captured(|| asked.terms.open(asked.object, 0)).0 {
+        isolate(request, &read, &mut evidence, &mut progress);
+        let refused = refused(&evidence);
+        progress(Stage::Load, KmsgMark::OWN_QUESTIONS);
+        if let Ok(object) = captured(|| request.terms.open(request.object, 0)).0 {
             evidence.features = ask(&evidence, &read, &object, &refused);
         }
         return Ok(evidence);
@@ -111,34 +110,45 @@ pub fn probe(
         };
     }
 
-    if asked.mode == Mode::Attach {
-        progress(Stage::Attach, asked.name);
+    if request.mode == Mode::Attach {
+        progress(Stage::Attach, request.name);
         let ((), log) = captured(|| {
-            attach::attach_all(&object, &read, asked.terms, &mut evidence, |name| {
+            attach::attach_all(&object, &read, request.terms, &mut evidence, None, |name| {
                 progress(Stage::Attach, name);
             });
         });
         append(&mut evidence.log, &log);
-        let refused: Vec<usize> = (0..evidence.programs.len())
-            .filter(|n| {
-                evidence.programs[*n].attach.outcome
-                    == ukci_schema::evidence::AttachOutcome::Refused
-            })
-            .collect();
+        let refused = refused(&evidence);
         if !refused.is_empty() {
+            progress(Stage::Attach, KmsgMark::OWN_QUESTIONS);
             evidence.features = ask(&evidence, &read, &object, &refused);
         }
     }
     Ok(evidence)
 }
 
-/// What the object's programs call and attach to.
-fn wishes(evidence: &Evidence) -> Vec<Wish> {
+/// The programs that were not loaded or not attached.
+fn refused(evidence: &Evidence) -> Vec<usize> {
+    let programs = evidence.programs.iter().enumerate();
+    let refused = programs.filter(|(_, program)| {
+        program.load.outcome == StepOutcome::Refused
+            || program.attach.outcome == AttachOutcome::Refused
+    });
+    refused.map(|(n, _)| n).collect()
+}
+
+/// What the object's programs call and attach to. A target that is another function of the object
+/// itself is that, whatever modules have a function of the name.
+fn wanted(evidence: &Evidence, read: &Read) -> Vec<Wanted> {
     let programs = evidence.programs.iter().filter(|program| program.autoload);
     programs
         .flat_map(|program| {
-            let kfuncs = program.kfuncs.iter().cloned().map(Wish::Kfunc);
-            kfuncs.chain(Target::of(target::section_of(program)).map(Wish::Target))
+            let kfuncs = program.kfuncs.iter().cloned().map(Wanted::Kfunc);
+            let own = |target: &Target| {
+                target.name() != program.name && read.functions.contains_key(target.name())
+            };
+            let target = Target::of(target::section_of(program)).filter(|target| !own(target));
+            kfuncs.chain(target.map(Wanted::Target))
         })
         .collect()
 }
@@ -149,7 +159,7 @@ fn ask(
     object: &Object,
     refused: &[usize],
 ) -> Vec<ukci_schema::evidence::Feature> {
-    let none = needs::Needs::default();
+    let none = requirements::Needs::default();
     let programs = object.programs();
     let wanting: Vec<Wanting<'_>> = refused
         .iter()
@@ -193,7 +203,7 @@ fn ask(
         .filter(|map| read.struct_ops.get(&map.name()).is_some_and(named))
         .filter_map(|map| object.value_type_name(*map))
         .collect();
-    captured(|| features::ask(&wanting, &types, &struct_ops)).0
+    captured(|| feature_probe::ask(&wanting, &types, &struct_ops)).0
 }
 
 /// Why a program that the object switches off is not loaded.
@@ -228,7 +238,7 @@ fn describe(
         helpers: needs
             .helpers
             .iter()
-            .map(|id| features::helper_name(*id))
+            .map(|id| feature_probe::helper_name(*id))
             .collect(),
         kfuncs: needs.kfuncs.into_iter().collect(),
         maps: needs.maps.into_iter().collect(),

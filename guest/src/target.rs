@@ -1,9 +1,12 @@
 //! What a section name asks to attach to, and whether the kernel has it.
 
-use crate::nearest::nearest;
+use std::collections::BTreeSet;
+
 use ukci_schema::evidence::{Feature, FeatureKind, ProgramEvidence};
 
+use crate::attach_sites::is_function;
 use crate::kernel::{self, Btf, Kernel};
+use crate::nearest_names::nearest;
 
 /// The section, or what the manifest has in its place.
 pub(crate) fn section_of(program: &ProgramEvidence) -> &str {
@@ -23,6 +26,8 @@ enum TargetKind {
     Symbol,
     /// A function to trace through BTF.
     BtfFunction,
+    /// A system call by its name without prefix.
+    SystemCall,
     /// `category/name` in tracefs.
     Tracepoint,
     /// A raw tracepoint: `btf_trace_NAME`.
@@ -41,6 +46,7 @@ impl Target {
             "kprobe" | "kretprobe" | "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => {
                 TargetKind::Symbol
             }
+            "ksyscall" | "kretsyscall" => TargetKind::SystemCall,
             "fentry" | "fexit" | "fmod_ret" | "fentry.s" | "fexit.s" | "fmod_ret.s"
             | "fsession" | "fsession.s" => TargetKind::BtfFunction,
             "tracepoint" | "tp" => TargetKind::Tracepoint,
@@ -72,7 +78,7 @@ impl Target {
                 let event = self.name.rsplit('/').next()?;
                 Some(format!("__tracepoint_{event}"))
             }
-            TargetKind::LsmHook | TargetKind::Iterator => None,
+            TargetKind::LsmHook | TargetKind::Iterator | TargetKind::SystemCall => None,
         }
     }
 
@@ -84,8 +90,11 @@ impl Target {
         };
         let btf = kernel.btf();
         match self.kind {
-            // A pattern: what it matches is for the kernel to say.
-            TargetKind::Symbol if self.name.contains(['*', '?']) => (None, "kallsyms"),
+            TargetKind::Symbol if self.is_pattern() => {
+                let names = kernel.sites().traceable();
+                let any = |names: &BTreeSet<String>| names.iter().any(|name| self.matches(name));
+                (names.map(any), "available_filter_functions")
+            }
             TargetKind::Symbol => {
                 let symbols = kernel.text_symbols();
                 (
@@ -94,6 +103,14 @@ impl Target {
                 )
             }
             TargetKind::BtfFunction => (btf.map(|btf| function(btf, &self.name)), "vmlinux-btf"),
+            TargetKind::SystemCall => {
+                // As libbpf looks for it: the architecture's wrapper, or what it wraps.
+                let symbols = kernel.text_symbols();
+                let any = SYSTEM_CALLS
+                    .iter()
+                    .any(|prefix| symbols.contains(&named(prefix)));
+                ((!symbols.is_empty()).then_some(any), "kallsyms")
+            }
             TargetKind::Tracepoint => (Some(kernel::has_tracepoint(&self.name)), "tracefs"),
             TargetKind::RawTracepoint => (
                 btf.map(|btf| kernel::has_typedef(btf, &named("btf_trace_"))),
@@ -110,6 +127,28 @@ impl Target {
         }
     }
 
+    /// Whether it is a pattern of `kprobe.multi`.
+    fn is_pattern(&self) -> bool {
+        self.name.contains(['*', '?'])
+    }
+
+    /// Whether a name matches the pattern, as libbpf's `glob_match` has it.
+    fn matches(&self, name: &str) -> bool {
+        fn matches(pattern: &[u8], name: &[u8]) -> bool {
+            match (pattern.first(), name.first()) {
+                (None, None) => true,
+                (Some(b'*'), _) => {
+                    matches(&pattern[1..], name)
+                        || (!name.is_empty() && matches(pattern, &name[1..]))
+                }
+                (Some(b'?'), Some(_)) => matches(&pattern[1..], &name[1..]),
+                (Some(one), Some(other)) if one == other => matches(&pattern[1..], &name[1..]),
+                _ => false,
+            }
+        }
+        matches(self.name.as_bytes(), name.as_bytes())
+    }
+
     /// Whether the kernel is known not to have it.
     pub(crate) fn is_missing(&self, kernel: &Kernel) -> bool {
         self.look_up(kernel).0 == Some(false)
@@ -124,13 +163,57 @@ impl Target {
             id: None,
             program_type: None,
             present,
-            source: source.into(),
+            source: self.module(kernel).unwrap_or_else(|| source.into()),
             detail: match present {
                 Some(false) => self.instead(kernel),
                 Some(true) => self.arguments(kernel),
                 None => None,
             },
         }
+    }
+
+    /// `module-btf:NAME`, where a module's BTF has the function and vmlinux's has not.
+    fn module(&self, kernel: &Kernel) -> Option<String> {
+        let btf = kernel.btf()?;
+        if self.kind != TargetKind::BtfFunction || btf.has_function(&self.name) {
+            return None;
+        }
+        let module = kernel::module_with_function(btf, &self.name)?;
+        Some(format!("module-btf:{module}"))
+    }
+
+    /// Whether the function has the places that attaching needs: an ftrace site, and for a kprobe
+    /// the kernel's leave, with how many symbols share the name. Nothing of what is no function.
+    pub(crate) fn sites(&self, kernel: &Kernel) -> Vec<Feature> {
+        let is_probe = self.kind == TargetKind::Symbol && !self.is_pattern();
+        if !is_probe && self.kind != TargetKind::BtfFunction {
+            return Vec::new();
+        }
+        let feature = |kind, present, source: &str, detail| Feature {
+            kind,
+            name: self.name.clone(),
+            id: None,
+            program_type: None,
+            present,
+            source: source.into(),
+            detail,
+        };
+        let traceable = kernel.sites().traceable();
+        let present = traceable.map(|names| names.contains(&self.name));
+        let near = (present == Some(false))
+            .then(|| self.near(kernel))
+            .flatten();
+        let kind = FeatureKind::FtraceSite;
+        let mut sites = vec![feature(kind, present, "available_filter_functions", near)];
+        if is_probe {
+            let blacklist = kernel.sites().blacklist();
+            let present = blacklist.map(|names| !names.contains(&self.name));
+            let count = kernel::symbols_named(&self.name);
+            let several = (count > 1).then(|| format!("{count}{}", Feature::OF_THIS_NAME));
+            let kind = FeatureKind::KprobeSite;
+            sites.push(feature(kind, present, "kprobes/blacklist", several));
+        }
+        sites
     }
 
     /// How many arguments a function of vmlinux has that is to be traced: `8 arguments`.
@@ -161,41 +244,59 @@ impl Target {
             // Inlined copies, assembly; all of a module before 5.11.
             return Some(Feature::SYMBOL_WITHOUT_BTF.into());
         }
+        if matches!(self.kind, TargetKind::Symbol | TargetKind::BtfFunction) {
+            let symbols = kernel.text_symbols().iter().map(String::as_str);
+            let clones = self.clones(symbols);
+            if !clones.is_empty() {
+                return Some(format!("{}{}", Feature::CLONES, clones.join(", ")));
+            }
+        }
+        self.near(kernel)
+    }
+
+    /// The nearest names that can be attached to: `near: a, b, c`.
+    fn near(&self, kernel: &Kernel) -> Option<String> {
         let without = |prefix: &'static str| {
             let symbols = kernel.text_symbols().iter();
             symbols.filter_map(move |name| name.strip_prefix(prefix))
         };
         let tracepoints = kernel::tracepoints();
+        let any = |_: &str| true;
         let near = match self.kind {
-            TargetKind::Tracepoint => nearest(&self.name, tracepoints.iter().map(String::as_str)),
-            TargetKind::RawTracepoint => nearest(
-                &self.name,
-                tracepoints
-                    .iter()
-                    .filter_map(|event| Some(event.split_once('/')?.1)),
-            ),
+            TargetKind::Tracepoint => {
+                nearest(&self.name, tracepoints.iter().map(String::as_str), any)
+            }
+            TargetKind::RawTracepoint => {
+                let names = tracepoints.iter();
+                let names = names.filter_map(|event| Some(event.split_once('/')?.1));
+                nearest(&self.name, names, any)
+            }
             // The function that calls the hook, and BPF's own, have its name with a prefix.
             TargetKind::LsmHook => {
                 let prefixes = ["security_", "bpf_lsm_"];
                 let hook = prefixes.iter().find_map(|p| self.name.strip_prefix(p));
-                nearest(hook.unwrap_or(&self.name), without("bpf_lsm_"))
+                nearest(hook.unwrap_or(&self.name), without("bpf_lsm_"), any)
             }
-            TargetKind::Iterator => nearest(&self.name, without("bpf_iter_")),
+            TargetKind::Iterator => nearest(&self.name, without("bpf_iter_"), any),
+            TargetKind::SystemCall => nearest(&self.name, without("__se_sys_"), any),
             TargetKind::Symbol | TargetKind::BtfFunction => {
                 let symbols = kernel.text_symbols().iter().map(String::as_str);
-                let clones = self.clones(symbols.clone());
-                if !clones.is_empty() {
-                    return Some(format!("{}{}", Feature::CLONES, clones.join(", ")));
-                }
-                // Neither paddings nor parts that the compiler split off.
-                let whole =
-                    symbols.filter(|name| !name.starts_with("__pfx_") && !name.contains('.'));
-                nearest(&self.name, whole)
+                let has_type = |name: &str| {
+                    self.kind == TargetKind::Symbol
+                        || kernel.btf().is_some_and(|btf| btf.has_function(name))
+                };
+                let functions = symbols.filter(|name| is_function(name));
+                nearest(&self.name, functions, |name| {
+                    kernel.sites().is_attachable(name) && has_type(name)
+                })
             }
         };
         (!near.is_empty()).then(|| format!("near: {}", near.join(", ")))
     }
 }
+
+/// What libbpf puts before the name of a system call.
+const SYSTEM_CALLS: &[&str] = &["__x64_sys_", "__arm64_sys_", "__riscv_sys_", "__se_sys_"];
 
 /// The target that a section names.
 pub fn target_of(section: &str) -> Option<String> {
@@ -221,6 +322,16 @@ mod tests {
             target.clones(symbols.into_iter()),
             ["reply.constprop.0", "reply.isra.0"]
         );
+    }
+
+    #[test]
+    fn a_pattern_matches_as_libbpfs_does() {
+        let matches = |pattern: &str, name| {
+            let section = format!("kprobe.multi/{pattern}");
+            Target::of(&section).unwrap().matches(name)
+        };
+        assert!(matches("vfs_*", "vfs_read") && matches("*", "") && matches("v?s*d", "vfs_read"));
+        assert!(!matches("vfs_*", "do_vfs") && !matches("vfs?", "vfs") && !matches("", "x"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 use ukci_guest::bpf::{self, Object, Opening};
-use ukci_guest::capture::captured;
+use ukci_guest::libbpf_log::captured;
 
 /// What a case says is in its object; the rest of it is for those who run it.
 #[derive(Debug, Deserialize)]

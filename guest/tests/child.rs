@@ -3,8 +3,8 @@
 
 use std::os::unix::net::UnixStream;
 
+use ukci_guest::channel::{Arrived, Channel};
 use ukci_guest::child::{fork, report_panics, tell_panics_to, wait};
-use ukci_guest::serve::{Arrived, Channel};
 
 fn main() {
     a_crash_is_told_apart_by_its_signal();

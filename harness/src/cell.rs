@@ -122,10 +122,10 @@ async fn boot<M: Machine>(
     tell: &impl Fn(Progress),
 ) -> Heard {
     let boot = inputs.boot(memory, dir.path().to_owned());
-    let request = FromHost::Request(Box::new(inputs.request()));
+    let limit = inputs.timeout * machine.slowness();
+    let request = FromHost::Request(Box::new(inputs.request(limit)));
     let files = [&inputs.object].into_iter().chain(&inputs.files);
     let question = Question::Artifact(request, files.map(|file| &file[..]).collect());
-    let limit = inputs.timeout * machine.slowness();
     let reached = |stage| tell(Progress::Stage(stage));
     conversation::hold(machine, boot, question, limit, &reached).await
 }

@@ -113,7 +113,7 @@ fn initramfs_of(inputs: &Inputs, shell: &Shell) -> std::io::Result<Vec<u8>> {
     let mut file = |path: &str, bytes: Vec<u8>, executable| {
         archive.file(path.trim_start_matches('/'), bytes, executable);
     };
-    let request = inputs.request();
+    let request = inputs.request(inputs.timeout);
     file(BUSYBOX, shell.busybox.clone(), true);
     file(REQUEST, serde_json::to_vec_pretty(&request)?, false);
     file(&object(&request.name), inputs.object.to_vec(), false);

@@ -6,7 +6,7 @@ use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};
 use super::calls::{self, Clsact};
 use super::netlink::{self, LOOPBACK, TunnelRoute};
 use super::stimulus::{Stimulus, datagram_to, sockets};
-use super::{Attached, Attempt, NotAttached, Scene};
+use super::{Attached, Attachment, Attempt, NotAttached};
 use crate::bpf::{Errno, attach_type_name};
 
 fn talk<'a>() -> Vec<Stimulus<'a>> {
@@ -14,25 +14,25 @@ fn talk<'a>() -> Vec<Stimulus<'a>> {
 }
 
 /// The loopback in generic mode, or an entry of a device or CPU map.
-pub(super) fn xdp<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    scene.network()?;
-    match scene.program.attach_type() {
-        sys::BPF_XDP_DEVMAP => in_map(scene, sys::BPF_MAP_TYPE_DEVMAP, LOOPBACK),
+pub(super) fn xdp<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    attachment.network()?;
+    match attachment.program.attach_type() {
+        sys::BPF_XDP_DEVMAP => in_map(attachment, sys::BPF_MAP_TYPE_DEVMAP, LOOPBACK),
         // The map's value begins with the length of the CPU's queue.
-        sys::BPF_XDP_CPUMAP => in_map(scene, sys::BPF_MAP_TYPE_CPUMAP, 64),
+        sys::BPF_XDP_CPUMAP => in_map(attachment, sys::BPF_MAP_TYPE_CPUMAP, 64),
         _ => {
-            let link = calls::xdp(scene.program, LOOPBACK)?;
+            let link = calls::xdp(attachment.program, LOOPBACK)?;
             Ok(Attached::by(link, "xdp generic on the loopback", talk()))
         }
     }
 }
 
 /// The first entry of a map: a number, and the program (5.8, 5.9).
-fn in_map<'a>(scene: &'a Scene<'a>, kind: u32, number: i32) -> Attempt<'a> {
+fn in_map<'a>(attachment: &'a Attachment<'a>, kind: u32, number: i32) -> Attempt<'a> {
     let map = calls::create_map(kind, 4, 8)?;
     let fd = std::os::fd::AsRawFd::as_raw_fd(&map);
     let key = [0; 4];
-    let value = [number.to_ne_bytes(), scene.fd.to_ne_bytes()].concat();
+    let value = [number.to_ne_bytes(), attachment.fd.to_ne_bytes()].concat();
     calls::update_map(fd, &key, &value)?;
     let mut entry = [0; 8];
     calls::look_up(fd, &key, &mut entry)?;
@@ -47,13 +47,13 @@ fn in_map<'a>(scene: &'a Scene<'a>, kind: u32, number: i32) -> Attempt<'a> {
 }
 
 /// tcx and netkit for their own sections, else a filter of the clsact qdisc.
-pub(super) fn classifier<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    scene.network()?;
-    match scene.program.attach_type() {
-        sys::BPF_NETKIT_PRIMARY | sys::BPF_NETKIT_PEER => netkit(scene),
+pub(super) fn classifier<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    attachment.network()?;
+    match attachment.program.attach_type() {
+        sys::BPF_NETKIT_PRIMARY | sys::BPF_NETKIT_PEER => netkit(attachment),
         // `tc/ingress` and `tc/egress` are libbpf's other names for these.
         side @ (sys::BPF_TCX_INGRESS | sys::BPF_TCX_EGRESS) => {
-            let link = calls::tcx(scene.program, LOOPBACK)?;
+            let link = calls::tcx(attachment.program, LOOPBACK)?;
             let hook = attach_type_name(side).unwrap_or_default();
             Ok(Attached::by(
                 link,
@@ -61,17 +61,17 @@ pub(super) fn classifier<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
                 talk(),
             ))
         }
-        _ => clsact(scene),
+        _ => clsact(attachment),
     }
 }
 
-fn clsact<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+fn clsact<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     for (module, option) in [
         ("sch_ingress", "NET_SCH_INGRESS"),
         ("cls_bpf", "NET_CLS_BPF"),
     ] {
-        scene
-            .site
+        attachment
+            .environment
             .need(module, option)
             .map_err(NotAttached::NotAttempted)?;
     }
@@ -79,9 +79,9 @@ fn clsact<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
         device: LOOPBACK,
         side: sys::BPF_TC_INGRESS,
     };
-    if let Err(errno) = hook.attach(scene.fd) {
-        let why = scene.site.blame("NET_SCH_INGRESS");
-        let why = why.or_else(|| scene.site.blame("NET_CLS_BPF"));
+    if let Err(errno) = hook.attach(attachment.fd) {
+        let why = attachment.environment.blame("NET_SCH_INGRESS");
+        let why = why.or_else(|| attachment.environment.blame("NET_CLS_BPF"));
         return Err(NotAttached::Refused(errno, why));
     }
     let method = "tc clsact ingress on the loopback";
@@ -93,24 +93,24 @@ fn clsact<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
 const NETKIT: &str = "ukci-primary";
 const NETKIT_PEER: &str = "ukci-peer";
 
-fn netkit<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    scene
-        .site
+fn netkit<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    attachment
+        .environment
         .need("netkit", "NETKIT")
         .map_err(NotAttached::NotAttempted)?;
     if let Err(errno) = netlink::add_netkit(NETKIT, NETKIT_PEER) {
-        let why = scene.site.blame("NETKIT");
+        let why = attachment.environment.blame("NETKIT");
         let why = why.unwrap_or_else(|| "no netkit device could be made".into());
         return Err(NotAttached::Refused(errno, Some(why)));
     }
-    let result = on_netkit(scene);
+    let result = on_netkit(attachment);
     if result.is_err() {
         let _ = index_of(NETKIT).and_then(netlink::delete_link);
     }
     result
 }
 
-fn on_netkit<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+fn on_netkit<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     let device = index_of(NETKIT)?;
     let peer = index_of(NETKIT_PEER)?;
     // RFC 2544's addresses for tests.
@@ -119,12 +119,12 @@ fn on_netkit<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
     netlink::bring_up(device)?;
     netlink::bring_up(peer)?;
     // Both sides' programs are attached to the primary device.
-    let link = calls::netkit(scene.program, device)?;
+    let link = calls::netkit(attachment.program, device)?;
     let send = Stimulus::new("sends through both devices", || {
         datagram_to([198, 18, 0, 2]);
         datagram_to([198, 18, 1, 2]);
     });
-    let hook = attach_type_name(scene.program.attach_type()).unwrap_or_default();
+    let hook = attach_type_name(attachment.program.attach_type()).unwrap_or_default();
     let mut attached = Attached::by(link, format!("{hook} on a netkit device"), vec![send]);
     // The pair goes with one of them.
     attached.undo = Some(Box::new(move || netlink::delete_link(device)));
@@ -139,14 +139,17 @@ fn index_of(name: &str) -> Result<i32, Errno> {
 }
 
 /// A traffic control action of its own; no filter refers to it.
-pub(super) fn action<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    scene.network()?;
-    scene
-        .site
+pub(super) fn action<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    attachment.network()?;
+    attachment
+        .environment
         .need("act_bpf", "NET_ACT_BPF")
         .map_err(NotAttached::NotAttempted)?;
-    if let Err(errno) = netlink::add_action(scene.fd) {
-        return Err(NotAttached::Refused(errno, scene.site.blame("NET_ACT_BPF")));
+    if let Err(errno) = netlink::add_action(attachment.fd) {
+        return Err(NotAttached::Refused(
+            errno,
+            attachment.environment.blame("NET_ACT_BPF"),
+        ));
     }
     Ok(Attached::without_link(
         "a tc action",
@@ -156,20 +159,23 @@ pub(super) fn action<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
 }
 
 /// A route whose lightweight tunnel is the program.
-pub(super) fn tunnel<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    scene.network()?;
-    let route = match scene.program.kind() {
+pub(super) fn tunnel<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    attachment.network()?;
+    let route = match attachment.program.kind() {
         sys::BPF_PROG_TYPE_LWT_IN => TunnelRoute::Bpf { hook: 1 },
         sys::BPF_PROG_TYPE_LWT_OUT => TunnelRoute::Bpf { hook: 2 },
         sys::BPF_PROG_TYPE_LWT_XMIT => TunnelRoute::Bpf { hook: 3 },
         _ => TunnelRoute::Seg6Local,
     };
-    if let Err(errno) = route.add(scene.fd) {
+    if let Err(errno) = route.add(attachment.fd) {
         let option = match route {
             TunnelRoute::Bpf { .. } => "LWTUNNEL_BPF",
             TunnelRoute::Seg6Local => "IPV6_SEG6_LWTUNNEL",
         };
-        return Err(NotAttached::Refused(errno, scene.site.blame(option)));
+        return Err(NotAttached::Refused(
+            errno,
+            attachment.environment.blame(option),
+        ));
     }
     let stimuli = match route {
         TunnelRoute::Bpf { .. } => {
@@ -179,7 +185,11 @@ pub(super) fn tunnel<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
         }
         TunnelRoute::Seg6Local => Vec::new(),
     };
-    let method = format!("{} on the route to {}", scene.hook, route.destination());
+    let method = format!(
+        "{} on the route to {}",
+        attachment.hook,
+        route.destination()
+    );
     Ok(Attached::without_link(method, stimuli, move || {
         route.delete()
     }))

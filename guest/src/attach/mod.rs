@@ -4,34 +4,37 @@
 //! One at a time, so that no program is blamed for another; then those that crowd one place all
 //! together.
 
-mod at;
+mod batch;
 mod calls;
+mod cgroup;
 mod device;
-mod group;
+mod environment;
+mod manifest_target;
 mod netlink;
-mod own;
-mod site;
+mod self_probe;
 mod socket;
 mod stimulus;
 mod struct_ops;
-mod together;
+mod table;
 mod tracing;
-mod way;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use ukci_schema::evidence::{AttachOutcome, Evidence, ProgramAttach, StepOutcome};
+use ukci_schema::evidence::{
+    AttachOutcome, Evidence, Module, ProgramAttach, ProgramEvidence, StepOutcome,
+};
 
 use ukci_schema::contract::Target;
 
 use crate::bpf::{Errno, Object, Program};
-use crate::capture::captured;
 use crate::contract::Terms;
-use crate::needs::Read;
+use crate::libbpf_log::captured;
+use crate::requirements::Read;
 use crate::target::section_of;
 
 use calls::{Counting, Link};
-use site::Site;
+use environment::Environment;
 use stimulus::Stimulus;
 
 /// A program that is attached.
@@ -100,10 +103,10 @@ impl From<Errno> for NotAttached {
 type Attempt<'a> = Result<Attached<'a>, NotAttached>;
 
 /// What an attachment may use.
-struct Scene<'a> {
+struct Attachment<'a> {
     program: &'a Program<'a>,
     object: &'a Object,
-    site: &'a Site<'a>,
+    environment: &'a Environment<'a>,
     /// Where the manifest sends it, and the manifest's files.
     at: Option<&'a Target>,
     terms: &'a Terms<'a>,
@@ -114,7 +117,7 @@ struct Scene<'a> {
     fd: i32,
 }
 
-impl Scene<'_> {
+impl Attachment<'_> {
     /// The section's name as its author wrote it.
     fn section(&self) -> String {
         match self.target {
@@ -125,20 +128,24 @@ impl Scene<'_> {
 
     /// The private network, without which nothing of it is attempted.
     fn network(&self) -> Result<i32, NotAttached> {
-        self.site.network().map_err(NotAttached::NotAttempted)
+        self.environment
+            .network()
+            .map_err(NotAttached::NotAttempted)
     }
 }
 
-/// Attaches each loaded program in turn and says how it went in `evidence.programs`.
+/// Attaches each loaded program in turn and says how it went in `evidence.programs`; none after
+/// `until`.
 pub(crate) fn attach_all(
     object: &Object,
     read: &Read,
     terms: &Terms<'_>,
     evidence: &mut Evidence,
+    until: Option<Instant>,
     mut progress: impl FnMut(&str),
 ) {
     let config: BTreeMap<String, String> = evidence.guest.config.clone();
-    let site = Site::new(&config);
+    let environment = Environment::new(&config);
     let counting = Counting::start();
     let programs = object.programs();
     for (program, seen) in programs.iter().zip(&mut evidence.programs) {
@@ -152,28 +159,37 @@ pub(crate) fn attach_all(
         if program.kind() == libbpf_sys::BPF_PROG_TYPE_STRUCT_OPS {
             continue;
         }
+        if until.is_some_and(|until| Instant::now() >= until) {
+            seen.attach = not_attempted("there was no time left to try it".into());
+            continue;
+        }
         progress(&seen.name);
         let section = section_of(seen).to_owned();
         let (hook, target) = split(&section);
-        let scene = Scene {
+        let attachment = Attachment {
             program,
             object,
-            site: &site,
+            environment: &environment,
             at: terms.site(&seen.name),
             terms,
             hook,
             target,
             fd,
         };
-        let way = match scene.at {
-            Some(_) => at::named,
-            None => way::of(program.kind()),
+        let attach = match attachment.at {
+            Some(_) => manifest_target::named,
+            None => table::of(program.kind()),
         };
-        let (attempt, libbpf) = captured(|| way(&scene));
+        let (attempt, libbpf) = captured(|| attach(&attachment));
         seen.attach = match attempt {
-            Ok(attached) => settle(attached, std::slice::from_ref(program), counting.is_some())
-                .pop()
-                .unwrap_or_default(),
+            Ok(attached) => {
+                let programs = std::slice::from_ref(program);
+                let (outcome, fired) = settle(attached, programs, counting.is_some());
+                ProgramAttach {
+                    fired: fired.into_iter().next().flatten(),
+                    ..outcome
+                }
+            }
             Err(NotAttached::NotAttempted(reason)) => not_attempted(reason),
             Err(NotAttached::Refused(errno, reason)) => ProgramAttach {
                 outcome: AttachOutcome::Refused,
@@ -184,16 +200,36 @@ pub(crate) fn attach_all(
             },
         };
     }
+    for seen in &mut evidence.programs {
+        name_owner(&evidence.guest.modules, seen);
+    }
     struct_ops::attach_all(
         object,
         read,
         evidence,
-        &site,
+        &environment,
         counting.is_some(),
         &mut progress,
     );
-    together::attach_crowds(&programs, evidence);
-    evidence.guest.modules.extend(site.modules.take());
+    batch::attach_all(&programs, evidence);
+    evidence.guest.modules.extend(environment.modules.take());
+}
+
+/// Says which module was loaded because it has a function or tracepoint of the target's name, and
+/// which others have one too: it need not be what was meant.
+fn name_owner(modules: &[Module], seen: &mut ProgramEvidence) {
+    let Some(target) = &seen.target else { return };
+    let owns = |module: &&Module| module.error.is_none() && module.wanted_for.contains(target);
+    let (Some(owner), Some(method)) = (modules.iter().find(owns), &mut seen.attach.method) else {
+        return;
+    };
+    *method = format!("{method}, of module {}", owner.name);
+    if !owner.also_in.is_empty() {
+        let others = owner.also_in.join(", ");
+        let note = format!("`{target}` is also in {others}");
+        let reason = seen.attach.reason.take();
+        seen.attach.reason = Some(reason.map_or(note.clone(), |said| format!("{said}; {note}")));
+    }
 }
 
 fn not_attempted(reason: String) -> ProgramAttach {
@@ -212,13 +248,14 @@ fn split(section: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Looks whether what was attached is there, stimulates, counts, and detaches it. One outcome a
-/// program; more than one share what was attached only for `struct_ops`.
+/// Looks whether what was attached is there, stimulates, counts, and detaches it. What all of
+/// `programs` share, and how often each one fired; more than one, or none, share what was attached
+/// only for `struct_ops`.
 fn settle(
     mut attached: Attached<'_>,
     programs: &[Program<'_>],
     counts: bool,
-) -> Vec<ProgramAttach> {
+) -> (ProgramAttach, Vec<Option<u64>>) {
     let runs = |program: &Program<'_>| program.info().map_or(0, |info| info.run_cnt);
     let ids = attached.link.as_ref().and_then(Link::ids);
     let other = ids
@@ -227,12 +264,13 @@ fn settle(
         .filter(|found| {
             // A struct_ops link names no program.
             *found != 0
+                && !programs.is_empty()
                 && programs
                     .iter()
                     .all(|p| p.info().is_some_and(|info| info.id != *found))
         });
     // Counted from the attachment on: nothing runs a program before, but its own attachment may.
-    let ran = || programs.iter().all(|program| runs(program) > 0);
+    let ran = || !programs.is_empty() && programs.iter().all(|program| runs(program) > 0);
     let mut done = Vec::new();
     for stimulus in &mut attached.stimuli {
         done.push(stimulus.what);
@@ -258,18 +296,16 @@ fn settle(
             "the kernel names program {other} at the hook, not this one"
         ));
     }
-    fired
-        .into_iter()
-        .map(|fired| ProgramAttach {
-            outcome: match other {
-                Some(_) => AttachOutcome::Refused,
-                None => AttachOutcome::Attached,
-            },
-            method: Some(attached.method.clone()),
-            fired: (counts && stimulated).then_some(fired),
-            stimulus: stimulated.then(|| done.join(", ")),
-            reason: (!notes.is_empty()).then(|| notes.join("; ")),
-            ..ProgramAttach::default()
-        })
-        .collect()
+    let outcome = ProgramAttach {
+        outcome: match other {
+            Some(_) => AttachOutcome::Refused,
+            None => AttachOutcome::Attached,
+        },
+        method: Some(attached.method.clone()),
+        stimulus: stimulated.then(|| done.join(", ")),
+        reason: (!notes.is_empty()).then(|| notes.join("; ")),
+        ..ProgramAttach::default()
+    };
+    let counted = |fired| (counts && stimulated).then_some(fired);
+    (outcome, fired.into_iter().map(counted).collect())
 }

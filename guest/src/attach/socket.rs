@@ -7,7 +7,7 @@ use libbpf_sys as sys;
 
 use super::netlink::LOOPBACK;
 use super::stimulus::{Stimulus, exchange, raw_frame, sockets, tcp_pair};
-use super::{Attached, Attempt, NotAttached, Scene, calls};
+use super::{Attached, Attachment, Attempt, NotAttached, calls};
 use crate::bpf::{Errno, attach_type_name};
 
 /// asm-generic/socket.h, which x86, arm64 and riscv use.
@@ -30,10 +30,10 @@ fn send_to(to: &UdpSocket) {
 }
 
 /// A socket's own filter.
-pub(super) fn filter<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    scene.network()?;
+pub(super) fn filter<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    attachment.network()?;
     let socket = datagram_socket()?;
-    calls::set_option(&socket, libc::SOL_SOCKET, SO_ATTACH_BPF, scene.fd)?;
+    calls::set_option(&socket, libc::SOL_SOCKET, SO_ATTACH_BPF, attachment.fd)?;
     let other = socket
         .try_clone()
         .map_err(|e| e.raw_os_error().unwrap_or(0))?;
@@ -46,15 +46,15 @@ pub(super) fn filter<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
 }
 
 /// The choice among sockets that share a port.
-pub(super) fn reuseport<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    scene.network()?;
+pub(super) fn reuseport<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    attachment.network()?;
     // `SO_REUSEPORT` must be set before the socket is bound, which std does not let us.
     let socket = shared_socket()?;
     calls::set_option(
         &socket,
         libc::SOL_SOCKET,
         SO_ATTACH_REUSEPORT_EBPF,
-        scene.fd,
+        attachment.fd,
     )?;
     let other = socket
         .try_clone()
@@ -77,11 +77,11 @@ fn shared_socket() -> Result<UdpSocket, Errno> {
 }
 
 /// A hook of the network namespace: socket lookup or flow dissector.
-pub(super) fn namespace<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    let netns = scene.network()?;
-    let link = calls::netns(scene.program, netns)?;
-    let hook = attach_type_name(scene.program.attach_type()).unwrap_or_default();
-    let dissects = scene.program.kind() == sys::BPF_PROG_TYPE_FLOW_DISSECTOR;
+pub(super) fn namespace<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    let netns = attachment.network()?;
+    let link = calls::netns(attachment.program, netns)?;
+    let hook = attach_type_name(attachment.program.attach_type()).unwrap_or_default();
+    let dissects = attachment.program.kind() == sys::BPF_PROG_TYPE_FLOW_DISSECTOR;
     let stimulus = if dissects {
         Stimulus::new("sends a raw frame", || {
             let _ = calls::send_frame(LOOPBACK, &raw_frame());
@@ -97,15 +97,16 @@ pub(super) fn namespace<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
 }
 
 /// The packet filter's hook for what is delivered here.
-pub(super) fn netfilter<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    scene.network()?;
-    let link = calls::netfilter(scene.program)
-        .map_err(|errno| NotAttached::Refused(errno, scene.site.blame("NETFILTER_BPF_LINK")))?;
+pub(super) fn netfilter<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    attachment.network()?;
+    let link = calls::netfilter(attachment.program).map_err(|errno| {
+        NotAttached::Refused(errno, attachment.environment.blame("NETFILTER_BPF_LINK"))
+    })?;
     let talk = Stimulus::new("talks over the loopback", sockets);
     Ok(Attached::by(link, "netfilter IPv4 LOCAL_IN", vec![talk]))
 }
 
-/// A map of sockets: the object's own, or one made for it.
+/// A map of sockets: the object's self_probe, or one made for it.
 struct SocketMap {
     fd: RawFd,
     key: usize,
@@ -114,9 +115,9 @@ struct SocketMap {
 }
 
 impl SocketMap {
-    fn of(scene: &Scene<'_>) -> Result<Self, Errno> {
+    fn of(attachment: &Attachment<'_>) -> Result<Self, Errno> {
         let kinds = [sys::BPF_MAP_TYPE_SOCKMAP, sys::BPF_MAP_TYPE_SOCKHASH];
-        let maps = scene.object.maps();
+        let maps = attachment.object.maps();
         let theirs = maps.iter().filter(|map| kinds.contains(&map.kind()));
         for map in theirs {
             let (key, value, _, _) = map.shape();
@@ -147,19 +148,19 @@ impl SocketMap {
 }
 
 /// Verdicts and parsers of the sockets in a map.
-pub(super) fn map<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    scene.network()?;
-    let map = SocketMap::of(scene)?;
+pub(super) fn map<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    attachment.network()?;
+    let map = SocketMap::of(attachment)?;
     // Plain `sk_skb` sections name no hook; a verdict is what loaders attach them as.
-    let kind = match (scene.program.kind(), scene.program.attach_type()) {
+    let kind = match (attachment.program.kind(), attachment.program.attach_type()) {
         (sys::BPF_PROG_TYPE_SK_SKB, 0) => sys::BPF_SK_SKB_STREAM_VERDICT,
         (_, kind) => kind,
     };
     let map_fd = map.fd;
-    calls::prog_attach(scene.fd, map_fd, kind)?;
+    calls::prog_attach(attachment.fd, map_fd, kind)?;
     // The kernel only asks a parser where there is a verdict too.
     let verdict = if kind == sys::BPF_SK_SKB_STREAM_PARSER {
-        verdict_of(scene)
+        verdict_of(attachment)
     } else {
         None
     };
@@ -189,13 +190,13 @@ pub(super) fn map<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
     Ok(Attached::without_link(
         format!("{hook} of a socket map"),
         stimuli,
-        move || calls::prog_detach(scene.fd, map_fd, kind),
+        move || calls::prog_detach(attachment.fd, map_fd, kind),
     ))
 }
 
 /// The object's own stream verdict.
-fn verdict_of(scene: &Scene<'_>) -> Option<RawFd> {
-    let programs = scene.object.programs();
+fn verdict_of(attachment: &Attachment<'_>) -> Option<RawFd> {
+    let programs = attachment.object.programs();
     let verdict = programs.iter().find(|program| {
         program.kind() == sys::BPF_PROG_TYPE_SK_SKB
             && program.attach_type() == sys::BPF_SK_SKB_STREAM_VERDICT

@@ -1,26 +1,30 @@
-//! `struct_ops` programs are attached together, by the map that names them.
+//! `struct_ops` maps: their programs are attached together, by the map that names them, and a map
+//! without programs is registered like any other.
 
 use std::collections::BTreeSet;
 use std::fs;
 
-use ukci_schema::evidence::{AttachOutcome, Evidence, ProgramAttach, StepOutcome};
+use ukci_schema::evidence::{
+    AttachOutcome, Evidence, ProgramAttach, StepOutcome, StructOpsEvidence,
+};
 
 use super::calls;
-use super::site::Site;
+use super::environment::Environment;
 use super::stimulus::{Stimulus, run_a_program, stream_with, system_calls};
 use super::{Attached, not_attempted, settle};
 use crate::bpf::{Map, Object, Program};
-use crate::capture::captured;
-use crate::needs::Read;
+use crate::libbpf_log::captured;
+use crate::requirements::Read;
 
 const CONGESTION_CONTROLS: &str = "/proc/sys/net/ipv4/tcp_available_congestion_control";
 
-/// Attaches each `struct_ops` map in turn; its programs share the outcome.
+/// Registers each `struct_ops` map in turn, with programs or without; its programs share the
+/// outcome.
 pub(super) fn attach_all(
     object: &Object,
     read: &Read,
     evidence: &mut Evidence,
-    site: &Site<'_>,
+    environment: &Environment<'_>,
     counts: bool,
     progress: &mut impl FnMut(&str),
 ) {
@@ -40,39 +44,43 @@ pub(super) fn attach_all(
             .copied()
             .filter(|n| members.contains(&programs[*n].name()))
             .collect();
-        if members.is_empty() {
-            continue;
-        }
         progress(&name);
         let of: Vec<Program<'_>> = members.iter().map(|n| programs[*n]).collect();
-        for (n, attach) in members
-            .iter()
-            .zip(attach(object, map, &name, &of, site, counts))
-        {
-            evidence.programs[*n].attach = attach;
+        let operations = object.value_type_name(map).unwrap_or_default();
+        let values = object.struct_ops_values(map);
+        let (outcome, fired) = attach(map, &name, &operations, &of, environment, counts);
+        for (at, n) in members.iter().enumerate() {
+            evidence.programs[*n].attach = ProgramAttach {
+                fired: fired.get(at).copied().flatten(),
+                ..outcome.clone()
+            };
             left.remove(n);
         }
+        evidence.struct_ops.push(StructOpsEvidence {
+            map: name,
+            operations,
+            programs: of.iter().map(Program::name).collect(),
+            values,
+            attach: outcome,
+        });
     }
     for n in left {
         evidence.programs[n].attach = not_attempted("no `struct_ops` map names it".into());
     }
 }
 
+/// The outcome of one map, and how often each of its programs fired.
 fn attach(
-    object: &Object,
     map: Map<'_>,
     name: &str,
+    operations: &str,
     programs: &[Program<'_>],
-    site: &Site<'_>,
+    environment: &Environment<'_>,
     counts: bool,
-) -> Vec<ProgramAttach> {
-    let kind = object.value_type_name(map).unwrap_or_default();
-    if kind == "hid_bpf_ops" {
+) -> (ProgramAttach, Vec<Option<u64>>) {
+    if operations == "hid_bpf_ops" {
         let reason = "the guest has no HID device to attach to";
-        return programs
-            .iter()
-            .map(|_| not_attempted(reason.into()))
-            .collect();
+        return (not_attempted(reason.into()), Vec::new());
     }
     let before = congestion_controls();
     let (result, libbpf) = captured(|| calls::struct_ops(map));
@@ -85,16 +93,16 @@ fn attach(
                 libbpf,
                 ..ProgramAttach::default()
             };
-            return vec![refused; programs.len()];
+            return (refused, Vec::new());
         }
     };
     let new: Vec<String> = congestion_controls()
         .into_iter()
         .filter(|one| !before.contains(one))
         .collect();
-    let stimuli = if kind == "tcp_congestion_ops" {
+    let stimuli = if operations == "tcp_congestion_ops" {
         vec![Stimulus::new("opens a TCP connection with it", move || {
-            if site.network().is_ok() {
+            if environment.network().is_ok() {
                 for name in &new {
                     stream_with(name);
                 }
@@ -107,7 +115,7 @@ fn attach(
         ]
     };
     settle(
-        Attached::by(link, format!("{kind} `{name}` registered"), stimuli),
+        Attached::by(link, format!("{operations} `{name}` registered"), stimuli),
         programs,
         counts,
     )

@@ -8,15 +8,15 @@ use libbpf_sys as sys;
 
 use super::calls::{self, Over, Uprobe};
 use super::stimulus::{Stimulus, burn, run_a_program, sockets, system_calls};
-use super::{Attached, Attempt, NotAttached, Scene, group, own};
+use super::{Attached, Attachment, Attempt, NotAttached, cgroup, self_probe};
 
 /// What makes most watchers run, cheapest first.
-pub(super) fn everyday<'a>(scene: &'a Scene<'a>) -> Vec<Stimulus<'a>> {
+pub(super) fn everyday<'a>(attachment: &'a Attachment<'a>) -> Vec<Stimulus<'a>> {
     vec![
         Stimulus::new("makes system calls", system_calls),
         Stimulus::new("runs a program", run_a_program),
         Stimulus::new("talks over the loopback", || {
-            if scene.network().is_ok() {
+            if attachment.network().is_ok() {
                 sockets();
             }
         }),
@@ -24,43 +24,83 @@ pub(super) fn everyday<'a>(scene: &'a Scene<'a>) -> Vec<Stimulus<'a>> {
 }
 
 /// What the section names, attached by libbpf itself.
-pub(super) fn named<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    if scene.program.attach_type() == sys::BPF_TRACE_ITER {
-        return iterator(scene);
+pub(super) fn named<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    if attachment.program.attach_type() == sys::BPF_TRACE_ITER {
+        return iterator(attachment);
     }
-    if scene.target.is_none_or(str::is_empty) {
-        return Err(no_target(scene));
+    if attachment.target.is_none_or(str::is_empty) {
+        return Err(no_target(attachment));
     }
-    let link = calls::auto(scene.program)?;
-    Ok(Attached::by(link, scene.section(), everyday(scene)))
-}
-
-fn no_target(scene: &Scene<'_>) -> NotAttached {
-    NotAttached::NotAttempted(format!(
-        "its section `{}` names no target: its own loader chooses one",
-        scene.section()
+    if attachment.program.kind() == sys::BPF_PROG_TYPE_TRACEPOINT
+        && !attachment.target.is_some_and(|target| target.contains('/'))
+    {
+        return Err(declined(attachment, "no category of its tracepoint"));
+    }
+    let link = calls::auto(attachment.program)?;
+    Ok(Attached::by(
+        link,
+        attachment.section(),
+        everyday(attachment),
     ))
 }
 
+fn no_target(attachment: &Attachment<'_>) -> NotAttached {
+    declined(attachment, "no target")
+}
+
+/// libbpf declines a section that does not say all of the place: no kernel is asked.
+fn declined(attachment: &Attachment<'_>, names: &str) -> NotAttached {
+    NotAttached::NotAttempted(format!(
+        "its section `{}` names {names}: its own loader chooses one",
+        attachment.section()
+    ))
+}
+
+/// What the section of a user-space probe does not name and libbpf needs: `uprobe/FILE:FUNCTION`,
+/// `usdt/FILE:PROVIDER:NAME`. libbpf 0.x took `uprobe/FUNCTION`.
+fn unnamed(hook: &str, target: &str) -> Option<&'static str> {
+    let (path, rest) = target.split_once(':').unwrap_or((target, ""));
+    let is_whole = if hook.starts_with("usdt") {
+        (rest.split_once(':'))
+            .is_some_and(|(provider, name)| !provider.is_empty() && !name.is_empty())
+    } else {
+        !rest.is_empty()
+    };
+    match (path, is_whole) {
+        ("", _) => Some("no binary"),
+        (_, true) => None,
+        (path, false) if !path.starts_with('/') => Some("no binary"),
+        _ if hook.starts_with("usdt") => Some("no provider and probe"),
+        _ => Some("no function"),
+    }
+}
+
 /// kprobes, and user-space probes, which have the same type.
-pub(super) fn probe<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+pub(super) fn probe<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     let user = ["uprobe", "uretprobe", "usdt"]
         .iter()
-        .any(|hook| scene.hook.starts_with(hook));
+        .any(|hook| attachment.hook.starts_with(hook));
     if !user {
-        return named(scene);
+        return named(attachment);
     }
-    let Some(target) = scene.target else {
-        return own_function(scene);
+    let Some(target) = attachment.target else {
+        return own_function(attachment);
     };
+    if let Some(what) = unnamed(attachment.hook, target) {
+        return Err(declined(attachment, what));
+    }
     let path = target.split(':').next().unwrap_or(target);
     if path.starts_with('/') && !fs::exists(path).unwrap_or(false) {
         return Err(NotAttached::NotAttempted(format!(
             "the guest has no `{path}`"
         )));
     }
-    match calls::auto(scene.program) {
-        Ok(link) => Ok(Attached::by(link, scene.section(), everyday(scene))),
+    match calls::auto(attachment.program) {
+        Ok(link) => Ok(Attached::by(
+            link,
+            attachment.section(),
+            everyday(attachment),
+        )),
         // libbpf looks for plain names where libraries and programs usually are.
         Err(libc::ENOENT) if !path.starts_with('/') => Err(NotAttached::NotAttempted(format!(
             "the guest has no `{path}`"
@@ -70,24 +110,29 @@ pub(super) fn probe<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
 }
 
 /// A user-space probe without a target: of a function of the agent.
-fn own_function<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    let Some((path, offset)) = own::place() else {
+fn own_function<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    let Some((path, offset)) = self_probe::place() else {
         return Err(NotAttached::NotAttempted(
             "the agent does not find itself".into(),
         ));
     };
-    let hook = scene.hook;
+    let hook = attachment.hook;
     let link = if hook.starts_with("usdt") {
-        calls::usdt(scene.program, &path, own::PROVIDER, own::PROBE)?
+        calls::usdt(
+            attachment.program,
+            &path,
+            self_probe::PROVIDER,
+            self_probe::PROBE,
+        )?
     } else {
         let how = Uprobe {
             returns: hook.starts_with("uretprobe"),
             multi: hook.contains(".multi") || hook.contains(".session"),
             session: hook.contains(".session"),
         };
-        calls::uprobe(scene.program, &path, offset, how)?
+        calls::uprobe(attachment.program, &path, offset, how)?
     };
-    let stimulus = Stimulus::new("calls the function", || own::target());
+    let stimulus = Stimulus::new("calls the function", || self_probe::target());
     Ok(Attached::by(
         link,
         format!("{hook} on a function of the agent"),
@@ -96,11 +141,14 @@ fn own_function<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
 }
 
 /// LSM hooks, of the whole system or of a cgroup.
-pub(super) fn lsm<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    if scene.program.attach_type() == sys::BPF_LSM_CGROUP {
-        let mut attached = group::cgroup(scene)?;
-        let cgroup = scene.site.cgroup().map_err(NotAttached::NotAttempted)?;
-        attached.method = format!("{} on a cgroup", scene.section());
+pub(super) fn lsm<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    if attachment.program.attach_type() == sys::BPF_LSM_CGROUP {
+        let mut attached = cgroup::attach(attachment)?;
+        let cgroup = attachment
+            .environment
+            .cgroup()
+            .map_err(NotAttached::NotAttempted)?;
+        attached.method = format!("{} on a cgroup", attachment.section());
         attached
             .stimuli
             .push(Stimulus::new("makes system calls in it", || {
@@ -111,16 +159,16 @@ pub(super) fn lsm<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
             }));
         return Ok(attached);
     }
-    named(scene)
+    named(attachment)
 }
 
 /// Creates the iterator and reads it to its end.
-fn iterator<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    let Some(target) = scene.target else {
-        return Err(no_target(scene));
+fn iterator<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    let Some(target) = attachment.target else {
+        return Err(no_target(attachment));
     };
     let map_of = |kinds: &[u32]| {
-        let maps = scene.object.maps();
+        let maps = attachment.object.maps();
         maps.iter()
             .filter(|map| kinds.contains(&map.kind()))
             .find_map(crate::bpf::Map::fd)
@@ -140,7 +188,10 @@ fn iterator<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
             map_of(&[sys::BPF_MAP_TYPE_SOCKMAP, sys::BPF_MAP_TYPE_SOCKHASH]).map(Over::Map)
         }
         "cgroup" => {
-            let cgroup = scene.site.cgroup().map_err(NotAttached::NotAttempted)?;
+            let cgroup = attachment
+                .environment
+                .cgroup()
+                .map_err(NotAttached::NotAttempted)?;
             Some(Over::Cgroup(cgroup.fd()))
         }
         _ => Some(Over::Everything),
@@ -150,7 +201,7 @@ fn iterator<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
             "the object has no map that `iter/{target}` can iterate over"
         )));
     };
-    let link = calls::iterator(scene.program, over)?;
+    let link = calls::iterator(attachment.program, over)?;
     // An iterator that cannot be opened is not attached in any useful sense.
     let mut file = link.iterate()?;
     let read = Stimulus::new("reads the iterator", move || {
@@ -164,14 +215,14 @@ fn iterator<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
     });
     Ok(Attached::by(
         link,
-        format!("{}, created and read", scene.section()),
+        format!("{}, created and read", attachment.section()),
         vec![read],
     ))
 }
 
 /// A clock of this process.
-pub(super) fn perf_event<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    let link = calls::perf_event(scene.program)?;
+pub(super) fn perf_event<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    let link = calls::perf_event(attachment.program)?;
     let stimulus = Stimulus::new("keeps the CPU busy", burn);
     Ok(Attached::by(
         link,
@@ -181,14 +232,33 @@ pub(super) fn perf_event<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
 }
 
 /// A `syscall` program has no hook: it is run.
-pub(super) fn run<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
+pub(super) fn run<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     // As large a context as the kernel takes: it must hold whatever the program reads.
     let mut context = vec![0; usize::from(u16::MAX)];
-    let returned = calls::test_run(scene.fd, &mut context)?;
+    let returned = calls::test_run(attachment.fd, &mut context)?;
     let again = Stimulus::new("runs it once more", move || {
-        let _ = calls::test_run(scene.fd, &mut context);
+        let _ = calls::test_run(attachment.fd, &mut context);
     });
     let mut attached = Attached::without_link("run with BPF_PROG_TEST_RUN", vec![again], || Ok(()));
     attached.note = Some(format!("it returned {}", returned.cast_signed()));
     Ok(attached)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unnamed;
+
+    #[test]
+    fn a_section_without_a_binary_is_told_from_a_whole_one() {
+        assert_eq!(unnamed("uretprobe", "readline"), Some("no binary"));
+        assert_eq!(unnamed("uprobe.s", "readline+0x10"), Some("no binary"));
+        assert_eq!(unnamed("uprobe.multi", "malloc*"), Some("no binary"));
+        assert_eq!(unnamed("usdt", "python:function__entry"), Some("no binary"));
+        assert_eq!(unnamed("uprobe", "/bin/bash"), Some("no function"));
+        assert_eq!(unnamed("usdt", "/bin/x:p"), Some("no provider and probe"));
+        assert_eq!(unnamed("uprobe", "libc.so.6:malloc"), None);
+        assert_eq!(unnamed("uprobe", "/bin/x:space::function"), None);
+        assert_eq!(unnamed("uprobe", "/proc/self/exe:main+4"), None);
+        assert_eq!(unnamed("usdt", "/bin/x:p:n"), None);
+    }
 }

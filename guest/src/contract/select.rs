@@ -7,7 +7,7 @@ use ukci_schema::contract::{VariantProgram, VariantTerms};
 
 use super::{AUTO_SIZE, Terms};
 use crate::bpf::{self, Object};
-use crate::capture::captured;
+use crate::libbpf_log::captured;
 
 /// What became of the object before anything was asked of the kernel.
 #[derive(Clone, Debug, Default)]

@@ -8,6 +8,8 @@ pub(crate) const EBADF: i32 = 9;
 pub(crate) const ENOMEM: i32 = 12;
 pub(crate) const EACCES: i32 = 13;
 pub(crate) const EINVAL: i32 = 22;
+/// The kernel does not have the system call.
+pub(crate) const ENOSYS: i32 = 38;
 pub(crate) const EOPNOTSUPP: i32 = 95;
 /// The kernel's own, which user space has no name for.
 pub(crate) const ENOTSUPP: i32 = 524;
@@ -35,7 +37,7 @@ pub(crate) fn name(errno: Option<i32>) -> String {
         24 => "EMFILE",
         28 => "ENOSPC",
         34 => "ERANGE",
-        38 => "ENOSYS",
+        ENOSYS => "ENOSYS",
         61 => "ENODATA",
         84 => "EILSEQ",
         EOPNOTSUPP => "EOPNOTSUPP",

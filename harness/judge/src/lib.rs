@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use case::Case;
 use finding::Found;
-use rules::{attach, map, object, refusal};
+use rules::{attach, map, object, refusal, splat, struct_ops};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use ukci_schema::verdict::{Fault, Stage, Verdict};
@@ -120,10 +120,25 @@ impl Decided {
     }
 }
 
+/// What the object was answered; but damage that it does to the kernel goes before all of it. Where
+/// ukci could not tell, that stays so.
 fn decide(evidence: &Evidence, terms: Terms<'_>) -> Decided {
+    let answered = answered(evidence, terms);
+    match splat::caused(evidence) {
+        Some(found) if !matches!(answered.verdict, Verdict::Error { .. }) => {
+            Decided::by(found, answered.programs)
+        }
+        _ => answered,
+    }
+}
+
+fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
     let mut programs = vec![None; evidence.programs.len()];
     match evidence.open.outcome {
         StepOutcome::Ok => {}
+        StepOutcome::Refused if evidence.open.errno == Some(errno::ENOSYS) => {
+            return Decided::fault("no-system-call", no_system_call(evidence), programs);
+        }
         StepOutcome::Refused => return Decided::by(object::unopened(evidence), programs),
         StepOutcome::NotAttempted => {
             return Decided::fault("not-attempted", not_attempted(Stage::Open), programs);
@@ -143,7 +158,10 @@ fn decide(evidence: &Evidence, terms: Terms<'_>) -> Decided {
             (!terms.forgives(&program.name, found)).then(|| found.clone())
         })
         .collect();
-    match primary(&serious) {
+    let maps = (evidence.mode == Mode::Attach)
+        .then(|| struct_ops::without_programs(evidence, terms.strict))
+        .flatten();
+    match primary(&serious).or(maps) {
         Some(found) => Decided::by(found, programs),
         None => match idle(evidence) {
             Some(reason) => Decided {
@@ -182,10 +200,20 @@ fn refused_load(evidence: &Evidence, mut programs: Vec<Option<Found>>) -> Decide
     let found = found
         .or_else(|| candidates.iter().flatten().next())
         .cloned();
-    Decided::by(
-        found.unwrap_or_else(|| object::unexplained(evidence)),
-        programs,
-    )
+    let found = found.unwrap_or_else(|| object::unexplained(evidence));
+    would_not_attach(evidence, &mut programs);
+    Decided::by(found, programs)
+}
+
+/// Programs that load alone and would not attach, in a copy without the refused ones: a further
+/// cause, never the reason why the whole was refused. What attaches there counts for nothing.
+fn would_not_attach(evidence: &Evidence, programs: &mut [Option<Found>]) {
+    for (program, found) in evidence.programs.iter().zip(programs) {
+        let refused = program.attach.isolated && program.attach.outcome == AttachOutcome::Refused;
+        if found.is_none() && refused {
+            *found = attach::diagnose(&Case::new(evidence, program), false);
+        }
+    }
 }
 
 /// The first guilty program in the object's order. Want of guest memory is no certain refusal: a
@@ -224,6 +252,31 @@ fn fail(diagnosis: Diagnosis) -> Verdict {
     }
 }
 
+/// libbpf opens an object without a question to the kernel about it: a system call that the kernel
+/// does not have is no fault of the object's (`memfd_create` without `CONFIG_MEMFD_CREATE`).
+fn no_system_call(evidence: &Evidence) -> Fault {
+    let last = evidence.log.lines().next_back().unwrap_or_default();
+    let said = last.strip_prefix("libbpf: ").unwrap_or(last).trim();
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", text::clipped(said))
+    };
+    Fault {
+        stage: Stage::Open,
+        code: None,
+        headline: format!(
+            "this kernel lacks a system call that libbpf needs to open any object (ENOSYS){said}"
+        ),
+        console: Vec::new(),
+        hints: vec![
+            "build the kernel with what docs/kernels.md says that any kernel must have; \
+             CONFIG_MEMFD_CREATE with CONFIG_SHMEM is the likeliest"
+                .into(),
+        ],
+    }
+}
+
 fn not_attempted(stage: Stage) -> Fault {
     Fault {
         stage,
@@ -239,25 +292,25 @@ fn not_attempted(stage: Stage) -> Fault {
 /// Why nothing was attempted that could pass, if so. An object of maps alone passes by its load.
 fn idle(evidence: &Evidence) -> Option<String> {
     let programs = &evidence.programs;
-    if programs.is_empty() {
+    let maps: Vec<String> = struct_ops::untried(evidence).collect();
+    if programs.is_empty() && maps.is_empty() {
         return None;
     }
-    if programs.iter().all(|program| !program.autoload) {
+    let any_attached = (programs.iter().map(|program| &program.attach))
+        .chain(evidence.struct_ops.iter().map(|map| &map.attach))
+        .any(|attach| attach.outcome == AttachOutcome::Attached);
+    if maps.is_empty() && !any_attached && programs.iter().all(|program| !program.autoload) {
         return Some("every program of the object is switched off".into());
     }
-    let any_attached = programs
-        .iter()
-        .any(|p| p.attach.outcome == AttachOutcome::Attached);
     if evidence.mode == Mode::Load || any_attached {
         return None;
     }
     let active = programs.iter().filter(|program| program.autoload);
-    let reasons: Vec<String> = active
-        .clone()
-        .map(|program| format!("`{}`: {}", program.name, attach::why_not(program)))
-        .take(3)
-        .collect();
-    let more = match active.count().saturating_sub(reasons.len()) {
+    let of_programs =
+        active.map(|program| format!("`{}`: {}", program.name, attach::why_not(program)));
+    let all: Vec<String> = of_programs.chain(maps).collect();
+    let reasons = &all[..all.len().min(3)];
+    let more = match all.len() - reasons.len() {
         0 => String::new(),
         more => format!("; and {more} more"),
     };

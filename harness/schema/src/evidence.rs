@@ -1,4 +1,4 @@
-//! What a guest observed, verbatim. Facts only: [`judge`](crate::judge) has the opinions.
+//! What a guest observed, verbatim. Facts only: the crate `ukci-judge` has the opinions.
 //!
 //! Evidence comes out of a guest and is untrusted: lengths are bounded by the frame limits of
 //! [`message`](crate::message), names never become paths.
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::SourceLine;
+use crate::stage::Stage;
 
 pub use log::Log;
 
@@ -40,12 +41,58 @@ pub struct Evidence {
     pub programs: Vec<ProgramEvidence>,
     /// One entry a map, in the object's order.
     pub maps: Vec<MapEvidence>,
+    /// One entry for each `struct_ops` map that libbpf created, in the object's order: how its
+    /// registration ended, whether or not it has programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub struct_ops: Vec<StructOpsEvidence>,
     /// Changes made to the object or the guest before the load that counts.
     pub edits: Vec<String>,
     /// What libbpf printed while it opened, loaded and attached the whole object.
     pub log: Log,
-    /// Lines of `/dev/kmsg` at level warning or worse that appeared during the cell.
+    /// Lines of `/dev/kmsg` at level warning or worse that appeared during the cell, none of the
+    /// boot's.
     pub kmsg: Vec<String>,
+    /// What the agent was doing when lines of `kmsg` appeared, in the order of the lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kmsg_marks: Vec<KmsgMark>,
+}
+
+/// What the agent was doing when a run of lines of [`Evidence::kmsg`] appeared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KmsgMark {
+    /// Index of the run's first line; the run ends where the next mark's begins.
+    pub line: usize,
+    /// The stage.
+    pub stage: Stage,
+    /// What was worked on: a program's or a map's name, or the object's.
+    pub doing: String,
+}
+
+impl KmsgMark {
+    /// What is done while the agent asks the kernel what it has, which is no doing of the object's.
+    pub const OWN_QUESTIONS: &str = "what the kernel has";
+
+    /// How what is done begins where it is done to an edited copy of a refused object.
+    pub const IN_A_COPY: &str = "in a copy: ";
+}
+
+/// One `struct_ops` map and its registration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StructOpsEvidence {
+    /// The map's name in the object.
+    pub map: String,
+    /// The kernel's struct that it fills, e.g. `sched_ext_ops`.
+    pub operations: String,
+    /// The programs that it names, in the object's order; none where every operation is null.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<String>,
+    /// The members that are numbers or text and not zero, as the object (or its loader) set them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
+    /// How its registration ended.
+    pub attach: ProgramAttach,
 }
 
 /// How far an artifact is taken.
@@ -129,6 +176,21 @@ pub struct GuestFacts {
     /// Online CPUs.
     #[serde(default)]
     pub cpus: u32,
+    /// What the agent needs of any kernel and this one lacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<UnmetNeed>,
+}
+
+/// Something that the agent or libbpf needs of any kernel, and that this one lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnmetNeed {
+    /// The call or file system: `memfd_create(2)`, `procfs`.
+    pub what: String,
+    /// The option that brings it, without `CONFIG_`.
+    pub option: String,
+    /// What the kernel answered.
+    pub error: String,
 }
 
 /// A kernel module that the agent loaded, or tried to.
@@ -140,6 +202,12 @@ pub struct Module {
     /// Why it could not be loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The targets and kfuncs of the object that it was loaded for, because it defines them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wanted_for: Vec<String>,
+    /// Other modules at hand that define one of those names too, and were not loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_in: Vec<String>,
 }
 
 /// What an object says of itself.
@@ -201,6 +269,10 @@ impl Feature {
     /// How the [`detail`](Self::detail) of a function ends that is there: `8 arguments`.
     pub const ARGUMENTS: &str = " arguments";
 
+    /// How the [`detail`](Self::detail) of a [`FeatureKind::KprobeSite`] ends whose name is that of
+    /// more than one symbol: `3 symbols of this name`.
+    pub const OF_THIS_NAME: &str = " symbols of this name";
+
     /// How the [`detail`](Self::detail) of a target begins of which the compiler kept only copies
     /// with a suffix, which follow: `prepare_reply.isra.0, prepare_reply.part.0`.
     pub const CLONES: &str = "clones: ";
@@ -227,6 +299,11 @@ pub enum FeatureKind {
     AttachType,
     /// An attach target: a function or tracepoint.
     Target,
+    /// A place in a function that ftrace can patch: `available_filter_functions`. Without it
+    /// neither a trampoline nor a kprobe at the function's entry can be attached.
+    FtraceSite,
+    /// Leave to put a kprobe there: `kprobes/blacklist`.
+    KprobeSite,
 }
 
 /// One program of the object.
@@ -329,6 +406,10 @@ pub struct VerifierStats {
 pub struct ProgramAttach {
     /// Attached, refused, or not attempted.
     pub outcome: AttachOutcome,
+    /// True where it was tried in a copy of an object that was refused as a whole. It never counts
+    /// towards a pass.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub isolated: bool,
     /// What was attached to, and how: `kprobe do_unlinkat`, `xdp generic on lo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
@@ -351,11 +432,13 @@ pub struct ProgramAttach {
 
 /// See [`ProgramAttach::outcome`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum AttachOutcome {
     /// Never a pass.
+    // Reports and evidence of the first protocols spell it with an underscore.
     #[default]
+    #[serde(alias = "not_attempted")]
     NotAttempted,
     /// It was there, and has been detached.
     Attached,
@@ -397,6 +480,27 @@ pub struct MapEvidence {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttachOutcome, ProgramAttach};
+
+    #[test]
+    fn the_old_spelling_of_an_outcome_is_read_and_the_new_one_written() {
+        let old: ProgramAttach = serde_json::from_str(r#"{"outcome":"not_attempted"}"#).unwrap();
+        assert_eq!(old.outcome, AttachOutcome::NotAttempted);
+        let text = serde_json::to_string(&old).unwrap();
+        assert_eq!(text, r#"{"outcome":"not-attempted"}"#);
+    }
 }

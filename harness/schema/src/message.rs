@@ -22,7 +22,7 @@ use crate::features::KernelFeatures;
 use crate::verdict::Stage;
 
 /// Version of the protocol. Host and guest must agree to the number.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// The vsock port on which the host listens.
 pub const PORT: u32 = 5470;
@@ -183,6 +183,10 @@ pub struct Request {
     pub time: u64,
     /// Fresh entropy, hex: guests restored from one template would draw the same numbers.
     pub entropy: String,
+    /// Seconds that the guest may spend on finding the guilty of an object that was refused as a
+    /// whole. After them it answers with what it knows; none: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation_seconds: Option<u64>,
 }
 
 #[cfg(test)]

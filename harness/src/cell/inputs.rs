@@ -51,8 +51,8 @@ impl Inputs {
         }
     }
 
-    /// What the agent is asked.
-    pub(crate) fn request(&self) -> Request {
+    /// What the agent is asked, in a cell that may take as long as `limit`.
+    pub(crate) fn request(&self, limit: Duration) -> Request {
         Request {
             name: self.artifact.artifact.name.clone(),
             size: self.object.len() as u64,
@@ -63,9 +63,14 @@ impl Inputs {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
             entropy: entropy(),
+            isolation_seconds: Some((limit / ISOLATION_SHARE).as_secs().max(1)),
         }
     }
 }
+
+/// The search for the guilty of a refused object takes at most one part in so many of a cell's time:
+/// the boot, the load of the whole and the answer need the rest.
+const ISOLATION_SHARE: u32 = 2;
 
 /// 32 bytes that no other guest was given, hex.
 fn entropy() -> String {

@@ -117,13 +117,13 @@ impl Expect {
                 match program.load {
                     StepOutcome::Ok => "ok",
                     StepOutcome::Refused => "refused",
-                    StepOutcome::NotAttempted => "not_attempted",
+                    StepOutcome::NotAttempted => "not-attempted",
                 }
             } else {
                 match program.attach {
                     AttachOutcome::Attached => "attached",
                     AttachOutcome::Refused => "refused",
-                    AttachOutcome::NotAttempted => "not_attempted",
+                    AttachOutcome::NotAttempted => "not-attempted",
                 }
             };
             if got != wanted {

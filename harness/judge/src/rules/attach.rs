@@ -1,7 +1,7 @@
 //! A program that loaded: attached and alive, refused, or not attempted.
 
-use super::hook;
-use super::target::{missing_target, unknown_attach, unknown_attach_type};
+use super::target::{self, missing_target, unknown_attach, unknown_attach_type};
+use super::{hook, site, struct_ops};
 use crate::case::Case;
 use crate::errno::{self, EACCES, EINVAL, ENOENT, ENOMEM, ENOTSUPP, EOPNOTSUPP, EPERM, ESRCH};
 use crate::finding::{Found, Rule, diagnosis};
@@ -16,12 +16,16 @@ const RULES: &[Rule] = &[
     ("attach-mechanism", mechanism),
     ("attach-target", target_probed),
     ("attach-jit", jit),
+    ("attach-memory", memory),
+    ("attach-section", section),
+    ("attach-blacklist", site::blacklisted),
+    ("attach-site", site::none),
     ("attach-config", config),
     ("attach-symbol", hook::no_symbol),
+    ("attach-struct-ops", struct_ops::refused),
     ("attach-hook", hook::refused),
     ("attach-missing", target_by_errno),
     ("attach-policy", policy),
-    ("attach-memory", memory),
     ("attach-capability", capability),
 ];
 
@@ -69,11 +73,23 @@ pub(crate) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
             }),
     };
     found.diagnosis.program = Some(program.name.clone());
+    found
+        .diagnosis
+        .headline
+        .push_str(&owner(case).unwrap_or_default());
     found.diagnosis.hints.truncate(crate::finding::HINTS);
     if found.diagnosis.excerpt.is_none() {
         found.diagnosis.excerpt = text::libbpf_excerpt(&program.attach.libbpf);
     }
     Some(found)
+}
+
+/// ` (`target` is of module `arpt_mangle` here)`: a module was loaded because it has the target, and
+/// need not be what was meant.
+fn owner(case: &Case<'_>) -> Option<String> {
+    let target = case.program.target.as_ref()?;
+    let owner = target::owner(case)?;
+    Some(format!(" (`{target}` is of module `{}` here)", owner.name))
 }
 
 /// Why a program was not attached, in the guest's words.
@@ -133,8 +149,39 @@ fn target_probed(case: &Case<'_>) -> Option<Diagnosis> {
 }
 
 fn is_trampoline(case: &Case<'_>) -> bool {
-    let starts = ["fentry", "fexit", "fmod_ret", "lsm", "fsession"];
-    starts.iter().any(|start| case.section().starts_with(start))
+    site::is_trampoline(case.section())
+}
+
+/// libbpf declined the section before it asked the kernel: that says nothing about the kernel.
+fn section(case: &Case<'_>) -> Option<Diagnosis> {
+    let words = [
+        "kprobe name is invalid",
+        "kretprobes do not support offset",
+        "missing ':function[+offset]' specification",
+        "invalid format of section definition",
+        "invalid section '",
+    ];
+    let logs = [&case.program.attach.libbpf];
+    let line = words
+        .iter()
+        .find_map(|words| text::line_with(&logs, words))?;
+    let headline = format!(
+        "libbpf cannot attach {} by its section `{}`: {}",
+        case.name(),
+        case.section(),
+        text::clipped(line)
+    );
+    let hints = vec![
+        "write the section as libbpf reads it, or say in the manifest where the program goes \
+         (`attach = { … }`)"
+            .to_owned(),
+    ];
+    Some(diagnosis(
+        Code::LoaderContract,
+        Stage::Attach,
+        headline,
+        hints,
+    ))
 }
 
 /// Trampolines are machine code.
@@ -203,6 +250,7 @@ fn config(case: &Case<'_>) -> Option<Diagnosis> {
         )
     } else if hook::is_kprobe(case.section())
         && errno == Some(EINVAL)
+        && !case.section().contains('+')
         && case.is_off("KPROBES_ON_FTRACE")
     {
         (
@@ -230,11 +278,17 @@ fn option_off(case: &Case<'_>, option: &str, hint: &str) -> Diagnosis {
     )
 }
 
+/// ENOENT and ESRCH mean one thing where a name is looked up in the kernel; of other places, such as
+/// a file's symbols or a device, they do not speak.
 fn target_by_errno(case: &Case<'_>) -> Option<Diagnosis> {
-    if !matches!(errno_of(case), Some(ENOENT | ESRCH)) {
+    let section = case.section();
+    let looked_up = ["tp", "tracepoint", "raw_tp", "raw_tracepoint", "iter"];
+    let in_the_kernel = hook::is_kprobe(section)
+        || is_trampoline(case)
+        || looked_up.iter().any(|start| section.starts_with(start));
+    if !in_the_kernel || !matches!(errno_of(case), Some(ENOENT | ESRCH)) {
         return None;
     }
-    let section = case.section();
     let after = section.split_once('/').map_or(section, |(_, name)| name);
     let name = case.program.target.as_deref().unwrap_or(after);
     // What was probed to be there is not missing.
@@ -302,16 +356,25 @@ fn refused(case: &Case<'_>) -> Diagnosis {
         case.section(),
         errno::name(errno_of(case))
     );
-    let hints = vec![match errno_of(case) {
-        Some(16) => {
-            "another program sits there already: detach it, or ask to share the hook".into()
-        }
-        Some(EINVAL) if case.section().starts_with('k') => {
-            "some functions may not be probed (`/sys/kernel/debug/kprobes/blacklist`): take another"
-                .into()
-        }
-        Some(ENOTSUPP) => "this kernel cannot trace the function so: attach a kprobe there".into(),
-        _ => "the guest's libbpf log of the attachment is in the evidence directory".to_owned(),
-    }];
+    let mut hints = Vec::new();
+    if site::is_clear(case) {
+        let target = program.target.as_deref().unwrap_or_default();
+        let list = if hook::is_kprobe(case.section()) {
+            " and is not in `kprobes/blacklist`"
+        } else {
+            ""
+        };
+        hints.push(format!(
+            "`{target}` has an ftrace site{list}: neither is the reason"
+        ));
+    }
+    if is_trampoline(case) && errno_of(case) == Some(ENOTSUPP) {
+        hints.push("attach a kprobe there: it needs no trampoline".into());
+    }
+    hints.push(
+        "the kernel gave no other reason; `evidence.json` of the cell has what libbpf and the \
+         kernel's log said meanwhile"
+            .into(),
+    );
     diagnosis(Code::AttachRefused, Stage::Attach, headline, hints)
 }

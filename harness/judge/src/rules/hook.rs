@@ -1,7 +1,9 @@
-//! Why the kernel refused an attachment, where its errno has one meaning at that hook.
+//! Why the kernel refused an attachment, where its errno has one meaning at that hook: the place in
+//! the kernel that gives it is named at each. Where it has several, `attach.rs` says what is known.
 
+use super::site;
 use crate::case::Case;
-use crate::errno::{self, E2BIG, EACCES, EINVAL, ENOENT, ENOTSUPP};
+use crate::errno::{self, E2BIG, EACCES, EINVAL, ENOTSUPP};
 use crate::finding::diagnosis;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
@@ -87,13 +89,23 @@ fn kprobe(case: &Case<'_>) -> Option<Cause> {
     let (_, function) = case.section().split_once('/')?;
     let name = function.split('+').next().unwrap_or(function);
     match case.program.attach.errno? {
-        // Since 6.6, and in the stable kernels of that time (seen from 5.10 on).
+        // Since 6.6, and in the stable kernels of that time (seen from 5.10 on): trace_kprobe counts
+        // the symbols of the name, and takes variables for functions.
         EADDRNOTAVAIL => Some((
-            format!("several functions of this kernel are called `{name}`"),
+            match site::of_this_name(case) {
+                Some(count) => {
+                    format!(
+                        "{count} symbols of this kernel, functions or variables, are called `{name}`"
+                    )
+                }
+                None => format!(
+                    "several symbols of this kernel, functions or variables, are called `{name}`"
+                ),
+            },
             "take a function with a name of its own that calls it, or attach to all of them with \
              `kprobe.multi` (5.18)",
         )),
-        EILSEQ => Some((
+        EILSEQ if function.contains('+') => Some((
             format!("no instruction of this kernel begins at `{function}`"),
             "probe the function's entry, which has no offset: the instructions behind it differ \
              from build to build",
@@ -110,10 +122,12 @@ fn tracepoint(case: &Case<'_>) -> Option<Cause> {
         .any(|f| f.present == Some(true));
     let kind = case.program.program_type.as_str();
     match (kind, case.program.attach.errno?) {
+        // bpf_probe_register: max_ctx_offset against num_args, max_tp_access against writable_size.
         ("raw_tracepoint" | "raw_tracepoint_writable", EINVAL) if there => Some((
             format!("it reads or writes more arguments than `{target}` has"),
             "read only the arguments of TP_PROTO of this kernel; as `tp_btf` the verifier checks them",
         )),
+        // perf_event_set_bpf_prog: max_ctx_offset against the record's size.
         ("tracepoint", EACCES) if case.lockdown().is_none() => Some((
             format!("it reads beyond the end of the record of `{target}`"),
             "declare the record as `events/…/format` in tracefs of this kernel has it",
@@ -137,7 +151,7 @@ fn trampoline(case: &Case<'_>) -> Option<Cause> {
     })
 }
 
-/// The operations' own rules.
+/// The operations' own rules, of evidence that does not say how each map was registered.
 fn struct_ops(case: &Case<'_>) -> Option<Cause> {
     if case.program.program_type != "struct_ops" {
         return None;
@@ -148,15 +162,11 @@ fn struct_ops(case: &Case<'_>) -> Option<Cause> {
             "give them a name of their own: that of the struct's `name` member",
         )),
         EINVAL => Some((
-            "the kernel does not accept these operations: one that it demands is missing, or a \
-             value is not allowed"
+            "the kernel says no more; it answers so where an operation that it demands is missing, \
+             or where it does not take a value"
                 .into(),
             "set every operation that the kernel demands (for `tcp_congestion_ops`: `ssthresh`, \
              `undo_cwnd` and `cong_avoid` or `cong_control`)",
-        )),
-        ENOENT => Some((
-            "the kernel has no such operations to register".into(),
-            "load the module that has them",
         )),
         _ => None,
     }

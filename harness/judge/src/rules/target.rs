@@ -5,7 +5,7 @@ use crate::errno::{self, EINVAL, ESRCH};
 use crate::finding::at_load;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
-use ukci_schema::evidence::{Feature, FeatureKind};
+use ukci_schema::evidence::{Feature, FeatureKind, Module};
 use ukci_schema::history;
 use ukci_schema::verdict::Stage;
 
@@ -25,6 +25,9 @@ pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
         return None;
     }
     let near = feature.and_then(|f| f.detail.as_deref());
+    if let Some(found) = other_program(case, name) {
+        return Some(found);
+    }
     // A symbol of the very name: libbpf looks into BTF only.
     if near == Some(Feature::SYMBOL_WITHOUT_BTF) {
         return Some(without_btf(case, name));
@@ -32,11 +35,47 @@ pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
     Some(missing_target(case, name, near, Stage::Load))
 }
 
+/// The module that was loaded because it has the program's target.
+pub(crate) fn owner<'a>(case: &Case<'a>) -> Option<&'a Module> {
+    let target = case.program.target.as_ref()?;
+    let modules = case.evidence.guest.modules.iter();
+    let mut owners = modules.filter(|module| module.error.is_none());
+    owners.find(|module| module.wanted_for.contains(target))
+}
+
+/// A target that is another program of the object: its own loader attaches the one to the other, once
+/// that is loaded (`bpf_program__set_attach_target`).
+fn other_program(case: &Case<'_>, name: &str) -> Option<Diagnosis> {
+    let others = case.evidence.programs.iter();
+    let mut others = others.filter(|other| other.name != case.program.name);
+    let is_of_a_module = owner(case).is_some();
+    (!is_of_a_module && others.any(|other| other.name == name)).then(|| {
+        let headline = format!(
+            "`{name}`, which {} (`{}`) is for, is a program of this object and no function of the \
+             kernel",
+            case.name(),
+            case.section()
+        );
+        at_load(
+            Code::LoaderContract,
+            headline,
+            &[
+                "its own loader attaches it to that program (`bpf_program__set_attach_target`): \
+               say so in the manifest (`autoload = false`)",
+            ],
+        )
+    })
+}
+
 /// Functions of modules have BTF since 5.11 (36e68442d1af); of vmlinux pahole leaves some out, such
 /// as system calls without arguments.
 fn without_btf(case: &Case<'_>, name: &str) -> Diagnosis {
+    let has = match owner(case) {
+        Some(module) => format!("module `{}` has the function `{name}`", module.name),
+        None => format!("the kernel has the function `{name}`"),
+    };
     let headline = format!(
-        "the kernel has the function `{name}` and no BTF of it, which {} (`{}`) needs",
+        "{has} and no BTF of it, which {} (`{}`) needs",
         case.name(),
         case.section()
     );

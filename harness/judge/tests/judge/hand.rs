@@ -9,7 +9,7 @@ use ukci_schema::evidence::{
 };
 use ukci_schema::verdict::{Fault, Verdict};
 
-fn step(outcome: StepOutcome, errno: Option<i32>) -> Step {
+pub(crate) fn step(outcome: StepOutcome, errno: Option<i32>) -> Step {
     Step {
         outcome,
         errno,
@@ -18,7 +18,7 @@ fn step(outcome: StepOutcome, errno: Option<i32>) -> Step {
 }
 
 /// An object that opened, loaded and has no programs yet.
-fn good() -> Evidence {
+pub(crate) fn good() -> Evidence {
     let mut evidence = Evidence {
         mode: Mode::Attach,
         open: step(StepOutcome::Ok, None),
@@ -36,7 +36,7 @@ fn good() -> Evidence {
 }
 
 /// The same, of which libbpf refused the load with these words.
-fn refused(errno: i32, libbpf: &str) -> Evidence {
+pub(crate) fn refused(errno: i32, libbpf: &str) -> Evidence {
     Evidence {
         load: step(StepOutcome::Refused, Some(errno)),
         log: Log::bounded(libbpf),
@@ -44,7 +44,7 @@ fn refused(errno: i32, libbpf: &str) -> Evidence {
     }
 }
 
-fn program(section: &str, kind: &str) -> ProgramEvidence {
+pub(crate) fn program(section: &str, kind: &str) -> ProgramEvidence {
     ProgramEvidence {
         name: "prog".into(),
         section: section.into(),
@@ -60,7 +60,7 @@ fn program(section: &str, kind: &str) -> ProgramEvidence {
 }
 
 /// A program that was refused alone, with the verifier's log.
-fn rejected(section: &str, kind: &str, errno: i32, log: &str) -> ProgramEvidence {
+pub(crate) fn rejected(section: &str, kind: &str, errno: i32, log: &str) -> ProgramEvidence {
     let load = ProgramLoad {
         outcome: StepOutcome::Refused,
         isolated: true,
@@ -74,7 +74,7 @@ fn rejected(section: &str, kind: &str, errno: i32, log: &str) -> ProgramEvidence
     }
 }
 
-fn unattached(section: &str, kind: &str, errno: i32, libbpf: &str) -> ProgramEvidence {
+pub(crate) fn unattached(section: &str, kind: &str, errno: i32, libbpf: &str) -> ProgramEvidence {
     let attach = ProgramAttach {
         outcome: AttachOutcome::Refused,
         errno: Some(errno),
@@ -87,7 +87,12 @@ fn unattached(section: &str, kind: &str, errno: i32, libbpf: &str) -> ProgramEvi
     }
 }
 
-fn feature(kind: FeatureKind, name: &str, program_type: Option<&str>, present: bool) -> Feature {
+pub(crate) fn feature(
+    kind: FeatureKind,
+    name: &str,
+    program_type: Option<&str>,
+    present: bool,
+) -> Feature {
     Feature {
         kind,
         name: name.into(),
@@ -113,7 +118,7 @@ fn map(name: &str, kind: &str, max_entries: u32, errno: i32) -> MapEvidence {
     }
 }
 
-fn fails(evidence: &Evidence, code: Code) -> Diagnosis {
+pub(crate) fn fails(evidence: &Evidence, code: Code) -> Diagnosis {
     match judge(evidence, false).verdict {
         Verdict::Fail { diagnosis } => {
             assert_eq!(diagnosis.code, code, "{}", diagnosis.headline);
@@ -123,27 +128,27 @@ fn fails(evidence: &Evidence, code: Code) -> Diagnosis {
     }
 }
 
-fn errs(evidence: &Evidence) -> Fault {
+pub(crate) fn errs(evidence: &Evidence) -> Fault {
     match judge(evidence, false).verdict {
         Verdict::Error { fault } => fault,
         other => panic!("expected an error: {other:?}"),
     }
 }
 
-fn skips(evidence: &Evidence) -> String {
+pub(crate) fn skips(evidence: &Evidence) -> String {
     match judge(evidence, false).verdict {
         Verdict::Skip { reason } => reason,
         other => panic!("expected a skip: {other:?}"),
     }
 }
 
-fn alone(errno: i32, program: ProgramEvidence) -> Evidence {
+pub(crate) fn alone(errno: i32, program: ProgramEvidence) -> Evidence {
     let mut evidence = refused(errno, "libbpf: failed to load object 'x'\n");
     evidence.programs = vec![program];
     evidence
 }
 
-fn attaching(program: ProgramEvidence) -> Evidence {
+pub(crate) fn attaching(program: ProgramEvidence) -> Evidence {
     Evidence {
         programs: vec![program],
         ..good()

@@ -4,6 +4,8 @@
 //! `guest/tests/casebook` or `docs/examples`; `../evidence/<kernel>.snap` is what the judge makes
 //! of it. A failure seen in the wild is kept as one more file there.
 
+mod attachment;
 mod damage;
 mod hand;
 mod recorded;
+mod splat;

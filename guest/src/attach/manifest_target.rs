@@ -8,12 +8,12 @@ use ukci_schema::contract::Site;
 
 use super::calls::{self, Link, Uprobe};
 use super::stimulus::Stimulus;
-use super::{Attached, Attempt, NotAttached, Scene, own, tracing};
+use super::{Attached, Attachment, Attempt, NotAttached, self_probe, tracing};
 use crate::bpf::Errno;
 
 /// The way of a program that a manifest names a place for.
-pub(super) fn named<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
-    let Some(target) = scene.at else {
+pub(super) fn named<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+    let Some(target) = attachment.at else {
         return Err(NotAttached::NotAttempted(
             "the manifest says no place".into(),
         ));
@@ -22,42 +22,48 @@ pub(super) fn named<'a>(scene: &'a Scene<'a>) -> Attempt<'a> {
     let text = |text: &str| CString::new(text).map_err(|_| libc::EINVAL);
     let (link, stimuli) = match &target.site {
         Site::Function { symbol, offset } => (
-            function(scene, kind, symbol, *offset)?,
-            tracing::everyday(scene),
+            function(attachment, kind, symbol, *offset)?,
+            tracing::everyday(attachment),
         ),
         Site::Tracepoint { category, name } => (
-            calls::tracepoint(scene.program, &text(category)?, &text(name)?)?,
-            tracing::everyday(scene),
+            calls::tracepoint(attachment.program, &text(category)?, &text(name)?)?,
+            tracing::everyday(attachment),
         ),
         Site::RawTracepoint { name } if kind == "raw_tracepoint" => (
-            calls::raw_tracepoint(scene.program, &text(name)?)?,
-            tracing::everyday(scene),
+            calls::raw_tracepoint(attachment.program, &text(name)?)?,
+            tracing::everyday(attachment),
         ),
         // Set before the load.
-        Site::RawTracepoint { .. } | Site::Program { .. } => {
-            (calls::trace(scene.program)?, tracing::everyday(scene))
-        }
+        Site::RawTracepoint { .. } | Site::Program { .. } => (
+            calls::trace(attachment.program)?,
+            tracing::everyday(attachment),
+        ),
         Site::User {
             file,
             symbol,
             offset,
-        } => user(scene, kind, *file, symbol.as_deref(), *offset)?,
+        } => user(attachment, kind, *file, symbol.as_deref(), *offset)?,
         Site::Usdt {
             file,
             provider,
             name,
         } => {
-            let path = file_of(scene, *file)?;
-            let link = calls::usdt(scene.program, &path, &text(provider)?, &text(name)?)?;
+            let path = file_of(attachment, *file)?;
+            let link = calls::usdt(attachment.program, &path, &text(provider)?, &text(name)?)?;
             (link, Vec::new())
         }
     };
-    Ok(Attached::by(link, scene.section(), stimuli))
+    Ok(Attached::by(link, attachment.section(), stimuli))
 }
 
-fn function(scene: &Scene<'_>, kind: &str, symbol: &str, offset: u64) -> Result<Link, Errno> {
+fn function(
+    attachment: &Attachment<'_>,
+    kind: &str,
+    symbol: &str,
+    offset: u64,
+) -> Result<Link, Errno> {
     let name = CString::new(symbol).map_err(|_| libc::EINVAL)?;
-    let program = scene.program;
+    let program = attachment.program;
     match kind {
         "kprobe" | "kretprobe" => calls::kprobe(program, &name, offset, kind == "kretprobe"),
         "kprobe_multi" | "kretprobe_multi" => {
@@ -71,9 +77,9 @@ fn function(scene: &Scene<'_>, kind: &str, symbol: &str, offset: u64) -> Result<
 }
 
 /// The file that a user-space probe goes into; the agent's own where the manifest names none.
-fn file_of(scene: &Scene<'_>, file: Option<usize>) -> Result<CString, NotAttached> {
+fn file_of(attachment: &Attachment<'_>, file: Option<usize>) -> Result<CString, NotAttached> {
     let path = match file {
-        Some(file) => scene.terms.file(file).map(std::path::Path::to_owned),
+        Some(file) => attachment.terms.file(file).map(std::path::Path::to_owned),
         None => std::fs::read_link("/proc/self/exe").ok(),
     };
     let path = path.and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
@@ -83,7 +89,7 @@ fn file_of(scene: &Scene<'_>, file: Option<usize>) -> Result<CString, NotAttache
 type Linked<'a> = (Link, Vec<Stimulus<'a>>);
 
 fn user<'a>(
-    scene: &'a Scene<'a>,
+    attachment: &'a Attachment<'a>,
     kind: &str,
     file: Option<usize>,
     symbol: Option<&str>,
@@ -95,20 +101,20 @@ fn user<'a>(
         session: false,
     };
     if file.is_none() && symbol.is_none() && offset == 0 {
-        let place = own::place();
+        let place = self_probe::place();
         let (path, offset) = place
             .ok_or_else(|| NotAttached::NotAttempted("the agent does not find itself".into()))?;
-        let link = calls::uprobe(scene.program, &path, offset, how)?;
-        let stimulus = Stimulus::new("calls the function", || own::target());
+        let link = calls::uprobe(attachment.program, &path, offset, how)?;
+        let stimulus = Stimulus::new("calls the function", || self_probe::target());
         return Ok((link, vec![stimulus]));
     }
-    let path = file_of(scene, file)?;
+    let path = file_of(attachment, file)?;
     let link = match symbol {
         Some(symbol) => {
             let symbol = CString::new(symbol).map_err(|_| libc::EINVAL)?;
-            calls::uprobe_of(scene.program, &path, &symbol, offset, how)?
+            calls::uprobe_of(attachment.program, &path, &symbol, offset, how)?
         }
-        None => calls::uprobe(scene.program, &path, offset, how)?,
+        None => calls::uprobe(attachment.program, &path, offset, how)?,
     };
     Ok((link, Vec::new()))
 }

@@ -15,7 +15,7 @@ use crate::modules;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Site<'a> {
+pub(super) struct Environment<'a> {
     /// The kernel's configuration, as far as it is known.
     config: &'a BTreeMap<String, String>,
     network: OnceCell<Result<File, String>>,
@@ -24,7 +24,7 @@ pub(super) struct Site<'a> {
     pub(super) modules: RefCell<Vec<Module>>,
 }
 
-impl<'a> Site<'a> {
+impl<'a> Environment<'a> {
     pub(super) fn new(config: &'a BTreeMap<String, String>) -> Self {
         Self {
             config,
@@ -34,7 +34,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Moves the process into a network namespace of its own, for good, and brings its loopback
+    /// Moves the process into a network namespace of its self_probe, for good, and brings its loopback
     /// up. Returns the namespace's descriptor.
     pub(super) fn network(&self) -> Result<RawFd, String> {
         let made = self.network.get_or_init(|| {

@@ -1,12 +1,14 @@
 //! What the host asks of the probe.
 
+use std::time::Duration;
+
 use ukci_schema::evidence::Mode;
 
 use crate::contract::Terms;
 
 /// What to probe, and how far.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct ProbeRequest<'a> {
     /// The object's bytes.
     pub object: &'a [u8],
     /// libbpf's name for it.
@@ -15,4 +17,7 @@ pub struct Asked<'a> {
     pub terms: &'a Terms<'a>,
     /// How far to go.
     pub mode: Mode,
+    /// How long to look for the guilty of an object that is refused as a whole; none: as long as it
+    /// takes.
+    pub isolation: Option<Duration>,
 }

@@ -7,9 +7,9 @@ use ukci_schema::evidence::GuestFacts;
 use ukci_schema::features::{KernelFeatures, Kind, Offered, SCHEMA};
 use ukci_schema::history;
 
-use crate::features::HELPERS;
+use crate::feature_probe::HELPERS;
 use crate::kernel::{self, Btf};
-use crate::trial::{self, Function, Host};
+use crate::probe_program::{self, Function, Host};
 use crate::{bpf, modules};
 
 /// The tag that marks kfuncs in BTF, where the kernel was built by pahole 1.26 (from 6.10 on).
@@ -43,7 +43,7 @@ pub fn probe(mut guest: GuestFacts) -> KernelFeatures {
         ..offered(
             Kind::Command,
             "token_create",
-            trial::has_token(),
+            probe_program::has_token(),
             "bpf-syscall",
         )
     });
@@ -109,7 +109,7 @@ fn is_real(name: Option<&String>) -> bool {
 /// only types that the kernel has are asked for. Absent is what nobody may call, if everybody gave
 /// an answer or the kernel has no such number.
 fn helpers(types: &[u32], btf: Option<&Btf>) -> Vec<Offered> {
-    let hosts = btf.map(trial::targeted).unwrap_or_default();
+    let hosts = btf.map(probe_program::targeted).unwrap_or_default();
     let known = btf.and_then(|btf| btf.enumerators("bpf_func_id"));
     HELPERS
         .iter()
@@ -121,7 +121,7 @@ fn helpers(types: &[u32], btf: Option<&Btf>) -> Vec<Offered> {
                 .collect();
             let mut untold = hosts.is_empty();
             for host in &hosts {
-                match trial::may_call_helper(host, *id) {
+                match probe_program::may_call_helper(host, *id) {
                     Some(true) => callers.push(host.name.to_owned()),
                     Some(false) => {}
                     None => untold = true,
@@ -152,8 +152,8 @@ fn kfuncs(btf: &Btf) -> Vec<Offered> {
         id: control,
         module: None,
     };
-    let mut hosts = trial::of_kfuncs(btf);
-    hosts.retain(|host| trial::may_call_kfunc(host, control) == Some(false));
+    let mut hosts = probe_program::of_kfuncs(btf);
+    hosts.retain(|host| probe_program::may_call_kfunc(host, control) == Some(false));
     let mut found = kfuncs_of(btf, None, &hosts);
     for name in kernel::modules_with_btf() {
         if let Some(module) = Btf::module(&name, btf) {
@@ -180,7 +180,7 @@ fn kfuncs_of(btf: &Btf, module: Option<&str>, hosts: &[Host]) -> Vec<Offered> {
     if candidates.is_empty() {
         return Vec::new();
     }
-    let descriptor: Option<OwnedFd> = module.and_then(trial::module_btf);
+    let descriptor: Option<OwnedFd> = module.and_then(probe_program::module_btf);
     let mut found = Vec::new();
     for (name, id) in candidates {
         let function = Function {
@@ -192,7 +192,7 @@ fn kfuncs_of(btf: &Btf, module: Option<&str>, hosts: &[Host]) -> Vec<Offered> {
         } else {
             hosts
                 .iter()
-                .filter(|host| trial::may_call_kfunc(host, function) == Some(true))
+                .filter(|host| probe_program::may_call_kfunc(host, function) == Some(true))
                 .map(|host| host.name.to_owned())
                 .collect()
         };

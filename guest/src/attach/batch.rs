@@ -12,7 +12,7 @@ use ukci_schema::evidence::{AttachOutcome, Evidence, ProgramAttach};
 use super::calls::{self, Link};
 use super::split;
 use crate::bpf::Program;
-use crate::capture::captured;
+use crate::libbpf_log::captured;
 use crate::target::section_of;
 
 /// Up to so many programs are no question in any place.
@@ -20,7 +20,7 @@ const ROOM: usize = 32;
 
 /// Attaches again, and all together, the programs of each crowded place that were attached alone.
 /// The first that finds no room is refused, and those after it.
-pub(super) fn attach_crowds(programs: &[Program<'_>], evidence: &mut Evidence) {
+pub(super) fn attach_all(programs: &[Program<'_>], evidence: &mut Evidence) {
     let mut crowds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (n, (program, seen)) in programs.iter().zip(&evidence.programs).enumerate() {
         let attached = seen.attach.outcome == AttachOutcome::Attached;

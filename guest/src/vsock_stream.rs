@@ -15,7 +15,7 @@ const SO_VM_SOCKETS_CONNECT_TIMEOUT: libc::c_int = 6;
 const PATIENCE: libc::time_t = 60;
 
 /// Dials the host.
-pub(crate) fn vsock() -> io::Result<VsockStream> {
+pub(crate) fn dial() -> io::Result<VsockStream> {
     let timeout = libc::timeval {
         tv_sec: PATIENCE,
         tv_usec: 0,

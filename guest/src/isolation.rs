@@ -1,21 +1,31 @@
 //! Finds the guilty after the whole object was refused: which maps the kernel does not create,
-//! and which programs it does not load, each with its own verifier log.
+//! which programs it does not load, each with its own verifier log, and which of the others it
+//! would not attach.
 //!
-//! Works on edited copies of the object: unresolved externs are weak, refused maps are not
-//! created, guilty programs are switched off. Nothing done to a copy counts towards a pass: all
-//! that is recorded here is marked `isolated`.
+//! In: the object and evidence whose load was refused. Out: the same evidence, with a word on every
+//! map and program, also on those that were left out and why. Works on edited copies of the object:
+//! unresolved externs are weak, refused maps are not created, guilty programs are switched off.
+//! Nothing done to a copy counts towards a pass: all that is recorded here is marked `isolated`.
+
+mod attachments;
+mod libbpf_words;
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use ukci_schema::evidence::{Evidence, Log, ProgramEvidence, ProgramLoad, StepOutcome};
+use ukci_schema::evidence::{
+    Evidence, KmsgMark, Log, MapEvidence, Mode, ProgramEvidence, ProgramLoad, StepOutcome,
+};
 use ukci_schema::verdict::Stage;
 
-use crate::asked::Asked;
 use crate::bpf::{Errno, LOG_STATS, LOG_TRACE, LONGEST_LOG, Map, Object, SHORT_LOG};
-use crate::capture::captured;
-use crate::needs::{self, Read};
+use crate::libbpf_log::captured;
+use crate::request::ProbeRequest;
+use crate::requirements::{self, Read};
 use crate::verifier;
 use crate::verifier::Last;
+
+use libbpf_words::{blamed, left_out_slot, without_verifier_log};
 
 /// `LIBBPF_ERRNO__ENDIAN`: nothing of such an object can be loaded.
 const ENDIAN: Errno = 4003;
@@ -26,7 +36,7 @@ const STRUCT_OPS: &str = "struct_ops";
 
 /// The copy, and what was found out so far.
 struct Isolation<'a> {
-    asked: Asked<'a>,
+    request: ProbeRequest<'a>,
     read: &'a Read,
     /// With every extern weak.
     copy: Vec<u8>,
@@ -34,11 +44,34 @@ struct Isolation<'a> {
     /// Variables that neither the kernel nor its configuration has. A weak one is zero, and the
     /// programs that need it would load.
     refused_externs: BTreeSet<String>,
+    /// Refused maps that are not whole until the object's own loader shapes them.
+    unfinished_maps: Vec<String>,
+    /// When to answer with what is known by then, and how long that is.
+    until: Option<(Instant, Duration)>,
+}
+
+/// Map types for which no entries is right; of the others it is their loader that says how many.
+const SIZELESS: &[&str] = &[
+    "sk_storage",
+    "inode_storage",
+    "task_storage",
+    "cgrp_storage",
+    "cgroup_storage",
+    "percpu_cgroup_storage",
+    STRUCT_OPS,
+    "perf_event_array",
+];
+
+/// Whether a map lacks what its own loader gives it, a size or an inner map.
+fn is_unfinished(map: &MapEvidence) -> bool {
+    let sizeless = SIZELESS.contains(&map.map_type.as_str());
+    let no_inner = map.map_type.ends_with("_of_maps") && map.errno == Some(EBADF);
+    (map.max_entries == 0 && !sizeless) || no_inner
 }
 
 /// Judges every map, then every program of a refused object, in `evidence`.
 pub(crate) fn isolate(
-    asked: Asked<'_>,
+    request: ProbeRequest<'_>,
     read: &Read,
     evidence: &mut Evidence,
     progress: &mut impl FnMut(Stage, &str),
@@ -46,16 +79,24 @@ pub(crate) fn isolate(
     if evidence.load.errno == Some(ENDIAN) {
         return;
     }
+    let progress = &mut |stage, what: &str| {
+        progress(stage, &format!("{}{what}", KmsgMark::IN_A_COPY));
+    };
     let mut isolation = Isolation {
-        asked,
+        request,
         read,
-        copy: needs::with_weak_externs(asked.object, read, &BTreeSet::new()),
+        copy: requirements::with_weak_externs(request.object, read, &BTreeSet::new()),
         refused_maps: BTreeSet::new(),
         refused_externs: BTreeSet::new(),
+        unfinished_maps: Vec::new(),
+        until: request.isolation.map(|time| (Instant::now() + time, time)),
     };
     isolation.externs();
     isolation.maps(evidence, progress);
     isolation.programs(evidence, progress);
+    if request.mode == Mode::Attach {
+        isolation.attachments(evidence, progress);
+    }
 }
 
 impl Isolation<'_> {
@@ -79,9 +120,9 @@ impl Isolation<'_> {
 
     /// Resolves these externs and nothing else.
     fn resolve(&self, externs: &BTreeSet<String>) -> Result<(), Errno> {
-        let copy = needs::with_weak_externs(self.asked.object, self.read, externs);
+        let copy = requirements::with_weak_externs(self.request.object, self.read, externs);
         let resolve = || {
-            let mut object = self.asked.terms.open_shaped(&copy, 0, |object| {
+            let mut object = self.request.terms.open_shaped(&copy, 0, |object| {
                 for program in object.programs() {
                     program.set_autoload(false);
                 }
@@ -111,6 +152,9 @@ impl Isolation<'_> {
             return;
         }
         for n in alone {
+            if self.is_late() {
+                return;
+            }
             let map = &mut evidence.maps[n];
             progress(Stage::Load, &format!("map {} alone", map.name));
             match self.create(&[n]) {
@@ -119,15 +163,37 @@ impl Isolation<'_> {
                     map.created = StepOutcome::Refused;
                     map.errno = Some(errno);
                     self.refused_maps.insert(map.name.clone());
+                    if is_unfinished(map) {
+                        self.unfinished_maps.push(map.name.clone());
+                    }
                 }
             }
         }
     }
 
+    /// Whether the time for isolation is over.
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|(until, _)| Instant::now() >= until)
+    }
+
+    /// Why programs that are left now are not tried alone, if they are not.
+    fn why_left_out(&self) -> Option<String> {
+        if let [map, ..] = self.unfinished_maps.as_slice() {
+            return Some(format!(
+                "not tried alone: the map `{map}` is not whole before the object's own loader shapes it"
+            ));
+        }
+        let (_, time) = self.until.filter(|_| self.is_late())?;
+        Some(format!(
+            "not tried alone: the {} s were over that this cell has for it",
+            time.as_secs()
+        ))
+    }
+
     /// Creates these maps and nothing else.
     fn create(&self, maps: &[usize]) -> Result<(), Errno> {
         let (result, log) = captured(|| {
-            let mut object = self.asked.terms.open_shaped(&self.copy, 0, |object| {
+            let mut object = self.request.terms.open_shaped(&self.copy, 0, |object| {
                 for program in object.programs() {
                     program.set_autoload(false);
                 }
@@ -152,6 +218,7 @@ impl Isolation<'_> {
         let mut left: BTreeSet<usize> = (0..programs.len())
             .filter(|n| programs[*n].autoload)
             .collect();
+        self.leave_out(programs, &mut left);
         for n in left.clone() {
             if !self.missing(&programs[n].name).is_empty() {
                 progress(Stage::Load, &format!("{} alone", programs[n].name));
@@ -160,6 +227,10 @@ impl Isolation<'_> {
             }
         }
         while !left.is_empty() {
+            self.leave_out(programs, &mut left);
+            if left.is_empty() {
+                return;
+            }
             progress(
                 Stage::Load,
                 &format!("{} programs without the refused ones", left.len()),
@@ -182,6 +253,9 @@ impl Isolation<'_> {
             };
             let mut found = false;
             for n in suspects {
+                if self.is_late() {
+                    break;
+                }
                 progress(Stage::Load, &format!("{} alone", programs[n].name));
                 let load = self.load_alone(n, programs);
                 found |= load.outcome != StepOutcome::Ok;
@@ -192,11 +266,28 @@ impl Isolation<'_> {
             }
             if !found && blamed.is_some() {
                 // Fine alone, refused in company: let every one be tried alone.
-                for n in std::mem::take(&mut left) {
+                for n in left.clone() {
+                    if self.is_late() {
+                        break;
+                    }
                     progress(Stage::Load, &format!("{} alone", programs[n].name));
                     programs[n].load = self.load_alone(n, programs);
+                    left.remove(&n);
                 }
             }
+        }
+    }
+
+    /// Says of the programs that are left why they are not tried, if so, and forgets them.
+    fn leave_out(&self, programs: &mut [ProgramEvidence], left: &mut BTreeSet<usize>) {
+        let Some(why) = self.why_left_out() else {
+            return;
+        };
+        for n in std::mem::take(left) {
+            programs[n].load = ProgramLoad {
+                reason: Some(why.clone()),
+                ..ProgramLoad::default()
+            };
         }
     }
 
@@ -230,7 +321,7 @@ impl Isolation<'_> {
 
     /// An object with only these programs, and the maps that can be.
     fn open(&self, copy: &[u8], programs: &BTreeSet<usize>, level: u32) -> Result<Object, Errno> {
-        self.asked.terms.open_shaped(copy, level, |object| {
+        self.request.terms.open_shaped(copy, level, |object| {
             let mut names = BTreeSet::new();
             for (n, program) in object.programs().iter().enumerate() {
                 program.set_autoload(programs.contains(&n));
@@ -307,7 +398,7 @@ impl Isolation<'_> {
             ..ProgramLoad::default()
         };
         let missing = self.missing(&programs[index].name);
-        let own = needs::with_weak_externs(self.asked.object, self.read, &missing);
+        let own = requirements::with_weak_externs(self.request.object, self.read, &missing);
         let (opened, opening) = captured(|| self.open(&own, &BTreeSet::from([index]), level));
         let mut object = match opened {
             Ok(object) => object,
@@ -364,62 +455,5 @@ impl Isolation<'_> {
         }
         load.log = Log::bounded(&log);
         load
-    }
-}
-
-/// Whether libbpf failed only over a slot of a map, whose program or map was left out.
-fn left_out_slot(log: &Log) -> bool {
-    log.lines()
-        .any(|line| line.contains("failed to initialize slot"))
-}
-
-/// The program that libbpf's last words are about: `libbpf: prog 'NAME': …`.
-fn blamed(log: &Log) -> Option<&str> {
-    log.lines().rev().find_map(|line| {
-        let (name, _) = line.strip_prefix("libbpf: prog '")?.split_once("': ")?;
-        Some(name)
-    })
-}
-
-/// libbpf repeats the verifier's log, which the evidence has already.
-fn without_verifier_log(log: &Log) -> Log {
-    let mut inside = false;
-    let mut text = String::new();
-    for line in log.lines() {
-        if line.contains("-- END PROG LOAD LOG --") {
-            inside = false;
-        } else if line.contains("-- BEGIN PROG LOAD LOG --") {
-            inside = true;
-        } else if !inside {
-            text.push_str(line);
-            text.push('\n');
-        }
-    }
-    Log::bounded(&text)
-}
-
-#[cfg(test)]
-mod tests {
-    use ukci_schema::evidence::Log;
-
-    use super::{blamed, without_verifier_log};
-
-    #[test]
-    fn libbpf_names_the_program_and_its_copy_of_the_trace_is_dropped() {
-        let log = Log::bounded(
-            "libbpf: prog 'bad': BPF program load failed: -EACCES\n\
-             libbpf: prog 'bad': -- BEGIN PROG LOAD LOG --\n0: (b7) r0 = 0\n\
-             -- END PROG LOAD LOG --\n\
-             libbpf: prog 'bad': failed to load: -EACCES\n\
-             libbpf: failed to load object 'x'\n",
-        );
-        assert_eq!(blamed(&log), Some("bad"));
-        assert_eq!(
-            without_verifier_log(&log).head,
-            "libbpf: prog 'bad': BPF program load failed: -EACCES\n\
-             libbpf: prog 'bad': failed to load: -EACCES\n\
-             libbpf: failed to load object 'x'\n"
-        );
-        assert_eq!(blamed(&Log::bounded("libbpf: failed to open\n")), None);
     }
 }

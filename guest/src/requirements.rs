@@ -4,6 +4,8 @@
 //! The bytes may be anything. Nothing here panics on them: every offset is checked, and what
 //! cannot be read is left out.
 
+mod struct_ops;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use object::read::elf::{ElfFile64, FileHeader};
@@ -30,7 +32,7 @@ pub struct Read {
     pub facts: ObjectFacts,
     /// Needs by function name.
     pub functions: BTreeMap<String, Needs>,
-    /// The programs of each `struct_ops` map, by the map's name.
+    /// The programs of each `struct_ops` map, by the map's name; none where every operation is null.
     pub struct_ops: BTreeMap<String, BTreeSet<String>>,
     /// Undefined global symbols and the offset of their `st_info`, to make them weak in a copy.
     pub strong_externs: Vec<(String, usize)>,
@@ -83,47 +85,9 @@ pub fn read(bytes: &[u8]) -> Read {
         collect(&elf, &functions, function, &mut needs, &mut seen);
         read.functions.insert(function.name.clone(), needs);
     }
-    read.struct_ops = struct_ops(&elf);
+    read.struct_ops = struct_ops::programs_by_map(&elf);
     externs(&elf, bytes, &mut read);
     read
-}
-
-/// A variable of a `.struct_ops` section is a map; the functions that relocations put into it are
-/// its programs.
-fn struct_ops(elf: &Elf<'_>) -> BTreeMap<String, BTreeSet<String>> {
-    let mut maps: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for section in elf.sections() {
-        let name = section.name().unwrap_or_default().trim_start_matches('?');
-        if name != ".struct_ops" && name != ".struct_ops.link" {
-            continue;
-        }
-        let variables: Vec<_> = elf
-            .symbols()
-            .filter(|symbol| symbol.section_index() == Some(section.index()) && symbol.size() > 0)
-            .collect();
-        for (offset, relocation) in section.relocations() {
-            let RelocationTarget::Symbol(index) = relocation.target() else {
-                continue;
-            };
-            let Ok(function) = elf.symbol_by_index(index) else {
-                continue;
-            };
-            let within = |s: &&object::read::elf::ElfSymbol64<'_, '_, Endianness>| {
-                offset
-                    .checked_sub(s.address())
-                    .is_some_and(|into| into < s.size())
-            };
-            let Some(map) = variables.iter().find(within) else {
-                continue;
-            };
-            if let (Ok(map), Ok(function)) = (map.name(), function.name()) {
-                maps.entry(map.to_owned())
-                    .or_default()
-                    .insert(function.to_owned());
-            }
-        }
-    }
-    maps
 }
 
 struct Function {
@@ -338,163 +302,4 @@ pub fn with_weak_externs(bytes: &[u8], read: &Read, keep: &BTreeSet<String>) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::process::Command;
-
-    use super::{Needs, read, with_weak_externs};
-
-    /// Compiles C for the BPF target. A machine without clang skips what needs it, and says so.
-    #[expect(clippy::print_stderr, reason = "a test that skips says so")]
-    fn compile(name: &str, source: &str) -> Option<Vec<u8>> {
-        let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang-19".into());
-        let dir = std::env::temp_dir().join(format!("ukci-needs-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let (input, output) = (dir.join("x.bpf.c"), dir.join("x.bpf.o"));
-        std::fs::write(&input, source).unwrap();
-        let status = Command::new(&clang)
-            .args([
-                "-g",
-                "-O2",
-                "-target",
-                "bpf",
-                "-Wno-ignored-attributes",
-                "-c",
-            ])
-            .arg(&input)
-            .arg("-o")
-            .arg(&output)
-            .status();
-        let object = match status {
-            Ok(status) => {
-                assert!(status.success(), "{clang} refuses the source");
-                Some(std::fs::read(&output).unwrap())
-            }
-            Err(error) => {
-                eprintln!("skipped: {clang}: {error}");
-                None
-            }
-        };
-        std::fs::remove_dir_all(&dir).unwrap();
-        object
-    }
-
-    const SOURCE: &str = r#"
-#define SEC(name) __attribute__((section(name), used))
-#define __uint(name, value) int (*name)[value]
-static void *(*bpf_map_lookup_elem)(void *, const void *) = (void *)1;
-static unsigned long long (*bpf_get_current_pid_tgid)(void) = (void *)14;
-static long (*bpf_loop)(unsigned, void *, void *, unsigned long long) = (void *)181;
-struct { __uint(type, 2); __uint(max_entries, 1); __uint(key_size, 4); __uint(value_size, 8); }
-    counts SEC(".maps");
-extern int HZ_OF_THE_KERNEL SEC(".kconfig") __attribute__((weak));
-extern _Bool CONFIG_BPF SEC(".kconfig");
-extern void bpf_rcu_read_lock(void) SEC(".ksyms");
-static __attribute__((noinline)) int inner(int key)
-{
-    return bpf_map_lookup_elem(&counts, &key) != 0;
-}
-static long step(unsigned index, void *context) { return bpf_get_current_pid_tgid() & 1; }
-__attribute__((noinline)) int outer(int key) { return inner(key + 1); }
-SEC("tp/a/b") int through_subprograms(void *context) { return outer(*(int *)context); }
-SEC("tp/a/b") int with_a_callback(void *context) { return bpf_loop(3, step, context, 0); }
-SEC("tp/a/c") int with_externs(void *context) { bpf_rcu_read_lock(); return CONFIG_BPF; }
-SEC("tp/a/c") int nothing(void *context) { return 0; }
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
-"#;
-
-    fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
-        names.into_iter().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn needs_are_found_through_subprograms_callbacks_and_relocations() {
-        let Some(object) = compile("all", SOURCE) else {
-            return;
-        };
-        let read = read(&object);
-        assert_eq!(read.facts.malformed, None);
-        assert_eq!(read.facts.license.as_deref(), Some("Dual BSD/GPL"));
-        assert!(read.facts.has_btf && read.facts.has_btf_ext);
-        let through = &read.functions["through_subprograms"];
-        assert_eq!(through.helpers, BTreeSet::from([1]));
-        assert_eq!(through.maps, names(["counts"]));
-        let callback = &read.functions["with_a_callback"];
-        assert_eq!(callback.helpers, BTreeSet::from([14, 181]));
-        let externs = &read.functions["with_externs"];
-        assert_eq!(externs.kfuncs, names(["bpf_rcu_read_lock"]));
-        assert_eq!(externs.externs, names(["CONFIG_BPF"]));
-        assert_eq!(read.functions["nothing"], Needs::default());
-        let kinds: Vec<_> = read
-            .facts
-            .externs
-            .iter()
-            .map(|e| (e.name.as_str(), e.kind.as_str(), e.weak))
-            .collect();
-        assert_eq!(
-            kinds,
-            [
-                ("CONFIG_BPF", "kconfig", false),
-                ("bpf_rcu_read_lock", "kfunc", false)
-            ]
-        );
-    }
-
-    #[test]
-    fn only_the_externs_to_keep_stay_strong() {
-        let Some(object) = compile("weak", SOURCE) else {
-            return;
-        };
-        let copy = with_weak_externs(&object, &read(&object), &names(["CONFIG_BPF"]));
-        assert_eq!(copy.len(), object.len());
-        let weak: Vec<_> = read(&copy)
-            .facts
-            .externs
-            .into_iter()
-            .map(|e| (e.name, e.weak))
-            .collect();
-        assert_eq!(
-            weak,
-            [
-                ("CONFIG_BPF".into(), false),
-                ("bpf_rcu_read_lock".into(), true)
-            ]
-        );
-    }
-
-    /// A real object, cut short at every length, and with every byte turned.
-    #[test]
-    fn a_broken_object_is_read_without_a_panic() {
-        let Some(object) = compile("broken", SOURCE) else {
-            return;
-        };
-        for length in 0..object.len() {
-            read(&object[..length]);
-        }
-        let mut bytes = object.clone();
-        for n in 0..bytes.len() {
-            for turn in [0xff, 0x80, 0x01] {
-                bytes[n] ^= turn;
-                read(&bytes);
-                bytes[n] ^= turn;
-            }
-        }
-    }
-
-    #[test]
-    fn anything_can_be_read_without_a_panic() {
-        assert!(read(b"this is a text file").facts.malformed.is_some());
-        assert!(read(&[]).facts.malformed.is_some());
-        // Every truncation and some mutations of a real ELF file: this test's own executable.
-        let own = std::fs::read("/proc/self/exe").unwrap();
-        for length in (0..own.len().min(4096)).step_by(7) {
-            read(&own[..length]);
-        }
-        let mut bytes = own[..own.len().min(65536)].to_vec();
-        for n in 0..bytes.len().min(2048) {
-            bytes[n] ^= 0xa5;
-            read(&bytes);
-            bytes[n] ^= 0xa5;
-        }
-    }
-}
+mod tests;

@@ -126,6 +126,7 @@ pub fn ask(
                 .any(|f| f.kind == FeatureKind::Target && f.name == target.name())
         {
             features.push(target.ask(&kernel));
+            features.extend(target.sites(&kernel));
         }
     }
     for name in struct_ops {

@@ -5,6 +5,8 @@ use std::fs;
 
 use ukci_schema::evidence::{GuestFacts, Module};
 
+use crate::kernel_needs;
+
 /// The configuration options that matter to BPF, without `CONFIG_`.
 const OPTIONS: &[&str] = &[
     "64BIT",
@@ -87,6 +89,7 @@ pub fn gather(mounts_missing: BTreeMap<String, String>, modules: Vec<Module>) ->
         release,
         mounts_missing,
         modules,
+        unmet: kernel_needs::unmet(),
     }
 }
 

@@ -1,0 +1,216 @@
+//! The names closest to one that was not found, for hints.
+//!
+//! In: the name that is wanted, and those that there are. Out: at most three, best first, and none
+//! where nothing is close: a name that only begins alike sends its reader to the wrong place. It
+//! never asks the kernel anything; what can be attached to is the caller's to say.
+//!
+//! Functions are renamed around the words that say what they do: `do_unlinkat` became
+//! `filename_unlinkat`, `account_page_dirtied` became `folio_account_dirtied`. So the words of a name
+//! count, split at `_`, each by how rare it is among all names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most names.
+const MOST: usize = 3;
+
+/// How much the words count that a name has beside the shared ones.
+const OF_OTHER_WORDS: f64 = 0.3;
+
+/// At most three of `names` that are close to `wanted` and that `attachable` accepts, best first.
+pub(crate) fn nearest<'a>(
+    wanted: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    attachable: impl Fn(&str) -> bool,
+) -> Vec<&'a str> {
+    let names: BTreeSet<&str> = names.into_iter().filter(|name| *name != wanted).collect();
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for word in names.iter().flat_map(|name| words(name)) {
+        *counts.entry(word).or_default() += 1;
+    }
+    let vocabulary = Vocabulary {
+        counts,
+        names: u32::try_from(names.len()).unwrap_or(u32::MAX),
+    };
+    let mut scored: Vec<(f64, &str)> = (names.into_iter())
+        .filter_map(|name| Some((vocabulary.closeness(wanted, name)?, name)))
+        .collect();
+    scored.sort_by(|(a, x), (b, y)| {
+        let by_name = || (x.len(), x).cmp(&(y.len(), y));
+        b.total_cmp(a).then_with(by_name)
+    });
+    (scored.into_iter().map(|(_, name)| name))
+        .filter(|name| attachable(name))
+        .take(MOST)
+        .collect()
+}
+
+/// The words of a name.
+fn words(name: &str) -> BTreeSet<&str> {
+    let parts = name.split(['_', '/', '.']);
+    parts.filter(|word| word.len() > 1).collect()
+}
+
+/// How many names have each word.
+struct Vocabulary<'a> {
+    counts: BTreeMap<&'a str, u32>,
+    names: u32,
+}
+
+impl Vocabulary<'_> {
+    fn count(&self, word: &str) -> u32 {
+        self.counts.get(word).copied().unwrap_or(0)
+    }
+
+    /// The rarer a word, the more it says.
+    fn weight(&self, word: &str) -> f64 {
+        (f64::from(self.names.max(2)) / f64::from(self.count(word).max(1)))
+            .ln()
+            .max(0.1)
+    }
+
+    /// One name of two thousand has it, or three in all: `unlinkat`, not `func`.
+    fn is_rare(&self, word: &str) -> bool {
+        self.count(word) <= (self.names / 2000).max(3)
+    }
+
+    /// Up to 2; none where a name is not close at all.
+    fn closeness(&self, wanted: &str, name: &str) -> Option<f64> {
+        if is_misspelt(wanted, name) {
+            return Some(2.0);
+        }
+        let (all, others) = (words(wanted), words(name));
+        let shared: Vec<&str> = all.intersection(&others).copied().collect();
+        // All of the words, and hardly another, are as good as a rare one.
+        let whole = shared.len() == all.len() && all.len() > 1 && others.len() <= all.len() + 1;
+        if !whole && !shared.iter().any(|word| self.is_rare(word)) {
+            return None;
+        }
+        let weigh = |words: &mut dyn Iterator<Item = &&str>| -> f64 {
+            words.map(|word| self.weight(word)).sum()
+        };
+        let extra = weigh(&mut others.difference(&all));
+        let score = weigh(&mut shared.iter()) / (weigh(&mut all.iter()) + OF_OTHER_WORDS * extra);
+        (score >= 0.4).then_some(score)
+    }
+}
+
+/// Whether a name differs by a letter or two: `vfs_raed`.
+fn is_misspelt(wanted: &str, name: &str) -> bool {
+    let allowed = match wanted.len() {
+        0..5 => 0,
+        5..16 => 1,
+        _ => 2,
+    };
+    wanted.len().abs_diff(name.len()) <= allowed && distance(wanted, name) <= allowed
+}
+
+/// Letters that are missing, too many, wrong or swapped with their neighbour (the optimal string
+/// alignment distance).
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut before = vec![0; other.len() + 1];
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    for i in 1..=one.len() {
+        let mut row = vec![i];
+        for j in 1..=other.len() {
+            let differs = usize::from(one[i - 1] != other[j - 1]);
+            let mut best = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + differs);
+            let swapped =
+                i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1];
+            if swapped {
+                best = best.min(before[j - 2] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{distance, nearest};
+
+    /// Names of 7.2 around those that were renamed, and a crowd that only begins alike.
+    const NAMES: &[&str] = &[
+        "account_guest_time",
+        "account_idle_time",
+        "account_kernel_stack",
+        "account_page_range",
+        "do_group_exit",
+        "do_page_fault",
+        "do_readlinkat",
+        "do_reset",
+        "drop_nlink",
+        "filename_renameat2",
+        "filename_unlinkat",
+        "folio_account_cleaned",
+        "folio_account_dirtied",
+        "folio_mark_accessed",
+        "getname_flags",
+        "io_renameat",
+        "io_unlinkat",
+        "kmem_cache_alloc_lru_noprof",
+        "kmem_cache_alloc_noprof",
+        "page_cache_next_miss",
+        "task_work_func",
+        "tp_func_add_device_to_group",
+        "vfs_read",
+        "vfs_readv",
+        "work_func_of_group",
+    ];
+
+    fn of(wanted: &str) -> Vec<&'static str> {
+        // As many more names as make a kernel of it, none of them close.
+        let crowd: Vec<String> = (0..4000)
+            .map(|n| format!("do_func_group_{n}_work"))
+            .collect();
+        let all = NAMES
+            .iter()
+            .copied()
+            .chain(crowd.iter().map(String::as_str));
+        let known = |name: &str| NAMES.iter().copied().find(|known| *known == name);
+        nearest(wanted, all, |_| true)
+            .into_iter()
+            .map(|name| known(name).unwrap_or("one of the crowd"))
+            .collect()
+    }
+
+    #[test]
+    fn rare_words_win_over_a_common_beginning() {
+        assert_eq!(of("do_unlinkat")[0], "io_unlinkat");
+        assert!(of("do_unlinkat").contains(&"filename_unlinkat"));
+        assert_eq!(of("do_renameat2"), ["filename_renameat2"]);
+        assert_eq!(of("account_page_dirtied")[0], "folio_account_dirtied");
+        assert_eq!(of("kmem_cache_alloc")[0], "kmem_cache_alloc_noprof");
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_finds_the_name() {
+        assert_eq!(of("vfs_raed")[0], "vfs_read");
+        assert_eq!(of("filename_unlikat")[0], "filename_unlinkat");
+    }
+
+    #[test]
+    fn none_is_better_than_nonsense() {
+        for wanted in ["func", "foo", "dummy_kprobe", "handle_entry", "", "do"] {
+            assert!(of(wanted).is_empty(), "{wanted}: {:?}", of(wanted));
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_attached_to_is_offered() {
+        let found = nearest("do_unlinkat", NAMES.iter().copied(), |name| {
+            name != "io_unlinkat"
+        });
+        assert_eq!(found, ["filename_unlinkat"]);
+    }
+
+    #[test]
+    fn letters_that_are_swapped_count_once() {
+        assert_eq!(distance("read", "raed"), 1);
+        assert_eq!(distance("read", "reads"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}

@@ -1,0 +1,217 @@
+//! `struct_ops` maps that the kernel did not register, with programs or without.
+//!
+//! In: the map's operations, the members that the object sets, the errno and the kernel's log. Out:
+//! what is out of bounds where the kernel's bounds are known; else what the kernel said, and that it
+//! said no more.
+
+use crate::case::Case;
+use crate::errno::{self, E2BIG, EINVAL, ENOMEM};
+use crate::finding::{Found, diagnosis};
+use crate::text;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::{AttachOutcome, Evidence, StructOpsEvidence};
+use ukci_schema::verdict::Stage;
+
+const EEXIST: i32 = 17;
+
+/// What is wrong, and what helps.
+type Cause = (String, String);
+
+/// `SCX_WATCHDOG_MAX_TIMEOUT` of kernel/sched/ext.c (6.12 on), which is `30 * HZ`, in milliseconds.
+const WATCHDOG_MAX_MS: u64 = 30_000;
+
+/// A program of a map that was refused.
+pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
+    if case.program.program_type != "struct_ops" {
+        return None;
+    }
+    let name = &case.program.name;
+    let operations = (case.evidence.struct_ops.iter()).find(|of| of.programs.contains(name))?;
+    (operations.attach.outcome == AttachOutcome::Refused).then(|| of(case.evidence, operations))
+}
+
+/// The first refused map that has no programs: no program's diagnosis tells of it.
+pub(crate) fn without_programs(evidence: &Evidence, strict: bool) -> Option<Found> {
+    let maps = || (evidence.struct_ops.iter()).filter(|of| of.programs.is_empty());
+    let refused = maps().find(|of| of.attach.outcome == AttachOutcome::Refused);
+    if let Some(operations) = refused {
+        let mut diagnosis = of(evidence, operations);
+        diagnosis.excerpt = text::libbpf_excerpt(&operations.attach.libbpf);
+        return Some(Found {
+            rule: "struct-ops-map",
+            diagnosis,
+        });
+    }
+    let untried = maps().find(|of| of.attach.outcome == AttachOutcome::NotAttempted)?;
+    strict.then(|| Found {
+        rule: "strict",
+        diagnosis: diagnosis(
+            Code::AttachRefused,
+            Stage::Attach,
+            format!(
+                "{} was not registered (strict): {}",
+                named(untried),
+                why_not(untried)
+            ),
+            vec!["leave out `--strict`".into()],
+        ),
+    })
+}
+
+/// Why maps without programs were not registered, one sentence each.
+pub(crate) fn untried(evidence: &Evidence) -> impl Iterator<Item = String> {
+    (evidence.struct_ops.iter())
+        .filter(|of| of.programs.is_empty() && of.attach.outcome == AttachOutcome::NotAttempted)
+        .map(|of| format!("map `{}`: {}", of.map, why_not(of)))
+}
+
+fn why_not(operations: &StructOpsEvidence) -> &str {
+    let reason = operations.attach.reason.as_deref();
+    reason.unwrap_or("the guest gave no reason")
+}
+
+/// The map and what it fills.
+fn named(operations: &StructOpsEvidence) -> String {
+    format!("the map `{}` (`{}`)", operations.map, operations.operations)
+}
+
+fn of(evidence: &Evidence, operations: &StructOpsEvidence) -> Diagnosis {
+    let errno = operations.attach.errno;
+    if errno == Some(ENOMEM) {
+        let headline = format!(
+            "the guest has too little memory to register {}",
+            named(operations)
+        );
+        let hint = "give the guest more memory (`memory` in the matrix)";
+        return diagnosis(
+            Code::GuestResources,
+            Stage::Attach,
+            headline,
+            vec![hint.into()],
+        );
+    }
+    let (why, hint) = out_of_bounds(operations)
+        .or_else(|| missing_operation(operations))
+        .or_else(|| said_by_the_kernel(evidence, operations))
+        .unwrap_or_else(|| unexplained(operations));
+    let headline = format!(
+        "the kernel refused to register {}: {why} ({})",
+        named(operations),
+        errno::name(errno)
+    );
+    diagnosis(Code::AttachRefused, Stage::Attach, headline, vec![hint])
+}
+
+/// Members that the kernel holds against a bound of its own when the map is registered:
+/// `bpf_scx_init_member` of kernel/sched/ext.c (6.12 on), `bpf_tcp_ca_init_member` of
+/// net/ipv4/bpf_tcp_ca.c (5.6 on).
+fn out_of_bounds(operations: &StructOpsEvidence) -> Option<Cause> {
+    let number = |member: &str| operations.values.get(member)?.parse::<u64>().ok();
+    let text = |member: &str| operations.values.get(member).map(String::as_str);
+    match (&*operations.operations, operations.attach.errno?) {
+        ("sched_ext_ops", E2BIG) => {
+            let timeout = number("timeout_ms").filter(|ms| *ms > WATCHDOG_MAX_MS);
+            let batch = number("dispatch_max_batch").filter(|n| *n > i32::MAX as u64);
+            if let Some(ms) = timeout {
+                return Some((
+                    format!(
+                        "its `timeout_ms` is {ms}, over the watchdog's maximum of {WATCHDOG_MAX_MS}"
+                    ),
+                    format!(
+                        "set `timeout_ms` to at most {WATCHDOG_MAX_MS}; 0 stands for that maximum"
+                    ),
+                ));
+            }
+            batch.map(|n| {
+                (
+                    format!(
+                        "its `dispatch_max_batch` is {n}, over the maximum of {}",
+                        i32::MAX
+                    ),
+                    "set a smaller `dispatch_max_batch`; 0 stands for the kernel's default".into(),
+                )
+            })
+        }
+        ("sched_ext_ops" | "tcp_congestion_ops", EINVAL) => bad_name(text("name")),
+        _ => None,
+    }
+}
+
+/// `bpf_obj_name_cpy` takes letters, digits, `_` and `.`; both kinds of operations need a name.
+fn bad_name(name: Option<&str>) -> Option<Cause> {
+    let hint = "give it a `.name` of letters, digits, `_` and `.`";
+    let Some(name) = name else {
+        return Some(("it has no `name`".into(), hint.into()));
+    };
+    let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let bad = name.chars().find(|c| !is_good(*c))?;
+    Some((
+        format!("its `name` is `{name}`, in which the kernel does not take `{bad}`"),
+        hint.into(),
+    ))
+}
+
+/// `tcp_validate_congestion_control` demands these of every congestion control.
+fn missing_operation(operations: &StructOpsEvidence) -> Option<Cause> {
+    if operations.operations != "tcp_congestion_ops" || operations.attach.errno != Some(EINVAL) {
+        return None;
+    }
+    let has = |member: &str| operations.values.contains_key(member);
+    let mut missing: Vec<&str> = ["ssthresh", "undo_cwnd"]
+        .into_iter()
+        .filter(|member| !has(member))
+        .collect();
+    if !has("cong_avoid") && !has("cong_control") {
+        missing.push("cong_avoid` or `cong_control");
+    }
+    (!missing.is_empty()).then(|| {
+        (
+            format!(
+                "it lacks `{}`, which the kernel demands of a congestion control",
+                missing.join("`, `")
+            ),
+            "set `ssthresh`, `undo_cwnd` and one of `cong_avoid` and `cong_control`".into(),
+        )
+    })
+}
+
+/// What the kernel wrote into its log about these operations, by their name.
+fn said_by_the_kernel(evidence: &Evidence, operations: &StructOpsEvidence) -> Option<Cause> {
+    let name = operations.values.get("name").map(String::as_str);
+    if operations.attach.errno == Some(EEXIST) {
+        let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
+        return Some((
+            format!("operations of the same name{name} are registered already"),
+            "give them a name of their own: that of the struct's `name` member".into(),
+        ));
+    }
+    let name = name.filter(|name| name.len() > 2)?;
+    let about = |line: &&String| line.split(|c: char| !is_word(c)).any(|word| word == name);
+    let line = evidence.kmsg.iter().find(about)?;
+    Some((
+        format!("the kernel's log says `{}`", text::clipped(line)),
+        "change what the kernel's log names".into(),
+    ))
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '.'
+}
+
+/// The kernel said no more than its errno.
+fn unexplained(operations: &StructOpsEvidence) -> Cause {
+    let set: Vec<String> = (operations.values.iter())
+        .take(8)
+        .map(|(member, value)| format!("`{member}` = `{value}`"))
+        .collect();
+    let set = match set.as_slice() {
+        [] => "it sets no member".to_owned(),
+        set => format!("it sets {}", set.join(", ")),
+    };
+    (
+        format!("the kernel says no more; {set}"),
+        "compare the members with what the kernel's `init_member`, `validate` and `reg` functions \
+         of these operations check"
+            .into(),
+    )
+}
