@@ -4,6 +4,7 @@ use super::{helper, map, object, target};
 use crate::case::Case;
 use crate::errno::EINVAL;
 use crate::finding::{Rule, at_load, mainline};
+use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::FeatureKind;
@@ -32,29 +33,31 @@ fn refused_map(case: &Case<'_>) -> Option<Diagnosis> {
     let uncreated = case
         .verifier_line("is referenced but wasn't created")
         .and_then(|line| text::quoted_after(line, "BPF map"));
-    let failed = text::line_with(&[&case.program.load.libbpf], "': failed to create: ")
-        .and_then(|line| text::quoted_after(line, "map"));
+    let failed = case.heard_alone(|said| match *said {
+        Said::MapFailed { map, .. } => Some(map),
+        _ => None,
+    });
     let named: Vec<String> = uncreated
         .into_iter()
         .chain(failed)
         .map(str::to_owned)
         .collect();
-    map::refused_among(case.evidence, &named)
-        .or_else(|| map::refused_among(case.evidence, &case.program.maps))
+    map::refused_among(case.whole, &named)
+        .or_else(|| map::refused_among(case.whole, &case.program.maps))
 }
 
 /// Values of the kernel's configuration lie in a map of their own, so a program that reads one is
 /// known. Of several that are missing, each program's own load names its own.
 fn kconfig(case: &Case<'_>) -> Option<Diagnosis> {
     if case.is_silent()
-        && let Some(found) = object::kconfig(case.evidence, &case.program.load.libbpf)
+        && let Some(found) = object::kconfig(case.evidence, &case.said)
     {
         return Some(found);
     }
     if !case.program.maps.iter().any(|name| name == ".kconfig") {
         return None;
     }
-    object::kconfig(case.evidence, &case.evidence.log)
+    object::kconfig(case.evidence, &case.whole.said)
 }
 
 fn is_strong(case: &Case<'_>, name: &str) -> bool {
@@ -74,9 +77,7 @@ fn kfunc_missing(case: &Case<'_>) -> Option<Diagnosis> {
     let stumbled = |name: &str| {
         case.verifier_line(&format!("kfunc '{name}' is referenced but wasn't resolved"))
             .is_some()
-            || case
-                .libbpf_line(&format!("(func ksym) '{name}': not found"))
-                .is_some()
+            || (case.heard(|said| (*said == Said::KfuncMissing(name)).then_some(()))).is_some()
     };
     let name = case
         .program
@@ -114,19 +115,11 @@ fn kfunc_mismatch(case: &Case<'_>) -> Option<Diagnosis> {
         // libbpf compares only where it found one; in the copy with weak externs it leaves the
         // call unresolved instead.
         let unresolved = format!("kfunc '{name}' is referenced but wasn't resolved");
-        case.libbpf_line(&format!("(func ksym) '{name}': func_proto"))
-            .is_some()
-            || case.verifier_line(&unresolved).is_some()
+        mismatch(case, name).is_some() || case.verifier_line(&unresolved).is_some()
     };
     let name = case.program.kfuncs.iter().find(differs)?;
-    let of = case.libbpf_line(&format!("(func ksym) '{name}': func_proto"));
-    let of = of
-        .and_then(|line| line.split_once("incompatible with "))
-        .map(|(_, rest)| rest);
-    let of = of
-        .and_then(|rest| rest.split(' ').next())
-        .filter(|owner| *owner != "vmlinux");
-    let of = of
+    let of = mismatch(case, name)
+        .flatten()
         .map(|module| format!(" (of module `{module}`)"))
         .unwrap_or_default();
     let headline = format!(
@@ -153,12 +146,20 @@ fn kfunc_mismatch(case: &Case<'_>) -> Option<Diagnosis> {
     Some(found)
 }
 
+/// Whether libbpf found the kfunc with another prototype, and the module that has it.
+fn mismatch<'a>(case: &Case<'a>, kfunc: &str) -> Option<Option<&'a str>> {
+    case.heard(|said| match *said {
+        Said::KfuncMismatch { name, module } if name == kfunc => Some(module),
+        _ => None,
+    })
+}
+
 /// A kernel variable that is missing reads as address 0 in the copy, and the verifier then refuses
 /// to follow it: that refusal is of our making, and the missing variable is the reason. Where the
 /// program's own load was given up over it, libbpf names it.
 fn ksym(case: &Case<'_>) -> Option<Diagnosis> {
     if case.is_silent()
-        && let Some(found) = object::ksym(&case.program.load.libbpf)
+        && let Some(found) = object::ksym(&case.said)
     {
         return Some(found);
     }
@@ -167,31 +168,25 @@ fn ksym(case: &Case<'_>) -> Option<Diagnosis> {
         .iter()
         .any(|end| sentence.ends_with(end));
     (case.program.load.isolated && followed && sentence.contains("invalid mem access"))
-        .then(|| object::ksym(&case.evidence.log))?
+        .then(|| object::ksym(&case.whole.said))?
 }
 
 fn struct_ops(case: &Case<'_>) -> Option<Diagnosis> {
-    (case.program.program_type == "struct_ops")
-        .then(|| object::struct_ops(&[&case.program.load.libbpf, &case.evidence.log]))?
+    (case.program.program_type == "struct_ops").then(|| case.heard(object::operations))?
 }
 
 fn kernel_btf(case: &Case<'_>) -> Option<Diagnosis> {
     if case.evidence.guest.btf_bytes.is_some() || !case.is_silent() {
         return None;
     }
-    let words = [
-        "Error loading vmlinux BTF",
-        "vmlinux BTF is not found",
-        "valid kernel BTF",
-    ];
-    words.iter().find_map(|words| case.libbpf_line(words))?;
+    case.heard(|said| matches!(said, Said::KernelBtf(_)).then_some(()))?;
     Some(object::no_kernel_btf())
 }
 
 /// libbpf asks for something that only the object's own loader can say.
 fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
-    let libbpf = [&case.program.load.libbpf];
-    let (headline, hint) = if text::line_with(&libbpf, "missing BPF prog type").is_some() {
+    let said = |what: &Said<'_>| case.said.contains(what);
+    let (headline, hint) = if said(&Said::NoProgramType) {
         (
             format!(
                 "section `{}` names no program type: the loader of {} must set it",
@@ -201,7 +196,7 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
             "name the section as libbpf knows it, call `bpf_program__set_type`, or give the type \
              in the manifest",
         )
-    } else if text::line_with(&libbpf, "attach program FD is not set").is_some() {
+    } else if said(&Said::NoTargetProgram) {
         (
             format!(
                 "{} (`{}`) replaces a function of a program that its loader must name",
@@ -211,7 +206,7 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
             "call `bpf_program__set_attach_target` before the load, or name the target object in \
              the manifest",
         )
-    } else if text::line_with(&libbpf, "no BTF-based attach target is specified").is_some() {
+    } else if said(&Said::NoTarget) {
         (
             format!(
                 "{} (`{}`) names no function to attach to: its loader must",
@@ -221,7 +216,7 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
             "call `bpf_program__set_attach_target` before the load, or name the target in the \
              manifest",
         )
-    } else if text::line_with(&libbpf, "program isn't referenced anywhere").is_some() {
+    } else if said(&Said::Unreferenced) {
         (
             format!(
                 "{} is a `struct_ops` program that no map refers to",

@@ -1,8 +1,9 @@
 //! A map that the kernel refused to create.
 
-use crate::case::features;
+use crate::case::Whole;
 use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
 use crate::finding::{Found, diagnosis, mainline};
+use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Evidence, FeatureKind, MapEvidence, StepOutcome};
@@ -22,11 +23,11 @@ const SIZELESS: &[&str] = &[
 ];
 
 /// The first refused map, one that is refused whatever the guest's memory before others.
-pub(crate) fn refused(evidence: &Evidence) -> Option<Found> {
-    let found: Vec<Found> = guilty(evidence)
+pub(crate) fn refused(whole: &Whole<'_>) -> Option<Found> {
+    let found: Vec<Found> = guilty(whole)
         .map(|(map, errno)| Found {
             rule: "map",
-            diagnosis: diagnose(map, errno, evidence),
+            diagnosis: diagnose(map, errno, whole),
         })
         .collect();
     let certain = found
@@ -36,55 +37,62 @@ pub(crate) fn refused(evidence: &Evidence) -> Option<Found> {
 }
 
 /// The refused maps of these names, with the errno.
-pub(crate) fn refused_among(evidence: &Evidence, names: &[String]) -> Option<Diagnosis> {
-    let (map, errno) = guilty(evidence).find(|(map, _)| {
+pub(crate) fn refused_among(whole: &Whole<'_>, names: &[String]) -> Option<Diagnosis> {
+    let (map, errno) = guilty(whole).find(|(map, _)| {
         // Global data is named by its section in the ELF, and after the object in libbpf.
         let is = |name: &String| {
             *name == map.name || (name.starts_with('.') && map.name.ends_with(name.as_str()))
         };
         names.iter().any(is)
     })?;
-    Some(diagnose(map, errno, evidence))
+    Some(diagnose(map, errno, whole))
 }
 
 /// Maps that were refused alone; or, where the guest did not try them alone (`struct_ops`), those
 /// that libbpf named when it gave up the whole object.
-fn guilty(evidence: &Evidence) -> impl Iterator<Item = (&MapEvidence, Option<i32>)> {
-    evidence.maps.iter().filter_map(|map| match map.created {
-        StepOutcome::Refused => Some((map, map.errno)),
-        StepOutcome::Ok => None,
-        StepOutcome::NotAttempted => {
-            let words = format!("map '{}': failed to create: -", map.name);
-            let line = text::line_with(&[&evidence.log], &words)?;
-            let errno = [EINVAL, E2BIG, ENOMEM, EPERM, EBADF]
-                .into_iter()
-                .find(|errno| line.ends_with(&format!("-{}", errno::name(Some(*errno)))));
-            Some((map, errno.or(evidence.load.errno)))
-        }
-    })
+fn guilty<'a>(whole: &'a Whole<'_>) -> impl Iterator<Item = (&'a MapEvidence, Option<i32>)> {
+    whole
+        .evidence
+        .maps
+        .iter()
+        .filter_map(|map| match map.created {
+            StepOutcome::Refused => Some((map, map.errno)),
+            StepOutcome::Ok => None,
+            StepOutcome::NotAttempted => {
+                let failed = whole.heard(|said| match *said {
+                    Said::MapFailed { map: name, errno } if name == map.name => Some(errno),
+                    _ => None,
+                })?;
+                let errno = [EINVAL, E2BIG, ENOMEM, EPERM, EBADF]
+                    .into_iter()
+                    .find(|errno| errno::name(Some(*errno)) == failed);
+                Some((map, errno.or(whole.evidence.load.errno)))
+            }
+        })
 }
 
-fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagnosis {
+fn diagnose(map: &MapEvidence, errno: Option<i32>, whole: &Whole<'_>) -> Diagnosis {
+    let evidence = whole.evidence;
     let (name, kind) = (&map.name, &map.map_type);
-    let present = features(evidence, FeatureKind::MapType, kind).find_map(|f| f.present);
-    let inner = text::line_with(
-        &[&evidence.log],
-        &format!("map '{name}': failed to create inner"),
-    );
+    let present = whole
+        .features(FeatureKind::MapType, kind)
+        .find_map(|f| f.present);
+    let inner = whole.has_said(&Said::InnerMapFailed(name));
     let of_maps = kind.ends_with("_of_maps");
-    let slot = text::line_with(
-        &[&evidence.log],
-        &format!("map '{name}': failed to initialize slot ["),
-    );
+    let slot = whole.heard(|said| match *said {
+        Said::MapSlot {
+            map,
+            slot,
+            put,
+            errno,
+        } if map == name => Some((slot, put, errno)),
+        _ => None,
+    });
     let (code, headline, hints) = if present == Some(false) {
         unsupported(map)
-    } else if let Some(line) = slot {
-        unfit_slot(map, line, evidence)
-    } else if of_maps
-        && inner.is_none()
-        && matches!(errno, Some(EBADF | EINVAL))
-        && map.max_entries > 0
-    {
+    } else if let Some(slot) = slot {
+        unfit_slot(map, slot, evidence)
+    } else if of_maps && !inner && matches!(errno, Some(EBADF | EINVAL)) && map.max_entries > 0 {
         let headline = format!(
             "map `{name}` ({kind}) has no inner map: its loader must give it one before the load"
         );
@@ -113,7 +121,7 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagn
         let hint = "give the loader CAP_BPF, and below 5.11 raise RLIMIT_MEMLOCK";
         (Code::CapabilityFailure, headline, vec![hint.into()])
     } else {
-        refused_shape(map, errno, evidence, inner.is_some())
+        refused_shape(map, errno, evidence, inner)
     };
     Diagnosis {
         excerpt: text::libbpf_excerpt(&evidence.log),
@@ -123,17 +131,15 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagn
 
 /// The map itself is good; what the object puts into a slot of it is not as its inner map is
 /// declared: `map 'outer': failed to initialize slot [0] to map 'other' fd=5: -EINVAL`.
-fn unfit_slot(map: &MapEvidence, line: &str, evidence: &Evidence) -> (Code, String, Vec<String>) {
-    let slot = line
-        .split_once("slot [")
-        .and_then(|(_, rest)| rest.split_once(']'))
-        .map_or("?", |(slot, _)| slot);
-    let put = text::quoted_after(line, "slot [").unwrap_or("?");
+fn unfit_slot(
+    map: &MapEvidence,
+    (slot, put, errno): (&str, &str, &str),
+    evidence: &Evidence,
+) -> (Code, String, Vec<String>) {
     let of = evidence.maps.iter().find(|other| other.name == put);
     let of = of.map_or_else(String::new, |of| {
         format!(" ({}, {})", of.map_type, shape(of))
     });
-    let errno = line.rsplit_once(": -").map_or("", |(_, errno)| errno);
     let headline = format!(
         "the kernel does not take map `{put}`{of} into slot {slot} of `{}`: it is not as the inner \
          map is declared ({errno})",

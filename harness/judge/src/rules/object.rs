@@ -1,8 +1,9 @@
 //! The object as a whole: it cannot be opened, or not prepared, without any one program's fault.
 
-use crate::case::is_off;
+use crate::case::{Whole, is_off};
 use crate::errno::{self, ENOMEM, EPERM};
 use crate::finding::{Found, diagnosis};
+use crate::said::{Kconfig, Said};
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Evidence, Log};
@@ -26,8 +27,8 @@ fn with_excerpt(rule: &'static str, found: Diagnosis, log: &Log) -> Found {
 }
 
 /// libbpf did not open it.
-pub(crate) fn unopened(evidence: &Evidence) -> Found {
-    let log = &[&evidence.log];
+pub(crate) fn unopened(whole: &Whole<'_>) -> Found {
+    let evidence = whole.evidence;
     let last = evidence.log.lines().next_back().unwrap_or_default();
     let said = text::clipped(last.strip_prefix("libbpf: ").unwrap_or(last).trim());
     let stage = Stage::Open;
@@ -41,7 +42,7 @@ pub(crate) fn unopened(evidence: &Evidence) -> Found {
             headline,
             "compile with `clang -g -O2 -target bpf -c`",
         )
-    } else if text::line_with(log, "BTF is required, but is missing").is_some() {
+    } else if whole.has_said(&Said::OwnBtfMissing) {
         let headline = "the object has no BTF, which its maps in `.maps` need";
         of(
             Code::MissingBtf,
@@ -49,25 +50,25 @@ pub(crate) fn unopened(evidence: &Evidence) -> Found {
             headline,
             "compile with `-g`, and do not strip `.BTF`",
         )
-    } else if text::line_with(log, "legacy map definitions").is_some() {
+    } else if whole.has_said(&Said::LegacyMaps) {
         let headline = "the object defines maps in `SEC(\"maps\")`, which libbpf refuses since 1.0";
         let hint = "define them in `SEC(\".maps\")` with BTF (`__uint`, `__type`)";
         of(Code::InvalidObject, stage, headline, hint)
-    } else if let Some((map, section)) = map_elsewhere(evidence) {
+    } else if let Some((map, section)) = map_elsewhere(whole) {
         let headline = format!(
             "the object defines the map `{map}` in section `{section}`, where libbpf looks for none"
         );
         let hint = "the object is for a loader of its own; for libbpf, define maps in \
                     `SEC(\".maps\")` with BTF (`__uint`, `__type`)";
         of(Code::LoaderContract, stage, headline, hint)
-    } else if let Some((function, section)) = static_program(evidence) {
+    } else if let Some((function, section)) = static_program(whole) {
         let headline = format!(
             "`{function}` in section `{section}` is `static`, and libbpf loads no static programs"
         );
         let hint = "drop `static`, or leave the function out of any section so that it is a \
                     subprogram";
         of(Code::InvalidObject, stage, headline, hint)
-    } else if let Some(name) = unknown_extern(evidence) {
+    } else if let Some(name) = unknown_extern(whole) {
         let headline = format!("the object has an extern `{name}` that its BTF does not describe");
         let hint = "link the object that defines it (`bpftool gen object`), or declare it `__ksym` \
                     or `__kconfig`";
@@ -97,27 +98,27 @@ pub(crate) fn unopened(evidence: &Evidence) -> Found {
 /// A map that a program uses and that lies in a section of another loader's, and the section:
 /// libbpf reads maps from `.maps` alone since 1.0 (`lirc_mode2/maps` is that of ir-keytable,
 /// `maps/NAME` of gobpf).
-fn map_elsewhere(evidence: &Evidence) -> Option<(&str, &str)> {
-    let line = text::line_with(&[&evidence.log], "bad map relo against")?;
-    let (_, rest) = line.split_once("bad map relo against '")?;
-    let (map, rest) = rest.split_once('\'')?;
-    let section = rest.split_once('\'')?.1.split_once('\'')?.0;
-    (section != ".maps" && section.contains("maps")).then_some((map, section))
+fn map_elsewhere<'a>(whole: &Whole<'a>) -> Option<(&'a str, &'a str)> {
+    whole.heard(|said| match *said {
+        Said::MapElsewhere { map, section } if section != ".maps" && section.contains("maps") => {
+            Some((map, section))
+        }
+        _ => None,
+    })
 }
 
-/// `sec 'static': program 'static_fn' is static and not supported`.
-fn static_program(evidence: &Evidence) -> Option<(&str, &str)> {
-    let line = text::line_with(&[&evidence.log], "is static and not supported")?;
-    let (section, rest) = line.split_once("sec '")?.1.split_once('\'')?;
-    let (function, _) = rest.split_once("program '")?.1.split_once('\'')?;
-    Some((function, section))
+fn static_program<'a>(whole: &Whole<'a>) -> Option<(&'a str, &'a str)> {
+    whole.heard(|said| match *said {
+        Said::StaticProgram { function, section } => Some((function, section)),
+        _ => None,
+    })
 }
 
-/// `failed to find BTF for extern 'fwd': -2`.
-fn unknown_extern(evidence: &Evidence) -> Option<&str> {
-    let line = text::line_with(&[&evidence.log], "failed to find BTF for extern '")?;
-    let (_, rest) = line.split_once("extern '")?;
-    Some(rest.split_once('\'')?.0)
+fn unknown_extern<'a>(whole: &Whole<'a>) -> Option<&'a str> {
+    whole.heard(|said| match *said {
+        Said::ExternWithoutBtf(name) => Some(name),
+        _ => None,
+    })
 }
 
 /// A big-endian object that libbpf does not even open.
@@ -133,44 +134,46 @@ fn other_byte_order(stage: Stage) -> Diagnosis {
 }
 
 /// libbpf gave up while it prepared the load, before any map or program.
-pub(crate) fn unprepared(evidence: &Evidence) -> Option<Found> {
-    let (rule, found) = endian(evidence)
+pub(crate) fn unprepared(whole: &Whole<'_>) -> Option<Found> {
+    let evidence = whole.evidence;
+    let (rule, found) = endian(whole)
         .map(|found| ("endian", found))
-        .or_else(|| trivial_program(evidence).map(|found| ("trivial-program", found)))
-        .or_else(|| vmlinux_btf(evidence).map(|found| ("kernel-btf", found)))
-        .or_else(|| kconfig(evidence, &evidence.log).map(|found| ("kconfig", found)))
-        .or_else(|| kfunc(evidence).map(|found| ("kfunc", found)))
-        .or_else(|| ksym(&evidence.log).map(|found| ("ksym", found)))
-        .or_else(|| struct_ops(&[&evidence.log]).map(|found| ("struct-ops", found)))
-        .or_else(|| own_btf(evidence).map(|found| ("own-btf", found)))?;
+        .or_else(|| trivial_program(whole).map(|found| ("trivial-program", found)))
+        .or_else(|| vmlinux_btf(whole).map(|found| ("kernel-btf", found)))
+        .or_else(|| kconfig(evidence, &whole.said).map(|found| ("kconfig", found)))
+        .or_else(|| kfunc(whole).map(|found| ("kfunc", found)))
+        .or_else(|| ksym(&whole.said).map(|found| ("ksym", found)))
+        .or_else(|| whole.heard(operations).map(|found| ("struct-ops", found)))
+        .or_else(|| own_btf(whole).map(|found| ("own-btf", found)))?;
     Some(with_excerpt(rule, found, &evidence.log))
 }
 
 /// The object needs the kernel's configuration and the guest has none to read: no answer about
 /// the kernel, whose users have a `/boot/config-…`.
-pub(crate) fn no_kconfig(evidence: &Evidence) -> Option<Fault> {
-    text::line_with(&[&evidence.log], "failed to open system Kconfig")?;
-    Some(Fault {
+pub(crate) fn no_kconfig(whole: &Whole<'_>) -> Option<Fault> {
+    whole.has_said(&Said::NoConfiguration).then(|| Fault {
         stage: Stage::Load,
         code: None,
         headline: format!(
             "the guest has no configuration of its kernel (`/boot/config-{}`), which the object's \
              `CONFIG_…` externs are read from",
-            evidence.guest.release
+            whole.evidence.guest.release
         ),
         console: Vec::new(),
         hints: vec!["put the kernel's `.config` beside the image as `config-<release>`".into()],
     })
 }
 
-fn endian(evidence: &Evidence) -> Option<Diagnosis> {
-    let words = "loading non-native endianness";
-    let foreign = text::line_with(&[&evidence.log], words).is_some();
-    (foreign || evidence.load.errno == Some(ENDIAN)).then(|| other_byte_order(Stage::Load))
+fn endian(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let foreign = whole.has_said(&Said::ForeignEndian);
+    (foreign || whole.evidence.load.errno == Some(ENDIAN)).then(|| other_byte_order(Stage::Load))
 }
 
-fn trivial_program(evidence: &Evidence) -> Option<Diagnosis> {
-    text::line_with(&[&evidence.log], "Couldn't load trivial BPF program")?;
+fn trivial_program(whole: &Whole<'_>) -> Option<Diagnosis> {
+    if !whole.has_said(&Said::NoProgramAtAll) {
+        return None;
+    }
+    let evidence = whole.evidence;
     let errno = evidence.load.errno;
     let lockdown = evidence
         .guest
@@ -208,16 +211,12 @@ fn trivial_program(evidence: &Evidence) -> Option<Diagnosis> {
     })
 }
 
-fn vmlinux_btf(evidence: &Evidence) -> Option<Diagnosis> {
-    let words = [
-        "Error loading vmlinux BTF",
-        "kernel BTF is missing",
-        "valid kernel BTF",
-    ];
-    let line = words
-        .iter()
-        .find_map(|words| text::line_with(&[&evidence.log], words))?;
-    if evidence.guest.btf_bytes.is_none() {
+fn vmlinux_btf(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let line = whole.heard(|said| match *said {
+        Said::KernelBtf(line) => Some(line),
+        _ => None,
+    })?;
+    if whole.evidence.guest.btf_bytes.is_none() {
         return Some(no_kernel_btf());
     }
     let headline = format!("libbpf cannot read the kernel's BTF: {line}");
@@ -244,34 +243,34 @@ pub(crate) fn no_kernel_btf() -> Diagnosis {
     found
 }
 
-/// An extern of `__kconfig` without a value, by what libbpf printed.
-pub(crate) fn kconfig(evidence: &Evidence, log: &Log) -> Option<Diagnosis> {
-    let log = &[log];
+/// An extern of `__kconfig` without a value, by what libbpf said.
+pub(crate) fn kconfig(evidence: &Evidence, said: &[Said<'_>]) -> Option<Diagnosis> {
     let release = &evidence.guest.release;
-    if let Some(line) = text::line_with(log, "extern (kcfg) '") {
-        let name = text::quoted_after(line, "extern (kcfg)").unwrap_or("?");
-        let (headline, hint) = if line.contains("failed to get kernel version") {
-            (
+    let valueless = said.iter().find_map(|said| match *said {
+        Said::Kconfig { name, why } => Some((name, why)),
+        _ => None,
+    });
+    if let Some((name, why)) = valueless {
+        let (headline, hint) = match why {
+            Kconfig::Version => (
                 format!(
                     "libbpf cannot read the kernel's version out of `{release}`, so `{name}` has no value"
                 ),
                 "ask for the feature (`bpf_core_…_exists`), not for the version: release \
                  candidates have names that libbpf 1.7 does not read",
-            )
-        } else if line.contains("unrecognized virtual extern") {
-            (
+            ),
+            Kconfig::Unknown => (
                 format!("libbpf knows no extern `{name}`, which the object needs"),
                 "declare it `__weak`, so that it reads as 0",
-            )
-        } else {
-            (
+            ),
+            Kconfig::Unfit(line) => (
                 format!("the kernel's value of `{name}` does not fit its declaration: {line}"),
                 "declare it with the type that the option has (`bool`, `int`, `char []`)",
-            )
+            ),
         };
         return Some(of(Code::MissingKernelConfig, Stage::Load, headline, hint));
     }
-    let name = unresolved(log).filter(|name| name.starts_with("CONFIG_"))?;
+    let name = unresolved(said).filter(|name| name.starts_with("CONFIG_"))?;
     let off = name
         .strip_prefix("CONFIG_")
         .is_some_and(|option| is_off(evidence, option));
@@ -288,17 +287,21 @@ pub(crate) fn kconfig(evidence: &Evidence, log: &Log) -> Option<Diagnosis> {
     ))
 }
 
-/// `extern 'X' (strong): not resolved`.
-fn unresolved<'a>(log: &[&'a Log]) -> Option<&'a str> {
-    let line = text::line_with(log, "(strong): not resolved")?;
-    text::quoted_after(line, "extern")
+fn unresolved<'a>(said: &[Said<'a>]) -> Option<&'a str> {
+    said.iter().find_map(|said| match *said {
+        Said::Unresolved(name) => Some(name),
+        _ => None,
+    })
 }
 
-fn kfunc(evidence: &Evidence) -> Option<Diagnosis> {
-    let line = text::line_with(&[&evidence.log], "extern (func ksym) '")?;
-    let name = text::quoted_after(line, "(func ksym)").unwrap_or("?");
+fn kfunc(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let (name, missing) = whole.heard(|said| match *said {
+        Said::KfuncMissing(name) => Some((name, true)),
+        Said::KfuncMismatch { name, .. } => Some((name, false)),
+        _ => None,
+    })?;
     let hint = "declare it `__weak` and test `bpf_ksym_exists()` before the call";
-    if line.contains("not found") {
+    if missing {
         let since = crate::finding::mainline(ukci_schema::history::kfunc(name));
         let headline =
             format!("the kernel has no kfunc `{name}`{since}, which the object declares");
@@ -309,13 +312,16 @@ fn kfunc(evidence: &Evidence) -> Option<Diagnosis> {
     Some(of(Code::KfuncMismatch, Stage::Load, headline, hint))
 }
 
-/// A kernel variable (`__ksym`) that is missing or of another type, by what libbpf printed.
-pub(crate) fn ksym(log: &Log) -> Option<Diagnosis> {
-    let log = &[log];
+/// A kernel variable (`__ksym`) that is missing or of another type, by what libbpf said.
+pub(crate) fn ksym(said: &[Said<'_>]) -> Option<Diagnosis> {
     let hint = "declare it `__weak` and test its address before its use";
-    if let Some(line) = text::line_with(log, "extern (var ksym) '") {
-        let name = text::quoted_after(line, "(var ksym)").unwrap_or("?");
-        if line.contains("incompatible types") {
+    let variable = said.iter().find_map(|said| match *said {
+        Said::VariableMismatch(name) => Some((name, true)),
+        Said::VariableMissing(name) => Some((name, false)),
+        _ => None,
+    });
+    if let Some((name, there)) = variable {
+        if there {
             let headline = format!(
                 "the kernel has variable `{name}` with another type than the object declares"
             );
@@ -324,19 +330,14 @@ pub(crate) fn ksym(log: &Log) -> Option<Diagnosis> {
         let headline = format!("the kernel has no variable `{name}`, which the object refers to");
         return Some(of(Code::MissingKfunc, Stage::Load, headline, hint));
     }
-    let name = unresolved(log).filter(|name| !name.starts_with("CONFIG_"))?;
+    let name = unresolved(said).filter(|name| !name.starts_with("CONFIG_"))?;
     let headline = format!("the kernel has no symbol `{name}`, which the object refers to");
     Some(of(Code::MissingKfunc, Stage::Load, headline, hint))
 }
 
 /// Operations that the kernel does not have, or has in another shape.
-pub(crate) fn struct_ops(logs: &[&Log]) -> Option<Diagnosis> {
-    let line = text::line_with(logs, "struct_ops init_kern")?;
-    if let Some((_, rest)) = line.split_once("init_kern: struct ")
-        && rest.contains("is not found in kernel BTF")
-    {
-        let name = rest.split(' ').next().unwrap_or_default();
-        let name = name.strip_prefix("bpf_struct_ops_").unwrap_or(name);
+pub(crate) fn operations(said: &Said<'_>) -> Option<Diagnosis> {
+    if let Said::OperationsMissing(name) = *said {
         let mut found = of(
             Code::AttachTargetMissing,
             Stage::Load,
@@ -356,21 +357,22 @@ pub(crate) fn struct_ops(logs: &[&Log]) -> Option<Diagnosis> {
         }
         return Some(found);
     }
-    let said = line
-        .split_once("init_kern")
-        .map_or(line, |(_, said)| said)
-        .trim_matches([' ', ':']);
-    let (map, said) = said.split_once(": ").unwrap_or(("", said));
+    let Said::OperationsMismatch { map, words } = *said else {
+        return None;
+    };
     Some(of(
         Code::CoreRelocationFailure,
         Stage::Load,
-        format!("the operations of map `{map}` do not fit the kernel's: {said}"),
+        format!("the operations of map `{map}` do not fit the kernel's: {words}"),
         "declare the struct as this kernel has it; a member that it lacks must be zero",
     ))
 }
 
-fn own_btf(evidence: &Evidence) -> Option<Diagnosis> {
-    let line = text::line_with(&[&evidence.log], "BTF is mandatory, can't proceed")?;
+fn own_btf(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let line = whole.heard(|said| match *said {
+        Said::OwnBtfRefused(line) => Some(line),
+        _ => None,
+    })?;
     Some(of(
         Code::MissingBtf,
         Stage::Load,
@@ -380,8 +382,9 @@ fn own_btf(evidence: &Evidence) -> Option<Diagnosis> {
 }
 
 /// The whole was refused; each map and program alone was not, or was not tried.
-pub(crate) fn unexplained(evidence: &Evidence) -> Found {
-    if let Some(found) = program_slot(evidence) {
+pub(crate) fn unexplained(whole: &Whole<'_>) -> Found {
+    let evidence = whole.evidence;
+    if let Some(found) = program_slot(whole) {
         return with_excerpt("program-slot", found, &evidence.log);
     }
     let errno = evidence.load.errno;
@@ -394,7 +397,7 @@ pub(crate) fn unexplained(evidence: &Evidence) -> Found {
             "give the guest more memory (`memory` in the matrix)",
         )
     } else {
-        let last = text::line_with(&[&evidence.log], "failed").unwrap_or_default();
+        let last = text::first_failure(&evidence.log).unwrap_or_default();
         let said = if last.is_empty() {
             String::new()
         } else {
@@ -416,15 +419,18 @@ pub(crate) fn unexplained(evidence: &Evidence) -> Found {
 
 /// A program that the kernel does not take into a slot of a program array: all programs of one array
 /// are of one type, and agree in what they were loaded for.
-/// `map 'jumps': failed to initialize slot [1] to prog 'other' fd=9: -EINVAL`.
-fn program_slot(evidence: &Evidence) -> Option<Diagnosis> {
-    let line = text::line_with(&[&evidence.log], "failed to initialize slot [")?;
-    let (_, program) = line.split_once("to prog '")?;
-    let (program, rest) = program.split_once('\'')?;
-    let map = text::quoted_after(line, "map").unwrap_or("?");
-    let kind = (evidence.programs.iter().find(|seen| seen.name == program))
-        .map_or("?", |seen| seen.program_type.as_str());
-    let errno = rest.rsplit_once('-').map_or("", |(_, errno)| errno);
+fn program_slot(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let (map, program, errno) = whole.heard(|said| match *said {
+        Said::ProgramSlot {
+            map,
+            program,
+            errno,
+        } => Some((map, program, errno)),
+        _ => None,
+    })?;
+    let mut programs = whole.evidence.programs.iter();
+    let kind =
+        (programs.find(|seen| seen.name == program)).map_or("?", |seen| seen.program_type.as_str());
     let mut found = of(
         Code::MapRefused,
         Stage::Load,

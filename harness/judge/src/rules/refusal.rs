@@ -5,6 +5,7 @@ use super::{helper, instruction, license, limit, sleep, verifier};
 use crate::case::Case;
 use crate::errno::{self, ENOMEM, EPERM};
 use crate::finding::{Found, Rule, at_load};
+use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::FeatureKind;
@@ -76,12 +77,20 @@ fn is_of_an_instruction(code: Code) -> bool {
 
 /// libbpf gave up before it came to the program, over something that the program does not use.
 fn is_bystander(case: &Case<'_>) -> bool {
-    let words = ["extern (", "extern '", "struct_ops init_kern"];
-    let libbpf = [&case.program.load.libbpf];
-    let stopped = words
-        .iter()
-        .any(|words| text::line_with(&libbpf, words).is_some());
-    stopped && case.is_silent()
+    let stops = |said: &Said<'_>| {
+        matches!(
+            said,
+            Said::Kconfig { .. }
+                | Said::Unresolved(_)
+                | Said::KfuncMissing(_)
+                | Said::KfuncMismatch { .. }
+                | Said::VariableMissing(_)
+                | Said::VariableMismatch(_)
+                | Said::OperationsMissing(_)
+                | Said::OperationsMismatch { .. }
+        )
+    };
+    case.said.iter().any(stops) && case.is_silent()
 }
 
 fn memory(case: &Case<'_>) -> Option<Diagnosis> {
