@@ -1,5 +1,5 @@
 //! What an object has that libbpf does not take and other loaders do: `static` programs, and maps in
-//! sections of their own.
+//! sections of their own. And bitcode, which is no object yet.
 
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
@@ -7,6 +7,9 @@ use ukci_schema::evidence::ObjectFacts;
 
 /// Adds it to what is known of the object. The bytes may be anything.
 pub(crate) fn read(bytes: &[u8], facts: &mut ObjectFacts) {
+    if is_bitcode(bytes) {
+        facts.malformed = Some("it is LLVM bitcode (`BC C0 DE`), not ELF".into());
+    }
     let Ok(elf) = ElfFile64::<Endianness>::parse(bytes) else {
         return;
     };
@@ -29,6 +32,11 @@ pub(crate) fn read(bytes: &[u8], facts: &mut ObjectFacts) {
     }
 }
 
+/// What `clang -emit-llvm` and `-flto` write: bare, or in the wrapper that Apple's tools add.
+fn is_bitcode(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"BC\xc0\xde") || bytes.starts_with(&[0xde, 0xc0, 0x17, 0x0b])
+}
+
 #[cfg(test)]
 mod tests {
     use ukci_schema::evidence::ObjectFacts;
@@ -38,5 +46,7 @@ mod tests {
         let mut facts = ObjectFacts::default();
         super::read(b"\x7fELF and no more", &mut facts);
         assert_eq!(facts, ObjectFacts::default());
+        super::read(b"BC\xc0\xde and what follows", &mut facts);
+        assert!(facts.malformed.unwrap().contains("LLVM bitcode"));
     }
 }

@@ -11,6 +11,7 @@
 mod budget;
 pub mod canonical;
 mod case;
+mod causes;
 mod errno;
 pub mod explain;
 mod finding;
@@ -19,12 +20,13 @@ mod said;
 mod text;
 
 pub use budget::over_budget;
+pub use causes::{Cause, causes, is_same};
 
 use std::collections::BTreeSet;
 
 use case::{Case, Whole};
 use finding::Found;
-use rules::{attach, map, object, refusal, splat, struct_ops};
+use rules::{attach, map, object, open, refusal, splat, struct_ops};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use ukci_schema::verdict::{Fault, Stage, Verdict};
@@ -141,7 +143,7 @@ fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
         StepOutcome::Refused if evidence.open.errno == Some(errno::ENOSYS) => {
             return Decided::fault("no-system-call", no_system_call(evidence), programs);
         }
-        StepOutcome::Refused => return Decided::by(object::unopened(whole), programs),
+        StepOutcome::Refused => return Decided::by(open::unopened(whole), programs),
         StepOutcome::NotAttempted => {
             return Decided::fault("not-attempted", not_attempted(Stage::Open), programs);
         }

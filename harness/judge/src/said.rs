@@ -75,6 +75,8 @@ pub(crate) enum Said<'a> {
     Unreferenced,
     /// The kernel's BTF has no function that a program is to be attached to.
     TargetWithoutBtf,
+    /// A section that libbpf cannot attach by: the line.
+    SectionDeclined(&'a str),
     /// A file has no symbol of this name.
     NoSymbol { symbol: &'a str, file: &'a str },
 }
@@ -223,6 +225,13 @@ fn of_a_map(line: &str) -> Option<Said<'_>> {
 }
 
 fn of_a_program(line: &str) -> Option<Said<'_>> {
+    let declined = [
+        "kprobe name is invalid",
+        "kretprobes do not support offset",
+        "missing ':function[+offset]' specification",
+        "invalid format of section definition",
+        "invalid section '",
+    ];
     let has = |words: &str| line.contains(words);
     Some(if has("missing BPF prog type") {
         Said::NoProgramType
@@ -234,6 +243,8 @@ fn of_a_program(line: &str) -> Option<Said<'_>> {
         Said::Unreferenced
     } else if has("failed to find kernel BTF type ID of") || has("is not found in vmlinux BTF") {
         Said::TargetWithoutBtf
+    } else if declined.iter().any(|words| has(words)) {
+        Said::SectionDeclined(line)
     } else if let Some((_, rest)) = line.split_once("failed to find symbol ") {
         let (symbol, rest) = quoted(rest)?;
         let file = quoted(rest).map_or("the file", |(file, _)| file);

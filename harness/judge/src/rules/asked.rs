@@ -1,9 +1,9 @@
 //! What a program asks for, held against what this kernel was probed to have.
 
-use super::{helper, map, object, target};
+use super::{helper, kfunc, map, object, target};
 use crate::case::Case;
 use crate::errno::EINVAL;
-use crate::finding::{Rule, at_load, mainline};
+use crate::finding::{Rule, at_load, brought};
 use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
@@ -14,8 +14,8 @@ use ukci_schema::history;
 pub(crate) const RULES: &[Rule] = &[
     ("map", refused_map),
     ("kconfig", kconfig),
-    ("kfunc-missing", kfunc_missing),
-    ("kfunc-mismatch", kfunc_mismatch),
+    ("kfunc-missing", kfunc::missing),
+    ("kfunc-mismatch", kfunc::mismatch),
     ("ksym", ksym),
     ("struct-ops", struct_ops),
     ("kernel-btf", kernel_btf),
@@ -60,106 +60,12 @@ fn kconfig(case: &Case<'_>) -> Option<Diagnosis> {
     object::kconfig(case.evidence, &case.whole.said)
 }
 
-fn is_strong(case: &Case<'_>, name: &str) -> bool {
-    case.evidence
-        .object
-        .externs
-        .iter()
-        .any(|known| known.name == name && !known.weak)
-}
-
-fn kfunc_missing(case: &Case<'_>) -> Option<Diagnosis> {
-    let absent = |name: &&String| {
-        case.features(FeatureKind::Kfunc, name)
-            .any(|f| f.present == Some(false))
-    };
-    // What is weak may be missing: then the verifier must have stumbled over it.
-    let stumbled = |name: &str| {
-        case.verifier_line(&format!("kfunc '{name}' is referenced but wasn't resolved"))
-            .is_some()
-            || (case.heard(|said| (*said == Said::KfuncMissing(name)).then_some(()))).is_some()
-    };
-    let name = case
-        .program
-        .kfuncs
-        .iter()
-        .filter(absent)
-        .find(|name| is_strong(case, name) || stumbled(name))?;
-    let detail = case
-        .features(FeatureKind::Kfunc, name)
-        .find_map(|f| f.detail.as_deref());
-    let headline = format!(
-        "the kernel has no kfunc `{name}`{}, which {} calls",
-        mainline(history::kfunc(name)),
-        case.name()
-    );
-    let weak = format!("declare it `__weak` and test `bpf_ksym_exists({name})` before the call");
-    let mut found = at_load(
-        Code::MissingKfunc,
-        headline,
-        &[
-            &weak,
-            "or switch the program off where the kfunc is missing (`bpf_program__set_autoload`)",
-        ],
-    );
-    if let Some(near) = detail.and_then(|detail| detail.strip_prefix("near: ")) {
-        found
-            .hints
-            .push(format!("the nearest names in this kernel: {near}"));
-    }
-    Some(found)
-}
-
-fn kfunc_mismatch(case: &Case<'_>) -> Option<Diagnosis> {
-    let differs = |name: &&String| {
-        // libbpf compares only where it found one; in the copy with weak externs it leaves the
-        // call unresolved instead.
-        let unresolved = format!("kfunc '{name}' is referenced but wasn't resolved");
-        mismatch(case, name).is_some() || case.verifier_line(&unresolved).is_some()
-    };
-    let name = case.program.kfuncs.iter().find(differs)?;
-    let of = mismatch(case, name)
-        .flatten()
-        .map(|module| format!(" (of module `{module}`)"))
-        .unwrap_or_default();
-    let headline = format!(
-        "the kernel has kfunc `{name}`{of} with another prototype than {} declares",
-        case.name()
-    );
-    let detail = case
-        .features(FeatureKind::Kfunc, name)
-        .find_map(|f| f.detail.as_deref());
-    let mut found = at_load(
-        Code::KfuncMismatch,
-        headline,
-        &[
-            "declare it as this kernel's BTF has it \
-         (`bpftool btf dump file /sys/kernel/btf/vmlinux format c`)",
-            "give the structs of its prototype a body: one that is only named does not match",
-        ],
-    );
-    if let Some(prototype) = detail {
-        found
-            .hints
-            .insert(0, format!("the kernel declares it as `{prototype}`"));
-    }
-    Some(found)
-}
-
-/// Whether libbpf found the kfunc with another prototype, and the module that has it.
-fn mismatch<'a>(case: &Case<'a>, kfunc: &str) -> Option<Option<&'a str>> {
-    case.heard(|said| match *said {
-        Said::KfuncMismatch { name, module } if name == kfunc => Some(module),
-        _ => None,
-    })
-}
-
 /// A kernel variable that is missing reads as address 0 in the copy, and the verifier then refuses
 /// to follow it: that refusal is of our making, and the missing variable is the reason. Where the
 /// program's own load was given up over it, libbpf names it.
 fn ksym(case: &Case<'_>) -> Option<Diagnosis> {
     if case.is_silent()
-        && let Some(found) = object::ksym(&case.said)
+        && let Some(found) = object::ksym(case.whole, &case.said)
     {
         return Some(found);
     }
@@ -167,12 +73,16 @@ fn ksym(case: &Case<'_>) -> Option<Diagnosis> {
     let followed = ["scalar'", "inv'", "imm'"]
         .iter()
         .any(|end| sentence.ends_with(end));
-    (case.program.load.isolated && followed && sentence.contains("invalid mem access"))
-        .then(|| object::ksym(&case.whole.said))?
+    let followed = followed && sentence.contains("invalid mem access");
+    // 5.10 looks for a variable at the number 0 of its BTF.
+    let unfound = sentence.contains("isn't KIND_VAR");
+    (case.program.load.isolated && (followed || unfound))
+        .then(|| object::ksym(case.whole, &case.whole.said))?
 }
 
 fn struct_ops(case: &Case<'_>) -> Option<Diagnosis> {
-    (case.program.program_type == "struct_ops").then(|| case.heard(object::operations))?
+    (case.program.program_type == "struct_ops")
+        .then(|| case.heard(|said| object::operations(case.evidence, said)))?
 }
 
 fn kernel_btf(case: &Case<'_>) -> Option<Diagnosis> {
@@ -240,7 +150,7 @@ fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
     }
     let headline = format!(
         "the kernel has no program type `{kind}`{}, which {} is of",
-        mainline(history::program_type(kind)),
+        brought(&case.evidence.guest.release, history::program_type(kind)),
         case.name()
     );
     let mut found = at_load(
@@ -261,7 +171,10 @@ fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
         | "cgroup_sock_addr" | "sock_ops" => "CGROUP_BPF",
         _ => return Some(found),
     };
-    if case.is_off(option) {
+    // A kernel from before the type has no such option either: no configuration would help.
+    let older = history::program_type(kind)
+        .is_some_and(|release| history::is_older(&case.evidence.guest.release, release));
+    if case.is_off(option) && !older {
         found.hints.insert(
             0,
             format!("the type needs CONFIG_{option}, which is off in this kernel"),

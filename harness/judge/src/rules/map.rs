@@ -1,26 +1,15 @@
 //! A map that the kernel refused to create.
 
+use super::{loader, map_limit};
 use crate::case::Whole;
 use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
-use crate::finding::{Found, diagnosis, mainline};
+use crate::finding::{Found, brought, diagnosis};
 use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Evidence, FeatureKind, MapEvidence, StepOutcome};
 use ukci_schema::history;
 use ukci_schema::verdict::Stage;
-
-/// Map types whose `max_entries` is 0 or libbpf's business.
-const SIZELESS: &[&str] = &[
-    "sk_storage",
-    "inode_storage",
-    "task_storage",
-    "cgrp_storage",
-    "cgroup_storage",
-    "percpu_cgroup_storage",
-    "struct_ops",
-    "perf_event_array",
-];
 
 /// The first refused map, one that is refused whatever the guest's memory before others.
 pub(crate) fn refused(whole: &Whole<'_>) -> Option<Found> {
@@ -78,7 +67,6 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, whole: &Whole<'_>) -> Diagnos
         .features(FeatureKind::MapType, kind)
         .find_map(|f| f.present);
     let inner = whole.has_said(&Said::InnerMapFailed(name));
-    let of_maps = kind.ends_with("_of_maps");
     let slot = whole.heard(|said| match *said {
         Said::MapSlot {
             map,
@@ -89,22 +77,11 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, whole: &Whole<'_>) -> Diagnos
         _ => None,
     });
     let (code, headline, hints) = if present == Some(false) {
-        unsupported(map)
+        unsupported(map, &evidence.guest.release)
     } else if let Some(slot) = slot {
         unfit_slot(map, slot, evidence)
-    } else if of_maps && !inner && matches!(errno, Some(EBADF | EINVAL)) && map.max_entries > 0 {
-        let headline = format!(
-            "map `{name}` ({kind}) has no inner map: its loader must give it one before the load"
-        );
-        let hint = "declare it with `__array(values, …)`, call `bpf_map__set_inner_map_fd` before \
-                    the load, or name an inner map in the manifest";
-        (Code::LoaderContract, headline, vec![hint.into()])
-    } else if map.max_entries == 0 && !SIZELESS.contains(&kind.as_str()) {
-        let headline =
-            format!("map `{name}` ({kind}) has no size: its loader must set max_entries");
-        let hint = "give it `__uint(max_entries, N)`, call `bpf_map__set_max_entries` before the \
-                    load, or size it in the manifest";
-        (Code::LoaderContract, headline, vec![hint.into()])
+    } else if loader::share(map, errno, inner).is_some() {
+        return loader::maps(whole, guilty(whole));
     } else if errno == Some(ENOMEM) {
         let headline = format!(
             "the guest has too little memory for map `{name}` ({kind}, {})",
@@ -150,11 +127,11 @@ fn unfit_slot(
     (Code::MapRefused, headline, vec![hint.into()])
 }
 
-fn unsupported(map: &MapEvidence) -> (Code, String, Vec<String>) {
+fn unsupported(map: &MapEvidence, release: &str) -> (Code, String, Vec<String>) {
     let kind = &map.map_type;
     let headline = format!(
         "the kernel has no map type `{kind}`{}, which map `{}` needs",
-        mainline(history::map_type(kind)),
+        brought(release, history::map_type(kind)),
         map.name
     );
     let instead = match kind.as_str() {
@@ -198,9 +175,17 @@ fn refused_shape(
     let why = if inner {
         "its inner map is not accepted".to_owned()
     } else if errno == Some(E2BIG) {
-        let (why, hint) = too_large(map, release);
-        hints.push(hint.into());
-        why.to_owned()
+        let (why, hint) = map_limit::exceeded(map, evidence);
+        hints.push(hint);
+        why
+    } else if map.map_type == "struct_ops" && new.iter().any(|flag| flag.starts_with("BPF_F_LINK"))
+    {
+        hints.push(
+            "write `SEC(\".struct_ops\")` in place of `SEC(\".struct_ops.link\")` for kernels that \
+             do not attach `struct_ops` with a link: libbpf sets BPF_F_LINK for the latter"
+                .into(),
+        );
+        "its section `.struct_ops.link` asks for BPF_F_LINK (mainline 6.4)".to_owned()
     } else if !new.is_empty() {
         hints.push(format!(
             "leave out where the kernel does not know it: {}",
@@ -228,28 +213,6 @@ fn refused_shape(
         errno::name(errno)
     );
     (Code::MapRefused, headline, hints)
-}
-
-/// E2BIG: what of the map is too large, and what helps.
-fn too_large(map: &MapEvidence, release: &str) -> (&'static str, &'static str) {
-    /// `PCPU_MIN_UNIT_SIZE`.
-    const PER_CPU: u32 = 32 * 1024;
-    if map.map_type.contains("percpu") && map.value_size > PER_CPU {
-        return (
-            "its value is larger than a per-CPU value can be (32 KiB)",
-            "make the value smaller, or take a map that is not per-CPU with a key a CPU",
-        );
-    }
-    if map.map_type.contains("hash") && map.key_size > 512 && history::is_older(release, "5.11") {
-        return (
-            "its key is longer than 512 bytes (mainline 5.11 lifts that)",
-            "use a shorter key on kernels before 5.11: a hash of the long one",
-        );
-    }
-    (
-        "it is too large",
-        "the limit is the kernel's, whatever the memory: use fewer entries or smaller values",
-    )
 }
 
 /// What every map of a type must be, and this one is not; and what helps.
@@ -292,7 +255,7 @@ fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
     if descriptors && map.value_size != 4 {
         return Some((
             "its values are descriptors, of 4 bytes",
-            "declare the value as `__u32`, or leave it to libbpf",
+            "declare the value as `__u32`",
         ));
     }
     if matches!(

@@ -1,22 +1,20 @@
-//! The object as a whole: it cannot be opened, or not prepared, without any one program's fault.
+//! The object as a whole: libbpf opens it and does not load it, without any one program's fault.
 
+use super::program_array;
 use crate::case::{Whole, is_off};
 use crate::errno::{self, ENOMEM, EPERM};
-use crate::finding::{Found, diagnosis};
+use crate::finding::{Found, brought, of};
 use crate::said::{Kconfig, Said};
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
-use ukci_schema::evidence::{Evidence, Log};
+use ukci_schema::evidence::{Evidence, Feature, FeatureKind, Log};
+use ukci_schema::history;
 use ukci_schema::verdict::{Fault, Stage};
 
 /// `LIBBPF_ERRNO__ENDIAN`.
 const ENDIAN: i32 = 4003;
 
-fn of(code: Code, stage: Stage, headline: impl Into<String>, hint: &str) -> Diagnosis {
-    diagnosis(code, stage, headline.into(), vec![hint.into()])
-}
-
-fn with_excerpt(rule: &'static str, found: Diagnosis, log: &Log) -> Found {
+pub(crate) fn with_excerpt(rule: &'static str, found: Diagnosis, log: &Log) -> Found {
     Found {
         rule,
         diagnosis: Diagnosis {
@@ -26,108 +24,7 @@ fn with_excerpt(rule: &'static str, found: Diagnosis, log: &Log) -> Found {
     }
 }
 
-/// libbpf did not open it.
-pub(crate) fn unopened(whole: &Whole<'_>) -> Found {
-    let evidence = whole.evidence;
-    let last = evidence.log.lines().next_back().unwrap_or_default();
-    let said = text::clipped(last.strip_prefix("libbpf: ").unwrap_or(last).trim());
-    let stage = Stage::Open;
-    let found = if let Some(found) = big_endian(evidence) {
-        found
-    } else if let Some(why) = &evidence.object.malformed {
-        let headline = format!("the file is not a BPF object: {}", in_a_sentence(why));
-        of(
-            Code::InvalidObject,
-            stage,
-            headline,
-            "compile with `clang -g -O2 -target bpf -c`",
-        )
-    } else if whole.has_said(&Said::OwnBtfMissing) {
-        let headline = "the object has no BTF, which its maps in `.maps` need";
-        of(
-            Code::MissingBtf,
-            stage,
-            headline,
-            "compile with `-g`, and do not strip `.BTF`",
-        )
-    } else if whole.has_said(&Said::LegacyMaps) {
-        let headline = "the object defines maps in `SEC(\"maps\")`, which libbpf refuses since 1.0";
-        let hint = "define them in `SEC(\".maps\")` with BTF (`__uint`, `__type`)";
-        of(Code::InvalidObject, stage, headline, hint)
-    } else if let Some((map, section)) = map_elsewhere(whole) {
-        let headline = format!(
-            "the object defines the map `{map}` in section `{section}`, where libbpf looks for none"
-        );
-        let hint = "the object is for a loader of its own; for libbpf, define maps in \
-                    `SEC(\".maps\")` with BTF (`__uint`, `__type`)";
-        of(Code::LoaderContract, stage, headline, hint)
-    } else if let Some((function, section)) = static_program(whole) {
-        let headline = format!(
-            "`{function}` in section `{section}` is `static`, and libbpf loads no static programs"
-        );
-        let hint = "drop `static`, or leave the function out of any section so that it is a \
-                    subprogram";
-        of(Code::InvalidObject, stage, headline, hint)
-    } else if let Some(name) = unknown_extern(whole) {
-        let headline = format!("the object has an extern `{name}` that its BTF does not describe");
-        let hint = "link the object that defines it (`bpftool gen object`), or declare it `__ksym` \
-                    or `__kconfig`";
-        of(Code::InvalidObject, stage, headline, hint)
-    } else if evidence.open.errno == Some(ENOMEM) {
-        let headline = "the guest has too little memory to open the object";
-        of(
-            Code::GuestResources,
-            stage,
-            headline,
-            "give the guest more memory (`memory` in the matrix)",
-        )
-    } else {
-        let errno = errno::name(evidence.open.errno);
-        let said = if said.is_empty() {
-            String::new()
-        } else {
-            format!(": {said}")
-        };
-        let headline = format!("libbpf cannot read the object ({errno}){said}");
-        let hint = "compile it anew, with the clang that its project uses";
-        of(Code::InvalidObject, stage, headline, hint)
-    };
-    with_excerpt("unopened", found, &evidence.log)
-}
-
-/// A map that a program uses and that lies in a section of another loader's, and the section:
-/// libbpf reads maps from `.maps` alone since 1.0 (`lirc_mode2/maps` is that of ir-keytable,
-/// `maps/NAME` of gobpf).
-fn map_elsewhere<'a>(whole: &Whole<'a>) -> Option<(&'a str, &'a str)> {
-    whole.heard(|said| match *said {
-        Said::MapElsewhere { map, section } if section != ".maps" && section.contains("maps") => {
-            Some((map, section))
-        }
-        _ => None,
-    })
-}
-
-fn static_program<'a>(whole: &Whole<'a>) -> Option<(&'a str, &'a str)> {
-    whole.heard(|said| match *said {
-        Said::StaticProgram { function, section } => Some((function, section)),
-        _ => None,
-    })
-}
-
-fn unknown_extern<'a>(whole: &Whole<'a>) -> Option<&'a str> {
-    whole.heard(|said| match *said {
-        Said::ExternWithoutBtf(name) => Some(name),
-        _ => None,
-    })
-}
-
-/// A big-endian object that libbpf does not even open.
-fn big_endian(evidence: &Evidence) -> Option<Diagnosis> {
-    let why = evidence.object.malformed.as_deref()?;
-    (why == "it is big-endian").then(|| other_byte_order(Stage::Open))
-}
-
-fn other_byte_order(stage: Stage) -> Diagnosis {
+pub(crate) fn other_byte_order(stage: Stage) -> Diagnosis {
     let headline = "the object is of the other byte order (endianness) than this machine";
     let hint = "compile with `-target bpfel` for it";
     of(Code::InvalidObject, stage, headline, hint)
@@ -142,8 +39,12 @@ pub(crate) fn unprepared(whole: &Whole<'_>) -> Option<Found> {
         .or_else(|| vmlinux_btf(whole).map(|found| ("kernel-btf", found)))
         .or_else(|| kconfig(evidence, &whole.said).map(|found| ("kconfig", found)))
         .or_else(|| kfunc(whole).map(|found| ("kfunc", found)))
-        .or_else(|| ksym(&whole.said).map(|found| ("ksym", found)))
-        .or_else(|| whole.heard(operations).map(|found| ("struct-ops", found)))
+        .or_else(|| ksym(whole, &whole.said).map(|found| ("ksym", found)))
+        .or_else(|| {
+            whole
+                .heard(|said| operations(whole.evidence, said))
+                .map(|found| ("struct-ops", found))
+        })
         .or_else(|| own_btf(whole).map(|found| ("own-btf", found)))?;
     Some(with_excerpt(rule, found, &evidence.log))
 }
@@ -252,13 +153,7 @@ pub(crate) fn kconfig(evidence: &Evidence, said: &[Said<'_>]) -> Option<Diagnosi
     });
     if let Some((name, why)) = valueless {
         let (headline, hint) = match why {
-            Kconfig::Version => (
-                format!(
-                    "libbpf cannot read the kernel's version out of `{release}`, so `{name}` has no value"
-                ),
-                "ask for the feature (`bpf_core_…_exists`), not for the version: release \
-                 candidates have names that libbpf 1.7 does not read",
-            ),
+            Kconfig::Version => return Some(no_version(release, name)),
             Kconfig::Unknown => (
                 format!("libbpf knows no extern `{name}`, which the object needs"),
                 "declare it `__weak`, so that it reads as 0",
@@ -287,6 +182,32 @@ pub(crate) fn kconfig(evidence: &Evidence, said: &[Said<'_>]) -> Option<Diagnosi
     ))
 }
 
+/// libbpf 1.7 wants three numbers (`get_kernel_version`), which the release candidates of some
+/// distributions do not have: Debian's is `7.3-amd64`. No kernel refuses anything.
+fn no_version(release: &str, name: &str) -> Diagnosis {
+    let mut found = of(
+        Code::LoaderContract,
+        Stage::Load,
+        format!(
+            "libbpf cannot read a version with three numbers from the kernel release `{release}`, so \
+             `{name}` has no value"
+        ),
+        "test for the feature itself, with `bpf_core_field_exists()` or \
+         `bpf_core_enum_value_exists()`: it works on release candidates too",
+    );
+    found.hints.push(
+        "or let the loader set the version, in a `const volatile` variable (`.rodata`) in place of the \
+         extern"
+            .into(),
+    );
+    found.hints.push(
+        "or expect this failure for release candidates in the matrix: libbpf reads the final \
+         release, and no kernel refused anything here"
+            .into(),
+    );
+    found
+}
+
 fn unresolved<'a>(said: &[Said<'a>]) -> Option<&'a str> {
     said.iter().find_map(|said| match *said {
         Said::Unresolved(name) => Some(name),
@@ -302,7 +223,10 @@ fn kfunc(whole: &Whole<'_>) -> Option<Diagnosis> {
     })?;
     let hint = "declare it `__weak` and test `bpf_ksym_exists()` before the call";
     if missing {
-        let since = crate::finding::mainline(ukci_schema::history::kfunc(name));
+        if let Some(found) = super::kfunc::switched_off(whole, name, "the object") {
+            return Some(found);
+        }
+        let since = brought(&whole.evidence.guest.release, history::kfunc(name));
         let headline =
             format!("the kernel has no kfunc `{name}`{since}, which the object declares");
         return Some(of(Code::MissingKfunc, Stage::Load, headline, hint));
@@ -313,7 +237,7 @@ fn kfunc(whole: &Whole<'_>) -> Option<Diagnosis> {
 }
 
 /// A kernel variable (`__ksym`) that is missing or of another type, by what libbpf said.
-pub(crate) fn ksym(said: &[Said<'_>]) -> Option<Diagnosis> {
+pub(crate) fn ksym(whole: &Whole<'_>, said: &[Said<'_>]) -> Option<Diagnosis> {
     let hint = "declare it `__weak` and test its address before its use";
     let variable = said.iter().find_map(|said| match *said {
         Said::VariableMismatch(name) => Some((name, true)),
@@ -327,8 +251,27 @@ pub(crate) fn ksym(said: &[Said<'_>]) -> Option<Diagnosis> {
             );
             return Some(of(Code::KfuncMismatch, Stage::Load, headline, hint));
         }
-        let headline = format!("the kernel has no variable `{name}`, which the object refers to");
-        return Some(of(Code::MissingKfunc, Stage::Load, headline, hint));
+        let mut found = of(
+            Code::MissingKfunc,
+            Stage::Load,
+            format!(
+                "the kernel's BTF has no variable `{name}`, which the object declares with its type"
+            ),
+            hint,
+        );
+        let symbol = whole
+            .features(FeatureKind::Variable, name)
+            .any(|f| f.detail.as_deref() == Some(Feature::SYMBOL_WITHOUT_BTF));
+        if symbol {
+            found.hints.insert(
+                0,
+                format!(
+                    "the kernel has the symbol: `extern const void {name} __ksym`, without a type, \
+                     needs the symbol alone and gives its address"
+                ),
+            );
+        }
+        return Some(found);
     }
     let name = unresolved(said).filter(|name| !name.starts_with("CONFIG_"))?;
     let headline = format!("the kernel has no symbol `{name}`, which the object refers to");
@@ -336,26 +279,9 @@ pub(crate) fn ksym(said: &[Said<'_>]) -> Option<Diagnosis> {
 }
 
 /// Operations that the kernel does not have, or has in another shape.
-pub(crate) fn operations(said: &Said<'_>) -> Option<Diagnosis> {
+pub(crate) fn operations(evidence: &Evidence, said: &Said<'_>) -> Option<Diagnosis> {
     if let Said::OperationsMissing(name) = *said {
-        let mut found = of(
-            Code::AttachTargetMissing,
-            Stage::Load,
-            format!("the kernel has no operations `{name}` (`struct_ops`) to put programs into"),
-            "make the map optional with `SEC(\"?.struct_ops.link\")` and switch it on where the \
-             kernel has the struct",
-        );
-        let option = match name {
-            "sched_ext_ops" => Some(("SCHED_CLASS_EXT", "6.12")),
-            "hid_bpf_ops" => Some(("HID_BPF", "6.11")),
-            _ => None,
-        };
-        if let Some((option, release)) = option {
-            found.hints.push(format!(
-                "it came with mainline {release} and needs CONFIG_{option}"
-            ));
-        }
-        return Some(found);
+        return Some(no_operations(evidence, name));
     }
     let Said::OperationsMismatch { map, words } = *said else {
         return None;
@@ -366,6 +292,42 @@ pub(crate) fn operations(said: &Said<'_>) -> Option<Diagnosis> {
         format!("the operations of map `{map}` do not fit the kernel's: {words}"),
         "declare the struct as this kernel has it; a member that it lacks must be zero",
     ))
+}
+
+/// The options and releases of the operations that depend on one.
+const OPERATIONS: &[(&str, &str, &str)] = &[
+    ("sched_ext_ops", "SCHED_CLASS_EXT", "6.12"),
+    ("hid_bpf_ops", "HID_BPF", "6.11"),
+];
+
+fn no_operations(evidence: &Evidence, name: &str) -> Diagnosis {
+    let optional = "make the map optional with `SEC(\"?.struct_ops.link\")` and switch it on where \
+                    the kernel has the struct";
+    let known = OPERATIONS.iter().find(|(known, ..)| *known == name);
+    let release = known.map(|(_, _, release)| *release);
+    let kernel = &evidence.guest.release;
+    let older = release.is_some_and(|release| history::is_older(kernel, release));
+    if let Some((_, option, _)) = known
+        && !older
+        && is_off(evidence, option)
+    {
+        let headline = format!(
+            "the kernel is built without CONFIG_{option}, which operations `{name}` (`struct_ops`) \
+             need"
+        );
+        return of(Code::MissingKernelConfig, Stage::Load, headline, optional);
+    }
+    let headline = format!(
+        "the kernel has no operations `{name}` (`struct_ops`){} to put programs into",
+        brought(kernel, release)
+    );
+    let mut found = of(Code::AttachTargetMissing, Stage::Load, headline, optional);
+    if let Some((_, option, release)) = known.filter(|_| older) {
+        found.hints.push(format!(
+            "use a kernel from {release} on with CONFIG_{option}"
+        ));
+    }
+    found
 }
 
 fn own_btf(whole: &Whole<'_>) -> Option<Diagnosis> {
@@ -384,8 +346,11 @@ fn own_btf(whole: &Whole<'_>) -> Option<Diagnosis> {
 /// The whole was refused; each map and program alone was not, or was not tried.
 pub(crate) fn unexplained(whole: &Whole<'_>) -> Found {
     let evidence = whole.evidence;
-    if let Some(found) = program_slot(whole) {
+    if let Some(found) = program_array::slot(whole) {
         return with_excerpt("program-slot", found, &evidence.log);
+    }
+    if let Some(found) = program_array::shared(whole) {
+        return with_excerpt("program-array", found, &evidence.log);
     }
     let errno = evidence.load.errno;
     let found = if errno == Some(ENOMEM) {
@@ -415,43 +380,4 @@ pub(crate) fn unexplained(whole: &Whole<'_>) -> Found {
         )
     };
     with_excerpt("unexplained-object", found, &evidence.log)
-}
-
-/// A program that the kernel does not take into a slot of a program array: all programs of one array
-/// are of one type, and agree in what they were loaded for.
-fn program_slot(whole: &Whole<'_>) -> Option<Diagnosis> {
-    let (map, program, errno) = whole.heard(|said| match *said {
-        Said::ProgramSlot {
-            map,
-            program,
-            errno,
-        } => Some((map, program, errno)),
-        _ => None,
-    })?;
-    let mut programs = whole.evidence.programs.iter();
-    let kind =
-        (programs.find(|seen| seen.name == program)).map_or("?", |seen| seen.program_type.as_str());
-    let mut found = of(
-        Code::MapRefused,
-        Stage::Load,
-        format!(
-            "the kernel does not take program `{program}` ({kind}) into program array `{map}`, whose \
-             programs are of another kind ({errno})"
-        ),
-        "all programs of one array, and those that call through it, have one type and one expected \
-         attach type: use an array for each",
-    );
-    found.program = Some(program.to_owned());
-    Some(found)
-}
-
-/// `Invalid ELF header` → `invalid ELF header`; `ELF…` stays.
-fn in_a_sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
-            first.to_lowercase().chain(chars).collect()
-        }
-        _ => text.to_owned(),
-    }
 }
