@@ -104,7 +104,7 @@ pub(crate) fn feature(
     }
 }
 
-fn map(name: &str, kind: &str, max_entries: u32, errno: i32) -> MapEvidence {
+pub(crate) fn map(name: &str, kind: &str, max_entries: u32, errno: i32) -> MapEvidence {
     MapEvidence {
         name: name.into(),
         map_type: kind.into(),
