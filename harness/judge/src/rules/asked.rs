@@ -99,7 +99,7 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
     let (headline, hint) = if said(&Said::NoProgramType) {
         (
             format!(
-                "section `{}` names no program type: the loader of {} must set it",
+                "section `{}` names no program type, so the loader of {} must set it",
                 case.section(),
                 case.name()
             ),
@@ -119,7 +119,7 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
     } else if said(&Said::NoTarget) {
         (
             format!(
-                "{} (`{}`) names no function to attach to: its loader must",
+                "{} (`{}`) does not name a function to attach to, so its loader must",
                 case.name(),
                 case.section()
             ),
@@ -132,7 +132,7 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
                 "{} is a `struct_ops` program that no map refers to",
                 case.name()
             ),
-            "put it into a variable of `SEC(\".struct_ops\")`",
+            "refer to it from a variable in `SEC(\".struct_ops\")`",
         )
     } else {
         return None;
@@ -149,7 +149,7 @@ fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
         return None;
     }
     let headline = format!(
-        "the kernel has no program type `{kind}`{}, which {} is of",
+        "the kernel has no program type `{kind}`{}, which is the type of {}",
         brought(&case.evidence.guest.release, history::program_type(kind)),
         case.name()
     );
@@ -158,7 +158,7 @@ fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
         headline,
         &[
             "switch the program off where the kernel lacks the type (`bpf_program__set_autoload`)",
-            "ask first with `libbpf_probe_bpf_prog_type`, or expect it in the matrix with the reason",
+            "call `libbpf_probe_bpf_prog_type()` before the load, or expect this failure in the matrix",
         ],
     );
     let option = match kind.as_str() {
@@ -192,7 +192,7 @@ fn xdp_frags(case: &Case<'_>) -> Option<Diagnosis> {
         return None;
     }
     let headline = format!(
-        "the kernel does not take `xdp.frags` programs (mainline 5.18), which {} is",
+        "the kernel does not accept `xdp.frags` programs (mainline 5.18), and {} is one",
         case.name()
     );
     Some(at_load(

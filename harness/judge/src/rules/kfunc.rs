@@ -136,7 +136,7 @@ pub(crate) fn mismatch(case: &Case<'_>) -> Option<Diagnosis> {
         &[
             "declare it as this kernel's BTF has it \
          (`bpftool btf dump file /sys/kernel/btf/vmlinux format c`)",
-            "give the structs of its prototype a body: one that is only named does not match",
+            "define the structs in its prototype: a forward declaration does not match",
         ],
     );
     if let Some(prototype) = detail {

@@ -118,12 +118,12 @@ fn unfit_slot(
         format!(" ({}, {})", of.map_type, shape(of))
     });
     let headline = format!(
-        "the kernel does not take map `{put}`{of} into slot {slot} of `{}`: it is not as the inner \
-         map is declared ({errno})",
+        "the kernel refused map `{put}`{of} in slot {slot} of `{}`: it differs from the declared \
+         inner map ({errno})",
         map.name
     );
-    let hint = "give it the type, key, value and flags of the declared inner map; arrays also the \
-                entries, but for BPF_F_INNER_MAP (5.10)";
+    let hint = "give it the type, key size, value size and flags of the declared inner map, and for \
+                arrays the same number of entries, unless BPF_F_INNER_MAP is set (5.10)";
     (Code::MapRefused, headline, vec![hint.into()])
 }
 
@@ -148,8 +148,8 @@ fn unsupported(map: &MapEvidence, release: &str) -> (Code, String, Vec<String>) 
     let hints = vec![
         instead,
         format!(
-            "make it optional: where it is missing, `bpf_map__set_autocreate({}, false)` and \
-             `bpf_program__set_autoload` off for the programs that use it",
+            "make it optional: where the type is missing, call `bpf_map__set_autocreate({}, false)` \
+             and switch off the programs that use it (`bpf_program__set_autoload`)",
             map.name
         ),
     ];
@@ -188,11 +188,11 @@ fn refused_shape(
         "its section `.struct_ops.link` asks for BPF_F_LINK (mainline 6.4)".to_owned()
     } else if !new.is_empty() {
         hints.push(format!(
-            "leave out where the kernel does not know it: {}",
+            "do not set these flags on kernels that do not know them: {}",
             new.join(", ")
         ));
         format!(
-            "it has flags that mainline brought later: {}",
+            "it has flags that are newer than this kernel: {}",
             new.join(", ")
         )
     } else if let Some((why, hint)) = against_its_type(map) {
@@ -203,11 +203,11 @@ fn refused_shape(
     };
     if hints.is_empty() {
         hints.push(format!(
-            "compare its sizes and flags with what `{kind}` maps allow on this kernel"
+            "compare its sizes and flags with what this kernel allows for `{kind}` maps"
         ));
     }
     let headline = format!(
-        "the kernel has map type `{kind}` and refuses map `{}`: {why} ({}; {})",
+        "the kernel refused to create map `{}` ({kind}): {why} ({}; {})",
         map.name,
         shape(map),
         errno::name(errno)
@@ -231,30 +231,30 @@ fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
     if (storage || kind == "lpm_trie") && map.flags & NO_PREALLOC == 0 {
         return Some((
             "it lacks BPF_F_NO_PREALLOC",
-            "add `__uint(map_flags, BPF_F_NO_PREALLOC)`: the type demands it",
+            "add `__uint(map_flags, BPF_F_NO_PREALLOC)`: maps of this type require it",
         ));
     }
     if storage && map.max_entries != 0 {
         return Some((
             "local storage has no max_entries",
-            "leave out `max_entries`: there is one value for each owner",
+            "remove `max_entries`: local storage has one value for each owner",
         ));
     }
     if map.extra != 0 && !matches!(kind, "bloom_filter" | "arena") {
         return Some((
-            "it has a `map_extra`, which the type does not take",
-            "leave out `map_extra`: it is for bloom filters (5.16) and arenas (6.9)",
+            "it has a `map_extra`, which maps of this type do not have",
+            "remove `map_extra`: it is for bloom filters (5.16) and arenas (6.9)",
         ));
     }
     if indexed && map.key_size != 4 {
         return Some((
-            "its key is an index, of 4 bytes",
+            "its key must be an index of 4 bytes",
             "declare the key as `__u32`",
         ));
     }
     if descriptors && map.value_size != 4 {
         return Some((
-            "its values are descriptors, of 4 bytes",
+            "its values must be descriptors of 4 bytes",
             "declare the value as `__u32`",
         ));
     }
@@ -263,12 +263,12 @@ fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
         "queue" | "stack" | "bloom_filter" | "ringbuf" | "user_ringbuf"
     ) && map.key_size != 0
     {
-        return Some(("the type has no keys", "leave out `key` and `key_size`"));
+        return Some(("maps of this type have no keys", "remove `key` and `key_size`"));
     }
     let unknown = map.flags & !known_flags();
     (unknown != 0).then_some((
-        "it has flags that no kernel knows of as of 7.0",
-        "leave out the flags that stand as a number",
+        "it has flags that no kernel knows (as of 7.0)",
+        "remove the flags that are shown as a number",
     ))
 }
 

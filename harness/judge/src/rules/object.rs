@@ -25,8 +25,8 @@ pub(crate) fn with_excerpt(rule: &'static str, found: Diagnosis, log: &Log) -> F
 }
 
 pub(crate) fn other_byte_order(stage: Stage) -> Diagnosis {
-    let headline = "the object is of the other byte order (endianness) than this machine";
-    let hint = "compile with `-target bpfel` for it";
+    let headline = "the byte order (endianness) of the object differs from this machine's";
+    let hint = "compile with `-target bpfel` for this machine";
     of(Code::InvalidObject, stage, headline, hint)
 }
 
@@ -104,7 +104,7 @@ fn trivial_program(whole: &Whole<'_>) -> Option<Diagnosis> {
             Code::MissingKernelConfig,
             Stage::Load,
             format!(
-                "the kernel takes no BPF program at all ({})",
+                "the kernel accepts no BPF program at all ({})",
                 errno::name(errno)
             ),
             "use a kernel with CONFIG_BPF_SYSCALL",
@@ -369,14 +369,14 @@ pub(crate) fn unexplained(whole: &Whole<'_>) -> Found {
             format!(": {}", text::clipped(last))
         };
         let headline = format!(
-            "the whole object was refused ({}), no map or program alone was{said}",
+            "the kernel refused the object as a whole ({}), but no map or program alone{said}",
             errno::name(errno)
         );
         of(
             Code::Unclassified,
             Stage::Load,
             headline,
-            "please report it, with the cell's evidence directory",
+            "report this to the ukci project, with the cell's evidence directory",
         )
     };
     with_excerpt("unexplained-object", found, &evidence.log)

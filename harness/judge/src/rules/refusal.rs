@@ -123,7 +123,7 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
         return Some(at_load(
             Code::VerifierRejection,
             headline,
-            &["do without it on this architecture, or on kernels before its JIT learnt it"],
+            &["avoid it on this architecture, or on kernels whose JIT does not support it yet"],
         ));
     }
     let headline = format!(
@@ -135,7 +135,7 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
         headline,
         &[
             "switch the JIT on: `sysctl net.core.bpf_jit_enable=1`",
-            "or do without callbacks and kfuncs where it is off",
+            "or avoid callbacks and kfuncs where the JIT is off",
         ],
     ))
 }
@@ -154,7 +154,7 @@ fn helper_by_log(case: &Case<'_>) -> Option<Diagnosis> {
         format!("`{name}`")
     };
     let headline = format!(
-        "this kernel does not let `{}` programs call helper {thing}, as {} does",
+        "this kernel does not let `{}` programs call helper {thing}, which {} calls",
         case.program.program_type,
         case.name()
     );
@@ -240,13 +240,13 @@ fn unexplained(case: &Case<'_>) -> Diagnosis {
         format!(": {}", text::clipped(said))
     };
     let headline = format!(
-        "{} was refused ({errno}) and no rule says why{said}",
+        "the kernel refused {} ({errno}), and ukci does not know why{said}",
         case.name()
     );
     at_load(
         Code::Unclassified,
         headline,
-        &["please report it, with the cell's evidence directory"],
+        &["report this to the ukci project, with the cell's evidence directory"],
     )
 }
 
