@@ -65,20 +65,27 @@ pub fn last_instruction(log: &str) -> Option<Last> {
     })
 }
 
-/// The instruction that an offset or size at `index` is for. Where it is a constant of its own, the
-/// compiler may have put it far before its use, into the line of the function's head: the first
-/// instruction that reads its register says what it is for.
+/// The instruction that an offset or size at `index` is for. A constant, and an address that is
+/// computed with it, may stand far before their use, in the line of the function's head: the first
+/// access or call that takes the result says what it is for.
 pub(crate) fn user_of_offset(code: &[Insn], index: u32) -> u32 {
-    let at = index as usize;
-    let Some(constant) = code.get(at).filter(|insn| is_constant(**insn)) else {
+    let start = index as usize;
+    let Some(mut register) = code.get(start).and_then(|insn| computed(*insn)) else {
         return index;
     };
-    let rest = code.iter().enumerate().skip(at + 1);
-    let user = rest
-        .take_while(|(_, insn)| !overwrites(**insn, constant.dst))
-        .find(|(_, insn)| reads(**insn, constant.dst))
-        .and_then(|(n, _)| u32::try_from(n).ok());
-    user.unwrap_or(index)
+    let mut user = start;
+    for (n, insn) in code.iter().enumerate().skip(start + 1) {
+        if reads(*insn, register) {
+            user = n;
+            match computed(*insn) {
+                Some(result) => register = result,
+                None => break,
+            }
+        } else if overwrites(*insn, register) {
+            break;
+        }
+    }
+    u32::try_from(user).unwrap_or(index)
 }
 
 const LD: u8 = 0;
@@ -96,9 +103,10 @@ fn class(insn: Insn) -> u8 {
     insn.code & 7
 }
 
-/// `r1 = 8`, in 32 or 64 bits.
-fn is_constant(insn: Insn) -> bool {
-    matches!(insn.code, 0xb4 | 0xb7 | 0x18)
+/// The register that an instruction computes without touching memory: `r1 = 8`, `r3 += r1`.
+fn computed(insn: Insn) -> Option<u8> {
+    const LD_IMM64: u8 = 0x18;
+    (insn.code == LD_IMM64 || matches!(class(insn), ALU | ALU64)).then_some(insn.dst)
 }
 
 fn is_move(insn: Insn) -> bool {
@@ -201,9 +209,10 @@ mod tests {
             insn(0x79, 6, 1), // r6 = *(u64 *)(r1 + 112)
             insn(0xbf, 3, 6), // r3 = r6
             insn(0x0f, 3, 2), // r3 += r2
+            insn(0xb7, 2, 0), // r2 = 4
             insn(0x85, 0, 0), // call
         ];
-        assert_eq!(user_of_offset(&hoisted, 0), 3);
+        assert_eq!(user_of_offset(&hoisted, 0), 5);
         // A load at the offset itself is its own line.
         assert_eq!(user_of_offset(&hoisted, 1), 1);
         let lost = [insn(0xb7, 2, 0), insn(0xb7, 2, 0), insn(0x0f, 3, 2)];

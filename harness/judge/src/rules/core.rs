@@ -59,11 +59,7 @@ fn compared(case: &Case<'_>, spec: &str, fault: &CoreFault) -> Diagnosis {
             member,
             near,
         } => {
-            let of = if owner.is_empty() {
-                format!("`{}`", without_flavor(spec))
-            } else {
-                format!("`{owner}`")
-            };
+            let of = owner_of(spec, owner, member);
             let headline = format!(
                 "the kernel's BTF has no field `{member}` in {of}{}, which {program} reads",
                 flavor(spec)
@@ -85,14 +81,10 @@ fn compared(case: &Case<'_>, spec: &str, fault: &CoreFault) -> Diagnosis {
             kernel,
             object,
         } => {
-            let of = if owner.is_empty() {
-                "the kernel's struct".to_owned()
-            } else {
-                format!("the kernel's `{owner}`")
-            };
+            let of = owner_of(spec, owner, member);
             failure(
                 format!(
-                    "{of} has field `{member}` as {}, and {program} declares it as {}",
+                    "the kernel's {of} has field `{member}` as {}, and {program} declares it as {}",
                     said(kernel),
                     said(object)
                 ),
@@ -165,6 +157,16 @@ fn without_flavor(spec: &str) -> String {
     format!("{name}{path}")
 }
 
+/// What has the member: the struct by its name, or by the way to it where it has none.
+fn owner_of(spec: &str, owner: &str, member: &str) -> String {
+    if !owner.is_empty() {
+        return format!("`{owner}`");
+    }
+    let spec = without_flavor(spec);
+    let end = spec.find(&format!(".{member}")).unwrap_or(spec.len());
+    format!("`{}`", &spec[..end])
+}
+
 /// ` (declared as inode___before66)`, where the object's name has a flavor.
 fn flavor(spec: &str) -> String {
     let name = spec.split_once(' ').map_or(spec, |(_, name)| name);
@@ -197,7 +199,7 @@ fn article(kind: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{article, flavor, said, without_flavor};
+    use super::{article, flavor, owner_of, said, without_flavor};
     use ukci_schema::evidence::Declared;
 
     #[test]
@@ -215,6 +217,9 @@ mod tests {
             " (the object's `inode___old`)"
         );
         assert_eq!(flavor("struct inode.i_a___b"), "");
+        let spec = "struct cred.cap_effective.cap[0]";
+        assert_eq!(owner_of(spec, "", "cap"), "`struct cred.cap_effective`");
+        assert_eq!(owner_of(spec, "struct x", "cap"), "`struct x`");
     }
 
     #[test]

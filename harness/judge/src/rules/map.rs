@@ -263,7 +263,10 @@ fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
         "queue" | "stack" | "bloom_filter" | "ringbuf" | "user_ringbuf"
     ) && map.key_size != 0
     {
-        return Some(("maps of this type have no keys", "remove `key` and `key_size`"));
+        return Some((
+            "maps of this type have no keys",
+            "remove `key` and `key_size`",
+        ));
     }
     let unknown = map.flags & !known_flags();
     (unknown != 0).then_some((
