@@ -163,8 +163,10 @@ fn owner_of(spec: &str, owner: &str, member: &str) -> String {
         return format!("`{owner}`");
     }
     let spec = without_flavor(spec);
-    let end = spec.find(&format!(".{member}")).unwrap_or(spec.len());
-    format!("`{}`", &spec[..end])
+    let steps: Vec<&str> = spec.split('.').collect();
+    let is_it = |step: &&str| step.split('[').next() == Some(member);
+    let end = steps.iter().position(is_it).unwrap_or(steps.len());
+    format!("`{}`", steps[..end].join("."))
 }
 
 /// ` (declared as inode___before66)`, where the object's name has a flavor.

@@ -234,6 +234,12 @@ fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
             "add `__uint(map_flags, BPF_F_NO_PREALLOC)`: maps of this type require it",
         ));
     }
+    if matches!(kind, "array" | "percpu_array" | "prog_array") && map.flags & NO_PREALLOC != 0 {
+        return Some((
+            "an array has all its elements from the start and does not take BPF_F_NO_PREALLOC",
+            "remove BPF_F_NO_PREALLOC from `map_flags`",
+        ));
+    }
     if storage && map.max_entries != 0 {
         return Some((
             "local storage has no max_entries",

@@ -25,6 +25,7 @@ pub(crate) fn exceeded(map: &MapEvidence, evidence: &Evidence) -> Limit {
         .or_else(|| storage(map))
         .or_else(|| element(map, evidence))
         .or_else(|| buckets(map))
+        .or_else(|| total(map, &evidence.guest.release))
         .unwrap_or_else(|| {
             (
                 "its sizes are over a limit of the kernel, and E2BIG does not say which".into(),
@@ -123,6 +124,24 @@ fn buckets(map: &MapEvidence) -> Option<Limit> {
     })
 }
 
+/// Memory was charged to the user in 32 bits (`bpf_map_charge_init`) until 5.11 left that to the
+/// memory cgroup.
+fn total(map: &MapEvidence, release: &str) -> Option<Limit> {
+    if !map.map_type.ends_with("array") || !history::is_older(release, "5.11") {
+        return None;
+    }
+    let element = u64::from(map.value_size).next_multiple_of(8);
+    let size = element * u64::from(map.max_entries);
+    (size >= u64::from(u32::MAX) - 4096).then(|| {
+        (
+            format!(
+                "all its elements together ({size} bytes) must be smaller than 4 GiB before 5.11"
+            ),
+            "use fewer entries or smaller values on kernels before 5.11".into(),
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::exceeded;
@@ -175,5 +194,18 @@ mod tests {
             let why = why(kind, key, value, entries);
             assert!(why.contains("does not say which"), "{kind}: {why}");
         }
+        let array = MapEvidence {
+            map_type: "array".into(),
+            value_size: 4096,
+            max_entries: 1 << 20,
+            ..MapEvidence::default()
+        };
+        let on = |release: &str| {
+            let mut evidence = Evidence::default();
+            evidence.guest.release = release.into();
+            exceeded(&array, &evidence).0
+        };
+        assert!(on("5.10.0-46-amd64").contains("4294967296 bytes"));
+        assert!(on("6.1.0-56-amd64").contains("does not say which"));
     }
 }

@@ -26,12 +26,12 @@ pub(crate) fn slot(whole: &Whole<'_>) -> Option<Diagnosis> {
         Code::MapRefused,
         Stage::Load,
         format!(
-            "the kernel does not take program `{program}` ({kind}) into program array `{map}`, whose \
-             programs are of another kind ({errno})"
+            "the kernel refused program `{program}` ({kind}) in program array `{map}`: the array is for \
+             programs of another kind ({errno})"
         ),
         vec![
-            "all programs of one array, and those that call through it, have one type and one \
-             expected attach type: use an array for each"
+            "use a program array for each kind: all programs in one array, and those that call \
+             through it, have the same type and expected attach type"
                 .into(),
         ],
     );
