@@ -3,6 +3,7 @@
 use crate::case::{Case, Whole};
 use crate::finding::{at_load, brought, of};
 use crate::said::Said;
+use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::FeatureKind;
 use ukci_schema::history;
@@ -82,7 +83,10 @@ pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
     let absent: Vec<&String> = case.program.kfuncs.iter().filter(absent).collect();
     // The one at the line that the verifier came to, if it says so.
     let name = (absent.iter().find(unresolved)).or_else(|| absent.iter().find(unfound))?;
-    if let Some(found) = switched_off(case.whole, name, &case.name()) {
+    if let Some(mut found) = switched_off(case.whole, name, &case.name()) {
+        // Not every finding of the code is of an instruction; this one is of the call.
+        let load = &case.program.load;
+        found.at = load.at.clone().or_else(|| text::source_line(&load.log));
         return Some(found);
     }
     let detail = case

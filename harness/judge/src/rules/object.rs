@@ -255,7 +255,7 @@ pub(crate) fn ksym(whole: &Whole<'_>, said: &[Said<'_>]) -> Option<Diagnosis> {
             Code::MissingKfunc,
             Stage::Load,
             format!(
-                "the kernel's BTF has no variable `{name}`, which the object declares with its type"
+                "the kernel's BTF has no variable `{name}`, which the object declares with a type"
             ),
             hint,
         );
