@@ -240,18 +240,34 @@ impl Object {
         let until = lines
             .records
             .iter()
-            .take_while(|line| line.insn_off <= insn);
+            .take_while(|line| line.insn_off <= insn)
+            .filter(|line| has_line(line));
         self.line_of(until.last()?)
     }
 
-    /// The line that the constant at `insn` is for. Compilers give a constant no line of its own:
-    /// what stands before it is of the expression before, what follows is computed with it.
-    pub fn source_line_of_constant(&self, lines: &SourceLines, insn: u32) -> Option<SourceLine> {
-        let next = lines.records.iter().find(|line| line.insn_off >= insn);
-        match next {
-            Some(info) => self.line_of(info),
-            None => self.source_line(lines, insn),
-        }
+    /// The instructions of the program at `index`, as compiled: asked before the object is
+    /// prepared, they are those of its own function, and none of them is poisoned.
+    pub fn instructions(&self, index: usize) -> Vec<Insn> {
+        let programs = self.programs();
+        let Some(program) = programs.get(index) else {
+            return Vec::new();
+        };
+        // SAFETY: libbpf owns the array of `count` instructions for as long as the object is open;
+        // it is copied before the borrow of `self` ends.
+        let code = unsafe {
+            let first = sys::bpf_program__insns(program.ptr.as_ptr());
+            let count = sys::bpf_program__insn_cnt(program.ptr.as_ptr());
+            if first.is_null() {
+                return Vec::new();
+            }
+            std::slice::from_raw_parts(first, usize::try_from(count).unwrap_or(0))
+        };
+        let insn = |insn: &sys::bpf_insn| Insn {
+            code: insn.code,
+            dst: insn.dst_reg(),
+            src: insn.src_reg(),
+        };
+        code.iter().map(insn).collect()
     }
 
     fn line_of(&self, info: &sys::bpf_line_info) -> Option<SourceLine> {
@@ -293,6 +309,22 @@ pub struct InnerMap {
     pub value_size: u32,
     /// Most entries; bytes of a ring buffer.
     pub max_entries: u32,
+}
+
+/// Compilers give code that they merged out of several places the line 0.
+fn has_line(info: &sys::bpf_line_info) -> bool {
+    info.line_col >> 10 != 0
+}
+
+/// An instruction: what it does, to which register and with which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Insn {
+    /// `BPF_CLASS`, `BPF_OP` and the source's bit.
+    pub code: u8,
+    /// The register that it changes or compares, or that points to what it stores into.
+    pub dst: u8,
+    /// The register that it reads.
+    pub src: u8,
 }
 
 /// BTF line information of one program, as libbpf relocated it.

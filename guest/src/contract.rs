@@ -360,19 +360,19 @@ mod tests {
 
     #[test]
     fn every_word_of_a_manifest_has_its_number_in_libbpf() {
-        for word in ProgramType::ALL {
+        for word in ProgramType::all() {
             assert!(
                 super::program_type(ProgramType::named(word).unwrap()).is_some(),
                 "{word}"
             );
         }
-        for word in AttachType::ALL {
+        for word in AttachType::all() {
             assert!(
                 super::attach_type(AttachType::named(word).unwrap()).is_some(),
                 "{word}"
             );
         }
-        for word in InnerMapType::ALL.iter().chain(super::AUTO_SIZED) {
+        for word in InnerMapType::all().iter().chain(super::AUTO_SIZED) {
             assert!(super::map_type(word).is_some(), "{word}");
         }
     }

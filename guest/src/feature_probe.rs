@@ -5,20 +5,15 @@
 use std::collections::BTreeSet;
 
 use ukci_schema::evidence::{Feature, FeatureKind};
+use ukci_schema::history;
 
 use crate::bpf;
 use crate::kernel::{self, Btf, Kernel};
 use crate::target::Target;
 
-/// Helper ids and names of the libbpf that is linked.
-pub(crate) const HELPERS: &[(u32, &str)] = include!(concat!(env!("OUT_DIR"), "/helpers.rs"));
-
 /// The name of a helper, `helper#N` where nobody knows one.
 pub fn helper_name(id: u32) -> String {
-    HELPERS
-        .iter()
-        .find(|(number, _)| *number == id)
-        .map_or_else(|| format!("helper#{id}"), |(_, name)| (*name).to_owned())
+    history::helper_name(id).map_or_else(|| format!("helper#{id}"), str::to_owned)
 }
 
 /// A program that was refused, and what it asks for.

@@ -91,6 +91,14 @@ pub(crate) fn isolate(
         unfinished_maps: Vec::new(),
         until: request.isolation.map(|time| (Instant::now() + time, time)),
     };
+    if isolation.is_refused_before_maps(&evidence.log) {
+        for program in evidence.programs.iter_mut().filter(|one| one.autoload) {
+            program.load.reason = Some(
+                "libbpf gave up the object before it created a map or loaded a program".into(),
+            );
+        }
+        return;
+    }
     isolation.externs();
     isolation.maps(evidence, progress);
     isolation.programs(evidence, progress);
@@ -100,6 +108,18 @@ pub(crate) fn isolate(
 }
 
 impl Isolation<'_> {
+    /// Whether libbpf gives up even a copy without programs, maps and strong externs, as it does
+    /// where it cannot read the kernel's version. Its words about the whole say when to ask: they
+    /// name a map or a program that it came to.
+    fn is_refused_before_maps(&self, log: &Log) -> bool {
+        let came = |line: &str| {
+            ["libbpf: map '", "libbpf: prog '"]
+                .iter()
+                .any(|start| line.starts_with(start))
+        };
+        !log.lines().any(came) && self.resolve(&BTreeSet::new()).is_err()
+    }
+
     /// Tries the variables without any program or map: all together, and each alone if that
     /// fails. A missing kfunc needs no trial: the verifier names it, and the line that calls it.
     fn externs(&mut self) {
@@ -410,6 +430,7 @@ impl Isolation<'_> {
             }
         };
         object.give_log(index, room);
+        let code = object.instructions(index);
         let mut lines = None;
         let (result, libbpf) = captured(|| {
             object.prepare()?;
@@ -446,9 +467,12 @@ impl Isolation<'_> {
                 load.errno = Some(errno);
                 load.verifier = verifier::statistics(&log);
                 let last = verifier::last_instruction(&log);
-                load.at = last.zip(lines).and_then(|(last, lines)| match last {
-                    Last::Insn(insn) => object.source_line(&lines, insn),
-                    Last::Offset(insn) => object.source_line_of_constant(&lines, insn),
+                load.at = last.zip(lines).and_then(|(last, lines)| {
+                    let insn = match last {
+                        Last::Insn(insn) => insn,
+                        Last::Offset(insn) => verifier::user_of_offset(&code, insn),
+                    };
+                    object.source_line(&lines, insn)
                 });
                 load.libbpf = without_verifier_log(&libbpf);
             }

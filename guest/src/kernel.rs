@@ -57,6 +57,11 @@ impl Btf {
         NonNull::new(ptr).map(|ptr| Self { ptr })
     }
 
+    /// For those who read it with libbpf; it lives as long as `self`.
+    pub(crate) fn as_ptr(&self) -> *const sys::btf {
+        self.ptr.as_ptr()
+    }
+
     /// The id of a type of this kind and name.
     pub(crate) fn find(&self, name: &str, kind: u32) -> Option<u32> {
         let name = CString::new(name).ok()?;
@@ -218,6 +223,12 @@ pub fn module_with_function(vmlinux: &Btf, name: &str) -> Option<String> {
 /// Whether vmlinux or a loaded module has a typedef of this name.
 pub fn has_typedef(vmlinux: &Btf, name: &str) -> bool {
     vmlinux.has_typedef(name) || module_with(vmlinux, |btf| btf.has_typedef(name)).is_some()
+}
+
+/// Whether vmlinux or a loaded module has a variable of this name.
+pub(crate) fn has_variable(vmlinux: &Btf, name: &str) -> bool {
+    let has = |btf: &Btf| btf.find(name, sys::BTF_KIND_VAR).is_some();
+    has(vmlinux) || module_with(vmlinux, has).is_some()
 }
 
 fn module_with(vmlinux: &Btf, has: impl Fn(&Btf) -> bool) -> Option<String> {

@@ -7,7 +7,6 @@ use ukci_schema::evidence::GuestFacts;
 use ukci_schema::features::{KernelFeatures, Kind, Offered, SCHEMA};
 use ukci_schema::history;
 
-use crate::feature_probe::HELPERS;
 use crate::kernel::{self, Btf};
 use crate::probe_program::{self, Function, Host};
 use crate::{bpf, modules};
@@ -111,30 +110,31 @@ fn is_real(name: Option<&String>) -> bool {
 fn helpers(types: &[u32], btf: Option<&Btf>) -> Vec<Offered> {
     let hosts = btf.map(probe_program::targeted).unwrap_or_default();
     let known = btf.and_then(|btf| btf.enumerators("bpf_func_id"));
-    HELPERS
-        .iter()
+    let helper = |fact: &&history::Fact| fact.kind == "helper";
+    (history::facts().iter().filter(helper))
+        .filter_map(|fact| Some((fact.number?, fact.name)))
         .map(|(id, name)| {
             let mut callers: Vec<String> = types
                 .iter()
-                .filter(|kind| bpf::probe_helper(**kind, *id) == Some(true))
+                .filter(|kind| bpf::probe_helper(**kind, id) == Some(true))
                 .map(|kind| bpf::program_type_name(*kind))
                 .collect();
             let mut untold = hosts.is_empty();
             for host in &hosts {
-                match probe_program::may_call_helper(host, *id) {
+                match probe_program::may_call_helper(host, id) {
                     Some(true) => callers.push(host.name.to_owned()),
                     Some(false) => {}
                     None => untold = true,
                 }
             }
-            let unknown = known.as_ref().is_some_and(|known| !is_real(known.get(id)));
+            let unknown = known.as_ref().is_some_and(|known| !is_real(known.get(&id)));
             let present = match (callers.is_empty(), untold && !unknown) {
                 (false, _) => Some(true),
                 (true, false) => Some(false),
                 (true, true) => None,
             };
             Offered {
-                id: Some(*id),
+                id: Some(id),
                 program_types: callers,
                 ..offered(Kind::Helper, name, present, "libbpf-probe")
             }

@@ -14,12 +14,13 @@ use crate::bpf::{self, LOG_STATS, Object, Program, SHORT_LOG};
 use crate::contract::{Broken, Terms};
 use crate::feature_probe::{self, Wanting};
 use crate::isolation::isolate;
+use crate::kernel::Kernel;
 use crate::libbpf_log::captured;
 use crate::module_owner::{self, Wanted};
 use crate::request::ProbeRequest;
 use crate::requirements::{self, Read};
 use crate::target::{self, Target};
-use crate::{attach, modules, verifier};
+use crate::{attach, core_member, foreign, kernel_variable, modules, verifier};
 
 /// Probes an object on the running kernel. `progress` hears of each stage as it begins. An error
 /// is a contract that no kernel could keep.
@@ -37,6 +38,7 @@ pub fn probe(
         object: read.facts.clone(),
         ..Evidence::default()
     };
+    foreign::read(request.object, &mut evidence.object);
 
     progress(Stage::Open, request.name);
     let start = Instant::now();
@@ -80,6 +82,11 @@ pub fn probe(
         progress(Stage::Load, KmsgMark::OWN_QUESTIONS);
         if let Ok(object) = captured(|| request.terms.open(request.object, 0)).0 {
             evidence.features = ask(&evidence, &read, &object, &refused);
+            let kernel = Kernel::default();
+            let variables = kernel_variable::ask(&evidence.object.externs, &kernel);
+            evidence.features.extend(variables);
+            let logs = refused.iter().map(|n| &evidence.programs[*n].load.log);
+            evidence.core = core_member::ask(&object, logs, &kernel);
         }
         return Ok(evidence);
     }

@@ -2,7 +2,7 @@
 
 use ukci_schema::evidence::VerifierStats;
 
-use crate::bpf::Program;
+use crate::bpf::{Insn, Program};
 
 /// The figures that the log states; none where it states none.
 ///
@@ -65,6 +65,73 @@ pub fn last_instruction(log: &str) -> Option<Last> {
     })
 }
 
+/// The instruction that an offset or size at `index` is for. A constant, and an address that is
+/// computed with it, may stand far before their use, in the line of the function's head: the first
+/// access or call that takes the result says what it is for.
+pub(crate) fn user_of_offset(code: &[Insn], index: u32) -> u32 {
+    let start = index as usize;
+    let Some(mut register) = code.get(start).and_then(|insn| computed(*insn)) else {
+        return index;
+    };
+    let mut user = start;
+    for (n, insn) in code.iter().enumerate().skip(start + 1) {
+        if reads(*insn, register) {
+            user = n;
+            match computed(*insn) {
+                Some(result) => register = result,
+                None => break,
+            }
+        } else if overwrites(*insn, register) {
+            break;
+        }
+    }
+    u32::try_from(user).unwrap_or(index)
+}
+
+const LD: u8 = 0;
+const LDX: u8 = 1;
+const ST: u8 = 2;
+const STX: u8 = 3;
+const ALU: u8 = 4;
+const JMP: u8 = 5;
+const JMP32: u8 = 6;
+const ALU64: u8 = 7;
+const CALL: u8 = 0x85;
+const EXIT: u8 = 0x95;
+
+fn class(insn: Insn) -> u8 {
+    insn.code & 7
+}
+
+/// The register that an instruction computes without touching memory: `r1 = 8`, `r3 += r1`.
+fn computed(insn: Insn) -> Option<u8> {
+    const LD_IMM64: u8 = 0x18;
+    (insn.code == LD_IMM64 || matches!(class(insn), ALU | ALU64)).then_some(insn.dst)
+}
+
+fn is_move(insn: Insn) -> bool {
+    matches!(class(insn), ALU | ALU64) && insn.code & 0xf0 == 0xb0
+}
+
+fn reads(insn: Insn, register: u8) -> bool {
+    let from_register = insn.code & 8 != 0 && insn.src == register;
+    match class(insn) {
+        LDX => insn.src == register,
+        ST => insn.dst == register,
+        STX => insn.dst == register || insn.src == register,
+        ALU | ALU64 => from_register || (insn.dst == register && !is_move(insn)),
+        JMP if insn.code == CALL => (1..=5).contains(&register),
+        JMP if insn.code == EXIT => register == 0,
+        JMP | JMP32 => from_register || insn.dst == register,
+        _ => false,
+    }
+}
+
+fn overwrites(insn: Insn, register: u8) -> bool {
+    let loads = matches!(class(insn), LD | LDX) || is_move(insn);
+    loads && insn.dst == register && !reads(insn, register)
+}
+
 fn after(line: &str, word: &str) -> u64 {
     line.split_once(word).map_or(0, |(_, rest)| number(rest))
 }
@@ -96,7 +163,8 @@ pub(crate) fn of_program(program: Program<'_>) -> Option<VerifierStats> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Last, last_instruction, statistics};
+    use super::{Last, last_instruction, statistics, user_of_offset};
+    use crate::bpf::Insn;
 
     #[test]
     fn figures_of_6_12() {
@@ -131,6 +199,26 @@ mod tests {
                 (13, 24, 2)
             );
         }
+    }
+
+    #[test]
+    fn a_hoisted_offset_is_of_the_instruction_that_reads_it() {
+        let insn = |code, dst, src| Insn { code, dst, src };
+        let hoisted = [
+            insn(0xb7, 2, 0), // r2 = 168
+            insn(0x79, 6, 1), // r6 = *(u64 *)(r1 + 112)
+            insn(0xbf, 3, 6), // r3 = r6
+            insn(0x0f, 3, 2), // r3 += r2
+            insn(0xb7, 2, 0), // r2 = 4
+            insn(0x85, 0, 0), // call
+        ];
+        assert_eq!(user_of_offset(&hoisted, 0), 5);
+        // A load at the offset itself is its own line.
+        assert_eq!(user_of_offset(&hoisted, 1), 1);
+        let lost = [insn(0xb7, 2, 0), insn(0xb7, 2, 0), insn(0x0f, 3, 2)];
+        assert_eq!(user_of_offset(&lost, 0), 0);
+        assert_eq!(user_of_offset(&lost, 1), 2);
+        assert_eq!(user_of_offset(&[], 7), 7);
     }
 
     #[test]

@@ -1,24 +1,78 @@
-//! One program before the rules: the evidence, and what they all ask of it.
+//! What the rules are asked about, the object and one program of it, and what they all ask of it.
 
-use super::text;
+use crate::said::{self, Said};
+use crate::text;
 use ukci_schema::evidence::{Evidence, Feature, FeatureKind, ProgramEvidence};
 
-/// One program and the evidence it stands in.
+/// The evidence of an object, of which the log is read.
+#[derive(Debug)]
+pub(crate) struct Whole<'a> {
+    pub(crate) evidence: &'a Evidence,
+    /// What libbpf said of the whole object.
+    pub(crate) said: Vec<Said<'a>>,
+}
+
+impl<'a> Whole<'a> {
+    pub(crate) fn new(evidence: &'a Evidence) -> Self {
+        Self {
+            evidence,
+            said: said::read(&evidence.log),
+        }
+    }
+
+    /// The first answer to what libbpf said.
+    pub(crate) fn heard<T>(&self, what: impl FnMut(&Said<'a>) -> Option<T>) -> Option<T> {
+        self.said.iter().find_map(what)
+    }
+
+    /// Whether libbpf said this.
+    pub(crate) fn has_said(&self, what: &Said<'_>) -> bool {
+        self.said.iter().any(|said| said == what)
+    }
+
+    /// The probes' answers about one name.
+    pub(crate) fn features(
+        &self,
+        kind: FeatureKind,
+        name: &str,
+    ) -> impl Iterator<Item = &'a Feature> {
+        features(self.evidence, kind, name)
+    }
+}
+
+/// One program and the object that it is of.
 #[derive(Clone, Debug)]
 pub(crate) struct Case<'a> {
     pub(crate) evidence: &'a Evidence,
+    pub(crate) whole: &'a Whole<'a>,
     pub(crate) program: &'a ProgramEvidence,
+    /// What libbpf said while it loaded the program alone, and while it attached it.
+    pub(crate) said: Vec<Said<'a>>,
     /// The verifier's own reason, where it spoke.
     pub(crate) sentence: Option<String>,
 }
 
 impl<'a> Case<'a> {
-    pub(crate) fn new(evidence: &'a Evidence, program: &'a ProgramEvidence) -> Self {
+    pub(crate) fn new(whole: &'a Whole<'a>, program: &'a ProgramEvidence) -> Self {
+        let mut said = said::read(&program.load.libbpf);
+        said.extend(said::read(&program.attach.libbpf));
         Self {
-            evidence,
+            evidence: whole.evidence,
+            whole,
             program,
+            said,
             sentence: text::sentence(&program.load.log),
         }
+    }
+
+    /// The first answer to what libbpf said of the program alone.
+    pub(crate) fn heard_alone<T>(&self, what: impl FnMut(&Said<'a>) -> Option<T>) -> Option<T> {
+        self.said.iter().find_map(what)
+    }
+
+    /// The first answer to what libbpf said of the program alone, or else of the whole object.
+    pub(crate) fn heard<T>(&self, mut what: impl FnMut(&Said<'a>) -> Option<T>) -> Option<T> {
+        (self.said.iter().find_map(&mut what)).or_else(|| self.whole.heard(what))
     }
 
     /// The probes' answers about one name.
@@ -59,13 +113,6 @@ impl<'a> Case<'a> {
             .lines()
             .find(|line| line.contains(words))
             .map(str::trim)
-    }
-
-    /// The first line with these words that libbpf printed while it loaded the program alone, or
-    /// else the whole object.
-    pub(crate) fn libbpf_line(&self, words: &str) -> Option<&'a str> {
-        let logs = [&self.program.load.libbpf, &self.evidence.log];
-        text::line_with(&logs, words)
     }
 
     /// Whether the load ended before the verifier said a word: the kernel refused the attributes

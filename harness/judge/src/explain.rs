@@ -1,4 +1,5 @@
-//! The story of each diagnosis code, for `ukci explain` and `docs/diagnoses.md`.
+//! The story of each diagnosis code, for `ukci explain` and `docs/diagnoses.md`, and the casebook's
+//! results for `docs/casebook.md`.
 //!
 //! The prose is in `explain.toml`; here it is laid out.
 
@@ -78,14 +79,15 @@ pub fn explain(code: Code) -> String {
     text
 }
 
-/// All codes as Markdown, and the casebook's `results.tsv`: the text of `docs/diagnoses.md`.
-pub fn markdown(results: &str) -> String {
+/// All codes as Markdown: the text of `docs/diagnoses.md`.
+pub fn markdown() -> String {
     let mut text = String::from(
         "# Diagnoses\n\n\
-         Every failure has a code. The names are part of the interface: matrices expect them,\n\
-         reports carry them. `ukci explain CODE` prints the same in a terminal. This page is made\n\
-         from `harness/judge/src/explain.toml` and `history.tsv`, and from the last run of the\n\
-         [casebook](#the-casebook); a test holds them together.\n\n\
+         Every failure has a code. The names are part of the interface: matrices expect them, and\n\
+         reports contain them. `ukci explain CODE` prints the same text in a terminal. This page is\n\
+         generated from `harness/judge/src/explain.toml` and `history.tsv`, and a test checks that\n\
+         it is up to date. [The casebook](casebook.md) shows which code each of its objects gets on\n\
+         each kernel.\n\n\
          | Code | Stage | What it means |\n|---|---|---|\n",
     );
     for code in Code::ALL {
@@ -124,10 +126,18 @@ pub fn markdown(results: &str) -> String {
             }
         }
     }
-    text.push_str(
-        "\n## The casebook\n\n\
-         What `ukci check` says of each object of `guest/tests/casebook` on each locked kernel of\n\
-         x86-64, cloud flavour. `make casebook` runs them all; a result that changes fails.\n",
+    text
+}
+
+/// The casebook's `results.tsv` as Markdown: the text of `docs/casebook.md`.
+pub fn casebook(results: &str) -> String {
+    let mut text = String::from(
+        "# The casebook\n\n\
+         The casebook is a collection of small eBPF programs in `guest/tests/casebook`, each with\n\
+         its expected result on each kernel. These tables show what `ukci check` says of each of\n\
+         them on the pinned kernels. For x86-64 these are the kernels of the cloud flavor. Run\n\
+         `make casebook` to run them all: it fails if a result has changed. This page is generated\n\
+         from `guest/tests/casebook/results.tsv`, and a test checks that it is up to date.\n",
     );
     text.push_str(&casebook::tables(results));
     text
@@ -176,7 +186,7 @@ fn capital(sentence: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{STORIES, explain, markdown, story, summary};
+    use super::{STORIES, casebook, explain, markdown, story, summary};
     use ukci_schema::diagnosis::Code;
 
     #[test]
@@ -230,22 +240,33 @@ mod tests {
         insta::assert_snapshot!(explain(Code::LsmInactive));
     }
 
-    /// `UKCI_UPDATE=1 cargo test -p ukci-schema` writes the page anew.
+    fn kept(page: &str, text: &str) {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/");
+        let path = format!("{root}{page}");
+        if std::env::var_os("UKCI_UPDATE").is_some() {
+            std::fs::write(&path, text).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == text,
+            "docs/{page} is stale: run `UKCI_UPDATE=1 cargo test -p ukci-judge`"
+        );
+    }
+
     #[test]
     fn the_page_in_docs_is_made_of_these_stories() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/diagnoses.md");
+        kept("diagnoses.md", &markdown());
+    }
+
+    #[test]
+    fn the_page_of_the_casebook_is_made_of_its_last_run() {
         let results = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../guest/tests/casebook/results.tsv"
         );
-        let page = markdown(&std::fs::read_to_string(results).unwrap());
-        if std::env::var_os("UKCI_UPDATE").is_some() {
-            std::fs::write(path, &page).unwrap();
-        }
-        let kept = std::fs::read_to_string(path).unwrap();
-        assert!(
-            kept == page,
-            "docs/diagnoses.md is stale: run with UKCI_UPDATE=1"
+        kept(
+            "casebook.md",
+            &casebook(&std::fs::read_to_string(results).unwrap()),
         );
     }
 }

@@ -11,19 +11,22 @@
 mod budget;
 pub mod canonical;
 mod case;
+mod causes;
 mod errno;
 pub mod explain;
 mod finding;
 mod rules;
+mod said;
 mod text;
 
 pub use budget::over_budget;
+pub use causes::{Cause, causes, is_same};
 
 use std::collections::BTreeSet;
 
-use case::Case;
+use case::{Case, Whole};
 use finding::Found;
-use rules::{attach, map, object, refusal, splat, struct_ops};
+use rules::{attach, map, object, open, refusal, splat, struct_ops};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use ukci_schema::verdict::{Fault, Stage, Verdict};
@@ -133,23 +136,24 @@ fn decide(evidence: &Evidence, terms: Terms<'_>) -> Decided {
 }
 
 fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
+    let whole = &Whole::new(evidence);
     let mut programs = vec![None; evidence.programs.len()];
     match evidence.open.outcome {
         StepOutcome::Ok => {}
         StepOutcome::Refused if evidence.open.errno == Some(errno::ENOSYS) => {
             return Decided::fault("no-system-call", no_system_call(evidence), programs);
         }
-        StepOutcome::Refused => return Decided::by(object::unopened(evidence), programs),
+        StepOutcome::Refused => return Decided::by(open::unopened(whole), programs),
         StepOutcome::NotAttempted => {
             return Decided::fault("not-attempted", not_attempted(Stage::Open), programs);
         }
     }
     if evidence.load.outcome != StepOutcome::Ok {
-        return refused_load(evidence, programs);
+        return refused_load(whole, programs);
     }
     if evidence.mode == Mode::Attach {
         for (program, found) in evidence.programs.iter().zip(&mut programs) {
-            *found = attach::diagnose(&Case::new(evidence, program), terms.strict);
+            *found = attach::diagnose(&Case::new(whole, program), terms.strict);
         }
     }
     let serious: Vec<Option<Found>> = (evidence.programs.iter().zip(&programs))
@@ -178,40 +182,41 @@ fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
     }
 }
 
-fn refused_load(evidence: &Evidence, mut programs: Vec<Option<Found>>) -> Decided {
+fn refused_load(whole: &Whole<'_>, mut programs: Vec<Option<Found>>) -> Decided {
+    let evidence = whole.evidence;
     if evidence.load.outcome == StepOutcome::NotAttempted {
         return Decided::fault("not-attempted", not_attempted(Stage::Load), programs);
     }
-    if let Some(fault) = object::no_kconfig(evidence) {
+    if let Some(fault) = object::no_kconfig(whole) {
         return Decided::fault("kconfig-unreadable", fault, programs);
     }
     for (program, found) in evidence.programs.iter().zip(&mut programs) {
         if program.autoload && program.load.outcome == StepOutcome::Refused {
-            *found = refusal::diagnose(&Case::new(evidence, program));
+            *found = refusal::diagnose(&Case::new(whole, program));
         }
     }
     // libbpf prepares the object, then creates the maps, then loads the programs: the first step
     // that fails is the reason of the whole, the others are seen in copies only.
-    let prepared = object::unprepared(evidence).map(|found| with_program(found, &programs));
-    let maps = map::refused(evidence).map(|found| with_program(found, &programs));
+    let prepared = object::unprepared(whole).map(|found| with_program(found, &programs));
+    let maps = map::refused(whole).map(|found| with_program(found, &programs));
     let certain = |found: &Found| found.diagnosis.code != Code::GuestResources;
     let candidates = [prepared, maps, primary(&programs)];
     let found = candidates.iter().flatten().find(|found| certain(found));
     let found = found
         .or_else(|| candidates.iter().flatten().next())
         .cloned();
-    let found = found.unwrap_or_else(|| object::unexplained(evidence));
-    would_not_attach(evidence, &mut programs);
+    let found = found.unwrap_or_else(|| object::unexplained(whole));
+    would_not_attach(whole, &mut programs);
     Decided::by(found, programs)
 }
 
 /// Programs that load alone and would not attach, in a copy without the refused ones: a further
 /// cause, never the reason why the whole was refused. What attaches there counts for nothing.
-fn would_not_attach(evidence: &Evidence, programs: &mut [Option<Found>]) {
-    for (program, found) in evidence.programs.iter().zip(programs) {
+fn would_not_attach(whole: &Whole<'_>, programs: &mut [Option<Found>]) {
+    for (program, found) in whole.evidence.programs.iter().zip(programs) {
         let refused = program.attach.isolated && program.attach.outcome == AttachOutcome::Refused;
         if found.is_none() && refused {
-            *found = attach::diagnose(&Case::new(evidence, program), false);
+            *found = attach::diagnose(&Case::new(whole, program), false);
         }
     }
 }

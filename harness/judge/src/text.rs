@@ -203,12 +203,9 @@ pub(crate) fn last_call(log: &Log) -> Option<&str> {
     (!name.is_empty() && !name.starts_with("pc")).then_some(name)
 }
 
-/// The line of any of these logs that contains `words`, without libbpf's prefix.
-pub(crate) fn line_with<'a>(logs: &[&'a Log], words: &str) -> Option<&'a str> {
-    let line = logs
-        .iter()
-        .flat_map(|log| log.lines())
-        .find(|line| line.contains(words))?;
+/// The first line of libbpf's log that tells of a failure, for what no rule knows.
+pub(crate) fn first_failure(log: &Log) -> Option<&str> {
+    let line = log.lines().find(|line| line.contains("failed"))?;
     Some(line.strip_prefix("libbpf: ").unwrap_or(line).trim())
 }
 

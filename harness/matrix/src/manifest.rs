@@ -159,7 +159,7 @@ fn kind<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Atta
     let word = Option::<String>::deserialize(deserializer)?.filter(|word| !word.is_empty());
     word.map(|word| {
         AttachKind::named(&word)
-            .ok_or_else(|| serde::de::Error::unknown_variant(&word, AttachKind::ALL))
+            .ok_or_else(|| serde::de::Error::unknown_variant(&word, AttachKind::all()))
     })
     .transpose()
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use crate::constant::{Constant, Misfit, Shape};
-pub use crate::helper::{HELPERS, helper_id, helper_name};
 pub use crate::values::{Entries, Helper};
 use crate::verdict::Expectation;
 pub use crate::words::{AttachKind, AttachType, InnerMapType, ProgramType, TargetShape};

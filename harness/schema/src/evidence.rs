@@ -3,6 +3,7 @@
 //! Evidence comes out of a guest and is untrusted: lengths are bounded by the frame limits of
 //! [`message`](crate::message), names never become paths.
 
+mod core_access;
 mod log;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnosis::SourceLine;
 use crate::stage::Stage;
 
+pub use core_access::{CoreAccess, CoreFault, Declared};
 pub use log::Log;
 
 /// Version of the evidence's shape.
@@ -33,6 +35,9 @@ pub struct Evidence {
     pub object: ObjectFacts,
     /// What this kernel was probed to have, of the things that the object asks for.
     pub features: Vec<Feature>,
+    /// The CO-RE accesses of refused programs that libbpf could not resolve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub core: Vec<CoreAccess>,
     /// `bpf_object__open`.
     pub open: Step,
     /// `bpf_object__load` of the whole, unedited object (but for `edits`).
@@ -224,6 +229,12 @@ pub struct ObjectFacts {
     /// `EM_BPF` and little-endian, or what else the ELF header says; why it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malformed: Option<String>,
+    /// Functions of program sections that are `static`, which libbpf does not load.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub static_programs: Vec<String>,
+    /// Maps of sections `maps` and `maps/…`, which libbpf reads no longer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub legacy_maps: Vec<String>,
     /// Typed externs: `LINUX_KERNEL_VERSION`, `CONFIG_HZ`, ksyms that are variables.
     #[serde(default)]
     pub externs: Vec<Extern>,
@@ -277,8 +288,8 @@ impl Feature {
     /// with a suffix, which follow: `prepare_reply.isra.0, prepare_reply.part.0`.
     pub const CLONES: &str = "clones: ";
 
-    /// The [`detail`](Self::detail) of a target that is a symbol of the kernel or of a module, where
-    /// BTF is asked for and has no function of the name.
+    /// The [`detail`](Self::detail) of a target or variable that is a symbol of the kernel or of a
+    /// module, where BTF is asked for and has none of the name.
     pub const SYMBOL_WITHOUT_BTF: &str = "the kernel has a symbol of this name, and no BTF of it";
 }
 
@@ -304,6 +315,8 @@ pub enum FeatureKind {
     FtraceSite,
     /// Leave to put a kprobe there: `kprobes/blacklist`.
     KprobeSite,
+    /// A variable of the kernel (`__ksym`): whether its BTF has one.
+    Variable,
 }
 
 /// One program of the object.

@@ -13,6 +13,7 @@
 //! and `token_create`, by the first release in which one can be made (the UAPI header of 5.19 names
 //! the link of `struct_ops` already, for the kernel's own use).
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// One fact of the table.
@@ -52,6 +53,31 @@ fn row(line: &'static str) -> Option<Fact> {
 /// The whole table, by kind and number.
 pub fn facts() -> &'static [Fact] {
     &FACTS
+}
+
+static NAMES: LazyLock<BTreeMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+    let mut names: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for fact in facts() {
+        names.entry(fact.kind).or_default().push(fact.name);
+    }
+    names
+});
+
+/// The names of all things of a kind, in the order of their numbers.
+pub fn names(kind: &str) -> &'static [&'static str] {
+    NAMES.get(kind).map_or(&[], Vec::as_slice)
+}
+
+/// The number of a helper.
+pub fn helper_id(name: &str) -> Option<u32> {
+    let is = |fact: &&Fact| fact.kind == "helper" && fact.name == name;
+    facts().iter().find(is)?.number
+}
+
+/// The name of a helper. Number 0 is `bpf_unspec`, which is none.
+pub fn helper_name(id: u32) -> Option<&'static str> {
+    let is = |fact: &&Fact| fact.kind == "helper" && fact.number == Some(id);
+    facts().iter().find(is).map(|fact| fact.name)
 }
 
 fn find(kind: &str, name: &str) -> Option<&'static str> {
@@ -116,7 +142,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::{
-        attach_type, facts, helper, is_older, kfunc, map_flags, map_type, program_type, series,
+        attach_type, facts, helper, helper_id, helper_name, is_older, kfunc, map_flags, map_type,
+        names, program_type, series,
     };
 
     #[test]
@@ -190,6 +217,28 @@ mod tests {
                 assert_ne!(pair[0].number, pair[1].number, "{pair:?}");
             }
         }
+    }
+
+    #[test]
+    fn helpers_are_found_by_name_and_by_number() {
+        // The five that bpfcompat knows by name, and the ends of the list.
+        for (name, id) in [
+            ("bpf_map_lookup_elem", 1),
+            ("bpf_probe_read_kernel", 113),
+            ("bpf_ringbuf_output", 130),
+            ("bpf_ringbuf_reserve", 131),
+            ("bpf_get_current_task_btf", 158),
+            ("bpf_loop", 181),
+            ("bpf_cgrp_storage_delete", 211),
+        ] {
+            assert_eq!(helper_id(name), Some(id));
+            assert_eq!(helper_name(id), Some(name));
+        }
+        assert_eq!(helper_id("bpf_unspec"), None);
+        assert_eq!((helper_name(0), helper_name(212)), (None, None));
+        assert_eq!(names("helper").len(), 211);
+        assert_eq!(names("helper")[180], "bpf_loop");
+        assert_eq!(names("nonsense"), [""; 0]);
     }
 
     #[test]

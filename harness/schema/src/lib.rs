@@ -18,7 +18,6 @@ pub mod diagnosis;
 pub mod draft;
 pub mod evidence;
 pub mod features;
-mod helper;
 pub mod history;
 #[cfg(feature = "json-schema")]
 pub mod json_schema;

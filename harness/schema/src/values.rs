@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::helper::{HELPERS, helper_id, helper_name};
+use crate::history::{self, helper_id, helper_name};
 
 /// How many entries a map gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +114,7 @@ impl<'de> Deserialize<'de> for Helper {
                 let number = helper_id(text).and_then(NonZeroU32::new);
                 match number.or_else(|| text.parse().ok()) {
                     Some(number) => Ok(Helper(number)),
-                    // Number 0 is `bpf_unspec`, which is none.
-                    None => Err(E::unknown_variant(text, &HELPERS[1..])),
+                    None => Err(E::unknown_variant(text, history::names("helper"))),
                 }
             }
         }

@@ -1,9 +1,14 @@
 //! The words a manifest may use for program types, attach types, map types and attach kinds.
+//!
+//! The names of program types and attach types are those of the table in
+//! [`history`](crate::history), which has one row for each.
 
 use std::fmt;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::history;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal, $known:expr) => {
@@ -13,7 +18,9 @@ macro_rules! words {
 
         impl $name {
             /// Every word there is.
-            pub const ALL: &'static [&'static str] = $known;
+            pub fn all() -> &'static [&'static str] {
+                $known
+            }
 
             /// The word.
             pub const fn name(self) -> &'static str {
@@ -22,7 +29,7 @@ macro_rules! words {
 
             /// The word of this name.
             pub fn named(name: &str) -> Option<Self> {
-                Self::ALL.iter().find(|known| **known == name).map(|known| Self(known))
+                Self::all().iter().find(|known| **known == name).map(|known| Self(known))
             }
         }
 
@@ -49,7 +56,7 @@ macro_rules! words {
                     }
 
                     fn visit_str<E: Error>(self, word: &str) -> Result<$name, E> {
-                        $name::named(word).ok_or_else(|| E::unknown_variant(word, $name::ALL))
+                        $name::named(word).ok_or_else(|| E::unknown_variant(word, $name::all()))
                     }
                 }
                 deserializer.deserialize_str(Word)
@@ -62,107 +69,14 @@ words!(
     /// A program type, in libbpf 1.7's word for it (`libbpf_bpf_prog_type_str`).
     ProgramType,
     "a program type",
-    &[
-        "socket_filter",
-        "kprobe",
-        "sched_cls",
-        "sched_act",
-        "tracepoint",
-        "xdp",
-        "perf_event",
-        "cgroup_skb",
-        "cgroup_sock",
-        "lwt_in",
-        "lwt_out",
-        "lwt_xmit",
-        "sock_ops",
-        "sk_skb",
-        "cgroup_device",
-        "sk_msg",
-        "raw_tracepoint",
-        "cgroup_sock_addr",
-        "lwt_seg6local",
-        "lirc_mode2",
-        "sk_reuseport",
-        "flow_dissector",
-        "cgroup_sysctl",
-        "raw_tracepoint_writable",
-        "cgroup_sockopt",
-        "tracing",
-        "struct_ops",
-        "ext",
-        "lsm",
-        "sk_lookup",
-        "syscall",
-        "netfilter",
-    ]
+    history::names("program-type")
 );
 
 words!(
     /// An expected attach type, in libbpf 1.7's word for it (`libbpf_bpf_attach_type_str`).
     AttachType,
     "an attach type",
-    &[
-        "cgroup_inet_ingress",
-        "cgroup_inet_egress",
-        "cgroup_inet_sock_create",
-        "cgroup_inet_sock_release",
-        "cgroup_sock_ops",
-        "cgroup_device",
-        "cgroup_inet4_bind",
-        "cgroup_inet6_bind",
-        "cgroup_inet4_connect",
-        "cgroup_inet6_connect",
-        "cgroup_unix_connect",
-        "cgroup_inet4_post_bind",
-        "cgroup_inet6_post_bind",
-        "cgroup_inet4_getpeername",
-        "cgroup_inet6_getpeername",
-        "cgroup_unix_getpeername",
-        "cgroup_inet4_getsockname",
-        "cgroup_inet6_getsockname",
-        "cgroup_unix_getsockname",
-        "cgroup_udp4_sendmsg",
-        "cgroup_udp6_sendmsg",
-        "cgroup_unix_sendmsg",
-        "cgroup_sysctl",
-        "cgroup_udp4_recvmsg",
-        "cgroup_udp6_recvmsg",
-        "cgroup_unix_recvmsg",
-        "cgroup_getsockopt",
-        "cgroup_setsockopt",
-        "sk_skb_stream_parser",
-        "sk_skb_stream_verdict",
-        "sk_skb_verdict",
-        "sk_msg_verdict",
-        "lirc_mode2",
-        "flow_dissector",
-        "trace_raw_tp",
-        "trace_fentry",
-        "trace_fexit",
-        "modify_return",
-        "trace_fsession",
-        "lsm_mac",
-        "lsm_cgroup",
-        "sk_lookup",
-        "trace_iter",
-        "xdp_devmap",
-        "xdp_cpumap",
-        "xdp",
-        "sk_reuseport_select",
-        "sk_reuseport_select_or_migrate",
-        "perf_event",
-        "trace_kprobe_multi",
-        "struct_ops",
-        "netfilter",
-        "tcx_ingress",
-        "tcx_egress",
-        "trace_uprobe_multi",
-        "netkit_primary",
-        "netkit_peer",
-        "trace_kprobe_session",
-        "trace_uprobe_session",
-    ]
+    history::names("attach-type")
 );
 
 words!(
@@ -301,7 +215,7 @@ mod tests {
 
     #[test]
     fn every_kind_attaches_a_program_type_that_there_is() {
-        for kind in AttachKind::ALL {
+        for kind in AttachKind::all() {
             let kind = AttachKind::named(kind).unwrap();
             for program_type in kind.program_types() {
                 assert!(

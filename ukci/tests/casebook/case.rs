@@ -154,6 +154,9 @@ fn said(cell: &CellReport) -> String {
     let mut said = cell.reason.clone().unwrap_or_default();
     if let Some(found) = &cell.diagnosis {
         let _ = write!(said, "{} {}", found.headline, found.hints.join(" "));
+        if let Some(at) = &found.at {
+            let _ = write!(said, " {}:{} {}", at.file, at.line, at.text);
+        }
     }
     if let Some(fault) = &cell.fault {
         let _ = write!(said, "{} {}", fault.headline, fault.hints.join(" "));

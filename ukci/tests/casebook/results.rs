@@ -1,5 +1,5 @@
 //! `guest/tests/casebook/results.tsv`: what every case was judged to be on every kernel, as the last
-//! whole run gave it. `docs/diagnoses.md` shows it.
+//! whole run gave it. `docs/casebook.md` shows it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -53,7 +53,7 @@ fn table(text: &mut String, title: &str, cases: &BTreeMap<&str, Answers>, prefix
     let kernels: BTreeSet<&str> = cases.values().flat_map(Answers::keys).copied().collect();
     let mut kernels: Vec<&str> = kernels.into_iter().collect();
     kernels.sort_by_key(|kernel| history::series(series(kernel)));
-    let _ = write!(text, "\n### {title}\n\n| Case |");
+    let _ = write!(text, "\n## {title}\n\n| Case |");
     for kernel in &kernels {
         let arch = kernel.split_once('/').map(|(_, arch)| format!(" {arch}"));
         let _ = write!(text, " {}{} |", series(kernel), arch.unwrap_or_default());
@@ -72,7 +72,7 @@ fn table(text: &mut String, title: &str, cases: &BTreeMap<&str, Answers>, prefix
 /// `pass`, `skip`, a failure's code, `error` with its code.
 fn answer(verdict: &str, code: &str) -> String {
     let known = Code::ALL.iter().find(|known| known.name() == code);
-    let link = known.map(|code| format!("[{code}](#{})", code.name().to_lowercase()));
+    let link = known.map(|code| format!("[{code}](diagnoses.md#{})", code.name().to_lowercase()));
     match (verdict, link) {
         ("fail", Some(link)) => link,
         (_, Some(link)) => format!("{verdict}: {link}"),

@@ -1,9 +1,10 @@
 //! What a program asks for, held against what this kernel was probed to have.
 
-use super::{helper, map, object, target};
+use super::{helper, kfunc, map, object, target};
 use crate::case::Case;
 use crate::errno::EINVAL;
-use crate::finding::{Rule, at_load, mainline};
+use crate::finding::{Rule, at_load, brought};
+use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::FeatureKind;
@@ -13,8 +14,8 @@ use ukci_schema::history;
 pub(crate) const RULES: &[Rule] = &[
     ("map", refused_map),
     ("kconfig", kconfig),
-    ("kfunc-missing", kfunc_missing),
-    ("kfunc-mismatch", kfunc_mismatch),
+    ("kfunc-missing", kfunc::missing),
+    ("kfunc-mismatch", kfunc::mismatch),
     ("ksym", ksym),
     ("struct-ops", struct_ops),
     ("kernel-btf", kernel_btf),
@@ -32,125 +33,31 @@ fn refused_map(case: &Case<'_>) -> Option<Diagnosis> {
     let uncreated = case
         .verifier_line("is referenced but wasn't created")
         .and_then(|line| text::quoted_after(line, "BPF map"));
-    let failed = text::line_with(&[&case.program.load.libbpf], "': failed to create: ")
-        .and_then(|line| text::quoted_after(line, "map"));
+    let failed = case.heard_alone(|said| match *said {
+        Said::MapFailed { map, .. } => Some(map),
+        _ => None,
+    });
     let named: Vec<String> = uncreated
         .into_iter()
         .chain(failed)
         .map(str::to_owned)
         .collect();
-    map::refused_among(case.evidence, &named)
-        .or_else(|| map::refused_among(case.evidence, &case.program.maps))
+    map::refused_among(case.whole, &named)
+        .or_else(|| map::refused_among(case.whole, &case.program.maps))
 }
 
 /// Values of the kernel's configuration lie in a map of their own, so a program that reads one is
 /// known. Of several that are missing, each program's own load names its own.
 fn kconfig(case: &Case<'_>) -> Option<Diagnosis> {
     if case.is_silent()
-        && let Some(found) = object::kconfig(case.evidence, &case.program.load.libbpf)
+        && let Some(found) = object::kconfig(case.evidence, &case.said)
     {
         return Some(found);
     }
     if !case.program.maps.iter().any(|name| name == ".kconfig") {
         return None;
     }
-    object::kconfig(case.evidence, &case.evidence.log)
-}
-
-fn is_strong(case: &Case<'_>, name: &str) -> bool {
-    case.evidence
-        .object
-        .externs
-        .iter()
-        .any(|known| known.name == name && !known.weak)
-}
-
-fn kfunc_missing(case: &Case<'_>) -> Option<Diagnosis> {
-    let absent = |name: &&String| {
-        case.features(FeatureKind::Kfunc, name)
-            .any(|f| f.present == Some(false))
-    };
-    // What is weak may be missing: then the verifier must have stumbled over it.
-    let stumbled = |name: &str| {
-        case.verifier_line(&format!("kfunc '{name}' is referenced but wasn't resolved"))
-            .is_some()
-            || case
-                .libbpf_line(&format!("(func ksym) '{name}': not found"))
-                .is_some()
-    };
-    let name = case
-        .program
-        .kfuncs
-        .iter()
-        .filter(absent)
-        .find(|name| is_strong(case, name) || stumbled(name))?;
-    let detail = case
-        .features(FeatureKind::Kfunc, name)
-        .find_map(|f| f.detail.as_deref());
-    let headline = format!(
-        "the kernel has no kfunc `{name}`{}, which {} calls",
-        mainline(history::kfunc(name)),
-        case.name()
-    );
-    let weak = format!("declare it `__weak` and test `bpf_ksym_exists({name})` before the call");
-    let mut found = at_load(
-        Code::MissingKfunc,
-        headline,
-        &[
-            &weak,
-            "or switch the program off where the kfunc is missing (`bpf_program__set_autoload`)",
-        ],
-    );
-    if let Some(near) = detail.and_then(|detail| detail.strip_prefix("near: ")) {
-        found
-            .hints
-            .push(format!("the nearest names in this kernel: {near}"));
-    }
-    Some(found)
-}
-
-fn kfunc_mismatch(case: &Case<'_>) -> Option<Diagnosis> {
-    let differs = |name: &&String| {
-        // libbpf compares only where it found one; in the copy with weak externs it leaves the
-        // call unresolved instead.
-        let unresolved = format!("kfunc '{name}' is referenced but wasn't resolved");
-        case.libbpf_line(&format!("(func ksym) '{name}': func_proto"))
-            .is_some()
-            || case.verifier_line(&unresolved).is_some()
-    };
-    let name = case.program.kfuncs.iter().find(differs)?;
-    let of = case.libbpf_line(&format!("(func ksym) '{name}': func_proto"));
-    let of = of
-        .and_then(|line| line.split_once("incompatible with "))
-        .map(|(_, rest)| rest);
-    let of = of
-        .and_then(|rest| rest.split(' ').next())
-        .filter(|owner| *owner != "vmlinux");
-    let of = of
-        .map(|module| format!(" (of module `{module}`)"))
-        .unwrap_or_default();
-    let headline = format!(
-        "the kernel has kfunc `{name}`{of} with another prototype than {} declares",
-        case.name()
-    );
-    let detail = case
-        .features(FeatureKind::Kfunc, name)
-        .find_map(|f| f.detail.as_deref());
-    let mut found = at_load(
-        Code::KfuncMismatch,
-        headline,
-        &[
-            "declare it as this kernel's BTF has it \
-         (`bpftool btf dump file /sys/kernel/btf/vmlinux format c`)",
-            "give the structs of its prototype a body: one that is only named does not match",
-        ],
-    );
-    if let Some(prototype) = detail {
-        found
-            .hints
-            .insert(0, format!("the kernel declares it as `{prototype}`"));
-    }
-    Some(found)
+    object::kconfig(case.evidence, &case.whole.said)
 }
 
 /// A kernel variable that is missing reads as address 0 in the copy, and the verifier then refuses
@@ -158,7 +65,7 @@ fn kfunc_mismatch(case: &Case<'_>) -> Option<Diagnosis> {
 /// program's own load was given up over it, libbpf names it.
 fn ksym(case: &Case<'_>) -> Option<Diagnosis> {
     if case.is_silent()
-        && let Some(found) = object::ksym(&case.program.load.libbpf)
+        && let Some(found) = object::ksym(case.whole, &case.said)
     {
         return Some(found);
     }
@@ -166,42 +73,40 @@ fn ksym(case: &Case<'_>) -> Option<Diagnosis> {
     let followed = ["scalar'", "inv'", "imm'"]
         .iter()
         .any(|end| sentence.ends_with(end));
-    (case.program.load.isolated && followed && sentence.contains("invalid mem access"))
-        .then(|| object::ksym(&case.evidence.log))?
+    let followed = followed && sentence.contains("invalid mem access");
+    // 5.10 looks for a variable at the number 0 of its BTF.
+    let unfound = sentence.contains("isn't KIND_VAR");
+    (case.program.load.isolated && (followed || unfound))
+        .then(|| object::ksym(case.whole, &case.whole.said))?
 }
 
 fn struct_ops(case: &Case<'_>) -> Option<Diagnosis> {
     (case.program.program_type == "struct_ops")
-        .then(|| object::struct_ops(&[&case.program.load.libbpf, &case.evidence.log]))?
+        .then(|| case.heard(|said| object::operations(case.evidence, said)))?
 }
 
 fn kernel_btf(case: &Case<'_>) -> Option<Diagnosis> {
     if case.evidence.guest.btf_bytes.is_some() || !case.is_silent() {
         return None;
     }
-    let words = [
-        "Error loading vmlinux BTF",
-        "vmlinux BTF is not found",
-        "valid kernel BTF",
-    ];
-    words.iter().find_map(|words| case.libbpf_line(words))?;
+    case.heard(|said| matches!(said, Said::KernelBtf(_)).then_some(()))?;
     Some(object::no_kernel_btf())
 }
 
 /// libbpf asks for something that only the object's own loader can say.
 fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
-    let libbpf = [&case.program.load.libbpf];
-    let (headline, hint) = if text::line_with(&libbpf, "missing BPF prog type").is_some() {
+    let said = |what: &Said<'_>| case.said.contains(what);
+    let (headline, hint) = if said(&Said::NoProgramType) {
         (
             format!(
-                "section `{}` names no program type: the loader of {} must set it",
+                "section `{}` names no program type, so the loader of {} must set it",
                 case.section(),
                 case.name()
             ),
             "name the section as libbpf knows it, call `bpf_program__set_type`, or give the type \
              in the manifest",
         )
-    } else if text::line_with(&libbpf, "attach program FD is not set").is_some() {
+    } else if said(&Said::NoTargetProgram) {
         (
             format!(
                 "{} (`{}`) replaces a function of a program that its loader must name",
@@ -211,23 +116,23 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
             "call `bpf_program__set_attach_target` before the load, or name the target object in \
              the manifest",
         )
-    } else if text::line_with(&libbpf, "no BTF-based attach target is specified").is_some() {
+    } else if said(&Said::NoTarget) {
         (
             format!(
-                "{} (`{}`) names no function to attach to: its loader must",
+                "{} (`{}`) does not name a function to attach to, so its loader must",
                 case.name(),
                 case.section()
             ),
             "call `bpf_program__set_attach_target` before the load, or name the target in the \
              manifest",
         )
-    } else if text::line_with(&libbpf, "program isn't referenced anywhere").is_some() {
+    } else if said(&Said::Unreferenced) {
         (
             format!(
                 "{} is a `struct_ops` program that no map refers to",
                 case.name()
             ),
-            "put it into a variable of `SEC(\".struct_ops\")`",
+            "refer to it from a variable in `SEC(\".struct_ops\")`",
         )
     } else {
         return None;
@@ -244,8 +149,8 @@ fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
         return None;
     }
     let headline = format!(
-        "the kernel has no program type `{kind}`{}, which {} is of",
-        mainline(history::program_type(kind)),
+        "the kernel has no program type `{kind}`{}, which is the type of {}",
+        brought(&case.evidence.guest.release, history::program_type(kind)),
         case.name()
     );
     let mut found = at_load(
@@ -253,7 +158,7 @@ fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
         headline,
         &[
             "switch the program off where the kernel lacks the type (`bpf_program__set_autoload`)",
-            "ask first with `libbpf_probe_bpf_prog_type`, or expect it in the matrix with the reason",
+            "call `libbpf_probe_bpf_prog_type()` before the load, or expect this failure in the matrix",
         ],
     );
     let option = match kind.as_str() {
@@ -266,7 +171,10 @@ fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
         | "cgroup_sock_addr" | "sock_ops" => "CGROUP_BPF",
         _ => return Some(found),
     };
-    if case.is_off(option) {
+    // A kernel from before the type has no such option either: no configuration would help.
+    let older = history::program_type(kind)
+        .is_some_and(|release| history::is_older(&case.evidence.guest.release, release));
+    if case.is_off(option) && !older {
         found.hints.insert(
             0,
             format!("the type needs CONFIG_{option}, which is off in this kernel"),
@@ -284,7 +192,7 @@ fn xdp_frags(case: &Case<'_>) -> Option<Diagnosis> {
         return None;
     }
     let headline = format!(
-        "the kernel does not take `xdp.frags` programs (mainline 5.18), which {} is",
+        "the kernel does not accept `xdp.frags` programs (mainline 5.18), and {} is one",
         case.name()
     );
     Some(at_load(

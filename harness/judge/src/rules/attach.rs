@@ -1,10 +1,11 @@
 //! A program that loaded: attached and alive, refused, or not attempted.
 
 use super::target::{self, missing_target, unknown_attach, unknown_attach_type};
-use super::{hook, site, struct_ops};
+use super::{hook, placeholder, site, struct_ops};
 use crate::case::Case;
 use crate::errno::{self, EACCES, EINVAL, ENOENT, ENOMEM, ENOTSUPP, EOPNOTSUPP, EPERM, ESRCH};
 use crate::finding::{Found, Rule, diagnosis};
+use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, FeatureKind, ProgramEvidence};
@@ -72,6 +73,7 @@ pub(crate) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
                 diagnosis: refused(case),
             }),
     };
+    found = placeholder::instead(case, found);
     found.diagnosis.program = Some(program.name.clone());
     found
         .diagnosis
@@ -154,17 +156,10 @@ fn is_trampoline(case: &Case<'_>) -> bool {
 
 /// libbpf declined the section before it asked the kernel: that says nothing about the kernel.
 fn section(case: &Case<'_>) -> Option<Diagnosis> {
-    let words = [
-        "kprobe name is invalid",
-        "kretprobes do not support offset",
-        "missing ':function[+offset]' specification",
-        "invalid format of section definition",
-        "invalid section '",
-    ];
-    let logs = [&case.program.attach.libbpf];
-    let line = words
-        .iter()
-        .find_map(|words| text::line_with(&logs, words))?;
+    let line = case.heard_alone(|said| match *said {
+        Said::SectionDeclined(line) => Some(line),
+        _ => None,
+    })?;
     let headline = format!(
         "libbpf cannot attach {} by its section `{}`: {}",
         case.name(),

@@ -5,7 +5,7 @@ use super::site;
 use crate::case::Case;
 use crate::errno::{self, E2BIG, EACCES, EINVAL, ENOTSUPP};
 use crate::finding::diagnosis;
-use crate::text;
+use crate::said::Said;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Feature, FeatureKind};
 use ukci_schema::verdict::Stage;
@@ -46,11 +46,10 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
 
 /// The file of a user-space probe has no such symbol. It is no affair of the kernel's.
 pub(crate) fn no_symbol(case: &Case<'_>) -> Option<Diagnosis> {
-    let logs = [&case.program.attach.libbpf];
-    let line = text::line_with(&logs, "failed to find symbol '")?;
-    let (_, rest) = line.split_once("symbol '")?;
-    let (symbol, rest) = rest.split_once('\'')?;
-    let file = text::quoted_after(rest, "in").unwrap_or("the file");
+    let (symbol, file) = case.heard_alone(|said| match *said {
+        Said::NoSymbol { symbol, file } => Some((symbol, file)),
+        _ => None,
+    })?;
     let headline = format!(
         "`{file}` has no symbol `{symbol}` to attach {} to (`{}`)",
         case.name(),

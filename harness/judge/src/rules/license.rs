@@ -41,7 +41,7 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
         Code::LicenseRequired,
         headline,
         &[
-            "if it is so, declare `char LICENSE[] SEC(\"license\") = \"GPL\";` (\"Dual BSD/GPL\" and \
+            "if that is its license, declare `char LICENSE[] SEC(\"license\") = \"GPL\";` (\"Dual BSD/GPL\" and \
          \"Dual MIT/GPL\" count too)",
         ],
     ))

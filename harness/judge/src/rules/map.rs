@@ -1,32 +1,22 @@
 //! A map that the kernel refused to create.
 
-use crate::case::features;
+use super::{loader, map_limit};
+use crate::case::Whole;
 use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
-use crate::finding::{Found, diagnosis, mainline};
+use crate::finding::{Found, brought, diagnosis};
+use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Evidence, FeatureKind, MapEvidence, StepOutcome};
 use ukci_schema::history;
 use ukci_schema::verdict::Stage;
 
-/// Map types whose `max_entries` is 0 or libbpf's business.
-const SIZELESS: &[&str] = &[
-    "sk_storage",
-    "inode_storage",
-    "task_storage",
-    "cgrp_storage",
-    "cgroup_storage",
-    "percpu_cgroup_storage",
-    "struct_ops",
-    "perf_event_array",
-];
-
 /// The first refused map, one that is refused whatever the guest's memory before others.
-pub(crate) fn refused(evidence: &Evidence) -> Option<Found> {
-    let found: Vec<Found> = guilty(evidence)
+pub(crate) fn refused(whole: &Whole<'_>) -> Option<Found> {
+    let found: Vec<Found> = guilty(whole)
         .map(|(map, errno)| Found {
             rule: "map",
-            diagnosis: diagnose(map, errno, evidence),
+            diagnosis: diagnose(map, errno, whole),
         })
         .collect();
     let certain = found
@@ -36,67 +26,62 @@ pub(crate) fn refused(evidence: &Evidence) -> Option<Found> {
 }
 
 /// The refused maps of these names, with the errno.
-pub(crate) fn refused_among(evidence: &Evidence, names: &[String]) -> Option<Diagnosis> {
-    let (map, errno) = guilty(evidence).find(|(map, _)| {
+pub(crate) fn refused_among(whole: &Whole<'_>, names: &[String]) -> Option<Diagnosis> {
+    let (map, errno) = guilty(whole).find(|(map, _)| {
         // Global data is named by its section in the ELF, and after the object in libbpf.
         let is = |name: &String| {
             *name == map.name || (name.starts_with('.') && map.name.ends_with(name.as_str()))
         };
         names.iter().any(is)
     })?;
-    Some(diagnose(map, errno, evidence))
+    Some(diagnose(map, errno, whole))
 }
 
 /// Maps that were refused alone; or, where the guest did not try them alone (`struct_ops`), those
 /// that libbpf named when it gave up the whole object.
-fn guilty(evidence: &Evidence) -> impl Iterator<Item = (&MapEvidence, Option<i32>)> {
-    evidence.maps.iter().filter_map(|map| match map.created {
-        StepOutcome::Refused => Some((map, map.errno)),
-        StepOutcome::Ok => None,
-        StepOutcome::NotAttempted => {
-            let words = format!("map '{}': failed to create: -", map.name);
-            let line = text::line_with(&[&evidence.log], &words)?;
-            let errno = [EINVAL, E2BIG, ENOMEM, EPERM, EBADF]
-                .into_iter()
-                .find(|errno| line.ends_with(&format!("-{}", errno::name(Some(*errno)))));
-            Some((map, errno.or(evidence.load.errno)))
-        }
-    })
+fn guilty<'a>(whole: &'a Whole<'_>) -> impl Iterator<Item = (&'a MapEvidence, Option<i32>)> {
+    whole
+        .evidence
+        .maps
+        .iter()
+        .filter_map(|map| match map.created {
+            StepOutcome::Refused => Some((map, map.errno)),
+            StepOutcome::Ok => None,
+            StepOutcome::NotAttempted => {
+                let failed = whole.heard(|said| match *said {
+                    Said::MapFailed { map: name, errno } if name == map.name => Some(errno),
+                    _ => None,
+                })?;
+                let errno = [EINVAL, E2BIG, ENOMEM, EPERM, EBADF]
+                    .into_iter()
+                    .find(|errno| errno::name(Some(*errno)) == failed);
+                Some((map, errno.or(whole.evidence.load.errno)))
+            }
+        })
 }
 
-fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagnosis {
+fn diagnose(map: &MapEvidence, errno: Option<i32>, whole: &Whole<'_>) -> Diagnosis {
+    let evidence = whole.evidence;
     let (name, kind) = (&map.name, &map.map_type);
-    let present = features(evidence, FeatureKind::MapType, kind).find_map(|f| f.present);
-    let inner = text::line_with(
-        &[&evidence.log],
-        &format!("map '{name}': failed to create inner"),
-    );
-    let of_maps = kind.ends_with("_of_maps");
-    let slot = text::line_with(
-        &[&evidence.log],
-        &format!("map '{name}': failed to initialize slot ["),
-    );
+    let present = whole
+        .features(FeatureKind::MapType, kind)
+        .find_map(|f| f.present);
+    let inner = whole.has_said(&Said::InnerMapFailed(name));
+    let slot = whole.heard(|said| match *said {
+        Said::MapSlot {
+            map,
+            slot,
+            put,
+            errno,
+        } if map == name => Some((slot, put, errno)),
+        _ => None,
+    });
     let (code, headline, hints) = if present == Some(false) {
-        unsupported(map)
-    } else if let Some(line) = slot {
-        unfit_slot(map, line, evidence)
-    } else if of_maps
-        && inner.is_none()
-        && matches!(errno, Some(EBADF | EINVAL))
-        && map.max_entries > 0
-    {
-        let headline = format!(
-            "map `{name}` ({kind}) has no inner map: its loader must give it one before the load"
-        );
-        let hint = "declare it with `__array(values, …)`, call `bpf_map__set_inner_map_fd` before \
-                    the load, or name an inner map in the manifest";
-        (Code::LoaderContract, headline, vec![hint.into()])
-    } else if map.max_entries == 0 && !SIZELESS.contains(&kind.as_str()) {
-        let headline =
-            format!("map `{name}` ({kind}) has no size: its loader must set max_entries");
-        let hint = "give it `__uint(max_entries, N)`, call `bpf_map__set_max_entries` before the \
-                    load, or size it in the manifest";
-        (Code::LoaderContract, headline, vec![hint.into()])
+        unsupported(map, &evidence.guest.release)
+    } else if let Some(slot) = slot {
+        unfit_slot(map, slot, evidence)
+    } else if loader::share(map, errno, inner).is_some() {
+        return loader::maps(whole, guilty(whole));
     } else if errno == Some(ENOMEM) {
         let headline = format!(
             "the guest has too little memory for map `{name}` ({kind}, {})",
@@ -113,7 +98,7 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagn
         let hint = "give the loader CAP_BPF, and below 5.11 raise RLIMIT_MEMLOCK";
         (Code::CapabilityFailure, headline, vec![hint.into()])
     } else {
-        refused_shape(map, errno, evidence, inner.is_some())
+        refused_shape(map, errno, evidence, inner)
     };
     Diagnosis {
         excerpt: text::libbpf_excerpt(&evidence.log),
@@ -123,32 +108,30 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, evidence: &Evidence) -> Diagn
 
 /// The map itself is good; what the object puts into a slot of it is not as its inner map is
 /// declared: `map 'outer': failed to initialize slot [0] to map 'other' fd=5: -EINVAL`.
-fn unfit_slot(map: &MapEvidence, line: &str, evidence: &Evidence) -> (Code, String, Vec<String>) {
-    let slot = line
-        .split_once("slot [")
-        .and_then(|(_, rest)| rest.split_once(']'))
-        .map_or("?", |(slot, _)| slot);
-    let put = text::quoted_after(line, "slot [").unwrap_or("?");
+fn unfit_slot(
+    map: &MapEvidence,
+    (slot, put, errno): (&str, &str, &str),
+    evidence: &Evidence,
+) -> (Code, String, Vec<String>) {
     let of = evidence.maps.iter().find(|other| other.name == put);
     let of = of.map_or_else(String::new, |of| {
         format!(" ({}, {})", of.map_type, shape(of))
     });
-    let errno = line.rsplit_once(": -").map_or("", |(_, errno)| errno);
     let headline = format!(
-        "the kernel does not take map `{put}`{of} into slot {slot} of `{}`: it is not as the inner \
-         map is declared ({errno})",
+        "the kernel refused map `{put}`{of} in slot {slot} of `{}`: it differs from the declared \
+         inner map ({errno})",
         map.name
     );
-    let hint = "give it the type, key, value and flags of the declared inner map; arrays also the \
-                entries, but for BPF_F_INNER_MAP (5.10)";
+    let hint = "give it the type, key size, value size and flags of the declared inner map, and for \
+                arrays the same number of entries, unless BPF_F_INNER_MAP is set (5.10)";
     (Code::MapRefused, headline, vec![hint.into()])
 }
 
-fn unsupported(map: &MapEvidence) -> (Code, String, Vec<String>) {
+fn unsupported(map: &MapEvidence, release: &str) -> (Code, String, Vec<String>) {
     let kind = &map.map_type;
     let headline = format!(
         "the kernel has no map type `{kind}`{}, which map `{}` needs",
-        mainline(history::map_type(kind)),
+        brought(release, history::map_type(kind)),
         map.name
     );
     let instead = match kind.as_str() {
@@ -165,8 +148,8 @@ fn unsupported(map: &MapEvidence) -> (Code, String, Vec<String>) {
     let hints = vec![
         instead,
         format!(
-            "make it optional: where it is missing, `bpf_map__set_autocreate({}, false)` and \
-             `bpf_program__set_autoload` off for the programs that use it",
+            "make it optional: where the type is missing, call `bpf_map__set_autocreate({}, false)` \
+             and switch off the programs that use it (`bpf_program__set_autoload`)",
             map.name
         ),
     ];
@@ -192,16 +175,24 @@ fn refused_shape(
     let why = if inner {
         "its inner map is not accepted".to_owned()
     } else if errno == Some(E2BIG) {
-        let (why, hint) = too_large(map, release);
-        hints.push(hint.into());
-        why.to_owned()
+        let (why, hint) = map_limit::exceeded(map, evidence);
+        hints.push(hint);
+        why
+    } else if map.map_type == "struct_ops" && new.iter().any(|flag| flag.starts_with("BPF_F_LINK"))
+    {
+        hints.push(
+            "write `SEC(\".struct_ops\")` in place of `SEC(\".struct_ops.link\")` for kernels that \
+             do not attach `struct_ops` with a link: libbpf sets BPF_F_LINK for the latter"
+                .into(),
+        );
+        "its section `.struct_ops.link` asks for BPF_F_LINK (mainline 6.4)".to_owned()
     } else if !new.is_empty() {
         hints.push(format!(
-            "leave out where the kernel does not know it: {}",
+            "do not set these flags on kernels that do not know them: {}",
             new.join(", ")
         ));
         format!(
-            "it has flags that mainline brought later: {}",
+            "it has flags that are newer than this kernel: {}",
             new.join(", ")
         )
     } else if let Some((why, hint)) = against_its_type(map) {
@@ -212,38 +203,16 @@ fn refused_shape(
     };
     if hints.is_empty() {
         hints.push(format!(
-            "compare its sizes and flags with what `{kind}` maps allow on this kernel"
+            "compare its sizes and flags with what this kernel allows for `{kind}` maps"
         ));
     }
     let headline = format!(
-        "the kernel has map type `{kind}` and refuses map `{}`: {why} ({}; {})",
+        "the kernel refused to create map `{}` ({kind}): {why} ({}; {})",
         map.name,
         shape(map),
         errno::name(errno)
     );
     (Code::MapRefused, headline, hints)
-}
-
-/// E2BIG: what of the map is too large, and what helps.
-fn too_large(map: &MapEvidence, release: &str) -> (&'static str, &'static str) {
-    /// `PCPU_MIN_UNIT_SIZE`.
-    const PER_CPU: u32 = 32 * 1024;
-    if map.map_type.contains("percpu") && map.value_size > PER_CPU {
-        return (
-            "its value is larger than a per-CPU value can be (32 KiB)",
-            "make the value smaller, or take a map that is not per-CPU with a key a CPU",
-        );
-    }
-    if map.map_type.contains("hash") && map.key_size > 512 && history::is_older(release, "5.11") {
-        return (
-            "its key is longer than 512 bytes (mainline 5.11 lifts that)",
-            "use a shorter key on kernels before 5.11: a hash of the long one",
-        );
-    }
-    (
-        "it is too large",
-        "the limit is the kernel's, whatever the memory: use fewer entries or smaller values",
-    )
 }
 
 /// What every map of a type must be, and this one is not; and what helps.
@@ -262,31 +231,37 @@ fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
     if (storage || kind == "lpm_trie") && map.flags & NO_PREALLOC == 0 {
         return Some((
             "it lacks BPF_F_NO_PREALLOC",
-            "add `__uint(map_flags, BPF_F_NO_PREALLOC)`: the type demands it",
+            "add `__uint(map_flags, BPF_F_NO_PREALLOC)`: maps of this type require it",
+        ));
+    }
+    if matches!(kind, "array" | "percpu_array" | "prog_array") && map.flags & NO_PREALLOC != 0 {
+        return Some((
+            "an array has all its elements from the start and does not take BPF_F_NO_PREALLOC",
+            "remove BPF_F_NO_PREALLOC from `map_flags`",
         ));
     }
     if storage && map.max_entries != 0 {
         return Some((
             "local storage has no max_entries",
-            "leave out `max_entries`: there is one value for each owner",
+            "remove `max_entries`: local storage has one value for each owner",
         ));
     }
     if map.extra != 0 && !matches!(kind, "bloom_filter" | "arena") {
         return Some((
-            "it has a `map_extra`, which the type does not take",
-            "leave out `map_extra`: it is for bloom filters (5.16) and arenas (6.9)",
+            "it has a `map_extra`, which maps of this type do not have",
+            "remove `map_extra`: it is for bloom filters (5.16) and arenas (6.9)",
         ));
     }
     if indexed && map.key_size != 4 {
         return Some((
-            "its key is an index, of 4 bytes",
+            "its key must be an index of 4 bytes",
             "declare the key as `__u32`",
         ));
     }
     if descriptors && map.value_size != 4 {
         return Some((
-            "its values are descriptors, of 4 bytes",
-            "declare the value as `__u32`, or leave it to libbpf",
+            "its values must be descriptors of 4 bytes",
+            "declare the value as `__u32`",
         ));
     }
     if matches!(
@@ -294,12 +269,15 @@ fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
         "queue" | "stack" | "bloom_filter" | "ringbuf" | "user_ringbuf"
     ) && map.key_size != 0
     {
-        return Some(("the type has no keys", "leave out `key` and `key_size`"));
+        return Some((
+            "maps of this type have no keys",
+            "remove `key` and `key_size`",
+        ));
     }
     let unknown = map.flags & !known_flags();
     (unknown != 0).then_some((
-        "it has flags that no kernel knows of as of 7.0",
-        "leave out the flags that stand as a number",
+        "it has flags that no kernel knows (as of 7.0)",
+        "remove the flags that are shown as a number",
     ))
 }
 

@@ -2,13 +2,20 @@
 
 pub(crate) mod asked;
 pub(crate) mod attach;
+pub(crate) mod core;
 pub(crate) mod helper;
 pub(crate) mod hook;
 pub(crate) mod instruction;
+pub(crate) mod kfunc;
 pub(crate) mod license;
 pub(crate) mod limit;
+pub(crate) mod loader;
 pub(crate) mod map;
+pub(crate) mod map_limit;
 pub(crate) mod object;
+pub(crate) mod open;
+pub(crate) mod placeholder;
+pub(crate) mod program_array;
 pub(crate) mod refusal;
 pub(crate) mod site;
 pub(crate) mod sleep;

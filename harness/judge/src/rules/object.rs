@@ -1,21 +1,20 @@
-//! The object as a whole: it cannot be opened, or not prepared, without any one program's fault.
+//! The object as a whole: libbpf opens it and does not load it, without any one program's fault.
 
-use crate::case::is_off;
+use super::program_array;
+use crate::case::{Whole, is_off};
 use crate::errno::{self, ENOMEM, EPERM};
-use crate::finding::{Found, diagnosis};
+use crate::finding::{Found, brought, of};
+use crate::said::{Kconfig, Said};
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
-use ukci_schema::evidence::{Evidence, Log};
+use ukci_schema::evidence::{Evidence, Feature, FeatureKind, Log};
+use ukci_schema::history;
 use ukci_schema::verdict::{Fault, Stage};
 
 /// `LIBBPF_ERRNO__ENDIAN`.
 const ENDIAN: i32 = 4003;
 
-fn of(code: Code, stage: Stage, headline: impl Into<String>, hint: &str) -> Diagnosis {
-    diagnosis(code, stage, headline.into(), vec![hint.into()])
-}
-
-fn with_excerpt(rule: &'static str, found: Diagnosis, log: &Log) -> Found {
+pub(crate) fn with_excerpt(rule: &'static str, found: Diagnosis, log: &Log) -> Found {
     Found {
         rule,
         diagnosis: Diagnosis {
@@ -25,152 +24,57 @@ fn with_excerpt(rule: &'static str, found: Diagnosis, log: &Log) -> Found {
     }
 }
 
-/// libbpf did not open it.
-pub(crate) fn unopened(evidence: &Evidence) -> Found {
-    let log = &[&evidence.log];
-    let last = evidence.log.lines().next_back().unwrap_or_default();
-    let said = text::clipped(last.strip_prefix("libbpf: ").unwrap_or(last).trim());
-    let stage = Stage::Open;
-    let found = if let Some(found) = big_endian(evidence) {
-        found
-    } else if let Some(why) = &evidence.object.malformed {
-        let headline = format!("the file is not a BPF object: {}", in_a_sentence(why));
-        of(
-            Code::InvalidObject,
-            stage,
-            headline,
-            "compile with `clang -g -O2 -target bpf -c`",
-        )
-    } else if text::line_with(log, "BTF is required, but is missing").is_some() {
-        let headline = "the object has no BTF, which its maps in `.maps` need";
-        of(
-            Code::MissingBtf,
-            stage,
-            headline,
-            "compile with `-g`, and do not strip `.BTF`",
-        )
-    } else if text::line_with(log, "legacy map definitions").is_some() {
-        let headline = "the object defines maps in `SEC(\"maps\")`, which libbpf refuses since 1.0";
-        let hint = "define them in `SEC(\".maps\")` with BTF (`__uint`, `__type`)";
-        of(Code::InvalidObject, stage, headline, hint)
-    } else if let Some((map, section)) = map_elsewhere(evidence) {
-        let headline = format!(
-            "the object defines the map `{map}` in section `{section}`, where libbpf looks for none"
-        );
-        let hint = "the object is for a loader of its own; for libbpf, define maps in \
-                    `SEC(\".maps\")` with BTF (`__uint`, `__type`)";
-        of(Code::LoaderContract, stage, headline, hint)
-    } else if let Some((function, section)) = static_program(evidence) {
-        let headline = format!(
-            "`{function}` in section `{section}` is `static`, and libbpf loads no static programs"
-        );
-        let hint = "drop `static`, or leave the function out of any section so that it is a \
-                    subprogram";
-        of(Code::InvalidObject, stage, headline, hint)
-    } else if let Some(name) = unknown_extern(evidence) {
-        let headline = format!("the object has an extern `{name}` that its BTF does not describe");
-        let hint = "link the object that defines it (`bpftool gen object`), or declare it `__ksym` \
-                    or `__kconfig`";
-        of(Code::InvalidObject, stage, headline, hint)
-    } else if evidence.open.errno == Some(ENOMEM) {
-        let headline = "the guest has too little memory to open the object";
-        of(
-            Code::GuestResources,
-            stage,
-            headline,
-            "give the guest more memory (`memory` in the matrix)",
-        )
-    } else {
-        let errno = errno::name(evidence.open.errno);
-        let said = if said.is_empty() {
-            String::new()
-        } else {
-            format!(": {said}")
-        };
-        let headline = format!("libbpf cannot read the object ({errno}){said}");
-        let hint = "compile it anew, with the clang that its project uses";
-        of(Code::InvalidObject, stage, headline, hint)
-    };
-    with_excerpt("unopened", found, &evidence.log)
-}
-
-/// A map that a program uses and that lies in a section of another loader's, and the section:
-/// libbpf reads maps from `.maps` alone since 1.0 (`lirc_mode2/maps` is that of ir-keytable,
-/// `maps/NAME` of gobpf).
-fn map_elsewhere(evidence: &Evidence) -> Option<(&str, &str)> {
-    let line = text::line_with(&[&evidence.log], "bad map relo against")?;
-    let (_, rest) = line.split_once("bad map relo against '")?;
-    let (map, rest) = rest.split_once('\'')?;
-    let section = rest.split_once('\'')?.1.split_once('\'')?.0;
-    (section != ".maps" && section.contains("maps")).then_some((map, section))
-}
-
-/// `sec 'static': program 'static_fn' is static and not supported`.
-fn static_program(evidence: &Evidence) -> Option<(&str, &str)> {
-    let line = text::line_with(&[&evidence.log], "is static and not supported")?;
-    let (section, rest) = line.split_once("sec '")?.1.split_once('\'')?;
-    let (function, _) = rest.split_once("program '")?.1.split_once('\'')?;
-    Some((function, section))
-}
-
-/// `failed to find BTF for extern 'fwd': -2`.
-fn unknown_extern(evidence: &Evidence) -> Option<&str> {
-    let line = text::line_with(&[&evidence.log], "failed to find BTF for extern '")?;
-    let (_, rest) = line.split_once("extern '")?;
-    Some(rest.split_once('\'')?.0)
-}
-
-/// A big-endian object that libbpf does not even open.
-fn big_endian(evidence: &Evidence) -> Option<Diagnosis> {
-    let why = evidence.object.malformed.as_deref()?;
-    (why == "it is big-endian").then(|| other_byte_order(Stage::Open))
-}
-
-fn other_byte_order(stage: Stage) -> Diagnosis {
-    let headline = "the object is of the other byte order (endianness) than this machine";
-    let hint = "compile with `-target bpfel` for it";
+pub(crate) fn other_byte_order(stage: Stage) -> Diagnosis {
+    let headline = "the byte order (endianness) of the object differs from this machine's";
+    let hint = "compile with `-target bpfel` for this machine";
     of(Code::InvalidObject, stage, headline, hint)
 }
 
 /// libbpf gave up while it prepared the load, before any map or program.
-pub(crate) fn unprepared(evidence: &Evidence) -> Option<Found> {
-    let (rule, found) = endian(evidence)
+pub(crate) fn unprepared(whole: &Whole<'_>) -> Option<Found> {
+    let evidence = whole.evidence;
+    let (rule, found) = endian(whole)
         .map(|found| ("endian", found))
-        .or_else(|| trivial_program(evidence).map(|found| ("trivial-program", found)))
-        .or_else(|| vmlinux_btf(evidence).map(|found| ("kernel-btf", found)))
-        .or_else(|| kconfig(evidence, &evidence.log).map(|found| ("kconfig", found)))
-        .or_else(|| kfunc(evidence).map(|found| ("kfunc", found)))
-        .or_else(|| ksym(&evidence.log).map(|found| ("ksym", found)))
-        .or_else(|| struct_ops(&[&evidence.log]).map(|found| ("struct-ops", found)))
-        .or_else(|| own_btf(evidence).map(|found| ("own-btf", found)))?;
+        .or_else(|| trivial_program(whole).map(|found| ("trivial-program", found)))
+        .or_else(|| vmlinux_btf(whole).map(|found| ("kernel-btf", found)))
+        .or_else(|| kconfig(evidence, &whole.said).map(|found| ("kconfig", found)))
+        .or_else(|| kfunc(whole).map(|found| ("kfunc", found)))
+        .or_else(|| ksym(whole, &whole.said).map(|found| ("ksym", found)))
+        .or_else(|| {
+            whole
+                .heard(|said| operations(whole.evidence, said))
+                .map(|found| ("struct-ops", found))
+        })
+        .or_else(|| own_btf(whole).map(|found| ("own-btf", found)))?;
     Some(with_excerpt(rule, found, &evidence.log))
 }
 
 /// The object needs the kernel's configuration and the guest has none to read: no answer about
 /// the kernel, whose users have a `/boot/config-…`.
-pub(crate) fn no_kconfig(evidence: &Evidence) -> Option<Fault> {
-    text::line_with(&[&evidence.log], "failed to open system Kconfig")?;
-    Some(Fault {
+pub(crate) fn no_kconfig(whole: &Whole<'_>) -> Option<Fault> {
+    whole.has_said(&Said::NoConfiguration).then(|| Fault {
         stage: Stage::Load,
         code: None,
         headline: format!(
             "the guest has no configuration of its kernel (`/boot/config-{}`), which the object's \
              `CONFIG_…` externs are read from",
-            evidence.guest.release
+            whole.evidence.guest.release
         ),
         console: Vec::new(),
         hints: vec!["put the kernel's `.config` beside the image as `config-<release>`".into()],
     })
 }
 
-fn endian(evidence: &Evidence) -> Option<Diagnosis> {
-    let words = "loading non-native endianness";
-    let foreign = text::line_with(&[&evidence.log], words).is_some();
-    (foreign || evidence.load.errno == Some(ENDIAN)).then(|| other_byte_order(Stage::Load))
+fn endian(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let foreign = whole.has_said(&Said::ForeignEndian);
+    (foreign || whole.evidence.load.errno == Some(ENDIAN)).then(|| other_byte_order(Stage::Load))
 }
 
-fn trivial_program(evidence: &Evidence) -> Option<Diagnosis> {
-    text::line_with(&[&evidence.log], "Couldn't load trivial BPF program")?;
+fn trivial_program(whole: &Whole<'_>) -> Option<Diagnosis> {
+    if !whole.has_said(&Said::NoProgramAtAll) {
+        return None;
+    }
+    let evidence = whole.evidence;
     let errno = evidence.load.errno;
     let lockdown = evidence
         .guest
@@ -200,7 +104,7 @@ fn trivial_program(evidence: &Evidence) -> Option<Diagnosis> {
             Code::MissingKernelConfig,
             Stage::Load,
             format!(
-                "the kernel takes no BPF program at all ({})",
+                "the kernel accepts no BPF program at all ({})",
                 errno::name(errno)
             ),
             "use a kernel with CONFIG_BPF_SYSCALL",
@@ -208,16 +112,12 @@ fn trivial_program(evidence: &Evidence) -> Option<Diagnosis> {
     })
 }
 
-fn vmlinux_btf(evidence: &Evidence) -> Option<Diagnosis> {
-    let words = [
-        "Error loading vmlinux BTF",
-        "kernel BTF is missing",
-        "valid kernel BTF",
-    ];
-    let line = words
-        .iter()
-        .find_map(|words| text::line_with(&[&evidence.log], words))?;
-    if evidence.guest.btf_bytes.is_none() {
+fn vmlinux_btf(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let line = whole.heard(|said| match *said {
+        Said::KernelBtf(line) => Some(line),
+        _ => None,
+    })?;
+    if whole.evidence.guest.btf_bytes.is_none() {
         return Some(no_kernel_btf());
     }
     let headline = format!("libbpf cannot read the kernel's BTF: {line}");
@@ -244,34 +144,28 @@ pub(crate) fn no_kernel_btf() -> Diagnosis {
     found
 }
 
-/// An extern of `__kconfig` without a value, by what libbpf printed.
-pub(crate) fn kconfig(evidence: &Evidence, log: &Log) -> Option<Diagnosis> {
-    let log = &[log];
+/// An extern of `__kconfig` without a value, by what libbpf said.
+pub(crate) fn kconfig(evidence: &Evidence, said: &[Said<'_>]) -> Option<Diagnosis> {
     let release = &evidence.guest.release;
-    if let Some(line) = text::line_with(log, "extern (kcfg) '") {
-        let name = text::quoted_after(line, "extern (kcfg)").unwrap_or("?");
-        let (headline, hint) = if line.contains("failed to get kernel version") {
-            (
-                format!(
-                    "libbpf cannot read the kernel's version out of `{release}`, so `{name}` has no value"
-                ),
-                "ask for the feature (`bpf_core_…_exists`), not for the version: release \
-                 candidates have names that libbpf 1.7 does not read",
-            )
-        } else if line.contains("unrecognized virtual extern") {
-            (
+    let valueless = said.iter().find_map(|said| match *said {
+        Said::Kconfig { name, why } => Some((name, why)),
+        _ => None,
+    });
+    if let Some((name, why)) = valueless {
+        let (headline, hint) = match why {
+            Kconfig::Version => return Some(no_version(release, name)),
+            Kconfig::Unknown => (
                 format!("libbpf knows no extern `{name}`, which the object needs"),
                 "declare it `__weak`, so that it reads as 0",
-            )
-        } else {
-            (
+            ),
+            Kconfig::Unfit(line) => (
                 format!("the kernel's value of `{name}` does not fit its declaration: {line}"),
                 "declare it with the type that the option has (`bool`, `int`, `char []`)",
-            )
+            ),
         };
         return Some(of(Code::MissingKernelConfig, Stage::Load, headline, hint));
     }
-    let name = unresolved(log).filter(|name| name.starts_with("CONFIG_"))?;
+    let name = unresolved(said).filter(|name| name.starts_with("CONFIG_"))?;
     let off = name
         .strip_prefix("CONFIG_")
         .is_some_and(|option| is_off(evidence, option));
@@ -288,18 +182,51 @@ pub(crate) fn kconfig(evidence: &Evidence, log: &Log) -> Option<Diagnosis> {
     ))
 }
 
-/// `extern 'X' (strong): not resolved`.
-fn unresolved<'a>(log: &[&'a Log]) -> Option<&'a str> {
-    let line = text::line_with(log, "(strong): not resolved")?;
-    text::quoted_after(line, "extern")
+/// libbpf 1.7 wants three numbers (`get_kernel_version`), which the release candidates of some
+/// distributions do not have: Debian's is `7.3-amd64`. No kernel refuses anything.
+fn no_version(release: &str, name: &str) -> Diagnosis {
+    let mut found = of(
+        Code::LoaderContract,
+        Stage::Load,
+        format!(
+            "libbpf cannot read a version with three numbers from the kernel release `{release}`, so \
+             `{name}` has no value"
+        ),
+        "test for the feature itself, with `bpf_core_field_exists()` or \
+         `bpf_core_enum_value_exists()`: it works on release candidates too",
+    );
+    found.hints.push(
+        "or let the loader set the version, in a `const volatile` variable (`.rodata`) in place of the \
+         extern"
+            .into(),
+    );
+    found.hints.push(
+        "or expect this failure for release candidates in the matrix: libbpf reads the final \
+         release, and no kernel refused anything here"
+            .into(),
+    );
+    found
 }
 
-fn kfunc(evidence: &Evidence) -> Option<Diagnosis> {
-    let line = text::line_with(&[&evidence.log], "extern (func ksym) '")?;
-    let name = text::quoted_after(line, "(func ksym)").unwrap_or("?");
+fn unresolved<'a>(said: &[Said<'a>]) -> Option<&'a str> {
+    said.iter().find_map(|said| match *said {
+        Said::Unresolved(name) => Some(name),
+        _ => None,
+    })
+}
+
+fn kfunc(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let (name, missing) = whole.heard(|said| match *said {
+        Said::KfuncMissing(name) => Some((name, true)),
+        Said::KfuncMismatch { name, .. } => Some((name, false)),
+        _ => None,
+    })?;
     let hint = "declare it `__weak` and test `bpf_ksym_exists()` before the call";
-    if line.contains("not found") {
-        let since = crate::finding::mainline(ukci_schema::history::kfunc(name));
+    if missing {
+        if let Some(found) = super::kfunc::switched_off(whole, name, "the object") {
+            return Some(found);
+        }
+        let since = brought(&whole.evidence.guest.release, history::kfunc(name));
         let headline =
             format!("the kernel has no kfunc `{name}`{since}, which the object declares");
         return Some(of(Code::MissingKfunc, Stage::Load, headline, hint));
@@ -309,68 +236,105 @@ fn kfunc(evidence: &Evidence) -> Option<Diagnosis> {
     Some(of(Code::KfuncMismatch, Stage::Load, headline, hint))
 }
 
-/// A kernel variable (`__ksym`) that is missing or of another type, by what libbpf printed.
-pub(crate) fn ksym(log: &Log) -> Option<Diagnosis> {
-    let log = &[log];
+/// A kernel variable (`__ksym`) that is missing or of another type, by what libbpf said.
+pub(crate) fn ksym(whole: &Whole<'_>, said: &[Said<'_>]) -> Option<Diagnosis> {
     let hint = "declare it `__weak` and test its address before its use";
-    if let Some(line) = text::line_with(log, "extern (var ksym) '") {
-        let name = text::quoted_after(line, "(var ksym)").unwrap_or("?");
-        if line.contains("incompatible types") {
+    let variable = said.iter().find_map(|said| match *said {
+        Said::VariableMismatch(name) => Some((name, true)),
+        Said::VariableMissing(name) => Some((name, false)),
+        _ => None,
+    });
+    if let Some((name, there)) = variable {
+        if there {
             let headline = format!(
                 "the kernel has variable `{name}` with another type than the object declares"
             );
             return Some(of(Code::KfuncMismatch, Stage::Load, headline, hint));
         }
-        let headline = format!("the kernel has no variable `{name}`, which the object refers to");
-        return Some(of(Code::MissingKfunc, Stage::Load, headline, hint));
+        let mut found = of(
+            Code::MissingKfunc,
+            Stage::Load,
+            format!(
+                "the kernel's BTF has no variable `{name}`, which the object declares with a type"
+            ),
+            hint,
+        );
+        let symbol = whole
+            .features(FeatureKind::Variable, name)
+            .any(|f| f.detail.as_deref() == Some(Feature::SYMBOL_WITHOUT_BTF));
+        if symbol {
+            found.hints.insert(
+                0,
+                format!(
+                    "the kernel has the symbol: `extern const void {name} __ksym`, without a type, \
+                     needs the symbol alone and gives its address"
+                ),
+            );
+        }
+        return Some(found);
     }
-    let name = unresolved(log).filter(|name| !name.starts_with("CONFIG_"))?;
+    let name = unresolved(said).filter(|name| !name.starts_with("CONFIG_"))?;
     let headline = format!("the kernel has no symbol `{name}`, which the object refers to");
     Some(of(Code::MissingKfunc, Stage::Load, headline, hint))
 }
 
 /// Operations that the kernel does not have, or has in another shape.
-pub(crate) fn struct_ops(logs: &[&Log]) -> Option<Diagnosis> {
-    let line = text::line_with(logs, "struct_ops init_kern")?;
-    if let Some((_, rest)) = line.split_once("init_kern: struct ")
-        && rest.contains("is not found in kernel BTF")
-    {
-        let name = rest.split(' ').next().unwrap_or_default();
-        let name = name.strip_prefix("bpf_struct_ops_").unwrap_or(name);
-        let mut found = of(
-            Code::AttachTargetMissing,
-            Stage::Load,
-            format!("the kernel has no operations `{name}` (`struct_ops`) to put programs into"),
-            "make the map optional with `SEC(\"?.struct_ops.link\")` and switch it on where the \
-             kernel has the struct",
-        );
-        let option = match name {
-            "sched_ext_ops" => Some(("SCHED_CLASS_EXT", "6.12")),
-            "hid_bpf_ops" => Some(("HID_BPF", "6.11")),
-            _ => None,
-        };
-        if let Some((option, release)) = option {
-            found.hints.push(format!(
-                "it came with mainline {release} and needs CONFIG_{option}"
-            ));
-        }
-        return Some(found);
+pub(crate) fn operations(evidence: &Evidence, said: &Said<'_>) -> Option<Diagnosis> {
+    if let Said::OperationsMissing(name) = *said {
+        return Some(no_operations(evidence, name));
     }
-    let said = line
-        .split_once("init_kern")
-        .map_or(line, |(_, said)| said)
-        .trim_matches([' ', ':']);
-    let (map, said) = said.split_once(": ").unwrap_or(("", said));
+    let Said::OperationsMismatch { map, words } = *said else {
+        return None;
+    };
     Some(of(
         Code::CoreRelocationFailure,
         Stage::Load,
-        format!("the operations of map `{map}` do not fit the kernel's: {said}"),
+        format!("the operations of map `{map}` do not fit the kernel's: {words}"),
         "declare the struct as this kernel has it; a member that it lacks must be zero",
     ))
 }
 
-fn own_btf(evidence: &Evidence) -> Option<Diagnosis> {
-    let line = text::line_with(&[&evidence.log], "BTF is mandatory, can't proceed")?;
+/// The options and releases of the operations that depend on one.
+const OPERATIONS: &[(&str, &str, &str)] = &[
+    ("sched_ext_ops", "SCHED_CLASS_EXT", "6.12"),
+    ("hid_bpf_ops", "HID_BPF", "6.11"),
+];
+
+fn no_operations(evidence: &Evidence, name: &str) -> Diagnosis {
+    let optional = "make the map optional with `SEC(\"?.struct_ops.link\")` and switch it on where \
+                    the kernel has the struct";
+    let known = OPERATIONS.iter().find(|(known, ..)| *known == name);
+    let release = known.map(|(_, _, release)| *release);
+    let kernel = &evidence.guest.release;
+    let older = release.is_some_and(|release| history::is_older(kernel, release));
+    if let Some((_, option, _)) = known
+        && !older
+        && is_off(evidence, option)
+    {
+        let headline = format!(
+            "the kernel is built without CONFIG_{option}, which operations `{name}` (`struct_ops`) \
+             need"
+        );
+        return of(Code::MissingKernelConfig, Stage::Load, headline, optional);
+    }
+    let headline = format!(
+        "the kernel has no operations `{name}` (`struct_ops`){} to put programs into",
+        brought(kernel, release)
+    );
+    let mut found = of(Code::AttachTargetMissing, Stage::Load, headline, optional);
+    if let Some((_, option, release)) = known.filter(|_| older) {
+        found.hints.push(format!(
+            "use a kernel from {release} on with CONFIG_{option}"
+        ));
+    }
+    found
+}
+
+fn own_btf(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let line = whole.heard(|said| match *said {
+        Said::OwnBtfRefused(line) => Some(line),
+        _ => None,
+    })?;
     Some(of(
         Code::MissingBtf,
         Stage::Load,
@@ -380,9 +344,13 @@ fn own_btf(evidence: &Evidence) -> Option<Diagnosis> {
 }
 
 /// The whole was refused; each map and program alone was not, or was not tried.
-pub(crate) fn unexplained(evidence: &Evidence) -> Found {
-    if let Some(found) = program_slot(evidence) {
+pub(crate) fn unexplained(whole: &Whole<'_>) -> Found {
+    let evidence = whole.evidence;
+    if let Some(found) = program_array::slot(whole) {
         return with_excerpt("program-slot", found, &evidence.log);
+    }
+    if let Some(found) = program_array::shared(whole) {
+        return with_excerpt("program-array", found, &evidence.log);
     }
     let errno = evidence.load.errno;
     let found = if errno == Some(ENOMEM) {
@@ -394,58 +362,22 @@ pub(crate) fn unexplained(evidence: &Evidence) -> Found {
             "give the guest more memory (`memory` in the matrix)",
         )
     } else {
-        let last = text::line_with(&[&evidence.log], "failed").unwrap_or_default();
+        let last = text::first_failure(&evidence.log).unwrap_or_default();
         let said = if last.is_empty() {
             String::new()
         } else {
             format!(": {}", text::clipped(last))
         };
         let headline = format!(
-            "the whole object was refused ({}), no map or program alone was{said}",
+            "the kernel refused the object as a whole ({}), but no map or program alone{said}",
             errno::name(errno)
         );
         of(
             Code::Unclassified,
             Stage::Load,
             headline,
-            "please report it, with the cell's evidence directory",
+            "report this to the ukci project, with the cell's evidence directory",
         )
     };
     with_excerpt("unexplained-object", found, &evidence.log)
-}
-
-/// A program that the kernel does not take into a slot of a program array: all programs of one array
-/// are of one type, and agree in what they were loaded for.
-/// `map 'jumps': failed to initialize slot [1] to prog 'other' fd=9: -EINVAL`.
-fn program_slot(evidence: &Evidence) -> Option<Diagnosis> {
-    let line = text::line_with(&[&evidence.log], "failed to initialize slot [")?;
-    let (_, program) = line.split_once("to prog '")?;
-    let (program, rest) = program.split_once('\'')?;
-    let map = text::quoted_after(line, "map").unwrap_or("?");
-    let kind = (evidence.programs.iter().find(|seen| seen.name == program))
-        .map_or("?", |seen| seen.program_type.as_str());
-    let errno = rest.rsplit_once('-').map_or("", |(_, errno)| errno);
-    let mut found = of(
-        Code::MapRefused,
-        Stage::Load,
-        format!(
-            "the kernel does not take program `{program}` ({kind}) into program array `{map}`, whose \
-             programs are of another kind ({errno})"
-        ),
-        "all programs of one array, and those that call through it, have one type and one expected \
-         attach type: use an array for each",
-    );
-    found.program = Some(program.to_owned());
-    Some(found)
-}
-
-/// `Invalid ELF header` → `invalid ELF header`; `ELF…` stays.
-fn in_a_sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
-            first.to_lowercase().chain(chars).collect()
-        }
-        _ => text.to_owned(),
-    }
 }

@@ -1,10 +1,11 @@
 //! A program that was refused: by what it asks for, then by errno and by what the kernel said.
 
 use super::asked;
-use super::{helper, instruction, license, limit, sleep, verifier};
+use super::{core, helper, instruction, license, limit, placeholder, sleep, verifier};
 use crate::case::Case;
 use crate::errno::{self, ENOMEM, EPERM};
 use crate::finding::{Found, Rule, at_load};
+use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::FeatureKind;
@@ -12,7 +13,7 @@ use ukci_schema::evidence::FeatureKind;
 /// After the rules of [`asked`].
 const RULES: &[Rule] = &[
     ("memory", memory),
-    ("core-relocation", core_relocation),
+    ("core-relocation", core::relocation),
     ("license", license::refused),
     ("jit", jit),
     ("sleepable", sleep::sleepable),
@@ -42,6 +43,7 @@ pub(crate) fn diagnose(case: &Case<'_>) -> Option<Found> {
             diagnosis: unexplained(case),
         },
     };
+    found = placeholder::instead(case, found);
     let load = &case.program.load;
     let diagnosis = &mut found.diagnosis;
     diagnosis.program = Some(case.program.name.clone());
@@ -76,12 +78,20 @@ fn is_of_an_instruction(code: Code) -> bool {
 
 /// libbpf gave up before it came to the program, over something that the program does not use.
 fn is_bystander(case: &Case<'_>) -> bool {
-    let words = ["extern (", "extern '", "struct_ops init_kern"];
-    let libbpf = [&case.program.load.libbpf];
-    let stopped = words
-        .iter()
-        .any(|words| text::line_with(&libbpf, words).is_some());
-    stopped && case.is_silent()
+    let stops = |said: &Said<'_>| {
+        matches!(
+            said,
+            Said::Kconfig { .. }
+                | Said::Unresolved(_)
+                | Said::KfuncMissing(_)
+                | Said::KfuncMismatch { .. }
+                | Said::VariableMissing(_)
+                | Said::VariableMismatch(_)
+                | Said::OperationsMissing(_)
+                | Said::OperationsMismatch { .. }
+        )
+    };
+    case.said.iter().any(stops) && case.is_silent()
 }
 
 fn memory(case: &Case<'_>) -> Option<Diagnosis> {
@@ -93,62 +103,6 @@ fn memory(case: &Case<'_>) -> Option<Diagnosis> {
             &["give the guest more memory (`memory` in the matrix)"],
         )
     })
-}
-
-/// `failed to resolve CO-RE relocation <byte_off> [5] struct task_struct.shoe_size (0:0 @ offset 0)`.
-/// Where libbpf did not get to say so, the poison is left that it put in the instruction's place:
-/// a call of helper 195896080 (`0xbad2310`).
-fn core_relocation(case: &Case<'_>) -> Option<Diagnosis> {
-    let Some(line) = case.verifier_line("failed to resolve CO-RE relocation") else {
-        case.verifier_line("unknown#195896080")?;
-        let headline = format!(
-            "{} reads a type or field that the kernel's BTF does not have",
-            case.name()
-        );
-        return Some(at_load(
-            Code::CoreRelocationFailure,
-            headline,
-            &["test `bpf_core_field_exists()` or `bpf_core_type_exists()` before the read"],
-        ));
-    };
-    let kind = line
-        .split_once('<')
-        .and_then(|(_, rest)| rest.split_once('>'))
-        .map(|(k, _)| k);
-    let spec = line.split_once("] ").map_or(line, |(_, rest)| rest);
-    let spec = spec.split_once(" (").map_or(spec, |(spec, _)| spec).trim();
-    let (missing, hint) = if let Some((owner, value)) = spec.split_once("::") {
-        let value = value.split(" = ").next().unwrap_or(value);
-        (
-            format!("no `{value}` in `{owner}`"),
-            "test `bpf_core_enum_value_exists()` before its use",
-        )
-    } else if let Some((owner, field)) = spec.split_once('.') {
-        (
-            format!("no field `{field}` in `{owner}`"),
-            "test `bpf_core_field_exists()` before the read",
-        )
-    } else if kind.is_some_and(|kind| kind.starts_with("enumval")) {
-        (
-            format!("no such value in `{spec}`"),
-            "test `bpf_core_enum_value_exists()` before its use",
-        )
-    } else {
-        (
-            format!("no type `{spec}`"),
-            "test `bpf_core_type_exists()` before its use",
-        )
-    };
-    let headline = format!("the kernel's BTF has {missing}, which {} uses", case.name());
-    Some(at_load(
-        Code::CoreRelocationFailure,
-        headline,
-        &[
-            hint,
-            "where it was renamed, declare both: `struct task_struct___old { … }` matches \
-         `task_struct` too",
-        ],
-    ))
 }
 
 fn jit(case: &Case<'_>) -> Option<Diagnosis> {
@@ -169,7 +123,7 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
         return Some(at_load(
             Code::VerifierRejection,
             headline,
-            &["do without it on this architecture, or on kernels before its JIT learnt it"],
+            &["avoid it on this architecture, or on kernels whose JIT does not support it yet"],
         ));
     }
     let headline = format!(
@@ -181,7 +135,7 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
         headline,
         &[
             "switch the JIT on: `sysctl net.core.bpf_jit_enable=1`",
-            "or do without callbacks and kfuncs where it is off",
+            "or avoid callbacks and kfuncs where the JIT is off",
         ],
     ))
 }
@@ -200,7 +154,7 @@ fn helper_by_log(case: &Case<'_>) -> Option<Diagnosis> {
         format!("`{name}`")
     };
     let headline = format!(
-        "this kernel does not let `{}` programs call helper {thing}, as {} does",
+        "this kernel does not let `{}` programs call helper {thing}, which {} calls",
         case.program.program_type,
         case.name()
     );
@@ -213,7 +167,11 @@ fn helper_by_log(case: &Case<'_>) -> Option<Diagnosis> {
 
 fn rejected(case: &Case<'_>) -> Option<Diagnosis> {
     let sentence = case.sentence.as_deref()?;
-    let headline = format!("the verifier rejected {}: {sentence}", case.name());
+    let headline = format!(
+        "the verifier rejected {}: {}",
+        case.name(),
+        without_ids(sentence)
+    );
     let mut found = at_load(
         Code::VerifierRejection,
         headline,
@@ -230,6 +188,20 @@ fn rejected(case: &Case<'_>) -> Option<Diagnosis> {
             .push("`ukci explain VERIFIER_REJECTION` lists the usual causes".into());
     }
     Some(found)
+}
+
+/// The sentence without numbers that differ from kernel to kernel, so that one cause has one
+/// headline: `attach_btf_id 56121 points to disabled hook`.
+fn without_ids(sentence: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for word in sentence.split(' ') {
+        let of_an_id = words.last().is_some_and(|last| last.ends_with("btf_id"));
+        if of_an_id && !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        words.push(word);
+    }
+    words.join(" ")
 }
 
 /// A helper that the kernel lacks, though the verifier stopped for another reason.
@@ -268,12 +240,27 @@ fn unexplained(case: &Case<'_>) -> Diagnosis {
         format!(": {}", text::clipped(said))
     };
     let headline = format!(
-        "{} was refused ({errno}) and no rule says why{said}",
+        "the kernel refused {} ({errno}), and ukci does not know why{said}",
         case.name()
     );
     at_load(
         Code::Unclassified,
         headline,
-        &["please report it, with the cell's evidence directory"],
+        &["report this to the ukci project, with the cell's evidence directory"],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_ids;
+
+    #[test]
+    fn ids_are_left_out_and_other_numbers_are_not() {
+        assert_eq!(
+            without_ids("attach_btf_id 56121 points to disabled hook bpf_lsm_x"),
+            "attach_btf_id points to disabled hook bpf_lsm_x"
+        );
+        let kept = "R1 offset 8 is out of range, btf_id of R2";
+        assert_eq!(without_ids(kept), kept);
+    }
 }

@@ -3,7 +3,7 @@
 use crate::case::Case;
 use crate::errno::{self, EINVAL, ESRCH};
 use crate::finding::at_load;
-use crate::text;
+use crate::said::Said;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Feature, FeatureKind, Module};
 use ukci_schema::history;
@@ -13,9 +13,7 @@ use ukci_schema::verdict::Stage;
 pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
     let program = case.program;
     let name = program.target.as_deref()?;
-    let logs = [&program.load.libbpf];
-    let unfound = text::line_with(&logs, "failed to find kernel BTF type ID of").is_some()
-        || text::line_with(&logs, "is not found in vmlinux BTF").is_some();
+    let unfound = case.said.contains(&Said::TargetWithoutBtf);
     let feature = case
         .features(FeatureKind::Target, name)
         .find(|f| f.present == Some(false));

@@ -7,5 +7,6 @@
 mod attachment;
 mod damage;
 mod hand;
+mod object;
 mod recorded;
 mod splat;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ukci_judge::{judge, rules};
+use ukci_judge::{canonical, judge, rules};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Evidence, StepOutcome};
 use ukci_schema::verdict::{Stage, Verdict};
@@ -52,47 +52,23 @@ fn case(kernel: &str, name: &str) -> Evidence {
     serde_json::from_str(&text).unwrap()
 }
 
-fn describe(text: &mut String, found: &Diagnosis) {
-    let program = found.program.as_deref().unwrap_or("-");
-    let _ = writeln!(text, "    {} ({}, {program})", found.code, found.stage);
-    let _ = writeln!(text, "    {}", found.headline);
-    if let Some(at) = &found.at {
-        let _ = writeln!(
-            text,
-            "      at {}:{}:{}: {}",
-            at.file, at.line, at.column, at.text
-        );
-    }
-    if let Some(excerpt) = &found.excerpt {
-        let last = excerpt.lines.last().map(String::as_str).unwrap_or_default();
-        let (shown, omitted) = (excerpt.lines.len(), excerpt.omitted);
-        let _ = writeln!(
-            text,
-            "      {} log, {shown} lines, {omitted} omitted: … {last}",
-            excerpt.of
-        );
-    }
-    for hint in &found.hints {
-        let _ = writeln!(text, "      hint: {hint}");
-    }
-}
-
-/// The judgement of one case, as a reviewer reads it.
+/// The judgement of one case, without its words: verdict, rule, code, stage and program, and what
+/// each refused program is blamed for.
 fn picture(name: &str, evidence: &Evidence) -> String {
     let judgement = judge(evidence, false);
     let (rule, by_program) = rules(evidence, false);
-    let mut text = format!("{name}: {:?} by `{rule}`\n", judgement.verdict.kind()).to_lowercase();
-    match &judgement.verdict {
-        Verdict::Pass => {}
-        Verdict::Fail { diagnosis } => describe(&mut text, diagnosis),
+    let mut text = format!("{name}: {:?} by `{rule}`", judgement.verdict.kind()).to_lowercase();
+    let _ = match &judgement.verdict {
+        Verdict::Pass | Verdict::Skip { .. } => writeln!(text),
+        Verdict::Fail { diagnosis: found } => {
+            let program = found.program.as_deref().unwrap_or("-");
+            writeln!(text, ": {} ({}, {program})", found.code, found.stage)
+        }
         Verdict::Error { fault } => {
             let code = fault.code.map_or("-", Code::name);
-            let _ = writeln!(text, "    {code} ({})\n    {}", fault.stage, fault.headline);
+            writeln!(text, ": {code} ({})", fault.stage)
         }
-        Verdict::Skip { reason } => {
-            let _ = writeln!(text, "    {reason}");
-        }
-    }
+    };
     for ((program, found), rule) in evidence
         .programs
         .iter()
@@ -106,22 +82,103 @@ fn picture(name: &str, evidence: &Evidence) -> String {
     text
 }
 
-/// `INSTA_UPDATE=always cargo test -p ukci-schema --test judge` takes the pictures anew.
-#[test]
-fn every_recorded_case_is_judged_as_before() {
+fn snapshots() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../evidence");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| {
+    settings
+}
+
+/// `INSTA_UPDATE=always cargo test -p ukci-judge --test judge` takes the pictures anew.
+#[test]
+fn every_recorded_case_is_judged_as_before() {
+    snapshots().bind(|| {
         for (kernel, cases) in all() {
             let pictures: Vec<String> = cases
                 .iter()
                 .map(|(name, evidence)| picture(name, evidence))
                 .collect();
-            insta::assert_snapshot!(kernel, pictures.join("\n"));
+            insta::assert_snapshot!(kernel, pictures.concat());
         }
     });
+}
+
+/// What a reader sees of each rule, once for each code that it gives: the headline, the source
+/// line, the last line of the excerpt and the hints of the first recorded case.
+#[test]
+fn every_rule_has_its_words() {
+    let mut words = BTreeMap::new();
+    for (kernel, cases) in all() {
+        for (name, evidence) in cases {
+            let judgement = judge(&evidence, false);
+            let (rule, by_program) = rules(&evidence, false);
+            let whole = match judgement.verdict {
+                Verdict::Fail { diagnosis } => Some((rule, diagnosis)),
+                _ => None,
+            };
+            let programs = by_program.into_iter().zip(judgement.programs);
+            let programs = programs.filter_map(|(rule, found)| Some((rule?, found?)));
+            for (rule, found) in whole.into_iter().chain(programs) {
+                words
+                    .entry((rule, found.code))
+                    .or_insert_with(|| words_of(&format!("{kernel}/{name}"), &found));
+            }
+        }
+    }
+    let lines: Vec<String> = words
+        .into_iter()
+        .map(|((rule, code), words)| format!("{rule} {code}\n{words}"))
+        .collect();
+    snapshots().bind(|| insta::assert_snapshot!("words", lines.join("\n")));
+}
+
+fn words_of(case: &str, found: &Diagnosis) -> String {
+    let mut text = format!("  {case}\n  {}\n", found.headline);
+    if let Some(at) = &found.at {
+        let _ = writeln!(text, "  at {}:{}: {}", at.file, at.line, at.text);
+    }
+    if let Some(excerpt) = &found.excerpt {
+        let last = excerpt.lines.last().map(String::as_str).unwrap_or_default();
+        let _ = writeln!(text, "  {} log: … {last}", excerpt.of);
+    }
+    for hint in &found.hints {
+        let _ = writeln!(text, "  hint: {hint}");
+    }
+    text
+}
+
+/// Recordings are kept in the form that digests are made of, so that recording one again changes
+/// only what the kernel said otherwise. `UKCI_UPDATE=1` writes them so.
+#[test]
+fn recordings_are_canonical() {
+    for (kernel, cases) in all() {
+        for (name, evidence) in cases {
+            let path = root().join(&kernel).join(format!("{name}.json"));
+            let text = canonical::text(&evidence) + "\n";
+            if std::env::var_os("UKCI_UPDATE").is_some() {
+                fs::write(&path, &text).unwrap();
+            }
+            let kept = fs::read_to_string(&path).unwrap();
+            assert!(kept == text, "{}: run with UKCI_UPDATE=1", path.display());
+        }
+    }
+}
+
+/// A pass teaches the judge little: one or two of a kernel are enough.
+#[test]
+fn plain_passes_are_few() {
+    for (kernel, cases) in all() {
+        let plain = (cases.iter())
+            .filter(|(_, evidence)| judge(evidence, true).verdict == Verdict::Pass)
+            .map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>();
+        assert!(
+            (1..=2).contains(&plain.len()),
+            "{kernel} keeps {} plain passes: {plain:?}",
+            plain.len()
+        );
+    }
 }
 
 #[test]

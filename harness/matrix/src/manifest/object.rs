@@ -198,7 +198,7 @@ impl<'m> Check<'m> {
             let what = format!(
                 "program `{name}` is of type `{actual}`, which is not attached as `{kind}`"
             );
-            let kinds: Vec<&str> = AttachKind::ALL
+            let kinds: Vec<&str> = AttachKind::all()
                 .iter()
                 .copied()
                 .filter(|kind| {

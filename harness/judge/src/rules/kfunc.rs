@@ -1,0 +1,160 @@
+//! Kfuncs: missing, switched off by an option, or of another prototype.
+
+use crate::case::{Case, Whole};
+use crate::finding::{at_load, brought, of};
+use crate::said::Said;
+use crate::text;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::FeatureKind;
+use ukci_schema::history;
+use ukci_schema::verdict::Stage;
+
+/// The option that the kfuncs with a name, or with the beginning of one, are built by. As of 7.2,
+/// from the `Makefile`s and `#ifdef`s around their definitions.
+const OPTIONS: &[(&str, &str)] = &[
+    ("bpf_crypto_", "CRYPTO"),
+    ("bpf_ct_set_nat_info", "NF_NAT"),
+    ("bpf_ct_", "NF_CONNTRACK"),
+    ("bpf_get_fsverity_digest", "FS_VERITY"),
+    ("bpf_key_put", "KEYS"),
+    ("bpf_lookup_system_key", "KEYS"),
+    ("bpf_lookup_user_key", "KEYS"),
+    ("bpf_skb_ct_", "NF_CONNTRACK"),
+    ("bpf_skb_get_fou_encap", "NET_FOU"),
+    ("bpf_skb_get_xfrm_info", "XFRM_INTERFACE"),
+    ("bpf_skb_set_fou_encap", "NET_FOU"),
+    ("bpf_skb_set_xfrm_info", "XFRM_INTERFACE"),
+    ("bpf_verify_pkcs7_signature", "SYSTEM_DATA_VERIFICATION"),
+    ("bpf_xdp_ct_", "NF_CONNTRACK"),
+    ("bpf_xdp_flow_lookup", "NF_FLOW_TABLE"),
+    ("hid_bpf_", "HID_BPF"),
+    ("scx_bpf_", "SCHED_CLASS_EXT"),
+];
+
+/// A kfunc that this release has and this kernel is built without: its own configuration says so.
+pub(crate) fn switched_off(whole: &Whole<'_>, name: &str, caller: &str) -> Option<Diagnosis> {
+    let (_, option) = OPTIONS.iter().find(|(start, _)| name.starts_with(start))?;
+    let config = &whole.evidence.guest.config;
+    let off = config.get(*option).is_some_and(|value| value == "n");
+    let older = history::kfunc(name)
+        .is_none_or(|release| history::is_older(&whole.evidence.guest.release, release));
+    if !off || older {
+        return None;
+    }
+    let mut found = of(
+        Code::MissingKernelConfig,
+        Stage::Load,
+        format!(
+            "the kernel is built without CONFIG_{option}, which kfunc `{name}` needs, and {caller} \
+             calls it"
+        ),
+        "use a kernel with the option, or leave the program out where it is off \
+         (`bpf_program__set_autoload`)",
+    );
+    found.hints.push(format!(
+        "or declare it `__weak` and test `bpf_ksym_exists({name})` before the call"
+    ));
+    Some(found)
+}
+
+fn is_strong(case: &Case<'_>, name: &str) -> bool {
+    case.evidence
+        .object
+        .externs
+        .iter()
+        .any(|known| known.name == name && !known.weak)
+}
+
+/// A kfunc that the kernel does not have, or was built without.
+pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
+    let absent = |name: &&String| {
+        case.features(FeatureKind::Kfunc, name)
+            .any(|f| f.present == Some(false))
+    };
+    // What is weak may be missing: then the verifier must have stumbled over it.
+    let unresolved = |name: &&&String| {
+        let line = format!("kfunc '{name}' is referenced but wasn't resolved");
+        case.verifier_line(&line).is_some()
+    };
+    let unfound = |name: &&&String| {
+        let said = |said: &Said<'_>| (*said == Said::KfuncMissing(name)).then_some(());
+        is_strong(case, name) || case.heard(said).is_some()
+    };
+    let absent: Vec<&String> = case.program.kfuncs.iter().filter(absent).collect();
+    // The one at the line that the verifier came to, if it says so.
+    let name = (absent.iter().find(unresolved)).or_else(|| absent.iter().find(unfound))?;
+    if let Some(mut found) = switched_off(case.whole, name, &case.name()) {
+        // Not every finding of the code is of an instruction; this one is of the call.
+        let load = &case.program.load;
+        found.at = load.at.clone().or_else(|| text::source_line(&load.log));
+        return Some(found);
+    }
+    let detail = case
+        .features(FeatureKind::Kfunc, name)
+        .find_map(|f| f.detail.as_deref());
+    let headline = format!(
+        "the kernel has no kfunc `{name}`{}, which {} calls",
+        brought(&case.evidence.guest.release, history::kfunc(name)),
+        case.name()
+    );
+    let weak = format!("declare it `__weak` and test `bpf_ksym_exists({name})` before the call");
+    let mut found = at_load(
+        Code::MissingKfunc,
+        headline,
+        &[
+            &weak,
+            "or switch the program off where the kfunc is missing (`bpf_program__set_autoload`)",
+        ],
+    );
+    if let Some(near) = detail.and_then(|detail| detail.strip_prefix("near: ")) {
+        found
+            .hints
+            .push(format!("the nearest names in this kernel: {near}"));
+    }
+    Some(found)
+}
+
+/// A kfunc that the kernel has with another prototype.
+pub(crate) fn mismatch(case: &Case<'_>) -> Option<Diagnosis> {
+    let differs = |name: &&String| {
+        // libbpf compares only where it found one; in the copy with weak externs it leaves the
+        // call unresolved instead.
+        let unresolved = format!("kfunc '{name}' is referenced but wasn't resolved");
+        prototype(case, name).is_some() || case.verifier_line(&unresolved).is_some()
+    };
+    let name = case.program.kfuncs.iter().find(differs)?;
+    let of = prototype(case, name)
+        .flatten()
+        .map(|module| format!(" (of module `{module}`)"))
+        .unwrap_or_default();
+    let headline = format!(
+        "the kernel has kfunc `{name}`{of} with another prototype than {} declares",
+        case.name()
+    );
+    let detail = case
+        .features(FeatureKind::Kfunc, name)
+        .find_map(|f| f.detail.as_deref());
+    let mut found = at_load(
+        Code::KfuncMismatch,
+        headline,
+        &[
+            "declare it as this kernel's BTF has it \
+         (`bpftool btf dump file /sys/kernel/btf/vmlinux format c`)",
+            "define the structs in its prototype: a forward declaration does not match",
+        ],
+    );
+    if let Some(prototype) = detail {
+        found
+            .hints
+            .insert(0, format!("the kernel declares it as `{prototype}`"));
+    }
+    Some(found)
+}
+
+/// Whether libbpf found the kfunc with another prototype, and the module that has it.
+fn prototype<'a>(case: &Case<'a>, kfunc: &str) -> Option<Option<&'a str>> {
+    case.heard(|said| match *said {
+        Said::KfuncMismatch { name, module } if name == kfunc => Some(module),
+        _ => None,
+    })
+}

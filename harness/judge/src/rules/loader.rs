@@ -1,0 +1,131 @@
+//! What an object leaves to its own loader. libbpf passes it on as it is, and no kernel takes it:
+//! nothing is learned of the kernel.
+
+use crate::case::Whole;
+use crate::errno::{EBADF, EINVAL};
+use crate::finding::{diagnosis, list};
+use crate::said::Said;
+use crate::text;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::MapEvidence;
+use ukci_schema::verdict::Stage;
+
+/// Map types whose `max_entries` is 0 or libbpf's business.
+const SIZELESS: &[&str] = &[
+    "sk_storage",
+    "inode_storage",
+    "task_storage",
+    "cgrp_storage",
+    "cgroup_storage",
+    "percpu_cgroup_storage",
+    "struct_ops",
+    "perf_event_array",
+];
+
+/// What of a refused map is its loader's part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// The map that is the shape of its inner maps.
+    InnerMap,
+    /// `max_entries`.
+    Size,
+    /// Key and value sizes of a buffer. cilium/ebpf replaces them before the load, so that its
+    /// objects may name the type of an event there.
+    Buffer,
+}
+
+/// The loader's part of a map that was refused with this errno; whether its inner map is at fault.
+pub(crate) fn share(map: &MapEvidence, errno: Option<i32>, inner: bool) -> Option<Share> {
+    let kind = map.map_type.as_str();
+    let of_maps = kind.ends_with("_of_maps");
+    if of_maps && !inner && matches!(errno, Some(EBADF | EINVAL)) && map.max_entries > 0 {
+        return Some(Share::InnerMap);
+    }
+    if map.max_entries == 0 && !SIZELESS.contains(&kind) {
+        return Some(Share::Size);
+    }
+    let sizes = match kind {
+        "ringbuf" | "user_ringbuf" => (0, 0),
+        "perf_event_array" => (4, 4),
+        _ => return None,
+    };
+    let buffer = errno == Some(EINVAL) && (map.key_size, map.value_size) != sizes;
+    buffer.then_some(Share::Buffer)
+}
+
+/// All refused maps that wait for their loader, told at once: who mends one alone meets the next.
+pub(crate) fn maps<'a>(
+    whole: &Whole<'_>,
+    refused: impl Iterator<Item = (&'a MapEvidence, Option<i32>)>,
+) -> Diagnosis {
+    let waiting: Vec<(&MapEvidence, Share)> = refused
+        .filter_map(|(map, errno)| {
+            let inner = whole.has_said(&Said::InnerMapFailed(&map.name));
+            Some((map, share(map, errno, inner)?))
+        })
+        .collect();
+    let needs = waiting.iter().take(4).map(|(map, of)| need(map, *of));
+    let needs: Vec<String> = needs.collect();
+    let headline = match (needs.as_slice(), waiting.len()) {
+        ([one], 1) => one.clone(),
+        (several, count) => {
+            let more = match count.saturating_sub(several.len()) {
+                0 => String::new(),
+                more => format!("; and {more} more"),
+            };
+            format!(
+                "{count} maps wait for the object's own loader: {}{more}",
+                several.join("; ")
+            )
+        }
+    };
+    let mut hints = Vec::new();
+    for wanted in [Share::Size, Share::Buffer, Share::InnerMap] {
+        let of = waiting.iter().filter(|(_, of)| *of == wanted);
+        let names: Vec<&str> = of.map(|(map, _)| map.name.as_str()).collect();
+        if !names.is_empty() {
+            hints.push(remedy(wanted, &list(&names)));
+        }
+    }
+    Diagnosis {
+        excerpt: text::libbpf_excerpt(&whole.evidence.log),
+        ..diagnosis(Code::LoaderContract, Stage::Load, headline, hints)
+    }
+}
+
+fn need(map: &MapEvidence, of: Share) -> String {
+    let (name, kind) = (&map.name, &map.map_type);
+    match of {
+        Share::InnerMap => {
+            format!("map `{name}` ({kind}) has no inner map: its loader must give it one")
+        }
+        Share::Size => {
+            format!("map `{name}` ({kind}) has no size: its loader must set max_entries")
+        }
+        Share::Buffer => {
+            let size = if kind == "perf_event_array" { 4 } else { 0 };
+            format!(
+                "map `{name}` ({kind}) has a key of {} and a value of {} bytes: its loader must set \
+                 both to {size}, as cilium/ebpf does",
+                map.key_size, map.value_size,
+            )
+        }
+    }
+}
+
+fn remedy(of: Share, names: &str) -> String {
+    match of {
+        Share::Size => format!(
+            "give {names} a size: `__uint(max_entries, N)`, `bpf_map__set_max_entries()` before the \
+             load, or `max_entries` in a manifest"
+        ),
+        Share::Buffer => format!(
+            "for libbpf, leave out `key` and `value` of {names} (a perf event array takes `__u32` for \
+             both); a program for cilium/ebpf alone may stay as it is"
+        ),
+        Share::InnerMap => format!(
+            "give {names} an inner map: `__array(values, …)`, `bpf_map__set_inner_map_fd()` before the \
+             load, or an inner map in a manifest"
+        ),
+    }
+}

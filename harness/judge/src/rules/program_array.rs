@@ -1,0 +1,133 @@
+//! Program arrays: programs that the kernel does not take into one, or does not let share one.
+
+use crate::case::Whole;
+use crate::errno::EINVAL;
+use crate::finding::diagnosis;
+use crate::said::Said;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::{ProgramEvidence, StepOutcome};
+use ukci_schema::verdict::Stage;
+
+/// A program that the kernel does not take into a slot of a program array: all programs of one array
+/// are of one type, and agree in what they were loaded for.
+pub(crate) fn slot(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let (map, program, errno) = whole.heard(|said| match *said {
+        Said::ProgramSlot {
+            map,
+            program,
+            errno,
+        } => Some((map, program, errno)),
+        _ => None,
+    })?;
+    let mut programs = whole.evidence.programs.iter();
+    let kind =
+        (programs.find(|seen| seen.name == program)).map_or("?", |seen| seen.program_type.as_str());
+    let mut found = diagnosis(
+        Code::MapRefused,
+        Stage::Load,
+        format!(
+            "the kernel refused program `{program}` ({kind}) in program array `{map}`: the array is for \
+             programs of another kind ({errno})"
+        ),
+        vec![
+            "use a program array for each kind: all programs in one array, and those that call \
+             through it, have the same type and expected attach type"
+                .into(),
+        ],
+    );
+    found.program = Some(program.to_owned());
+    Some(found)
+}
+
+/// Programs that call through one array. The first of them to be loaded decides what the array is
+/// for (`bpf_prog_map_compatible`), and the kernel refuses the next without a word. Alone, in a
+/// copy, each of them is the first.
+pub(crate) fn shared(whole: &Whole<'_>) -> Option<Diagnosis> {
+    let evidence = whole.evidence;
+    if evidence.load.errno != Some(EINVAL) {
+        return None;
+    }
+    let refused = whole.heard(|said| match *said {
+        Said::ProgramFailed {
+            program,
+            errno: "EINVAL",
+        } => Some(program),
+        _ => None,
+    })?;
+    let at = (evidence.programs.iter()).position(|one| one.name == refused)?;
+    let (before, rest) = evidence.programs.split_at(at);
+    let refused = rest
+        .first()
+        .filter(|one| one.load.outcome == StepOutcome::Ok)?;
+    let arrays = evidence
+        .maps
+        .iter()
+        .filter(|map| map.map_type == "prog_array" && refused.maps.contains(&map.name));
+    let (array, first, differs) = arrays
+        .filter_map(|array| {
+            let uses = |one: &&ProgramEvidence| one.autoload && one.maps.contains(&array.name);
+            let first = before.iter().find(uses)?;
+            Some((&array.name, first, difference(first, refused)?))
+        })
+        .next()?;
+    let mut found = diagnosis(
+        Code::MapRefused,
+        Stage::Load,
+        format!(
+            "the kernel refused `{}` because it calls through program array `{array}`, which `{}` \
+             uses first: {} (EINVAL)",
+            refused.name, first.name, differs.what
+        ),
+        vec![
+            format!(
+                "use a program array of its own for each: one for `{}`, one for `{}`",
+                first.name, refused.name
+            ),
+            differs.rule.into(),
+        ],
+    );
+    found.program = Some(refused.name.clone());
+    Some(found)
+}
+
+/// In what two programs differ that share an array, and the kernel's rule.
+struct Difference {
+    what: String,
+    rule: &'static str,
+}
+
+fn difference(first: &ProgramEvidence, second: &ProgramEvidence) -> Option<Difference> {
+    let (kind, other) = (&first.program_type, &second.program_type);
+    let frags =
+        |one: &ProgramEvidence| one.section.trim_start_matches('?').starts_with("xdp.frags");
+    let both = |what: &str, a: &str, b: &str| format!("their {what} differ (`{a}`, `{b}`)");
+    if kind != other {
+        return Some(Difference {
+            what: both("program types", kind, other),
+            rule: "all programs that call through an array have one type",
+        });
+    }
+    if frags(first) != frags(second) {
+        return Some(Difference {
+            what: "only one of them is `xdp.frags`".into(),
+            rule: "all XDP programs that call through an array support fragments, or none does \
+                   (5.18)",
+        });
+    }
+    if let (Some(a), Some(b)) = (&first.attach_type, &second.attach_type)
+        && a != b
+    {
+        return Some(Difference {
+            what: both("attach types", a, b),
+            rule: "newer kernels, and stable ones with the fix, want one expected attach type of all \
+                   programs that call through an array",
+        });
+    }
+    let hooked = matches!(kind.as_str(), "lsm" | "tracing" | "ext" | "struct_ops");
+    let (a, b) = (first.target.as_deref()?, second.target.as_deref()?);
+    (hooked && a != b).then(|| Difference {
+        what: both("hooks", a, b),
+        rule: "since the fix of CVE-2024-50063, which stable kernels have too, all programs that call \
+               through an array are for hooks with one prototype",
+    })
+}

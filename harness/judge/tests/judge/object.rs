@@ -1,0 +1,440 @@
+//! Objects by hand: what is said of a refusal that is not one program's fault alone, and what must
+//! not be said.
+
+use ukci_judge::judge;
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::{
+    CoreAccess, CoreFault, Declared, Evidence, Extern, Feature, FeatureKind, Log, MapEvidence,
+    ProgramEvidence, Step, StepOutcome,
+};
+
+use crate::hand::{
+    alone, attaching, fails, feature, good, map, program, refused, rejected, step, unattached,
+};
+
+fn told(found: &Diagnosis, words: &[&str]) {
+    let said = format!("{}\n{}", found.headline, found.hints.join("\n"));
+    for words in words {
+        assert!(said.contains(words), "`{words}` is not in {said}");
+    }
+}
+
+fn untold(found: &Diagnosis, words: &[&str]) {
+    let said = format!("{}\n{}", found.headline, found.hints.join("\n"));
+    for words in words {
+        assert!(!said.contains(words), "`{words}` is in {said}");
+    }
+}
+
+// CO-RE.
+
+fn missed(spec: &str, fault: Option<CoreFault>) -> Evidence {
+    let log = format!(
+        "0: <invalid CO-RE relocation>\nfailed to resolve CO-RE relocation <byte_off> [5] {spec} \
+         (0:0 @ offset 0)\nprocessed 1 insns\n"
+    );
+    let mut evidence = alone(22, rejected("raw_tp/sys_enter", "raw_tracepoint", 22, &log));
+    evidence.core = fault
+        .map(|fault| CoreAccess {
+            spec: spec.into(),
+            fault,
+        })
+        .into_iter()
+        .collect();
+    evidence
+}
+
+fn declared(name: &str, kind: &str) -> Declared {
+    Declared {
+        name: name.into(),
+        kind: kind.into(),
+    }
+}
+
+/// tracee#3068: the kernel's BTF has the field, and libbpf does not match it.
+#[test]
+fn a_field_of_another_kind_is_not_called_missing() {
+    let fault = CoreFault::OtherKind {
+        owner: "struct cred".into(),
+        member: "cap_effective".into(),
+        kernel: declared("kernel_cap_t", "struct"),
+        object: declared("unsigned long long", "integer"),
+    };
+    let evidence = missed("struct cred.cap_effective", Some(fault));
+    let found = fails(&evidence, Code::CoreRelocationFailure);
+    told(
+        &found,
+        &[
+            "`struct cred` has field `cap_effective` as `kernel_cap_t` (a struct)",
+            "declares it as `unsigned long long` (an integer)",
+        ],
+    );
+    untold(
+        &found,
+        &["no field", "renamed", "test `bpf_core_field_exists"],
+    );
+}
+
+#[test]
+fn a_missing_struct_is_blamed_and_not_its_field() {
+    let fault = CoreFault::NoType {
+        name: "struct gone".into(),
+    };
+    let found = fails(
+        &missed("struct gone.value", Some(fault)),
+        Code::CoreRelocationFailure,
+    );
+    told(
+        &found,
+        &["no `struct gone`", "bpf_core_type_exists(struct gone)"],
+    );
+    untold(&found, &["`value`", "bpf_core_field_exists"]);
+}
+
+#[test]
+fn a_missing_field_is_named_in_the_kernels_struct_with_those_that_are_there() {
+    let fault = |near: &[&str]| CoreFault::NoMember {
+        owner: "struct inode".into(),
+        member: "i_ctime".into(),
+        near: near.iter().map(|&name| name.into()).collect(),
+    };
+    let spec = "struct inode___before66.i_ctime.tv_sec";
+    let evidence = missed(spec, Some(fault(&["i_ctime_sec", "i_ctime_nsec"])));
+    let found = fails(&evidence, Code::CoreRelocationFailure);
+    told(
+        &found,
+        &[
+            "no field `i_ctime` in `struct inode` (the object's `inode___before66`)",
+            "has `i_ctime_sec` and `i_ctime_nsec`",
+        ],
+    );
+    // Where nothing looks alike, nothing is offered.
+    let evidence = missed(spec, Some(fault(&[])));
+    let found = fails(&evidence, Code::CoreRelocationFailure);
+    untold(&found, &["this kernel's", "second struct"]);
+    // Evidence of older agents has libbpf's line alone.
+    let found = fails(&missed(spec, None), Code::CoreRelocationFailure);
+    told(&found, &["`i_ctime.tv_sec` as declared in `struct inode`"]);
+    untold(&found, &["before66"]);
+}
+
+#[test]
+fn an_element_beyond_an_array_says_how_many_there_are() {
+    let fault = CoreFault::TooFewElements {
+        member: "offset".into(),
+        elements: 3,
+        index: 7,
+    };
+    let evidence = missed("struct nf_ct_ext.offset[7]", Some(fault));
+    let found = fails(&evidence, Code::CoreRelocationFailure);
+    told(&found, &["`offset` has 3 elements", "element 7"]);
+}
+
+// Program arrays.
+
+fn caller(name: &str, section: &str, kind: &str) -> ProgramEvidence {
+    let mut caller = program(section, kind);
+    caller.name = name.into();
+    caller.maps = vec!["tails".into()];
+    caller.load.isolated = true;
+    caller
+}
+
+fn sharing(errno: i32, programs: Vec<ProgramEvidence>) -> Evidence {
+    let mut array = map("tails", "prog_array", 2, 0);
+    array.created = StepOutcome::Ok;
+    array.errno = None;
+    let mut evidence = refused(
+        errno,
+        "libbpf: prog 'second': BPF program load failed: -EINVAL\n\
+         libbpf: prog 'second': failed to load: -EINVAL\nlibbpf: failed to load object 'x'\n",
+    );
+    evidence.maps = vec![array];
+    evidence.programs = programs;
+    evidence
+}
+
+/// vArmor-ebpf#20 and calico#12167.
+#[test]
+fn programs_that_quarrel_over_one_array_are_both_named_with_the_rule() {
+    for (first, second, kind, words) in [
+        (
+            "lsm/file_open",
+            "lsm/path_unlink",
+            "lsm",
+            "hooks differ (`file_open`, `path_unlink`)",
+        ),
+        ("xdp", "xdp.frags", "xdp", "only one of them is `xdp.frags`"),
+    ] {
+        let of = vec![caller("first", first, kind), caller("second", second, kind)];
+        let found = fails(&sharing(22, of), Code::MapRefused);
+        told(&found, &["`second`", "`tails`", "`first`", words]);
+        assert_eq!(found.program.as_deref(), Some("second"));
+    }
+    let mut of = vec![
+        caller("first", "tc", "sched_cls"),
+        caller("second", "tc", "sched_cls"),
+    ];
+    of[0].attach_type = Some("tcx_ingress".into());
+    of[1].attach_type = Some("tcx_egress".into());
+    told(
+        &fails(&sharing(22, of), Code::MapRefused),
+        &["attach types differ"],
+    );
+    let of = vec![
+        caller("first", "kprobe/a", "kprobe"),
+        caller("second", "raw_tp/b", "raw_tracepoint"),
+    ];
+    told(
+        &fails(&sharing(22, of), Code::MapRefused),
+        &["program types differ"],
+    );
+}
+
+#[test]
+fn programs_that_agree_are_not_said_to_quarrel() {
+    let alike = || {
+        vec![
+            caller("first", "kprobe/a", "kprobe"),
+            caller("second", "kprobe/b", "kprobe"),
+        ]
+    };
+    fails(&sharing(22, alike()), Code::Unclassified);
+    // Another errno, and an array that only one of them uses.
+    let mut apart = alike();
+    apart[0].program_type = "tracepoint".into();
+    fails(&sharing(13, apart.clone()), Code::Unclassified);
+    apart[0].maps.clear();
+    fails(&sharing(22, apart), Code::Unclassified);
+}
+
+// Refusals before any map.
+
+#[test]
+fn nobody_is_blamed_for_what_libbpf_gave_up_before_maps() {
+    let mut evidence = refused(
+        22,
+        "libbpf: extern (kcfg) 'LINUX_KERNEL_VERSION': failed to get kernel version\n",
+    );
+    evidence.guest.release = "7.3-cloud-amd64".into();
+    let mut never = program("raw_tp/sys_enter", "raw_tracepoint");
+    never.load.outcome = StepOutcome::NotAttempted;
+    evidence.programs = vec![never];
+    let mut seen = map("seen", "hash", 8, 0);
+    (seen.created, seen.errno) = (StepOutcome::NotAttempted, None);
+    evidence.maps = vec![seen];
+    let found = fails(&evidence, Code::LoaderContract);
+    assert_eq!(found.program, None);
+    assert_eq!(judge(&evidence, false).programs, [None]);
+}
+
+// Kernel variables.
+
+#[test]
+fn a_variable_without_btf_is_not_said_to_be_missing_from_the_kernel() {
+    let log = "libbpf: extern (var ksym) 'kernel_cpustat': not found in kernel BTF\n";
+    let mut evidence = refused(3, log);
+    let found = fails(&evidence, Code::MissingKfunc);
+    told(
+        &found,
+        &["the kernel's BTF has no variable `kernel_cpustat`"],
+    );
+    untold(&found, &["extern const void"]);
+    let mut symbol = feature(FeatureKind::Variable, "kernel_cpustat", None, false);
+    symbol.detail = Some(Feature::SYMBOL_WITHOUT_BTF.into());
+    evidence.features = vec![symbol];
+    let found = fails(&evidence, Code::MissingKfunc);
+    told(&found, &["`extern const void kernel_cpustat __ksym`"]);
+    // Without a type it is the symbol that is missing.
+    let typeless = refused(3, "libbpf: extern 'nowhere' (strong): not resolved\n");
+    let found = fails(&typeless, Code::MissingKfunc);
+    told(&found, &["no symbol `nowhere`"]);
+    untold(&found, &["BTF"]);
+}
+
+// What another loader does.
+
+fn refused_maps(maps: Vec<MapEvidence>) -> Evidence {
+    let mut evidence = refused(22, "libbpf: map 'ring': failed to create: -EINVAL\n");
+    evidence.features = (maps.iter())
+        .map(|map| feature(FeatureKind::MapType, &map.map_type, None, true))
+        .collect();
+    evidence.maps = maps;
+    evidence
+}
+
+#[test]
+fn all_maps_that_wait_for_their_loader_are_told_at_once() {
+    let mut ring = map("ring", "ringbuf", 65536, 22);
+    (ring.key_size, ring.value_size) = (0, 84);
+    let mut events = map("events", "perf_event_array", 0, 22);
+    (events.key_size, events.value_size) = (0, 84);
+    let starts = map("starts", "hash", 0, 22);
+    let found = fails(
+        &refused_maps(vec![ring.clone(), events, starts]),
+        Code::LoaderContract,
+    );
+    told(
+        &found,
+        &[
+            "3 maps",
+            "`ring` (ringbuf) has a key of 0 and a value of 84 bytes",
+            "`ring` and `events`",
+            "give `starts` a size",
+        ],
+    );
+    // A ring buffer of no sizes is refused for another reason: its entries are no power of two.
+    ring.value_size = 0;
+    ring.max_entries = 65537;
+    let found = fails(&refused_maps(vec![ring]), Code::MapRefused);
+    untold(&found, &["cilium"]);
+}
+
+fn unopened(libbpf: &str) -> Evidence {
+    Evidence {
+        open: step(StepOutcome::Refused, Some(22)),
+        load: Step::default(),
+        log: Log::bounded(libbpf),
+        ..good()
+    }
+}
+
+#[test]
+fn what_is_written_for_another_loader_is_told_whole() {
+    let mut evidence = unopened("libbpf: sec 'xdp': program 'first' is static and not supported\n");
+    evidence.object.static_programs = vec!["first".into(), "second".into()];
+    evidence.object.legacy_maps = vec!["counts".into()];
+    let found = fails(&evidence, Code::LoaderContract);
+    told(
+        &found,
+        &[
+            "`first` and `second`",
+            "`counts`",
+            "nothing about the kernel",
+        ],
+    );
+    // A damaged object is no other loader's.
+    let found = fails(&unopened("libbpf: elf: bad section\n"), Code::InvalidObject);
+    untold(&found, &["cilium", "static"]);
+}
+
+#[test]
+fn bitcode_is_known_by_its_magic() {
+    let mut evidence = unopened("libbpf: elf: 'x' is not a proper ELF object\n");
+    evidence.object.malformed = Some("it is LLVM bitcode (`BC C0 DE`), not ELF".into());
+    told(
+        &fails(&evidence, Code::InvalidObject),
+        &["LLVM bitcode", "-emit-llvm"],
+    );
+    evidence.object.malformed = Some("Unsupported ELF header".into());
+    untold(&fails(&evidence, Code::InvalidObject), &["bitcode", "emit"]);
+}
+
+#[test]
+fn a_placeholder_is_the_loaders_part_and_a_misspelt_name_is_not() {
+    let missing = |name: &str| {
+        let section = format!("kprobe/{name}");
+        let log = format!(
+            "libbpf: prog 'prog': failed to create kprobe '{name}+0x0' perf event: -ENOENT"
+        );
+        let mut evidence = attaching(unattached(&section, "kprobe", 2, &log));
+        evidence.features = vec![feature(FeatureKind::Target, name, None, false)];
+        evidence
+    };
+    let found = fails(&missing("dummy_kprobe"), Code::LoaderContract);
+    told(&found, &["`dummy_kprobe`", "placeholder", "manifest"]);
+    let found = fails(&missing("do_unlinkta"), Code::AttachTargetMissing);
+    untold(&found, &["placeholder"]);
+}
+
+// What an option brings.
+
+fn caller_of(kfunc: &str, release: &str, option: Option<(&str, &str)>) -> Evidence {
+    let log =
+        format!("1: <invalid kfunc call>\nkfunc '{kfunc}' is referenced but wasn't resolved\n");
+    let mut caller = rejected("syscall", "syscall", 22, &log);
+    caller.kfuncs = vec![kfunc.into()];
+    let mut evidence = alone(22, caller);
+    evidence.guest.release = release.into();
+    evidence.object.externs = vec![Extern {
+        name: kfunc.into(),
+        kind: "kfunc".into(),
+        weak: false,
+    }];
+    evidence.features = vec![feature(FeatureKind::Kfunc, kfunc, None, false)];
+    if let Some((option, value)) = option {
+        evidence.guest.config.insert(option.into(), value.into());
+    }
+    evidence
+}
+
+/// `scx_bpfland` on Debian 13.
+#[test]
+fn a_kfunc_behind_an_option_that_is_off_names_the_option_and_no_release() {
+    let kfunc = "scx_bpf_dsq_nr_queued";
+    let off = Some(("SCHED_CLASS_EXT", "n"));
+    let evidence = caller_of(kfunc, "6.12.117-amd64", off);
+    let found = fails(&evidence, Code::MissingKernelConfig);
+    told(&found, &["CONFIG_SCHED_CLASS_EXT", kfunc]);
+    untold(&found, &["6.12"]);
+    // A kernel from before it has neither.
+    let found = fails(&caller_of(kfunc, "6.1.0-56-amd64", off), Code::MissingKfunc);
+    told(&found, &["(mainline 6.12)"]);
+    untold(&found, &["CONFIG_"]);
+    // With the option on, or unknown, or for a kfunc of no option, nothing is said of one.
+    let on = Some(("SCHED_CLASS_EXT", "y"));
+    for evidence in [
+        caller_of(kfunc, "6.12.117-amd64", on),
+        caller_of(kfunc, "6.12.117-amd64", None),
+        caller_of("bpf_cpumask_create", "6.12.117-amd64", off),
+    ] {
+        let found = fails(&evidence, Code::MissingKfunc);
+        untold(&found, &["CONFIG_", "mainline"]);
+    }
+}
+
+#[test]
+fn an_option_that_this_release_does_not_have_is_not_asked_for() {
+    let of = |release: &str| {
+        let mut evidence = alone(22, rejected("netfilter", "netfilter", 22, ""));
+        evidence.guest.release = release.into();
+        evidence
+            .guest
+            .config
+            .insert("NETFILTER_BPF_LINK".into(), "n".into());
+        evidence.features = vec![feature(FeatureKind::ProgramType, "netfilter", None, false)];
+        fails(&evidence, Code::UnsupportedProgramType)
+    };
+    let old = of("5.10.0-46-amd64");
+    told(&old, &["(mainline 6.4)"]);
+    untold(&old, &["CONFIG_"]);
+    let new = of("6.12.117-amd64");
+    told(&new, &["CONFIG_NETFILTER_BPF_LINK"]);
+    untold(&new, &["mainline"]);
+}
+
+/// The author writes no flag: libbpf sets it for `.struct_ops.link`.
+#[test]
+fn a_flag_that_libbpf_set_is_explained_by_the_section() {
+    let linked = |kind: &str| {
+        let mut ops = map("ops", kind, 1, 22);
+        ops.flags = 1 << 13;
+        let mut evidence = refused_maps(vec![ops]);
+        evidence.guest.release = "6.1.0-56-amd64".into();
+        fails(&evidence, Code::MapRefused)
+    };
+    told(
+        &linked("struct_ops"),
+        &["`.struct_ops.link`", "SEC(\".struct_ops\")"],
+    );
+    untold(&linked("hash"), &["struct_ops"]);
+}
+
+#[test]
+fn numbers_that_differ_by_kernel_are_not_in_headlines() {
+    let log = "attach_btf_id 56121 points to disabled hook bpf_lsm_x\nprocessed 0 insns\n";
+    let evidence = alone(13, rejected("lsm/x", "lsm", 13, log));
+    let found = fails(&evidence, Code::VerifierRejection);
+    told(&found, &["attach_btf_id points to disabled hook"]);
+    untold(&found, &["56121"]);
+}
