@@ -1,6 +1,6 @@
 //! One program before the rules: the evidence, and what they all ask of it.
 
-use super::text;
+use super::{text, verifier_log};
 use ukci_schema::evidence::{Evidence, Feature, FeatureKind, ProgramEvidence};
 
 /// One program and the evidence it stands in.
@@ -17,7 +17,7 @@ impl<'a> Case<'a> {
         Self {
             evidence,
             program,
-            sentence: text::sentence(&program.load.log),
+            sentence: verifier_log::sentence(&program.load.log),
         }
     }
 
@@ -71,7 +71,7 @@ impl<'a> Case<'a> {
     /// Whether the load ended before the verifier said a word: the kernel refused the attributes
     /// of the program, not its instructions.
     pub(crate) fn is_silent(&self) -> bool {
-        self.sentence.is_none() && self.program.load.log.lines().all(text::is_noise)
+        self.sentence.is_none() && self.program.load.log.lines().all(verifier_log::is_statistic)
     }
 
     /// The program in backticks.

@@ -16,6 +16,7 @@ pub mod explain;
 mod finding;
 mod rules;
 mod text;
+mod verifier_log;
 
 pub use budget::over_budget;
 

@@ -7,7 +7,6 @@ use crate::errno::{self, ENOMEM, EPERM};
 use crate::finding::{Found, Rule, at_load};
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
-use ukci_schema::evidence::FeatureKind;
 
 /// After the rules of [`asked`].
 const RULES: &[Rule] = &[
@@ -17,11 +16,12 @@ const RULES: &[Rule] = &[
     ("jit", jit),
     ("sleepable", sleep::sleepable),
     ("modifiable", sleep::modifiable),
+    ("kfunc-call", instruction::kfunc_call),
     ("instruction", instruction::unknown),
     ("limit", limit::diagnose),
     ("sleeps", sleep::sleeps),
     ("helper-by-log", helper_by_log),
-    ("verifier", rejected),
+    ("verifier", verifier::rejected),
     ("capability", capability),
     ("helper-silent", helper::silent),
 ];
@@ -209,36 +209,6 @@ fn helper_by_log(case: &Case<'_>) -> Option<Diagnosis> {
         headline,
         &["use a program type that may call it, or another helper"],
     ))
-}
-
-fn rejected(case: &Case<'_>) -> Option<Diagnosis> {
-    let sentence = case.sentence.as_deref()?;
-    let headline = format!("the verifier rejected {}: {sentence}", case.name());
-    let mut found = at_load(
-        Code::VerifierRejection,
-        headline,
-        &verifier::hints(sentence),
-    );
-    if let Some(absent) = absent_helper(case) {
-        found.hints.push(format!(
-            "it also calls `{absent}`, which this kernel does not have"
-        ));
-    }
-    if found.hints.is_empty() {
-        found
-            .hints
-            .push("`ukci explain VERIFIER_REJECTION` lists the usual causes".into());
-    }
-    Some(found)
-}
-
-/// A helper that the kernel lacks, though the verifier stopped for another reason.
-fn absent_helper<'a>(case: &Case<'a>) -> Option<&'a str> {
-    let absent = |name: &&String| {
-        case.features(FeatureKind::Helper, name)
-            .any(|f| f.program_type.is_none() && f.present == Some(false))
-    };
-    case.program.helpers.iter().find(absent).map(String::as_str)
 }
 
 fn capability(case: &Case<'_>) -> Option<Diagnosis> {
