@@ -19,6 +19,8 @@ pub(crate) struct Register<'a> {
     pub(crate) unsigned: (u64, u64),
     /// Whether the offset of a pointer has a part that is known at run time only.
     pub(crate) variable: bool,
+    /// Whether the log says so; else it follows from the instructions, and the range is not known.
+    pub(crate) printed: bool,
 }
 
 impl<'a> Register<'a> {
@@ -47,7 +49,12 @@ impl<'a> Register<'a> {
 
     /// The state that stands behind `R1_w=`.
     pub(crate) fn of(text: &'a str) -> Option<Self> {
-        let text = text.trim();
+        let mut found = Self::parsed(text.trim())?;
+        found.printed = true;
+        Some(found)
+    }
+
+    fn parsed(text: &'a str) -> Option<Self> {
         // `P` stands before a number that must be known exactly.
         let bare = text.strip_prefix('P').unwrap_or(text);
         if let Some(value) = number(bare) {

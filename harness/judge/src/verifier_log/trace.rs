@@ -266,6 +266,7 @@ impl<'a> Reader<'a> {
                     Some(amount) => known.offset = known.offset.saturating_add(amount),
                     None => known.variable = true,
                 }
+                known.printed = false;
                 known
             }),
         };

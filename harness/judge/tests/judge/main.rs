@@ -6,4 +6,5 @@
 
 mod damage;
 mod hand;
+mod hints;
 mod recorded;

@@ -3,7 +3,6 @@
 use super::scene::Scene;
 use super::words;
 use crate::verifier_log::Origin;
-use ukci_schema::evidence::MapEvidence;
 use ukci_schema::history;
 
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
@@ -123,17 +122,10 @@ fn wrong_map(scene: &Scene<'_>) -> Vec<String> {
     };
     let name = u32::try_from(number).ok().and_then(map_type);
     let given = name.map_or_else(|| format!("type {number}"), |name| format!("type `{name}`"));
-    let program = scene.case.program;
-    let of_type = |map: &&MapEvidence| {
-        program.maps.contains(&map.name) && Some(map.map_type.as_str()) == name
-    };
-    let only = || {
-        let mut maps = scene.case.evidence.maps.iter().filter(of_type);
-        maps.next().filter(|_| maps.next().is_none())
-    };
+    let of_type = || scene.only(|map| Some(map.map_type.as_str()) == name);
     let passed = scene.trace.register(1).and_then(|register| scene.map(register));
     let map = passed
-        .or_else(only)
+        .or_else(of_type)
         .map_or_else(|| "this map".into(), |map| format!("map `{}`", map.name));
     let takes = scene.trace.callee().and_then(maps_of);
     vec![match takes {

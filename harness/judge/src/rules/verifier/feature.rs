@@ -48,8 +48,38 @@ const ADVICE: &[Advice] = &[
         "do not store kernel pointers where user space can read them",
     ),
     (
-        &["is not supported for offloaded"],
-        "load the program without a device for it",
+        &["same insn cannot be used with different pointers"],
+        "access each kind of pointer in a branch of its own, and keep the compiler from merging the two \
+         (`barrier_var(pointer)`): one instruction reads through pointers of two kinds",
+    ),
+    (
+        &["stores into", "is not allowed"],
+        "use atomic operations on map values and the stack only",
+    ),
+    (
+        &["BPF_LD_[ABS|IND]"],
+        "read the packet with `bpf_skb_load_bytes` in place of `load_byte` and its like",
+    ),
+    (
+        &["last insn is not an exit or jmp"],
+        "end the function with a `return` on every path: the compiler takes undefined behavior, such as a \
+         division by a constant 0 or an uninitialized variable, as a reason to leave it out",
+    ),
+    (
+        &["attach to unsupported member"],
+        "leave the member out of the map: this kernel lets no BPF program implement it",
+    ),
+    (
+        &["corrupted spill memory"],
+        "do not overwrite part of a pointer that is kept on the stack",
+    ),
+    (
+        &["tail_call is only allowed in functions that return 'int'"],
+        "declare the function with the tail call as `int`",
+    ),
+    (
+        &["unmatched"],
+        "pair each lock with one unlock on every path: this one was not taken",
     ),
 ];
 

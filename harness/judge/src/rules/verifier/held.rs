@@ -55,6 +55,19 @@ fn lock_unsupported(scene: &Scene<'_>) -> Vec<String> {
             "put one `struct {thing}` into the map's value, at its top level and aligned"
         )];
     }
+    if scene.says("cannot be accessed directly") || scene.says("inside the accessed memory") {
+        let thing = scene.sentence.split(' ').next().unwrap_or_default();
+        return vec![format!(
+            "leave the `{thing}` out of the access: read and write the members beside it one by one, and \
+             do not copy the whole value"
+        )];
+    }
+    if let Some((_, what)) = scene.sentence.split_once("doesn't match ") {
+        let what = what.split(' ').next().unwrap_or_default();
+        if scene.says("map pointer in") {
+            return vec![format!("pass the map in whose value the {what} lies")];
+        }
+    }
     if scene.says("progs cannot use bpf_spin_lock") && !scene.says("sleepable") {
         return vec![format!(
             "count with atomic operations in place of the lock: this kernel does not let `{}` programs take \

@@ -14,6 +14,27 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
              are made for it"
         )];
     }
+    if scene.says("access user memory") {
+        return vec![
+            "read it with `bpf_probe_read_user` or `bpf_copy_from_user`: the pointer leads to memory of \
+             user space"
+                .into(),
+        ];
+    }
+    if scene.says("access percpu memory") {
+        return vec![
+            "take the copy of one CPU first, with `bpf_per_cpu_ptr` or `bpf_this_cpu_ptr`: the pointer leads \
+             to per-CPU memory"
+                .into(),
+        ];
+    }
+    if scene.says("invalid negative access") || scene.says("invalid variable offset") {
+        return vec![
+            "read kernel memory at such an offset with `bpf_probe_read_kernel`: through a typed pointer only \
+             constant offsets of its members can be read"
+                .into(),
+        ];
+    }
     let beyond = scene.says("access beyond struct ") || scene.says("access beyond the end of member");
     let inside = scene.says("cannot access ptr member") || scene.says("invalid access to struct");
     if !beyond && !inside {

@@ -1,6 +1,6 @@
 //! Map values and other memory of a known size: how much there is, how much was asked for.
 
-use super::scene::Scene;
+use super::scene::{Scene, leading_number, section};
 use super::words::{bytes, range};
 
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
@@ -19,7 +19,7 @@ fn misaligned(scene: &Scene<'_>) -> Vec<String> {
         return Vec::new();
     };
     let base = scene.trace.register(place.base);
-    let offset = place.offset + base.map_or(0, |base| base.offset);
+    let offset = place.offset.saturating_add(base.map_or(0, |base| base.offset));
     let atomic = matches!(
         scene.trace.last().map(|step| step.instruction.operation),
         Some(crate::verifier_log::Operation::Store { atomic: true, .. })
@@ -50,9 +50,10 @@ fn misaligned(scene: &Scene<'_>) -> Vec<String> {
 /// `write into map forbidden, value_size=4 off=0 size=4`.
 fn read_only(scene: &Scene<'_>) -> Vec<String> {
     if scene.says("write into map forbidden") {
-        let section = scene.state().and_then(|state| scene.map(state));
-        return match section {
-            Some(map) if map.name.starts_with(".rodata") => vec![
+        let known = scene.state().and_then(|state| scene.map(state));
+        let constants = || scene.only(|map| section(&map.name).starts_with(".rodata"));
+        return match known.or_else(constants) {
+            Some(map) if section(&map.name).starts_with(".rodata") => vec![
                 "declare the variable without `const` if the program is to write it: constants are in \
                  `.rodata`, which is read-only once the object is loaded"
                     .into(),
@@ -87,18 +88,20 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
         Some(state) if scene.says("map value") => scene.region(state),
         _ if scene.says("map value") => "the map's value".into(),
         _ if scene.says("map key") => "the map's key".into(),
+        Some(state) if state.kind.contains("mem") => "the memory that was reserved".into(),
         _ => "the memory".into(),
     };
     if let Some(helper) = scene.helper() {
         return vec![format!(
             "pass a size of at most {} to {helper}: it is to access {} at offset {offset}, and {region} has {}",
-            (there - offset).max(0),
+            there.saturating_sub(offset).max(0),
             bytes(size),
             bytes(there)
         )];
     }
     let end = offset.saturating_add(size);
-    let variable = state.map_or(scene.says("max value is outside"), |state| state.variable);
+    // Of a constant offset the least value is outside too, and is named first.
+    let variable = scene.says("max value is outside") || state.is_some_and(|state| state.variable);
     if variable && offset < 0 {
         return vec![format!(
             "make sure that the index is not negative just before the access: it may lead to offset {offset} \
@@ -127,7 +130,7 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
 fn access_size(scene: &Scene<'_>) -> Option<i64> {
     let first = scene.sentence.split(';').next()?;
     let (_, size) = first.rsplit_once(" size=")?;
-    super::scene::leading_number(size)
+    leading_number(size)
 }
 
 /// `R1 unbounded memory access, make sure to bounds check any such access`.
@@ -142,7 +145,9 @@ fn unbounded(scene: &Scene<'_>) -> Vec<String> {
         Some((state, size)) => format!("; {} has {size} bytes", scene.region(state)),
         None => String::new(),
     };
-    let known = state.map_or_else(String::new, |state| format!(": it may be {}", range(state)));
+    let known = state
+        .and_then(range)
+        .map_or_else(String::new, |range| format!(": the offset may be {range}"));
     if negative {
         return vec![format!(
             "compare the index with 0 too, or keep it in an unsigned variable{known}{limit}"
@@ -165,7 +170,8 @@ fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
     }
     let known = scene
         .added()
-        .map_or_else(String::new, |state| format!(" (it may be {})", range(state)));
+        .and_then(range)
+        .map_or_else(String::new, |range| format!(" (it may be {range})"));
     vec![format!(
         "bound the number on both sides before it is added to the pointer{known}: keep it in an unsigned \
          variable and compare it with the number of elements"

@@ -5,7 +5,7 @@ use super::words::bytes;
 use crate::verifier_log::changes_packet;
 
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
-    let families = [invalidated, short, arithmetic];
+    let families = [invalidated, short, arithmetic, refused];
     let spoken = families.iter().map(|family| family(scene));
     spoken.into_iter().find(|hints| !hints.is_empty()).unwrap_or_default()
 }
@@ -70,6 +70,25 @@ fn short(scene: &Scene<'_>) -> Vec<String> {
     found
 }
 
+/// `cannot write into packet`, `helper access to the packet is not allowed`.
+fn refused(scene: &Scene<'_>) -> Vec<String> {
+    let kind = &scene.case.program.program_type;
+    if scene.says("cannot write into packet") {
+        return vec![format!(
+            "change the packet with a helper, such as `bpf_skb_store_bytes`, if this type has one: this \
+             kernel lets `{kind}` programs only read it directly"
+        )];
+    }
+    if scene.says("helper access to the packet is not allowed") {
+        let helper = scene.helper().unwrap_or_else(|| "the helper".into());
+        return vec![format!(
+            "copy the bytes to the stack first (`bpf_skb_load_bytes`), and pass those to {helper}: it takes \
+             no pointer into the packet in `{kind}` programs"
+        )];
+    }
+    Vec::new()
+}
+
 /// `math between pkt pointer and register with unbounded min value is not allowed`, `R2 pointer
 /// arithmetic on pkt_end prohibited`.
 fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
@@ -83,7 +102,7 @@ fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
     if !(scene.says("math between pkt") || scene.says("makes pkt pointer be out of bounds")) {
         return Vec::new();
     }
-    let range = scene.added().map(|state| super::words::range(state));
+    let range = scene.added().and_then(super::words::range);
     vec![format!(
         "bound the number before it is added to the packet pointer, to less than 65536 and not below 0{}: \
          a `__u16`, or a mask (`n &= 0x3fff`), is enough",

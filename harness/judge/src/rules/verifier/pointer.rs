@@ -2,7 +2,7 @@
 
 use super::scene::Scene;
 use super::words;
-use crate::verifier_log::{Origin, Register};
+use crate::verifier_log::Origin;
 use ukci_schema::history;
 
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
@@ -138,16 +138,13 @@ fn other(scene: &Scene<'_>) -> Vec<String> {
         return Vec::new();
     };
     let kind = rest.split('\'').next().unwrap_or_default();
+    let moved = scene.state().map_or(0, |state| state.offset);
     let place = scene.place().map_or_else(String::new, |place| {
-        format!(" at offset {}", place.offset + scene.state().map_or(0, offset))
+        format!(" at offset {}", place.offset.saturating_add(moved))
     });
     vec![format!(
         "do not access memory through this pointer{place}: it is {}, which programs cannot read or write \
          directly",
         words::kind(kind)
     )]
-}
-
-fn offset(state: &Register<'_>) -> i64 {
-    state.offset
 }

@@ -75,10 +75,9 @@ fn compared(scene: &Scene<'_>) -> String {
     let instruction = step.instruction;
     let held = scene.register().and_then(|number| {
         let state = scene.trace.register(number)?;
-        let what = if state.is_scalar() {
-            format!("a number, {}", words::range(state))
-        } else {
-            words::kind(state.kind)
+        let what = match words::range(state).filter(|_| state.is_scalar()) {
+            Some(range) => format!("a number ({range})"),
+            None => words::kind(state.kind),
         };
         Some(format!(", where R{number} holds {what}"))
     });

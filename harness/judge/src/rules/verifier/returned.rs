@@ -4,11 +4,14 @@ use super::scene::{Scene, leading_number};
 use super::words::range;
 
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
-    if !scene.says("At program exit") && !scene.says("At async callback") {
+    let exits = ["At program exit", "At async callback", "At callback return", "At subprogram exit"];
+    if !exits.iter().any(|words| scene.sentence.starts_with(words)) {
         return Vec::new();
     }
     let Some((low, high)) = allowed(scene.sentence) else {
-        return vec!["return a number that this program type may return".into()];
+        return vec![
+            "return a number that was set on this path: here R0 holds none that the verifier knows".into(),
+        ];
     };
     let wanted = match high.checked_sub(low) {
         Some(0) => format!("{low}"),
@@ -17,11 +20,12 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
     };
     let program = scene.case.program;
     let kind = match &program.attach_type {
+        _ if scene.says("callback") => "a callback".into(),
         Some(attach) => format!("`{}` programs with attach type `{attach}`", program.program_type),
         None => format!("`{}` programs", program.program_type),
     };
     let got = scene.trace.register(0).filter(|state| state.is_scalar());
-    let got = match (got.map(range), returned(scene.sentence)) {
+    let got = match (got.and_then(range), returned(scene.sentence)) {
         (_, Some(value)) => format!("this path returns {value}"),
         (Some(range), _) => format!("this path may return {range}"),
         (None, None) => "the verifier does not know what this path returns".into(),

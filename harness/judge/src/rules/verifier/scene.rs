@@ -82,32 +82,48 @@ impl<'a> Scene<'a> {
         self.trace.callee().map(|name| format!("`{name}`"))
     }
 
+    /// The maps that the program refers to.
+    pub(super) fn maps(&self) -> impl Iterator<Item = &'a MapEvidence> {
+        let used = &self.case.program.maps;
+        self.case.evidence.maps.iter().filter(|map| {
+            // A program refers to `.bss`, of which libbpf makes a map `object.bss`.
+            used.contains(&map.name) || used.iter().any(|name| name == section(&map.name))
+        })
+    }
+
     /// The object's map whose value the register points to: by its name, which kernels print since
     /// 6.7, or the program's only map with values of that size.
     pub(super) fn map(&self, register: &Register<'a>) -> Option<&'a MapEvidence> {
-        let used = |map: &&MapEvidence| self.case.program.maps.contains(&map.name);
-        let maps = || self.case.evidence.maps.iter().filter(used);
         if let Some(name) = register.map {
-            // A kernel keeps 15 characters of a name, libbpf puts the object's before a section's.
-            let section = name.rfind('.').map_or(name, |at| &name[at..]);
-            return maps().find(|map| map.name == section || map.name.starts_with(name));
+            // A kernel keeps 15 characters of a name.
+            return self.maps().find(|map| map.name.starts_with(name));
         }
         let size = register.value_size?;
-        let mut fitting = maps().filter(|map| u64::from(map.value_size) == size);
+        self.only(|map| u64::from(map.value_size) == size)
+    }
+
+    /// The program's one map of this kind.
+    pub(super) fn only(&self, fits: impl Fn(&MapEvidence) -> bool) -> Option<&'a MapEvidence> {
+        let mut fitting = self.maps().filter(|map| fits(map));
         let found = fitting.next()?;
         fitting.next().is_none().then_some(found)
     }
 
-    /// `a value of map `records``, `the object's `.bss``, or what else the register points to.
+    /// `a value of map `records``, `the object's variables in `.bss``.
     pub(super) fn region(&self, register: &Register<'a>) -> String {
-        match self.map(register) {
-            Some(map) if map.name.starts_with('.') => {
-                format!("the object's variables in `{}`", map.name)
+        match self.map(register).map(|map| (map, section(&map.name))) {
+            Some((_, section)) if section.starts_with('.') => {
+                format!("the object's variables in `{section}`")
             }
-            Some(map) => format!("a value of map `{}`", map.name),
+            Some((map, _)) => format!("a value of map `{}`", map.name),
             None => "the map's value".into(),
         }
     }
+}
+
+/// The section of the map that libbpf makes of one: `.bss` of `object.bss`; else the map's name.
+pub(super) fn section(map: &str) -> &str {
+    map.find('.').map_or(map, |at| &map[at..])
 }
 
 /// The number that a text begins with, in decimal or as `0x1f`.

@@ -14,7 +14,10 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
              be 0"
         )];
     }
-    if scene.says("is not a known constant") || scene.says("must be a known constant") {
+    let constant = ["is not a known constant", "must be a known constant", "is not a const"];
+    // 5.10 says so of the size of a ring buffer's record, of which a bounded one is refused as well.
+    let reserved = scene.says("unbounded size") && helper == "`bpf_ringbuf_reserve`";
+    if reserved || constant.iter().any(|words| scene.says(words)) {
         return vec![format!(
             "pass a constant as argument {register} of {helper}, such as the largest size that is needed: \
              here it is a number that is known at run time only"
@@ -25,32 +28,36 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
         return Vec::new();
     }
     let state = scene.trace.register(register);
-    let known = state.filter(|state| state.is_scalar()).map(range);
+    let known = state.filter(|state| state.is_scalar()).and_then(range);
     let known = known.map_or_else(String::new, |range| format!(": it may be {range}"));
     let buffer = buffer(scene, register);
     let limit = buffer.map_or_else(
         || "the size of the buffer".into(),
         |(size, what)| format!("{}, the size of {what}", bytes(size)),
     );
-    let mut found = Vec::new();
     if let Some(Origin::Call(callee)) = scene.trace.origin(register) {
-        if negative && state.is_some_and(|state| state.signed.0 > i64::MIN) {
-            found.push(format!(
+        if negative && (may_fail(callee) || state.is_some_and(|state| state.signed.0 > i64::MIN)) {
+            return vec![format!(
                 "compare what `{callee}` returned with 0 before it becomes the size (argument {register}) of \
-                 {helper}: a negative number is an error{known}"
-            ));
-            return found;
+                 {helper}{known}{} a negative number is an error",
+                if known.is_empty() { ":" } else { ", and" }
+            )];
         }
     }
-    found.push(format!(
-        "bound argument {register} of {helper} just before the call, to at least 0 and at most {limit}{known}"
-    ));
-    found.push(
+    vec![
+        format!(
+            "bound argument {register} of {helper} just before the call, to at least 0 and at most \
+             {limit}{known}"
+        ),
         "keep it in an unsigned variable, and compare the same variable that is passed: `if (n > \
          sizeof(buf)) n = sizeof(buf);`, or mask it (`n &= sizeof(buf) - 1`)"
             .into(),
-    );
-    found
+    ]
+}
+
+/// Helpers that return a length or a negative error, which kernels before 5.11 do not say.
+fn may_fail(helper: &str) -> bool {
+    helper.ends_with("_str") || helper.starts_with("bpf_get_stack") || helper == "bpf_d_path"
 }
 
 /// The register with the size: the one that is named. 5.10 and 6.1 do not name that of a zero size,
@@ -71,7 +78,7 @@ fn buffer(scene: &Scene<'_>, register: u8) -> Option<(i64, String)> {
     let state = scene.trace.register(register.checked_sub(1)?)?;
     let left = state.value_size.and_then(|size| i64::try_from(size).ok());
     match state.kind {
-        "map_value" => Some((left? - state.offset, scene.region(state))),
+        "map_value" => Some((left?.saturating_sub(state.offset), scene.region(state))),
         "fp" if state.offset < 0 => Some((
             state.offset.checked_neg()?,
             "what is left of the stack there".into(),

@@ -49,14 +49,17 @@ fn tail_call(scene: &Scene<'_>) -> Vec<String> {
 
 /// `invalid variable-offset write to stack R1 var_off=(0x0; 0x3f) off=-16 size=1`.
 fn variable(scene: &Scene<'_>) -> Vec<String> {
-    let said = scene.says("variable-offset") || scene.says("variable stack access");
+    let said = ["variable-offset", "variable offset", "variable stack access"];
+    let said = said.iter().any(|words| scene.says(words));
     if !(said && scene.says("stack")) {
         return Vec::new();
     }
     let state = scene.state().filter(|state| state.signed.0 > i64::MIN);
     let reach = state.map(|state| {
-        let offset = scene.place().map_or(0, |place| place.offset) + state.offset;
-        let (low, high) = (offset + state.signed.0, offset + state.signed.1);
+        let place = scene.place().map_or(0, |place| place.offset);
+        let offset = place.saturating_add(state.offset);
+        let low = offset.saturating_add(state.signed.0);
+        let high = offset.saturating_add(state.signed.1);
         format!(
             " (the access may lie anywhere from fp{low:+} to fp{high:+}, and the stack ends at fp+0)"
         )
@@ -128,7 +131,8 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
             .named()
             .and_then(|number| scene.trace.register(number + 1))
             .filter(|state| state.is_scalar() && state.constant().is_none())
-            .map_or_else(String::new, |state| format!(" (the size may be {})", range(state)));
+            .and_then(range)
+            .map_or_else(String::new, |range| format!(" (the size may be {range})"));
         return vec![format!(
             "pass a size to {helper} that fits the variable: {} from fp{offset:+} reach beyond the stack, which \
              has {} there{amount}",

@@ -49,17 +49,21 @@ fn typed(kind: &str) -> String {
     }
 }
 
-/// The values that a number can have, in words: `0 to 31`, `anything`.
-pub(super) fn range(register: &Register<'_>) -> String {
+/// The values that a number can have, in words: `0 to 31`, `any number`. None where the log does not
+/// say.
+pub(super) fn range(register: &Register<'_>) -> Option<String> {
+    if !register.printed && register.constant().is_none() {
+        return None;
+    }
     let (low, high) = register.signed;
-    match (low, high) {
+    Some(match (low, high) {
         (i64::MIN, i64::MAX) if register.unsigned == (0, u64::MAX) => "any number".into(),
         (low, high) if low == high => format!("{low}"),
         (i64::MIN, i64::MAX) => format!("{} to {}", register.unsigned.0, register.unsigned.1),
         (i64::MIN, high) => format!("any number up to {high}"),
         (low, i64::MAX) => format!("any number from {low}"),
         (low, high) => format!("{low} to {high}"),
-    }
+    })
 }
 
 /// `1 byte`, `16 bytes`.
@@ -90,11 +94,12 @@ mod tests {
         );
         assert_eq!(kind("iter_num"), "`iter_num`");
         assert_eq!(bytes(1), "1 byte");
-        let of = |text| range(&Register::of(text).unwrap());
+        let of = |text| range(&Register::of(text).unwrap()).unwrap();
         assert_eq!(of("scalar()"), "any number");
         assert_eq!(of("inv7"), "7");
         assert_eq!(of("scalar(umax=31)"), "0 to 31");
         assert_eq!(of("scalar(smin=-4095,smax=256)"), "-4095 to 256");
         assert_eq!(of("scalar(smax=15)"), "any number up to 15");
+        assert_eq!(range(&Register::of_kind("scalar")), None);
     }
 }
