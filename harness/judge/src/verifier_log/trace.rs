@@ -112,6 +112,7 @@ impl<'a> Trace<'a> {
         let mut found = None;
         for step in self.back() {
             match step.instruction.operation {
+                Operation::Call(_) if wanted == 0 => return found,
                 Operation::Call(name) if matches(name) && found.is_none() => {
                     found = Some((name, step));
                 }

@@ -281,6 +281,9 @@ fn a_packet_is_told_by_what_is_proven() {
                  invalid access to packet, off=0 size=1, R1(id=3,off=0,r=0)\n\
                  R1 offset is outside of the packet\n";
     xdp.told(moved, &["variable offset", "last addition"]);
+    xdp.not_told(moved, &["`data` + 1"]);
+    let written = "6: (73) *(u8 *)(r1 +1) = r2\ncannot write into packet\n";
+    Rejected::of("cgroup_skb", "cgroup_skb/egress").told(written, &["`tc` or XDP", "`cgroup_skb`"]);
     let end = "2: (07) r2 += -4\nR2 pointer arithmetic on pkt_end prohibited\n";
     xdp.told(end, &["data + n > data_end"]);
     let sum = "6: (0f) r1 += r3\n\
@@ -349,6 +352,10 @@ fn pointers_that_may_not_be_computed_with() {
     program.not_told(context, &["bpf_map_lookup_elem"]);
     let narrow = "2: (04) w1 += 1\nR1 32-bit pointer arithmetic prohibited\n";
     program.told(narrow, &["64 bits"]);
+    let shifted = "2: (67) r1 <<= 32\nR1 pointer arithmetic with <<= operator prohibited\n";
+    program.told(shifted, &["64 bits", "cast"]);
+    let masked = "2: (57) r1 &= 7\nR1 pointer arithmetic with &= operator prohibited\n";
+    program.not_told(masked, &["cast"]);
 }
 
 #[test]
@@ -438,6 +445,12 @@ fn what_is_held_is_told_with_who_gave_it() {
                   Unreleased reference id=2 alloc_insn=11\n\
                   BPF_EXIT instruction in main prog would lead to reference leak\n";
     tc.told(socket, &["bpf_sk_release", "bpf_sk_lookup_tcp"]);
+    let after = "4: (85) call bpf_ringbuf_reserve#131 ; R0=ringbuf_mem_or_null(id=2)\n5: (bf) r6 = r0\n\
+                 8: (85) call bpf_ringbuf_submit#132\n9: (79) r0 = *(u64 *)(r6 +0)\n\
+                 R6 invalid mem access 'scalar'\n";
+    tc.told(after, &["only before `bpf_ringbuf_submit` (instruction 8)"]);
+    let other = after.replace("bpf_ringbuf_submit#132", "bpf_ktime_get_ns#5");
+    tc.not_told(&other, &["gives it back"]);
     for kept in [
         "22: (95) exit\nbpf_spin_unlock is missing\n",
         "22: (95) exit\nBPF_EXIT instruction in main prog cannot be used inside bpf_spin_lock-ed region\n",

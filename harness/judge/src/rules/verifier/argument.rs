@@ -186,8 +186,9 @@ fn nullable(scene: &Scene<'_>) -> Vec<String> {
             |state| words::kind(state.kind),
         );
         return vec![format!(
-            "take a reference (`bpf_task_acquire` and the like) or use an argument of the program \
-             itself: {callee} wants a pointer that the kernel keeps alive, and here it is {what}"
+            "pass a pointer that the kernel keeps alive to {callee}: an argument of the program, what \
+             an acquiring kfunc returned, or a field that was read under `bpf_rcu_read_lock`. Here it is \
+             {what}"
         )];
     }
     Vec::new()

@@ -2,10 +2,10 @@
 
 use super::scene::Scene;
 use super::words::bytes;
-use crate::verifier_log::Operation;
+use crate::verifier_log::{Operation, Origin};
 
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
-    let families = [lock_without_btf, lock_unsupported, in_region, region_kept, reference, dynptr];
+    let families = [released, lock_without_btf, lock_unsupported, in_region, region_kept, reference, dynptr];
     let spoken = families.iter().map(|family| family(scene));
     spoken.into_iter().find(|hints| !hints.is_empty()).unwrap_or_default()
 }
@@ -117,6 +117,26 @@ fn region_kept(scene: &Scene<'_>) -> Vec<String> {
     let call = call.rsplit(' ').next().unwrap_or(call);
     vec![format!(
         "call `{call}` on every path before the program ends: on this one it is missing"
+    )]
+}
+
+/// `R6 invalid mem access 'scalar'`, of a pointer that was given back before.
+fn released(scene: &Scene<'_>) -> Vec<String> {
+    let number = scene.says("invalid mem access 'scalar'") || scene.says("invalid mem access 'inv'");
+    let Some(register) = scene.named().filter(|_| number) else {
+        return Vec::new();
+    };
+    let Some(Origin::Call(taken)) = scene.trace.origin(register) else {
+        return Vec::new();
+    };
+    let gives_back = |name: &str| releases(taken).contains(&format!("`{name}`"));
+    let Some((call, step)) = scene.trace.called_since(register, gives_back) else {
+        return Vec::new();
+    };
+    vec![format!(
+        "use what `{taken}` returned only before `{call}` (instruction {}), which gives it back: the pointer \
+         is invalid after it",
+        step.instruction.index
     )]
 }
 

@@ -45,29 +45,25 @@ fn short(scene: &Scene<'_>) -> Vec<String> {
         .unwrap_or(0);
     let end = offset.saturating_add(size);
     let moved = scene.number("(id=").is_some_and(|id| id != 0);
-    let from = if moved { "the pointer with the variable offset" } else { "`data`" };
-    let mut found = vec![if proven == 0 {
+    let access = format!("it takes {} at offset {offset}", bytes(size));
+    if moved {
+        return vec![format!(
+            "compare the pointer + {end} with `data_end` after the last addition to it: {access}, and a \
+             comparison that was made before a variable offset was added does not count"
+        )];
+    }
+    vec![if proven == 0 {
         format!(
-            "compare {from} + {end} with `data_end` before the access: it takes {} at offset {offset}, and no \
-             byte is proven to be there yet",
-            bytes(size)
+            "compare `data` + {end} with `data_end` before the access: {access}, and no byte is proven to be \
+             there yet"
         )
     } else {
         format!(
-            "compare {from} + {end} with `data_end` before the access: it takes {} at offset {offset}, and only \
-             {} from the start are proven to be there",
-            bytes(size),
+            "compare `data` + {end} with `data_end` before the access: {access}, and only {} from the start \
+             are proven to be there",
             bytes(proven)
         )
-    }];
-    if moved && proven == 0 {
-        found.push(
-            "repeat the comparison after the last addition: one that was made before a variable offset \
-             was added does not count"
-                .into(),
-        );
-    }
-    found
+    }]
 }
 
 /// `cannot write into packet`, `helper access to the packet is not allowed`.
@@ -75,8 +71,7 @@ fn refused(scene: &Scene<'_>) -> Vec<String> {
     let kind = &scene.case.program.program_type;
     if scene.says("cannot write into packet") {
         return vec![format!(
-            "change the packet with a helper, such as `bpf_skb_store_bytes`, if this type has one: this \
-             kernel lets `{kind}` programs only read it directly"
+            "change the packet in a `tc` or XDP program: this kernel lets `{kind}` programs only read it"
         )];
     }
     if scene.says("helper access to the packet is not allowed") {

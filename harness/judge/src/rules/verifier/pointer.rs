@@ -52,6 +52,13 @@ fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
     if scene.says("pointer += pointer") {
         return vec!["add a number to a pointer, not another pointer".into()];
     }
+    if scene.says("with <<= operator") || scene.says("with >>= operator") {
+        return vec![
+            "keep the pointer in 64 bits: a cast to `int` or `__u32` becomes shifts, and no operator but + and \
+             - is allowed on a pointer"
+                .into(),
+        ];
+    }
     if scene.says("pointer arithmetic with ") || scene.says("bitwise operator") {
         return vec!["only add to a pointer or subtract from it: no other operator is allowed".into()];
     }
