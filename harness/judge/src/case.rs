@@ -71,7 +71,13 @@ impl<'a> Case<'a> {
     /// Whether the load ended before the verifier said a word: the kernel refused the attributes
     /// of the program, not its instructions.
     pub(crate) fn is_silent(&self) -> bool {
-        self.sentence.is_none() && self.program.load.log.lines().all(verifier_log::is_statistic)
+        self.sentence.is_none()
+            && self
+                .program
+                .load
+                .log
+                .lines()
+                .all(verifier_log::is_statistic)
     }
 
     /// The program in backticks.

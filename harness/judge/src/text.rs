@@ -16,7 +16,7 @@ pub(crate) fn verifier_excerpt(log: &Log) -> Option<Excerpt> {
     let lines: Vec<&str> = log
         .lines()
         .take_while(|line| !line.starts_with("Verification failed"))
-        .filter(|line| !verifier_log::is_statistic(line))
+        .filter(|line| !verifier_log::is_statistic(line) && !verifier_log::is_backtracking(line))
         .collect();
     let mut found = excerpt("verifier", &lines)?;
     if let Some(reason) = verifier_log::reason(log) {

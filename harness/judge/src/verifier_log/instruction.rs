@@ -245,9 +245,19 @@ mod tests {
         assert_eq!(of("3: (0f) r2 += r3"), added);
         assert_eq!(of("3: (77) r0 >>= 32"), arithmetic(0, None));
         assert_eq!(of("3: (c7) r0 s>>= 32"), arithmetic(0, None));
-        assert_eq!(of("0: (b7) r1 = 0"), Operation::Set { to: 1, value: Some(0) });
-        assert_eq!(of("0: (18) r1 = 0xffff8880"), Operation::Set { to: 1, value: None });
-        let jump = Instruction::of("7: (55) if r0 != 0x0 goto pc+4 12: R0_w=scalar() R10=fp0").unwrap();
+        assert_eq!(
+            of("0: (b7) r1 = 0"),
+            Operation::Set {
+                to: 1,
+                value: Some(0)
+            }
+        );
+        assert_eq!(
+            of("0: (18) r1 = 0xffff8880"),
+            Operation::Set { to: 1, value: None }
+        );
+        let jump =
+            Instruction::of("7: (55) if r0 != 0x0 goto pc+4 12: R0_w=scalar() R10=fp0").unwrap();
         assert_eq!(jump.text, "(55) if r0 != 0x0 goto pc+4");
         assert_eq!(of("9: (95) exit"), Operation::Other);
         assert_eq!(of("9: (15) if r0 == 0x0 goto pc+3"), Operation::Other);
@@ -255,7 +265,15 @@ mod tests {
 
     #[test]
     fn what_is_cut_is_no_instruction_and_no_place() {
-        for line in ["", "7", "7: (", "7: (8", "7: (85", "x: (85) call y", "7: (\u{1f980}) r1"] {
+        for line in [
+            "",
+            "7",
+            "7: (",
+            "7: (8",
+            "7: (85",
+            "x: (85) call y",
+            "7: (\u{1f980}) r1",
+        ] {
             assert_eq!(Instruction::of(line), None, "{line}");
         }
         for line in [

@@ -53,7 +53,10 @@ impl<'a> Line<'a> {
 
 /// The state that stands behind an instruction: `; R0=…`, or `12: R0=…` behind a jump.
 fn behind<'a>(line: &'a str, instruction: &Instruction<'a>) -> &'a str {
-    let rest = line.split_once(instruction.text).map_or("", |(_, rest)| rest).trim_start();
+    let rest = line
+        .split_once(instruction.text)
+        .map_or("", |(_, rest)| rest)
+        .trim_start();
     rest.strip_prefix(';').unwrap_or(rest)
 }
 
@@ -70,6 +73,15 @@ pub(crate) fn is_statistic(line: &str) -> bool {
     // 7.3: `subprog 0 (long_loop) main insns_self 1000001 …`.
     let by_function = line.starts_with("subprog ") && line.contains("insns_self");
     line.is_empty() || by_function || starts(line, &statistics)
+}
+
+/// The search for what must be known exactly, which is printed between an instruction and the
+/// sentence about it, hundreds of lines of it before 6.2.
+pub(crate) fn is_backtracking(line: &str) -> bool {
+    starts(
+        line.trim(),
+        &["last_idx", "regs=", "parent ", "mark_precise:"],
+    )
 }
 
 /// Where the path came from and what is tried, not why it is refused.

@@ -12,7 +12,7 @@ mod sentence;
 mod trace;
 
 pub(crate) use instruction::{Operation, Place};
-pub(crate) use line::is_statistic;
+pub(crate) use line::{is_backtracking, is_statistic};
 pub(crate) use register::Register;
 pub(crate) use report::{reason, suggestion};
 pub(crate) use sentence::sentence;

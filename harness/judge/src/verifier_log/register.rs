@@ -137,9 +137,9 @@ impl<'a> Register<'a> {
     /// `(0x0; 0x7)`: the bits that are known, and those that are not.
     fn masked(&mut self, text: &str) {
         let bits = text.trim_start_matches('(').trim_end_matches(')');
-        let known = bits.split_once(';').and_then(|(known, mask)| {
-            Some((number(known.trim())?, number(mask.trim())?))
-        });
+        let known = bits
+            .split_once(';')
+            .and_then(|(known, mask)| Some((number(known.trim())?, number(mask.trim())?)));
         if let Some((known, mask)) = known {
             self.variable = mask != 0 && !self.is_scalar();
             let most = known.cast_unsigned() | mask.cast_unsigned();
@@ -193,10 +193,10 @@ pub(crate) fn states(line: &str) -> Vec<(u8, Register<'_>)> {
             continue;
         };
         let number = name.split('_').next().and_then(|n| n.parse().ok());
-        if let Some((number, register)) = number.zip(Register::of(state)) {
-            if number <= 10 {
-                found.push((number, register));
-            }
+        if let Some((number, register)) = number.zip(Register::of(state))
+            && number <= 10
+        {
+            found.push((number, register));
         }
     }
     found
@@ -224,7 +224,10 @@ mod tests {
         assert_eq!(of("fp-16").offset, -16);
         assert_eq!(of("fp0").kind, "fp");
         let indexed = of("fp(off=-16,smin=smin32=0,smax=umax=63,var_off=(0x0; 0x3f))");
-        assert_eq!((indexed.kind, indexed.offset, indexed.signed), ("fp", -16, (0, 63)));
+        assert_eq!(
+            (indexed.kind, indexed.offset, indexed.signed),
+            ("fp", -16, (0, 63))
+        );
         assert!(indexed.variable);
         let value = of("map_value(id=0,off=8,ks=4,vs=16,imm=0)");
         assert_eq!((value.offset, value.value_size), (8, Some(16)));
@@ -234,7 +237,10 @@ mod tests {
         assert_eq!(of("trusted_ptr_file()").kind, "trusted_ptr_file");
         assert_eq!(of("scalar()").signed, (i64::MIN, i64::MAX));
         assert_eq!(of("scalar(smin=-4095,smax=0)").signed, (-4095, 0));
-        assert_eq!(of("scalar(umin=18446744073709547520)").unsigned.0, u64::MAX - 4095);
+        assert_eq!(
+            of("scalar(umin=18446744073709547520)").unsigned.0,
+            u64::MAX - 4095
+        );
     }
 
     #[test]
@@ -249,7 +255,17 @@ mod tests {
 
     #[test]
     fn damage_is_left_out() {
-        for text in ["", "(", "inv(", "\u{1f980}", "R", "P", "scalar(umax=", "((((", "))))"] {
+        for text in [
+            "",
+            "(",
+            "inv(",
+            "\u{1f980}",
+            "R",
+            "P",
+            "scalar(umax=",
+            "((((",
+            "))))",
+        ] {
             let _ = Register::of(text);
         }
         assert!(states("R99=ctx() Rx=1 R=2 R1= =3 R3").is_empty());

@@ -23,7 +23,10 @@ pub(crate) fn sentence(log: &Log) -> Option<String> {
         .map(Line::of)
         .filter(|line| *line != Line::Noise)
         .collect();
-    let Some(last) = classic.iter().rposition(|line| matches!(line, Line::Prose(_))) else {
+    let Some(last) = classic
+        .iter()
+        .rposition(|line| matches!(line, Line::Prose(_)))
+    else {
         return remark(&classic).or_else(|| headline(log));
     };
     // A remark behind the last sentence is about what came after it.
@@ -57,14 +60,21 @@ fn remark(lines: &[Line<'_>]) -> Option<String> {
     let (Line::Remark(said), before) = lines.split_last()? else {
         return None;
     };
-    let walked = before.iter().rev().find(|line| !matches!(line, Line::Remark(_)))?;
+    let walked = before
+        .iter()
+        .rev()
+        .find(|line| !matches!(line, Line::Remark(_)))?;
     matches!(walked, Line::Validating | Line::Instruction(..)).then(|| clipped(said))
 }
 
 /// What 7.3's report calls it, where nothing else was said.
 fn headline(log: &Log) -> Option<String> {
     let line = log.lines().find(|line| line.starts_with(START))?.trim();
-    Some(line.split_once(": ").map_or(line, |(_, rest)| rest).to_owned())
+    Some(
+        line.split_once(": ")
+            .map_or(line, |(_, rest)| rest)
+            .to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -114,7 +124,8 @@ mod tests {
 
     #[test]
     fn two_lines_that_are_two_sentences_do_not() {
-        let log = "btf_func_info: something else went by\nR1 type=scalar expected=fp\nprocessed 1\n";
+        let log =
+            "btf_func_info: something else went by\nR1 type=scalar expected=fp\nprocessed 1\n";
         assert_eq!(said(log).unwrap(), "R1 type=scalar expected=fp");
     }
 

@@ -45,7 +45,9 @@ impl<'a> Trace<'a> {
         for line in log.lines().take_while(|line| !line.starts_with(START)) {
             reader.read(line);
         }
-        Self { steps: reader.steps }
+        Self {
+            steps: reader.steps,
+        }
     }
 
     /// The instruction that the verifier had come to.
@@ -68,7 +70,10 @@ impl<'a> Trace<'a> {
 
     /// The last step of the path at this place of the program.
     pub(crate) fn at(&self, index: usize) -> Option<&Step<'a>> {
-        self.steps.iter().rev().find(|step| step.instruction.index == index)
+        self.steps
+            .iter()
+            .rev()
+            .find(|step| step.instruction.index == index)
     }
 
     /// The steps before the last, latest first.
@@ -93,7 +98,9 @@ impl<'a> Trace<'a> {
                     return value.map(|_| Origin::Constant);
                 }
                 // A constant is added to a pointer and leaves it what it is.
-                Operation::Arithmetic { to, amount: None, .. } if to == wanted => {
+                Operation::Arithmetic {
+                    to, amount: None, ..
+                } if to == wanted => {
                     return Some(Origin::Arithmetic);
                 }
                 _ => {}
@@ -200,7 +207,10 @@ impl<'a> Reader<'a> {
             Line::State(state) => self.learn(state),
             Line::From(index, state) => {
                 // The path goes back to where it branched off; what came since is of another.
-                let at = self.steps.iter().rposition(|step| step.instruction.index == index);
+                let at = self
+                    .steps
+                    .iter()
+                    .rposition(|step| step.instruction.index == index);
                 self.steps.truncate(at.map_or(0, |at| at + 1));
                 self.now = Registers::default();
                 self.now[10] = Some(Register::of_kind("fp"));

@@ -248,7 +248,10 @@ fn no_damaged_verifier_log_makes_the_judge_panic_or_leaves_a_refusal_without_a_h
         let mut evidence = evidence;
         for _ in 0..40 {
             let log = Log::bounded(&damaged(lines, &mut dice));
-            let found = evidence.programs.iter_mut().find(|program| program.name == name);
+            let found = evidence
+                .programs
+                .iter_mut()
+                .find(|program| program.name == name);
             found.unwrap().load.log = log;
             let Verdict::Fail { diagnosis } = judge(&evidence, false).verdict else {
                 panic!("a refusal passes");
@@ -281,10 +284,22 @@ fn no_lines_that_meet_make_the_judge_panic() {
         ..Evidence::default()
     };
     evidence.programs[0].load.outcome = StepOutcome::Refused;
-    let kinds = ["xdp", "sched_cls", "cgroup_sock_addr", "kprobe", "lsm", "unheard_of"];
-    let states = FRAGMENTS.iter().filter(|line| line.contains('=') && line.contains("R"));
+    let kinds = [
+        "xdp",
+        "sched_cls",
+        "cgroup_sock_addr",
+        "kprobe",
+        "lsm",
+        "unheard_of",
+    ];
+    let states = FRAGMENTS
+        .iter()
+        .filter(|line| line.contains('=') && line.contains('R'));
     let states: Vec<&&str> = states.filter(|line| !line.contains("invalid")).collect();
-    let instructions: Vec<&&str> = FRAGMENTS.iter().filter(|line| line.contains(": (")).collect();
+    let instructions: Vec<&&str> = FRAGMENTS
+        .iter()
+        .filter(|line| line.contains(": ("))
+        .collect();
     for (turn, state) in states.iter().enumerate() {
         evidence.programs[0].program_type = kinds[turn % kinds.len()].into();
         for instruction in &instructions {

@@ -64,7 +64,10 @@ impl Rejected {
             section: self.section.into(),
             program_type: self.kind.into(),
             attach_type: self.attach.map(Into::into),
-            target: self.section.split_once('/').map(|(_, target)| target.into()),
+            target: self
+                .section
+                .split_once('/')
+                .map(|(_, target)| target.into()),
             autoload: true,
             maps: self.maps.iter().map(|map| map.name.clone()).collect(),
             kfuncs: self.kfuncs.iter().map(|name| (*name).into()).collect(),
@@ -107,7 +110,10 @@ impl Rejected {
     fn told(&self, log: &str, words: &[&str]) {
         let hints = self.hints(log);
         for words in words {
-            assert!(hints.contains(words), "no `{words}` in:\n{hints}\nof:\n{log}");
+            assert!(
+                hints.contains(words),
+                "no `{words}` in:\n{hints}\nof:\n{log}"
+            );
         }
     }
 
@@ -139,12 +145,17 @@ fn a_misaligned_access_is_told_by_its_offset() {
 
 #[test]
 fn a_map_value_is_compared_with_the_access() {
-    let program = tracing().with_map("records", "array", 16).with_map("other", "hash", 8);
+    let program = tracing()
+        .with_map("records", "array", 16)
+        .with_map("other", "hash", 8);
     let constant = "7: (15) if r0 == 0x0 goto pc+3 8: R0=map_value(map=records,ks=4,vs=16) R10=fp0\n\
                     8: (79) r1 = *(u64 *)(r0 +16)\n\
                     invalid access to map value, value_size=16 off=16 size=8\n\
                     R0 min value is outside of the allowed memory range\n";
-    program.told(constant, &["8 bytes at offset 16", "byte 24", "`records` has 16 bytes"]);
+    program.told(
+        constant,
+        &["8 bytes at offset 16", "byte 24", "`records` has 16 bytes"],
+    );
     program.not_told(constant, &["bound the index"]);
     // 5.10 prints no map: the one with values of that size.
     let old = " R0=map_value(id=0,off=0,ks=4,vs=16,imm=0) R10=fp0\n8: (79) r1 = *(u64 *)(r0 +16)\n\
@@ -160,7 +171,10 @@ fn a_map_value_is_compared_with_the_access() {
     let helper = "12: (b7) r2 = 64 ; R2=64\n13: (85) call bpf_probe_read_kernel#113\n\
                   invalid access to map value, value_size=16 off=0 size=64\n\
                   R1 min value is outside of the allowed memory range\n";
-    program.told(helper, &["at most 16", "`bpf_probe_read_kernel`", "64 bytes"]);
+    program.told(
+        helper,
+        &["at most 16", "`bpf_probe_read_kernel`", "64 bytes"],
+    );
     let record = "4: (85) call bpf_ringbuf_reserve#131 ; R0=ringbuf_mem_or_null(id=2,sz=8)\n\
                   6: (7b) *(u64 *)(r0 +8) = r1\n\
                   invalid access to memory, mem_size=8 off=8 size=8\n\
@@ -175,7 +189,14 @@ fn an_index_that_is_not_bounded_is_told_on_the_side_that_is_open() {
     let above = "14: (0f) r6 += r1 ; R6=map_value(map=tables,ks=4,vs=64,smin=0,umax=17179869180)\n\
                  15: (63) *(u32 *)(r6 +0) = r1\n\
                  R6 unbounded memory access, make sure to bounds check any such access\n";
-    program.told(above, &["number of elements", "0 to 17179869180", "`tables` has 64 bytes"]);
+    program.told(
+        above,
+        &[
+            "number of elements",
+            "0 to 17179869180",
+            "`tables` has 64 bytes",
+        ],
+    );
     program.not_told(above, &["with 0 too"]);
     let below = "14: (0f) r6 += r1 ; R6=map_value(map=tables,ks=4,vs=64,smin=-8,smax=8)\n\
                  15: (63) *(u32 *)(r6 +0) = r1\n\
@@ -194,16 +215,29 @@ fn the_size_of_a_helper_is_no_index() {
                      5: (bf) r2 = r6 ; R2=scalar(id=1) R6=scalar(id=1)\n\
                      7: (85) call bpf_probe_read_kernel#113\n\
                      R2 min value is negative, either use unsigned or 'var &= const'\n";
-    program.told(unbounded, &["argument 2 of `bpf_probe_read_kernel`", "256 bytes", "`.bss`"]);
+    program.told(
+        unbounded,
+        &[
+            "argument 2 of `bpf_probe_read_kernel`",
+            "256 bytes",
+            "`.bss`",
+        ],
+    );
     program.not_told(unbounded, &["index"]);
     let failed = "8: (85) call bpf_probe_read_kernel_str#115 ; R0=scalar(smin=-4095,smax=256)\n\
                   9: (bf) r2 = r0 ; R2=scalar(smin=-4095,smax=256)\n\
                   11: (85) call bpf_probe_read_kernel#113\n\
                   R2 min value is negative, either use unsigned or 'var &= const'\n";
-    program.told(failed, &["what `bpf_probe_read_kernel_str` returned", "-4095 to 256"]);
+    program.told(
+        failed,
+        &["what `bpf_probe_read_kernel_str` returned", "-4095 to 256"],
+    );
     let zero = "5: (57) r4 &= 31 ; R4=scalar(smin=0,smax=umax=31,var_off=(0x0; 0x1f))\n\
                 9: (85) call bpf_skb_load_bytes#26\n";
-    for words in ["invalid zero-sized read\n", "R4 invalid zero-sized read: u64=[0,31]\n"] {
+    for words in [
+        "invalid zero-sized read\n",
+        "R4 invalid zero-sized read: u64=[0,31]\n",
+    ] {
         program.told(&format!("{zero}{words}"), &["argument 4 may be 0"]);
     }
     for words in [
@@ -212,7 +246,10 @@ fn the_size_of_a_helper_is_no_index() {
         "R2 is not a const\n",
     ] {
         let log = format!("6: (85) call bpf_ringbuf_reserve#131\n{words}");
-        program.told(&log, &["pass a constant as argument 2 of `bpf_ringbuf_reserve`"]);
+        program.told(
+            &log,
+            &["pass a constant as argument 2 of `bpf_ringbuf_reserve`"],
+        );
     }
     program.not_told(unbounded, &["pass a constant"]);
 }
@@ -227,15 +264,22 @@ fn a_context_field_is_named_by_the_programs_type() {
     tc.told(written, &["do not write to `len`"]);
     let xdp = Rejected::of("xdp", "xdp");
     let other = "0: (61) r2 = *(u32 *)(r1 +76)\ninvalid bpf_context access off=76 size=4\n";
-    xdp.told(other, &["`struct xdp_md`", "24 bytes", "`data` of `struct __sk_buff`"]);
+    xdp.told(
+        other,
+        &[
+            "`struct xdp_md`",
+            "24 bytes",
+            "`data` of `struct __sk_buff`",
+        ],
+    );
     tc.not_told(other, &["xdp_md"]);
     Rejected::of("socket_filter", "socket").told(other, &["bpf_skb_load_bytes", "`data`"]);
     let family = "0: (61) r1 = *(u32 *)(r1 +20)\ninvalid bpf_context access off=20 size=4\n";
     let connect = Rejected::of("cgroup_sock_addr", "cgroup/connect4");
-    connect
-        .clone()
-        .attached_as("cgroup_inet4_connect")
-        .told(family, &["`user_ip6`", "`cgroup/connect6`", "cgroup_inet4_connect"]);
+    connect.clone().attached_as("cgroup_inet4_connect").told(
+        family,
+        &["`user_ip6`", "`cgroup/connect6`", "cgroup_inet4_connect"],
+    );
     connect
         .attached_as("cgroup_inet6_connect")
         .not_told(family, &["use `user_ip6` in"]);
@@ -246,9 +290,15 @@ fn arguments_of_a_function_are_no_fields() {
     let lsm = Rejected::of("lsm", "lsm/file_open");
     let missing = "0: (79) r0 = *(u64 *)(r1 +16)\nfunc 'bpf_lsm_file_open' doesn't have 3-th argument\n\
                    invalid bpf_context access off=16 size=8\n";
-    lsm.told(missing, &["declare the arguments of `file_open`", "argument 3"]);
+    lsm.told(
+        missing,
+        &["declare the arguments of `file_open`", "argument 3"],
+    );
     let narrow = "0: (61) r0 = *(u32 *)(r1 +4)\ninvalid bpf_context access off=4 size=4\n";
-    lsm.told(narrow, &["8 bytes at a multiple of 8", "4 bytes at offset 4"]);
+    lsm.told(
+        narrow,
+        &["8 bytes at a multiple of 8", "4 bytes at offset 4"],
+    );
     lsm.not_told(narrow, &["declare the arguments"]);
     let registers = "0: (79) r0 = *(u64 *)(r1 +512)\ninvalid bpf_context access off=512 size=8\n";
     Rejected::of("kprobe", "kprobe/vfs_read").told(registers, &["struct pt_regs", "offset 512"]);
@@ -260,7 +310,8 @@ fn a_moved_context_pointer_is_told_by_how_far() {
     let moved = "0: (07) r1 += 8 ; R1=ctx(imm=8)\n1: (61) r0 = *(u32 *)(r1 +0)\n\
                  dereference of modified ctx ptr R1 off=8 disallowed\n";
     tc.told(moved, &["constant offset", "8 was added"]);
-    let variable = "5: (61) r0 = *(u32 *)(r6 +48)\nvariable ctx access var_off=(0x0; 0xc) disallowed\n";
+    let variable =
+        "5: (61) r0 = *(u32 *)(r6 +48)\nvariable ctx access var_off=(0x0; 0xc) disallowed\n";
     tc.told(variable, &["constant offsets", "switch"]);
     tc.not_told(variable, &["was added"]);
 }
@@ -298,14 +349,24 @@ fn a_helper_that_moved_the_packet_is_named_and_only_then() {
                 9: (71) r0 = *(u8 *)(r7 +12)\n";
     for words in ["inv", "scalar"] {
         let log = format!("{path}R7 invalid mem access '{words}'\n");
-        tc.told(&log, &["`bpf_skb_pull_data`", "instruction 7", "`data_end` from the context again"]);
+        tc.told(
+            &log,
+            &[
+                "`bpf_skb_pull_data`",
+                "instruction 7",
+                "`data_end` from the context again",
+            ],
+        );
         tc.not_told(&log, &["bpf_probe_read_kernel"]);
     }
     // Another field of the context, and a helper that leaves the packet where it is.
     let field = path.replace("+76", "+8") + "R7 invalid mem access 'inv'\n";
     tc.not_told(&field, &["bpf_skb_pull_data"]);
     let helper = path.replace("bpf_skb_pull_data#39", "bpf_ktime_get_ns#5");
-    tc.not_told(&(helper + "R7 invalid mem access 'inv'\n"), &["the helper may move"]);
+    tc.not_told(
+        &(helper + "R7 invalid mem access 'inv'\n"),
+        &["the helper may move"],
+    );
 }
 
 #[test]
@@ -313,7 +374,14 @@ fn a_number_that_is_followed_is_told_by_where_it_came_from() {
     let kprobe = Rejected::of("kprobe", "kprobe/vfs_read");
     let argument = "0: (79) r1 = *(u64 *)(r1 +112)\n1: (61) r0 = *(u32 *)(r1 +0)\n\
                     R1 invalid mem access 'scalar'\n";
-    kprobe.told(argument, &["argument that a `kprobe` program", "BPF_CORE_READ", "probe_read_user"]);
+    kprobe.told(
+        argument,
+        &[
+            "argument that a `kprobe` program",
+            "BPF_CORE_READ",
+            "probe_read_user",
+        ],
+    );
     let task = "0: (85) call bpf_get_current_task#35 ; R0=scalar()\n1: (61) r0 = *(u32 *)(r0 +0)\n\
                 R0 invalid mem access 'scalar'\n";
     kprobe.told(task, &["bpf_get_current_task_btf", "5.11"]);
@@ -361,10 +429,17 @@ fn pointers_that_may_not_be_computed_with() {
 #[test]
 fn a_register_that_was_not_set() {
     let program = tracing();
-    program.told("0: (bf) r0 = r7\nR7 !read_ok\n", &["R7", "set the variable"]);
-    let clobbered = "0: (b7) r2 = 1\n1: (85) call bpf_ktime_get_ns#5\n2: (bf) r0 = r2\nR2 !read_ok\n";
+    program.told(
+        "0: (bf) r0 = r7\nR7 !read_ok\n",
+        &["R7", "set the variable"],
+    );
+    let clobbered =
+        "0: (b7) r2 = 1\n1: (85) call bpf_ktime_get_ns#5\n2: (bf) r0 = r2\nR2 !read_ok\n";
     program.told(clobbered, &["R2 again after the call"]);
-    program.told("0: (95) exit\nR0 !read_ok\n", &["return a value on every path"]);
+    program.told(
+        "0: (95) exit\nR0 !read_ok\n",
+        &["return a value on every path"],
+    );
 }
 
 #[test]
@@ -375,11 +450,21 @@ fn an_argument_is_named_with_what_it_is() {
                   R2 type=inv expected=fp, pkt, pkt_meta, map_value\n";
     program.told(
         number,
-        &["argument 2 of `bpf_map_lookup_elem`", "`bpf_get_current_task` returned"],
+        &[
+            "argument 2 of `bpf_map_lookup_elem`",
+            "`bpf_get_current_task` returned",
+        ],
     );
     let task = "4: (85) call bpf_task_storage_get#156\nR2 type=scalar expected=ptr_, trusted_ptr_, \
                 rcu_ptr_\n";
-    program.told(task, &["pass a kernel pointer", "argument 2 of `bpf_task_storage_get`", "a number"]);
+    program.told(
+        task,
+        &[
+            "pass a kernel pointer",
+            "argument 2 of `bpf_task_storage_get`",
+            "a number",
+        ],
+    );
     program.not_told(task, &["bpf_probe_read_kernel"]);
     let map = "4: (18) r1 = 0xffff88800536b800 ; R1=map_ptr(map=events,ks=4,vs=8)\n\
                8: (85) call bpf_ringbuf_output#130\n\
@@ -392,15 +477,19 @@ fn a_helper_with_a_list_of_functions_is_no_kfunc() {
     let fentry = Rejected::of("tracing", "fentry/vfs_open");
     let log = "4: (85) call bpf_d_path#147\nhelper call is not allowed in probe\n";
     let found = fentry.diagnosis(log);
-    assert!(found.headline.contains("`bpf_d_path`"), "{}", found.headline);
+    assert!(
+        found.headline.contains("`bpf_d_path`"),
+        "{}",
+        found.headline
+    );
     assert!(found.headline.contains("`vfs_open`"), "{}", found.headline);
     fentry.told(log, &["filp_close", "security_file_open"]);
     fentry.not_told(log, &["kfunc", "this kernel has it"]);
     let kfunc = "calling kernel function bpf_task_acquire is not allowed\n";
-    fentry
-        .clone()
-        .calling("bpf_task_acquire")
-        .told(kfunc, &["call `bpf_task_acquire` from", "`tracing` programs"]);
+    fentry.clone().calling("bpf_task_acquire").told(
+        kfunc,
+        &["call `bpf_task_acquire` from", "`tracing` programs"],
+    );
     fentry.not_told(kfunc, &["filp_close"]);
 }
 
@@ -416,7 +505,9 @@ fn a_kfunc_call_on_a_kernel_that_takes_none() {
     // A newer kernel takes them, and a program without one has another fault.
     let newer = program.on("6.1.0-56-amd64").diagnosis(log);
     assert_eq!(newer.code, Code::VerifierRejection);
-    let without = Rejected::of("xdp", "xdp").on("5.10.0-46-cloud-amd64").diagnosis(log);
+    let without = Rejected::of("xdp", "xdp")
+        .on("5.10.0-46-cloud-amd64")
+        .diagnosis(log);
     assert_eq!(without.code, Code::VerifierRejection);
 }
 
@@ -458,8 +549,16 @@ fn what_is_held_is_told_with_who_gave_it() {
         tc.told(kept, &["call `bpf_spin_unlock` on every path"]);
         tc.not_told(kept, &["it may not be called while"]);
     }
-    let called = "11: (85) call bpf_ktime_get_ns#5\nfunction calls are not allowed while holding a lock\n";
-    tc.told(called, &["`bpf_ktime_get_ns`", "bpf_spin_unlock", "while a spin lock is held"]);
+    let called =
+        "11: (85) call bpf_ktime_get_ns#5\nfunction calls are not allowed while holding a lock\n";
+    tc.told(
+        called,
+        &[
+            "`bpf_ktime_get_ns`",
+            "bpf_spin_unlock",
+            "while a spin lock is held",
+        ],
+    );
     tc.not_told(called, &["on every path"]);
 }
 
@@ -507,7 +606,8 @@ fn stacks_of_one_function_of_a_chain_and_below_a_tail_call() {
                  9: (73) *(u8 *)(r1 +0) = r2\n\
                  invalid variable-offset write to stack R1 var_off=(0x0; 0x3f) off=-16 size=1\n";
     tc.told(index, &["bound the index", "fp-16", "fp+47"]);
-    let unset = "4: (85) call bpf_map_lookup_elem#1\ninvalid indirect read from stack R2 off -8+4 size 8\n";
+    let unset =
+        "4: (85) call bpf_map_lookup_elem#1\ninvalid indirect read from stack R2 off -8+4 size 8\n";
     tc.told(unset, &["8 bytes", "fp-8", "byte 4", "__builtin_memset"]);
 }
 
@@ -515,7 +615,14 @@ fn stacks_of_one_function_of_a_chain_and_below_a_tail_call() {
 fn kernel_memory_is_read_by_relocation_and_never_written() {
     let fentry = Rejected::of("tracing", "fentry/vfs_read");
     let beyond = "1: (61) r0 = *(u32 *)(r1 +4000)\naccess beyond struct file at off 4000 size 4\n";
-    fentry.told(beyond, &["preserve_access_index", "`struct file`", "4 bytes at offset 4000"]);
+    fentry.told(
+        beyond,
+        &[
+            "preserve_access_index",
+            "`struct file`",
+            "4 bytes at offset 4000",
+        ],
+    );
     let member = "1: (61) r0 = *(u32 *)(r1 +20)\naccess beyond the end of member prev_pid (mend:4) in \
                   struct record with type int\n";
     fentry.told(member, &["preserve_access_index", "do not fit the member"]);
@@ -527,7 +634,8 @@ fn kernel_memory_is_read_by_relocation_and_never_written() {
 #[test]
 fn global_functions_and_functions_with_structs() {
     let program = tracing();
-    let pointer = "Validating advance() func#1...\nArg#0 type PTR in advance() is not supported yet.\n";
+    let pointer =
+        "Validating advance() func#1...\nArg#0 type PTR in advance() is not supported yet.\n";
     program.told(pointer, &["`advance()` `static`", "5.12"]);
     let remark = "arg#0 reference type('UNKNOWN ') size cannot be determined: -22\n";
     let void = format!("Validating emit() func#1...\n{remark}");
@@ -549,11 +657,20 @@ fn global_functions_and_functions_with_structs() {
 #[test]
 fn loops_and_old_kernels() {
     let program = tracing();
-    program.told("0: (05) goto pc-1\ninfinite loop detected at insn 0\n", &["counter"]);
+    program.told(
+        "0: (05) goto pc-1\ninfinite loop detected at insn 0\n",
+        &["counter"],
+    );
     program.told("back-edge from insn 5 to 2\n", &["5.3", "unroll"]);
-    program.not_told("0: (05) goto pc-1\ninfinite loop detected at insn 0\n", &["unroll"]);
+    program.not_told(
+        "0: (05) goto pc-1\ninfinite loop detected at insn 0\n",
+        &["unroll"],
+    );
     program.told("BPF_STX uses reserved fields\n", &["5.12"]);
-    program.told("Sleepable programs can only use preallocated hash maps\n", &["BPF_F_NO_PREALLOC"]);
+    program.told(
+        "Sleepable programs can only use preallocated hash maps\n",
+        &["BPF_F_NO_PREALLOC"],
+    );
 }
 
 /// A sentence that no family knows: what was compared, and on 7.3 what the kernel suggests. Never a
@@ -563,11 +680,24 @@ fn an_unknown_sentence_is_told_with_its_instruction_and_the_kernels_suggestion()
     let program = tracing();
     let log = "7: (bf) r6 = r0 ; R6=scalar(smin=0,smax=umax=7,var_off=(0x0; 0x7))\n\
                8: (79) r1 = *(u64 *)(r6 +0)\nsomething quite new about R6\n";
-    program.told(log, &["instruction 8", "`(79) r1 = *(u64 *)(r6 +0)`", "R6 holds a number (0 to 7)"]);
+    program.told(
+        log,
+        &[
+            "instruction 8",
+            "`(79) r1 = *(u64 *)(r6 +0)`",
+            "R6 holds a number (0 to 7)",
+        ],
+    );
     let report = format!(
         "{log}\nVerification failed: X\n\nReason:\n  y\n\nSuggestion:\n  Do this before\n  that.\n\nprocessed 1\n"
     );
-    program.told(&report, &["this kernel suggests: Do this before that.", "instruction 8"]);
+    program.told(
+        &report,
+        &[
+            "this kernel suggests: Do this before that.",
+            "instruction 8",
+        ],
+    );
     // Where a family speaks, the kernel's general advice does not stand beside it.
     let known = report.replace("something quite new about R6", "R6 !read_ok");
     program.not_told(&known, &["suggests"]);

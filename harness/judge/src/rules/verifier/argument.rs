@@ -8,7 +8,10 @@ use ukci_schema::history;
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
     let families = [allow_list, kfunc_refused, wrong_type, wrong_map, nullable];
     let spoken = families.iter().map(|family| family(scene));
-    spoken.into_iter().find(|hints| !hints.is_empty()).unwrap_or_default()
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
 }
 
 /// The headline's words for a helper with a list of functions that may call it: the verifier does
@@ -18,7 +21,12 @@ pub(super) fn not_allowed(scene: &Scene<'_>) -> Option<String> {
         return None;
     }
     let helper = scene.helper()?;
-    let target = scene.case.program.target.as_deref().unwrap_or(scene.case.section());
+    let target = scene
+        .case
+        .program
+        .target
+        .as_deref()
+        .unwrap_or(scene.case.section());
     Some(format!(
         "the kernel does not allow {helper} in a program on `{target}` ({})",
         scene.sentence
@@ -93,7 +101,9 @@ fn wrong_type(scene: &Scene<'_>) -> Vec<String> {
         )];
     }
     let first = expected.split(", ").next().unwrap_or_default();
-    let is_memory = expected.split(", ").any(|kind| kind == "fp" || kind == "map_value");
+    let is_memory = expected
+        .split(", ")
+        .any(|kind| kind == "fp" || kind == "map_value");
     let got_words = words::kind(got);
     if is_memory && matches!(got, "inv" | "scalar") {
         let source = match scene.trace.origin(register) {
@@ -110,8 +120,14 @@ fn wrong_type(scene: &Scene<'_>) -> Vec<String> {
         )];
     }
     let wanted = words::kind(first);
-    let more = if expected.contains(", ") { ", or what else it accepts" } else { "" };
-    vec![format!("pass {wanted}{more} as {place}: here it is {got_words}")]
+    let more = if expected.contains(", ") {
+        ", or what else it accepts"
+    } else {
+        ""
+    };
+    vec![format!(
+        "pass {wanted}{more} as {place}: here it is {got_words}"
+    )]
 }
 
 /// `cannot pass map_type 1 into func bpf_ringbuf_output#130`.
@@ -123,7 +139,10 @@ fn wrong_map(scene: &Scene<'_>) -> Vec<String> {
     let name = u32::try_from(number).ok().and_then(map_type);
     let given = name.map_or_else(|| format!("type {number}"), |name| format!("type `{name}`"));
     let of_type = || scene.only(|map| Some(map.map_type.as_str()) == name);
-    let passed = scene.trace.register(1).and_then(|register| scene.map(register));
+    let passed = scene
+        .trace
+        .register(1)
+        .and_then(|register| scene.map(register));
     let map = passed
         .or_else(of_type)
         .map_or_else(|| "this map".into(), |map| format!("map `{}`", map.name));
@@ -181,10 +200,9 @@ fn nullable(scene: &Scene<'_>) -> Vec<String> {
         )];
     }
     if scene.says("must be referenced or trusted") || scene.says("must be a rcu pointer") {
-        let what = scene.state().map_or_else(
-            || "the pointer".into(),
-            |state| words::kind(state.kind),
-        );
+        let what = scene
+            .state()
+            .map_or_else(|| "the pointer".into(), |state| words::kind(state.kind));
         return vec![format!(
             "pass a pointer that the kernel keeps alive to {callee}: an argument of the program, what \
              an acquiring kfunc returned, or a field that was read under `bpf_rcu_read_lock`. Here it is \

@@ -40,7 +40,9 @@ fn field(structure: &str, offset: i64) -> Option<Field> {
 /// Bytes of a context struct, as far as fields are known.
 fn length(structure: &str) -> i64 {
     let ends = fields().filter(|field| field.structure == structure);
-    ends.map(|field| field.offset + field.length).max().unwrap_or(0)
+    ends.map(|field| field.offset + field.length)
+        .max()
+        .unwrap_or(0)
 }
 
 /// The context struct of a program type, in libbpf's words.
@@ -114,7 +116,10 @@ fn of_struct(scene: &Scene<'_>, structure: &str, offset: i64, size: i64) -> Vec<
             other.structure == "__sk_buff" && other.offset == offset && structure != "__sk_buff"
         });
         if let Some(meant) = meant {
-            said.push_str(&format!(", which is `{}` of `struct __sk_buff`", meant.name));
+            said.push_str(&format!(
+                ", which is `{}` of `struct __sk_buff`",
+                meant.name
+            ));
         }
         return vec![said];
     };
@@ -149,7 +154,9 @@ fn of_struct(scene: &Scene<'_>, structure: &str, offset: i64, size: i64) -> Vec<
         program
             .attach_type
             .as_deref()
-            .map_or_else(String::new, |attach| format!(" with attach type `{attach}`"))
+            .map_or_else(String::new, |attach| format!(
+                " with attach type `{attach}`"
+            ))
     )]
 }
 
@@ -163,8 +170,8 @@ fn of_attach_type(scene: &Scene<'_>, field: Field) -> Option<String> {
         _ => return None,
     };
     let message = field.name.starts_with("msg_");
-    let fits = attach.contains(&format!("inet{family}_"))
-        || attach.contains(&format!("udp{family}_"));
+    let fits =
+        attach.contains(&format!("inet{family}_")) || attach.contains(&format!("udp{family}_"));
     if field.structure != "bpf_sock_addr" || (fits && !message) {
         return None;
     }
@@ -186,7 +193,12 @@ fn arguments(scene: &Scene<'_>, offset: i64, size: i64) -> Vec<String> {
         "tracing" | "lsm" | "struct_ops" | "ext" if scene.says("doesn't have") => vec![format!(
             "declare the arguments of `{}` as this kernel has them, and read only those: argument {} is \
              not there",
-            scene.case.program.target.as_deref().unwrap_or("the function"),
+            scene
+                .case
+                .program
+                .target
+                .as_deref()
+                .unwrap_or("the function"),
             offset / 8 + 1
         )],
         "tracing" | "lsm" | "struct_ops" | "ext" if scene.writes() => {
@@ -207,9 +219,9 @@ fn arguments(scene: &Scene<'_>, offset: i64, size: i64) -> Vec<String> {
              offset {offset}",
             bytes(size)
         )],
-        _ if scene.says("doesn't have") => vec![
-            "declare the arguments as this kernel has them, and read only those".into(),
-        ],
+        _ if scene.says("doesn't have") => {
+            vec!["declare the arguments as this kernel has them, and read only those".into()]
+        }
         _ => vec![format!(
             "access only what the context of `{kind}` programs has: the program {} {} at offset {offset}",
             if scene.writes() { "writes" } else { "reads" },
@@ -227,7 +239,10 @@ mod tests {
         let lines = super::FIELDS.lines().count();
         assert_eq!(fields().count(), lines);
         for field in fields() {
-            assert!(field.width > 0 && field.length % field.width == 0, "{field:?}");
+            assert!(
+                field.width > 0 && field.length % field.width == 0,
+                "{field:?}"
+            );
         }
         let data = field("__sk_buff", 76).unwrap();
         assert_eq!((data.name, data.width), ("data", 4));

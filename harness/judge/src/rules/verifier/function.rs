@@ -8,7 +8,10 @@ const POINTERS: &str = "5.12";
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
     let families = [unsupported, arguments, traced];
     let spoken = families.iter().map(|family| family(scene));
-    spoken.into_iter().find(|hints| !hints.is_empty()).unwrap_or_default()
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
 }
 
 fn make_static(name: Option<&str>) -> String {
@@ -33,9 +36,10 @@ fn unsupported(scene: &Scene<'_>) -> Vec<String> {
         return found;
     }
     if scene.says("doesn't return scalar") {
-        let name = scene.sentence.strip_prefix("Global function ").and_then(|rest| {
-            rest.split_once("()").map(|(name, _)| name)
-        });
+        let name = scene
+            .sentence
+            .strip_prefix("Global function ")
+            .and_then(|rest| rest.split_once("()").map(|(name, _)| name));
         return vec![
             "return an integer from the global function: no pointer, no struct, not `void` on old kernels"
                 .into(),
@@ -73,7 +77,8 @@ fn arguments(scene: &Scene<'_>) -> Vec<String> {
     vec![
         format!(
             "pass what {} is declared to take{compared}",
-            name.as_deref().map_or_else(|| "the function".into(), |name| format!("`{name}()`"))
+            name.as_deref()
+                .map_or_else(|| "the function".into(), |name| format!("`{name}()`"))
         ),
         make_static(name.as_deref()),
     ]
@@ -92,7 +97,10 @@ fn name_of_global(scene: &Scene<'_>) -> Option<String> {
     });
     called.or_else(|| {
         let log = &scene.case.program.load.log;
-        let line = log.lines().rev().find_map(|line| line.trim().strip_prefix("Validating "))?;
+        let line = log
+            .lines()
+            .rev()
+            .find_map(|line| line.trim().strip_prefix("Validating "))?;
         line.split_once("()").map(|(name, _)| name.to_owned())
     })
 }

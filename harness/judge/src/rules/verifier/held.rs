@@ -5,9 +5,20 @@ use super::words::bytes;
 use crate::verifier_log::{Operation, Origin};
 
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
-    let families = [released, lock_without_btf, lock_unsupported, in_region, region_kept, reference, dynptr];
+    let families = [
+        released,
+        lock_without_btf,
+        lock_unsupported,
+        in_region,
+        region_kept,
+        reference,
+        dynptr,
+    ];
     let spoken = families.iter().map(|family| family(scene));
-    spoken.into_iter().find(|hints| !hints.is_empty()).unwrap_or_default()
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
 }
 
 /// Map types whose values may hold a spin lock (`map_check_btf` of kernel/bpf/syscall.c).
@@ -23,13 +34,20 @@ const WITH_LOCKS: &[&str] = &[
 
 /// `map 'records' has to have BTF in order to use bpf_spin_lock`, `bpf_timer`, ….
 fn lock_without_btf(scene: &Scene<'_>) -> Vec<String> {
-    let Some((before, after)) = scene.sentence.split_once("' has to have BTF in order to use ")
+    let Some((before, after)) = scene
+        .sentence
+        .split_once("' has to have BTF in order to use ")
     else {
         return Vec::new();
     };
     let thing = after.split(' ').next().unwrap_or_default();
     let name = before.rsplit('\'').next().unwrap_or_default();
-    let map = scene.case.evidence.maps.iter().find(|map| map.name.starts_with(name));
+    let map = scene
+        .case
+        .evidence
+        .maps
+        .iter()
+        .find(|map| map.name.starts_with(name));
     let of_type = map.is_none_or(|map| WITH_LOCKS.contains(&map.map_type.as_str()));
     if thing == "bpf_spin_lock" && !of_type {
         return vec![format!(
@@ -48,7 +66,9 @@ fn lock_without_btf(scene: &Scene<'_>) -> Vec<String> {
 /// `map 'x' has no valid bpf_spin_lock`, `tracing progs cannot use bpf_spin_lock yet`.
 fn lock_unsupported(scene: &Scene<'_>) -> Vec<String> {
     let valid = ["has no valid ", "doesn't have valid "];
-    let valid = valid.iter().find_map(|words| scene.sentence.split_once(words));
+    let valid = valid
+        .iter()
+        .find_map(|words| scene.sentence.split_once(words));
     if let Some((_, thing)) = valid {
         let thing = thing.split(' ').next().unwrap_or_default();
         return vec![format!(
@@ -95,22 +115,31 @@ fn in_region(scene: &Scene<'_>) -> Vec<String> {
         return Vec::new();
     }
     let what = scene.helper().unwrap_or_else(|| "the function".into());
-    vec![format!("call {what} before or {end}: it may not be called while {region}")]
+    vec![format!(
+        "call {what} before or {end}: it may not be called while {region}"
+    )]
 }
 
 /// `bpf_spin_unlock is missing`, `BPF_EXIT instruction in main prog cannot be used inside
 /// bpf_spin_lock-ed region`.
 fn region_kept(scene: &Scene<'_>) -> Vec<String> {
-    let missing = scene.sentence.split_once(" is missing").map(|(call, _)| call);
-    let inside = scene.sentence.split_once("cannot be used inside ").map(|(_, region)| {
-        match region.split("-ed region").next().unwrap_or_default() {
-            "bpf_spin_lock" => "bpf_spin_unlock",
-            "bpf_rcu_read_lock" => "bpf_rcu_read_unlock",
-            "bpf_preempt_disable" => "bpf_preempt_enable",
-            "bpf_local_irq_save" => "bpf_local_irq_restore",
-            _ => "the function that ends the region",
-        }
-    });
+    let missing = scene
+        .sentence
+        .split_once(" is missing")
+        .map(|(call, _)| call);
+    let inside =
+        scene
+            .sentence
+            .split_once("cannot be used inside ")
+            .map(
+                |(_, region)| match region.split("-ed region").next().unwrap_or_default() {
+                    "bpf_spin_lock" => "bpf_spin_unlock",
+                    "bpf_rcu_read_lock" => "bpf_rcu_read_unlock",
+                    "bpf_preempt_disable" => "bpf_preempt_enable",
+                    "bpf_local_irq_save" => "bpf_local_irq_restore",
+                    _ => "the function that ends the region",
+                },
+            );
     let Some(call) = inside.or(missing) else {
         return Vec::new();
     };
@@ -122,7 +151,8 @@ fn region_kept(scene: &Scene<'_>) -> Vec<String> {
 
 /// `R6 invalid mem access 'scalar'`, of a pointer that was given back before.
 fn released(scene: &Scene<'_>) -> Vec<String> {
-    let number = scene.says("invalid mem access 'scalar'") || scene.says("invalid mem access 'inv'");
+    let number =
+        scene.says("invalid mem access 'scalar'") || scene.says("invalid mem access 'inv'");
     let Some(register) = scene.named().filter(|_| number) else {
         return Vec::new();
     };
@@ -149,7 +179,9 @@ fn releases(acquired: &str) -> &'static str {
         }
         "bpf_sk_lookup_tcp" | "bpf_sk_lookup_udp" | "bpf_skc_lookup_tcp" => "`bpf_sk_release`",
         "bpf_task_acquire" | "bpf_task_from_pid" | "bpf_task_from_vpid" => "`bpf_task_release`",
-        "bpf_cgroup_acquire" | "bpf_cgroup_from_id" | "bpf_cgroup_ancestor" => "`bpf_cgroup_release`",
+        "bpf_cgroup_acquire" | "bpf_cgroup_from_id" | "bpf_cgroup_ancestor" => {
+            "`bpf_cgroup_release`"
+        }
         "bpf_cpumask_create" | "bpf_cpumask_acquire" => "`bpf_cpumask_release`",
         "bpf_obj_new_impl" | "bpf_obj_new" => "`bpf_obj_drop`",
         "bpf_get_task_exe_file" => "`bpf_put_file`",
@@ -164,7 +196,9 @@ fn releases(acquired: &str) -> &'static str {
 
 /// `Unreleased reference id=2 alloc_insn=11`.
 fn reference(scene: &Scene<'_>) -> Vec<String> {
-    let Some(index) = scene.number("alloc_insn=").and_then(|index| usize::try_from(index).ok())
+    let Some(index) = scene
+        .number("alloc_insn=")
+        .and_then(|index| usize::try_from(index).ok())
     else {
         return Vec::new();
     };
@@ -204,7 +238,8 @@ fn dynptr(scene: &Scene<'_>) -> Vec<String> {
              released"
         )];
     }
-    if lower.contains("has to be an uninitialized dynptr") || lower.contains("expected uninitialized")
+    if lower.contains("has to be an uninitialized dynptr")
+        || lower.contains("expected uninitialized")
     {
         return vec![format!(
             "pass a variable to {callee} that holds nothing yet: this one is initialized already"

@@ -35,19 +35,29 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
                 .into(),
         ];
     }
-    let beyond = scene.says("access beyond struct ") || scene.says("access beyond the end of member");
+    let beyond =
+        scene.says("access beyond struct ") || scene.says("access beyond the end of member");
     let inside = scene.says("cannot access ptr member") || scene.says("invalid access to struct");
     if !beyond && !inside {
         return Vec::new();
     }
-    let name = scene.sentence.split_once("struct ").and_then(|(_, rest)| rest.split(' ').next());
+    let name = scene
+        .sentence
+        .split_once("struct ")
+        .and_then(|(_, rest)| rest.split(' ').next());
     let name = name.unwrap_or("it");
     let offset = scene.number(" at off ").or_else(|| scene.number(" off "));
     let access = match offset.zip(scene.number(" size ")) {
         Some((offset, size)) => format!("{} at offset {offset}", bytes(size)),
         None => scene.place().map_or_else(
             || "the access".into(),
-            |place| format!("{} at offset {}", bytes(i64::from(place.size)), place.offset),
+            |place| {
+                format!(
+                    "{} at offset {}",
+                    bytes(i64::from(place.size)),
+                    place.offset
+                )
+            },
         ),
     };
     let lies = if scene.says("access beyond struct ") {

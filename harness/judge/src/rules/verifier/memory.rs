@@ -6,7 +6,10 @@ use super::words::{bytes, range};
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
     let families = [misaligned, read_only, outside, unbounded, arithmetic];
     let spoken = families.iter().map(|family| family(scene));
-    spoken.into_iter().find(|hints| !hints.is_empty()).unwrap_or_default()
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
 }
 
 /// `misaligned value access off (0x0; 0x0)+0+4 size 8`.
@@ -19,7 +22,9 @@ fn misaligned(scene: &Scene<'_>) -> Vec<String> {
         return Vec::new();
     };
     let base = scene.trace.register(place.base);
-    let offset = place.offset.saturating_add(base.map_or(0, |base| base.offset));
+    let offset = place
+        .offset
+        .saturating_add(base.map_or(0, |base| base.offset));
     let atomic = matches!(
         scene.trace.last().map(|step| step.instruction.operation),
         Some(crate::verifier_log::Operation::Store { atomic: true, .. })
@@ -33,14 +38,20 @@ fn misaligned(scene: &Scene<'_>) -> Vec<String> {
     } else {
         "the memory"
     };
-    let access = if atomic { "an atomic operation" } else { "an access" };
+    let access = if atomic {
+        "an atomic operation"
+    } else {
+        "an access"
+    };
     let mut found = vec![format!(
         "align the member: {access} of {} needs an offset that is a multiple of {size}, and this one is at \
          offset {offset} of {what}",
         bytes(size)
     )];
     if atomic {
-        found.push("declare the struct without `packed`, or move the counter to its beginning".into());
+        found.push(
+            "declare the struct without `packed`, or move the counter to its beginning".into(),
+        );
     } else {
         found.push("or copy the bytes one by one (`__builtin_memcpy` of a packed member)".into());
     }
@@ -66,7 +77,9 @@ fn read_only(scene: &Scene<'_>) -> Vec<String> {
         };
     }
     if scene.says("read from map forbidden") {
-        return vec!["declare the map without BPF_F_WRONLY_PROG if the program is to read it".into()];
+        return vec![
+            "declare the map without BPF_F_WRONLY_PROG if the program is to read it".into(),
+        ];
     }
     Vec::new()
 }
@@ -75,9 +88,11 @@ fn read_only(scene: &Scene<'_>) -> Vec<String> {
 fn outside(scene: &Scene<'_>) -> Vec<String> {
     let there = ["value_size=", "mem_size=", "key_size="];
     let there = there.iter().find_map(|words| scene.number(words));
-    let (Some(there), Some(offset), Some(size)) =
-        (there, scene.number("off="), scene.number("size=").and_then(|_| access_size(scene)))
-    else {
+    let (Some(there), Some(offset), Some(size)) = (
+        there,
+        scene.number("off="),
+        scene.number("size=").and_then(|_| access_size(scene)),
+    ) else {
         return Vec::new();
     };
     if !scene.says("invalid access to m") {

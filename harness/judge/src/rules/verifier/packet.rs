@@ -7,13 +7,17 @@ use crate::verifier_log::changes_packet;
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
     let families = [invalidated, short, arithmetic, refused];
     let spoken = families.iter().map(|family| family(scene));
-    spoken.into_iter().find(|hints| !hints.is_empty()).unwrap_or_default()
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
 }
 
 /// `R7 invalid mem access 'scalar'`, of a register that pointed into the packet until a helper was
 /// called.
 fn invalidated(scene: &Scene<'_>) -> Vec<String> {
-    let number = scene.says("invalid mem access 'scalar'") || scene.says("invalid mem access 'inv'");
+    let number =
+        scene.says("invalid mem access 'scalar'") || scene.says("invalid mem access 'inv'");
     let Some(register) = scene.named().filter(|_| number) else {
         return Vec::new();
     };

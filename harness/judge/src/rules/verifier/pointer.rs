@@ -8,7 +8,10 @@ use ukci_schema::history;
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
     let families = [unset, arithmetic, number, null, other];
     let spoken = families.iter().map(|family| family(scene));
-    spoken.into_iter().find(|hints| !hints.is_empty()).unwrap_or_default()
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
 }
 
 /// `R7 !read_ok`.
@@ -19,8 +22,8 @@ fn unset(scene: &Scene<'_>) -> Vec<String> {
     if register == 0 {
         return vec!["return a value on every path: here the program ends without one".into()];
     }
-    let after_call = (1..=5).contains(&register)
-        && scene.trace.called_since(register, |_| true).is_some();
+    let after_call =
+        (1..=5).contains(&register) && scene.trace.called_since(register, |_| true).is_some();
     if after_call {
         return vec![format!(
             "set R{register} again after the call: a call leaves nothing in R1 to R5"
@@ -47,7 +50,9 @@ fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
         ];
     }
     if scene.says("32-bit pointer arithmetic") {
-        return vec!["compute with the pointer in 64 bits: do not cast it to `int` or `__u32`".into()];
+        return vec![
+            "compute with the pointer in 64 bits: do not cast it to `int` or `__u32`".into(),
+        ];
     }
     if scene.says("pointer += pointer") {
         return vec!["add a number to a pointer, not another pointer".into()];
@@ -60,7 +65,9 @@ fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
         ];
     }
     if scene.says("pointer arithmetic with ") || scene.says("bitwise operator") {
-        return vec!["only add to a pointer or subtract from it: no other operator is allowed".into()];
+        return vec![
+            "only add to a pointer or subtract from it: no other operator is allowed".into(),
+        ];
     }
     if let Some((_, rest)) = scene.sentence.split_once("pointer arithmetic on ") {
         let kind = rest.split(' ').next().unwrap_or_default();
@@ -75,7 +82,10 @@ fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
 /// `R1 invalid mem access 'scalar'` (`inv` before 5.18).
 fn number(scene: &Scene<'_>) -> Vec<String> {
     let said = ["'scalar'", "'inv'", "'imm'"];
-    if !said.iter().any(|kind| scene.says(&format!("invalid mem access {kind}"))) {
+    if !said
+        .iter()
+        .any(|kind| scene.says(&format!("invalid mem access {kind}")))
+    {
         return Vec::new();
     }
     let Some(register) = scene.named() else {
@@ -103,7 +113,9 @@ fn number(scene: &Scene<'_>) -> Vec<String> {
             user.into(),
         ],
         Some(Origin::Load("map_value" | "fp" | "mem" | "pkt")) => vec![
-            format!("{read}: a pointer that was kept in memory is a number when it is loaded again"),
+            format!(
+                "{read}: a pointer that was kept in memory is a number when it is loaded again"
+            ),
             user.into(),
         ],
         Some(Origin::Load(kind)) => vec![format!(
@@ -116,20 +128,28 @@ fn number(scene: &Scene<'_>) -> Vec<String> {
         Some(Origin::Arithmetic) => vec![format!(
             "{read}, or compute it so that it stays a pointer: arithmetic has made it a number"
         )],
-        None => vec![format!("{read}: the verifier does not know it as a pointer")],
+        None => vec![format!(
+            "{read}: the verifier does not know it as a pointer"
+        )],
     }
 }
 
 /// `R0 invalid mem access 'map_value_or_null'`.
 fn null(scene: &Scene<'_>) -> Vec<String> {
-    let kind = scene.sentence.split_once("invalid mem access '").and_then(|(_, rest)| {
-        let (kind, _) = rest.split_once('\'')?;
-        kind.contains("or_null").then_some(kind)
-    });
+    let kind = scene
+        .sentence
+        .split_once("invalid mem access '")
+        .and_then(|(_, rest)| {
+            let (kind, _) = rest.split_once('\'')?;
+            kind.contains("or_null").then_some(kind)
+        });
     let Some(kind) = kind else {
         return Vec::new();
     };
-    let from = match scene.register().and_then(|register| scene.trace.origin(register)) {
+    let from = match scene
+        .register()
+        .and_then(|register| scene.trace.origin(register))
+    {
         Some(Origin::Call(name)) => format!("what `{name}` returned"),
         _ => "the pointer".into(),
     };

@@ -47,9 +47,9 @@ fn hints(scene: &Scene<'_>) -> Vec<String> {
     let mut found = specific(scene);
     if found.is_empty() {
         let suggested = verifier_log::suggestion(&scene.case.program.load.log);
-        found.extend(suggested.map(|said| {
-            format!("consider what this kernel suggests: {}", clipped(&said))
-        }));
+        found.extend(
+            suggested.map(|said| format!("consider what this kernel suggests: {}", clipped(&said))),
+        );
         found.push(compared(scene));
     }
     if let Some(absent) = absent_helper(scene.case) {
@@ -64,7 +64,10 @@ fn hints(scene: &Scene<'_>) -> Vec<String> {
 /// What the family of the sentence says.
 pub(super) fn specific(scene: &Scene<'_>) -> Vec<String> {
     let spoken = FAMILIES.iter().map(|family| family(scene));
-    spoken.into_iter().find(|hints| !hints.is_empty()).unwrap_or_default()
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
 }
 
 /// What the verifier had before it, where no family knows the sentence.

@@ -4,13 +4,19 @@ use super::scene::{Scene, leading_number};
 use super::words::range;
 
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
-    let exits = ["At program exit", "At async callback", "At callback return", "At subprogram exit"];
+    let exits = [
+        "At program exit",
+        "At async callback",
+        "At callback return",
+        "At subprogram exit",
+    ];
     if !exits.iter().any(|words| scene.sentence.starts_with(words)) {
         return Vec::new();
     }
     let Some((low, high)) = allowed(scene.sentence) else {
         return vec![
-            "return a number that was set on this path: here R0 holds none that the verifier knows".into(),
+            "return a number that was set on this path: here R0 holds none that the verifier knows"
+                .into(),
         ];
     };
     let wanted = match high.checked_sub(low) {
@@ -21,7 +27,10 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
     let program = scene.case.program;
     let kind = match &program.attach_type {
         _ if scene.says("callback") => "a callback".into(),
-        Some(attach) => format!("`{}` programs with attach type `{attach}`", program.program_type),
+        Some(attach) => format!(
+            "`{}` programs with attach type `{attach}`",
+            program.program_type
+        ),
         None => format!("`{}` programs", program.program_type),
     };
     let got = scene.trace.register(0).filter(|state| state.is_scalar());
@@ -54,7 +63,9 @@ fn allowed(sentence: &str) -> Option<(i64, i64)> {
 fn returned(sentence: &str) -> Option<i64> {
     if let Some((_, rest)) = sentence.split_once("has value (") {
         let (value, mask) = rest.split_once("; ")?;
-        return (leading_number(mask)? == 0).then(|| leading_number(value)).flatten();
+        return (leading_number(mask)? == 0)
+            .then(|| leading_number(value))
+            .flatten();
     }
     let (_, least) = sentence.split_once("smin=")?;
     let (_, most) = sentence.split_once("smax=")?;
@@ -68,12 +79,16 @@ mod tests {
 
     #[test]
     fn old_and_new_words_for_a_range() {
-        let old = "At program exit the register R0 has value (0x2; 0x0) should have been in (0x0; 0x1)";
+        let old =
+            "At program exit the register R0 has value (0x2; 0x0) should have been in (0x0; 0x1)";
         assert_eq!((allowed(old), returned(old)), (Some((0, 1)), Some(2)));
         let new = "At program exit the register R0 has smin=2 smax=2 should have been in [0, 1]";
         assert_eq!((allowed(new), returned(new)), (Some((0, 1)), Some(2)));
         let lsm = "At program exit the register R0 has unknown scalar value should have been in [-4095, 0]";
         assert_eq!((allowed(lsm), returned(lsm)), (Some((-4095, 0)), None));
-        assert_eq!(allowed("At program exit the register R0 is not a known value (ctx)"), None);
+        assert_eq!(
+            allowed("At program exit the register R0 is not a known value (ctx)"),
+            None
+        );
     }
 }

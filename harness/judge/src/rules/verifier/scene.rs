@@ -36,10 +36,12 @@ impl<'a> Scene<'a> {
     pub(super) fn named(&self) -> Option<u8> {
         let mut before = ' ';
         for (at, c) in self.sentence.char_indices() {
-            if c == 'R' && !before.is_alphanumeric() && before != '_' {
-                if let Some(number) = leading_number(&self.sentence[at + 1..]) {
-                    return u8::try_from(number).ok().filter(|number| *number <= 10);
-                }
+            if c == 'R'
+                && !before.is_alphanumeric()
+                && before != '_'
+                && let Some(number) = leading_number(&self.sentence[at + 1..])
+            {
+                return u8::try_from(number).ok().filter(|number| *number <= 10);
             }
             before = c;
         }
@@ -70,7 +72,8 @@ impl<'a> Scene<'a> {
     /// What is known of the register that the last instruction adds to a pointer: either may stand
     /// first.
     pub(super) fn added(&self) -> Option<&Register<'a>> {
-        let Operation::Arithmetic { to, with, .. } = self.trace.last()?.instruction.operation else {
+        let Operation::Arithmetic { to, with, .. } = self.trace.last()?.instruction.operation
+        else {
             return None;
         };
         let both = [self.trace.register(with?), self.trace.register(to)];
@@ -129,10 +132,16 @@ pub(super) fn section(map: &str) -> &str {
 /// The number that a text begins with, in decimal or as `0x1f`.
 pub(super) fn leading_number(text: &str) -> Option<i64> {
     if let Some(digits) = text.strip_prefix("0x") {
-        let end = digits.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(digits.len());
-        return u64::from_str_radix(&digits[..end], 16).ok().map(u64::cast_signed);
+        let end = digits
+            .find(|c: char| !c.is_ascii_hexdigit())
+            .unwrap_or(digits.len());
+        return u64::from_str_radix(&digits[..end], 16)
+            .ok()
+            .map(u64::cast_signed);
     }
     let signed = text.strip_prefix('-').unwrap_or(text);
-    let digits = signed.find(|c: char| !c.is_ascii_digit()).unwrap_or(signed.len());
+    let digits = signed
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(signed.len());
     text[..text.len() - signed.len() + digits].parse().ok()
 }

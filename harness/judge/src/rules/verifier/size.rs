@@ -14,7 +14,11 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
              be 0"
         )];
     }
-    let constant = ["is not a known constant", "must be a known constant", "is not a const"];
+    let constant = [
+        "is not a known constant",
+        "must be a known constant",
+        "is not a const",
+    ];
     // 5.10 says so of the size of a ring buffer's record, of which a bounded one is refused as well.
     let reserved = scene.says("unbounded size") && helper == "`bpf_ringbuf_reserve`";
     if reserved || constant.iter().any(|words| scene.says(words)) {
@@ -35,14 +39,15 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
         || "the size of the buffer".into(),
         |(size, what)| format!("{}, the size of {what}", bytes(size)),
     );
-    if let Some(Origin::Call(callee)) = scene.trace.origin(register) {
-        if negative && (may_fail(callee) || state.is_some_and(|state| state.signed.0 > i64::MIN)) {
-            return vec![format!(
-                "compare what `{callee}` returned with 0 before it becomes the size (argument {register}) of \
+    if let Some(Origin::Call(callee)) = scene.trace.origin(register)
+        && negative
+        && (may_fail(callee) || state.is_some_and(|state| state.signed.0 > i64::MIN))
+    {
+        return vec![format!(
+            "compare what `{callee}` returned with 0 before it becomes the size (argument {register}) of \
                  {helper}{known}{} a negative number is an error",
-                if known.is_empty() { ":" } else { ", and" }
-            )];
-        }
+            if known.is_empty() { ":" } else { ", and" }
+        )];
     }
     vec![
         format!(
@@ -63,9 +68,8 @@ fn may_fail(helper: &str) -> bool {
 /// The register with the size: the one that is named. 5.10 and 6.1 do not name that of a zero size,
 /// which is the last of the arguments that may be 0.
 fn size_register(scene: &Scene<'_>) -> Option<u8> {
-    let may_be_zero = |state: &Register<'_>| {
-        state.is_scalar() && state.signed.0 <= 0 && state.signed.1 >= 0
-    };
+    let may_be_zero =
+        |state: &Register<'_>| state.is_scalar() && state.signed.0 <= 0 && state.signed.1 >= 0;
     scene.named().or_else(|| {
         (1..=5)
             .rev()

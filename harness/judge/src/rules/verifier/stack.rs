@@ -9,7 +9,10 @@ const STACK: i64 = 512;
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
     let families = [combined, tail_call, variable, unset, outside];
     let spoken = families.iter().map(|family| family(scene));
-    spoken.into_iter().find(|hints| !hints.is_empty()).unwrap_or_default()
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
 }
 
 /// `combined stack size of 2 calls is 704. Too large`.
@@ -49,7 +52,11 @@ fn tail_call(scene: &Scene<'_>) -> Vec<String> {
 
 /// `invalid variable-offset write to stack R1 var_off=(0x0; 0x3f) off=-16 size=1`.
 fn variable(scene: &Scene<'_>) -> Vec<String> {
-    let said = ["variable-offset", "variable offset", "variable stack access"];
+    let said = [
+        "variable-offset",
+        "variable offset",
+        "variable stack access",
+    ];
     let said = said.iter().any(|words| scene.says(words));
     if !(said && scene.says("stack")) {
         return Vec::new();
@@ -106,7 +113,9 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
     if !said.iter().any(|words| scene.says(words)) {
         return Vec::new();
     }
-    let size = scene.number("access_size=").or_else(|| scene.number("size="));
+    let size = scene
+        .number("access_size=")
+        .or_else(|| scene.number("size="));
     let (Some(offset), Some(size)) = (scene.number("off="), size) else {
         return Vec::new();
     };

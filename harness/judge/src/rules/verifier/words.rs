@@ -40,7 +40,11 @@ fn typed(kind: &str) -> String {
             None => return format!("`{kind}`"),
         },
     };
-    let untrusted = if kind.starts_with("untrusted") { "an untrusted " } else { "a " };
+    let untrusted = if kind.starts_with("untrusted") {
+        "an untrusted "
+    } else {
+        "a "
+    };
     let null = if null { " that may be NULL" } else { "" };
     if bare.is_empty() {
         format!("{untrusted}kernel pointer{null}")
@@ -83,15 +87,15 @@ mod tests {
     #[test]
     fn the_verifiers_words_are_translated() {
         assert_eq!(kind("scalar"), "a number");
-        assert_eq!(kind("trusted_ptr_file"), "a kernel pointer to `struct file`");
+        assert_eq!(
+            kind("trusted_ptr_file"),
+            "a kernel pointer to `struct file`"
+        );
         assert_eq!(
             kind("ptr_or_null_task_struct"),
             "a kernel pointer to `struct task_struct` that may be NULL"
         );
-        assert_eq!(
-            kind("untrusted_ptr_"),
-            "an untrusted kernel pointer"
-        );
+        assert_eq!(kind("untrusted_ptr_"), "an untrusted kernel pointer");
         assert_eq!(kind("iter_num"), "`iter_num`");
         assert_eq!(bytes(1), "1 byte");
         let of = |text| range(&Register::of(text).unwrap()).unwrap();
