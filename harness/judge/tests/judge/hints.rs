@@ -179,7 +179,10 @@ fn a_map_value_is_compared_with_the_access() {
                   6: (7b) *(u64 *)(r0 +8) = r1\n\
                   invalid access to memory, mem_size=8 off=8 size=8\n\
                   R0 min value is outside of the allowed memory range\n";
-    program.told(record, &["8 bytes at offset 8", "byte 16", "8 bytes"]);
+    program.told(
+        record,
+        &["8 bytes at offset 8", "byte 16", "`bpf_ringbuf_reserve` returned 8 bytes"],
+    );
     program.not_told(record, &["map"]);
 }
 
@@ -382,6 +385,9 @@ fn a_number_that_is_followed_is_told_by_where_it_came_from() {
             "probe_read_user",
         ],
     );
+    let fentry = Rejected::of("tracing", "fentry/vfs_read");
+    fentry.told(argument, &["only pointers to structs", "probe_read_user"]);
+    kprobe.not_told(argument, &["only pointers to structs"]);
     let task = "0: (85) call bpf_get_current_task#35 ; R0=scalar()\n1: (61) r0 = *(u32 *)(r0 +0)\n\
                 R0 invalid mem access 'scalar'\n";
     kprobe.told(task, &["bpf_get_current_task_btf", "5.11"]);

@@ -2,6 +2,7 @@
 
 use super::scene::{Scene, leading_number, section};
 use super::words::{bytes, range};
+use crate::verifier_log::{Operation, Origin};
 
 pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
     let families = [misaligned, read_only, outside, unbounded, arithmetic];
@@ -27,7 +28,7 @@ fn misaligned(scene: &Scene<'_>) -> Vec<String> {
         .saturating_add(base.map_or(0, |base| base.offset));
     let atomic = matches!(
         scene.trace.last().map(|step| step.instruction.operation),
-        Some(crate::verifier_log::Operation::Store { atomic: true, .. })
+        Some(Operation::Store { atomic: true, .. })
     );
     let what = if scene.says("misaligned stack") {
         "a variable on the stack"
@@ -131,10 +132,18 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
             bytes(there)
         )];
     }
+    let access = format!("{} at offset {offset} end at byte {end}", bytes(size));
+    if let Some(Origin::Call(taken)) = scene.register().and_then(|number| scene.trace.origin(number))
+        && !scene.says("map value")
+    {
+        return vec![format!(
+            "access less, or ask for more: {access}, and `{taken}` returned {}",
+            bytes(there)
+        )];
+    }
     vec![
         format!(
-            "access less, or declare more: {} at offset {offset} end at byte {end}, and {region} has {}",
-            bytes(size),
+            "access less, or declare more: {access}, and {region} has {}",
             bytes(there)
         ),
         "compare the type that the program reads with the one in the declaration".into(),

@@ -91,6 +91,7 @@ fn number(scene: &Scene<'_>) -> Vec<String> {
     let Some(register) = scene.named() else {
         return Vec::new();
     };
+    let kind = scene.case.program.program_type.as_str();
     let read = "read what it points to with `bpf_probe_read_kernel` or BPF_CORE_READ";
     let user = "use `bpf_probe_read_user` if it is an address of user space";
     match scene.trace.origin(register) {
@@ -105,10 +106,15 @@ fn number(scene: &Scene<'_>) -> Vec<String> {
         Some(Origin::Call(name)) => vec![format!(
             "{read}: `{name}` returned it, and its result is a number to the verifier"
         )],
+        Some(Origin::Load("ctx")) if matches!(kind, "tracing" | "lsm" | "struct_ops") => vec![
+            format!(
+                "{read}: of the arguments, only pointers to structs can be followed directly"
+            ),
+            user.into(),
+        ],
         Some(Origin::Load("ctx")) => vec![
             format!(
-                "{read}: an argument that a `{}` program gets is a number to the verifier",
-                scene.case.program.program_type
+                "{read}: an argument that a `{kind}` program gets is a number to the verifier"
             ),
             user.into(),
         ],
