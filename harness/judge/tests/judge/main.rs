@@ -6,5 +6,7 @@
 
 mod damage;
 mod hand;
-mod hints;
+mod hints_of_calls;
+mod hints_of_memory;
 mod recorded;
+mod rejected;

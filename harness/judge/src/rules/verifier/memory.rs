@@ -133,7 +133,9 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
         )];
     }
     let access = format!("{} at offset {offset} end at byte {end}", bytes(size));
-    if let Some(Origin::Call(taken)) = scene.register().and_then(|number| scene.trace.origin(number))
+    if let Some(Origin::Call(taken)) = scene
+        .register()
+        .and_then(|number| scene.trace.origin(number))
         && !scene.says("map value")
     {
         return vec![format!(

@@ -107,15 +107,11 @@ fn number(scene: &Scene<'_>) -> Vec<String> {
             "{read}: `{name}` returned it, and its result is a number to the verifier"
         )],
         Some(Origin::Load("ctx")) if matches!(kind, "tracing" | "lsm" | "struct_ops") => vec![
-            format!(
-                "{read}: of the arguments, only pointers to structs can be followed directly"
-            ),
+            format!("{read}: of the arguments, only pointers to structs can be followed directly"),
             user.into(),
         ],
         Some(Origin::Load("ctx")) => vec![
-            format!(
-                "{read}: an argument that a `{kind}` program gets is a number to the verifier"
-            ),
+            format!("{read}: an argument that a `{kind}` program gets is a number to the verifier"),
             user.into(),
         ],
         Some(Origin::Load("map_value" | "fp" | "mem" | "pkt")) => vec![
