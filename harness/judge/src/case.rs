@@ -1,7 +1,7 @@
 //! What the rules are asked about, the object and one program of it, and what they all ask of it.
 
 use crate::said::{self, Said};
-use crate::text;
+use crate::verifier_log;
 use ukci_schema::evidence::{Evidence, Feature, FeatureKind, ProgramEvidence};
 
 /// The evidence of an object, of which the log is read.
@@ -61,7 +61,7 @@ impl<'a> Case<'a> {
             whole,
             program,
             said,
-            sentence: text::sentence(&program.load.log),
+            sentence: verifier_log::sentence(&program.load.log),
         }
     }
 
@@ -118,7 +118,13 @@ impl<'a> Case<'a> {
     /// Whether the load ended before the verifier said a word: the kernel refused the attributes
     /// of the program, not its instructions.
     pub(crate) fn is_silent(&self) -> bool {
-        self.sentence.is_none() && self.program.load.log.lines().all(text::is_noise)
+        self.sentence.is_none()
+            && self
+                .program
+                .load
+                .log
+                .lines()
+                .all(verifier_log::is_statistic)
     }
 
     /// The program in backticks.

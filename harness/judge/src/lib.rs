@@ -18,6 +18,7 @@ mod finding;
 mod rules;
 mod said;
 mod text;
+mod verifier_log;
 
 pub use budget::over_budget;
 pub use causes::{Cause, causes, is_same};

@@ -1,10 +1,8 @@
-//! Reading logs, the last resort: the verifier's own sentence, and the lines worth showing.
+//! Reading logs, the last resort: the lines worth showing.
 //!
-//! A verifier log is a trace: instructions, register states and source lines, then the sentence
-//! that says why, then statistics. Kernels from 7.3 append a report to the sentence (`Verification
-//! failed: …`, `Reason:`, `At:`, `Causal path:`, `Suggestion:`), of which the kernel's reason is
-//! shown and its suggestion never taken for a reason.
+//! What the lines of a verifier's log are is in [`verifier_log`](crate::verifier_log).
 
+use crate::verifier_log;
 use ukci_schema::diagnosis::{Excerpt, SourceLine};
 use ukci_schema::evidence::Log;
 
@@ -13,133 +11,15 @@ const SHOWN: usize = 8;
 /// Most characters of one line of an excerpt, and of a sentence in a headline.
 const WIDEST: usize = 240;
 
-/// The verifier's own reason: its last prose before the statistics, with the line that leads to it
-/// where they stand together.
-pub(crate) fn sentence(log: &Log) -> Option<String> {
-    let lines: Vec<&str> = log.lines().collect();
-    let report = report_start(&lines);
-    let classic = &lines[..report.unwrap_or(lines.len())];
-    let Some(last) = classic.iter().rposition(|line| is_sentence(line)) else {
-        let headline = lines[report?].trim();
-        return Some(
-            headline
-                .split_once(": ")
-                .map_or(headline, |(_, rest)| rest)
-                .to_owned(),
-        );
-    };
-    let mut found = clipped(classic[last].trim());
-    // `func 'x' doesn't have 3-th argument`, then `invalid bpf_context access off=16 size=8`.
-    if let Some(before) = last
-        .checked_sub(1)
-        .map(|n| classic[n])
-        .filter(|line| is_sentence(line))
-    {
-        found = format!("{}; {found}", clipped(before.trim()));
-    }
-    Some(found)
-}
-
-fn report_start(lines: &[&str]) -> Option<usize> {
-    lines
-        .iter()
-        .position(|line| line.starts_with("Verification failed"))
-}
-
-/// The first paragraph under `Reason:` of 7.3's report, as one line.
-pub(crate) fn reason(log: &Log) -> Option<String> {
-    let mut lines = log
-        .lines()
-        .skip_while(|line| !line.starts_with("Verification failed"));
-    lines.find(|line| line.trim_end() == "Reason:")?;
-    let words: Vec<&str> = lines
-        .map(str::trim)
-        .take_while(|line| !line.is_empty())
-        .collect();
-    (!words.is_empty()).then(|| words.join(" "))
-}
-
-/// What the verifier prints whether it is content or not.
-pub(crate) fn is_noise(line: &str) -> bool {
-    let line = line.trim();
-    let statistics = [
-        "processed ",
-        "verification time ",
-        "stack depth ",
-        "insns processed ",
-        "max_states",
-    ];
-    line.is_empty() || statistics.iter().any(|start| line.starts_with(start))
-}
-
-/// Whether a line is prose and not an instruction, a state, a source line or a statistic.
-fn is_sentence(line: &str) -> bool {
-    let line = line.trim();
-    if is_noise(line) || line.starts_with(';') || line.starts_with('<') {
-        return false;
-    }
-    // Where the path came from and what is tried, not why it is refused.
-    let remarks = [
-        "from ",
-        "caller:",
-        "callee:",
-        "returning from callee:",
-        "frame",
-        "propagating",
-        "last_idx",
-        "regs=",
-        "parent ",
-        "mark_precise:",
-        "func#",
-        "Func#",
-        "Validating ",
-        "arg#0 type is not a struct",
-        "Unrecognized arg#0",
-        "arg#0 reference type",
-        "arg#0 is not a pointer",
-        "reg type unsupported for arg#0",
-        "to caller at",
-        "The reg sizes",
-        "stack=",
-        "cur state:",
-        "old state:",
-        "btf_vmlinux is malformed",
-    ];
-    if remarks.iter().any(|start| line.starts_with(start)) {
-        return false;
-    }
-    // `func 'x' arg0 has btf_id 12 type STRUCT 'file'` is a remark on a good access.
-    if line.starts_with("func '") && line.contains(" has btf_id ") {
-        return false;
-    }
-    match line.split_once(':') {
-        Some((index, _)) if !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit()) => false,
-        _ => !is_state(line),
-    }
-}
-
-/// A register's or a stack slot's state: `R0_w=scalar(umax=7,var_off=(0x0; 0x7)) R10=fp0`.
-fn is_state(line: &str) -> bool {
-    let Some((name, _)) = line.split_once('=') else {
-        return false;
-    };
-    let name = name
-        .strip_prefix("fp-")
-        .or_else(|| name.strip_prefix('R'))
-        .unwrap_or("");
-    let number = name.split('_').next().unwrap_or_default();
-    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-}
-
 /// The last lines of the verifier's log up to its sentence, and the reason of 7.3's report.
 pub(crate) fn verifier_excerpt(log: &Log) -> Option<Excerpt> {
     let lines: Vec<&str> = log
         .lines()
         .take_while(|line| !line.starts_with("Verification failed"))
-        .filter(|line| !is_noise(line))
+        .filter(|line| !verifier_log::is_statistic(line) && !verifier_log::is_backtracking(line))
         .collect();
     let mut found = excerpt("verifier", &lines)?;
-    if let Some(reason) = reason(log) {
+    if let Some(reason) = verifier_log::reason(log) {
         if found.lines.len() == SHOWN {
             found.lines.remove(0);
             found.omitted += 1;
@@ -218,62 +98,9 @@ pub(crate) fn quoted_after<'a>(line: &'a str, words: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_sentence, last_call, reason, sentence, source_line, verifier_excerpt};
+    use super::{last_call, source_line, verifier_excerpt};
+    use crate::verifier_log::{reason, sentence};
     use ukci_schema::evidence::Log;
-
-    fn said(log: &str) -> Option<String> {
-        sentence(&Log::bounded(log))
-    }
-
-    #[test]
-    fn the_sentence_is_the_last_prose_before_the_statistics() {
-        let old = "arg#0 type is not a struct\nUnrecognized arg#0 type PTR\n; *count += 1;\n\
-                   8: (79) r1 = *(u64 *)(r0 +0)\n R0_w=inv(id=0,var_off=(0x0; 0xff)) R10=fp0\n\
-                   R0 invalid mem access 'map_value_or_null'\n\
-                   processed 8 insns (limit 1000000) max_states_per_insn 0\n";
-        assert_eq!(
-            said(old).unwrap(),
-            "R0 invalid mem access 'map_value_or_null'"
-        );
-        assert_eq!(said("0: R1=ctx() R10=fp0\n; a = b;\n"), None);
-        assert_eq!(said("processed 0 insns (limit 1000000)\n"), None);
-    }
-
-    /// 6.12 adds the states that it compared.
-    #[test]
-    fn an_infinite_loop_is_named_before_its_states() {
-        let log = "0: (05) goto pc-1\ninfinite loop detected at insn 0\ncur state: R1=ctx() R10=fp0\n\
-                   old state: R1=ctx() R10=fp0\nprocessed 2 insns (limit 1000000)\n";
-        assert_eq!(said(log).unwrap(), "infinite loop detected at insn 0");
-    }
-
-    #[test]
-    fn two_lines_that_belong_together_stay_together() {
-        let log = "0: (79) r0 = *(u64 *)(r1 +16)\nfunc 'bpf_lsm_file_open' doesn't have 3-th \
-                   argument\ninvalid bpf_context access off=16 size=8\nprocessed 1 insns\n";
-        assert_eq!(
-            said(log).unwrap(),
-            "func 'bpf_lsm_file_open' doesn't have 3-th argument; invalid bpf_context access \
-             off=16 size=8"
-        );
-    }
-
-    #[test]
-    fn states_are_no_sentences() {
-        assert!(!is_sentence(" R0_rw=inv(id=0) R6_w=invP999298 R10=fp0"));
-        assert!(!is_sentence(
-            "R1=ctx() R2_w=scalar(umax=7,var_off=(0x0; 0x7)) R10=fp0"
-        ));
-        assert!(!is_sentence("12: (85) call bpf_loop#181"));
-        assert!(!is_sentence("; if (x) @ a.bpf.c:3"));
-        assert!(is_sentence("R1 type=scalar expected=fp"));
-        assert!(is_sentence(
-            "R2 min value is negative, either use unsigned or 'var &= const'"
-        ));
-        assert!(is_sentence(
-            "invalid access to packet, off=0 size=1, R1(id=0,off=0,r=0)"
-        ));
-    }
 
     #[test]
     fn the_report_of_7_3_gives_its_reason_and_never_its_suggestion() {
@@ -306,9 +133,6 @@ mod tests {
             (at.file.as_str(), at.line, at.text.as_str()),
             ("unchecked_deref.bpf.c", 18, "*count += 1;")
         );
-        let only_report =
-            "0: R1=ctx() R10=fp0\nVerification failed: out of bounds\n\nSuggestion:\n  x\n";
-        assert_eq!(said(only_report).unwrap(), "out of bounds");
     }
 
     #[test]

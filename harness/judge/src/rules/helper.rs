@@ -120,7 +120,8 @@ fn stumbled(case: &Case<'_>, name: &str) -> Diagnosis {
         .hints
         .retain(|hint| !hint.contains("bpf_core_enum_value_exists"));
     found.hints.push(
-        "asking before the call does not help here: kernels before 5.13 refuse the callback itself"
+        "do not rely on a test before the call: kernels before 5.13 refuse the callback itself, called \
+         or not"
             .into(),
     );
     found
@@ -129,15 +130,15 @@ fn stumbled(case: &Case<'_>, name: &str) -> Diagnosis {
 fn unknown_helper(case: &Case<'_>, name: &str) -> Diagnosis {
     if let Some(number) = name.strip_prefix("helper#") {
         let headline = format!(
-            "the kernel has no helper number {number}, which {} calls: no mainline release has",
+            "the kernel has no helper number {number}, which {} calls; no mainline release has one",
             case.name()
         );
         return at_load(
             Code::UnsupportedHelper,
             headline,
             &[
-                "mainline numbers 211 helpers and adds kfuncs instead since 6.2: is the object \
-             corrupt, or made for a patched kernel?",
+                "check that the object is not corrupt and not made for a patched kernel: mainline has 211 \
+                 numbered helpers, and adds kfuncs in their place since 6.2",
             ],
         );
     }
@@ -166,8 +167,11 @@ fn instead_of(name: &str) -> &'static str {
         "bpf_loop" | "bpf_for_each_map_elem" => {
             "use a loop with a constant bound (5.3) on kernels without it"
         }
-        "bpf_ringbuf_reserve" | "bpf_ringbuf_output" | "bpf_ringbuf_reserve_dynptr" => {
+        "bpf_ringbuf_reserve" | "bpf_ringbuf_output" => {
             "use `bpf_perf_event_output` on kernels without ring buffers"
+        }
+        "bpf_ringbuf_reserve_dynptr" => {
+            "use `bpf_ringbuf_output`, or `bpf_ringbuf_reserve` with a constant size, on kernels without it"
         }
         "bpf_probe_read_kernel"
         | "bpf_probe_read_user"
@@ -220,9 +224,9 @@ fn helper_for_type(case: &Case<'_>, name: &str) -> Diagnosis {
         Code::UnsupportedHelper,
         headline,
         &[
-            "use a program type that may call it, or another helper",
-            "releases have widened the set of types that may call a helper: ask with \
-         `libbpf_probe_bpf_helper` in the loader",
+            "use another helper, or a program type that may call this one",
+            "ask with `libbpf_probe_bpf_helper` in the loader: later releases let more program types \
+             call a helper",
         ],
     )
 }

@@ -79,6 +79,39 @@ const UNKNOWN: &[Unknown] = &[
     },
 ];
 
+/// The release that takes calls of kernel functions (e6ac2450d6de).
+const KFUNC_CALLS: &str = "5.13";
+
+/// A call of a kernel function, on a kernel that has the function and takes no such call: libbpf
+/// finds it in the kernel's BTF, and the verifier sees only a call with a field that it does not
+/// know.
+pub(crate) fn kfunc_call(case: &Case<'_>) -> Option<Diagnosis> {
+    let sentence = case.sentence.as_deref()?;
+    let kfunc = case.program.kfuncs.first()?;
+    if !sentence.contains("BPF_CALL uses reserved fields")
+        || !history::is_older(&case.evidence.guest.release, KFUNC_CALLS)
+    {
+        return None;
+    }
+    let others = match case.program.kfuncs.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    let headline = format!(
+        "this kernel takes no calls of kernel functions (mainline {KFUNC_CALLS}): {} calls `{kfunc}`{others}",
+        case.name()
+    );
+    Some(at_load(
+        Code::MissingKfunc,
+        headline,
+        &[
+            "load a variant without the call on kernels before 5.13: switch the program off with \
+             `bpf_program__set_autoload` there",
+            "or do in the program what the function does",
+        ],
+    ))
+}
+
 /// The verifier does not know an instruction that mainline brought after this kernel's release.
 pub(crate) fn unknown(case: &Case<'_>) -> Option<Diagnosis> {
     let sentence = case.sentence.as_deref()?;

@@ -8,7 +8,6 @@ use crate::finding::{Found, Rule, at_load};
 use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
-use ukci_schema::evidence::FeatureKind;
 
 /// After the rules of [`asked`].
 const RULES: &[Rule] = &[
@@ -18,11 +17,12 @@ const RULES: &[Rule] = &[
     ("jit", jit),
     ("sleepable", sleep::sleepable),
     ("modifiable", sleep::modifiable),
+    ("kfunc-call", instruction::kfunc_call),
     ("instruction", instruction::unknown),
     ("limit", limit::diagnose),
     ("sleeps", sleep::sleeps),
     ("helper-by-log", helper_by_log),
-    ("verifier", rejected),
+    ("verifier", verifier::rejected),
     ("capability", capability),
     ("helper-silent", helper::silent),
 ];
@@ -165,54 +165,6 @@ fn helper_by_log(case: &Case<'_>) -> Option<Diagnosis> {
     ))
 }
 
-fn rejected(case: &Case<'_>) -> Option<Diagnosis> {
-    let sentence = case.sentence.as_deref()?;
-    let headline = format!(
-        "the verifier rejected {}: {}",
-        case.name(),
-        without_ids(sentence)
-    );
-    let mut found = at_load(
-        Code::VerifierRejection,
-        headline,
-        &verifier::hints(sentence),
-    );
-    if let Some(absent) = absent_helper(case) {
-        found.hints.push(format!(
-            "it also calls `{absent}`, which this kernel does not have"
-        ));
-    }
-    if found.hints.is_empty() {
-        found
-            .hints
-            .push("`ukci explain VERIFIER_REJECTION` lists the usual causes".into());
-    }
-    Some(found)
-}
-
-/// The sentence without numbers that differ from kernel to kernel, so that one cause has one
-/// headline: `attach_btf_id 56121 points to disabled hook`.
-fn without_ids(sentence: &str) -> String {
-    let mut words: Vec<&str> = Vec::new();
-    for word in sentence.split(' ') {
-        let of_an_id = words.last().is_some_and(|last| last.ends_with("btf_id"));
-        if of_an_id && !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        words.push(word);
-    }
-    words.join(" ")
-}
-
-/// A helper that the kernel lacks, though the verifier stopped for another reason.
-fn absent_helper<'a>(case: &Case<'a>) -> Option<&'a str> {
-    let absent = |name: &&String| {
-        case.features(FeatureKind::Helper, name)
-            .any(|f| f.program_type.is_none() && f.present == Some(false))
-    };
-    case.program.helpers.iter().find(absent).map(String::as_str)
-}
-
 fn capability(case: &Case<'_>) -> Option<Diagnosis> {
     (case.program.load.errno == Some(EPERM)).then(|| {
         let headline = format!(
@@ -248,19 +200,4 @@ fn unexplained(case: &Case<'_>) -> Diagnosis {
         headline,
         &["report this to the ukci project, with the cell's evidence directory"],
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_ids;
-
-    #[test]
-    fn ids_are_left_out_and_other_numbers_are_not() {
-        assert_eq!(
-            without_ids("attach_btf_id 56121 points to disabled hook bpf_lsm_x"),
-            "attach_btf_id points to disabled hook bpf_lsm_x"
-        );
-        let kept = "R1 offset 8 is out of range, btf_id of R2";
-        assert_eq!(without_ids(kept), kept);
-    }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use ukci_judge::judge;
-use ukci_schema::evidence::{Evidence, StepOutcome};
+use ukci_schema::evidence::{Evidence, Log, ProgramEvidence, Step, StepOutcome};
 use ukci_schema::verdict::Verdict;
 
 use crate::recorded::all;
@@ -150,6 +150,167 @@ fn no_evidence_makes_the_judge_panic_or_pass_a_refusal() {
         judged > 1000,
         "only {judged} pieces of evidence were left to judge"
     );
+}
+
+/// Fragments of verifier logs that no kernel prints so.
+const FRAGMENTS: &[&str] = &[
+    "R",
+    "R11 invalid mem access '",
+    "R99999999999999999999 !read_ok",
+    "R1 type= expected=",
+    "R2 type=scalar expected=fp",
+    "invalid access to map value, value_size=-1 off=9223372036854775807 size=9223372036854775807",
+    "R0 max value is outside of the allowed memory range",
+    "invalid access to packet, off=-9223372036854775808 size=1, R1(id=,r=",
+    "invalid bpf_context access off=-9223372036854775808 size=9223372036854775807",
+    "invalid bpf_context access off=76 size=4",
+    "dereference of modified ctx ptr R1 off=",
+    "misaligned value access off (0x0; 0x0)+0+4 size 8",
+    "invalid write to stack R1 off=-9223372036854775808 size=9223372036854775807",
+    "invalid variable-offset write to stack R1 var_off=(0x0; 0x3f) off=-16 size=1",
+    "invalid indirect read from stack R2 off -8+",
+    "Unreleased reference id=2 alloc_insn=18446744073709551615",
+    "Unreleased reference id=2 alloc_insn=4",
+    "At program exit the register R0 has smin=-9223372036854775808 smax=2 should have been in [0, 1]",
+    "At program exit the register R0 has value (0x should have been in (",
+    "should have been in [9223372036854775807, -9223372036854775808]",
+    "cannot pass map_type 4294967296 into func",
+    "Caller passes invalid args into func#1 ('",
+    "('') size cannot be determined",
+    "access beyond struct  at off -1 size ",
+    "' has to have BTF in order to use ",
+    " cannot be used inside ",
+    "combined stack size of  calls is ",
+    "8: (79) r1 = *(u64 *)(r0 +9223372036854775807)",
+    "9: (07) r1 += -9223372036854775808",
+    "9: (17) r1 -= -9223372036854775808",
+    "9: (0f) r1 += r11",
+    "7: (85) call ",
+    "7: (85) call \u{1f980}#1",
+    "7: (db) lock *(u64 *)(r9 -",
+    "from 7 to 9: R1=pkt(off=9223372036854775807,r=18446744073709551615,imm=1)",
+    "from 99999999999999999999 to 9: R1=fp-9223372036854775808",
+    "from  to : safe",
+    "7: R1_w=map_value(map=(((,ks=,vs=18446744073709551615,smin=-9223372036854775808,var_off=(0x;",
+    "R1=fp(off=9223372036854775807,smin=9223372036854775807,smax=-9223372036854775808)",
+    "R2=scalar(umin=18446744073709551615,umax=0,smax=smin=umax=)",
+    "Validating () func#",
+    "; @ :",
+    "Verification failed",
+    "Suggestion:",
+];
+
+/// A log of which lines are lost, doubled, swapped, cut within or replaced.
+fn damaged(lines: &[&str], dice: &mut Dice) -> String {
+    let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    for _ in 0..=dice.below(6) {
+        let at = dice.below(lines.len());
+        let fragment = FRAGMENTS[dice.below(FRAGMENTS.len())];
+        match dice.below(6) {
+            0 if at < lines.len() => drop(lines.remove(at)),
+            1 if at < lines.len() => lines.insert(at, lines[at].clone()),
+            2 if at < lines.len() => {
+                let other = dice.below(lines.len());
+                lines.swap(at, other);
+            }
+            3 if at < lines.len() => {
+                let line = &mut lines[at];
+                let end = line.floor_char_boundary(dice.below(line.len() + 1));
+                line.truncate(end);
+            }
+            4 if at < lines.len() => {
+                let line = &mut lines[at];
+                let place = line.floor_char_boundary(dice.below(line.len() + 1));
+                line.insert_str(place, fragment);
+            }
+            _ => lines.push(fragment.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn no_damaged_verifier_log_makes_the_judge_panic_or_leaves_a_refusal_without_a_hint() {
+    let mut dice = Dice(0x1095_5eed_0000_0001);
+    let mut judged = 0;
+    for evidence in all()
+        .into_values()
+        .flat_map(std::collections::BTreeMap::into_values)
+    {
+        let refused = |program: &&ProgramEvidence| program.load.outcome == StepOutcome::Refused;
+        let Some(program) = evidence.programs.iter().find(refused) else {
+            continue;
+        };
+        let text = program.load.log.text();
+        let lines: Vec<&str> = text.lines().collect();
+        let lines = &lines[lines.len().saturating_sub(40)..];
+        let name = program.name.clone();
+        let mut evidence = evidence;
+        for _ in 0..40 {
+            let log = Log::bounded(&damaged(lines, &mut dice));
+            let found = evidence
+                .programs
+                .iter_mut()
+                .find(|program| program.name == name);
+            found.unwrap().load.log = log;
+            let Verdict::Fail { diagnosis } = judge(&evidence, false).verdict else {
+                panic!("a refusal passes");
+            };
+            assert!(!diagnosis.hints.is_empty(), "{}", diagnosis.headline);
+            judged += 1;
+        }
+    }
+    assert!(judged > 1000, "only {judged} damaged logs were judged");
+}
+
+/// Numbers at the ends of their ranges, in any two or three lines that meet.
+#[test]
+fn no_lines_that_meet_make_the_judge_panic() {
+    let mut evidence = Evidence {
+        open: Step {
+            outcome: StepOutcome::Ok,
+            ..Step::default()
+        },
+        load: Step {
+            outcome: StepOutcome::Refused,
+            ..Step::default()
+        },
+        programs: vec![ProgramEvidence {
+            name: "prog".into(),
+            section: "xdp".into(),
+            autoload: true,
+            ..ProgramEvidence::default()
+        }],
+        ..Evidence::default()
+    };
+    evidence.programs[0].load.outcome = StepOutcome::Refused;
+    let kinds = [
+        "xdp",
+        "sched_cls",
+        "cgroup_sock_addr",
+        "kprobe",
+        "lsm",
+        "unheard_of",
+    ];
+    let states = FRAGMENTS
+        .iter()
+        .filter(|line| line.contains('=') && line.contains('R'));
+    let states: Vec<&&str> = states.filter(|line| !line.contains("invalid")).collect();
+    let instructions: Vec<&&str> = FRAGMENTS
+        .iter()
+        .filter(|line| line.contains(": ("))
+        .collect();
+    for (turn, state) in states.iter().enumerate() {
+        evidence.programs[0].program_type = kinds[turn % kinds.len()].into();
+        for instruction in &instructions {
+            for sentence in FRAGMENTS {
+                let log = format!("{state}\n{instruction}\n{sentence}\n");
+                evidence.programs[0].load.log = Log::bounded(&log);
+                let verdict = judge(&evidence, false).verdict;
+                assert!(matches!(verdict, Verdict::Fail { .. }), "{log}{verdict:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,9 @@
 mod attachment;
 mod damage;
 mod hand;
+mod hints_of_calls;
+mod hints_of_memory;
 mod object;
 mod recorded;
+mod rejected;
 mod splat;

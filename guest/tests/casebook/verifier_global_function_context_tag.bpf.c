@@ -1,0 +1,25 @@
+// The same with the tag that says which argument is the context.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} events SEC(".maps");
+
+__attribute__((noinline)) int emit(void *ctx __arg_ctx)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	return bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &now, sizeof(now));
+}
+
+SEC("raw_tp/sched_switch")
+int on_switch(void *ctx)
+{
+	emit(ctx);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,35 @@
+// An index that comes out of another map and is never compared with the size of the array.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct table {
+	__u32 cells[16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct table);
+} tables SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} indices SEC(".maps");
+
+SEC("raw_tp/sched_switch")
+int look(void *ctx)
+{
+	__u32 zero = 0;
+	struct table *table = bpf_map_lookup_elem(&tables, &zero);
+	__u32 *index = bpf_map_lookup_elem(&indices, &zero);
+
+	if (table && index)
+		table->cells[*index] = 1;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

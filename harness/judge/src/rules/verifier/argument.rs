@@ -1,0 +1,213 @@
+//! What a helper or kfunc was given, and whether it may be called here at all.
+
+use super::scene::Scene;
+use super::words;
+use crate::verifier_log::Origin;
+use ukci_schema::history;
+
+pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+    let families = [allow_list, kfunc_refused, wrong_type, wrong_map, nullable];
+    let spoken = families.iter().map(|family| family(scene));
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
+}
+
+/// The headline's words for a helper with a list of functions that may call it: the verifier does
+/// not name it.
+pub(super) fn not_allowed(scene: &Scene<'_>) -> Option<String> {
+    if !scene.says("helper call is not allowed in probe") {
+        return None;
+    }
+    let helper = scene.helper()?;
+    let target = scene
+        .case
+        .program
+        .target
+        .as_deref()
+        .unwrap_or(scene.case.section());
+    Some(format!(
+        "the kernel does not allow {helper} in a program on `{target}` ({})",
+        scene.sentence
+    ))
+}
+
+fn allow_list(scene: &Scene<'_>) -> Vec<String> {
+    if !scene.says("helper call is not allowed in probe") {
+        return Vec::new();
+    }
+    // `btf_allowlist_d_path`, `bpf_ima_inode_hash_allowed`, `bpf_sk_storage_tracing_allowed`.
+    let rule = match scene.trace.callee() {
+        Some("bpf_d_path") => {
+            "attach to a function for which the kernel allows `bpf_d_path`, such as `filp_close`, \
+             `dentry_open`, `vfs_truncate`, `vfs_fallocate` or `security_file_open`, to an LSM hook \
+             that may sleep, or to an iterator"
+        }
+        Some("bpf_ima_inode_hash" | "bpf_ima_file_hash") => {
+            "attach to an LSM hook that may sleep (`lsm.s/…`): the kernel allows this helper there \
+             only"
+        }
+        Some("bpf_sk_storage_get" | "bpf_sk_storage_delete") => {
+            "attach to a function that is not part of socket storage itself: the kernel does not \
+             allow this helper there"
+        }
+        _ => {
+            "attach to another function: this helper has a list of the functions that it may be \
+             called from"
+        }
+    };
+    let mut found = vec![rule.to_owned()];
+    if scene.trace.callee() == Some("bpf_d_path") {
+        found.push(
+            "or read the names of the path with BPF_CORE_READ (`path->dentry->d_name.name`)".into(),
+        );
+    }
+    found
+}
+
+/// `calling kernel function bpf_x is not allowed`: it is there, and not for this program.
+fn kfunc_refused(scene: &Scene<'_>) -> Vec<String> {
+    let program = scene.case.program;
+    if !(scene.says("calling kernel function") && scene.says("is not allowed")) {
+        return Vec::new();
+    }
+    let Some(kfunc) = program.kfuncs.iter().find(|kfunc| scene.says(kfunc)) else {
+        return Vec::new();
+    };
+    vec![format!(
+        "call `{kfunc}` from a program of another type or attach point: this kernel has it, and does \
+         not register it for `{}` programs",
+        program.program_type
+    )]
+}
+
+/// `R2 type=scalar expected=fp, pkt, pkt_meta, map_key, map_value`.
+fn wrong_type(scene: &Scene<'_>) -> Vec<String> {
+    let said = scene.sentence.split_once("type=").and_then(|(_, rest)| {
+        let (got, rest) = rest.split_once(' ')?;
+        Some((got, rest.strip_prefix("expected=")?))
+    });
+    let (Some((got, expected)), Some(register), Some(helper)) =
+        (said, scene.named(), scene.helper())
+    else {
+        return Vec::new();
+    };
+    let place = format!("argument {register} of {helper}");
+    if got.ends_with("_or_null") || got.contains("or_null_") {
+        return vec![format!(
+            "compare the pointer with NULL before it becomes {place}: it is {}",
+            words::kind(got)
+        )];
+    }
+    let first = expected.split(", ").next().unwrap_or_default();
+    let is_memory = expected
+        .split(", ")
+        .any(|kind| kind == "fp" || kind == "map_value");
+    let got_words = words::kind(got);
+    if is_memory && matches!(got, "inv" | "scalar") {
+        let source = match scene.trace.origin(register) {
+            Some(Origin::Call(name)) => format!("what `{name}` returned, which is a number"),
+            Some(Origin::Load("ctx")) => "an argument from the context, which is a number".into(),
+            Some(Origin::Load(from)) => {
+                format!("a number that was read from {}", words::kind(from))
+            }
+            _ => "a number".into(),
+        };
+        return vec![format!(
+            "pass memory of the program (its stack or a map value) as {place}: here it is {source} to \
+             the verifier. Copy kernel memory there first, with `bpf_probe_read_kernel`"
+        )];
+    }
+    let wanted = words::kind(first);
+    let more = if expected.contains(", ") {
+        ", or what else it accepts"
+    } else {
+        ""
+    };
+    vec![format!(
+        "pass {wanted}{more} as {place}: here it is {got_words}"
+    )]
+}
+
+/// `cannot pass map_type 1 into func bpf_ringbuf_output#130`.
+fn wrong_map(scene: &Scene<'_>) -> Vec<String> {
+    let (Some(number), Some(helper)) = (scene.number("cannot pass map_type "), scene.helper())
+    else {
+        return Vec::new();
+    };
+    let name = u32::try_from(number).ok().and_then(map_type);
+    let given = name.map_or_else(|| format!("type {number}"), |name| format!("type `{name}`"));
+    let of_type = || scene.only(|map| Some(map.map_type.as_str()) == name);
+    let passed = scene
+        .trace
+        .register(1)
+        .and_then(|register| scene.map(register));
+    let map = passed
+        .or_else(of_type)
+        .map_or_else(|| "this map".into(), |map| format!("map `{}`", map.name));
+    let takes = scene.trace.callee().and_then(maps_of);
+    vec![match takes {
+        Some(takes) => format!("pass a {takes} map to {helper}: {map} is of {given}"),
+        None => format!("pass a map of another type to {helper}, which takes no map of {given}"),
+    }]
+}
+
+fn map_type(number: u32) -> Option<&'static str> {
+    let is = |fact: &&history::Fact| fact.kind == "map-type" && fact.number == Some(number);
+    history::facts().iter().find(is).map(|fact| fact.name)
+}
+
+/// The map types that a helper takes (`check_map_func_compatibility` of kernel/bpf/verifier.c).
+fn maps_of(helper: &str) -> Option<&'static str> {
+    Some(match helper {
+        "bpf_ringbuf_output"
+        | "bpf_ringbuf_reserve"
+        | "bpf_ringbuf_query"
+        | "bpf_ringbuf_reserve_dynptr" => "`ringbuf`",
+        "bpf_user_ringbuf_drain" => "`user_ringbuf`",
+        "bpf_perf_event_output"
+        | "bpf_perf_event_read"
+        | "bpf_perf_event_read_value"
+        | "bpf_skb_output"
+        | "bpf_xdp_output" => "`perf_event_array`",
+        "bpf_tail_call" => "`prog_array`",
+        "bpf_get_stackid" => "`stack_trace`",
+        "bpf_redirect_map" => "`devmap`, `devmap_hash`, `cpumap` or `xskmap`",
+        "bpf_sk_redirect_map" | "bpf_msg_redirect_map" | "bpf_sock_map_update" => "`sockmap`",
+        "bpf_sk_redirect_hash" | "bpf_msg_redirect_hash" | "bpf_sock_hash_update" => "`sockhash`",
+        "bpf_get_local_storage" => "`cgroup_storage` or `percpu_cgroup_storage`",
+        "bpf_sk_select_reuseport" => "`reuseport_sockarray`, `sockmap` or `sockhash`",
+        "bpf_current_task_under_cgroup" | "bpf_skb_under_cgroup" => "`cgroup_array`",
+        "bpf_sk_storage_get" | "bpf_sk_storage_delete" => "`sk_storage`",
+        "bpf_task_storage_get" | "bpf_task_storage_delete" => "`task_storage`",
+        "bpf_inode_storage_get" | "bpf_inode_storage_delete" => "`inode_storage`",
+        "bpf_map_push_elem" | "bpf_map_pop_elem" | "bpf_map_peek_elem" => {
+            "`queue`, `stack` or `bloom_filter`"
+        }
+        _ => return None,
+    })
+}
+
+/// `Possibly NULL pointer passed to trusted arg0`, `R1 must be referenced or trusted`.
+fn nullable(scene: &Scene<'_>) -> Vec<String> {
+    let Some(callee) = scene.helper() else {
+        return Vec::new();
+    };
+    if scene.says("Possibly NULL pointer passed") {
+        return vec![format!(
+            "compare the pointer with NULL before it is passed to {callee}"
+        )];
+    }
+    if scene.says("must be referenced or trusted") || scene.says("must be a rcu pointer") {
+        let what = scene
+            .state()
+            .map_or_else(|| "the pointer".into(), |state| words::kind(state.kind));
+        return vec![format!(
+            "pass a pointer that the kernel keeps alive to {callee}: an argument of the program, what \
+             an acquiring kfunc returned, or a field that was read under `bpf_rcu_read_lock`. Here it is \
+             {what}"
+        )];
+    }
+    Vec::new()
+}

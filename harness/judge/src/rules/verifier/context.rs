@@ -1,0 +1,255 @@
+//! Accesses to a program's context: which struct it is, which field was meant.
+
+use super::scene::Scene;
+use super::words::bytes;
+
+/// The fields of the context structs: struct, offset, bytes in all, bytes of an element, name
+/// (`uapi/linux/bpf.h` that libbpf 1.7 carries).
+const FIELDS: &str = include_str!("context.tsv");
+
+/// A field of a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Field {
+    structure: &'static str,
+    offset: i64,
+    length: i64,
+    width: i64,
+    name: &'static str,
+}
+
+fn fields() -> impl Iterator<Item = Field> {
+    FIELDS.lines().filter_map(|line| {
+        let mut columns = line.split('\t');
+        Some(Field {
+            structure: columns.next()?,
+            offset: columns.next()?.parse().ok()?,
+            length: columns.next()?.parse().ok()?,
+            width: columns.next()?.parse().ok()?,
+            name: columns.next()?,
+        })
+    })
+}
+
+fn field(structure: &str, offset: i64) -> Option<Field> {
+    fields().find(|field| {
+        field.structure == structure
+            && (field.offset..field.offset + field.length).contains(&offset)
+    })
+}
+
+/// Bytes of a context struct, as far as fields are known.
+fn length(structure: &str) -> i64 {
+    let ends = fields().filter(|field| field.structure == structure);
+    ends.map(|field| field.offset + field.length)
+        .max()
+        .unwrap_or(0)
+}
+
+/// The context struct of a program type, in libbpf's words.
+fn structure(program_type: &str) -> Option<&'static str> {
+    Some(match program_type {
+        "socket_filter" | "sched_cls" | "sched_act" | "cgroup_skb" | "sk_skb" | "lwt_in"
+        | "lwt_out" | "lwt_xmit" | "lwt_seg6local" | "flow_dissector" => "__sk_buff",
+        "xdp" => "xdp_md",
+        "cgroup_sock_addr" => "bpf_sock_addr",
+        "cgroup_sock" => "bpf_sock",
+        "sock_ops" => "bpf_sock_ops",
+        "sk_msg" => "sk_msg_md",
+        "sk_reuseport" => "sk_reuseport_md",
+        "sk_lookup" => "bpf_sk_lookup",
+        "cgroup_sockopt" => "bpf_sockopt",
+        "cgroup_sysctl" => "bpf_sysctl",
+        "cgroup_device" => "bpf_cgroup_dev_ctx",
+        _ => return None,
+    })
+}
+
+pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+    if scene.says("dereference of modified ctx ptr") || scene.says("negative offset ctx ptr") {
+        return modified(scene);
+    }
+    if scene.says("variable ctx access") {
+        return vec![
+            "read the fields of the context by constant offsets: choose among them with `switch` or \
+             `if`, not with an index that is known at run time only"
+                .into(),
+        ];
+    }
+    if !scene.says("invalid bpf_context access") {
+        return Vec::new();
+    }
+    let (Some(offset), Some(size)) = (scene.number("off="), scene.number("size=")) else {
+        return Vec::new();
+    };
+    let kind = scene.case.program.program_type.as_str();
+    match structure(kind) {
+        Some(structure) => of_struct(scene, structure, offset, size),
+        None => arguments(scene, offset, size),
+    }
+}
+
+fn modified(scene: &Scene<'_>) -> Vec<String> {
+    let offset = scene.number("off=").unwrap_or(0);
+    vec![
+        format!(
+            "access the context at a constant offset from the pointer that the program was called \
+             with: here {offset} was added to the pointer itself before the access"
+        ),
+        "keep the compiler from sharing such a sum between branches: read the field into a variable \
+         first, or put `barrier_var(ctx)` before the read"
+            .into(),
+    ]
+}
+
+fn of_struct(scene: &Scene<'_>, structure: &str, offset: i64, size: i64) -> Vec<String> {
+    let program = scene.case.program;
+    let kind = &program.program_type;
+    let Some(field) = field(structure, offset) else {
+        let mut said = format!(
+            "read fields of `struct {structure}` only, the context of `{kind}` programs, which has {}: \
+             the program accesses {} at offset {offset}",
+            bytes(length(structure)),
+            bytes(size)
+        );
+        // A function that was written for another type.
+        let meant = fields().find(|other| {
+            other.structure == "__sk_buff" && other.offset == offset && structure != "__sk_buff"
+        });
+        if let Some(meant) = meant {
+            said.push_str(&format!(
+                ", which is `{}` of `struct __sk_buff`",
+                meant.name
+            ));
+        }
+        return vec![said];
+    };
+    let name = field.name;
+    if size > field.width {
+        return vec![format!(
+            "access `{name}` of `struct {structure}` with the width that it has: it has {}, and the \
+             program accesses {}",
+            bytes(field.width),
+            bytes(size)
+        )];
+    }
+    if let Some(hint) = of_attach_type(scene, field) {
+        return vec![hint];
+    }
+    if scene.writes() {
+        return vec![format!(
+            "do not write to `{name}` of `struct {structure}`: this kernel lets `{kind}` programs only \
+             read it, or not access it at all"
+        )];
+    }
+    let packet = structure == "__sk_buff" && matches!(name, "data" | "data_end" | "data_meta");
+    if packet {
+        return vec![format!(
+            "read the packet with `bpf_skb_load_bytes`: `{kind}` programs have no direct access to it, \
+             so that they cannot read `{name}`"
+        )];
+    }
+    vec![format!(
+        "do without `{name}` of `struct {structure}`, or take another program type: this kernel does \
+         not let `{kind}` programs access it{}",
+        program
+            .attach_type
+            .as_deref()
+            .map_or_else(String::new, |attach| format!(
+                " with attach type `{attach}`"
+            ))
+    )]
+}
+
+/// Fields of `struct bpf_sock_addr` are for the address family of the attach type
+/// (`sock_addr_is_valid_access` of net/core/filter.c).
+fn of_attach_type(scene: &Scene<'_>, field: Field) -> Option<String> {
+    let attach = scene.case.program.attach_type.as_deref()?;
+    let family = match field.name {
+        "user_ip4" | "msg_src_ip4" => "4",
+        "user_ip6" | "msg_src_ip6" => "6",
+        _ => return None,
+    };
+    let message = field.name.starts_with("msg_");
+    let fits =
+        attach.contains(&format!("inet{family}_")) || attach.contains(&format!("udp{family}_"));
+    if field.structure != "bpf_sock_addr" || (fits && !message) {
+        return None;
+    }
+    let wanted = if message {
+        format!("`cgroup/sendmsg{family}`")
+    } else {
+        format!("sections for IPv{family}, such as `cgroup/connect{family}`,")
+    };
+    Some(format!(
+        "use `{}` in {wanted} only: this program is attached as `{attach}`",
+        field.name
+    ))
+}
+
+/// Programs whose context is an array of arguments, or the kernel's registers.
+fn arguments(scene: &Scene<'_>, offset: i64, size: i64) -> Vec<String> {
+    let kind = scene.case.program.program_type.as_str();
+    match kind {
+        "tracing" | "lsm" | "struct_ops" | "ext" if scene.says("doesn't have") => vec![format!(
+            "declare the arguments of `{}` as this kernel has them, and read only those: argument {} is \
+             not there",
+            scene
+                .case
+                .program
+                .target
+                .as_deref()
+                .unwrap_or("the function"),
+            offset / 8 + 1
+        )],
+        "tracing" | "lsm" | "struct_ops" | "ext" if scene.writes() => {
+            vec!["do not write to the arguments: the context of this program is read-only".into()]
+        }
+        "tracing" | "lsm" | "struct_ops" | "raw_tracepoint" if offset % 8 != 0 || size != 8 => {
+            vec![format!(
+                "read each argument as 8 bytes at a multiple of 8, as BPF_PROG does: the program reads \
+                 {} at offset {offset}",
+                bytes(size)
+            )]
+        }
+        "kprobe" | "perf_event" if scene.writes() => {
+            vec!["do not write to the registers: the context of this program is read-only".into()]
+        }
+        "kprobe" => vec![format!(
+            "read registers within `struct pt_regs` of this architecture: the program accesses {} at \
+             offset {offset}",
+            bytes(size)
+        )],
+        _ if scene.says("doesn't have") => {
+            vec!["declare the arguments as this kernel has them, and read only those".into()]
+        }
+        _ => vec![format!(
+            "access only what the context of `{kind}` programs has: the program {} {} at offset {offset}",
+            if scene.writes() { "writes" } else { "reads" },
+            bytes(size)
+        )],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{field, fields, length, structure};
+
+    #[test]
+    fn the_table_of_fields_is_whole() {
+        let lines = super::FIELDS.lines().count();
+        assert_eq!(fields().count(), lines);
+        for field in fields() {
+            assert!(
+                field.width > 0 && field.length % field.width == 0,
+                "{field:?}"
+            );
+        }
+        let data = field("__sk_buff", 76).unwrap();
+        assert_eq!((data.name, data.width), ("data", 4));
+        assert_eq!(field("bpf_sock_addr", 20).unwrap().name, "user_ip6");
+        assert_eq!(field("__sk_buff", 152).unwrap().name, "tstamp");
+        assert_eq!((length("xdp_md"), length("__sk_buff")), (24, 192));
+        assert_eq!(field("xdp_md", 76), None);
+        assert_eq!(structure("sched_cls"), Some("__sk_buff"));
+    }
+}

@@ -1,0 +1,90 @@
+//! What a release brought, and loops.
+
+use super::scene::Scene;
+
+/// Words of a sentence, all of which must stand in it, and what to do.
+type Advice = (&'static [&'static str], &'static str);
+
+const ADVICE: &[Advice] = &[
+    (
+        &["BPF_STX uses reserved fields"],
+        "use a spin lock or `__sync_fetch_and_add` without its result on kernels before 5.12: atomic \
+         operations that return a value, and all but add, came with it (acquiring loads and releasing \
+         stores with 6.15)",
+    ),
+    (
+        &["preallocated"],
+        "drop BPF_F_NO_PREALLOC from the map on kernels before 6.1, which let sleepable programs use \
+         preallocated maps only",
+    ),
+    (
+        &["can be sleepable"],
+        "drop `.s` where the kernel does not let this type sleep (uprobes: 6.0)",
+    ),
+    (
+        &["infinite loop"],
+        "change something in each pass of the loop that ends it after a number of passes known to the \
+         verifier: a counter with a constant bound, not a value that only another CPU changes",
+    ),
+    (
+        &["back-edge"],
+        "unroll the loop (`#pragma unroll`): kernels before 5.3 take no loops",
+    ),
+    (
+        &["with variable args is unsupported"],
+        "attach a kprobe there: BTF programs trace no function of variable arguments",
+    ),
+    (
+        &["disabled hook"],
+        "take another hook (`grep bpf_lsm_ /proc/kallsyms`): the kernel keeps this one from BPF, because \
+         its result is no plain error or it has none",
+    ),
+    (
+        &["sleepable progs cannot use bpf_spin_lock"],
+        "drop `.s`, or count with atomic operations: newer kernels let sleepable programs take a lock",
+    ),
+    (
+        &["leaks addr"],
+        "do not store kernel pointers where user space can read them",
+    ),
+    (
+        &["same insn cannot be used with different pointers"],
+        "access each kind of pointer in a branch of its own, and keep the compiler from merging the two \
+         (`barrier_var(pointer)`): one instruction reads through pointers of two kinds",
+    ),
+    (
+        &["stores into", "is not allowed"],
+        "use atomic operations on map values and the stack only",
+    ),
+    (
+        &["BPF_LD_[ABS|IND]"],
+        "read the packet with `bpf_skb_load_bytes` in place of `load_byte` and its like",
+    ),
+    (
+        &["last insn is not an exit or jmp"],
+        "end the function with a `return` on every path: the compiler takes undefined behavior, such as a \
+         division by a constant 0 or an uninitialized variable, as a reason to leave it out",
+    ),
+    (
+        &["attach to unsupported member"],
+        "leave the member out of the map: this kernel lets no BPF program implement it",
+    ),
+    (
+        &["corrupted spill memory"],
+        "do not overwrite part of a pointer that is kept on the stack",
+    ),
+    (
+        &["tail_call is only allowed in functions that return 'int'"],
+        "declare the function with the tail call as `int`",
+    ),
+    (
+        &["unmatched"],
+        "pair each lock with one unlock on every path: this one was not taken",
+    ),
+];
+
+pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+    let fits = |words: &[&str]| words.iter().all(|words| scene.says(words));
+    let found = ADVICE.iter().filter(|(words, _)| fits(words));
+    found.map(|(_, hint)| (*hint).to_owned()).take(1).collect()
+}

@@ -1,0 +1,130 @@
+//! Functions: global ones that are verified by themselves, and those of the kernel that are traced.
+
+use super::scene::Scene;
+
+/// The release that takes pointers to memory of a known size in global functions (e5069b9c23b3).
+const POINTERS: &str = "5.12";
+
+pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+    let families = [unsupported, arguments, traced];
+    let spoken = families.iter().map(|family| family(scene));
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
+}
+
+fn make_static(name: Option<&str>) -> String {
+    let name = name.map_or_else(|| "the function".into(), |name| format!("`{name}()`"));
+    format!(
+        "make {name} `static` (with `__noinline` if it is to stay a function): the verifier then checks it \
+         at each call, with what the caller passes"
+    )
+}
+
+/// `Arg#0 type PTR in advance() is not supported yet.`
+fn unsupported(scene: &Scene<'_>) -> Vec<String> {
+    if let Some((before, _)) = scene.sentence.split_once("() is not supported yet") {
+        let name = before.rsplit(' ').next();
+        let mut found = vec![make_static(name)];
+        if scene.says("type PTR") {
+            found.push(format!(
+                "or pass its parts by value, or in a map: global functions take pointers to memory from \
+                 mainline {POINTERS}"
+            ));
+        }
+        return found;
+    }
+    if scene.says("doesn't return scalar") {
+        let name = scene
+            .sentence
+            .strip_prefix("Global function ")
+            .and_then(|rest| rest.split_once("()").map(|(name, _)| name));
+        return vec![
+            "return an integer from the global function: no pointer, no struct, not `void` on old kernels"
+                .into(),
+            make_static(name),
+        ];
+    }
+    Vec::new()
+}
+
+/// `arg#0 reference type('UNKNOWN ') size cannot be determined: -22`, `Caller passes invalid args into
+/// func#1 ('emit')`.
+fn arguments(scene: &Scene<'_>) -> Vec<String> {
+    let name = name_of_global(scene);
+    if scene.says("size cannot be determined") {
+        let mut found = vec![make_static(name.as_deref())];
+        found.push(
+            "or declare the argument as a pointer to a struct with a body; tag it `__arg_ctx` if it is the \
+             program's context (libbpf 1.4)"
+                .into(),
+        );
+        return found;
+    }
+    if !scene.says("Caller passes invalid args") {
+        return Vec::new();
+    }
+    let size = scene.number("size=");
+    let offset = scene.number("off=");
+    let compared = match (offset, size) {
+        (Some(offset), Some(size)) if scene.says("stack") && offset < 0 => format!(
+            ": it takes a pointer to {size} bytes, and {} are on the stack there",
+            offset.saturating_neg()
+        ),
+        _ => String::new(),
+    };
+    vec![
+        format!(
+            "pass what {} is declared to take{compared}",
+            name.as_deref()
+                .map_or_else(|| "the function".into(), |name| format!("`{name}()`"))
+        ),
+        make_static(name.as_deref()),
+    ]
+}
+
+/// The global function that is verified or called: `func#1 ('emit')`, or the last `Validating emit()`.
+fn name_of_global(scene: &Scene<'_>) -> Option<String> {
+    let called = scene.sentence.split_once("('").and_then(|(_, rest)| {
+        let (name, _) = rest.split_once("')")?;
+        (!name.starts_with("UNKNOWN")).then(|| name.to_owned())
+    });
+    let called = called.or_else(|| {
+        let (_, rest) = scene.sentence.split_once("into func#")?;
+        let (_, name) = rest.split_once("('")?;
+        name.split_once("')").map(|(name, _)| name.to_owned())
+    });
+    called.or_else(|| {
+        let log = &scene.case.program.load.log;
+        let line = log
+            .lines()
+            .rev()
+            .find_map(|line| line.trim().strip_prefix("Validating "))?;
+        line.split_once("()").map(|(name, _)| name.to_owned())
+    })
+}
+
+/// `The function make_kuid return type STRUCT is unsupported.`
+fn traced(scene: &Scene<'_>) -> Vec<String> {
+    let Some((_, rest)) = scene.sentence.split_once("he function ") else {
+        return Vec::new();
+    };
+    let name = rest.split(' ').next().unwrap_or_default();
+    let why = if scene.says("return type") {
+        "returns a struct"
+    } else if scene.says("variable args") || scene.says("is variable") {
+        "takes a variable number of arguments"
+    } else if scene.says("Too many") {
+        "takes too many arguments"
+    } else if scene.says(" type ") && scene.says("is unsupported") {
+        "takes an argument of a type that is not supported"
+    } else {
+        return Vec::new();
+    };
+    vec![format!(
+        "attach a kprobe to `{name}` in place of `{}`: the function {why}, and BTF programs of this kernel \
+         cannot trace it",
+        scene.case.section().split('/').next().unwrap_or_default()
+    )]
+}

@@ -1,0 +1,264 @@
+//! What a program holds and must give back: references, locks, dynptrs, iterators.
+
+use super::scene::Scene;
+use super::words::bytes;
+use crate::verifier_log::{Operation, Origin};
+
+pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+    let families = [
+        released,
+        lock_without_btf,
+        lock_unsupported,
+        in_region,
+        region_kept,
+        reference,
+        dynptr,
+    ];
+    let spoken = families.iter().map(|family| family(scene));
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
+}
+
+/// Map types whose values may hold a spin lock (`map_check_btf` of kernel/bpf/syscall.c).
+const WITH_LOCKS: &[&str] = &[
+    "hash",
+    "array",
+    "cgroup_storage",
+    "sk_storage",
+    "inode_storage",
+    "task_storage",
+    "cgrp_storage",
+];
+
+/// `map 'records' has to have BTF in order to use bpf_spin_lock`, `bpf_timer`, ….
+fn lock_without_btf(scene: &Scene<'_>) -> Vec<String> {
+    let Some((before, after)) = scene
+        .sentence
+        .split_once("' has to have BTF in order to use ")
+    else {
+        return Vec::new();
+    };
+    let thing = after.split(' ').next().unwrap_or_default();
+    let name = before.rsplit('\'').next().unwrap_or_default();
+    let map = scene
+        .case
+        .evidence
+        .maps
+        .iter()
+        .find(|map| map.name.starts_with(name));
+    let of_type = map.is_none_or(|map| WITH_LOCKS.contains(&map.map_type.as_str()));
+    if thing == "bpf_spin_lock" && !of_type {
+        return vec![format!(
+            "take a `hash`, `array` or local storage map: a map of type `{}` takes no lock, so that libbpf \
+             created `{name}` without BTF",
+            map.map_or("that", |map| map.map_type.as_str())
+        )];
+    }
+    vec![format!(
+        "declare `{name}` with types: `__type(key, …)` and `__type(value, struct …)` in place of \
+         `__uint(key_size, …)` and `__uint(value_size, …)`, so that BTF says where `struct {thing}` lies in \
+         the value"
+    )]
+}
+
+/// `map 'x' has no valid bpf_spin_lock`, `tracing progs cannot use bpf_spin_lock yet`.
+fn lock_unsupported(scene: &Scene<'_>) -> Vec<String> {
+    let valid = ["has no valid ", "doesn't have valid "];
+    let valid = valid
+        .iter()
+        .find_map(|words| scene.sentence.split_once(words));
+    if let Some((_, thing)) = valid {
+        let thing = thing.split(' ').next().unwrap_or_default();
+        return vec![format!(
+            "put one `struct {thing}` into the map's value, at its top level and aligned"
+        )];
+    }
+    if scene.says("cannot be accessed directly") || scene.says("inside the accessed memory") {
+        let thing = scene.sentence.split(' ').next().unwrap_or_default();
+        return vec![format!(
+            "leave the `{thing}` out of the access: read and write the members beside it one by one, and \
+             do not copy the whole value"
+        )];
+    }
+    if let Some((_, what)) = scene.sentence.split_once("doesn't match ") {
+        let what = what.split(' ').next().unwrap_or_default();
+        if scene.says("map pointer in") {
+            return vec![format!("pass the map in whose value the {what} lies")];
+        }
+    }
+    if scene.says("progs cannot use bpf_spin_lock") && !scene.says("sleepable") {
+        return vec![format!(
+            "count with atomic operations in place of the lock: this kernel does not let `{}` programs take \
+             one",
+            scene.case.program.program_type
+        )];
+    }
+    Vec::new()
+}
+
+/// `function calls are not allowed while holding a lock`, and the same of other regions.
+fn in_region(scene: &Scene<'_>) -> Vec<String> {
+    let (region, end) = if scene.says("while holding a lock") {
+        ("a spin lock is held", "after `bpf_spin_unlock`")
+    } else if scene.says("rcu_read_lock region") || scene.says("rcu_read_lock-ed region") {
+        ("bpf_rcu_read_lock is held", "after `bpf_rcu_read_unlock`")
+    } else if scene.says("preempt-disabled") || scene.says("non-preemptible") {
+        ("preemption is disabled", "after `bpf_preempt_enable`")
+    } else if scene.says("IRQ-disabled") {
+        ("interrupts are disabled", "after `bpf_local_irq_restore`")
+    } else {
+        return Vec::new();
+    };
+    if scene.says("BPF_EXIT") || scene.says("is missing") {
+        return Vec::new();
+    }
+    let what = scene.helper().unwrap_or_else(|| "the function".into());
+    vec![format!(
+        "call {what} before or {end}: it may not be called while {region}"
+    )]
+}
+
+/// `bpf_spin_unlock is missing`, `BPF_EXIT instruction in main prog cannot be used inside
+/// bpf_spin_lock-ed region`.
+fn region_kept(scene: &Scene<'_>) -> Vec<String> {
+    let missing = scene
+        .sentence
+        .split_once(" is missing")
+        .map(|(call, _)| call);
+    let inside =
+        scene
+            .sentence
+            .split_once("cannot be used inside ")
+            .map(
+                |(_, region)| match region.split("-ed region").next().unwrap_or_default() {
+                    "bpf_spin_lock" => "bpf_spin_unlock",
+                    "bpf_rcu_read_lock" => "bpf_rcu_read_unlock",
+                    "bpf_preempt_disable" => "bpf_preempt_enable",
+                    "bpf_local_irq_save" => "bpf_local_irq_restore",
+                    _ => "the function that ends the region",
+                },
+            );
+    let Some(call) = inside.or(missing) else {
+        return Vec::new();
+    };
+    let call = call.rsplit(' ').next().unwrap_or(call);
+    vec![format!(
+        "call `{call}` on every path before the program ends: on this one it is missing"
+    )]
+}
+
+/// `R6 invalid mem access 'scalar'`, of a pointer that was given back before.
+fn released(scene: &Scene<'_>) -> Vec<String> {
+    let number =
+        scene.says("invalid mem access 'scalar'") || scene.says("invalid mem access 'inv'");
+    let Some(register) = scene.named().filter(|_| number) else {
+        return Vec::new();
+    };
+    let Some(Origin::Call(taken)) = scene.trace.origin(register) else {
+        return Vec::new();
+    };
+    let gives_back = |name: &str| releases(taken).contains(&format!("`{name}`"));
+    let Some((call, step)) = scene.trace.called_since(register, gives_back) else {
+        return Vec::new();
+    };
+    vec![format!(
+        "use what `{taken}` returned only before `{call}` (instruction {}), which gives it back: the pointer \
+         is invalid after it",
+        step.instruction.index
+    )]
+}
+
+/// What gives back what a helper or kfunc took.
+fn releases(acquired: &str) -> &'static str {
+    match acquired {
+        "bpf_ringbuf_reserve" => "`bpf_ringbuf_submit` or `bpf_ringbuf_discard`",
+        "bpf_ringbuf_reserve_dynptr" => {
+            "`bpf_ringbuf_submit_dynptr` or `bpf_ringbuf_discard_dynptr`, also where the reservation failed,"
+        }
+        "bpf_sk_lookup_tcp" | "bpf_sk_lookup_udp" | "bpf_skc_lookup_tcp" => "`bpf_sk_release`",
+        "bpf_task_acquire" | "bpf_task_from_pid" | "bpf_task_from_vpid" => "`bpf_task_release`",
+        "bpf_cgroup_acquire" | "bpf_cgroup_from_id" | "bpf_cgroup_ancestor" => {
+            "`bpf_cgroup_release`"
+        }
+        "bpf_cpumask_create" | "bpf_cpumask_acquire" => "`bpf_cpumask_release`",
+        "bpf_obj_new_impl" | "bpf_obj_new" => "`bpf_obj_drop`",
+        "bpf_get_task_exe_file" => "`bpf_put_file`",
+        "bpf_iter_num_new" => "`bpf_iter_num_destroy`",
+        "bpf_iter_task_new" => "`bpf_iter_task_destroy`",
+        "bpf_xdp_ct_lookup" | "bpf_skb_ct_lookup" => "`bpf_ct_release`",
+        "bpf_crypto_ctx_create" => "`bpf_crypto_ctx_release`",
+        "bpf_kptr_xchg" => "the function that releases it, or `bpf_kptr_xchg` into a map,",
+        _ => "the function that releases it",
+    }
+}
+
+/// `Unreleased reference id=2 alloc_insn=11`.
+fn reference(scene: &Scene<'_>) -> Vec<String> {
+    let Some(index) = scene
+        .number("alloc_insn=")
+        .and_then(|index| usize::try_from(index).ok())
+    else {
+        return Vec::new();
+    };
+    let step = scene.trace.at(index);
+    let taken = step.and_then(|step| match step.instruction.operation {
+        Operation::Call(name) => Some(name),
+        _ => None,
+    });
+    let Some(taken) = taken else {
+        return vec![format!(
+            "release what instruction {index} acquired on every path: on this one it is still held"
+        )];
+    };
+    let line = step.and_then(|step| step.source).and_then(|source| {
+        let (_, line) = source.rsplit_once(':')?;
+        line.trim().parse::<u32>().ok()
+    });
+    let line = line.map_or_else(String::new, |line| format!(" on line {line}"));
+    vec![format!(
+        "call {} on every path before the program ends: what `{taken}` gave{line} (instruction {index}) is \
+         still held on this one",
+        releases(taken)
+    )]
+}
+
+/// `Expected an initialized dynptr as arg #1`, `expected an initialized iter_num as arg #1`.
+fn dynptr(scene: &Scene<'_>) -> Vec<String> {
+    let lower = scene.sentence.to_lowercase();
+    let callee = scene.helper().unwrap_or_else(|| "the function".into());
+    if lower.contains("expected an initialized ") {
+        let what = lower
+            .split_once("expected an initialized ")
+            .and_then(|(_, rest)| rest.split(' ').next())
+            .unwrap_or("object");
+        return vec![format!(
+            "initialize the {what} before it is passed to {callee}, on every path, and not after it was \
+             released"
+        )];
+    }
+    if lower.contains("has to be an uninitialized dynptr")
+        || lower.contains("expected uninitialized")
+    {
+        return vec![format!(
+            "pass a variable to {callee} that holds nothing yet: this one is initialized already"
+        )];
+    }
+    if lower.contains("cannot overwrite referenced dynptr") {
+        return vec!["submit or discard the dynptr before the variable is used again".into()];
+    }
+    if lower.contains("cannot pass in dynptr at an offset") {
+        let offset = scene.number("offset=").unwrap_or(0);
+        return vec![format!(
+            "pass the address of the dynptr itself to {callee}, not one that is {} away from it",
+            bytes(offset.saturating_abs())
+        )];
+    }
+    if lower.contains("reference has not been acquired before") {
+        return vec![format!(
+            "pass only what a helper or kfunc has acquired to {callee}: this pointer holds no reference"
+        )];
+    }
+    Vec::new()
+}

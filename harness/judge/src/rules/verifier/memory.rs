@@ -1,0 +1,205 @@
+//! Map values and other memory of a known size: how much there is, how much was asked for.
+
+use super::scene::{Scene, leading_number, section};
+use super::words::{bytes, range};
+use crate::verifier_log::{Operation, Origin};
+
+pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+    let families = [misaligned, read_only, outside, unbounded, arithmetic];
+    let spoken = families.iter().map(|family| family(scene));
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
+}
+
+/// `misaligned value access off (0x0; 0x0)+0+4 size 8`.
+fn misaligned(scene: &Scene<'_>) -> Vec<String> {
+    if !(scene.says("misaligned ") && scene.says(" access off")) {
+        return Vec::new();
+    }
+    let size = scene.number("size ").or_else(|| scene.number("size="));
+    let (Some(size), Some(place)) = (size, scene.place()) else {
+        return Vec::new();
+    };
+    let base = scene.trace.register(place.base);
+    let offset = place
+        .offset
+        .saturating_add(base.map_or(0, |base| base.offset));
+    let atomic = matches!(
+        scene.trace.last().map(|step| step.instruction.operation),
+        Some(Operation::Store { atomic: true, .. })
+    );
+    let what = if scene.says("misaligned stack") {
+        "a variable on the stack"
+    } else if scene.says("misaligned packet") {
+        "the packet"
+    } else if scene.says("misaligned value") {
+        "the map's value"
+    } else {
+        "the memory"
+    };
+    let access = if atomic {
+        "an atomic operation"
+    } else {
+        "an access"
+    };
+    let mut found = vec![format!(
+        "align the member: {access} of {} needs an offset that is a multiple of {size}, and this one is at \
+         offset {offset} of {what}",
+        bytes(size)
+    )];
+    if atomic {
+        found.push(
+            "declare the struct without `packed`, or move the counter to its beginning".into(),
+        );
+    } else {
+        found.push("or copy the bytes one by one (`__builtin_memcpy` of a packed member)".into());
+    }
+    found
+}
+
+/// `write into map forbidden, value_size=4 off=0 size=4`.
+fn read_only(scene: &Scene<'_>) -> Vec<String> {
+    if scene.says("write into map forbidden") {
+        let known = scene.state().and_then(|state| scene.map(state));
+        let constants = || scene.only(|map| section(&map.name).starts_with(".rodata"));
+        return match known.or_else(constants) {
+            Some(map) if section(&map.name).starts_with(".rodata") => vec![
+                "declare the variable without `const` if the program is to write it: constants are in \
+                 `.rodata`, which is read-only once the object is loaded"
+                    .into(),
+            ],
+            Some(map) => vec![format!(
+                "declare map `{}` without BPF_F_RDONLY_PROG if the program is to write it",
+                map.name
+            )],
+            None => vec!["write to a map that is not read-only for programs".into()],
+        };
+    }
+    if scene.says("read from map forbidden") {
+        return vec![
+            "declare the map without BPF_F_WRONLY_PROG if the program is to read it".into(),
+        ];
+    }
+    Vec::new()
+}
+
+/// `invalid access to map value, value_size=16 off=16 size=8`, and of other memory.
+fn outside(scene: &Scene<'_>) -> Vec<String> {
+    let there = ["value_size=", "mem_size=", "key_size="];
+    let there = there.iter().find_map(|words| scene.number(words));
+    let (Some(there), Some(offset), Some(size)) = (
+        there,
+        scene.number("off="),
+        scene.number("size=").and_then(|_| access_size(scene)),
+    ) else {
+        return Vec::new();
+    };
+    if !scene.says("invalid access to m") {
+        return Vec::new();
+    }
+    let state = scene.state();
+    let region = match state {
+        Some(state) if scene.says("map value") => scene.region(state),
+        _ if scene.says("map value") => "the map's value".into(),
+        _ if scene.says("map key") => "the map's key".into(),
+        Some(state) if state.kind.contains("mem") => "the memory that was reserved".into(),
+        _ => "the memory".into(),
+    };
+    if let Some(helper) = scene.helper() {
+        return vec![format!(
+            "pass a size of at most {} to {helper}: it is to access {} at offset {offset}, and {region} has {}",
+            there.saturating_sub(offset).max(0),
+            bytes(size),
+            bytes(there)
+        )];
+    }
+    let end = offset.saturating_add(size);
+    // Of a constant offset the least value is outside too, and is named first.
+    let variable = scene.says("max value is outside") || state.is_some_and(|state| state.variable);
+    if variable && offset < 0 {
+        return vec![format!(
+            "make sure that the index is not negative just before the access: it may lead to offset {offset} \
+             of {region}"
+        )];
+    }
+    if variable {
+        return vec![format!(
+            "bound the index just before the access: it may lead to offset {offset}, where {} are accessed, \
+             and {region} has {}",
+            bytes(size),
+            bytes(there)
+        )];
+    }
+    let access = format!("{} at offset {offset} end at byte {end}", bytes(size));
+    if let Some(Origin::Call(taken)) = scene
+        .register()
+        .and_then(|number| scene.trace.origin(number))
+        && !scene.says("map value")
+    {
+        return vec![format!(
+            "access less, or ask for more: {access}, and `{taken}` returned {}",
+            bytes(there)
+        )];
+    }
+    vec![
+        format!(
+            "access less, or declare more: {access}, and {region} has {}",
+            bytes(there)
+        ),
+        "compare the type that the program reads with the one in the declaration".into(),
+    ]
+}
+
+/// The last `size=` of the sentence's first part: `value_size=16 off=16 size=8`.
+fn access_size(scene: &Scene<'_>) -> Option<i64> {
+    let first = scene.sentence.split(';').next()?;
+    let (_, size) = first.rsplit_once(" size=")?;
+    leading_number(size)
+}
+
+/// `R1 unbounded memory access, make sure to bounds check any such access`.
+fn unbounded(scene: &Scene<'_>) -> Vec<String> {
+    let negative = scene.says("min value is negative");
+    if !negative && !scene.says("unbounded memory access") {
+        return Vec::new();
+    }
+    let state = scene.state();
+    let size = state.and_then(|state| state.value_size);
+    let limit = match state.zip(size) {
+        Some((state, size)) => format!("; {} has {size} bytes", scene.region(state)),
+        None => String::new(),
+    };
+    let known = state
+        .and_then(range)
+        .map_or_else(String::new, |range| format!(": the offset may be {range}"));
+    if negative {
+        return vec![format!(
+            "compare the index with 0 too, or keep it in an unsigned variable{known}{limit}"
+        )];
+    }
+    vec![
+        format!("compare the index with the number of elements just before the access{known}{limit}"),
+        "let the compiler not undo it: compare the same variable that is used as the index, or mask it \
+         (`i &= N - 1`, with N a power of two)"
+            .into(),
+    ]
+}
+
+/// `math between map_value pointer and register with unbounded min value is not allowed`, `value -8
+/// makes map_value pointer be out of bounds`.
+fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
+    let bounds = scene.says("makes ") && scene.says("pointer be out of bounds");
+    if !bounds && !scene.says("math between ") {
+        return Vec::new();
+    }
+    let known = scene
+        .added()
+        .and_then(range)
+        .map_or_else(String::new, |range| format!(" (it may be {range})"));
+    vec![format!(
+        "bound the number on both sides before it is added to the pointer{known}: keep it in an unsigned \
+         variable and compare it with the number of elements"
+    )]
+}

@@ -1,0 +1,110 @@
+//! Direct access to packets.
+
+use super::scene::{Scene, leading_number};
+use super::words::bytes;
+use crate::verifier_log::changes_packet;
+
+pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+    let families = [invalidated, short, arithmetic, refused];
+    let spoken = families.iter().map(|family| family(scene));
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
+}
+
+/// `R7 invalid mem access 'scalar'`, of a register that pointed into the packet until a helper was
+/// called.
+fn invalidated(scene: &Scene<'_>) -> Vec<String> {
+    let number =
+        scene.says("invalid mem access 'scalar'") || scene.says("invalid mem access 'inv'");
+    let Some(register) = scene.named().filter(|_| number) else {
+        return Vec::new();
+    };
+    if !scene.trace.was_packet(register) {
+        return Vec::new();
+    }
+    let Some((helper, step)) = scene.trace.called_since(register, changes_packet) else {
+        return Vec::new();
+    };
+    vec![format!(
+        "read `data` and `data_end` from the context again after `{helper}` (instruction {}) and compare \
+         them again: the helper may move the packet, so that all pointers into it are invalid after it",
+        step.instruction.index
+    )]
+}
+
+/// `invalid access to packet, off=16 size=4, R1(id=0,off=16,r=14)`.
+fn short(scene: &Scene<'_>) -> Vec<String> {
+    if !scene.says("invalid access to packet") {
+        return Vec::new();
+    }
+    let (Some(offset), Some(size)) = (scene.number("off="), scene.number("size=")) else {
+        return Vec::new();
+    };
+    let proven = scene
+        .sentence
+        .split_once(",r=")
+        .and_then(|(_, rest)| leading_number(rest))
+        .unwrap_or(0);
+    let end = offset.saturating_add(size);
+    let moved = scene.number("(id=").is_some_and(|id| id != 0);
+    let access = format!("it takes {} at offset {offset}", bytes(size));
+    if moved {
+        return vec![format!(
+            "compare the pointer + {end} with `data_end` after the last addition to it: {access}, and a \
+             comparison that was made before a variable offset was added does not count"
+        )];
+    }
+    vec![if proven == 0 {
+        format!(
+            "compare `data` + {end} with `data_end` before the access: {access}, and no byte is proven to be \
+             there yet"
+        )
+    } else {
+        format!(
+            "compare `data` + {end} with `data_end` before the access: {access}, and only {} from the start \
+             are proven to be there",
+            bytes(proven)
+        )
+    }]
+}
+
+/// `cannot write into packet`, `helper access to the packet is not allowed`.
+fn refused(scene: &Scene<'_>) -> Vec<String> {
+    let kind = &scene.case.program.program_type;
+    if scene.says("cannot write into packet") {
+        return vec![format!(
+            "change the packet in a `tc` or XDP program: this kernel lets `{kind}` programs only read it"
+        )];
+    }
+    if scene.says("helper access to the packet is not allowed") {
+        let helper = scene.helper().unwrap_or_else(|| "the helper".into());
+        return vec![format!(
+            "copy the bytes to the stack first (`bpf_skb_load_bytes`), and pass those to {helper}: it takes \
+             no pointer into the packet in `{kind}` programs"
+        )];
+    }
+    Vec::new()
+}
+
+/// `math between pkt pointer and register with unbounded min value is not allowed`, `R2 pointer
+/// arithmetic on pkt_end prohibited`.
+fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
+    if scene.says("arithmetic on pkt_end") {
+        return vec![
+            "put the arithmetic on the other side of the comparison: `data + n > data_end` in place of \
+             `data > data_end - n`"
+                .into(),
+        ];
+    }
+    if !(scene.says("math between pkt") || scene.says("makes pkt pointer be out of bounds")) {
+        return Vec::new();
+    }
+    let range = scene.added().and_then(super::words::range);
+    vec![format!(
+        "bound the number before it is added to the packet pointer, to less than 65536 and not below 0{}: \
+         a `__u16`, or a mask (`n &= 0x3fff`), is enough",
+        range.map_or_else(String::new, |range| format!(" (it may be {range})"))
+    )]
+}

@@ -1,0 +1,179 @@
+//! Pointers that are none to the verifier, that may be NULL, or that were computed with.
+
+use super::scene::Scene;
+use super::words;
+use crate::verifier_log::Origin;
+use ukci_schema::history;
+
+pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+    let families = [unset, arithmetic, number, null, other];
+    let spoken = families.iter().map(|family| family(scene));
+    spoken
+        .into_iter()
+        .find(|hints| !hints.is_empty())
+        .unwrap_or_default()
+}
+
+/// `R7 !read_ok`.
+fn unset(scene: &Scene<'_>) -> Vec<String> {
+    let Some(register) = scene.named().filter(|_| scene.says("!read_ok")) else {
+        return Vec::new();
+    };
+    if register == 0 {
+        return vec!["return a value on every path: here the program ends without one".into()];
+    }
+    let after_call =
+        (1..=5).contains(&register) && scene.trace.called_since(register, |_| true).is_some();
+    if after_call {
+        return vec![format!(
+            "set R{register} again after the call: a call leaves nothing in R1 to R5"
+        )];
+    }
+    vec![format!(
+        "set the variable on every path that leads here: nothing has written R{register} on this one"
+    )]
+}
+
+/// `R1 pointer arithmetic on map_ptr prohibited`.
+fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
+    if scene.says("null-check it first") || scene.says("_or_null prohibited") {
+        return vec![
+            "compare the pointer with NULL before anything is added to it: take the address of the member \
+             after the check"
+                .into(),
+        ];
+    }
+    if scene.says("pointer arithmetic on map_ptr") {
+        return vec![
+            "call `bpf_map_lookup_elem` for an element: the map itself is no array that a program can index"
+                .into(),
+        ];
+    }
+    if scene.says("32-bit pointer arithmetic") {
+        return vec![
+            "compute with the pointer in 64 bits: do not cast it to `int` or `__u32`".into(),
+        ];
+    }
+    if scene.says("pointer += pointer") {
+        return vec!["add a number to a pointer, not another pointer".into()];
+    }
+    if scene.says("with <<= operator") || scene.says("with >>= operator") {
+        return vec![
+            "keep the pointer in 64 bits: a cast to `int` or `__u32` becomes shifts, and no operator but + and \
+             - is allowed on a pointer"
+                .into(),
+        ];
+    }
+    if scene.says("pointer arithmetic with ") || scene.says("bitwise operator") {
+        return vec![
+            "only add to a pointer or subtract from it: no other operator is allowed".into(),
+        ];
+    }
+    if let Some((_, rest)) = scene.sentence.split_once("pointer arithmetic on ") {
+        let kind = rest.split(' ').next().unwrap_or_default();
+        return vec![format!(
+            "keep the pointer as it is: nothing may be added to {}",
+            words::kind(kind)
+        )];
+    }
+    Vec::new()
+}
+
+/// `R1 invalid mem access 'scalar'` (`inv` before 5.18).
+fn number(scene: &Scene<'_>) -> Vec<String> {
+    let said = ["'scalar'", "'inv'", "'imm'"];
+    if !said
+        .iter()
+        .any(|kind| scene.says(&format!("invalid mem access {kind}")))
+    {
+        return Vec::new();
+    }
+    let Some(register) = scene.named() else {
+        return Vec::new();
+    };
+    let kind = scene.case.program.program_type.as_str();
+    let read = "read what it points to with `bpf_probe_read_kernel` or BPF_CORE_READ";
+    let user = "use `bpf_probe_read_user` if it is an address of user space";
+    match scene.trace.origin(register) {
+        Some(Origin::Call("bpf_get_current_task")) => vec![
+            format!(
+                "call `bpf_get_current_task_btf` (mainline {}) in place of `bpf_get_current_task`, whose \
+                 result is a number to the verifier",
+                history::helper("bpf_get_current_task_btf").unwrap_or("5.11")
+            ),
+            format!("or {read}"),
+        ],
+        Some(Origin::Call(name)) => vec![format!(
+            "{read}: `{name}` returned it, and its result is a number to the verifier"
+        )],
+        Some(Origin::Load("ctx")) if matches!(kind, "tracing" | "lsm" | "struct_ops") => vec![
+            format!("{read}: of the arguments, only pointers to structs can be followed directly"),
+            user.into(),
+        ],
+        Some(Origin::Load("ctx")) => vec![
+            format!("{read}: an argument that a `{kind}` program gets is a number to the verifier"),
+            user.into(),
+        ],
+        Some(Origin::Load("map_value" | "fp" | "mem" | "pkt")) => vec![
+            format!(
+                "{read}: a pointer that was kept in memory is a number when it is loaded again"
+            ),
+            user.into(),
+        ],
+        Some(Origin::Load(kind)) => vec![format!(
+            "{read}: it was loaded from {}, without a type that the verifier follows",
+            words::kind(kind)
+        )],
+        Some(Origin::Constant) => {
+            vec!["take the pointer from a helper or an argument: here it is a constant".into()]
+        }
+        Some(Origin::Arithmetic) => vec![format!(
+            "{read}, or compute it so that it stays a pointer: arithmetic has made it a number"
+        )],
+        None => vec![format!(
+            "{read}: the verifier does not know it as a pointer"
+        )],
+    }
+}
+
+/// `R0 invalid mem access 'map_value_or_null'`.
+fn null(scene: &Scene<'_>) -> Vec<String> {
+    let kind = scene
+        .sentence
+        .split_once("invalid mem access '")
+        .and_then(|(_, rest)| {
+            let (kind, _) = rest.split_once('\'')?;
+            kind.contains("or_null").then_some(kind)
+        });
+    let Some(kind) = kind else {
+        return Vec::new();
+    };
+    let from = match scene
+        .register()
+        .and_then(|register| scene.trace.origin(register))
+    {
+        Some(Origin::Call(name)) => format!("what `{name}` returned"),
+        _ => "the pointer".into(),
+    };
+    vec![format!(
+        "compare {from} with NULL before it is used: it is {}",
+        words::kind(kind)
+    )]
+}
+
+/// Any other kind that cannot be followed.
+fn other(scene: &Scene<'_>) -> Vec<String> {
+    let Some((_, rest)) = scene.sentence.split_once("invalid mem access '") else {
+        return Vec::new();
+    };
+    let kind = rest.split('\'').next().unwrap_or_default();
+    let moved = scene.state().map_or(0, |state| state.offset);
+    let place = scene.place().map_or_else(String::new, |place| {
+        format!(" at offset {}", place.offset.saturating_add(moved))
+    });
+    vec![format!(
+        "do not access memory through this pointer{place}: it is {}, which programs cannot read or write \
+         directly",
+        words::kind(kind)
+    )]
+}

@@ -1,0 +1,19 @@
+//! The verifier's log, read once: what each line is, the path that leads to the refusal, and the
+//! state of the registers at its end.
+//!
+//! The text is of Linux 5.10 to 7.3. It comes out of a guest and may be cut or damaged anywhere:
+//! whatever does not parse is left out, and nothing here panics.
+
+mod instruction;
+mod line;
+mod register;
+mod report;
+mod sentence;
+mod trace;
+
+pub(crate) use instruction::{Operation, Place};
+pub(crate) use line::{is_backtracking, is_statistic};
+pub(crate) use register::Register;
+pub(crate) use report::{reason, suggestion};
+pub(crate) use sentence::sentence;
+pub(crate) use trace::{Origin, Trace, changes_packet};

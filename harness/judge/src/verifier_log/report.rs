@@ -1,0 +1,26 @@
+//! The report that kernels from 7.3 append to the classic log: `Verification failed: …`, then
+//! paragraphs under `Reason:`, `At:`, `Causal path:` and `Suggestion:`.
+
+use ukci_schema::evidence::Log;
+
+pub(super) const START: &str = "Verification failed";
+
+/// The first paragraph under `Reason:`, as one line.
+pub(crate) fn reason(log: &Log) -> Option<String> {
+    paragraph(log, "Reason:")
+}
+
+/// The first paragraph under `Suggestion:`, as one line.
+pub(crate) fn suggestion(log: &Log) -> Option<String> {
+    paragraph(log, "Suggestion:")
+}
+
+fn paragraph(log: &Log, title: &str) -> Option<String> {
+    let mut lines = log.lines().skip_while(|line| !line.starts_with(START));
+    lines.find(|line| line.trim_end() == title)?;
+    let words: Vec<&str> = lines
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
