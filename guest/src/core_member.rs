@@ -126,7 +126,7 @@ fn part(
                 let owner = theirs.resolve(their)?;
                 let Some(found) = theirs.member(owner, member, 0) else {
                     let members = theirs.members(owner, 0);
-                    let near = nearest(member, members.iter().map(String::as_str));
+                    let near = nearest(member, members.iter().map(String::as_str), |_| true);
                     return Some(CoreFault::NoMember {
                         owner: theirs.tag(owner),
                         member: (*member).to_owned(),
