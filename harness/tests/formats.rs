@@ -208,9 +208,9 @@ fn assert_junit(report: &Report) {
     }
     assert_eq!(told.len(), report.cells.len());
     for cell in &report.cells {
-        let class = format!("{}.{}.{}", cell.artifact, cell.kernel, cell.arch);
-        let name = cell.llvm.as_ref();
-        let name = name.map_or_else(|| "prebuilt".into(), |llvm| format!("llvm-{llvm}"));
+        let class = cell.artifact.clone();
+        let llvm = (cell.llvm.as_ref()).map_or(String::new(), |llvm| format!(" llvm-{llvm}"));
+        let name = format!("{} {}{llvm}", cell.kernel, cell.arch);
         let expected: &[&str] = match cell.outcome {
             Outcome::Pass | Outcome::Xfail => &["system-out"],
             Outcome::Fail | Outcome::Xpass => &["failure", "system-out"],
@@ -234,7 +234,7 @@ fn junit_has_only_what_readers_know_and_every_cell_as_what_it_is() {
         }
     }
     assert_junit(&report);
-    // Sources: a case an LLVM.
+    // Sources: a case for each LLVM.
     let seeds = report.cells.clone();
     report.cells.clear();
     for llvm in ["14", "19", "22"] {
@@ -270,9 +270,9 @@ fn ten_thousand_cells_are_rendered() {
             ..report.artifacts[0].clone()
         })
         .collect();
-    let github = render::github(&report);
+    let github = render::github(&report, None);
     assert!(github.len() < 1024 * 1024, "{}", github.len());
-    assert!(github.contains("further problems do not fit on this page"));
+    assert!(github.contains("further causes do not fit on this page"));
     assert!(render::annotations(&report, None).lines().count() <= 20);
     for text in [
         render::markdown(&report),

@@ -5,7 +5,8 @@ use ukci_harness::report::compare::Diff;
 use ukci_harness::report::merge::{MergeError, merge};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
-use ukci_schema::report::{CellReport, Report, Summary};
+use ukci_schema::diagnosis::Diagnosis;
+use ukci_schema::report::{CellReport, ProgramReport, Report, Summary};
 use ukci_schema::verdict::Outcome;
 
 fn report() -> Report {
@@ -37,7 +38,7 @@ fn the_fixture_holds_every_outcome_and_its_counts_are_right() {
 fn pictures() {
     let report = report();
     insta::assert_snapshot!("markdown", render::markdown(&report));
-    insta::assert_snapshot!("github", render::github(&report));
+    insta::assert_snapshot!("github", render::github(&report, None));
     insta::assert_snapshot!("annotations", render::annotations(&report, None));
     insta::assert_snapshot!("junit", render::junit(&report));
     insta::assert_snapshot!("html", render::html(&report));
@@ -72,7 +73,7 @@ fn many_columns_are_turned() {
         lines.map(str::to_owned).collect()
     };
     let page = tables(&render::markdown(&report));
-    assert_eq!(page, tables(&render::github(&report)));
+    assert_eq!(page, tables(&render::github(&report, None)));
     assert_eq!(page.len(), 2 * (2 + 8 * 3));
     let signs = page.iter().map(|line| line.matches(['✅', '❌']).count());
     assert_eq!(signs.sum::<usize>(), report.cells.len());
@@ -81,19 +82,30 @@ fn many_columns_are_turned() {
 
 /// A reader must not be told of a cell that passed.
 #[test]
-fn a_place_names_the_cells_of_the_problem_and_no_others() {
+fn places_name_the_cells_of_the_cause_and_no_others() {
     let mut report = report();
     let failed = report.cells.iter().find(|c| c.outcome == Outcome::Fail);
     let seed = failed.unwrap().clone();
-    let place = |report: &mut Report, cells: &[(&str, Option<&str>, Arch)]| {
+    let places = |report: &mut Report, cells: &[(&str, Option<&str>, Arch)]| {
         let cell = |(kernel, llvm, arch): &(&str, Option<&str>, Arch)| CellReport {
+            id: format!("{kernel}/{arch}/{llvm:?}"),
+            artifact: "x".into(),
             kernel: (*kernel).into(),
             llvm: llvm.map(Into::into),
             arch: *arch,
             ..seed.clone()
         };
         report.cells = cells.iter().map(cell).collect();
-        render::problems(report)[0].place()
+        // One that passed, so that not every kernel has the cause.
+        report.cells.push(CellReport {
+            id: "passed".into(),
+            kernel: "d".into(),
+            outcome: Outcome::Pass,
+            ..seed.clone()
+        });
+        render::causes(report)[0]
+            .places(&render::Axes::of(report))
+            .join("\n")
     };
     let (x86, arm) = (Arch::X86_64, Arch::Aarch64);
     let cells = [
@@ -107,14 +119,86 @@ fn a_place_names_the_cells_of_the_problem_and_no_others() {
         ("b", Some("19"), arm),
     ];
     let all = "a, b with llvm-14, llvm-19 on x86_64, aarch64";
-    assert_eq!(place(&mut report, &cells), all);
+    assert_eq!(places(&mut report, &cells), all);
     assert_eq!(
-        place(&mut report, &cells[..7]),
+        places(&mut report, &cells[..7]),
         "a, b with llvm-14, llvm-19 on x86_64; a with llvm-14, llvm-19 on aarch64; \
          b with llvm-14 on aarch64"
     );
     let built = [("a", None, x86), ("b", None, arm), ("c", None, x86)];
-    assert_eq!(place(&mut report, &built), "a, c on x86_64; b on aarch64");
+    assert_eq!(places(&mut report, &built), "a, c on x86_64; b on aarch64");
+    // With one architecture there is nothing to tell apart.
+    let one = [("a", None, x86), ("b", None, x86)];
+    assert_eq!(places(&mut report, &one), "a, b");
+}
+
+/// The same cause in several objects is told once, and each name that it concerns is told.
+#[test]
+fn a_cause_is_told_once_for_all_objects_and_every_program() {
+    let mut report = report();
+    let failed = report.cells.iter().find(|c| c.diagnosis.is_some());
+    let seed = failed.unwrap().clone();
+    let program = seed.programs[0].clone();
+    let diagnosis = |program: &str, headline: String| {
+        Some(Diagnosis {
+            program: Some(program.into()),
+            headline,
+            ..seed.diagnosis.clone().unwrap()
+        })
+    };
+    let cell = |artifact: &str, kernel: &str, programs: &[&str]| {
+        let same = |name: &&str| ProgramReport {
+            name: (*name).into(),
+            diagnosis: diagnosis(name, format!("no helper `bpf_loop`, which `{name}` calls")),
+            ..program.clone()
+        };
+        let mut programs: Vec<ProgramReport> = programs.iter().map(same).collect();
+        programs.push(ProgramReport {
+            name: "other".into(),
+            diagnosis: diagnosis("other", "the field `x` is missing".into()),
+            ..program.clone()
+        });
+        CellReport {
+            id: format!("{artifact}/{kernel}"),
+            artifact: artifact.into(),
+            kernel: kernel.into(),
+            outcome: Outcome::Fail,
+            diagnosis: programs[0].diagnosis.clone(),
+            fault: None,
+            programs,
+            ..seed.clone()
+        }
+    };
+    report.cells = vec![
+        cell("one", "a", &["p", "q"]),
+        cell("one", "b", &["p", "q"]),
+        cell("two", "a", &["r"]),
+        cell("two", "b", &["r"]),
+    ];
+    let causes = render::causes(&report);
+    let told: Vec<String> = causes
+        .iter()
+        .map(|cause| {
+            format!(
+                "{} {}\n  {}\n  {}\n  also {}",
+                cause.headline,
+                cause.count(),
+                cause.places(&render::Axes::of(&report)).join("\n  "),
+                cause.programs().join(", "),
+                cause.other_names().join(", ")
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    no helper `bpf_loop`, which `p` calls in 4 cells of 2 objects
+      one, two: all 2 kernels
+      one: p, one: q, two: r
+      also q, r
+    the field `x` is missing in 4 cells of 2 objects
+      one, two: all 2 kernels
+      one: other, two: other
+      also 
+    ");
 }
 
 #[test]

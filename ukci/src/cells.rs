@@ -99,8 +99,10 @@ async fn resolve_and_run(
     }
     let qemu = qemu(settings, &plan).await?;
     let options = options(settings, &plan, &qemu, warnings, asked);
-    let ids = plan.cells.iter().map(|planned| planned.cell.id());
-    let mut terminal = Terminal::new(output, &settings.out.display().to_string(), ids);
+    let cells = plan.cells.iter().map(|planned| &planned.cell);
+    let files = report_formats::written(&settings.out, &settings.formats);
+    let out = settings.out.display().to_string();
+    let mut terminal = Terminal::new(output, &out, files, cells);
     let report = run::run(plan, qemu, options, cancel, |event| terminal.observe(event))
         .await
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;

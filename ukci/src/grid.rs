@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use ukci_harness::render::{Grid, grids};
+use ukci_harness::render::{self, Grid, grids, needs_loader};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
@@ -51,7 +51,12 @@ impl Layout {
         };
         let heads: Vec<Vec<String>> = grid.columns.iter().map(|name| wrap(name)).collect();
         let widest = |lines: &Vec<String>| lines.iter().map(|line| line.chars().count()).max();
-        let widths = heads.iter().map(|lines| widest(lines).unwrap_or(0).max(5));
+        let cells = |column: usize| grid.rows.iter().filter_map(move |(_, cells)| cells[column]);
+        let words = |column| cells(column).map(|cell| render::word(cell).len()).max();
+        let widths = heads.iter().enumerate().map(|(column, lines)| {
+            let head = widest(lines).unwrap_or(0);
+            head.max(words(column).unwrap_or(0)).max(4)
+        });
         let names = grid.rows.iter().map(|(name, _)| name.chars().count());
         Self {
             widths: widths.collect(),
@@ -120,17 +125,19 @@ impl Layout {
         Ok(())
     }
 }
-/// A cell's word in its colour.
+/// A cell's word in its color.
 fn word(cell: Option<&CellReport>, width: usize) -> String {
-    let (style, name) = match cell.map(|cell| cell.outcome) {
-        None => (QUIET, "-".to_owned()),
-        Some(Outcome::Pass) => (GOOD, "pass".into()),
-        Some(Outcome::Xfail) => (WARN, "xfail".into()),
-        Some(Outcome::Skip) => (WARN, "SKIP".into()),
-        Some(Outcome::Error) => (UNKNOWN, "ERROR".into()),
-        Some(outcome) => (BAD, outcome.name().to_uppercase()),
+    let Some(cell) = cell else {
+        return paint(QUIET, format_args!("{:>width$}", "-"));
     };
-    paint(style, format_args!("{name:>width$}"))
+    let style = match cell.outcome {
+        Outcome::Pass => GOOD,
+        Outcome::Xfail | Outcome::Skip => WARN,
+        Outcome::Error => UNKNOWN,
+        Outcome::Fail if needs_loader(cell) => WARN,
+        Outcome::Fail | Outcome::Xpass => BAD,
+    };
+    paint(style, format_args!("{:>width$}", render::word(cell)))
 }
 
 /// A name in lines of at most [`COLUMN`] characters, broken after `_`, `-`, `.` or a space.

@@ -17,7 +17,7 @@ pub(crate) fn text(report: &Report, kind: FormatKind) -> String {
     match kind {
         FormatKind::Json => render::json(report),
         FormatKind::Markdown => render::markdown(report),
-        FormatKind::Github => render::github(report),
+        FormatKind::Github => render::github(report, artifacts_address().as_deref()),
         FormatKind::Junit => render::junit(report),
         FormatKind::Html => render::html(report),
     }
@@ -61,8 +61,10 @@ fn tell_github(report: &Report, output: Output) -> Result<(), Failure> {
             .append(true)
             .create(true)
             .open(&path);
-        file.and_then(|mut file| file.write_all(render::github(report).as_bytes()))
-            .map_err(|error| failed(&path, &error))?;
+        file.and_then(|mut file| {
+            file.write_all(render::github(report, artifacts_address().as_deref()).as_bytes())
+        })
+        .map_err(|error| failed(&path, &error))?;
     }
     let workspace = std::env::var("GITHUB_WORKSPACE").ok();
     let annotations = render::annotations(report, workspace.as_deref());
@@ -71,6 +73,34 @@ fn tell_github(report: &Report, output: Output) -> Result<(), Failure> {
         output.say(&annotations);
     }
     Ok(())
+}
+
+/// Where a run of GitHub Actions lists the files that its jobs upload; none elsewhere.
+fn artifacts_address() -> Option<String> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let server = variable("GITHUB_SERVER_URL")?;
+    let (repository, run) = (variable("GITHUB_REPOSITORY")?, variable("GITHUB_RUN_ID")?);
+    Some(format!(
+        "{server}/{repository}/actions/runs/{run}#artifacts"
+    ))
+}
+
+/// The files that [`write_all`] writes for a run into `out`, the report first.
+pub(crate) fn written(out: &Path, formats: &[Format]) -> Vec<String> {
+    let mut files = vec![out.join("report.json").display().to_string()];
+    for format in formats {
+        let beside = out.join(file_name(format.kind));
+        let path = format
+            .path
+            .as_deref()
+            .unwrap_or(&beside)
+            .display()
+            .to_string();
+        if path != "-" && !files.contains(&path) {
+            files.push(path);
+        }
+    }
+    files
 }
 
 /// Writes to a path, whole or not at all; to stdout without one, or where it is `-`.

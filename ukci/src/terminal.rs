@@ -1,16 +1,23 @@
 //! The live view: events in, lines out. The only place that prints events.
 
+mod causes;
+mod foreign;
+mod short_id;
 mod text;
+mod wrap;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::event::Event;
+use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use crate::output::{Output, QUIET, WARN, paint};
+use foreign::harmless;
+use short_id::ShortIds;
 use text::{cell_line, whereabouts};
 
 pub(crate) use text::ending;
@@ -22,6 +29,8 @@ const LINES: usize = 8;
 pub(crate) struct Terminal {
     output: Output,
     out: String,
+    files: Vec<String>,
+    ids: ShortIds,
     bars: MultiProgress,
     bar: Option<ProgressBar>,
     running: BTreeMap<String, ProgressBar>,
@@ -30,8 +39,14 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// A view of a run whose evidence goes to `out`; `ids` are those of its cells.
-    pub(crate) fn new(output: Output, out: &str, ids: impl Iterator<Item = String>) -> Self {
+    /// A view of a run of these cells, whose evidence goes to `out`, and which writes `files`.
+    pub(crate) fn new<'a>(
+        output: Output,
+        out: &str,
+        files: Vec<String>,
+        cells: impl Iterator<Item = &'a Cell> + Clone,
+    ) -> Self {
+        let ids = ShortIds::of(cells.clone());
         let target = if output.live {
             ProgressDrawTarget::stderr_with_hz(5)
         } else {
@@ -40,11 +55,16 @@ impl Terminal {
         Self {
             output,
             out: out.to_owned(),
+            files,
+            ids,
             bars: MultiProgress::with_draw_target(target),
             bar: None,
             running: BTreeMap::new(),
             counts: BTreeMap::new(),
-            width: ids.map(|id| id.chars().count()).max().unwrap_or(0),
+            width: cells
+                .map(|cell| ids.id(cell).chars().count())
+                .max()
+                .unwrap_or(0),
         }
     }
 
@@ -54,7 +74,7 @@ impl Terminal {
             Event::Started { .. } => self.started(&event),
             Event::Warning(text) => self.line(&format!("{} {text}", paint(WARN, "warning:"))),
             Event::Stage { cell, stage } => {
-                let id = cell.id();
+                let id = harmless(&self.ids.id(&cell));
                 if self.output.stages {
                     self.line(&format!(
                         "{:>12} {id}  {stage}",
@@ -80,7 +100,7 @@ impl Terminal {
                 self.line(&format!(
                     "{:>12} {}  {why}",
                     paint(WARN, format_args!("{:>12}", "AGAIN")),
-                    cell.id()
+                    harmless(&self.ids.id(&cell))
                 ));
             }
             Event::Finished {
@@ -169,11 +189,10 @@ impl Terminal {
             paint(
                 QUIET,
                 format_args!(
-                    "{} at once, {}, {} ({})",
+                    "{} at once, {}, {} (`ukci doctor` says why)",
                     plural(*jobs, "machine"),
                     accel.name,
                     transport.name,
-                    accel.why
                 )
             )
         ));
@@ -188,13 +207,14 @@ impl Terminal {
 
     fn finished(&mut self, report: &CellReport, done: usize, total: usize) {
         *self.counts.entry(report.outcome).or_default() += 1;
-        if let Some(bar) = self.running.remove(&report.id) {
+        let id = harmless(&self.ids.id(&report.cell()));
+        if let Some(bar) = self.running.remove(&id) {
             bar.finish_and_clear();
             self.bars.remove(&bar);
         }
         let counted = self.output.live && report.outcome == Outcome::Pass;
         if (self.output.chatty && !counted) || !report.outcome.is_met() {
-            self.line(&cell_line(report, done, total, self.width));
+            self.line(&cell_line(report, &id, done, total, self.width));
         }
         if let Some(bar) = &self.bar {
             let counts: Vec<String> = self
@@ -213,7 +233,7 @@ impl Terminal {
         }
         self.bar = None;
         let ending = ending(report, &self.out, self.output);
-        self.output.say(&(ending + &whereabouts(&self.out)));
+        self.output.say(&(ending + &whereabouts(&self.files)));
     }
 }
 

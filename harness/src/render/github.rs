@@ -5,8 +5,8 @@ use std::fmt::Write;
 use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
-use super::markdown::{head, section, tables, titled};
-use super::problem::{Problem, problems};
+use super::cause::{Axes, Cause, causes};
+use super::markdown::{head, section, tables, titled, top_causes};
 
 /// Most bytes of a summary: GitHub drops the whole of one that is over 1 MiB, and other steps of
 /// the job may have written to it.
@@ -18,11 +18,17 @@ const GRIDS_LIMIT: usize = SUMMARY_LIMIT / 2;
 /// Most annotations of each kind that GitHub shows of one step.
 const ANNOTATIONS: usize = 10;
 
-/// The summary of a job: the grids, then every problem, folded.
-pub fn github(report: &Report) -> String {
+/// The summary of a job: the grids, the codes with their counts, then every cause with its log
+/// folded. `artifact` is the address at which the run's files can be downloaded.
+pub fn github(report: &Report, artifact: Option<&str>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_github(&mut text, report);
+    if let Some(address) = artifact {
+        text.push_str(&format!(
+            "\n[The whole report, with every log]({address})\n"
+        ));
+    }
     text
 }
 
@@ -44,15 +50,17 @@ fn write_github(text: &mut String, report: &Report) -> std::fmt::Result {
         }
         text.push_str(&table);
     }
-    let problems = problems(report);
-    let total = problems.len();
-    for (n, problem) in problems.iter().enumerate() {
+    let causes = causes(report);
+    text.push_str(&top_causes(&causes));
+    let axes = Axes::of(report);
+    let total = causes.len();
+    for (n, cause) in causes.iter().enumerate() {
         let mut part = String::new();
-        section(&mut part, report, problem)?;
+        section(&mut part, report, &axes, cause)?;
         if text.len() + part.len() > SUMMARY_LIMIT {
             writeln!(
                 text,
-                "\n{} further problems do not fit on this page; they are in `report.json`.",
+                "\n{} further causes do not fit on this page; they are in `report.json`.",
                 total - n
             )?;
             break;
@@ -62,41 +70,43 @@ fn write_github(text: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
-/// Workflow commands that put a problem on its line of source, one a problem and not one a cell.
+/// Workflow commands that put a cause on its line of source, one for each cause and not one for each cell.
 /// `workspace` is the directory that paths of the repository are relative to.
 ///
-/// GitHub shows ten errors and ten warnings of a step; what exceeds them is told in the last.
+/// GitHub shows ten errors and ten warnings of a step; the last one says how many more there are.
 pub fn annotations(report: &Report, workspace: Option<&str>) -> String {
-    let problems = problems(report);
-    let (errors, warnings): (Vec<&Problem<'_>>, Vec<&Problem<'_>>) = problems
-        .iter()
-        .partition(|problem| problem.cells.iter().any(|cell| cell.required));
+    let (causes, axes) = (causes(report), Axes::of(report));
+    let (errors, warnings): (Vec<&Cause<'_>>, Vec<&Cause<'_>>) =
+        causes.iter().partition(|cause| cause.is_required());
     let mut text = String::new();
-    for (command, problems) in [("error", errors), ("warning", warnings)] {
-        let shown = if problems.len() > ANNOTATIONS {
+    for (command, causes) in [("error", errors), ("warning", warnings)] {
+        let shown = if causes.len() > ANNOTATIONS {
             ANNOTATIONS - 1
         } else {
-            problems.len()
+            causes.len()
         };
-        for problem in &problems[..shown] {
-            text.push_str(&annotation(command, problem, workspace));
+        for cause in &causes[..shown] {
+            text.push_str(&annotation(&axes, command, cause, workspace));
         }
-        if shown < problems.len() {
-            let rest = problems.len() - shown;
+        if shown < causes.len() {
+            let rest = causes.len() - shown;
             text.push_str(&format!(
-                "::{command} title=ukci::{rest} further problems are in the job's summary\n"
+                "::{command} title=ukci::{rest} further causes are in the job's summary\n"
             ));
         }
     }
     text
 }
 
-fn annotation(command: &str, problem: &Problem<'_>, workspace: Option<&str>) -> String {
+fn annotation(
+    axes: &Axes<'_>,
+    command: &str,
+    cause: &Cause<'_>,
+    workspace: Option<&str>,
+) -> String {
     let mut properties = Vec::new();
-    let at = problem.cells.first().and_then(|cell| {
-        let diagnosis = cell.diagnosis.as_ref();
-        diagnosis.and_then(|diagnosis| diagnosis.at.as_ref())
-    });
+    let diagnosis = cause.first().diagnosis;
+    let at = diagnosis.and_then(|diagnosis| diagnosis.at.as_ref());
     if let Some(at) = at {
         let below = workspace.and_then(|dir| at.file.strip_prefix(dir));
         let file = below.map_or(at.file.as_str(), |file| file.trim_start_matches('/'));
@@ -109,14 +119,14 @@ fn annotation(command: &str, problem: &Problem<'_>, workspace: Option<&str>) -> 
             properties.push(format!("col={}", at.column));
         }
     }
-    let what = match problem.outcome {
+    let what = match cause.outcome {
         Outcome::Error => "no verdict",
         Outcome::Xpass => "unexpected pass",
-        _ => problem.code,
+        _ => cause.code,
     };
-    let title = format!("{}: {what} {}", problem.artifact, problem.count());
+    let title = format!("{}: {what} {}", cause.artifacts().join(", "), cause.count());
     properties.push(format!("title={}", property(&title)));
-    let message = format!("{} ({})", problem.headline, problem.place());
+    let message = format!("{} ({})", cause.headline, cause.places(axes).join("; "));
     format!("::{command} {}::{}\n", properties.join(","), data(&message))
 }
 

@@ -1,4 +1,4 @@
-//! One self-contained HTML page: counts, problems, the grid, filters, and a fragment a cell with
+//! One self-contained HTML page: counts, causes, the grid, filters, and a section for each cell with
 //! its diagnosis, source line, logs and programs.
 //!
 //! No script and no external asset: it works from disk, in a mail, behind a strict content policy,
@@ -8,15 +8,17 @@ mod cell;
 mod filter;
 mod grid;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use ukci_judge::explain;
 use ukci_schema::cell::Arch;
+use ukci_schema::diagnosis::Code;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use super::accels;
-use super::problem::{Problem, problems};
+use super::cause::{Cause, causes};
 use crate::plural::count;
 use filter::Filters;
 
@@ -33,11 +35,11 @@ const OUTCOMES: [Outcome; 6] = [
 /// The report as a page.
 pub fn html(report: &Report) -> String {
     let filters = Filters::of(report);
-    let problems = problems(report);
-    // The others of a problem say the same.
-    let open: HashSet<&str> = problems
+    let causes = causes(report);
+    // The other cells of a cause say the same.
+    let open: HashSet<&str> = causes
         .iter()
-        .filter_map(|problem| problem.cells.first().map(|cell| cell.id.as_str()))
+        .map(|cause| cause.first().cell.id.as_str())
         .collect();
     let page = html! {
         (DOCTYPE)
@@ -52,15 +54,16 @@ pub fn html(report: &Report) -> String {
                 header.wide { (head(report)) }
                 (filters.bar())
                 main.wide {
-                    @if !problems.is_empty() {
+                    @if !causes.is_empty() {
                         h2 { "What needs a look" }
-                        div.card { @for problem in &problems { (overview(problem)) } }
+                        div.card { @for cause in &causes { (overview(cause)) } }
                     }
                     (grid::grids(report, &filters))
                     h2 { "Cells" }
                     @for cell in &report.cells {
                         (cell::fragment(report, cell, &filters, open.contains(cell.id.as_str())))
                     }
+                    (explanations(report))
                     @if !report.not_run.is_empty() {
                         h2 { "Not run" }
                         ul.small { @for id in &report.not_run { li { (id) } } }
@@ -133,18 +136,75 @@ fn head(report: &Report) -> Markup {
     }
 }
 
-/// A problem with links to its cells.
-fn overview(problem: &Problem<'_>) -> Markup {
+/// A cause with links to its cells and to what its code means.
+fn overview(cause: &Cause<'_>) -> Markup {
+    let class = if cause.is_loader() {
+        "xfail"
+    } else {
+        cause.outcome.name()
+    };
+    let word = if cause.is_loader() {
+        "loader"
+    } else {
+        cause.outcome.name()
+    };
+    let artifacts = cause.artifacts();
+    let several = artifacts.len() > 1;
+    let (programs, names) = (cause.programs(), cause.other_names());
     html! {
         div.problem {
             p.headline {
-                span class={ "badge " (problem.outcome.name()) } { (problem.outcome) } " "
-                (problem.artifact) ": " code { (problem.code) }
+                span class={ "badge " (class) } { (word) } " "
+                @if !several { (artifacts.join(", ")) ": " }
+                (code(cause.code)) " " (cause.count())
             }
-            p { (prose(&problem.headline)) }
-            (places(&problem.cells))
+            p { (prose(&cause.headline)) }
+            @if !names.is_empty() { p.small { "The same holds for " (names.join(", ")) "." } }
+            @if programs.len() > 1 {
+                details.small {
+                    summary { (programs.len()) " programs" }
+                    (programs.join(", "))
+                }
+            }
+            @for artifact in &artifacts {
+                @let cells: Vec<&CellReport> = (cause.seen.iter().map(|seen| seen.cell))
+                    .filter(|cell| cell.artifact == *artifact).collect();
+                @if several { p.small { (artifact) } }
+                (places(&cells))
+            }
         }
     }
+}
+
+/// A code, with a link to its explanation if it is a diagnosis.
+fn code(name: &str) -> Markup {
+    html! {
+        @if name.parse::<Code>().is_ok() {
+            a.code href={ "#code-" (name) } { code { (name) } }
+        } @else {
+            code { (name) }
+        }
+    }
+}
+
+/// What each code of the report means, as `ukci explain` says it.
+fn explanations(report: &Report) -> Markup {
+    let codes: BTreeSet<Code> = report.cells.iter().flat_map(codes_of).collect();
+    html! {
+        @if !codes.is_empty() {
+            h2 { "What the codes mean" }
+            @for code in codes {
+                div.card id={ "code-" (code) } { pre.small { (explain::explain(code)) } }
+            }
+        }
+    }
+}
+
+/// The codes of a cell and of its programs.
+fn codes_of(cell: &CellReport) -> impl Iterator<Item = Code> {
+    let programs = cell.programs.iter();
+    let programs = programs.filter_map(|program| Some(program.diagnosis.as_ref()?.code));
+    cell.code().into_iter().chain(programs)
 }
 
 /// Links to cells: one each, or where sources were compiled by several LLVMs a kernel with a link

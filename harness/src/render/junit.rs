@@ -1,11 +1,13 @@
-//! `JUnit` XML: a suite an artifact, a case a cell. A failure is the kernel's, an error is ours,
-//! a skip is neither.
+//! `JUnit` XML: a suite for each artifact and a case for each cell. A failure is a refusal, an error is
+//! ukci's, a skip is neither.
 
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
+
+use super::needs_loader;
 
 /// The report as `JUnit` XML.
 pub fn junit(report: &Report) -> String {
@@ -41,7 +43,13 @@ fn case(cell: &CellReport) -> TestCase {
         Outcome::Fail => {
             if let Some(diagnosis) = &cell.diagnosis {
                 status.set_type(diagnosis.code.name());
-                status.set_message(diagnosis.headline.clone());
+                let mut message = diagnosis.headline.clone();
+                if needs_loader(cell) {
+                    message.push_str(
+                        " (the own loader's business: nothing was learned of the kernel)",
+                    );
+                }
+                status.set_message(message);
                 let mut text = Vec::new();
                 if let Some(at) = &diagnosis.at {
                     text.push(format!("{}:{}: {}", at.file, at.line, at.text.trim()));
@@ -50,6 +58,7 @@ fn case(cell: &CellReport) -> TestCase {
                     text.extend(excerpt.lines.iter().cloned());
                 }
                 text.extend(diagnosis.hints.iter().map(|hint| format!("hint: {hint}")));
+                text.extend(others(cell));
                 status.set_description(text.join("\n"));
             }
         }
@@ -68,12 +77,13 @@ fn case(cell: &CellReport) -> TestCase {
             status.set_message(cell.reason.clone().unwrap_or_default());
         }
     }
-    let toolchain = cell
-        .llvm
-        .as_ref()
-        .map_or_else(|| "prebuilt".into(), |v| format!("llvm-{v}"));
-    let mut case = TestCase::new(toolchain, status);
-    case.set_classname(format!("{}.{}.{}", cell.artifact, cell.kernel, cell.arch));
+    // Viewers list cases by this name, and split the class at its dots.
+    let mut name = format!("{} {}", cell.kernel, cell.arch);
+    if let Some(llvm) = &cell.llvm {
+        name.push_str(&format!(" llvm-{llvm}"));
+    }
+    let mut case = TestCase::new(name, status);
+    case.set_classname(cell.artifact.clone());
     case.set_time(seconds(cell.seconds));
     // Not properties: the schemas of Jenkins and Surefire have none in a case.
     let mut facts = vec![
@@ -88,6 +98,21 @@ fn case(cell: &CellReport) -> TestCase {
     }
     case.set_system_out(facts.join("\n"));
     case
+}
+
+/// The refusals of other programs than the one that decided.
+fn others(cell: &CellReport) -> impl Iterator<Item = String> {
+    let decided = cell.diagnosis.as_ref();
+    let others = cell.programs.iter().filter_map(move |program| {
+        let diagnosis = program.diagnosis.as_ref()?;
+        (Some(diagnosis) != decided).then_some((program, diagnosis))
+    });
+    others.map(|(program, diagnosis)| {
+        format!(
+            "also `{}`: {}: {}",
+            program.name, diagnosis.code, diagnosis.headline
+        )
+    })
 }
 
 /// Without the `skipped` of the root, which quick-junit writes and the schema of Jenkins' xUnit

@@ -1,13 +1,15 @@
-//! Markdown: the counts, the grid, each problem once with its log folded, the inputs by digest.
+//! Markdown: the counts, the grid, each cause once with its log folded, the inputs by digest.
 
 use std::fmt::Write;
 
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
+use crate::plural::count;
+
+use super::cause::{Axes, Cause, causes};
 use super::grid::{Grid, grids};
-use super::problem::{Problem, again, problems};
-use super::{accels, summary};
+use super::{accels, again, needs_loader, summary, word};
 
 /// The report as Markdown.
 pub fn markdown(report: &Report) -> String {
@@ -44,8 +46,11 @@ fn write(text: &mut String, report: &Report) -> std::fmt::Result {
     for grid in tables(report) {
         text.push_str(&titled(&grid));
     }
-    for problem in problems(report) {
-        section(text, report, &problem)?;
+    let causes = causes(report);
+    text.push_str(&top_causes(&causes));
+    let axes = Axes::of(report);
+    for cause in &causes {
+        section(text, report, &axes, cause)?;
     }
     writeln!(text, "\n<details><summary>Inputs by SHA-256</summary>\n")?;
     for artifact in &report.artifacts {
@@ -83,48 +88,92 @@ pub(super) fn titled(grid: &Grid<'_>) -> String {
     text.push_str(&format!("| {corner} | {} |\n", columns.join(" | ")));
     text.push_str(&format!("|---|{}\n", ":-:|".repeat(grid.columns.len())));
     for (name, cells) in &grid.rows {
-        let cells: Vec<&str> = cells.iter().map(|cell| cell.map_or("-", picture)).collect();
+        let cells: Vec<String> = (cells.iter())
+            .map(|cell| cell.map_or_else(|| "-".to_owned(), picture))
+            .collect();
         text.push_str(&format!("| {} | {} |\n", escape(name), cells.join(" | ")));
     }
     text
 }
 
 /// A cell of a grid.
-pub(super) fn picture(cell: &CellReport) -> &'static str {
+pub(super) fn picture(cell: &CellReport) -> String {
     match cell.outcome {
-        Outcome::Pass => "✅",
-        Outcome::Fail => "❌ **fail**",
-        Outcome::Xfail => "🟡 xfail",
-        Outcome::Xpass => "❌ **xpass**",
-        Outcome::Error => "⚠️ **error**",
-        Outcome::Skip => "⚪ skip",
+        Outcome::Pass => "✅".to_owned(),
+        Outcome::Fail if needs_loader(cell) => "🔧 loader".to_owned(),
+        Outcome::Fail => format!("❌ **{}**", word(cell)),
+        Outcome::Xfail => "🟡 xfail".to_owned(),
+        Outcome::Xpass => "❌ **xpass**".to_owned(),
+        Outcome::Error => "⚠️ **error**".to_owned(),
+        Outcome::Skip => "⚪ skip".to_owned(),
     }
 }
 
-/// A problem: what, where, the log folded, hints, and how to run it again.
+/// Causes from which on a list of them comes before the first.
+const LISTED_FROM: usize = 4;
+
+/// The codes with their counts and what is wrong, where there are many causes.
+pub(super) fn top_causes(causes: &[Cause<'_>]) -> String {
+    let mut text = String::new();
+    if causes.len() < LISTED_FROM {
+        return text;
+    }
+    text.push_str("\n| cells | objects | cause | |\n|--:|--:|---|---|\n");
+    for cause in causes {
+        text.push_str(&format!(
+            "| {} | {} | `{}` | {} |\n",
+            cause.seen.len(),
+            cause.artifacts().len(),
+            cause.code,
+            escape(&cause.headline)
+        ));
+    }
+    text
+}
+
+/// A cause: what, where, the log folded, hints, and how to run a cell of it again.
 pub(super) fn section(
     text: &mut String,
     report: &Report,
-    problem: &Problem<'_>,
+    axes: &Axes<'_>,
+    cause: &Cause<'_>,
 ) -> std::fmt::Result {
-    let sign = match problem.outcome {
+    let sign = match cause.outcome {
         Outcome::Error => "⚠️",
         Outcome::Skip => "⚪",
+        Outcome::Fail if cause.is_loader() => "🔧",
         _ => "❌",
+    };
+    let artifacts = cause.artifacts();
+    let title = match artifacts.as_slice() {
+        [one] => format!("{one}: "),
+        _ => String::new(),
     };
     writeln!(
         text,
-        "\n### {sign} {}: `{}` {}\n",
-        problem.artifact,
-        problem.code,
-        problem.count()
+        "\n### {sign} {title}`{}` {}\n",
+        cause.code,
+        cause.count()
     )?;
-    writeln!(text, "{}\n", escape(&problem.headline))?;
-    writeln!(text, "On {}.\n", problem.place())?;
-    let Some(cell) = problem.cells.first() else {
-        return Ok(());
-    };
-    if let Some(diagnosis) = &cell.diagnosis {
+    writeln!(text, "{}\n", escape(&cause.headline))?;
+    for place in cause.places(axes) {
+        writeln!(text, "- {place}")?;
+    }
+    writeln!(text)?;
+    for (what, names) in [
+        ("The same holds for", quoted(&cause.other_names())),
+        ("Programs:", quoted(&cause.programs())),
+    ] {
+        if names.len() > 1 || (what.starts_with("The") && !names.is_empty()) {
+            writeln!(text, "{what} {}.\n", names.join(", "))?;
+        }
+    }
+    if cause.is_loader() {
+        writeln!(text, "Nothing was learned of the kernel.\n")?;
+    }
+    let seen = cause.first();
+    let cell = seen.cell;
+    if let Some(diagnosis) = seen.diagnosis {
         if let Some(at) = &diagnosis.at {
             writeln!(
                 text,
@@ -135,7 +184,15 @@ pub(super) fn section(
             )?;
         }
         if let Some(excerpt) = &diagnosis.excerpt {
-            let title = format!("{} log, {} lines before it", excerpt.of, excerpt.omitted);
+            let shown = excerpt.lines.len();
+            let title = match excerpt.omitted {
+                0 => format!("{} log, {}", excerpt.of, count(shown, "line")),
+                omitted => format!(
+                    "{} log, last {shown} of {}",
+                    excerpt.of,
+                    count(shown + omitted, "line")
+                ),
+            };
             folded(text, &title, &excerpt.lines)?;
         }
         for hint in &diagnosis.hints {
@@ -150,7 +207,11 @@ pub(super) fn section(
             writeln!(text, "**Hint:** {}\n", escape(hint))?;
         }
     }
-    writeln!(text, "Again: `{}`", again(report, cell))
+    writeln!(text, "Run it again: `{}`", again(report, cell))
+}
+
+fn quoted<T: AsRef<str>>(names: &[T]) -> Vec<String> {
+    (names.iter().map(|name| format!("`{}`", name.as_ref()))).collect()
 }
 
 fn folded(text: &mut String, title: &str, lines: &[String]) -> std::fmt::Result {

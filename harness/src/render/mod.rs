@@ -1,5 +1,7 @@
 //! Pure views of a report: `fn(&Report) -> String`, one file a format.
 
+mod again;
+mod cause;
 mod diff;
 mod features;
 mod github;
@@ -7,16 +9,19 @@ mod grid;
 mod html;
 mod junit;
 mod markdown;
-mod problem;
 mod table;
 mod verifier;
 
 use std::collections::BTreeSet;
 
-use ukci_schema::report::Report;
+use ukci_schema::diagnosis::Code;
+use ukci_schema::report::{CellReport, Report};
+use ukci_schema::verdict::Outcome;
 
 use crate::plural::count;
 
+pub use again::{again, quoted};
+pub use cause::{Axes, Cause, Seen, causes};
 pub use diff::{diff, diff_markdown};
 pub use features::{differences, features};
 pub use github::{SUMMARY_LIMIT, annotations, github};
@@ -24,8 +29,57 @@ pub use grid::{Grid, grids};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use problem::{Problem, again, problems};
 pub use verifier::{Row, over_budget, verifier, verifier_markdown, verifier_rows};
+
+/// Whether a cell failed because the object needs its own loader to set something first: that says
+/// nothing of the kernel.
+pub fn needs_loader(cell: &CellReport) -> bool {
+    cell.outcome == Outcome::Fail && cell.code() == Some(Code::LoaderContract)
+}
+
+/// One word for how a cell ended, of at most eight letters. A refusal is in capitals and says who
+/// refused or what is missing, so that a grid tells kinds of failures apart.
+pub fn word(cell: &CellReport) -> &'static str {
+    match cell.outcome {
+        Outcome::Pass => "pass",
+        Outcome::Xfail => "xfail",
+        Outcome::Xpass => "XPASS",
+        Outcome::Error => "ERROR",
+        Outcome::Skip => "SKIP",
+        Outcome::Fail => cell.code().map_or("FAIL", refusal),
+    }
+}
+
+fn refusal(code: Code) -> &'static str {
+    match code {
+        Code::LoaderContract => "loader",
+        Code::VerifierRejection => "VERIFIER",
+        Code::VerifierLimit => "LIMIT",
+        Code::VerifierBudget => "BUDGET",
+        Code::CoreRelocationFailure => "CO-RE",
+        Code::MissingBtf => "BTF",
+        Code::UnsupportedMapType
+        | Code::UnsupportedProgramType
+        | Code::UnsupportedAttachType
+        | Code::UnsupportedHelper
+        | Code::MissingKfunc => "MISSING",
+        Code::KfuncMismatch => "KFUNC",
+        Code::MissingKernelConfig => "CONFIG",
+        Code::MapRefused => "MAP",
+        Code::AttachTargetMissing => "TARGET",
+        Code::AttachRefused => "ATTACH",
+        Code::LsmInactive => "LSM",
+        Code::LicenseRequired => "LICENSE",
+        Code::PolicyDenied | Code::CapabilityFailure => "DENIED",
+        Code::InvalidObject => "OBJECT",
+        Code::CompileError => "COMPILE",
+        Code::FunctionalTestFailure | Code::CommandValidationFailure => "TEST",
+        Code::KernelPanic => "PANIC",
+        Code::KernelSplat => "SPLAT",
+        Code::GuestResources => "MEMORY",
+        Code::UnsupportedTransport | Code::Unclassified => "FAIL",
+    }
+}
 
 /// What the cells ran on, each once: `tcg`, or `kvm, tcg` where shards or architectures differ. What
 /// the run had chosen, where no cell ran.
@@ -50,13 +104,25 @@ pub fn json(report: &Report) -> String {
     text
 }
 
-/// `33 cells: 25 passed, 3 xfail, 4 failed, 1 error; 3 excluded`.
+/// `33 cells: 25 passed, 3 xfail, 4 failed, 2 need their own loader, 1 error; 3 excluded`.
 pub fn summary(report: &Report) -> String {
     let summary = &report.summary;
+    // Not the kernel's refusals: nothing was learned of it.
+    let loader = report
+        .cells
+        .iter()
+        .filter(|cell| needs_loader(cell))
+        .count();
+    let refused = summary.fail - loader;
+    let needs = match loader {
+        1 => "1 needs its own loader".to_owned(),
+        n => format!("{n} need their own loader"),
+    };
     let counts: Vec<String> = [
         (summary.pass, format!("{} passed", summary.pass)),
         (summary.xfail, format!("{} xfail", summary.xfail)),
-        (summary.fail, format!("{} failed", summary.fail)),
+        (refused, format!("{refused} failed")),
+        (loader, needs),
         (summary.xpass, format!("{} xpass", summary.xpass)),
         (summary.error, count(summary.error, "error")),
         (summary.skip, format!("{} skipped", summary.skip)),

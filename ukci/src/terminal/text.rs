@@ -5,16 +5,24 @@ use ukci_schema::evidence::AttachOutcome;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
+use super::causes::{self, RULE};
+use super::foreign::harmless;
+use super::wrap::hanging;
 use crate::output::{HINT, Output, WARN, paint};
 use crate::{diagnostic, grid};
 
 /// The line of a cell that ended.
-pub(crate) fn cell_line(report: &CellReport, done: usize, total: usize, width: usize) -> String {
+pub(crate) fn cell_line(
+    report: &CellReport,
+    id: &str,
+    done: usize,
+    total: usize,
+    width: usize,
+) -> String {
     let digits = total.to_string().len();
-    let id = &report.id;
     let what = match report.outcome {
         Outcome::Pass => attached(report),
-        Outcome::Xpass => "passes, and a failure is expected".into(),
+        Outcome::Xpass => "passed, but was expected to fail".into(),
         Outcome::Skip => report.reason.clone().unwrap_or_default(),
         Outcome::Fail | Outcome::Xfail | Outcome::Error => {
             let code = report
@@ -29,10 +37,15 @@ pub(crate) fn cell_line(report: &CellReport, done: usize, total: usize, width: u
             format!("{:<7}  {}", report.stage, what.unwrap_or_default())
         }
     };
+    let word = if render::needs_loader(report) {
+        paint(WARN, format_args!("{:>12}", "LOADER"))
+    } else {
+        diagnostic::word(report.outcome)
+    };
     format!(
-        "{} [{:>8.3}s] ({done:>digits$}/{total}) {id:<width$}  {what}",
-        diagnostic::word(report.outcome),
-        report.seconds
+        "{word} [{:>8.3}s] ({done:>digits$}/{total}) {id:<width$}  {}",
+        report.seconds,
+        harmless(&what)
     )
 }
 
@@ -76,31 +89,38 @@ fn attached(report: &CellReport) -> String {
     text
 }
 
-/// What is said at the end: problems, the grid, the summary.
+/// Most programs that were not attempted and are listed.
+const UNTRIED: usize = 20;
+
+/// What is said at the end: causes, the grid, the summary.
 pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
     let chatty = output.chatty;
     let mut text = String::new();
-    let problems = render::problems(report);
-    for problem in &problems {
-        text.push_str(&diagnostic::problem(report, out, problem));
-    }
+    let causes = render::causes(report);
+    text.push_str(&causes::text(report, out, &causes, output.width));
     let untried: Vec<String> = not_attempted(report);
     if !untried.is_empty() && chatty {
-        text.push_str("────────────\n");
         text.push_str(&format!(
-            "{} programs\n",
+            "{RULE}\n{} programs\n",
             paint(WARN, format_args!("{:>12}", "NOT TRIED"))
         ));
-        for line in untried {
-            text.push_str(&format!("{:13}{line}\n", ""));
+        for line in untried.iter().take(UNTRIED) {
+            text.push_str(&hanging(&" ".repeat(13), &harmless(line), 2, output.width));
+        }
+        if untried.len() > UNTRIED {
+            text.push_str(&format!("{:13}and {} more\n", "", untried.len() - UNTRIED));
         }
     }
-    if !report.cells.is_empty() && (report.cells.len() > 1 || !problems.is_empty()) && chatty {
-        text.push_str("────────────\n");
+    if !report.cells.is_empty() && (report.cells.len() > 1 || !causes.is_empty()) && chatty {
+        text.push_str(&format!("{RULE}\n"));
         text.push_str(&grid::text(report, output.width));
+        let top = causes::top(&causes, output.width);
+        if !top.is_empty() {
+            text.push_str(&format!("\n{top}"));
+        }
         text.push('\n');
     }
-    let style = if problems.is_empty() {
+    let style = if causes.is_empty() {
         crate::output::GOOD
     } else {
         crate::output::BAD
@@ -113,19 +133,24 @@ pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
     ));
     if report.run.interrupted && report.summary.not_run > 0 {
         text.push_str(&format!(
-            "{:13}the run was cut short; the report holds what finished\n",
+            "{:13}the run was cut short; the report has the cells that finished\n",
             ""
         ));
     }
     text
 }
 
-/// Where the report is.
-pub(crate) fn whereabouts(out: &str) -> String {
-    format!(
-        "{} {out}/report.json\n",
-        paint(HINT, format_args!("{:>12}", "Report"))
-    )
+/// The files that were written, the report first.
+pub(crate) fn whereabouts(files: &[String]) -> String {
+    let mut text = String::new();
+    for (n, file) in files.iter().enumerate() {
+        let word = if n == 0 { "Report" } else { "" };
+        text.push_str(&format!(
+            "{} {file}\n",
+            paint(HINT, format_args!("{word:>12}"))
+        ));
+    }
+    text
 }
 
 /// Programs that were not attempted, each reason once.
@@ -173,12 +198,21 @@ mod tests {
         let width = report.cells.iter().map(|cell| cell.id.len()).max();
         let mut text = String::new();
         for (n, cell) in report.cells.iter().enumerate() {
-            let line = cell_line(cell, n + 1, report.cells.len(), width.unwrap_or(0));
+            let line = cell_line(
+                cell,
+                &cell.id,
+                n + 1,
+                report.cells.len(),
+                width.unwrap_or(0),
+            );
             text.push_str(&line);
             text.push('\n');
         }
         text.push_str(&ending(&report, "ukci-out", Output::plain(100)));
-        text.push_str(&whereabouts("ukci-out"));
+        text.push_str(&whereabouts(&[
+            "ukci-out/report.json".into(),
+            "ukci-out/junit.xml".into(),
+        ]));
         insta::assert_snapshot!(plain(&text));
     }
 

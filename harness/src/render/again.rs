@@ -1,0 +1,48 @@
+//! The command that runs one cell of a report again.
+
+use ukci_schema::cell::Arch;
+use ukci_schema::report::{CellReport, Report};
+
+/// The command that runs a cell again alike, `ukci` first.
+pub fn again(report: &Report, cell: &CellReport) -> String {
+    let artifact = report
+        .artifacts
+        .iter()
+        .find(|artifact| artifact.name == cell.artifact);
+    let path = artifact.map_or(cell.artifact.as_str(), |artifact| artifact.path.as_str());
+    let asked = &report.run.asked;
+    let named = ["--kernel".to_owned(), cell.kernel.clone()];
+    let kernel = (asked.kernels.get(&cell.kernel)).map_or(named.as_slice(), Vec::as_slice);
+    // A plan has its artifacts.
+    let is_planned = asked.options.iter().any(|option| option == "--plan");
+    let manifest = artifact.and_then(|artifact| artifact.manifest.as_ref());
+    let manifest = manifest.filter(|_| !is_planned);
+    let manifest = manifest.map(|of| ["--manifest".to_owned(), of.path.clone()]);
+    let artifact = (!is_planned).then(|| path.to_owned());
+    // A kernel by name is run on x86_64; the user's own says itself what it is for.
+    let others = report
+        .cells
+        .iter()
+        .any(|other| other.kernel == cell.kernel && other.arch != cell.arch);
+    let named = (cell.arch != Arch::X86_64 || others) && !asked.kernels.contains_key(&cell.kernel);
+    let arch = ["--arch".to_owned(), cell.arch.to_string()];
+    let arch = if named { arch.as_slice() } else { &[] };
+    let words = artifact.iter().chain(kernel).chain(arch);
+    let llvm = cell.llvm.iter();
+    let llvm: Vec<String> = llvm
+        .flat_map(|llvm| ["--llvm".into(), llvm.clone()])
+        .collect();
+    let words = words.chain(&llvm).chain(manifest.iter().flatten());
+    let words = words.chain(&asked.options);
+    let arguments: Vec<String> = words.map(|word| quoted(word)).collect();
+    format!("ukci check {}", arguments.join(" "))
+}
+
+/// A word as a shell reads it back.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/+:@%=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
