@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::event::Event;
+use ukci_harness::plural::count;
 use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
@@ -155,20 +156,13 @@ impl Terminal {
         if !self.output.chatty {
             return;
         }
-        let plural = |n: usize, word: &str| {
-            if n == 1 {
-                format!("1 {word}")
-            } else {
-                format!("{n} {word}s")
-            }
-        };
         let what = match artifacts.as_slice() {
             [one] => one.clone(),
-            many => plural(many.len(), "object"),
+            many => count(many.len(), "object"),
         };
-        let mut axes_text = plural(axes.0, "kernel");
+        let mut axes_text = count(axes.0, "kernel");
         if axes.1 > 0 {
-            axes_text.push_str(&format!(", {}", plural(axes.1, "LLVM")));
+            axes_text.push_str(&format!(", {}", count(axes.1, "LLVM")));
         }
         if axes.2 > 1 {
             axes_text.push_str(&format!(", {} arches", axes.2));
@@ -181,7 +175,7 @@ impl Terminal {
         self.line(&format!(
             "{} {} of `{matrix}`: {what} on {axes_text}{excluded}",
             paint(crate::output::GOOD, format_args!("{:>12}", "Starting")),
-            plural(*cells, "cell"),
+            count(*cells, "cell"),
         ));
         self.line(&format!(
             "{:12} {}",
@@ -190,7 +184,7 @@ impl Terminal {
                 QUIET,
                 format_args!(
                     "{} at once, {}, {} (`ukci doctor` says why)",
-                    plural(*jobs, "machine"),
+                    count(*jobs, "machine"),
                     accel.name,
                     transport.name,
                 )

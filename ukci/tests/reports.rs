@@ -62,7 +62,7 @@ fn a_report_is_shown_as_at_the_end_of_its_run() {
     let wide = shown("100");
     for words in [
         "FAIL unchecked_deref: VERIFIER_REJECTION in 2 cells",
-        "log   old/cells/unchecked_deref_debian-11-5.10-cloud_x86_64/",
+        "logs   old/cells/unchecked_deref_debian-11-5.10-cloud_x86_64/",
         "8 cells: 2 passed",
     ] {
         assert!(wide.contains(words), "no `{words}`:\n{wide}");

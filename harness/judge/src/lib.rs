@@ -11,7 +11,6 @@
 mod budget;
 pub mod canonical;
 mod case;
-mod causes;
 mod errno;
 pub mod explain;
 mod finding;
@@ -21,7 +20,6 @@ mod text;
 mod verifier_log;
 
 pub use budget::over_budget;
-pub use causes::{Cause, causes, is_same};
 
 use std::collections::BTreeSet;
 

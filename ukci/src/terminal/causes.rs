@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use ukci_harness::plural::count;
 use ukci_harness::render::{Axes, Cause, again, needs_loader};
 use ukci_schema::diagnosis::{Diagnosis, Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
@@ -76,8 +77,8 @@ pub(super) fn top(causes: &[Cause<'_>], width: usize) -> String {
     sorted.sort_by_key(|cause| std::cmp::Reverse(cause.seen.len()));
     text.push_str(&format!("  {}\n", paint(STRONG, "Top causes")));
     for cause in sorted.iter().take(SHOWN) {
-        let cells = plural(cause.seen.len(), "cell");
-        let objects = plural(cause.artifacts().len(), "object");
+        let cells = count(cause.seen.len(), "cell");
+        let objects = count(cause.artifacts().len(), "object");
         let line = format!(
             "  {cells:>9}  {objects:>10}  {:<22} {}",
             cause.code,
@@ -90,11 +91,6 @@ pub(super) fn top(causes: &[Cause<'_>], width: usize) -> String {
         text.push_str(&format!("  and {} more\n", sorted.len() - SHOWN));
     }
     text
-}
-
-fn plural(count: usize, word: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {word}{s}")
 }
 
 /// One cause as a block.
@@ -183,7 +179,7 @@ impl Block<'_> {
     fn fault(&self, text: &mut String, fault: &Fault) -> std::fmt::Result {
         if !fault.console.is_empty() {
             let last = fault.console.len().min(CONSOLE);
-            writeln!(text, "\n  console, last {}", plural(last, "line"))?;
+            writeln!(text, "\n  console, last {}", count(last, "line"))?;
             for line in &fault.console[fault.console.len() - last..] {
                 writeln!(text, "     {}", paint(QUIET, harmless(line)))?;
             }
@@ -272,7 +268,7 @@ fn source(text: &mut String, at: &SourceLine) -> std::fmt::Result {
 fn excerpt(text: &mut String, cell: &CellReport, part: &Excerpt) -> std::fmt::Result {
     let shown = part.lines.len();
     let of = match part.omitted {
-        0 => plural(shown, "line"),
+        0 => count(shown, "line"),
         omitted => format!("last {shown} of {} lines", shown + omitted),
     };
     writeln!(text, "\n  {} log, {}: {of}", part.of, cell.kernel)?;
