@@ -227,7 +227,7 @@ fn reference(scene: &Scene<'_>) -> Vec<String> {
         "call {} on every path before {}: what `{taken}` gave{line} (instruction {index}) is still held on \
          this one",
         releases(taken),
-        if scene.says("tail_call") {
+        if scene.trace.callee() == Some("bpf_tail_call") {
             "the tail call"
         } else {
             "the program ends"

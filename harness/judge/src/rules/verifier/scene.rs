@@ -97,11 +97,17 @@ impl<'a> Scene<'a> {
             (name, 2) if name.starts_with("bpf_map_") => "key",
             _ => return None,
         };
-        let map = self
+        let passed = self
             .trace
             .register(1)
             .and_then(|register| self.map(register));
-        let map = map.map_or_else(|| "the map".into(), |map| format!("map `{}`", map.name));
+        let fits = |map: &MapEvidence| match part {
+            "key" => i64::from(map.key_size) == size,
+            _ => i64::from(map.value_size) == size,
+        };
+        let map = passed
+            .or_else(|| self.only(fits))
+            .map_or_else(|| "the map".into(), |map| format!("map `{}`", map.name));
         Some(format!(
             "pass a pointer to {} as argument {argument} of `{callee}`: it takes a whole {part} of {map}, and {} \
              are there. Give the variable the type of the map's {part}",
