@@ -14,6 +14,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("peer_", "What others get wrong"),
     ("edge_", "Edges"),
     ("trap_", "Traps"),
+    ("verifier_", "What the verifier rejects"),
     ("manifest_", "With a manifest"),
 ];
 
