@@ -98,4 +98,19 @@ mod tests {
                        not a row\n";
         insta::assert_snapshot!(super::tables(results));
     }
+    /// A case of no group would be in no table.
+    #[test]
+    fn every_case_is_of_a_group() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../guest/tests/casebook/results.tsv"
+        );
+        let results = std::fs::read_to_string(path).unwrap();
+        for case in results.lines().skip(1) {
+            let known = super::GROUPS
+                .iter()
+                .any(|(prefix, _)| case.starts_with(prefix));
+            assert!(known, "{case}");
+        }
+    }
 }
