@@ -197,7 +197,7 @@ fn unbounded(scene: &Scene<'_>) -> Vec<String> {
     }
     vec![
         format!("compare the index with the number of elements just before the access{known}{limit}"),
-        "let the compiler not undo it: compare the same variable that is used as the index, or mask it \
+        "keep the compiler from undoing the check: compare the same variable that is used as the index, or mask it \
          (`i &= N - 1`, with N a power of two)"
             .into(),
     ]
