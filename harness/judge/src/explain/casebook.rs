@@ -14,6 +14,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("peer_", "What others get wrong"),
     ("edge_", "Edges"),
     ("trap_", "Traps"),
+    ("verifier_", "What the verifier rejects"),
     ("manifest_", "With a manifest"),
 ];
 
@@ -96,5 +97,20 @@ mod tests {
                        code_x\tdebian-12-6.1-cloud\terror\tGUEST_RESOURCES\n\
                        not a row\n";
         insta::assert_snapshot!(super::tables(results));
+    }
+    /// A case of no group would be in no table.
+    #[test]
+    fn every_case_is_of_a_group() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../guest/tests/casebook/results.tsv"
+        );
+        let results = std::fs::read_to_string(path).unwrap();
+        for case in results.lines().skip(1) {
+            let known = super::GROUPS
+                .iter()
+                .any(|(prefix, _)| case.starts_with(prefix));
+            assert!(known, "{case}");
+        }
     }
 }

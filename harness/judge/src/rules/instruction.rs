@@ -6,7 +6,7 @@ use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::history;
 
 /// The hint for instructions of the fourth set.
-const V4: &str = "compile with `-mcpu=v3`: the kernels since 5.12 know that set whole";
+const V4: &str = "compile with `-mcpu=v3`: kernels since 5.12 have all of its instructions";
 
 /// What an unknown instruction is.
 #[derive(Clone, Copy)]

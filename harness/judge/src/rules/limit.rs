@@ -57,7 +57,7 @@ fn maps(case: &Case<'_>) -> Diagnosis {
         headline,
         &[
             "put values of the same kind into one map, under several keys",
-            "or split the program: tail calls start anew",
+            "or split the program: each tail call starts a new one",
         ],
     )
 }
@@ -73,7 +73,7 @@ fn instructions(case: &Case<'_>) -> Diagnosis {
         headline,
         &[
             "keep loops as loops: leave out `#pragma unroll` and do not inline what is large",
-            "or split the program: tail calls start anew",
+            "or split the program: each tail call starts a new one",
         ],
     )
 }

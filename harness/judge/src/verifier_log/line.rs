@@ -145,7 +145,10 @@ fn is_state(line: &str) -> bool {
         _ => line,
     };
     let Some((name, _)) = line.split_once('=') else {
-        return line.starts_with("frame");
+        let frame = line
+            .strip_prefix("frame")
+            .and_then(|rest| rest.split_once(':'));
+        return frame.is_some_and(|(number, _)| is_number(number));
     };
     let name = name
         .strip_prefix("fp-")
@@ -192,6 +195,7 @@ mod tests {
             "Arg#0 type PTR in advance() is not supported yet.",
             "At program exit the register R0 has smin=2 smax=2 should have been in [0, 1]",
             "the call stack of 9 frames is too deep !",
+            "frame pointer is read only",
         ] {
             assert!(is_prose(line), "{line}");
         }

@@ -11,18 +11,14 @@ const PAIRS: &[(&str, &str)] = &[
     ("func '", "invalid bpf_context access"),
     ("invalid access to ", "is outside of the"),
     ("", "Caller passes invalid args"),
+    ("", "memory, len pair leads to invalid memory access"),
     ("Unreleased reference", "would lead to reference leak"),
 ];
 
 /// The verifier's own reason: its last prose before the statistics, with the line before it where
 /// the two are one sentence.
 pub(crate) fn sentence(log: &Log) -> Option<String> {
-    let classic: Vec<Line<'_>> = log
-        .lines()
-        .take_while(|line| !line.starts_with(START))
-        .map(Line::of)
-        .filter(|line| *line != Line::Noise)
-        .collect();
+    let classic = end(log);
     let Some(last) = classic
         .iter()
         .rposition(|line| matches!(line, Line::Prose(_)))
@@ -39,6 +35,30 @@ pub(crate) fn sentence(log: &Log) -> Option<String> {
         Some(first) if is_one(first, said) => format!("{}; {}", clipped(first), clipped(said)),
         _ => clipped(said),
     })
+}
+
+/// The lines of the classic log from the one before its last prose on, without noise; all of them
+/// where there is no prose.
+fn end(log: &Log) -> Vec<Line<'_>> {
+    let lines: Vec<&str> = log
+        .lines()
+        .take_while(|line| !line.starts_with(START))
+        .collect();
+    let mut found = Vec::new();
+    let mut has_prose = false;
+    for line in lines.into_iter().rev().map(Line::of) {
+        if line == Line::Noise {
+            continue;
+        }
+        let is_before = has_prose;
+        has_prose |= matches!(line, Line::Prose(_));
+        found.push(line);
+        if is_before {
+            break;
+        }
+    }
+    found.reverse();
+    found
 }
 
 fn text<'a>(line: &Line<'a>) -> Option<&'a str> {

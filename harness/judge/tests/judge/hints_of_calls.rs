@@ -148,6 +148,9 @@ fn what_is_held_is_told_with_who_gave_it() {
                   Unreleased reference id=2 alloc_insn=11\n\
                   BPF_EXIT instruction in main prog would lead to reference leak\n";
     tc.told(socket, &["bpf_sk_release", "bpf_sk_lookup_tcp"]);
+    let tail = socket.replace("16: (95) exit", "16: (85) call bpf_tail_call#12");
+    tc.told(&tail, &["bpf_sk_release", "before the tail call"]);
+    tc.not_told(&socket, &["before the tail call"]);
     let after = "4: (85) call bpf_ringbuf_reserve#131 ; R0=ringbuf_mem_or_null(id=2)\n5: (bf) r6 = r0\n\
                  8: (85) call bpf_ringbuf_submit#132\n9: (79) r0 = *(u64 *)(r6 +0)\n\
                  R6 invalid mem access 'scalar'\n";
@@ -214,13 +217,40 @@ fn stacks_of_one_function_of_a_chain_and_below_a_tail_call() {
         tc.told(&log, &["`bpf_get_current_comm`", "64 bytes", "16 bytes"]);
         tc.not_told(&log, &["per-CPU", "512"]);
     }
+    let key = "3: (18) r1 = 0xffff8880 ; R1=map_ptr(map=counts,ks=8,vs=8)\n\
+               4: (85) call bpf_map_lookup_elem#1\ninvalid indirect access to stack R2 off=-4 size=8\n";
+    let with_map = tc.clone().with_map("counts", "hash", 8);
+    with_map.told(
+        key,
+        &[
+            "8 bytes as argument 2",
+            "a whole key of map `counts`",
+            "4 bytes are there",
+        ],
+    );
+    with_map.not_told(key, &["pass a size"]);
     let index = "7: (0f) r1 += r0 ; R1=fp(off=-16,smin=smin32=0,smax=umax=63,var_off=(0x0; 0x3f))\n\
                  9: (73) *(u8 *)(r1 +0) = r2\n\
                  invalid variable-offset write to stack R1 var_off=(0x0; 0x3f) off=-16 size=1\n";
     tc.told(index, &["bound the index", "fp-16", "fp+47"]);
     let unset =
         "4: (85) call bpf_map_lookup_elem#1\ninvalid indirect read from stack R2 off -8+4 size 8\n";
-    tc.told(unset, &["8 bytes", "fp-8", "byte 4", "__builtin_memset"]);
+    tc.told(
+        unset,
+        &[
+            "8 bytes as argument 2",
+            "a whole key",
+            "byte 4",
+            "__builtin_memset",
+        ],
+    );
+    let text =
+        "4: (85) call bpf_trace_printk#6\ninvalid indirect read from stack R1 off -8+4 size 8\n";
+    tc.told(
+        text,
+        &["set all 8 bytes", "fp-8", "`bpf_trace_printk`", "byte 4"],
+    );
+    tc.not_told(text, &["key"]);
 }
 
 #[test]
@@ -232,12 +262,15 @@ fn kernel_memory_is_read_by_relocation_and_never_written() {
         &[
             "preserve_access_index",
             "`struct file`",
-            "4 bytes at offset 4000",
+            "4 bytes at offset 4000, and the struct ends before",
         ],
     );
     let member = "1: (61) r0 = *(u32 *)(r1 +20)\naccess beyond the end of member prev_pid (mend:4) in \
                   struct record with type int\n";
-    fentry.told(member, &["preserve_access_index", "do not fit the member"]);
+    fentry.told(
+        member,
+        &["preserve_access_index", "a member of another size"],
+    );
     let written = "2: (63) *(u32 *)(r1 +64) = r2\nonly read is supported\n";
     fentry.told(written, &["do not write"]);
     fentry.not_told(written, &["preserve_access_index"]);

@@ -48,6 +48,15 @@ fn a_map_value_is_compared_with_the_access() {
         helper,
         &["at most 16", "`bpf_probe_read_kernel`", "64 bytes"],
     );
+    let index = "9: (0f) r1 += r2 ; R1=map_value(map=records,ks=4,vs=16,smin=0,smax=umax=31,\
+                 var_off=(0x0; 0x1f))\n13: (85) call bpf_probe_read_kernel#113\n\
+                 invalid access to map value, value_size=16 off=31 size=8\n\
+                 R1 max value is outside of the allowed memory range\n";
+    program.told(
+        index,
+        &["bound the index of the pointer", "offset 31", "16 bytes"],
+    );
+    program.not_told(index, &["a size of at most"]);
     let record = "4: (85) call bpf_ringbuf_reserve#131 ; R0=ringbuf_mem_or_null(id=2,sz=8)\n\
                   6: (7b) *(u64 *)(r0 +8) = r1\n\
                   invalid access to memory, mem_size=8 off=8 size=8\n\

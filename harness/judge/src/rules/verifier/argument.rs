@@ -72,7 +72,11 @@ fn kfunc_refused(scene: &Scene<'_>) -> Vec<String> {
     if !(scene.says("calling kernel function") && scene.says("is not allowed")) {
         return Vec::new();
     }
-    let Some(kfunc) = program.kfuncs.iter().find(|kfunc| scene.says(kfunc)) else {
+    let Some(kfunc) = scene
+        .sentence
+        .split_once("calling kernel function ")
+        .and_then(|(_, rest)| rest.split(' ').next())
+    else {
         return Vec::new();
     };
     vec![format!(
@@ -194,9 +198,36 @@ fn nullable(scene: &Scene<'_>) -> Vec<String> {
     let Some(callee) = scene.helper() else {
         return Vec::new();
     };
-    if scene.says("Possibly NULL pointer passed") {
+    if scene.says("NULL pointer passed to") {
         return vec![format!(
             "compare the pointer with NULL before it is passed to {callee}"
+        )];
+    }
+    if let Some((_, rest)) = scene.sentence.split_once("expected pointer to STRUCT ") {
+        let wanted = rest.split(' ').next().unwrap_or_default();
+        let given = rest
+            .split_once("has a pointer to STRUCT ")
+            .and_then(|(_, given)| given.split(' ').next())
+            .map_or_else(
+                || "something else".into(),
+                |given| format!("a `struct {given}`"),
+            );
+        return vec![format!(
+            "pass a pointer to `struct {wanted}` to {callee}: here it points to {given}"
+        )];
+    }
+    if let Some((_, rest)) = scene.sentence.split_once("pointer type STRUCT ")
+        && scene.says("must point to scalar")
+    {
+        let name = rest.split(' ').next().unwrap_or_default();
+        return vec![format!(
+            "pass a pointer that the kernel gave to {callee}: it takes a `struct {name}` of the kernel, not \
+             memory of the program"
+        )];
+    }
+    if scene.says("must have zero offset when passed to") {
+        return vec![format!(
+            "pass the pointer to {callee} as it was acquired, not the address of a member"
         )];
     }
     if scene.says("must be referenced or trusted") || scene.says("must be a rcu pointer") {

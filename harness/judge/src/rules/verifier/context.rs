@@ -75,6 +75,9 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
                 .into(),
         ];
     }
+    if let Some(hints) = of_socket(scene) {
+        return hints;
+    }
     if !scene.says("invalid bpf_context access") {
         return Vec::new();
     }
@@ -86,6 +89,39 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
         Some(structure) => of_struct(scene, structure, offset, size),
         None => arguments(scene, offset, size),
     }
+}
+
+/// `invalid sock_common access off=0 size=8`, `cannot write into sock`.
+fn of_socket(scene: &Scene<'_>) -> Option<Vec<String>> {
+    if scene.says("cannot write into sock") {
+        return Some(vec![
+            "do not write to the socket: programs change it by helpers, such as `bpf_setsockopt`"
+                .into(),
+        ]);
+    }
+    let kind = ["sock", "sock_common", "tcp_sock"]
+        .into_iter()
+        .find(|kind| scene.says(&format!("invalid {kind} access off=")))?;
+    let (offset, size) = (scene.number("off=")?, scene.number("size=")?);
+    let field = field("bpf_sock", offset).filter(|_| kind != "tcp_sock");
+    Some(vec![match field {
+        Some(field) if size > field.width => format!(
+            "access `{}` of `struct bpf_sock` with the width that it has: it has {}, and the program accesses {}",
+            field.name,
+            bytes(field.width),
+            bytes(size)
+        ),
+        Some(field) if kind == "sock_common" => format!(
+            "call `bpf_sk_fullsock` first, and read `{}` of what it returns: a socket that may be a request \
+             or in TIME_WAIT has only some of the fields",
+            field.name
+        ),
+        _ => format!(
+            "read the fields that `struct bpf_{}` has: the program accesses {} at offset {offset}",
+            if kind == "tcp_sock" { kind } else { "sock" },
+            bytes(size)
+        ),
+    }])
 }
 
 fn modified(scene: &Scene<'_>) -> Vec<String> {

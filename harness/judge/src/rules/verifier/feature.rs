@@ -69,13 +69,63 @@ const ADVICE: &[Advice] = &[
         &["attach to unsupported member"],
         "leave the member out of the map: this kernel lets no BPF program implement it",
     ),
+    (&["div by zero"], "do not divide by the constant 0"),
+    (
+        &["kptr"],
+        "access the kernel pointer in the map by itself, as 8 bytes at its own offset: store and take out a \
+         pointer that is released (`__kptr`) with `bpf_kptr_xchg` only",
+    ),
+    (
+        &["jump out of range"],
+        "keep the jump inside its function: the object is damaged, or inline assembly jumps too far",
+    ),
+    (
+        &["unreachable insn"],
+        "remove the code that no path leads to: kernels before 5.13 take a callback for such code",
+    ),
+    (
+        &["without taking a lock"],
+        "take the lock before it is given back, on every path",
+    ),
+    (
+        &["of different lock"],
+        "give back the lock that was taken: this is one of another value",
+    ),
+    (
+        &["must be held for"],
+        "take the `struct bpf_spin_lock` of the same value before the list or tree is changed",
+    ),
+    (
+        &["cannot write into"],
+        "write to memory that is not read-only: this pointer is for reading alone",
+    ),
+    (
+        &["does not allow writes to packet data"],
+        "ask for a slice that is only read (`bpf_dynptr_slice`) in programs of this type",
+    ),
+    (
+        &["is not pointing to valid bpf_map"],
+        "create the map before the program is loaded: this one does not exist",
+    ),
+    (
+        &["Unsupported reg type", "bpf_dynptr_from_mem"],
+        "pass a map value to `bpf_dynptr_from_mem`, not the stack",
+    ),
+    (
+        &["cannot be called from callback"],
+        "call it outside of the callback",
+    ),
+    (
+        &["cannot update sockmap in this context"],
+        "update the map from user space or from a `sock_ops` program",
+    ),
+    (
+        &["only allowed in functions that return 'int'"],
+        "declare the function with this call as `int`",
+    ),
     (
         &["corrupted spill memory"],
         "do not overwrite part of a pointer that is kept on the stack",
-    ),
-    (
-        &["tail_call is only allowed in functions that return 'int'"],
-        "declare the function with the tail call as `int`",
     ),
     (
         &["unmatched"],

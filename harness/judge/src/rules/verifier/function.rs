@@ -117,6 +117,8 @@ fn traced(scene: &Scene<'_>) -> Vec<String> {
         "takes a variable number of arguments"
     } else if scene.says("Too many") {
         "takes too many arguments"
+    } else if scene.says("type STRUCT is unsupported") {
+        "takes a struct by value (kernels from 6.1 trace it on x86-64 if it has at most 16 bytes)"
     } else if scene.says(" type ") && scene.says("is unsupported") {
         "takes an argument of a type that is not supported"
     } else {

@@ -88,11 +88,17 @@ fn lock_unsupported(scene: &Scene<'_>) -> Vec<String> {
             return vec![format!("pass the map in whose value the {what} lies")];
         }
     }
+    let kind = &scene.case.program.program_type;
     if scene.says("progs cannot use bpf_spin_lock") && !scene.says("sleepable") {
         return vec![format!(
-            "count with atomic operations in place of the lock: this kernel does not let `{}` programs take \
-             one",
-            scene.case.program.program_type
+            "count with atomic operations in place of the lock: this kernel does not let `{kind}` programs \
+             take one"
+        )];
+    }
+    if let Some((_, thing)) = scene.sentence.split_once("progs cannot use ") {
+        let thing = thing.split(' ').next().unwrap_or_default();
+        return vec![format!(
+            "use `{thing}` in a program of another type: this kernel does not let `{kind}` programs use it"
         )];
     }
     Vec::new()
@@ -123,10 +129,10 @@ fn in_region(scene: &Scene<'_>) -> Vec<String> {
 /// `bpf_spin_unlock is missing`, `BPF_EXIT instruction in main prog cannot be used inside
 /// bpf_spin_lock-ed region`.
 fn region_kept(scene: &Scene<'_>) -> Vec<String> {
-    let missing = scene
-        .sentence
-        .split_once(" is missing")
-        .map(|(call, _)| call);
+    let missing = [" is missing", "(s) are missing"];
+    let missing = missing
+        .iter()
+        .find_map(|words| Some(scene.sentence.split_once(words)?.0));
     let inside =
         scene
             .sentence
@@ -218,9 +224,14 @@ fn reference(scene: &Scene<'_>) -> Vec<String> {
     });
     let line = line.map_or_else(String::new, |line| format!(" on line {line}"));
     vec![format!(
-        "call {} on every path before the program ends: what `{taken}` gave{line} (instruction {index}) is \
-         still held on this one",
-        releases(taken)
+        "call {} on every path before {}: what `{taken}` gave{line} (instruction {index}) is still held on \
+         this one",
+        releases(taken),
+        if scene.trace.callee() == Some("bpf_tail_call") {
+            "the tail call"
+        } else {
+            "the program ends"
+        }
     )]
 }
 
@@ -245,6 +256,25 @@ fn dynptr(scene: &Scene<'_>) -> Vec<String> {
             "pass a variable to {callee} that holds nothing yet: this one is initialized already"
         )];
     }
+    if lower.contains("expected pointer to stack or const struct bpf_dynptr") {
+        return vec![format!(
+            "pass the address of a `struct bpf_dynptr` variable on the stack to {callee}"
+        )];
+    }
+    if lower.contains("potential write to dynptr") {
+        return vec!["keep other writes away from the dynptr on the stack: only helpers and kfuncs change it".into()];
+    }
+    if lower.contains("expected an rcu cs when using") {
+        return vec![format!(
+            "call `bpf_rcu_read_lock` before {callee}, and unlock after the loop"
+        )];
+    }
+    if lower.contains("would lead to reference leak") {
+        return vec![
+            "release what is held before this instruction, which leaves the function for good"
+                .into(),
+        ];
+    }
     if lower.contains("cannot overwrite referenced dynptr") {
         return vec!["submit or discard the dynptr before the variable is used again".into()];
     }
@@ -255,7 +285,13 @@ fn dynptr(scene: &Scene<'_>) -> Vec<String> {
             bytes(offset.saturating_abs())
         )];
     }
-    if lower.contains("reference has not been acquired before") {
+    let unacquired = [
+        "reference has not been acquired before",
+        "unacquired reference",
+        "must be referenced when passed to release",
+        "expects refcounted",
+    ];
+    if unacquired.iter().any(|words| lower.contains(words)) {
         return vec![format!(
             "pass only what a helper or kfunc has acquired to {callee}: this pointer holds no reference"
         )];

@@ -61,14 +61,14 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
         ),
     };
     let lies = if scene.says("access beyond struct ") {
-        "lie behind its end"
+        "and the struct ends before"
     } else {
-        "do not fit the member that this kernel has there"
+        "where it has a member of another size"
     };
     vec![
         format!(
             "declare `struct {name}` with `__attribute__((preserve_access_index))`, as `vmlinux.h` does: \
-             libbpf then moves the access to where this kernel has the field. {access} {lies} here"
+             libbpf then moves the access to where this kernel has the field. Now it reads {access}, {lies}"
         ),
         "look the struct up in this kernel with `ukci shell` and `bpftool btf dump`".into(),
     ]

@@ -107,17 +107,33 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
         Some(state) if state.kind.contains("mem") => "the memory that was reserved".into(),
         _ => "the memory".into(),
     };
+    // Of a constant offset the least value is outside too, and is named first.
+    let variable = scene.says("max value is outside") || state.is_some_and(|state| state.variable);
     if let Some(helper) = scene.helper() {
+        let left = there.saturating_sub(offset);
+        if let Some(hint) = scene.part_of_map(size, left) {
+            return vec![hint];
+        }
+        if variable || offset < 0 || left <= 0 {
+            let what = if variable {
+                "bound the index of"
+            } else {
+                "correct"
+            };
+            return vec![format!(
+                "{what} the pointer that is passed to {helper}: it may lead to offset {offset}, where {} are \
+                 accessed, and {region} has {}",
+                bytes(size),
+                bytes(there)
+            )];
+        }
         return vec![format!(
-            "pass a size of at most {} to {helper}: it is to access {} at offset {offset}, and {region} has {}",
-            there.saturating_sub(offset).max(0),
+            "pass a size of at most {left} to {helper}: it is to access {} at offset {offset}, and {region} has {}",
             bytes(size),
             bytes(there)
         )];
     }
     let end = offset.saturating_add(size);
-    // Of a constant offset the least value is outside too, and is named first.
-    let variable = scene.says("max value is outside") || state.is_some_and(|state| state.variable);
     if variable && offset < 0 {
         return vec![format!(
             "make sure that the index is not negative just before the access: it may lead to offset {offset} \
@@ -181,7 +197,7 @@ fn unbounded(scene: &Scene<'_>) -> Vec<String> {
     }
     vec![
         format!("compare the index with the number of elements just before the access{known}{limit}"),
-        "let the compiler not undo it: compare the same variable that is used as the index, or mask it \
+        "keep the compiler from undoing the check: compare the same variable that is used as the index, or mask it \
          (`i &= N - 1`, with N a power of two)"
             .into(),
     ]
@@ -190,6 +206,9 @@ fn unbounded(scene: &Scene<'_>) -> Vec<String> {
 /// `math between map_value pointer and register with unbounded min value is not allowed`, `value -8
 /// makes map_value pointer be out of bounds`.
 fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
+    if scene.says(" pointer offset ") && scene.says("is not allowed") {
+        return vec!["add less to the pointer: the sum is beyond what any memory has".into()];
+    }
     let bounds = scene.says("makes ") && scene.says("pointer be out of bounds");
     if !bounds && !scene.says("math between ") {
         return Vec::new();

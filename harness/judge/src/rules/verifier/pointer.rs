@@ -49,6 +49,12 @@ fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
                 .into(),
         ];
     }
+    if scene.says("tried to subtract pointer from") || scene.says("subtraction from stack pointer")
+    {
+        return vec![
+            "subtract only a number from a pointer, and from a pointer to the stack only a constant".into(),
+        ];
+    }
     if scene.says("32-bit pointer arithmetic") {
         return vec![
             "compute with the pointer in 64 bits: do not cast it to `int` or `__u32`".into(),
@@ -161,8 +167,16 @@ fn null(scene: &Scene<'_>) -> Vec<String> {
     )]
 }
 
-/// Any other kind that cannot be followed.
+/// Any other kind that cannot be followed, or only from its beginning.
 fn other(scene: &Scene<'_>) -> Vec<String> {
+    if let Some((_, rest)) = scene.sentence.split_once("dereference of modified ") {
+        let kind = rest.split(' ').next().unwrap_or_default();
+        return vec![format!(
+            "use the pointer as it was returned: {} was added to it, and {} is accepted only as it is",
+            scene.number("off=").unwrap_or(0),
+            words::kind(kind)
+        )];
+    }
     let Some((_, rest)) = scene.sentence.split_once("invalid mem access '") else {
         return Vec::new();
     };

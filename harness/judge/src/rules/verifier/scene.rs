@@ -1,5 +1,6 @@
 //! What a hint speaks from: the sentence, the end of the path, and the object.
 
+use super::words::bytes;
 use crate::case::Case;
 use crate::verifier_log::{Operation, Place, Register, Trace};
 use ukci_schema::evidence::MapEvidence;
@@ -83,6 +84,36 @@ impl<'a> Scene<'a> {
     /// The helper that the last instruction calls, in backticks.
     pub(super) fn helper(&self) -> Option<String> {
         self.trace.callee().map(|name| format!("`{name}`"))
+    }
+
+    /// What to do where a helper takes a whole key or value of a map (`bpf_map_update_elem`), of which
+    /// `size` bytes are needed and `there` are there: no size is passed.
+    pub(super) fn part_of_map(&self, size: i64, there: i64) -> Option<String> {
+        let callee = self.trace.callee()?;
+        let argument = self.named()?;
+        let part = match (callee, argument) {
+            ("bpf_map_update_elem", 3)
+            | ("bpf_map_push_elem" | "bpf_map_pop_elem" | "bpf_map_peek_elem", 2) => "value",
+            (name, 2) if name.starts_with("bpf_map_") => "key",
+            _ => return None,
+        };
+        let passed = self
+            .trace
+            .register(1)
+            .and_then(|register| self.map(register));
+        let fits = |map: &MapEvidence| match part {
+            "key" => i64::from(map.key_size) == size,
+            _ => i64::from(map.value_size) == size,
+        };
+        let map = passed
+            .or_else(|| self.only(fits))
+            .map_or_else(|| "the map".into(), |map| format!("map `{}`", map.name));
+        Some(format!(
+            "pass a pointer to {} as argument {argument} of `{callee}`: it takes a whole {part} of {map}, and {} \
+             are there. Give the variable the type of the map's {part}",
+            bytes(size),
+            bytes(there.max(0))
+        ))
     }
 
     /// The maps that the program refers to.

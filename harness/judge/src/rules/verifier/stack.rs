@@ -92,6 +92,14 @@ fn unset(scene: &Scene<'_>) -> Vec<String> {
         return Vec::new();
     };
     let reader = scene.helper().unwrap_or_else(|| "the program".into());
+    if let Some(hint) = scene.part_of_map(size, at) {
+        return vec![
+            format!("{hint}, and set all of it: byte {at} was never written"),
+            "clear padding between members too: `__builtin_memset(&key, 0, sizeof(key))` does, and an \
+             initializer such as `= {}` need not"
+                .into(),
+        ];
+    }
     vec![format!(
         "set all {} of the variable at fp{start:+} before {reader} reads it: byte {at} was never written. \
          Padding between members counts, so clear the whole (`struct x x = {{}};` leaves padding unset, \
@@ -134,6 +142,9 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
             "access the program's own variables only: fp{offset:+} lies above the stack frame, behind the \
              end of a variable"
         )];
+    }
+    if let Some(hint) = scene.part_of_map(size, offset.saturating_neg()) {
+        return vec![hint];
     }
     if let Some(helper) = scene.helper() {
         let amount = scene
