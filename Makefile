@@ -52,9 +52,10 @@ agent: packages
 build: packages agent
 	@cargo $(BUILD) --quiet --release
 
-# Only the executable is installed, because it carries its agents. Packagers set DESTDIR.
+# Only the executable is installed, because it carries its agents (those of ARCHES), and its build
+# strips the debug information. Packagers set DESTDIR.
 install: build
-	@install -D --mode=755 --strip $(UKCI) "$(DESTDIR)$(PREFIX)/bin/ukci" || { \
+	@install -D --mode=755 $(UKCI) "$(DESTDIR)$(PREFIX)/bin/ukci" || { \
 	  printf '\nhint: name a directory that you may write to, such as `make install PREFIX=%s/.local`\n' "$$HOME" >&2; \
 	  exit 1; }
 	@printf 'Installed %s\n' "$(DESTDIR)$(PREFIX)/bin/ukci"

@@ -28,11 +28,10 @@ runCommand "ukci"
     meta.mainProgram = "ukci";
   }
   ''
-    mkdir -p "$out/bin" "$out/libexec/ukci"
+    mkdir -p "$out/bin"
     set -- $agents
     wraps=
     for arch in $arches; do
-      ln -s "$1" "$out/libexec/ukci/ukci-guest-$arch"
       wraps="$wraps --set-default UKCI_AGENT_$(echo $arch | tr a-z A-Z) $1"
       shift
     done

@@ -1,29 +1,33 @@
 //! Reads any bytes as the object that a user gives. They are read or refused as malformed, and what
 //! the reader says about them is true.
 #![no_main]
-#![allow(dead_code, reason = "the reader is a file of the guest, and the crate of the guest would link libbpf")]
+#![allow(unreachable_pub, dead_code, reason = "the reader is a file of the guest, and the crate of the guest would link libbpf")]
 
 use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../guest/src/needs.rs"]
-mod needs;
+// The path is that of the directory, so that `requirements.rs` finds the modules that are below it.
+#[path = "../../guest/src"]
+mod guest {
+    pub mod requirements;
+}
+use guest::requirements;
 
 fuzz_target!(|bytes: &[u8]| {
-    let read = needs::read(bytes);
-    assert_eq!(format!("{read:?}"), format!("{:?}", needs::read(bytes)));
+    let read = requirements::read(bytes);
+    assert_eq!(format!("{read:?}"), format!("{:?}", requirements::read(bytes)));
     for (name, offset) in &read.strong_externs {
         assert!(*offset < bytes.len(), "{name} lies outside");
     }
     // Nothing but the kind of a symbol's binding may change, nor the length.
     let none = BTreeSet::new();
-    let copy = needs::with_weak_externs(bytes, &read, &none);
+    let copy = requirements::with_weak_externs(bytes, &read, &none);
     assert_eq!(copy.len(), bytes.len());
     let changed: BTreeSet<usize> = (0..copy.len()).filter(|n| copy[*n] != bytes[*n]).collect();
     let told: BTreeSet<usize> = read.strong_externs.iter().map(|(_, at)| *at).collect();
     assert!(changed.is_subset(&told));
     let all = read.strong_externs.iter().map(|(name, _)| name.clone());
-    let kept = needs::with_weak_externs(bytes, &read, &all.collect());
+    let kept = requirements::with_weak_externs(bytes, &read, &all.collect());
     assert_eq!(kept, bytes, "what is kept stays as it is");
 });

@@ -293,7 +293,7 @@ fn cells_are_listed_as_data_and_dealt_to_runners() {
     assert_eq!(counts, [2, 2, 1]);
     let mut listed = Vec::new();
     for (shard, count) in shards.iter().zip(counts) {
-        let ran = list(&["--partition", shard["partition"].as_str().unwrap()]);
+        let ran = list(&["--shard", shard["shard"].as_str().unwrap()]);
         assert_eq!(ran.stdout.lines().count() as u64, count);
         listed.extend(ran.stdout.lines().map(str::to_owned));
     }
@@ -305,11 +305,17 @@ fn cells_are_listed_as_data_and_dealt_to_runners() {
     all.sort();
     assert_eq!(listed, all, "every cell is in exactly one shard");
     assert_eq!(
-        list(&["--partition", "count:6/6"]).status,
+        list(&["--shard", "count:6/6"]).status,
         Some(3),
         "no cell is left"
     );
-    assert_eq!(list(&["--partition", "count:0/2"]).status, Some(64));
+    assert_eq!(list(&["--shard", "count:0/2"]).status, Some(64));
+    // The option has the name of the release before for one more release.
+    let (new, old) = (
+        list(&["--shard", "count:2/3"]),
+        list(&["--partition", "count:2/3"]),
+    );
+    assert_eq!((new.status, new.stdout), (old.status, old.stdout));
     assert_eq!(
         list(&["--format", "github", "--shards", "257"]).status,
         Some(64)
@@ -370,7 +376,7 @@ fn ten_thousand_cells_are_listed_and_dealt_in_a_moment() {
             path
         })
         .collect();
-    let mut args = vec!["list", "-m", "./big.toml", "--partition", "hash:1/4"];
+    let mut args = vec!["list", "-m", "./big.toml", "--shard", "hash:1/4"];
     args.extend(objects.iter().map(|path| path.to_str().unwrap()));
     let ran = ukci(dir.path(), &args, &[]);
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);

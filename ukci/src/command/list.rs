@@ -61,12 +61,12 @@ fn text(cells: &[PlannedCell]) -> String {
 fn github(cells: usize, most: usize) -> String {
     let shards = most.min(cells).max(1);
     let include: Vec<_> = (1..=shards)
-        .map(|shard| {
+        .map(|number| {
             serde_json::json!({
-                "shard": shard,
-                "partition": format!("count:{shard}/{shards}"),
-                // Dealt in turn: the first ones get what is left over.
-                "cells": cells / shards + usize::from(shard <= cells % shards),
+                "number": number,
+                "shard": format!("count:{number}/{shards}"),
+                // Cells are dealt in turn, so the first shards get what is left over.
+                "cells": cells / shards + usize::from(number <= cells % shards),
             })
         })
         .collect();

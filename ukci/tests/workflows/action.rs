@@ -121,7 +121,7 @@ fn inputs_become_options() {
         "check|--matrix|my matrix.toml|--mode|attach|--out|ukci-out|--kernel|debian-12-6.1|\
          --kernel|debian-13-6.12|--arch|riscv64|--llvm|19|--llvm|16|--artifact|a.bpf.o|--artifact|\
          b.bpf.o|--include|include|--include|../lib|--include|HEADERS|--manifest|m.toml; touch pwned|\
-         --manifest|b=$(touch pwned) b.toml|--vmlinux-h|auto|--partition|count:1/4|--strict|--define|\
+         --manifest|b=$(touch pwned) b.toml|--vmlinux-h|auto|--shard|count:1/4|--strict|--define|\
          A=*|--timeout|30s|--format|junit|"
     );
 }

@@ -1,7 +1,7 @@
 //! Tests the scripts that need no GitHub: the keys of the caches, the setup, the archive, and the
 //! rules of the Makefile for people.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use super::place::{Place, said, script};
@@ -71,7 +71,7 @@ fn set_up_with(place: &Place, installer: &str, env: &[(&str, &str)]) -> Output {
         "bin/make",
         "echo \"make $*\" >>../calls\ncase \"$*\" in *build*)\n\
          mkdir -p target/release target/include/bpf\n\
-         touch target/release/ukci target/release/ukci-guest-x86_64 target/release/ukci-guest;;\nesac",
+         touch target/release/ukci target/release/ukci-guest-x86_64;;\nesac",
     );
     place.run(&place.path("tree/.github/setup"), &[], env)
 }
@@ -102,10 +102,11 @@ fn the_tool_is_built_once_for_a_key() {
             .path("home/.cache/ukci/action/0123/include/bpf")
             .is_dir()
     );
-    assert!(
-        place
-            .path("home/.cache/ukci/action/0123/ukci-guest-x86_64")
-            .is_file()
+    let kept = place.path("home/.cache/ukci/action/0123");
+    assert_eq!(
+        files_below(kept.clone()),
+        [kept.join("ukci")],
+        "the tool carries its agents"
     );
 
     let other = set_up(&place, &[("TOOL", "4567")]);
@@ -168,17 +169,26 @@ fn what_is_missing_is_installed() {
     assert_eq!(place.read("env"), "");
 }
 
-#[test]
-fn an_archive_holds_a_tool_that_finds_its_agents() {
-    let place = Place::new();
-    for arch in ["x86_64", "aarch64", "riscv64"] {
-        place.write(&format!("agents/ukci-guest-{arch}"), "an agent");
+/// Every file below a directory.
+fn files_below(dir: PathBuf) -> Vec<PathBuf> {
+    let (mut files, mut dirs) = (Vec::new(), vec![dir]);
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let is_dir = entry.file_type().unwrap().is_dir();
+            if is_dir { &mut dirs } else { &mut files }.push(entry.path());
+        }
     }
+    files.sort();
+    files
+}
+
+#[test]
+fn an_archive_holds_the_tool_and_its_licenses() {
+    let place = Place::new();
     let mut archives = Vec::new();
     for dir in ["one", "two"] {
         std::fs::create_dir(place.path(dir)).unwrap();
-        let args = [env!("CARGO_BIN_EXE_ukci"), "agents", dir];
-        let ran = place.run(&script("archive"), &args, &[]);
+        let ran = place.run(&script("archive"), &[env!("CARGO_BIN_EXE_ukci"), dir], &[]);
         assert!(ran.status.success(), "{}", said(&ran));
         let name = format!(
             "ukci-v{}-{}-linux",
@@ -193,17 +203,55 @@ fn an_archive_holds_a_tool_that_finds_its_agents() {
     let (archive, name) = &archives[0];
     let ran = place.run(Path::new("tar"), &["-xf", archive.to_str().unwrap()], &[]);
     assert!(ran.status.success(), "{}", said(&ran));
-    let tool = place.path(name).join("bin/ukci");
-    let doctor = place.run(&tool, &["doctor"], &[("UKCI_NO_PROGRESS", "1")]);
-    let agent = place
-        .path(name)
-        .join("bin/../libexec/ukci/ukci-guest-x86_64");
-    let ok = format!("ok agent `{}`", agent.display());
-    assert!(said(&doctor).contains(&ok), "{}", said(&doctor));
-    assert!(place.path(name).join("LICENSE-MIT").is_file());
+    let files = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "bin/ukci"];
+    let files = files.map(|file| place.path(name).join(file));
+    assert_eq!(files_below(place.path(name)), files);
+    let doctor = place.run(&files[3], &["doctor"], &[("UKCI_NO_PROGRESS", "1")]);
+    assert!(said(&doctor).contains("This host can"), "{}", said(&doctor));
 }
 
-/// `make install` copies one file, which works where it is and has no symbols any more.
+/// A release must carry the agents of all architectures.
+#[test]
+fn a_release_without_an_agent_is_refused() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("tree/.github")).unwrap();
+    std::fs::copy(script("release"), place.path("tree/.github/release")).unwrap();
+    place.program("tree/.github/archive", "touch \"$2/archive\"");
+    place.program("tree/.github/bills", "touch \"$1/bill\"");
+    place.program("tree/.setup/packages.sh", "");
+    place.program("bin/rustup", "");
+    place.program("bin/readelf", "");
+    place.program(
+        "bin/cargo",
+        "echo \"cargo $* with $UKCI_EMBED_AGENTS\" >>calls",
+    );
+    let release = || place.run(&place.path("tree/.github/release"), &["dist"], &[]);
+    for arch in ["x86_64", "aarch64", "riscv64"] {
+        let refused = release();
+        assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+        assert!(said(&refused).contains(&format!("no agent for {arch}")));
+        assert!(!place.path("tree/calls").exists(), "nothing was built");
+        place.write(&format!("tree/target/release/ukci-guest-{arch}"), "");
+    }
+    let ran = release();
+    assert!(ran.status.success(), "{}", said(&ran));
+    let calls = place.read("tree/calls");
+    let dir = place.path("tree/target/release");
+    assert!(
+        calls.contains("--release --package ukci --target"),
+        "{calls}"
+    );
+    assert!(
+        calls
+            .trim_end()
+            .ends_with(&format!("with {}", dir.display())),
+        "{calls}"
+    );
+    let sums = place.read("tree/dist/SHA256SUMS");
+    assert!(sums.contains("archive") && sums.contains("bill"), "{sums}");
+}
+
+/// `make install` copies one file, which works where it is.
 #[test]
 fn an_installation_is_one_executable() {
     let place = Place::new();
@@ -220,22 +268,17 @@ fn an_installation_is_one_executable() {
     ];
     let ran = place.run(Path::new("make"), &args, &[]);
     assert!(ran.status.success(), "{}", said(&ran));
-    let mut files = Vec::new();
-    let mut dirs = vec![place.path("stage")];
-    while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
-            let is_dir = entry.file_type().unwrap().is_dir();
-            if is_dir { &mut dirs } else { &mut files }.push(entry.path());
-        }
-    }
     let tool = place.path("stage/opt/a prefix/bin/ukci");
+    let files = files_below(place.path("stage"));
     assert_eq!(files, std::slice::from_ref(&tool));
     assert!(said(&ran).contains("stage/opt/a prefix/bin/ukci"));
     let version = place.run(&tool, &["--version"], &[]);
     assert!(said(&version).starts_with("ukci "), "{}", said(&version));
-    let bytes = std::fs::read(&tool).unwrap();
-    let elf = object::File::parse(&*bytes).unwrap();
-    assert_eq!(object::Object::symbols(&elf).count(), 0);
+    let built = std::fs::read(env!("CARGO_BIN_EXE_ukci")).unwrap();
+    assert!(
+        std::fs::read(&tool).unwrap() == built,
+        "it is what was built"
+    );
 }
 
 /// Whoever forgets to name a case learns it before anything is built.
