@@ -1,4 +1,7 @@
 //! What a section name asks to attach to, and whether the kernel has it.
+//!
+//! In: a section's name. Out: features: whether the target is there, by what that is known, whether it
+//! has a place to attach to, and the nearest names where it has none. It never attaches anything.
 
 use std::collections::BTreeSet;
 

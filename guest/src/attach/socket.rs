@@ -1,4 +1,5 @@
-//! Programs of sockets, socket maps, the network namespace and its packet filter.
+//! Programs of sockets, socket maps, the network namespace and its packet filter: attached to sockets
+//! of the agent's own.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
