@@ -30,16 +30,15 @@ pub(crate) struct Recorded {
     pub(crate) marks: Vec<KmsgMark>,
 }
 
-/// What the kernel says when it kills a process for its memory (mm/oom_kill.c).
+/// What the kernel says when it kills a process for its memory (`mm/oom_kill.c`).
 pub(crate) const OUT_OF_MEMORY: &str = "Out of memory: Killed process";
 
 impl Recorded {
     /// The line that tells best why a process ended: that it was killed for its memory, else the
     /// newest.
     pub(crate) fn telling(&self) -> Option<&str> {
-        let lines = self.lines.iter().map(String::as_str);
-        let killed = lines.clone().find(|line| line.contains(OUT_OF_MEMORY));
-        killed.or_else(|| lines.last())
+        let killed = (self.lines.iter()).find(|line| line.contains(OUT_OF_MEMORY));
+        killed.or(self.lines.last()).map(String::as_str)
     }
 }
 

@@ -94,9 +94,9 @@ impl Target {
         let btf = kernel.btf();
         match self.kind {
             TargetKind::Symbol if self.is_pattern() => {
-                let names = kernel.sites().traceable();
-                let any = |names: &BTreeSet<String>| names.iter().any(|name| self.matches(name));
-                (names.map(any), "available_filter_functions")
+                let traceable = kernel.sites().traceable();
+                let any = |all: &BTreeSet<String>| all.iter().any(|name| self.matches(name));
+                (traceable.map(any), "available_filter_functions")
             }
             TargetKind::Symbol => {
                 let symbols = kernel.text_symbols();

@@ -37,7 +37,7 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// Moves the process into a network namespace of its self_probe, for good, and brings its loopback
+    /// Moves the process into a network namespace of its own, for good, and brings its loopback
     /// up. Returns the namespace's descriptor.
     pub(super) fn network(&self) -> Result<RawFd, String> {
         let made = self.network.get_or_init(|| {
