@@ -49,7 +49,7 @@ impl AttachSites {
 
 /// Whether a symbol is a function that somebody wrote in C, under its own name.
 ///
-/// `bpf_prog_*` are JITed programs, this object's among them; `__SCT__` and `__SCK__` static calls,
+/// `bpf_prog_*` are programs as the JIT made them, this object's among them; `__SCT__` and `__SCK__` static calls,
 /// `__pfx_` and `__cfi_` paddings, `_R…` mangled names of Rust, names with a dot copies of a function.
 pub(crate) fn is_function(symbol: &str) -> bool {
     let made = [
@@ -78,7 +78,7 @@ fn first_words(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// `0xffffffff81000000-0xffffffff81000010	NAME`, a line each.
+/// `0xffffffff81000000-0xffffffff81000010 NAME`, a line each.
 fn second_words(text: &str) -> BTreeSet<String> {
     text.lines()
         .filter_map(|line| line.split_ascii_whitespace().nth(1))

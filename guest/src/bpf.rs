@@ -1,5 +1,8 @@
-//! A thin, safe face on the parts of libbpf that libbpf-rs does not show: verifier buffers, line
-//! information, autocreate, probes. Everything unsafe about BPF objects is here.
+//! BPF objects: libbpf behind a thin, safe face.
+//!
+//! In: an object's bytes and what its loader would change. Out: libbpf's own answers, each failure as
+//! the errno that it gave. Everything unsafe about BPF objects is here and below; `Cargo.toml` says why
+//! libbpf-rs does not do for it. It never decides what an answer means.
 #![expect(unsafe_code, reason = "libbpf is a C library")]
 
 mod names;

@@ -1,4 +1,7 @@
-//! The guest's end of the conversation: messages in acknowledged frames over any byte stream.
+//! The guest's end of the conversation.
+//!
+//! In: any byte stream. Out: whole messages, in frames that the other side acknowledges. It never looks
+//! into a message, and never takes one that is longer than the protocol allows.
 
 use std::io::{self, Read, Write};
 

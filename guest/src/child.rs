@@ -1,5 +1,7 @@
-//! Children that probe, their ends, and the agent's own: a crash of libbpf must not look like one
-//! of the kernel, and the host must hear of either.
+//! Children that probe, their ends, and the agent's own.
+//!
+//! A crash of libbpf must not look like one of the kernel, and the host must hear of either. In: what a
+//! child is to do. Out: its process, and in words how it ended. It never retries.
 #![expect(unsafe_code, reason = "fork, and a descriptor for the last words")]
 
 use std::fs;
@@ -40,7 +42,10 @@ pub fn report_panics() {
         if listener >= 0 {
             // SAFETY: whoever called `tell_panics_to` keeps it open; it is not closed here.
             let file = ManuallyDrop::new(unsafe { fs::File::from_raw_fd(listener) });
-            let _ = Channel::new(&*file).say(&FromGuest::Trouble { message });
+            let _ = Channel::new(&*file).say(&FromGuest::Trouble {
+                message,
+                out_of_memory: false,
+            });
         }
         if std::process::id() == 1 {
             power_off();

@@ -1,6 +1,7 @@
 //! What this kernel has, of the things that a refused object asks for.
 //!
-//! Only asked after a refusal: a load that works needs no probe.
+//! In: the refused programs' helpers, kfuncs and targets, and the refused maps' types. Out: a `Feature`
+//! for each. It is never asked after a success: a load that works needs no probe.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,7 @@
 //! Facts about the running kernel.
+//!
+//! In: procfs, sysfs, securityfs and the configuration that the initramfs carries. Out: `GuestFacts`.
+//! What cannot be read is left out, never guessed; nothing is changed.
 
 use std::collections::BTreeMap;
 use std::fs;

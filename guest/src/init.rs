@@ -1,4 +1,7 @@
-//! What PID 1 does before there is a cell: mounts, modules, the way to the host.
+//! What PID 1 does before there is a cell: mounts, modules, the connection to the host.
+//!
+//! Out: the stream to the host, and what was missed on the way. It never touches an object: none is in
+//! the guest yet.
 
 use std::collections::BTreeMap;
 use std::fs;

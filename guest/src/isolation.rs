@@ -29,8 +29,9 @@ use libbpf_words::{blamed, left_out_slot, without_verifier_log};
 
 /// `LIBBPF_ERRNO__ENDIAN`: nothing of such an object can be loaded.
 const ENDIAN: Errno = 4003;
-const EBADF: Errno = 9;
-const ENOSPC: Errno = 28;
+const EBADF: Errno = libc::EBADF;
+const EINVAL: Errno = libc::EINVAL;
+const ENOSPC: Errno = libc::ENOSPC;
 
 const STRUCT_OPS: &str = "struct_ops";
 
@@ -62,10 +63,14 @@ const SIZELESS: &[&str] = &[
     "perf_event_array",
 ];
 
-/// Whether a map lacks what its own loader gives it, a size or an inner map.
-fn is_unfinished(map: &MapEvidence) -> bool {
+/// Whether a map lacks what its own loader gives it, a size or an inner map. `log` is libbpf's of the
+/// whole object: an inner map that the kernel refused is there.
+fn is_unfinished(map: &MapEvidence, log: &Log) -> bool {
     let sizeless = SIZELESS.contains(&map.map_type.as_str());
-    let no_inner = map.map_type.ends_with("_of_maps") && map.errno == Some(EBADF);
+    let refused = format!("map '{}': failed to create inner", map.name);
+    let no_inner = map.map_type.ends_with("_of_maps")
+        && matches!(map.errno, Some(EBADF | EINVAL))
+        && !log.lines().any(|line| line.contains(&refused));
     (map.max_entries == 0 && !sizeless) || no_inner
 }
 
@@ -183,7 +188,7 @@ impl Isolation<'_> {
                     map.created = StepOutcome::Refused;
                     map.errno = Some(errno);
                     self.refused_maps.insert(map.name.clone());
-                    if is_unfinished(map) {
+                    if is_unfinished(map, &evidence.log) {
                         self.unfinished_maps.push(map.name.clone());
                     }
                 }

@@ -1,4 +1,6 @@
-//! What the running kernel says of itself: its BTF, its modules' BTF, its symbols.
+//! What the running kernel says of itself: its BTF, its modules' BTF, its symbols, its events.
+//!
+//! Out: answers by name, each read once. It never loads or attaches anything.
 #![expect(unsafe_code, reason = "libbpf's BTF reader is a C library")]
 
 use std::cell::OnceCell;

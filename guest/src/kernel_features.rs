@@ -1,4 +1,7 @@
-//! What the running kernel offers to eBPF, whatever an object may ask for.
+//! What the running kernel offers to eBPF, whatever an object may ask for: `ukci kernels features`.
+//!
+//! Out: every helper, kfunc, type and link that libbpf or BTF names, with whether this kernel has it and
+//! how that is known. No object is involved; what a refused one asks for is `feature_probe`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;

@@ -30,6 +30,18 @@ pub(crate) struct Recorded {
     pub(crate) marks: Vec<KmsgMark>,
 }
 
+/// What the kernel says when it kills a process for its memory (`mm/oom_kill.c`).
+pub(crate) const OUT_OF_MEMORY: &str = "Out of memory: Killed process";
+
+impl Recorded {
+    /// The line that tells best why a process ended: that it was killed for its memory, else the
+    /// newest.
+    pub(crate) fn telling(&self) -> Option<&str> {
+        let killed = (self.lines.iter()).find(|line| line.contains(OUT_OF_MEMORY));
+        killed.or(self.lines.last()).map(String::as_str)
+    }
+}
+
 impl Recorder {
     /// From the log's present end on: nothing of the boot's is the cell's.
     pub(crate) fn from_now(stage: Stage, doing: &str) -> Self {
@@ -94,7 +106,19 @@ fn warning(record: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::warning;
+    use super::{Recorded, warning};
+
+    #[test]
+    fn that_a_process_was_killed_for_its_memory_tells_more_than_what_follows() {
+        let of = |lines: &[&str]| Recorded {
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            ..Recorded::default()
+        };
+        let killed = "Out of memory: Killed process 91 (init) total-vm:1kB";
+        assert_eq!(of(&["first", killed, "last"]).telling(), Some(killed));
+        assert_eq!(of(&["first", "last"]).telling(), Some("last"));
+        assert_eq!(of(&[]).telling(), None);
+    }
 
     #[test]
     fn only_the_kernels_warnings_count() {

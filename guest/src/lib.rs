@@ -1,5 +1,8 @@
 //! Probes an eBPF object on the running kernel with the real libbpf: opens, loads, attaches, and
-//! says what was seen. Facts only; `ukci_judge::judge` has the opinions.
+//! says what was seen.
+//!
+//! In: a request of the host's. Out: evidence. Facts only: it never decides what they mean, which is
+//! `ukci_judge::judge`'s on the host.
 //!
 //! Synchronous and single-threaded: libbpf's print callback is one a process, and the agent
 //! forks.

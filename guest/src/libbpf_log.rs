@@ -1,4 +1,7 @@
-//! What libbpf prints: its callback is one a process, so the text goes through one place.
+//! What libbpf prints.
+//!
+//! In: something to do. Out: its result, with the lines that libbpf printed meanwhile. libbpf has one
+//! print callback a process, so all text goes through this one place; none is dropped or read here.
 
 use std::sync::Mutex;
 

@@ -106,7 +106,10 @@ fn agent() {
     };
     let said = match serve(&mut channel, facts) {
         Ok(()) => Ok(()),
-        Err(message) => channel.say(&FromGuest::Trouble { message }),
+        Err(message) => channel.say(&FromGuest::Trouble {
+            out_of_memory: message.contains(kmsg::OUT_OF_MEMORY),
+            message,
+        }),
     };
     if let Err(error) = said {
         child::console(&format!("ukci-guest: the host is gone: {error}"));
@@ -218,10 +221,10 @@ fn answer(
     let edits = set(&request.sysctl)?;
     let probed = probe_in_child(pass, &mut kernel, request, &terms, object, facts);
     let said = kernel.finish();
-    let mut evidence = probed.map_err(|message| match said.lines.as_slice() {
-        [] => message,
+    let mut evidence = probed.map_err(|message| match said.telling() {
+        None => message,
         // A child that was killed was often killed by the kernel, which says why.
-        [.., newest] => format!("{message}; the kernel's last warning: {newest}"),
+        Some(line) => format!("{message}; the kernel's last warning: {line}"),
     })?;
     evidence.edits.splice(0..0, edits);
     evidence.kmsg = said.lines;
@@ -271,7 +274,10 @@ fn probe_in_child(
             Ok(evidence) => FromGuest::Reply {
                 evidence: Box::new(evidence),
             },
-            Err(message) => FromGuest::Trouble { message },
+            Err(message) => FromGuest::Trouble {
+                message,
+                out_of_memory: false,
+            },
         });
     });
     let (pid, ours) = forked.map_err(|error| format!("fork: {error}"))?;
@@ -288,7 +294,7 @@ fn probe_in_child(
                 doing = format!("{stage} ({what})");
                 pass(&text)?;
             }
-            Ok(FromGuest::Trouble { message }) => {
+            Ok(FromGuest::Trouble { message, .. }) => {
                 child::wait(pid);
                 return Err(format!("{message} (during {doing})"));
             }

@@ -1,7 +1,9 @@
 //! Which module of the initramfs owns a function, tracepoint or kfunc that the kernel lacks.
 //!
-//! A target is missing only if no module has it: `nf_conntrack_in` is not in any kernel that has
-//! connection tracking as a module, until that is loaded.
+//! In: the names that an object asks for. Out: the modules that were loaded for them, each with the name
+//! that it was loaded for and with others that have it too. A target is missing only if no module has
+//! it: `nf_conntrack_in` is not in any kernel that has connection tracking as a module, until that is
+//! loaded. It never takes a module for a function of the object's own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

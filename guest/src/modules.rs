@@ -1,5 +1,7 @@
 //! Kernel modules that a hook needs, from the initramfs: `/lib/ukci/modules/NAME.ko`, plain ELF,
 //! with all that they depend on beside them.
+//!
+//! In: a module's name. Out: what was loaded for it, and why something was not. It never unloads any.
 
 use std::fs;
 use std::os::fd::AsFd;

@@ -1,8 +1,12 @@
-//! Evidence as text, for a person in `ukci shell`. The verdict is the host's to give.
+//! Evidence as text, for a person in `ukci shell`.
+//!
+//! In: evidence. Out: lines. The verdict is never given here: it is the host's.
 
 use std::fmt::Write;
 
-use ukci_schema::evidence::{AttachOutcome, Evidence, Log, ProgramEvidence, StepOutcome};
+use ukci_schema::evidence::{
+    AttachOutcome, Evidence, Log, ProgramAttach, ProgramEvidence, StepOutcome,
+};
 
 /// Maps, programs and what was said of those that were refused.
 pub(crate) fn text(evidence: &Evidence) -> String {
@@ -19,7 +23,16 @@ pub(crate) fn text(evidence: &Evidence) -> String {
         let _ = writeln!(text, "map      {} ({}): {created}", map.name, map.map_type);
     }
     for program in &evidence.programs {
-        tell(&mut text, program);
+        print_program(&mut text, program);
+    }
+    for operations in &evidence.struct_ops {
+        let _ = writeln!(
+            text,
+            "map      {} ({}): registration {}",
+            operations.map,
+            operations.operations,
+            attachment(&operations.attach)
+        );
     }
     let refused = [evidence.open.outcome, evidence.load.outcome].contains(&StepOutcome::Refused);
     let of_programs = |program: &ProgramEvidence| program.load.outcome == StepOutcome::Refused;
@@ -33,7 +46,15 @@ pub(crate) fn text(evidence: &Evidence) -> String {
     text
 }
 
-fn tell(text: &mut String, program: &ProgramEvidence) {
+fn attachment(attach: &ProgramAttach) -> String {
+    match attach.outcome {
+        AttachOutcome::NotAttempted => "not attempted".to_owned(),
+        AttachOutcome::Attached => "ok".to_owned(),
+        AttachOutcome::Refused => refused(attach.errno),
+    }
+}
+
+fn print_program(text: &mut String, program: &ProgramEvidence) {
     let ProgramEvidence { load, attach, .. } = program;
     let _ = write!(
         text,
@@ -45,12 +66,7 @@ fn tell(text: &mut String, program: &ProgramEvidence) {
     if let Some(stats) = &load.verifier {
         let _ = write!(text, ", {} instructions", stats.insns);
     }
-    let attached = match attach.outcome {
-        AttachOutcome::NotAttempted => "not attempted".to_owned(),
-        AttachOutcome::Attached => "ok".to_owned(),
-        AttachOutcome::Refused => refused(attach.errno),
-    };
-    let _ = write!(text, "; attach {attached}");
+    let _ = write!(text, "; attach {}", attachment(attach));
     if let Some(fired) = attach.fired {
         let _ = write!(text, ", ran {fired} times");
     }

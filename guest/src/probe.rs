@@ -1,5 +1,8 @@
-//! Open, load, attach, detach. If the whole object is refused, the guilty programs are found in
-//! edited copies, so that one boot names every one of them.
+//! Open, load, attach, detach: the one probe of an object.
+//!
+//! In: a request and the facts about the kernel. Out: evidence. If the whole object is refused, the
+//! guilty programs are found in edited copies (`isolation`), so that one boot names every one of them;
+//! what is done to copies never counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;

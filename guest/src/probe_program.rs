@@ -1,7 +1,8 @@
 //! Programs of a few instructions, loaded to hear what the verifier says of one call in them.
 //!
-//! libbpf's own probe cannot ask this of program types that must name a target (`tracing`, `lsm`,
-//! `struct_ops`), nor of kfuncs at all.
+//! In: a program type and a helper or kfunc. Out: whether such a program may call it; none where the
+//! verifier never came to the call. libbpf's own probe cannot ask this of program types that must name
+//! a target (`tracing`, `lsm`, `struct_ops`), nor of kfuncs at all. No such program is ever run.
 #![expect(unsafe_code, reason = "libbpf is a C library")]
 
 use std::ffi::{CStr, c_char};

@@ -1,4 +1,4 @@
-//! What the host asks of the probe.
+//! What the host asks of the probe: plain data, which nothing here looks into.
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
-//! `ukci shell`: PID 1 of a machine that a person looks around in. The host put the artifact into
-//! the initramfs below `/cell`, and a busybox; nothing is dialled.
+//! `ukci shell`: PID 1 of a machine that a person looks around in.
+//!
+//! In: the artifact below `/cell` of the initramfs, and a busybox. Out: a shell on the console. No host
+//! is connected to, and nothing is sent.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

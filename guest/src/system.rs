@@ -1,4 +1,6 @@
 //! What PID 1 asks of the kernel for a cell: limits, clock, entropy.
+//!
+//! Each is done as far as the kernel lets it; a failure is never the cell's.
 #![expect(unsafe_code, reason = "ioctls of /dev/random")]
 
 use std::ffi::c_int;

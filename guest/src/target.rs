@@ -1,4 +1,7 @@
 //! What a section name asks to attach to, and whether the kernel has it.
+//!
+//! In: a section's name. Out: features: whether the target is there, by what that is known, whether it
+//! has a place to attach to, and the nearest names where it has none. It never attaches anything.
 
 use std::collections::BTreeSet;
 
@@ -91,9 +94,9 @@ impl Target {
         let btf = kernel.btf();
         match self.kind {
             TargetKind::Symbol if self.is_pattern() => {
-                let names = kernel.sites().traceable();
-                let any = |names: &BTreeSet<String>| names.iter().any(|name| self.matches(name));
-                (names.map(any), "available_filter_functions")
+                let traceable = kernel.sites().traceable();
+                let any = |all: &BTreeSet<String>| all.iter().any(|name| self.matches(name));
+                (traceable.map(any), "available_filter_functions")
             }
             TargetKind::Symbol => {
                 let symbols = kernel.text_symbols();

@@ -1,4 +1,6 @@
 //! Reads the verifier's log: its statistics, and the last instruction it looked at.
+//!
+//! In: a log of any kernel's. Out: numbers. It never says what a sentence of the log means.
 
 use ukci_schema::evidence::VerifierStats;
 

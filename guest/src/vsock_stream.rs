@@ -1,4 +1,6 @@
-//! The way to the host over vsock.
+//! The connection to the host over vsock.
+//!
+//! Out: a stream to port `PORT` of the host. It never listens.
 #![expect(unsafe_code, reason = "the connect timeout has no safe face")]
 
 use std::io;

@@ -140,10 +140,24 @@ enum Broken {
     Channel(channel::Error),
     Host(String),
     Agent(String),
+    /// The agent says that the guest had no memory left.
+    OutOfMemory(String),
     Protocol(u32),
 }
 
 impl Broken {
+    /// What the agent failed at.
+    fn trouble(said: FromGuest) -> Self {
+        match said {
+            FromGuest::Trouble {
+                message,
+                out_of_memory: true,
+            } => Self::OutOfMemory(message),
+            FromGuest::Trouble { message, .. } => Self::Agent(message),
+            _ => Self::unexpected("a message", "the agent's trouble"),
+        }
+    }
+
     /// Whether the guest powered itself off, as the agent does when it cannot go on.
     fn is_power_off(&self) -> bool {
         let Self::Ended(Ending::Exited(Exited { reason, .. })) = self else {
@@ -273,7 +287,7 @@ impl Conversation {
             (FromGuest::Done, _) => {
                 return Err(Broken::Agent("it was done without an answer".into()));
             }
-            (FromGuest::Trouble { message }, _) => return Err(Broken::Agent(message)),
+            (trouble @ FromGuest::Trouble { .. }, _) => return Err(Broken::trouble(trouble)),
             (FromGuest::Reply { evidence }, FromHost::Request(_)) => Answer::Evidence(evidence),
             (FromGuest::Features { features }, FromHost::Features) => Answer::Features(features),
             (FromGuest::Hello { .. }, _) => {
@@ -323,6 +337,11 @@ impl Conversation {
             Broken::Agent(message) => {
                 format!("the agent could not do its work: {}", bounded(message))
             }
+            Broken::OutOfMemory(message) => {
+                code = Some(Code::GuestResources);
+                hint = Some("give the guest more memory with `memory` in the matrix".into());
+                format!("the guest ran out of memory: {}", bounded(message))
+            }
             Broken::Protocol(theirs) => {
                 hint = Some("build the agent and ukci from one tree with `make agent`".into());
                 format!("the agent speaks protocol {theirs}, and this ukci speaks {PROTOCOL}")
@@ -371,7 +390,7 @@ fn hello(message: FromGuest) -> Result<Hello, Broken> {
             ..
         } => Ok(Hello { libbpf, facts }),
         FromGuest::Hello { protocol, .. } => Err(Broken::Protocol(protocol)),
-        FromGuest::Trouble { message } => Err(Broken::Agent(message)),
+        trouble @ FromGuest::Trouble { .. } => Err(Broken::trouble(trouble)),
         _ => Err(Broken::unexpected("a message", "its hello")),
     }
 }

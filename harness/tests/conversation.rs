@@ -65,6 +65,8 @@ enum Script {
     OldProtocol,
     /// The agent could not do its work.
     Trouble,
+    /// The kernel killed the probe, which had no memory left.
+    OutOfMemory,
     /// Evidence, then silence instead of the last word.
     NeverDone,
     /// Done without an answer.
@@ -326,7 +328,23 @@ async fn play(
         Script::OldProtocol => return say(&mut stream, &hello(PROTOCOL + 1)).await,
         Script::Trouble => {
             let message = "mount proc: Operation not permitted".into();
-            return say(&mut stream, &FromGuest::Trouble { message }).await;
+            return say(
+                &mut stream,
+                &FromGuest::Trouble {
+                    message,
+                    out_of_memory: false,
+                },
+            )
+            .await;
+        }
+        Script::OutOfMemory => {
+            let message = "the probe died of signal 9 during attach; the kernel's last warning: \
+                           Out of memory: Killed process 91 (init)";
+            let trouble = FromGuest::Trouble {
+                message: message.into(),
+                out_of_memory: true,
+            };
+            return say(&mut stream, &trouble).await;
         }
         _ => {}
     }
@@ -666,7 +684,7 @@ async fn an_agent_that_sends_garbage() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_of_another_version() {
-    insta::assert_snapshot!(fault(Script::OldProtocol).await, @"connect - the agent speaks protocol 4, and this ukci speaks 3");
+    insta::assert_snapshot!(fault(Script::OldProtocol).await, @"connect - the agent speaks protocol 5, and this ukci speaks 4");
 }
 
 #[tokio::test(start_paused = true)]
@@ -674,6 +692,21 @@ async fn an_agent_in_trouble() {
     insta::assert_snapshot!(fault(Script::Trouble).await, @"boot - the agent could not do its work: mount proc: Operation not permitted");
     insta::assert_snapshot!(fault(Script::DoneTooSoon).await, @"load - the agent could not do its work: it was done without an answer");
     insta::assert_snapshot!(fault(Script::NeverDone).await, @"load - no last word from the agent within 120s");
+}
+
+/// It says nothing of the artifact, and more memory may bring an answer.
+#[tokio::test(start_paused = true)]
+async fn a_guest_without_memory_is_booted_again_with_more() {
+    let (cell, _) = one(Script::OutOfMemory).await;
+    assert_eq!((cell.verdict, cell.boots), (VerdictKind::Error, 2));
+    let fault = cell.fault.unwrap();
+    assert_eq!(fault.code, Some(Code::GuestResources));
+    assert!(
+        fault.headline.contains("ran out of memory"),
+        "{}",
+        fault.headline
+    );
+    assert!(fault.hints[0].contains("`memory`"), "{:?}", fault.hints);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,9 @@
 //! Programs of one place, attached all at once, as their own loader does.
 //!
-//! Each was attached alone, so that none is blamed for another; but some places hold only so many.
-//! The trampoline of a kernel function has room for 38 programs (40 up to 5.12), a tracepoint for 64
-//! (`BPF_MAX_TRAMP_LINKS`, `BPF_TRACE_MAX_PROGS`).
+//! In: programs of which each was attached alone, so that none is blamed for another. Out: those that
+//! found no room beside the others, for some places hold only so many: the trampoline of a kernel
+//! function has room for 38 programs (40 up to 5.12), a tracepoint for 64 (`BPF_MAX_TRAMP_LINKS`,
+//! `BPF_TRACE_MAX_PROGS`).
 
 use std::collections::BTreeMap;
 

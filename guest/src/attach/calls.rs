@@ -1,5 +1,7 @@
-//! The libbpf and system calls that attach programs, behind safe faces. Everything unsafe about
-//! attaching is here.
+//! The libbpf and system calls that attach programs, behind safe faces.
+//!
+//! In: programs, descriptors and names. Out: links, or the errno. Everything unsafe about attaching is
+//! here and below; nothing here decides where a program goes.
 #![expect(
     unsafe_code,
     reason = "libbpf is a C library, and some socket options have no safe face"

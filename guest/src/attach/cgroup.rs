@@ -1,4 +1,4 @@
-//! Programs of control groups.
+//! Programs of control groups: attached to a scratch group, never to one that others are in.
 
 use super::stimulus::{Stimulus, a_members_life};
 use super::{Attached, Attachment, Attempt, NotAttached, calls};

@@ -1,4 +1,5 @@
-//! Programs of network devices and routes, in a private network namespace.
+//! Programs of network devices and routes: attached in a private network namespace, never to a device
+//! of the guest's own.
 
 use libbpf_sys as sys;
 use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};

@@ -1,5 +1,8 @@
-//! Where programs are attached: a private network namespace with its loopback up, a scratch
-//! cgroup, and the kernel modules that hooks need. Each is made when it is first needed.
+//! What programs are attached in: a private network namespace with its loopback up, a scratch
+//! cgroup, and the kernel modules that hooks need.
+//!
+//! Each is made when it is first needed. That one cannot be made is a reason not to attempt, never a
+//! refusal of the program.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -34,7 +37,7 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// Moves the process into a network namespace of its self_probe, for good, and brings its loopback
+    /// Moves the process into a network namespace of its own, for good, and brings its loopback
     /// up. Returns the namespace's descriptor.
     pub(super) fn network(&self) -> Result<RawFd, String> {
         let made = self.network.get_or_init(|| {

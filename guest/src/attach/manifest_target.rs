@@ -1,4 +1,7 @@
-//! Programs that a manifest sends somewhere: where to is in the contract, not in the section.
+//! Programs that a manifest sends somewhere.
+//!
+//! In: the place, which is in the contract and not in the section. Out: a link there. The section is
+//! never looked at.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;

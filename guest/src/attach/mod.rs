@@ -1,8 +1,8 @@
-//! Attaches every program of a loaded object, each in the way the kernel documents for its type;
-//! looks whether it is there, makes it run where that is cheap, counts, and detaches it.
+//! Attaches every program of a loaded object, each as the kernel documents it for its type; looks
+//! whether it is there, makes it run where that is cheap, counts, and detaches it.
 //!
-//! One at a time, so that no program is blamed for another; then those that crowd one place all
-//! together.
+//! In: a loaded object. Out: how each attachment ended, in its evidence. One at a time, so that no
+//! program is blamed for another; then those that share one place in a batch. Nothing stays attached.
 
 mod batch;
 mod calls;

@@ -1,4 +1,6 @@
 //! The few rtnetlink requests that attaching needs: devices, addresses, routes, actions.
+//!
+//! In: numbers and names. Out: the kernel's answer, as an errno. Nothing is parsed beyond it.
 
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{

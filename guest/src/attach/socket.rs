@@ -1,4 +1,5 @@
-//! Programs of sockets, socket maps, the network namespace and its packet filter.
+//! Programs of sockets, socket maps, the network namespace and its packet filter: attached to sockets
+//! of the agent's own.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -106,7 +107,7 @@ pub(super) fn netfilter<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     Ok(Attached::by(link, "netfilter IPv4 LOCAL_IN", vec![talk]))
 }
 
-/// A map of sockets: the object's self_probe, or one made for it.
+/// A map of sockets: the object's own, or one made for it.
 struct SocketMap {
     fd: RawFd,
     key: usize,

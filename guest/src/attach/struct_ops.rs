@@ -1,5 +1,7 @@
 //! `struct_ops` maps: their programs are attached together, by the map that names them, and a map
 //! without programs is registered like any other.
+//!
+//! In: a loaded object. Out: how each registration ended; no map that was created is left out.
 
 use std::collections::BTreeSet;
 use std::fs;

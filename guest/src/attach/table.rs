@@ -1,4 +1,6 @@
-//! The table: how programs of each type are attached.
+//! The table of program types: which function attaches programs of each.
+//!
+//! In: a program type. Out: a function, for every type that libbpf knows. It never attaches by itself.
 
 use libbpf_sys as sys;
 

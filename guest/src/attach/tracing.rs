@@ -1,5 +1,7 @@
-//! Programs that watch the kernel and its processes: libbpf attaches most of them by what their
-//! section says.
+//! Programs that watch the kernel and its processes.
+//!
+//! libbpf attaches most of them by what their section says. A section that does not say all of the place
+//! is never a refusal: libbpf declines it before it asks the kernel.
 
 use std::fs;
 use std::io::Read;

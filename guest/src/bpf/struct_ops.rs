@@ -116,7 +116,7 @@ fn members(btf: *mut sys::btf, map: Map<'_>) -> Vec<Member> {
                 };
                 let is_bit_field = has_bit_fields && record.offset >> 24 != 0;
                 let name = string(sys::btf__name_by_offset(btf, record.name_off))?;
-                (!is_bit_field && bits % 8 == 0).then(|| Member {
+                (!is_bit_field && bits % 8 == 0).then_some(Member {
                     name,
                     type_id: record.type_,
                     offset: (bits / 8) as usize,

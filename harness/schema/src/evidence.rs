@@ -4,17 +4,20 @@
 //! [`message`](crate::message), names never become paths.
 
 mod core_access;
+mod kmsg_mark;
 mod log;
+mod struct_ops;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::SourceLine;
-use crate::stage::Stage;
 
 pub use core_access::{CoreAccess, CoreFault, Declared};
+pub use kmsg_mark::KmsgMark;
 pub use log::Log;
+pub use struct_ops::StructOpsEvidence;
 
 /// Version of the evidence's shape.
 pub const SCHEMA: &str = "ukci.evidence/1";
@@ -60,44 +63,6 @@ pub struct Evidence {
     /// What the agent was doing when lines of `kmsg` appeared, in the order of the lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kmsg_marks: Vec<KmsgMark>,
-}
-
-/// What the agent was doing when a run of lines of [`Evidence::kmsg`] appeared.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KmsgMark {
-    /// Index of the run's first line; the run ends where the next mark's begins.
-    pub line: usize,
-    /// The stage.
-    pub stage: Stage,
-    /// What was worked on: a program's or a map's name, or the object's.
-    pub doing: String,
-}
-
-impl KmsgMark {
-    /// What is done while the agent asks the kernel what it has, which is no doing of the object's.
-    pub const OWN_QUESTIONS: &str = "what the kernel has";
-
-    /// How what is done begins where it is done to an edited copy of a refused object.
-    pub const IN_A_COPY: &str = "in a copy: ";
-}
-
-/// One `struct_ops` map and its registration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StructOpsEvidence {
-    /// The map's name in the object.
-    pub map: String,
-    /// The kernel's struct that it fills, e.g. `sched_ext_ops`.
-    pub operations: String,
-    /// The programs that it names, in the object's order; none where every operation is null.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub programs: Vec<String>,
-    /// The members that are numbers or text and not zero, as the object (or its loader) set them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub values: BTreeMap<String, String>,
-    /// How its registration ended.
-    pub attach: ProgramAttach,
 }
 
 /// How far an artifact is taken.

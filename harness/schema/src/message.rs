@@ -148,6 +148,10 @@ pub enum FromGuest {
     Trouble {
         /// What failed.
         message: String,
+        /// The kernel killed the probe because the guest had no memory left: with more of it there
+        /// would be an answer.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        out_of_memory: bool,
     },
     /// Last: the guest powers off.
     Done,

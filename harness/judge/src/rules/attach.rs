@@ -86,12 +86,12 @@ pub(crate) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
     Some(found)
 }
 
-/// ` (`target` is of module `arpt_mangle` here)`: a module was loaded because it has the target, and
-/// need not be what was meant.
+/// The end of a headline: a module was loaded because it has the target, and need not be what was
+/// meant.
 fn owner(case: &Case<'_>) -> Option<String> {
     let target = case.program.target.as_ref()?;
     let owner = target::owner(case)?;
-    Some(format!(" (`{target}` is of module `{}` here)", owner.name))
+    Some(format!("; `{target}` is of module `{}` here", owner.name))
 }
 
 /// Why a program was not attached, in the guest's words.
