@@ -104,7 +104,7 @@ fn of(evidence: &Evidence, operations: &StructOpsEvidence) -> Diagnosis {
 
 /// Members that the kernel holds against a bound of its own when the map is registered:
 /// `bpf_scx_init_member` of kernel/sched/ext.c (6.12 on), `bpf_tcp_ca_init_member` of
-/// net/ipv4/bpf_tcp_ca.c (5.6 on).
+/// `net/ipv4/bpf_tcp_ca.c` (5.6 on).
 fn out_of_bounds(operations: &StructOpsEvidence) -> Option<Cause> {
     let number = |member: &str| operations.values.get(member)?.parse::<u64>().ok();
     let text = |member: &str| operations.values.get(member).map(String::as_str);
