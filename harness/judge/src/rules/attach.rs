@@ -86,7 +86,7 @@ pub(crate) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
     Some(found)
 }
 
-/// ` (`target` is of module `arpt_mangle` here)`: a module was loaded because it has the target, and
+/// In brackets, that the target is of a module: it was loaded because it has the target, and
 /// need not be what was meant.
 fn owner(case: &Case<'_>) -> Option<String> {
     let target = case.program.target.as_ref()?;

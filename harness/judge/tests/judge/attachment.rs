@@ -467,7 +467,7 @@ const UNCHECKED: &str = "8: (79) r1 = *(u64 *)(r0 +0)\nR0 invalid mem access 'sc
 
 // Kernels that lack what any kernel must have.
 
-/// A kernel without SHMEM: told as INVALID_OBJECT, "compile it anew".
+/// A kernel without SHMEM: told as `INVALID_OBJECT`, "compile it anew".
 #[test]
 fn a_kernel_without_a_system_call_that_opening_needs_is_no_fault_of_the_object() {
     let mut evidence = good();

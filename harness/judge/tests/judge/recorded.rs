@@ -227,9 +227,8 @@ fn no_refused_load_passes_and_no_good_one_fails_at_load() {
                 let loaded = program.load.outcome == StepOutcome::Ok;
                 if loaded && refused {
                     // It may be told that it would not attach; never that it was refused.
-                    let of_the_load = |found: &&Diagnosis| found.stage != Stage::Attach;
                     assert!(
-                        found.as_ref().filter(of_the_load).is_none(),
+                        (found.as_ref()).is_none_or(|found| found.stage == Stage::Attach),
                         "{kernel}/{name}: {} is blamed",
                         program.name
                     );
