@@ -48,6 +48,8 @@ pub(crate) enum Said<'a> {
     OperationsMismatch { map: &'a str, words: &'a str },
     /// A map was not created; the errno by name, without its sign.
     MapFailed { map: &'a str, errno: &'a str },
+    /// A map was refused with its BTF, and is tried again without: the errno of the first try.
+    MapRetried { map: &'a str, errno: &'a str },
     /// The inner map that a map is declared with was not created.
     InnerMapFailed(&'a str),
     /// The kernel did not take a map into a slot of a map.
@@ -195,6 +197,12 @@ fn of_a_map(line: &str) -> Option<Said<'_>> {
         let (map, words) = words.split_once(": ").unwrap_or(("", words));
         return Some(Said::OperationsMismatch { map, words });
     }
+    // Error in bpf_create_map_xattr(storage): -E2BIG. Retrying without BTF.
+    if let Some(rest) = line.strip_prefix("Error in bpf_create_map_xattr(") {
+        let (map, rest) = rest.split_once("): -")?;
+        let (errno, _) = rest.split_once(". Retrying without BTF")?;
+        return Some(Said::MapRetried { map, errno });
+    }
     let (map, rest) = quoted(line.strip_prefix("map ")?)?;
     let errno = rest.rsplit_once('-').map_or("", |(_, errno)| errno);
     if rest.starts_with(": failed to create inner") {
@@ -310,6 +318,13 @@ mod tests {
                     map: "jumps",
                     program: "other",
                     errno: "EINVAL",
+                },
+            ),
+            (
+                "libbpf: Error in bpf_create_map_xattr(m): -E2BIG. Retrying without BTF.",
+                Said::MapRetried {
+                    map: "m",
+                    errno: "E2BIG",
                 },
             ),
             (

@@ -31,6 +31,9 @@ const OPTIONS: &[(&str, &str)] = &[
     ("scx_bpf_", "SCHED_CLASS_EXT"),
 ];
 
+/// libbpf's name for the kernel itself among the owners of BTF.
+const KERNEL: &str = "vmlinux";
+
 /// A kfunc that this release has and this kernel is built without: its own configuration says so.
 pub(crate) fn switched_off(whole: &Whole<'_>, name: &str, caller: &str) -> Option<Diagnosis> {
     let (_, option) = OPTIONS.iter().find(|(start, _)| name.starts_with(start))?;
@@ -124,7 +127,7 @@ pub(crate) fn mismatch(case: &Case<'_>) -> Option<Diagnosis> {
     };
     let name = case.program.kfuncs.iter().find(differs)?;
     let of = prototype(case, name)
-        .flatten()
+        .filter(|owner| *owner != KERNEL)
         .map(|module| format!(" (of module `{module}`)"))
         .unwrap_or_default();
     let headline = format!(
@@ -151,10 +154,10 @@ pub(crate) fn mismatch(case: &Case<'_>) -> Option<Diagnosis> {
     Some(found)
 }
 
-/// Whether libbpf found the kfunc with another prototype, and the module that has it.
-fn prototype<'a>(case: &Case<'a>, kfunc: &str) -> Option<Option<&'a str>> {
+/// The owner of the kfunc where libbpf found it with another prototype: a module, or the kernel.
+fn prototype<'a>(case: &Case<'a>, kfunc: &str) -> Option<&'a str> {
     case.heard(|said| match *said {
-        Said::KfuncMismatch { name, module } if name == kfunc => Some(module),
+        Said::KfuncMismatch { name, module } if name == kfunc => Some(module.unwrap_or(KERNEL)),
         _ => None,
     })
 }

@@ -45,7 +45,15 @@ fn guilty<'a>(whole: &'a Whole<'_>) -> impl Iterator<Item = (&'a MapEvidence, Op
         .maps
         .iter()
         .filter_map(|map| match map.created {
-            StepOutcome::Refused => Some((map, map.errno)),
+            StepOutcome::Refused => {
+                // Without its BTF a map may be refused for the lack of it: the limit came first.
+                let too_large = Said::MapRetried {
+                    map: &map.name,
+                    errno: "E2BIG",
+                };
+                let first = whole.has_said(&too_large).then_some(E2BIG);
+                Some((map, first.or(map.errno)))
+            }
             StepOutcome::Ok => None,
             StepOutcome::NotAttempted => {
                 let failed = whole.heard(|said| match *said {

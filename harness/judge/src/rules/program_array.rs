@@ -59,17 +59,15 @@ pub(crate) fn shared(whole: &Whole<'_>) -> Option<Diagnosis> {
     let refused = rest
         .first()
         .filter(|one| one.load.outcome == StepOutcome::Ok)?;
-    let arrays = evidence
+    let mut arrays = evidence
         .maps
         .iter()
         .filter(|map| map.map_type == "prog_array" && refused.maps.contains(&map.name));
-    let (array, first, differs) = arrays
-        .filter_map(|array| {
-            let uses = |one: &&ProgramEvidence| one.autoload && one.maps.contains(&array.name);
-            let first = before.iter().find(uses)?;
-            Some((&array.name, first, difference(first, refused)?))
-        })
-        .next()?;
+    let (array, first, differs) = arrays.find_map(|array| {
+        let uses = |one: &&ProgramEvidence| one.autoload && one.maps.contains(&array.name);
+        let first = before.iter().find(uses)?;
+        Some((&array.name, first, difference(first, refused)?))
+    })?;
     let mut found = diagnosis(
         Code::MapRefused,
         Stage::Load,

@@ -6,10 +6,12 @@
 
 mod attachment;
 mod damage;
+mod field;
 mod hand;
 mod hints_of_calls;
 mod hints_of_memory;
 mod object;
+mod program;
 mod recorded;
 mod rejected;
 mod splat;

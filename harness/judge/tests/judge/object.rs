@@ -290,6 +290,20 @@ fn all_maps_that_wait_for_their_loader_are_told_at_once() {
     untold(&found, &["cilium"]);
 }
 
+/// 5.10 refuses local storage without BTF with EINVAL, which libbpf tries after E2BIG.
+#[test]
+fn the_limit_is_told_and_not_what_a_second_try_without_btf_met() {
+    let mut storage = map("storage", "sk_storage", 0, 22);
+    (storage.value_size, storage.flags) = (131_072, 1);
+    let mut evidence = refused_maps(vec![storage]);
+    untold(&fails(&evidence, Code::MapRefused), &["64 KiB"]);
+    evidence.log = Log::bounded(
+        "libbpf: Error in bpf_create_map_xattr(storage): -E2BIG. Retrying without BTF.\n\
+         libbpf: map 'storage': failed to create: -EINVAL\n",
+    );
+    told(&fails(&evidence, Code::MapRefused), &["64 KiB", "E2BIG"]);
+}
+
 fn unopened(libbpf: &str) -> Evidence {
     Evidence {
         open: step(StepOutcome::Refused, Some(22)),
