@@ -90,7 +90,7 @@ pub const fn platform(arch: Arch) -> &'static Platform {
     }
 }
 
-/// The architecture of this host, where it is one of ours.
+/// The architecture of this host, if cells can have it.
 pub fn host() -> Option<Arch> {
     std::env::consts::ARCH.parse().ok()
 }

@@ -75,7 +75,7 @@ impl From<Fault> for Heard {
 }
 
 /// Boots a guest, asks it, and shuts it down. `limit` is for all of it but the shutdown; `reached`
-/// is told each stage.
+/// is called at each stage.
 pub(crate) async fn hold<M: Machine>(
     machine: &M,
     boot: Boot,
@@ -102,7 +102,7 @@ pub(crate) async fn hold<M: Machine>(
     let mut unheard = false;
     let fault = match outcome {
         Ok(Ok(())) => None,
-        // The agent's answer is whole; how it went down after it is no matter of the artifact's.
+        // The agent's answer is whole. How the guest ended after it says nothing of the artifact.
         Ok(Err(_)) if conversation.done => None,
         Ok(Err(broken)) => {
             let broken = cause(broken, &mut guest, LAST_WORDS * slowness).await;

@@ -184,7 +184,7 @@ impl EarlierRun {
         Self(out.join("cells").join(cell.slug()))
     }
 
-    /// A file of it; none where it is not there, or was not written whole.
+    /// A file of it, unless it is missing or was not written whole.
     pub(crate) fn json(&self, name: &str) -> Option<serde_json::Value> {
         serde_json::from_slice(&fs::read(self.0.join(name)).ok()?).ok()
     }

@@ -59,7 +59,7 @@ impl Probe<'_> {
 }
 
 /// The answer that is kept below `cache`; else asks the kernel and keeps what it answers. An answer
-/// that cannot be read back is asked for again.
+/// that cannot be read back is replaced.
 pub async fn of<M: Machine>(
     machine: &M,
     probe: &Probe<'_>,

@@ -89,7 +89,7 @@ impl Needs {
         self.modules.insert(name.replace('-', "_"));
     }
 
-    /// The modules of `pack` that this comes to, dependencies included.
+    /// The modules of `pack` that are needed, with their dependencies.
     pub(crate) fn within(&self, pack: &Pack) -> BTreeSet<String> {
         let owners = self.symbols.iter().flat_map(|symbol| pack.owners(symbol));
         pack.closure(

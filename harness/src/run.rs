@@ -86,7 +86,7 @@ pub async fn run<M: Machine>(
     }
     let mut interrupted = false;
     loop {
-        // In this order: a cell's stages are told before its end.
+        // In this order, so that a cell's stages are observed before its end.
         tokio::select! {
             biased;
             () = cancelled(&mut cancel) => {
@@ -214,7 +214,7 @@ fn report(
     }
 }
 
-/// Resolves when the run is told to stop; never if nobody can tell it any more.
+/// Resolves when the run shall stop. If nobody can stop it any more, it never resolves.
 async fn cancelled(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;

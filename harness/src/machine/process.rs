@@ -207,7 +207,7 @@ mod system {
         let parent = rustix::process::getpid();
         let arm = move || {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-            // The parent may have died before the signal was asked for.
+            // The parent may have died before the signal was requested.
             if getppid() == Some(parent) {
                 Ok(())
             } else {
@@ -219,7 +219,7 @@ mod system {
         unsafe { command.pre_exec(arm) };
     }
 
-    /// Reaps a child of ours; blocks until it ends.
+    /// Reaps a child process, and blocks until it ends.
     ///
     /// Its peak memory counts from the fork, so it is never less than ours was then.
     pub(super) fn wait4(pid: Pid) -> io::Result<Exit> {

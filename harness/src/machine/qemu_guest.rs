@@ -211,7 +211,7 @@ async fn answer(qemu: &mut Process, monitor: &UnixListener, log: &Path) -> Resul
     }
 }
 
-/// How `command.txt`, run by hand, stands in for us on a socket that is dialled.
+/// The line of `command.txt` that listens in place of ukci when the file is run by hand.
 fn listen_by_hand(path: &Path) -> String {
     format!("socat -u UNIX-LISTEN:{} STDOUT &\n", path.display())
 }
@@ -316,7 +316,7 @@ fn how(exit: io::Result<Exit>) -> String {
     }
 }
 
-/// Waits for a process that there may not be.
+/// Waits for the end of a process. Without a process, it waits forever.
 async fn exited(process: Option<&mut Process>) -> io::Result<Exit> {
     match process {
         Some(process) => process.exited().await,

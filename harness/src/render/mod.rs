@@ -135,13 +135,17 @@ pub fn summary(report: &Report) -> String {
         text.push_str(": ");
         text.push_str(&counts.join(", "));
     }
+    let untried = count(summary.programs_not_attempted, "program");
     for (number, words) in [
-        (summary.excluded, "excluded"),
-        (summary.not_run, "not run"),
-        (summary.programs_not_attempted, "programs not attempted"),
+        (summary.excluded, format!("{} excluded", summary.excluded)),
+        (summary.not_run, format!("{} not run", summary.not_run)),
+        (
+            summary.programs_not_attempted,
+            format!("{untried} not attempted"),
+        ),
     ] {
         if number > 0 {
-            text.push_str(&format!("; {number} {words}"));
+            text.push_str(&format!("; {words}"));
         }
     }
     text

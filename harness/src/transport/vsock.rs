@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// Needs the host's vsock loopback, which stands in for a guest with address 1.
+    /// Needs the host's vsock loopback, which takes the place of a guest with address 1.
     #[tokio::test]
     async fn a_connection_of_the_right_peer_carries_bytes_both_ways() {
         let Ok((listener, port)) = Listener::bind(VMADDR_CID_LOCAL) else {

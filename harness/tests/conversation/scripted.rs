@@ -1,0 +1,414 @@
+//! A machine whose guests do what a script says, over `tokio::io::duplex`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::watch;
+use ukci_harness::machine::{
+    Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage, WaitedForCpu,
+};
+use ukci_schema::cell::Arch;
+use ukci_schema::evidence::{Evidence, GuestFacts, Mode, ObjectFacts, Step, StepOutcome};
+use ukci_schema::evidence::{ProgramEvidence, ProgramLoad, VerifierStats};
+use ukci_schema::message::{
+    FRAME_LIMIT, FrameKind, FromGuest, FromHost, HEADER, PROTOCOL, decode_header, encode_header,
+    frames,
+};
+use ukci_schema::verdict::{Fault, Stage};
+
+/// What a scripted guest does after it dialled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Script {
+    /// Answers as an agent should: the object loads.
+    Good,
+    /// The object loads; the verifier processed 57 instructions of its program.
+    Costly,
+    /// Needs two machines at once; says so to the test.
+    GoodAndSlow,
+    /// The kernel panics before anyone dials.
+    PanicAtBoot,
+    /// The kernel panics while the object is loaded, every time.
+    PanicAtLoad,
+    /// The kernel panics while the object is loaded, but not the second time.
+    PanicAtLoadOnce,
+    /// The agent does not reach the host and powers off; but not the second time.
+    UnheardOnce,
+    /// The same, every time.
+    Unheard,
+    /// Nobody dials, for ever.
+    NeverDials,
+    /// It dials and says nothing.
+    Silent,
+    /// It dials and says no protocol of ours.
+    Garbage,
+    /// A frame that claims 16 MiB.
+    Oversized,
+    /// A frame that ends half-way, then the connection closes.
+    Short,
+    /// Well framed, but no message.
+    Nonsense,
+    /// Another version.
+    OldProtocol,
+    /// The agent could not do its work.
+    Trouble,
+    /// The kernel killed the probe, which had no memory left.
+    OutOfMemory,
+    /// Evidence, then silence instead of the last word.
+    NeverDone,
+    /// Done without an answer.
+    DoneTooSoon,
+    /// QEMU ends at once.
+    QemuDies,
+    /// The vsock device beside QEMU ends after the hello.
+    VsockDies,
+    /// The kernel reports a stall while the object is loaded, and goes on.
+    StallsAndGoesOn,
+    /// The kernel reports a stall while the object is loaded, and does not go on.
+    Stalls,
+
+    Starved,
+    /// Others have the CPU for ever.
+    StarvedForEver,
+}
+
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) up: AtomicUsize,
+    pub(crate) most: AtomicUsize,
+    pub(crate) boots: AtomicUsize,
+}
+
+pub(crate) struct Scripted {
+    pub(crate) scripts: BTreeMap<String, Script>,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+pub(crate) struct ScriptedGuest {
+    script: Script,
+    stream: Option<DuplexStream>,
+    ending: watch::Receiver<Option<Ending>>,
+    task: tokio::task::JoinHandle<()>,
+    dials: bool,
+    ledger: Arc<Ledger>,
+    began: tokio::time::Instant,
+}
+
+impl Drop for ScriptedGuest {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.ledger.up.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Machine for Scripted {
+    type Guest = ScriptedGuest;
+
+    fn hardware(&self, _: Arch, _: &str) -> Hardware {
+        Hardware {
+            accel: "tcg".into(),
+            cpu: "qemu64".into(),
+            transport: "vhost-user-vsock".into(),
+        }
+    }
+
+    fn slowness(&self) -> u32 {
+        2
+    }
+
+    async fn boot(&self, boot: Boot) -> Result<ScriptedGuest, Fault> {
+        assert!(boot.evidence.is_dir());
+        let script = self.scripts[&boot.cell.kernel];
+        let attempt = self.ledger.boots.fetch_add(1, Ordering::SeqCst);
+        let up = self.ledger.up.fetch_add(1, Ordering::SeqCst) + 1;
+        self.ledger.most.fetch_max(up, Ordering::SeqCst);
+        let (ours, theirs) = tokio::io::duplex(4096);
+        let (end, ending) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            play(script, attempt, theirs, &end).await;
+            // A guest that has nothing left to say stays up until it is stopped.
+            std::future::pending::<()>().await;
+        });
+        let unheard = script == Script::UnheardOnce && attempt == 0;
+        let dials = !unheard
+            && !matches!(
+                script,
+                Script::PanicAtBoot | Script::NeverDials | Script::Unheard
+            );
+        Ok(ScriptedGuest {
+            script,
+            stream: Some(ours),
+            ending,
+            task,
+            dials,
+            ledger: Arc::clone(&self.ledger),
+            began: tokio::time::Instant::now(),
+        })
+    }
+}
+
+impl Guest for ScriptedGuest {
+    type Stream = DuplexStream;
+
+    async fn connect(&mut self) -> Result<DuplexStream, NoConnection> {
+        if !self.dials {
+            return Err(NoConnection::Ended(self.ended().await));
+        }
+        Ok(self.stream.take().expect("connect is called once"))
+    }
+
+    async fn ended(&mut self) -> Ending {
+        let ended = self
+            .ending
+            .wait_for(Option::is_some)
+            .await
+            .map(|end| end.clone());
+        match ended {
+            Ok(Some(ending)) => ending,
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn console_tail(&self) -> Vec<String> {
+        let mut tail = vec!["[    0.1] the last words".into()];
+        if self.script == Script::Unheard {
+            tail.push("[    0.2] ukci-guest: dial the host: Address family not supported".into());
+            tail.push("[    0.3] reboot: Power down".into());
+        }
+        tail
+    }
+
+    fn stall(&self) -> Option<String> {
+        let stalls = matches!(self.script, Script::Stalls | Script::StallsAndGoesOn);
+        stalls.then(|| "rcu: rcu_sched kthread starved for 5252 jiffies!".into())
+    }
+
+    fn waited_for_cpu(&self) -> WaitedForCpu {
+        let (script, began) = (self.script, self.began);
+        Box::new(move || match script {
+            Script::Starved => began.elapsed() * 8 / 10,
+            Script::StarvedForEver => began.elapsed(),
+            _ => Duration::ZERO,
+        })
+    }
+
+    async fn stop(self, _: Duration) -> Usage {
+        Usage {
+            cpu_seconds: 1.5,
+            peak_kib: 2048,
+        }
+    }
+}
+
+async fn say(stream: &mut DuplexStream, message: &FromGuest) {
+    let text = serde_json::to_vec(message).unwrap();
+    for (header, payload) in frames(FrameKind::Json, &text) {
+        stream.write_all(&header).await.unwrap();
+        stream.write_all(payload).await.unwrap();
+    }
+    let mut ack = [0; HEADER];
+    stream.read_exact(&mut ack).await.unwrap();
+    assert_eq!(decode_header(ack), Ok((FrameKind::Ack, 0)));
+}
+
+async fn hear(stream: &mut DuplexStream) -> (FrameKind, Vec<u8>) {
+    let mut message = Vec::new();
+    loop {
+        let mut header = [0; HEADER];
+        stream.read_exact(&mut header).await.unwrap();
+        let (kind, length) = decode_header(header).unwrap();
+        let start = message.len();
+        message.resize(start + length, 0);
+        stream.read_exact(&mut message[start..]).await.unwrap();
+        if kind != FrameKind::More {
+            stream
+                .write_all(&encode_header(FrameKind::Ack, 0))
+                .await
+                .unwrap();
+            return (kind, message);
+        }
+    }
+}
+
+fn hello(protocol: u32) -> FromGuest {
+    FromGuest::Hello {
+        protocol,
+        agent: "0.1.0".into(),
+        libbpf: "v1.7".into(),
+        facts: Box::new(GuestFacts {
+            release: "6.1.0-56".into(),
+            ..GuestFacts::default()
+        }),
+    }
+}
+
+/// How a process ends, as the real machine says it: see `harness/tests/machine/main.rs`.
+fn exited(program: &str, reason: Option<&str>, complaint: Option<&str>) -> Ending {
+    Ending::Exited(Exited {
+        program: program.into(),
+        how: match program {
+            "QEMU" => "exited with status 0",
+            _ => "was killed by signal 9",
+        }
+        .into(),
+        reason: reason.map(Into::into),
+        complaint: complaint.map(Into::into),
+    })
+}
+
+fn panicked() -> Ending {
+    Ending::Panicked("Kernel panic - not syncing: Fatal exception".into())
+}
+
+fn costly() -> ProgramEvidence {
+    ProgramEvidence {
+        name: "handle".into(),
+        section: "kprobe/do_unlinkat".into(),
+        program_type: "kprobe".into(),
+        autoload: true,
+        load: ProgramLoad {
+            outcome: StepOutcome::Ok,
+            verifier: Some(VerifierStats {
+                insns: 57,
+                ..VerifierStats::default()
+            }),
+            ..ProgramLoad::default()
+        },
+        ..ProgramEvidence::default()
+    }
+}
+
+async fn play(
+    script: Script,
+    attempt: usize,
+    mut stream: DuplexStream,
+    end: &watch::Sender<Option<Ending>>,
+) {
+    match script {
+        Script::PanicAtBoot => return drop(end.send(Some(panicked()))),
+        Script::UnheardOnce | Script::Unheard if script == Script::Unheard || attempt == 0 => {
+            return drop(end.send(Some(exited("QEMU", Some("guest-shutdown"), None))));
+        }
+        Script::QemuDies => {
+            drop(stream);
+            let complaint = Some("qemu: could not open disk");
+            return drop(end.send(Some(exited("QEMU", Some("guest-reset"), complaint))));
+        }
+        Script::NeverDials | Script::Silent => return std::future::pending().await,
+        Script::Garbage => return stream.write_all(b"login: root\n").await.unwrap(),
+        Script::Oversized => return stream.write_all(&[0xb2, 0, 0, 0xff]).await.unwrap(),
+        Script::Short => {
+            stream
+                .write_all(&encode_header(FrameKind::Json, 100))
+                .await
+                .unwrap();
+            return stream.write_all(b"{\"say\":").await.unwrap();
+        }
+        Script::Nonsense => {
+            let text = br#"{"say":"hello","protocol":"one"}"#;
+            stream
+                .write_all(&encode_header(FrameKind::Json, text.len()))
+                .await
+                .unwrap();
+            return stream.write_all(text).await.unwrap();
+        }
+        Script::OldProtocol => return say(&mut stream, &hello(PROTOCOL + 1)).await,
+        Script::Trouble => {
+            let message = "mount proc: Operation not permitted".into();
+            return say(
+                &mut stream,
+                &FromGuest::Trouble {
+                    message,
+                    out_of_memory: false,
+                },
+            )
+            .await;
+        }
+        Script::OutOfMemory => {
+            let message = "the probe died of signal 9 during attach; the kernel's last warning: \
+                           Out of memory: Killed process 91 (init)";
+            let trouble = FromGuest::Trouble {
+                message: message.into(),
+                out_of_memory: true,
+            };
+            return say(&mut stream, &trouble).await;
+        }
+        _ => {}
+    }
+    say(&mut stream, &hello(PROTOCOL)).await;
+    let (kind, text) = hear(&mut stream).await;
+    assert_eq!(kind, FrameKind::Json);
+    let FromHost::Request(request) = serde_json::from_slice(&text).unwrap() else {
+        panic!("a cell asks for no features")
+    };
+    assert_eq!(request.entropy.len(), 64);
+    let (kind, object) = hear(&mut stream).await;
+    assert_eq!(
+        (kind, object.len() as u64),
+        (FrameKind::Bytes, request.size)
+    );
+    assert!(
+        object.len() > 2 * FRAME_LIMIT,
+        "the object must need several frames"
+    );
+    assert_eq!(request.contract.files, ["victim"]);
+    assert_eq!(hear(&mut stream).await, (FrameKind::Bytes, b"agent".into()));
+    let progress = |stage| FromGuest::Progress {
+        stage,
+        doing: "the object".into(),
+    };
+    say(&mut stream, &progress(Stage::Open)).await;
+    say(&mut stream, &progress(Stage::Load)).await;
+    match script {
+        Script::VsockDies => {
+            drop(stream);
+            return drop(end.send(Some(exited("vhost-device-vsock", None, None))));
+        }
+        Script::Stalls | Script::StarvedForEver => return std::future::pending().await,
+        Script::StallsAndGoesOn => tokio::time::sleep(Duration::from_secs(100)).await,
+        Script::Starved => tokio::time::sleep(Duration::from_mins(7)).await,
+        _ => {}
+    }
+    if script == Script::PanicAtLoad || (script == Script::PanicAtLoadOnce && attempt == 0) {
+        drop(stream);
+        return drop(end.send(Some(panicked())));
+    }
+    if script == Script::GoodAndSlow {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    let ok = Step {
+        outcome: StepOutcome::Ok,
+        ..Step::default()
+    };
+    let evidence = Evidence {
+        schema: ukci_schema::evidence::SCHEMA.into(),
+        mode: Mode::Load,
+        object: ObjectFacts {
+            has_btf: true,
+            ..ObjectFacts::default()
+        },
+        open: ok.clone(),
+        load: ok,
+        programs: match script {
+            Script::Costly => vec![costly()],
+            _ => Vec::new(),
+        },
+        ..Evidence::default()
+    };
+    if script == Script::DoneTooSoon {
+        return say(&mut stream, &FromGuest::Done).await;
+    }
+    say(
+        &mut stream,
+        &FromGuest::Reply {
+            evidence: Box::new(evidence),
+        },
+    )
+    .await;
+    if script == Script::NeverDone {
+        return std::future::pending().await;
+    }
+    say(&mut stream, &FromGuest::Done).await;
+}
