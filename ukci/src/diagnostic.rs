@@ -6,8 +6,8 @@ use std::path::Path;
 
 use ukci_harness::render::{Problem, again};
 use ukci_schema::diagnosis::{Excerpt, SourceLine};
-use ukci_schema::report::{CellReport, Report};
-use ukci_schema::verdict::Outcome;
+use ukci_schema::report::Report;
+use ukci_schema::verdict::{Outcome, Stage};
 
 use crate::exit::Exit;
 use crate::output::{BAD, GOOD, HINT, QUIET, UNKNOWN, WARN, paint};
@@ -191,7 +191,9 @@ fn write_problem(
             source(text, at)?;
         }
         if let Some(part) = &diagnosis.excerpt {
-            excerpt(text, cell, part)?;
+            // A compiler does not know of kernels.
+            let kernel = (diagnosis.stage != Stage::Compile).then_some(cell.kernel.as_str());
+            excerpt(text, kernel, part)?;
         }
         hints = &diagnosis.hints;
     }
@@ -242,7 +244,7 @@ fn source(text: &mut String, at: &SourceLine) -> std::fmt::Result {
     writeln!(text, "   {margin} ╰─")
 }
 
-fn excerpt(text: &mut String, cell: &CellReport, part: &Excerpt) -> std::fmt::Result {
+fn excerpt(text: &mut String, kernel: Option<&str>, part: &Excerpt) -> std::fmt::Result {
     let shown = part.lines.len();
     let of = if part.omitted > 0 {
         format!("last {shown} of {} lines", shown + part.omitted)
@@ -254,7 +256,8 @@ fn excerpt(text: &mut String, cell: &CellReport, part: &Excerpt) -> std::fmt::Re
     } else {
         of
     };
-    writeln!(text, "\n  {} log, {}: {of}", part.of, cell.kernel)?;
+    let on = kernel.map_or(String::new(), |kernel| format!(", {kernel}"));
+    writeln!(text, "\n  {} log{on}: {of}", part.of)?;
     for line in &part.lines {
         writeln!(text, "     {}", paint(QUIET, line))?;
     }

@@ -13,6 +13,7 @@ use ukci_schema::evidence::Mode;
 use ukci_schema::report::Report;
 
 use crate::args::{self, Format, Machines, ManifestOf};
+use crate::carried;
 use crate::diagnostic::Failure;
 use crate::report_file;
 
@@ -104,5 +105,6 @@ pub(crate) fn compilation(args: args::Compilation) -> Compilation {
         include: args.include,
         define: args.define,
         vmlinux_h: args.vmlinux_h,
+        libbpf: carried::LIBBPF_HEADERS,
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use ukci_harness::compile::vmlinux;
 use ukci_harness::evidence_dir;
-use ukci_harness::resolve::{Compilation, Selection};
+use ukci_harness::resolve::Selection;
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence::Mode;
 use ukci_schema::report::{Asked, CellReport, Report};
@@ -138,11 +138,7 @@ pub(crate) fn read(
         },
         since: None,
         shard: None,
-        compilation: Compilation {
-            include: recorded.compilation.include,
-            define: recorded.compilation.define,
-            vmlinux_h: recorded.compilation.vmlinux_h,
-        },
+        compilation: super::compilation(recorded.compilation),
         mode: recorded.mode.into(),
         strict: recorded.strict,
         fail_fast: false,
