@@ -143,7 +143,7 @@ fn page() -> String {
     root.build();
     let mut text = String::from(
         "# Command line\n\n\
-         This page is written from the program's own help. `ukci COMMAND --help` prints the same, \
+         This page is written from the help of the program. The option `--help` prints the same, \
          and `-h` prints a short form.\n\n\
          ## Commands\n\n",
     );

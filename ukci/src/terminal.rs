@@ -11,7 +11,7 @@ use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use crate::output::{Output, QUIET, WARN, paint};
-use text::{cell_line, whereabouts};
+use text::{cell_line, kept_line, whereabouts};
 
 pub(crate) use text::ending;
 
@@ -27,6 +27,8 @@ pub(crate) struct Terminal {
     running: BTreeMap<String, ProgressBar>,
     counts: BTreeMap<Outcome, usize>,
     width: usize,
+    /// Cells whose verdict an earlier run reached.
+    kept: usize,
 }
 
 impl Terminal {
@@ -45,6 +47,7 @@ impl Terminal {
             running: BTreeMap::new(),
             counts: BTreeMap::new(),
             width: ids.map(|id| id.chars().count()).max().unwrap_or(0),
+            kept: 0,
         }
     }
 
@@ -85,9 +88,10 @@ impl Terminal {
             }
             Event::Finished {
                 report,
+                kept,
                 done,
                 total,
-            } => self.finished(&report, done, total),
+            } => self.finished(&report, kept, done, total),
             Event::Interrupted => {
                 let up = self.running.len();
                 let what = if up == 1 {
@@ -186,7 +190,8 @@ impl Terminal {
         }
     }
 
-    fn finished(&mut self, report: &CellReport, done: usize, total: usize) {
+    fn finished(&mut self, report: &CellReport, kept: bool, done: usize, total: usize) {
+        self.kept += usize::from(kept);
         *self.counts.entry(report.outcome).or_default() += 1;
         if let Some(bar) = self.running.remove(&report.id) {
             bar.finish_and_clear();
@@ -194,7 +199,7 @@ impl Terminal {
         }
         let counted = self.output.live && report.outcome == Outcome::Pass;
         if (self.output.chatty && !counted) || !report.outcome.is_met() {
-            self.line(&cell_line(report, done, total, self.width));
+            self.line(&cell_line(report, kept, done, total, self.width));
         }
         if let Some(bar) = &self.bar {
             let counts: Vec<String> = self
@@ -213,7 +218,8 @@ impl Terminal {
         }
         self.bar = None;
         let ending = ending(report, &self.out, self.output);
-        self.output.say(&(ending + &whereabouts(&self.out)));
+        let kept = kept_line(self.kept);
+        self.output.say(&(ending + &kept + &whereabouts(&self.out)));
     }
 }
 

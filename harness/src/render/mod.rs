@@ -25,7 +25,7 @@ pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
 pub use problem::{Problem, again, problems};
-pub use verifier::{Row, over_budget, verifier, verifier_markdown, verifier_rows};
+pub use verifier::{Row, over_budget, top, verifier, verifier_markdown, verifier_rows};
 
 /// What the cells ran on, each once: `tcg`, or `kvm, tcg` where shards or architectures differ. What
 /// the run had chosen, where no cell ran.

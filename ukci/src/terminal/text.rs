@@ -9,7 +9,13 @@ use crate::output::{HINT, Output, WARN, paint};
 use crate::{diagnostic, grid};
 
 /// The line of a cell that ended.
-pub(crate) fn cell_line(report: &CellReport, done: usize, total: usize, width: usize) -> String {
+pub(crate) fn cell_line(
+    report: &CellReport,
+    kept: bool,
+    done: usize,
+    total: usize,
+    width: usize,
+) -> String {
     let digits = total.to_string().len();
     let id = &report.id;
     let what = match report.outcome {
@@ -29,11 +35,26 @@ pub(crate) fn cell_line(report: &CellReport, done: usize, total: usize, width: u
             format!("{:<7}  {}", report.stage, what.unwrap_or_default())
         }
     };
+    // The seconds of an earlier run are not this one's.
+    let time = if kept {
+        format!("{:>9}", "kept")
+    } else {
+        format!("{:>8.3}s", report.seconds)
+    };
     format!(
-        "{} [{:>8.3}s] ({done:>digits$}/{total}) {id:<width$}  {what}",
-        diagnostic::word(report.outcome),
-        report.seconds
+        "{} [{time}] ({done:>digits$}/{total}) {id:<width$}  {what}",
+        diagnostic::word(report.outcome)
     )
+}
+
+/// How many cells `--resume` kept; nothing if none.
+pub(crate) fn kept_line(kept: usize) -> String {
+    let cells = match kept {
+        0 => return String::new(),
+        1 => "1 verdict".to_owned(),
+        n => format!("{n} verdicts"),
+    };
+    format!("        Kept {cells} of an earlier run, whose inputs have not changed\n")
 }
 
 /// What a pass did: `2 attached, 1 not attempted`.
@@ -154,7 +175,7 @@ mod tests {
     use ukci_schema::report::Report;
     use ukci_schema::verdict::Outcome;
 
-    use super::{cell_line, ending, whereabouts};
+    use super::{cell_line, ending, kept_line, whereabouts};
     use crate::grid;
     use crate::output::Output;
 
@@ -173,11 +194,15 @@ mod tests {
         let width = report.cells.iter().map(|cell| cell.id.len()).max();
         let mut text = String::new();
         for (n, cell) in report.cells.iter().enumerate() {
-            let line = cell_line(cell, n + 1, report.cells.len(), width.unwrap_or(0));
+            // As if the first one came from an earlier run.
+            let (kept, total) = (n == 0, report.cells.len());
+            let line = cell_line(cell, kept, n + 1, total, width.unwrap_or(0));
             text.push_str(&line);
             text.push('\n');
         }
         text.push_str(&ending(&report, "ukci-out", Output::plain(100)));
+        text.push_str(&kept_line(0));
+        text.push_str(&kept_line(1));
         text.push_str(&whereabouts("ukci-out"));
         insta::assert_snapshot!(plain(&text));
     }
