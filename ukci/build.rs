@@ -61,7 +61,8 @@ fn embed(dir: Option<&Path>, out: &Path) -> io::Result<()> {
         fs::write(&packed, zstd::encode_all(bytes.as_slice(), LEVEL)?)?;
         let _ = writeln!(
             list,
-            "    Carried {{ arch: ukci_schema::cell::Arch::{variant}, zstd: include_bytes!({packed:?}) }},"
+            "    Carried {{ arch: ukci_schema::cell::Arch::{variant}, zstd: include_bytes!({packed:?}) }},",
+            packed = packed.to_string_lossy()
         );
     }
     list.push_str("];\n");
@@ -96,7 +97,7 @@ fn headers(out: &Path) -> io::Result<()> {
         zstd::encode_all(archive.into_inner()?.as_slice(), LEVEL)?,
     )?;
     let value = match source {
-        Some(_) => format!("Some(include_bytes!({packed:?}))"),
+        Some(_) => format!("Some(include_bytes!({:?}))", packed.to_string_lossy()),
         None => "None".to_owned(),
     };
     let declared = "pub(crate) const LIBBPF_HEADERS: Option<&'static [u8]>";

@@ -21,10 +21,6 @@ pub(crate) use pins::{Pins, short};
 
 /// What a run is to do.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a decision of its own"
-)]
 pub(crate) struct Settings {
     pub(crate) artifacts: Vec<PathBuf>,
     pub(crate) manifests: Vec<ManifestOf>,

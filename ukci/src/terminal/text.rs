@@ -1,5 +1,6 @@
 //! What is said of a cell when it ends, and of the run when it does.
 
+use ukci_harness::plural::count;
 use ukci_harness::render;
 use ukci_schema::evidence::AttachOutcome;
 use ukci_schema::report::{CellReport, Report};
@@ -49,12 +50,11 @@ pub(crate) fn cell_line(
 
 /// How many cells `--resume` kept; nothing if none.
 pub(crate) fn kept_line(kept: usize) -> String {
-    let cells = match kept {
-        0 => return String::new(),
-        1 => "1 verdict".to_owned(),
-        n => format!("{n} verdicts"),
-    };
-    format!("        Kept {cells} of an earlier run, whose inputs have not changed\n")
+    if kept == 0 {
+        return String::new();
+    }
+    let verdicts = count(kept, "verdict");
+    format!("        Kept {verdicts} of an earlier run, whose inputs have not changed\n")
 }
 
 /// What a pass did: `2 attached, 1 not attempted`.
