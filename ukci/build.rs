@@ -1,4 +1,8 @@
-//! Puts the guests' agents into the executable, so that it is one file, and tells it its commit.
+//! Puts the guests' agents and libbpf's headers into the executable, so that it is one file, and
+//! tells it its commit.
+//!
+//! libbpf's headers (LGPL-2.1 or BSD-2-Clause) come from the source of the libbpf-sys crate that
+//! Cargo.lock names, so that they are those of the agent's libbpf.
 //!
 //! `UKCI_EMBED_AGENTS` names the directory with the `ukci-guest-<arch>`; if it is empty, none is
 //! put in. Without the variable a release build takes those that lie where `make agent` puts them,
@@ -19,6 +23,7 @@ fn main() -> io::Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
     embed(agents_dir(release).as_deref(), &out)?;
+    headers(&out)?;
     if let Some(commit) = commit(release) {
         let version = env::var("CARGO_PKG_VERSION").expect("cargo sets it");
         println!("cargo::rustc-env=UKCI_VERSION={version} ({commit})");
@@ -56,11 +61,67 @@ fn embed(dir: Option<&Path>, out: &Path) -> io::Result<()> {
         fs::write(&packed, zstd::encode_all(bytes.as_slice(), LEVEL)?)?;
         let _ = writeln!(
             list,
-            "    Carried {{ arch: ukci_schema::cell::Arch::{variant}, zstd: include_bytes!({packed:?}) }},"
+            "    Carried {{ arch: ukci_schema::cell::Arch::{variant}, zstd: include_bytes!({packed:?}) }},",
+            packed = packed.to_string_lossy()
         );
     }
     list.push_str("];\n");
     fs::write(out.join("agents.rs"), list)
+}
+
+/// Headers that sources for BPF include. The others are for loaders.
+const HEADERS: &[&str] = &[
+    "bpf_core_read.h",
+    "bpf_endian.h",
+    "bpf_helper_defs.h",
+    "bpf_helpers.h",
+    "bpf_tracing.h",
+    "usdt.bpf.h",
+];
+
+/// Writes `headers.rs`: libbpf's headers as a packed archive, if their source can be found.
+fn headers(out: &Path) -> io::Result<()> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let source = libbpf_source();
+    for name in HEADERS {
+        let Some(dir) = &source else { continue };
+        let text = fs::read(dir.join(name))?;
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, format!("bpf/{name}"), text.as_slice())?;
+    }
+    let packed = out.join("libbpf-headers.tar.zst");
+    fs::write(
+        &packed,
+        zstd::encode_all(archive.into_inner()?.as_slice(), LEVEL)?,
+    )?;
+    let value = match source {
+        Some(_) => format!("Some(include_bytes!({:?}))", packed.to_string_lossy()),
+        None => "None".to_owned(),
+    };
+    let declared = "pub(crate) const LIBBPF_HEADERS: Option<&'static [u8]>";
+    fs::write(out.join("headers.rs"), format!("{declared} = {value};\n"))
+}
+
+/// The directory `libbpf/src` of the libbpf-sys crate in this workspace.
+fn libbpf_source() -> Option<PathBuf> {
+    let cargo = env::var_os("CARGO")?;
+    let package = env::var_os("CARGO_MANIFEST_DIR")?;
+    println!("cargo::rerun-if-changed=../Cargo.lock");
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--locked", "--offline"])
+        .current_dir(package)
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let manifest = text
+        .split("\"manifest_path\":\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .find(|path| path.contains("/libbpf-sys-"))?;
+    let dir = Path::new(manifest).parent()?.join("libbpf/src");
+    dir.is_dir().then_some(dir)
 }
 
 /// The commit that is built. Only a release says it: a debug build would be linked anew after every

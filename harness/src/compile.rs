@@ -5,6 +5,7 @@
 //! header that appears in front of another, or an answer of `__has_include` that changes, is never
 //! missed, and neither is a comment, which BTF's line information repeats.
 
+pub mod libbpf_headers;
 mod refusal;
 pub mod vmlinux;
 
@@ -33,6 +34,9 @@ pub struct Options {
     pub define: Vec<String>,
     /// The `vmlinux.h` of each architecture, in a directory of its own.
     pub vmlinux_h: BTreeMap<Arch, PathBuf>,
+    /// The directory with libbpf's headers as `bpf/…`, which is searched after all of these and
+    /// before the system's: what compiles does not depend on the libbpf that a host has installed.
+    pub libbpf: Option<PathBuf>,
     /// Where objects are kept: the cache directory.
     pub cache: PathBuf,
 }
@@ -255,6 +259,15 @@ fn flags(arch: Arch, options: &Options) -> Vec<OsString> {
     for dir in options.include.iter().chain(options.vmlinux_h.get(&arch)) {
         flags.push("-I".into());
         flags.push(dir.into());
+    }
+    if let Some(dir) = &options.libbpf {
+        flags.push("-isystem".into());
+        flags.push(dir.into());
+        // The object must not say where the cache is.
+        let mut map = OsString::from("-ffile-prefix-map=");
+        map.push(dir);
+        map.push("=libbpf");
+        flags.push(map);
     }
     let host = std::env::consts::ARCH;
     let system = [

@@ -47,6 +47,8 @@ pub enum Event {
     Finished {
         /// What is reported of it.
         report: Box<CellReport>,
+        /// Whether it did not run, because an earlier run's verdict still holds.
+        kept: bool,
         /// How many have ended, this one included.
         done: usize,
         /// How many were planned.

@@ -80,6 +80,7 @@ pub async fn run<M: Machine>(
         finished.insert(index, report.clone());
         observe(Event::Finished {
             report: Box::new(report),
+            kept: true,
             done: finished.len(),
             total,
         });
@@ -107,7 +108,12 @@ pub async fn run<M: Machine>(
                 let stop = options.fail_fast && report.required && !report.outcome.is_met();
                 finished.insert(index, report.clone());
                 let (report, done) = (Box::new(report), finished.len());
-                observe(Event::Finished { report, done, total });
+                observe(Event::Finished {
+                    report,
+                    kept: false,
+                    done,
+                    total,
+                });
                 if stop {
                     break;
                 }

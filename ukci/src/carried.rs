@@ -1,4 +1,4 @@
-//! The agents that this executable carries; `build.rs` puts them in.
+//! What this executable carries: the guests' agents, and libbpf's headers. `build.rs` puts them in.
 
 use ukci_harness::catalogue::cache_dir;
 use ukci_harness::resolve::{Agents, Carried};
@@ -8,4 +8,6 @@ pub(crate) fn agents() -> Agents {
     Agents::new(CARRIED, cache_dir())
 }
 
+// `CARRIED`, the agents; and `LIBBPF_HEADERS`, what sources are compiled with.
 include!(concat!(env!("OUT_DIR"), "/agents.rs"));
+include!(concat!(env!("OUT_DIR"), "/headers.rs"));

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ukci_harness::atomic_file;
 use ukci_harness::catalogue::cache_dir;
 use ukci_harness::resolve::{self, Embedded};
 use ukci_schema::artifact::name_of;
@@ -65,7 +66,7 @@ fn write(name: &str, object: &Embedded) -> Result<PathBuf, Failure> {
     std::fs::create_dir_all(&dir)
         .map_err(|error| Failure::failed_to(Action::on("create", &dir), &error))?;
     let file = dir.join(format!("{name}.bpf.o"));
-    std::fs::write(&file, &object.bytes)
+    atomic_file::write(&file, &[&object.bytes])
         .map_err(|error| Failure::failed_to(Action::on("write", &file), &error))?;
     Ok(file)
 }

@@ -143,7 +143,7 @@ fn page() -> String {
     root.build();
     let mut text = String::from(
         "# Command line\n\n\
-         This page is written from the program's own help. `ukci COMMAND --help` prints the same, \
+         This page is written from the help of the program. The option `--help` prints the same, \
          and `-h` prints a short form.\n\n\
          ## Commands\n\n",
     );
@@ -177,11 +177,7 @@ fn describe(text: &mut String, command: &Command, level: usize) {
         sentences(&about.map_or(String::new(), ToString::to_string))
     );
     let subcommands = shown(command);
-    if !subcommands.is_empty() {
-        for subcommand in subcommands {
-            describe(text, &subcommand, level + 1);
-        }
-    } else {
+    if subcommands.is_empty() {
         let usage = command.clone().render_usage().to_string();
         let _ = writeln!(
             text,
@@ -192,6 +188,9 @@ fn describe(text: &mut String, command: &Command, level: usize) {
         for arg in command.get_arguments().filter(own) {
             describe_option(text, arg);
         }
+    }
+    for subcommand in subcommands {
+        describe(text, &subcommand, level + 1);
     }
     if let Some(after) = command.get_after_help() {
         let _ = writeln!(text, "\n```text\n{}\n```", after.to_string().trim_end());

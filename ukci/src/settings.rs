@@ -13,6 +13,7 @@ use ukci_schema::evidence::Mode;
 use ukci_schema::report::Report;
 
 use crate::args::{self, Format, Machines, ManifestOf};
+use crate::carried;
 use crate::diagnostic::Failure;
 use crate::report_file;
 
@@ -20,10 +21,6 @@ pub(crate) use pins::{Pins, short};
 
 /// What a run is to do.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a decision of its own"
-)]
 pub(crate) struct Settings {
     pub(crate) artifacts: Vec<PathBuf>,
     pub(crate) manifests: Vec<ManifestOf>,
@@ -104,5 +101,6 @@ pub(crate) fn compilation(args: args::Compilation) -> Compilation {
         include: args.include,
         define: args.define,
         vmlinux_h: args.vmlinux_h,
+        libbpf: carried::LIBBPF_HEADERS,
     }
 }

@@ -19,7 +19,7 @@ use ukci_schema::verdict::Outcome;
 use crate::output::{Output, QUIET, WARN, paint};
 use foreign::harmless;
 use short_id::ShortIds;
-use text::{cell_line, whereabouts};
+use text::{cell_line, kept_line, whereabouts};
 
 pub(crate) use text::ending;
 
@@ -37,6 +37,8 @@ pub(crate) struct Terminal {
     running: BTreeMap<String, ProgressBar>,
     counts: BTreeMap<Outcome, usize>,
     width: usize,
+    /// Cells whose verdict an earlier run reached.
+    kept: usize,
 }
 
 impl Terminal {
@@ -66,6 +68,7 @@ impl Terminal {
                 .map(|cell| ids.id(cell).chars().count())
                 .max()
                 .unwrap_or(0),
+            kept: 0,
         }
     }
 
@@ -106,9 +109,10 @@ impl Terminal {
             }
             Event::Finished {
                 report,
+                kept,
                 done,
                 total,
-            } => self.finished(&report, done, total),
+            } => self.finished(&report, kept, done, total),
             Event::Interrupted => {
                 let up = self.running.len();
                 let what = if up == 1 {
@@ -199,7 +203,8 @@ impl Terminal {
         }
     }
 
-    fn finished(&mut self, report: &CellReport, done: usize, total: usize) {
+    fn finished(&mut self, report: &CellReport, kept: bool, done: usize, total: usize) {
+        self.kept += usize::from(kept);
         *self.counts.entry(report.outcome).or_default() += 1;
         let id = harmless(&self.ids.id(&report.cell()));
         if let Some(bar) = self.running.remove(&id) {
@@ -208,7 +213,7 @@ impl Terminal {
         }
         let counted = self.output.live && report.outcome == Outcome::Pass;
         if (self.output.chatty && !counted) || !report.outcome.is_met() {
-            self.line(&cell_line(report, &id, done, total, self.width));
+            self.line(&cell_line(report, &id, kept, done, total, self.width));
         }
         if let Some(bar) = &self.bar {
             let counts: Vec<String> = self
@@ -227,7 +232,9 @@ impl Terminal {
         }
         self.bar = None;
         let ending = ending(report, &self.out, self.output);
-        self.output.say(&(ending + &whereabouts(&self.files)));
+        let kept = kept_line(self.kept);
+        self.output
+            .say(&(ending + &kept + &whereabouts(&self.files)));
     }
 }
 

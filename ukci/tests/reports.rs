@@ -174,6 +174,41 @@ fn a_budget_gates_and_says_which_program_is_over_it() {
     let rows: Value = serde_json::from_str(&one.stdout).unwrap();
     assert_eq!(rows.as_array().unwrap().len(), 1);
     assert_eq!(verifier(&["--program", "lops"]).status, Some(3));
+    let top = verifier(&["--top", "1", "--format", "json"]);
+    let rows: Value = serde_json::from_str(&top.stdout).unwrap();
+    let names = |rows: &Value| -> Vec<String> {
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| row["program"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let all: Value = serde_json::from_str(&verifier(&["--format", "json"]).stdout).unwrap();
+    let shares: Vec<f64> = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["verifier"]["insns"].as_f64().unwrap())
+        .collect();
+    assert_eq!(names(&rows)[0], names(&all)[0]);
+    assert!(names(&rows).iter().all(|name| *name == names(&rows)[0]));
+    assert!(rows.as_array().unwrap().len() < shares.len());
+    let most = shares.iter().copied().fold(0.0, f64::max);
+    assert!(
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .any(|row| row["verifier"]["insns"].as_f64() == Some(most)),
+        "the program with the most instructions comes first: {all}"
+    );
+    // What is not shown still counts.
+    let hidden = verifier(&["--top", "1", "--max-insns", "1"]);
+    assert_eq!(hidden.status, Some(2));
+    assert_eq!(
+        hidden.stderr.lines().count(),
+        shares.len(),
+        "{}",
+        hidden.stderr
+    );
+    assert_eq!(verifier(&["--top", "0"]).status, Some(64));
 }
 
 #[test]

@@ -136,3 +136,31 @@ fn rules_for_make_are_read() {
     let files = ["src/x.bpf.c", "/usr/include/a.h", "include/b c.h", "a$b.h"];
     assert_eq!(read_files(rule), files.map(PathBuf::from));
 }
+
+/// A host's own headers may be older; they must not decide what compiles.
+#[test]
+fn libbpfs_headers_come_after_the_users_and_before_the_systems() {
+    let Some(clang) = clang() else { return };
+    let mut place = Place::new("#include <bpf/bpf_helpers.h>\nint value = SEEN;\n");
+    let carried = place.dir.path().join("carried");
+    std::fs::create_dir_all(carried.join("bpf")).unwrap();
+    std::fs::create_dir_all(place.dir.path().join("first/bpf")).unwrap();
+    place.write("carried/bpf/bpf_helpers.h", "#define SEEN 1\n");
+    assert!(matches!(
+        place.compile(&clang, Arch::X86_64),
+        Compiled::Refused(_)
+    ));
+    place.options.libbpf = Some(carried.clone());
+    let object = std::fs::read(place.object(&clang, Arch::X86_64).path).unwrap();
+    let path = carried.display().to_string();
+    let names_it = object
+        .windows(path.len())
+        .any(|part| part == path.as_bytes());
+    assert!(!names_it, "the object says where the cache is");
+    place.write("first/bpf/bpf_helpers.h", "#define SEEN 2\n#define MINE\n");
+    place.write(
+        "x.bpf.c",
+        "#include <bpf/bpf_helpers.h>\n#ifndef MINE\n#error\n#endif\nint value = SEEN;\n",
+    );
+    place.object(&clang, Arch::X86_64);
+}

@@ -1,11 +1,11 @@
-//! What kernels offer, as text: one kernel's list, or what two do not have in common.
+//! What kernels offer, as text: the list of one kernel, or the differences of two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use ukci_schema::features::{Difference, KernelFeatures, Kind, Offered, Side};
+use ukci_schema::features::{Difference, KernelFeatures, Kind, Offered};
 
-/// One kernel: its settings where there are any, then each kind with a count and a line a feature.
+/// One kernel: its settings if there are any, then each kind with a count and a line per feature.
 pub fn features(kernel: &KernelFeatures, settings: &BTreeMap<String, String>) -> String {
     let mut text = format!(
         "{}  {}, libbpf {}\n",
@@ -44,7 +44,8 @@ pub fn features(kernel: &KernelFeatures, settings: &BTreeMap<String, String>) ->
     text
 }
 
-/// What two kernels do not have in common: a column a kernel.
+/// The differences of two kernels: first what only one of them has, in a column per kernel; then
+/// settings; last what both have and other program types can call.
 pub fn differences(
     kernels: [&KernelFeatures; 2],
     settings: [&BTreeMap<String, String>; 2],
@@ -54,26 +55,9 @@ pub fn differences(
     for (sign, kernel) in ["A", "B"].iter().zip(kernels) {
         let _ = writeln!(text, "{sign}  {}  {}", kernel.kernel, kernel.guest.release);
     }
-    let [ours, theirs] = settings;
-    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-    let told: Vec<_> = names
-        .into_iter()
-        .map(|name| (name, ours.get(name), theirs.get(name)))
-        .filter(|(_, ours, theirs)| ours != theirs)
-        .collect();
-    if !told.is_empty() {
-        text.push_str("\nSettings\n");
-    }
-    let width = told.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
-    for (name, ours, theirs) in told {
-        for (sign, value) in [("A", ours), ("B", theirs)] {
-            let name = if sign == "A" { name.as_str() } else { "" };
-            let value = value.map_or("unknown", String::as_str);
-            let _ = writeln!(text, "  {name:<width$}  {sign}  {value}");
-        }
-    }
     for kind in Kind::ALL {
-        let of_kind: Vec<&Difference> = differences.iter().filter(|d| d.kind == kind).collect();
+        let of_kind = differences.iter().filter(|d| d.kind == kind);
+        let of_kind: Vec<&Difference> = of_kind.filter(|d| !is_about_callers(d)).collect();
         if of_kind.is_empty() {
             continue;
         }
@@ -82,22 +66,101 @@ pub fn differences(
         for difference in of_kind {
             let [ours, theirs] = &difference.sides;
             let line = format!(
-                "  {:<3}  {:<3}  {:<width$}  {:<5}{}{}",
+                "  {:<3}  {:<3}  {:<width$}  {}",
                 word(ours.present),
                 word(theirs.present),
                 difference.name,
                 difference.mainline.as_deref().unwrap_or(""),
-                only("A", ours, theirs),
-                only("B", theirs, ours),
             );
             let _ = writeln!(text, "{}", line.trim_end());
         }
+    }
+    text.push_str(&different_settings(settings));
+    for kind in Kind::ALL {
+        let of_kind = differences.iter().filter(|d| d.kind == kind);
+        text.push_str(&different_callers(
+            kind,
+            of_kind.filter(|d| is_about_callers(d)),
+        ));
     }
     if text.lines().count() == 2 {
         text.push_str("\nno difference\n");
     }
     text
 }
+
+/// The settings that differ, a line for each kernel.
+fn different_settings([ours, theirs]: [&BTreeMap<String, String>; 2]) -> String {
+    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    let different: Vec<_> = names
+        .into_iter()
+        .map(|name| (name, ours.get(name), theirs.get(name)))
+        .filter(|(_, ours, theirs)| ours != theirs)
+        .collect();
+    let mut text = String::new();
+    if !different.is_empty() {
+        text.push_str("\nSettings\n");
+    }
+    let width = different.iter().map(|(name, ..)| name.len()).max();
+    let width = width.unwrap_or(0);
+    for (name, ours, theirs) in different {
+        for (sign, value) in [("A", ours), ("B", theirs)] {
+            let name = if sign == "A" { name.as_str() } else { "" };
+            let value = value.map_or("unknown", String::as_str);
+            let _ = writeln!(text, "  {name:<width$}  {sign}  {value}");
+        }
+    }
+    text
+}
+
+/// Whether both kernels have it, and only the program types that can call it differ.
+fn is_about_callers(difference: &Difference) -> bool {
+    difference
+        .sides
+        .iter()
+        .all(|side| side.present == Some(true))
+}
+
+/// What both kernels have, by the program types that can call it in only one of them: a new
+/// program type can call a hundred helpers, which are one difference.
+fn different_callers<'a>(kind: Kind, differences: impl Iterator<Item = &'a Difference>) -> String {
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for difference in differences {
+        let [ours, theirs] = &difference.sides;
+        let what = [("A", ours), ("B", theirs)].map(|(sign, side)| {
+            let types = side.only_program_types.join(" ");
+            (!types.is_empty()).then(|| format!("only in {sign} from {types}"))
+        });
+        let what: Vec<String> = what.into_iter().flatten().collect();
+        alike
+            .entry(what.join("; "))
+            .or_default()
+            .push(&difference.name);
+    }
+    let mut text = String::new();
+    if !alike.is_empty() {
+        let _ = writeln!(text, "\n{} that both have", kind.heading());
+    }
+    for (what, names) in alike {
+        let _ = writeln!(text, "  callable {what} ({}):", names.len());
+        let mut line = String::new();
+        for name in names {
+            if !line.is_empty() && line.len() + 1 + name.len() > WIDTH {
+                let _ = writeln!(text, "    {line}");
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(name);
+        }
+        let _ = writeln!(text, "    {line}");
+    }
+    text
+}
+
+/// The widest list of names, without its indentation.
+const WIDTH: usize = 92;
 
 /// The program types that may call something, of `all` that any of its kind may be called by; what
 /// is left out where that is shorter.
@@ -123,12 +186,4 @@ fn word(present: Option<bool>) -> &'static str {
         Some(false) => "no",
         None => "?",
     }
-}
-
-/// The program types that only one of two may call it from, where both have it.
-fn only(sign: &str, side: &Side, other: &Side) -> String {
-    if side.only_program_types.is_empty() || other.present != Some(true) {
-        return String::new();
-    }
-    format!("  only {sign}: {}", side.only_program_types.join(" "))
 }

@@ -29,7 +29,7 @@ pub use grid::{Grid, grids};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use verifier::{Row, over_budget, verifier, verifier_markdown, verifier_rows};
+pub use verifier::{Row, over_budget, top, verifier, verifier_markdown, verifier_rows};
 
 /// Whether a cell failed because the object needs its own loader to set something first: that says
 /// nothing of the kernel.

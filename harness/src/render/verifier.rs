@@ -31,8 +31,9 @@ pub struct Row {
     pub before: Option<u64>,
 }
 
-/// The programs of these reports that the verifier looked at: program by program, then in the
-/// order of the cells. Where two reports have a cell, the later one's counts.
+/// The programs of these reports that the verifier looked at: first the program that comes closest
+/// to the verifier's limit anywhere, and the rows of a program in the order of the cells. Where two
+/// reports have a cell, the later one's counts.
 pub fn verifier_rows(reports: &[Report], baseline: Option<&Report>) -> Vec<Row> {
     let mut cells: Vec<&CellReport> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
@@ -80,7 +81,30 @@ pub fn verifier_rows(reports: &[Report], baseline: Option<&Report>) -> Vec<Row> 
             });
         }
     }
+    // Stable: programs that are alike stay in the order of the reports.
+    groups.sort_by(|a, b| most(b).total_cmp(&most(a)));
     groups.into_iter().flatten().collect()
+}
+
+/// The largest share of the verifier's limit that a program took. A row without a limit is from a
+/// kernel that did not say; one million instructions have been every kernel's since 5.2.
+#[expect(clippy::cast_precision_loss, reason = "only compared")]
+fn most(rows: &[Row]) -> f64 {
+    let shares = rows.iter().map(|row| match row.verifier.limit {
+        0 => row.verifier.insns as f64 / 1e6,
+        limit => row.verifier.insns as f64 / limit as f64,
+    });
+    shares.fold(0.0, f64::max)
+}
+
+/// The rows of the first `programs` programs.
+pub fn top(rows: &[Row], programs: usize) -> &[Row] {
+    let groups = rows.chunk_by(is_same_program).take(programs);
+    &rows[..groups.map(<[Row]>::len).sum()]
+}
+
+fn is_same_program(a: &Row, b: &Row) -> bool {
+    (&a.artifact, &a.program) == (&b.artifact, &b.program)
 }
 
 /// One sentence for each program that is over `budget`.
@@ -146,7 +170,7 @@ fn sections(rows: &[Row]) -> Vec<(String, Table)> {
         head.extend([("before", Side::Right), ("growth", Side::Right)]);
     }
     head.push(("", Side::Left));
-    rows.chunk_by(|a, b| (&a.artifact, &a.program) == (&b.artifact, &b.program))
+    rows.chunk_by(is_same_program)
         .map(|rows| {
             let mut table = Table::new(&head);
             for row in rows {

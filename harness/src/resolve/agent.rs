@@ -1,14 +1,14 @@
 //! The agents that boot inside the guests: files beside the executable, or bytes that the
 //! executable carries.
 
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ukci_schema::cell::Arch;
 use ukci_schema::plan::FileRef;
 
 use super::Error;
+use crate::atomic_file;
 use crate::catalogue::digest;
 
 /// An agent inside the executable.
@@ -105,12 +105,7 @@ fn unpack(carried: &Carried, dir: &Path, name: &str) -> io::Result<FileRef> {
     let is_whole = digest::of_file(&path).is_ok_and(|found| found == sha256);
     if !is_whole {
         std::fs::create_dir_all(dir)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".agent-")
-            .permissions(std::fs::Permissions::from_mode(0o755))
-            .tempfile_in(dir)?;
-        file.write_all(&bytes)?;
-        file.persist(&path).map_err(|error| error.error)?;
+        atomic_file::write(&path, &[&bytes])?;
     }
     Ok(FileRef { path, sha256 })
 }
@@ -136,8 +131,6 @@ mod tests {
         assert_eq!(origin, Origin::Carried);
         assert_eq!(std::fs::read(&file.path).unwrap(), b"an agent");
         assert_eq!(file.sha256, digest::of(b"an agent"));
-        let mode = std::fs::metadata(&file.path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o755);
         std::fs::write(&file.path, "damaged").unwrap();
         let again = agents.of(Arch::Riscv64).unwrap();
         assert_eq!((&again.path, &again.sha256), (&file.path, &file.sha256));

@@ -21,6 +21,8 @@ pub struct Compilation {
     pub define: Vec<String>,
     /// Where `vmlinux.h` comes from; none where the sources bring their own.
     pub vmlinux_h: Option<vmlinux::Source>,
+    /// libbpf's headers, as [`compile::libbpf_headers::unpack`] takes them.
+    pub libbpf: Option<&'static [u8]>,
 }
 
 /// Gives the cells of sources their LLVMs: those of the matrix, of which `asked` keeps some; where
@@ -95,7 +97,17 @@ pub(super) fn compile_all(
         }
     }
     let arches: BTreeSet<Arch> = wanted.values().map(|(_, _, arch)| *arch).collect();
+    let cache = catalogue.cache();
+    let libbpf = (selected.compilation.libbpf)
+        .map(|packed| compile::libbpf_headers::unpack(packed, cache))
+        .transpose()
+        .map_err(|source| compile::Error::Io {
+            action: "unpack libbpf's headers into",
+            path: cache.to_owned(),
+            source,
+        })?;
     let options = Options {
+        libbpf,
         include: selected.compilation.include.clone(),
         define: selected.compilation.define.clone(),
         vmlinux_h: headers(&selected.compilation, arches, catalogue, progress)?,

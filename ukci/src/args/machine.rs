@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use ukci_harness::{arch, transport};
 
 /// How long a cell may take under KVM.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Machine options")]

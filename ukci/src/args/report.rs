@@ -131,6 +131,12 @@ pub(crate) struct Verifier {
     #[arg(long, value_name = "N", requires = "baseline")]
     pub(crate) max_growth_percent: Option<u32>,
 
+    /// Only show the first N programs
+    ///
+    /// `--max-insns` and `--max-growth-percent` still look at all of them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) top: Option<u16>,
+
     /// Only show this program. Can be repeated
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) program: Vec<String>,

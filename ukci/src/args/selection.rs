@@ -67,8 +67,8 @@ pub(crate) struct Selection {
 pub(crate) struct Compilation {
     /// Directory with headers. Can be repeated
     ///
-    /// The headers of libbpf are found without this option. They come last, after the directories
-    /// that are named here and after the system's.
+    /// The headers of libbpf are found without this option. ukci carries them, and searches them
+    /// after the directories that are named here and before the system's.
     #[arg(short = 'I', long = "include", value_name = "DIR")]
     pub(crate) include: Vec<PathBuf>,
 

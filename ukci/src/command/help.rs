@@ -20,7 +20,10 @@ pub(crate) fn run(args: &Help) -> Result<Exit, Failure> {
     command.build();
     for name in &args.topic {
         let Some(found) = command.find_subcommand(name) else {
-            let mut known: Vec<&str> = command.get_subcommands().map(|c| c.get_name()).collect();
+            let mut known: Vec<&str> = command
+                .get_subcommands()
+                .map(clap::Command::get_name)
+                .collect();
             known.extend(["environment", "exit-status"]);
             let hint = instead_of(name, &known);
             let message = format!("there is no help about `{name}`");

@@ -43,8 +43,8 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
             let qemu = cells::qemu(settings, &plan).await?;
             let options = cells::options(settings, &plan, &qemu, warnings, Asked::default());
             if output.chatty {
-                let word = paint(GOOD, format_args!("{:>12}", "Booting"));
-                output.say(&format!("{word} {}", cell.id));
+                let booting = paint(GOOD, format_args!("{:>12}", "Booting"));
+                output.say(&format!("{booting} {}", cell.id));
             }
             let shell = cell_shell::Shell {
                 busybox,

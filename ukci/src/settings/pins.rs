@@ -1,4 +1,4 @@
-//! What a rerun holds its plan against.
+//! What the plan of a rerun is compared with.
 
 use ukci_schema::plan::Plan;
 use ukci_schema::report::{CellReport, Report};
@@ -66,15 +66,15 @@ impl Pins {
         if self.anyway {
             for line in &differs {
                 let warning = paint(WARN, "warning:");
-                output.say(&format!("{warning} not as in the report: {line}"));
+                output.say(&format!("{warning} different from the report: {line}"));
             }
             return Ok(());
         }
         let message = format!(
-            "these are not the bytes of the report:\n  {}",
+            "the files differ from those of the report:\n  {}",
             differs.join("\n  ")
         );
-        let hint = "`--anyway` runs the cells all the same".to_owned();
+        let hint = "run the cells all the same with `--anyway`".to_owned();
         Err(Failure::says(Exit::NoVerdict, &message, Some(hint)))
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use ukci_harness::compile::vmlinux;
 use ukci_harness::evidence_dir;
-use ukci_harness::resolve::{Compilation, Selection};
+use ukci_harness::resolve::Selection;
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence::Mode;
 use ukci_schema::report::{Asked, CellReport, Report};
@@ -138,11 +138,7 @@ pub(crate) fn read(
         },
         since: None,
         shard: None,
-        compilation: Compilation {
-            include: recorded.compilation.include,
-            define: recorded.compilation.define,
-            vmlinux_h: recorded.compilation.vmlinux_h,
-        },
+        compilation: super::compilation(recorded.compilation),
         mode: recorded.mode.into(),
         strict: recorded.strict,
         fail_fast: false,
@@ -192,5 +188,62 @@ fn artifact(report: &Report, name: &str, dir: &Path) -> PathBuf {
         path
     } else {
         dir.join(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn what_a_run_writes_of_its_settings_is_read_again() {
+        let words = [
+            "ukci",
+            "check",
+            "x.bpf.c",
+            "--matrix",
+            "m.toml",
+            "--mode",
+            "load",
+            "--strict",
+            "-I",
+            "one",
+            "-I",
+            "two",
+            "-D",
+            "A=1",
+            "--vmlinux-h",
+            "auto",
+            "--kernel",
+            "./bzImage",
+            "--modules",
+            "lib",
+        ];
+        let Command::Check(check) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("not a check");
+        };
+        let settings = Settings::of(*check).unwrap();
+        let own = BTreeMap::from([("bzImage".to_owned(), PathBuf::from("./bzImage"))]);
+        let asked = write(&settings, &own);
+        let kernels = ["bzImage", "debian-12-6.1"].map(str::to_owned);
+        let recorded = parse(&asked, &kernels).unwrap();
+        assert_eq!(recorded.matrix.as_deref(), Some("m.toml"));
+        assert_eq!(recorded.mode, args::Mode::Load);
+        assert!(recorded.strict);
+        assert_eq!(recorded.kernel, ["./bzImage", "debian-12-6.1"]);
+        assert_eq!(recorded.modules, [PathBuf::from("lib")]);
+        let compilation = super::super::compilation(recorded.compilation);
+        assert_eq!(compilation.include, settings.compilation.include);
+        assert_eq!(compilation.define, settings.compilation.define);
+        assert!(matches!(compilation.vmlinux_h, Some(vmlinux::Source::Auto)));
+        // Options of a later version are an error, not ignored.
+        let later = Asked {
+            options: vec!["--later".to_owned()],
+            ..Asked::default()
+        };
+        assert!(parse(&later, &[]).is_err());
     }
 }

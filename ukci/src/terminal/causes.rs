@@ -9,7 +9,7 @@ use ukci_harness::plural::count;
 use ukci_harness::render::{Axes, Cause, again, needs_loader};
 use ukci_schema::diagnosis::{Diagnosis, Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
-use ukci_schema::verdict::{Fault, Outcome};
+use ukci_schema::verdict::{Fault, Outcome, Stage};
 
 use super::foreign::harmless;
 use super::wrap::{fit, hanging};
@@ -170,7 +170,9 @@ impl Block<'_> {
             source(text, at)?;
         }
         if let Some(part) = &diagnosis.excerpt {
-            excerpt(text, cell, part)?;
+            // A compiler does not know of kernels.
+            let kernel = (diagnosis.stage != Stage::Compile).then_some(cell.kernel.as_str());
+            excerpt(text, kernel, part)?;
         }
         self.hints(text, &diagnosis.hints);
         Ok(())
@@ -265,13 +267,14 @@ fn source(text: &mut String, at: &SourceLine) -> std::fmt::Result {
     writeln!(text, "   {margin} ╰─")
 }
 
-fn excerpt(text: &mut String, cell: &CellReport, part: &Excerpt) -> std::fmt::Result {
+fn excerpt(text: &mut String, kernel: Option<&str>, part: &Excerpt) -> std::fmt::Result {
     let shown = part.lines.len();
     let of = match part.omitted {
         0 => count(shown, "line"),
         omitted => format!("last {shown} of {} lines", shown + omitted),
     };
-    writeln!(text, "\n  {} log, {}: {of}", part.of, cell.kernel)?;
+    let on = kernel.map_or(String::new(), |kernel| format!(", {kernel}"));
+    writeln!(text, "\n  {} log{on}: {of}", part.of)?;
     for line in &part.lines {
         writeln!(text, "     {}", paint(QUIET, harmless(line)))?;
     }

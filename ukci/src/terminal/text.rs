@@ -1,5 +1,6 @@
 //! What is said of a cell when it ends, and of the run when it does.
 
+use ukci_harness::plural::count;
 use ukci_harness::render;
 use ukci_schema::evidence::AttachOutcome;
 use ukci_schema::report::{CellReport, Report};
@@ -15,6 +16,7 @@ use crate::{diagnostic, grid};
 pub(crate) fn cell_line(
     report: &CellReport,
     id: &str,
+    kept: bool,
     done: usize,
     total: usize,
     width: usize,
@@ -42,11 +44,25 @@ pub(crate) fn cell_line(
     } else {
         diagnostic::word(report.outcome)
     };
+    // The seconds of an earlier run are not this one's.
+    let time = if kept {
+        format!("{:>9}", "kept")
+    } else {
+        format!("{:>8.3}s", report.seconds)
+    };
     format!(
-        "{word} [{:>8.3}s] ({done:>digits$}/{total}) {id:<width$}  {}",
-        report.seconds,
+        "{word} [{time}] ({done:>digits$}/{total}) {id:<width$}  {}",
         harmless(&what)
     )
+}
+
+/// How many cells `--resume` kept; nothing if none.
+pub(crate) fn kept_line(kept: usize) -> String {
+    if kept == 0 {
+        return String::new();
+    }
+    let verdicts = count(kept, "verdict");
+    format!("        Kept {verdicts} of an earlier run, whose inputs have not changed\n")
 }
 
 /// What a pass did: `2 attached, 1 not attempted`.
@@ -179,7 +195,7 @@ mod tests {
     use ukci_schema::report::Report;
     use ukci_schema::verdict::Outcome;
 
-    use super::{cell_line, ending, whereabouts};
+    use super::{cell_line, ending, kept_line, whereabouts};
     use crate::grid;
     use crate::output::Output;
 
@@ -198,17 +214,15 @@ mod tests {
         let width = report.cells.iter().map(|cell| cell.id.len()).max();
         let mut text = String::new();
         for (n, cell) in report.cells.iter().enumerate() {
-            let line = cell_line(
-                cell,
-                &cell.id,
-                n + 1,
-                report.cells.len(),
-                width.unwrap_or(0),
-            );
+            // As if the first one came from an earlier run.
+            let (kept, total) = (n == 0, report.cells.len());
+            let line = cell_line(cell, &cell.id, kept, n + 1, total, width.unwrap_or(0));
             text.push_str(&line);
             text.push('\n');
         }
         text.push_str(&ending(&report, "ukci-out", Output::plain(100)));
+        text.push_str(&kept_line(0));
+        text.push_str(&kept_line(1));
         text.push_str(&whereabouts(&[
             "ukci-out/report.json".into(),
             "ukci-out/junit.xml".into(),

@@ -129,6 +129,11 @@ fn a_run_that_was_cut_short_is_finished_and_nothing_runs_twice() {
     let kept = finished();
     cut(&with(&["--jobs", "1", "--resume"]), kept + 1, Signal::KILL);
     let (_, stderr) = ukci(&with(&["--resume"]));
+    assert!(stderr.contains("[     kept]"), "{stderr}");
+    assert!(
+        stderr.contains(" of an earlier run, whose inputs"),
+        "{stderr}"
+    );
     let whole = report(&run);
     assert!(
         !whole.run.interrupted && whole.not_run.is_empty(),
@@ -151,6 +156,7 @@ fn a_run_that_was_cut_short_is_finished_and_nothing_runs_twice() {
     let load = report(&run);
     let kept = load.cells.iter().filter(|cell| whole.cells.contains(cell));
     assert_eq!(kept.count(), 0, "{stderr}");
+    assert!(!stderr.contains("kept]"), "{stderr}");
 }
 
 #[test]

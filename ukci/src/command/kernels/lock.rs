@@ -164,7 +164,7 @@ pub(super) fn booted(booted: &Booted, output: Output) -> Result<Exit, Failure> {
     }
     if marked == 0 {
         output.say(&format!(
-            "{} no kernel was marked: those that booted are marked, or not the locked ones",
+            "{} no kernel was marked: each locked kernel that booted in these reports is marked already",
             paint(WARN, "warning:")
         ));
     }

@@ -23,11 +23,11 @@ pub(super) fn run(args: &Diff, output: Output) -> Result<Exit, Failure> {
     for what in &args.fail_on {
         let (count, words) = match what {
             FailOn::NewFailures => (diff.new_failures().count(), "new failures"),
-            FailOn::Removed => (diff.removed.len(), "cells are gone"),
-            FailOn::Changed => (diff.changed.len(), "cells changed"),
+            FailOn::Removed => (diff.removed.len(), "missing cells"),
+            FailOn::Changed => (diff.changed.len(), "changed cells"),
             FailOn::Growth => {
                 let most = f64::from(args.max_growth_percent);
-                (diff.grown(most).count(), "programs grew too much")
+                (diff.grown(most).count(), "programs over the allowed growth")
             }
             FailOn::Never => continue,
         };

@@ -31,10 +31,14 @@ pub(super) fn run(args: &Verifier, output: Output) -> Result<Exit, Failure> {
         let message = "no program was verified in these reports";
         return Err(Failure::says(Exit::NoCells, message, None));
     }
+    let shown = match args.top {
+        Some(top) => render::top(&rows, top.into()),
+        None => &rows,
+    };
     print(&match args.format {
-        Shape::Text => render::verifier(&rows),
-        Shape::Markdown => render::verifier_markdown(&rows),
-        Shape::Json => pretty(&rows),
+        Shape::Text => render::verifier(shown),
+        Shape::Markdown => render::verifier_markdown(shown),
+        Shape::Json => pretty(&shown),
     })?;
     let budget = Budget {
         max_insns: args.max_insns,
