@@ -62,8 +62,9 @@ fn programs(manifest: &Manifest) -> Checked {
             && AttachKind::named(word).is_none()
         {
             let what = format!("`{word}` is no program type and no kind of attachment");
-            return Err(Problem::value(at.then("type"), what)
-                .hint(instead_of(word, ProgramType::all()).or(instead_of(word, AttachKind::all()))));
+            return Err(Problem::value(at.then("type"), what).hint(
+                instead_of(word, ProgramType::all()).or(instead_of(word, AttachKind::all())),
+            ));
         }
         if let Some(rule) = &program.attach {
             attach(&at.then("attach"), rule)?;
