@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use std::path::Path;
 
 use ukci_harness::render::{Problem, again};
+use ukci_matrix::excerpt::excerpt as one_line;
 use ukci_schema::diagnosis::{Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
@@ -228,18 +229,20 @@ fn write_problem(
     writeln!(text, "  look  ukci shell {}{report}", cell.id)
 }
 
+/// The line alone: its indentation is not recorded, so that no caret would be in its place.
 fn source(text: &mut String, at: &SourceLine) -> std::fmt::Result {
-    let number = at.line.to_string();
-    let margin = " ".repeat(number.len());
+    let margin = " ".repeat(at.line.to_string().len());
     let column = if at.column > 0 {
         format!(":{}", at.column)
     } else {
         String::new()
     };
-    let line = at.text.replace('\t', "    ");
-    writeln!(text, "   {margin} ╭─[{}:{}{column}]", at.file, at.line)?;
-    writeln!(text, "   {number} │ {}", line.trim_end())?;
-    writeln!(text, "   {margin} ╰─")
+    writeln!(text, "   {margin}--> {}:{}{column}", at.file, at.line)?;
+    let number = usize::try_from(at.line).unwrap_or_default();
+    for line in one_line(number, &at.text, None).lines() {
+        writeln!(text, "   {line}")?;
+    }
+    Ok(())
 }
 
 fn excerpt(text: &mut String, cell: &CellReport, part: &Excerpt) -> std::fmt::Result {
