@@ -202,6 +202,7 @@ pub fn select(
         let known = catalogue.lock().names().chain(own);
         let cells = selected.cells.iter().map(|p| p.cell.kernel.as_str());
         read.check_kernels(known, cells)?;
+        selected.warnings.extend(read.warning.clone());
     }
     let with_manifest = |planned: PlannedCell| match manifests.get(&planned.cell.artifact) {
         Some(read) => read.manifest.planned(planned),
@@ -253,7 +254,7 @@ fn of_matrix(
     Ok(Selected {
         cells: expansion.cells,
         excluded: expansion.excluded,
-        warnings: expansion.idle,
+        warnings: expansion.warnings,
         compilation: Compilation::default(),
         agents: Agents::default(),
         own: BTreeMap::new(),

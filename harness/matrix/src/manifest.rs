@@ -1,8 +1,8 @@
 //! The manifest: what an object's own loader does that a generic one cannot know, and what is
 //! expected of each kernel.
 //!
-//! A [`Manifest`] is read from TOML or YAML by [`Manifest::parse`]; the YAML keys are bpfcompat's,
-//! so that its users' manifests work as they are. What needs the object is checked by
+//! A [`Manifest`] is read from TOML by [`Manifest::parse`]; bpfcompat's, which are YAML with the same
+//! keys, by [`import`]. What needs the object is checked by
 //! [`Manifest::check_object`], what needs the catalogue by [`Manifest::check_kernels`]. For one
 //! kernel a manifest says three things: the [`Contract`] that the guest keeps before it loads,
 //! [`Boot`] for the host, and [`Expected`] for the judge. `docs/manifest.md` teaches it.
@@ -11,27 +11,32 @@ mod attach;
 mod check;
 mod derive;
 mod error;
+mod import;
 mod kernel;
 mod object;
-mod scope;
 mod section;
+mod suggest;
 mod validate;
 mod values;
 
 pub use error::{ManifestError, Problem};
-pub use object::{ObjectNames, ProgramNames};
-pub use scope::Pattern;
+pub use import::{Imported, import, is_yaml};
+pub use object::{MapShape, ObjectFacts, ObjectNames, ProgramNames};
 pub use section::program_type_of;
+pub use suggest::{Choice, Suggestion, suggest};
 pub use values::{KconfigValue, Timeout};
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::authored::{self, Format};
+use crate::authored;
+use crate::groups::Groups;
+use crate::pattern::Pattern;
+use crate::scope::{OneOrMany, Scope};
 use ukci_schema::cell::Arch;
 use ukci_schema::contract::{
-    AttachKind, AttachType, Constant, Entries, Helper, InnerMapType, ProgramType,
+    AttachKind, AttachType, Constant, Entries, Helper, InnerMapType, MapType, ProgramType,
 };
 use ukci_schema::diagnosis::Code;
 use ukci_schema::plan::PlannedCell;
@@ -94,13 +99,17 @@ pub struct Manifest {
     /// What is expected on which kernels; later rules win. Without one a cell must pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Expect>,
+    /// What `@name` stands for.
+    #[serde(skip)]
+    groups: Groups,
 }
 
-/// What is said of one program.
+/// What is said of one program, or of all that a pattern covers. Where several cover a program,
+/// each key is that of the [closest](ukci_schema::glob::closest).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
-    /// Its C function.
+    /// Its C function, or a pattern in which `*` stands for any text.
     pub name: String,
     /// The section it must be in, so that a manifest that lags behind its object is noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,11 +174,29 @@ fn kind<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Atta
 }
 
 /// A map whose shape the loader decides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Map {
-    /// Its name in the object.
+    /// Its name in the object, or a pattern in which `*` stands for any text.
     pub name: String,
+    /// Its type.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub map_type: Option<MapType>,
+    /// Bytes of a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_size: Option<u32>,
+    /// Bytes of a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_size: Option<u32>,
+    /// Its flags (`BPF_F_*`), in place of those of the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_flags: Option<u32>,
+    /// Whether it is created, where its loader decides otherwise than the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autocreate: Option<bool>,
+    /// Where the loader pins it. Nothing is pinned in a cell, and the cell says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
     /// Its number of entries; for a ring buffer, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_entries: Option<Entries>,
@@ -299,12 +326,18 @@ const fn yes() -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Override {
+    /// For which artifacts; without it, all that the manifest is given for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<OneOrMany<Pattern>>,
     /// On which kernels; without it, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernels: Option<Vec<Pattern>>,
+    pub kernels: Option<OneOrMany<Pattern>>,
+    /// Compiled by which LLVMs; without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llvms: Option<OneOrMany<Pattern>>,
     /// On which architectures; without it, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arches: Option<Vec<Arch>>,
+    pub arches: Option<OneOrMany<Arch>>,
     /// What is said of single programs there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<ProgramOverride>,
@@ -329,7 +362,7 @@ pub struct Override {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgramOverride {
-    /// Its C function.
+    /// Its C function, or a pattern.
     pub name: String,
     /// See [`Program::autoload`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -343,12 +376,18 @@ pub struct ProgramOverride {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
+    /// For which artifacts; without it, all that the manifest is given for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<OneOrMany<Pattern>>,
     /// On which kernels; without it, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernels: Option<Vec<Pattern>>,
+    pub kernels: Option<OneOrMany<Pattern>>,
+    /// Compiled by which LLVMs; without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llvms: Option<OneOrMany<Pattern>>,
     /// On which architectures; without it, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arches: Option<Vec<Arch>>,
+    pub arches: Option<OneOrMany<Arch>>,
     /// The program; without it, the object as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
@@ -361,25 +400,55 @@ pub struct Expect {
     pub reason: String,
 }
 
+impl Override {
+    /// What it covers.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope {
+            artifacts: self.artifacts.as_deref(),
+            kernels: self.kernels.as_deref(),
+            llvms: self.llvms.as_deref(),
+            arches: self.arches.as_deref(),
+        }
+    }
+}
+
+impl Expect {
+    /// What it covers.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope {
+            artifacts: self.artifacts.as_deref(),
+            kernels: self.kernels.as_deref(),
+            llvms: self.llvms.as_deref(),
+            arches: self.arches.as_deref(),
+        }
+    }
+}
+
 impl Manifest {
     /// Reads a manifest. `file_name` is what errors call it; nothing is opened.
-    pub fn parse(text: &str, file_name: &str, format: Format) -> Result<Self, ManifestError> {
-        let tree = authored::tree(text, file_name, format)?;
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, ManifestError> {
+        let tree = authored::tree(text, file_name)?;
         let manifest: Self = authored::value(&tree, text, file_name)?;
         validate::validate(&manifest).map_err(|problem| problem.in_tree(&tree, text, file_name))?;
         Ok(manifest)
     }
 
+    /// The manifest with names for several kernels; without them only `@all` is known.
+    #[must_use]
+    pub fn with_groups(mut self, groups: Groups) -> Self {
+        self.groups = groups;
+        self
+    }
+
     /// Adds what the manifest says of a cell. What the matrix expects is the stronger.
     #[must_use]
     pub fn planned(&self, mut cell: PlannedCell) -> PlannedCell {
-        let (kernel, arch) = (cell.cell.kernel.clone(), cell.cell.arch);
-        let expected = self.expected(&kernel, arch);
+        let expected = self.expected(&cell.cell);
         if cell.expected == Expectation::default() {
             cell.expected = expected.object.unwrap_or_default();
         }
-        cell.contract = self.contract(&kernel, arch);
-        cell.cmdline = self.boot(&kernel, arch).kernel_arguments;
+        cell.contract = self.contract(&cell.cell);
+        cell.cmdline = self.boot(&cell.cell).kernel_arguments;
         cell.programs = expected.programs;
         cell.attach_optional = expected.attach_optional;
         cell
