@@ -17,7 +17,7 @@
 //! | guest | the machine's own kernel arguments and transport modules | how the guest was reached |
 //! | a log that was cut | all but its ends | a longer number moves the cut |
 
-use ukci_schema::evidence::{Evidence, Log, ProgramEvidence, Step};
+use ukci_schema::evidence::{Evidence, KmsgMark, Log, ProgramAttach, ProgramEvidence, Step};
 
 /// Kernel arguments that a machine adds for itself. The host's clock rate is among them.
 const OWN_ARGUMENTS: &[&str] = &["console=", "no_timer_check", "tsc_early_khz=", "ukci."];
@@ -71,10 +71,10 @@ pub fn canonical(evidence: &Evidence) -> Evidence {
         reword(&mut feature.detail);
     }
     same.programs.iter_mut().for_each(program);
-    same.kmsg = (same.kmsg.iter())
-        .filter(|line| !CLOCKS.iter().any(|word| line.contains(word)))
-        .map(|text| line(without_stamp(text)))
-        .collect();
+    for map in &mut same.struct_ops {
+        attachment(&mut map.attach);
+    }
+    kernel_log(&mut same);
     same
 }
 
@@ -97,12 +97,43 @@ fn program(program: &mut ProgramEvidence) {
     load.log = log(&load.log);
     load.libbpf = log(&load.libbpf);
     reword(&mut load.reason);
-    let attach = &mut program.attach;
+    attachment(&mut program.attach);
+}
+
+fn attachment(attach: &mut ProgramAttach) {
     attach.libbpf = log(&attach.libbpf);
     attach.fired = attach.fired.map(|count| count.min(1));
     for words in [&mut attach.method, &mut attach.reason, &mut attach.stimulus] {
         reword(words);
     }
+}
+
+/// Leaves out the lines about clocks. The marks move with the lines that stay, and go with those that
+/// do not.
+fn kernel_log(evidence: &mut Evidence) {
+    let is_clock = |text: &String| CLOCKS.iter().any(|word| text.contains(word));
+    let kept = |end: usize| {
+        let before = evidence.kmsg.iter().take(end);
+        before.filter(|text| !is_clock(text)).count()
+    };
+    let mut marks: Vec<KmsgMark> = Vec::new();
+    for (n, mark) in evidence.kmsg_marks.iter().enumerate() {
+        let next = evidence.kmsg_marks.get(n + 1);
+        let end = next.map_or(evidence.kmsg.len(), |next| next.line);
+        let first = kept(mark.line);
+        if kept(end) > first {
+            let mark = mark.clone();
+            marks.push(KmsgMark {
+                line: first,
+                ..mark
+            });
+        }
+    }
+    evidence.kmsg_marks = marks;
+    evidence.kmsg = (evidence.kmsg.iter())
+        .filter(|text| !is_clock(text))
+        .map(|text| line(without_stamp(text)))
+        .collect();
 }
 
 fn reword(text: &mut Option<String>) {
@@ -192,7 +223,7 @@ fn numbered(before: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{canonical, line, text, without_stamp};
-    use ukci_schema::evidence::{Evidence, Log};
+    use ukci_schema::evidence::{Evidence, KmsgMark, Log};
 
     #[test]
     fn addresses_times_and_ids_are_alike_and_bounds_are_kept() {
@@ -245,5 +276,25 @@ mod tests {
         assert_eq!(once.kmsg, ["at ADDRESS"]);
         assert_eq!(once.log.head, "fd=N\nverification time N usec");
         assert!(!text(&raw).contains("ffffffff8"));
+    }
+
+    /// A slow host's lines about clocks move no mark and leave none behind.
+    #[test]
+    fn marks_stay_with_their_lines() {
+        let mark = |line, doing: &str| KmsgMark {
+            line,
+            stage: ukci_schema::verdict::Stage::Attach,
+            doing: doing.into(),
+        };
+        let raw = Evidence {
+            kmsg: ["clocksource: late", "one", "tsc: unstable", "two"]
+                .map(Into::into)
+                .to_vec(),
+            kmsg_marks: vec![mark(0, "first"), mark(2, "second"), mark(3, "third")],
+            ..Evidence::default()
+        };
+        let same = canonical(&raw);
+        assert_eq!(same.kmsg, ["one", "two"]);
+        assert_eq!(same.kmsg_marks, [mark(0, "first"), mark(1, "third")]);
     }
 }
