@@ -10,7 +10,7 @@ use ukci_schema::plan::{
     FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, PlannedObject, SCHEMA,
 };
 
-use super::{Error, check, parse};
+use super::read::{Error, check, parse};
 use crate::catalogue::{self, digest};
 use crate::compile;
 use crate::nix::StorePath;

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
 use ukci_schema::diagnosis::Code;
+use ukci_schema::plan::PlannedObject;
 
 use super::*;
 use crate::catalogue::digest;
