@@ -158,8 +158,16 @@ impl EvidenceDir {
 }
 
 /// Where a run keeps an artifact's bytes, below its directory: they are what `rerun` takes.
+///
+/// The name is kept if it can be, because a rerun names the artifact by this file. It is the host's
+/// own word, but a plan may say anything.
 pub fn artifact_path(name: &str) -> String {
-    format!("artifacts/{}.bpf.o", file_name(name))
+    let is_plain = !name.is_empty() && name.len() <= 200 && !name.contains(['/', '\0']);
+    if is_plain {
+        format!("artifacts/{name}.bpf.o")
+    } else {
+        format!("artifacts/{}.bpf.o", file_name(name))
+    }
 }
 
 /// Keeps an artifact's bytes.
@@ -224,7 +232,7 @@ mod tests {
     use ukci_schema::cell::{Arch, Cell};
     use ukci_schema::evidence::{Evidence, Log, ProgramEvidence, ProgramLoad};
 
-    use super::EvidenceDir;
+    use super::{EvidenceDir, artifact_path};
 
     #[test]
     fn a_guests_names_stay_inside_the_cells_directory() {
@@ -264,5 +272,13 @@ mod tests {
         dir.set_first_boot_aside().unwrap();
         assert!(dir.path().join("first-boot/evidence.json").exists());
         assert!(!dir.path().join("evidence.json").exists());
+    }
+
+    #[test]
+    fn a_kept_artifact_has_its_name_and_stays_in_its_directory() {
+        assert_eq!(artifact_path("my-tool-2"), "artifacts/my-tool-2.bpf.o");
+        assert_eq!(artifact_path("../x"), "artifacts/___x.bpf.o");
+        assert_eq!(artifact_path(""), "artifacts/_.bpf.o");
+        assert_eq!(artifact_path(".."), "artifacts/...bpf.o");
     }
 }
