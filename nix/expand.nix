@@ -23,11 +23,15 @@ let
     foldl'
     hasAttr
     head
+    isList
+    isString
     length
     listToAttrs
     map
     match
     removeAttrs
+    replaceStrings
+    stringLength
     substring
     ;
 
@@ -38,11 +42,25 @@ let
     "riscv64"
   ];
   axes = [
-    "artifact"
-    "kernel"
-    "llvm"
-    "arch"
+    "artifacts"
+    "kernels"
+    "llvms"
+    "arches"
   ];
+  # The words for axes that the next release refuses, and those that replace them.
+  oldWords = {
+    artifact = "artifacts";
+    kernel = "kernels";
+    llvm = "llvms";
+    arch = "arches";
+  };
+  # What a point has on an axis.
+  keyOf = {
+    artifacts = "artifact";
+    kernels = "kernel";
+    llvms = "llvm";
+    arches = "arch";
+  };
 
   refuse = message: throw "matrix: ${message}";
   # `value` where no key of `table` is unknown.
@@ -53,28 +71,74 @@ let
     in
     if others == [ ] then value else refuse "unknown key `${head others}` in ${what}";
 
+  # A value that may be written alone.
+  listOf = value: if isList value then value else [ value ];
+
+  # Whether `pattern`, in which `*` stands for any text, is for `name`.
+  isFor =
+    pattern: name:
+    let
+      special = [
+        "\\"
+        "^"
+        "$"
+        "."
+        "|"
+        "?"
+        "+"
+        "("
+        ")"
+        "["
+        "]"
+        "{"
+        "}"
+      ];
+      escaped = replaceStrings special (map (c: "\\${c}") special) pattern;
+    in
+    pattern == name || match (replaceStrings [ "*" ] [ ".*" ] escaped) name != null;
+  isGroup = pattern: substring 0 1 pattern == "@";
+  isGlob = pattern: replaceStrings [ "*" ] [ "" ] pattern != pattern;
+  # The same for a kernel, of which a pattern may name a group.
+  isForKernel =
+    pattern: kernel:
+    let
+      group = substring 1 (-1) pattern;
+    in
+    if !isGroup pattern then
+      isFor pattern kernel
+    else if hasAttr group groups then
+      elem kernel groups.${group}
+    else
+      group == "all" || refuse "unknown group `${pattern}`";
+
   isLocked = kernel: arch: any (entry: entry.name == kernel && entry.arch == arch) lock.kernels;
 
-  # What a name stands for on an architecture: itself, or the kernels of the group `@name` that are
-  # locked for it.
+  # What a pattern stands for on an architecture: itself, the kernels that it is for, or those of the
+  # group `@name` that are locked for it.
   kernelsOf =
-    name: arch:
+    pattern: arch:
     let
-      group = substring 1 (-1) name;
+      group = substring 1 (-1) pattern;
+      here = map (entry: entry.name) (filter (entry: entry.arch == arch) lock.kernels);
     in
-    if substring 0 1 name != "@" then
-      [ name ]
+    if isGlob pattern && !isGroup pattern then
+      filter (isFor pattern) here
+    else if !isGroup pattern then
+      [ pattern ]
     else if group == "all" && !hasAttr group groups then
-      map (entry: entry.name) (filter (entry: entry.arch == arch) lock.kernels)
+      here
     else
-      filter (kernel: isLocked kernel arch) (groups.${group} or (refuse "unknown group `${name}`"));
+      filter (kernel: isLocked kernel arch) (groups.${group} or (refuse "unknown group `${pattern}`"));
 
   # The points of one `[[cells]]`: kernels, then architectures, then LLVMs.
   points =
     product:
     let
-      named = if product.arches or [ ] == [ ] then [ "x86_64" ] else product.arches;
-      llvms = if product.llvms or [ ] == [ ] then [ null ] else product.llvms;
+      orElse =
+        instead: values:
+        if values == [ ] then [ instead ] else values;
+      named = orElse "x86_64" (listOf (product.arches or [ ]));
+      llvms = orElse null (listOf (product.llvms or [ ]));
       point =
         kernel: arch: llvm:
         if !elem arch arches then
@@ -93,8 +157,8 @@ let
           of = arch: concatMap (kernel: map (point kernel arch) llvms) (kernelsOf name arch);
           found = concatMap of named;
         in
-        if found == [ ] then refuse "no kernel of group `${name}` is locked for these arches" else found
-      ) product.kernels;
+        if found == [ ] then refuse "no kernel of `${name}` is locked for these arches" else found
+      ) (listOf product.kernels);
 
   planned =
     artifact: product: point:
@@ -142,54 +206,78 @@ let
         cells = [ ];
       } keyed).cells;
 
-  # A rule with the kernels that its name or group stands for, by architecture: looked up once.
-  lookedUp =
+  # A rule in which each axis that it names is a list, under its new word.
+  written =
     rule:
-    rule
-    // {
-      kernelsByArch = listToAttrs (
-        map (arch: {
-          name = arch;
-          value = kernelsOf rule.kernel arch;
-        }) arches
+    let
+      old = filter (word: rule ? ${word}) (attrNames oldWords);
+      both = filter (word: rule ? ${oldWords.${word}}) old;
+      renamed = listToAttrs (
+        map (word: {
+          name = oldWords.${word};
+          value = rule.${word};
+        }) old
       );
-    };
+      new = removeAttrs rule old // renamed;
+    in
+    if both != [ ] then
+      refuse "`${head both}` is the old name of `${oldWords.${head both}}`, and both are here"
+    else
+      builtins.mapAttrs (key: value: if elem key axes then listOf value else value) new;
   covers =
     among: rule: point:
     all (
       axis:
-      !(rule ? ${axis})
-      || (
-        if axis == "kernel" then
-          elem point.kernel rule.kernelsByArch.${point.arch}
-        else
-          point ? ${axis} && point.${axis} == rule.${axis}
-      )
+      let
+        key = keyOf.${axis};
+        fits = pattern: (if axis == "kernels" then isForKernel else isFor) pattern point.${key};
+      in
+      !(rule ? ${axis}) || (point ? ${key} && any fits rule.${axis})
     ) among;
   coversCell = covers axes;
-  coversPoint = covers [
-    "kernel"
-    "llvm"
-    "arch"
-  ];
+  pointAxes = filter (axis: axis != "artifacts") axes;
+  coversPoint = covers pointAxes;
+  # Whether every entry of every axis covers one of these points.
+  coversWithEach =
+    among: rule:
+    all (
+      axis: all (entry: any (coversPoint (rule // { ${axis} = [ entry ]; })) among) (rule.${axis} or [ ])
+    ) pointAxes;
+  # An axis with an entry that is wrong whatever there is.
+  isWrong =
+    rule: axis:
+    rule ? ${axis}
+    && (
+      rule.${axis} == [ ]
+      || any (
+        entry:
+        !isString entry
+        || match "[[:space:]]*" entry != null
+        || stringLength entry > 256
+        || (axis == "arches" && !elem entry arches)
+        || (isGroup entry && axis != "kernels")
+      ) rule.${axis}
+    );
 
   everyPoint = concatMap points (matrix.cells or [ ]);
   # The points that are left when whole points are excluded.
   left = filter (
-    point: !any (rule: !(rule ? artifact) && coversPoint rule point) excluding
+    point: !any (rule: !(rule ? artifacts) && coversPoint rule point) excluding
   ) everyPoint;
 
   checked =
     what: keys: among: authored:
     let
-      rule = lookedUp authored;
+      rule = written authored;
     in
-    known what (axes ++ keys) authored (
+    known what (axes ++ keys) rule (
       if !any (axis: rule ? ${axis}) axes then
         refuse "a rule of ${what} names no axis"
       else if match "[[:space:]]*" (rule.reason or "") != null then
         refuse "a rule of ${what} has no reason"
-      else if !any (coversPoint rule) among then
+      else if any (isWrong rule) axes then
+        refuse "a rule of ${what} has an axis that can cover nothing"
+      else if !any (coversPoint rule) among || !coversWithEach among rule then
         refuse "a rule of ${what} covers no cell"
       else
         rule

@@ -253,7 +253,7 @@ fn of_matrix(
     Ok(Selected {
         cells: expansion.cells,
         excluded: expansion.excluded,
-        warnings: expansion.idle,
+        warnings: expansion.warnings,
         compilation: Compilation::default(),
         agents: Agents::default(),
         own: BTreeMap::new(),

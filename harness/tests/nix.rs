@@ -117,42 +117,58 @@ cpus = 2
 memory = 300
 
 [[exclude]]
-kernel = "debian-12-6.1"
-artifact = "b"
+kernels = "debian-12-6.1"
+artifacts = "b"
 reason = "b is new"
 
 [[exclude]]
-llvm = "19"
-kernel = "debian-13-6.12"
+llvms = "19"
+kernels = "debian-13-6.12"
 reason = "it is old"
 
 [[exclude]]
-kernel = "@lts"
-arch = "riscv64"
-artifact = "b"
+kernels = ["@lts"]
+arches = ["riscv64"]
+artifacts = ["b*", "a+"]
 reason = "b is not for riscv64"
 
 [[expect]]
-kernel = "@lts"
+kernels = "@lts"
 verdict = "fail"
 code = "MISSING_BTF"
 required = false
 reason = "a group in a rule, and a rule after it for one of the group"
 
 [[expect]]
-kernel = "debian-12-6.1"
+kernels = "debian-12-6.1"
 verdict = "fail"
 code = "MISSING_KFUNC"
 reason = "it lacks the kfunc"
 
 [[expect]]
-artifact = "a"
+artifacts = "a"
 verdict = "pass"
 reason = "a has a fallback"
 
+[[cells]]
+kernels = ["debian-*-cloud", "*-6.1*"]
+arches = "aarch64"
+llvms = "21"
+
+[[exclude]]
+kernels = "debian-*-5.10-cloud"
+arches = ["aarch64", "x86_64"]
+llvms = ["2*"]
+reason = "globs and lists"
+
+[[exclude]]
+kernel = "debian-sid-7.2-cloud"
+arch = "aarch64"
+reason = "the words of the release before"
+
 [[expect]]
-artifact = "b"
-kernel = "debian-sid-7.2"
+artifacts = "b"
+kernels = ["@all", "debian-sid-7.2"]
 verdict = "fail"
 code = "VERIFIER_LIMIT"
 required = true
@@ -169,17 +185,26 @@ const WRONG: &[&str] = &[
     "colour = \"red\"\n[[cells]]\nkernels = [\"debian-12-6.1\"]\n",
     "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[cells]]\nkernels = [\"debian-12-6.1\"]\ncpus = 2\n",
     "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nreason = \"no axis\"\n",
-    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernel = \"debian-sid-7.2\"\nreason = \"none\"\n",
-    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernel = \"debian-12-6.1\"\nreason = \"\"\n",
-    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"fail\"\nreason = \"no code\"\n",
-    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"skip\"\nreason = \"neither\"\n",
-    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"pass\"\ncode = \"MISSING_BTF\"\nreason = \"both\"\n",
-    "[[cells]]\nkernels = [\"debian-12-6.1\", \"debian-sid-7.2\"]\n[[exclude]]\nkernel = \"debian-12-6.1\"\nreason = \"gone\"\n[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"pass\"\nreason = \"stale\"\n",
-    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernel = \"@ltss\"\nreason = \"no such group\"\n",
-    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernel = \"@next\"\nverdict = \"pass\"\nreason = \"none of it is run\"\n",
-    "[[cells]]\nkernels = [\"@lts\"]\n[[exclude]]\nkernel = \"@lts\"\nreason = \"gone\"\n[[expect]]\nkernel = \"@lts\"\nverdict = \"pass\"\nreason = \"stale\"\n",
-    "[[cells]]\nkernels = [\"@lts\"]\n[[exclude]]\nkernel = \"@lts\"\nreason = \" \"\n",
-    "[[cells]]\nkernels = [\"@lts\"]\n[[exclude]]\nkernel = \"@lts\"\nkernelsByArch = 1\nreason = \"an unknown key\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernels = \"debian-sid-7.2\"\nreason = \"none\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernels = \"debian-12-6.1\"\nreason = \"\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernels = \"debian-12-6.1\"\nverdict = \"fail\"\nreason = \"no code\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernels = \"debian-12-6.1\"\nverdict = \"skip\"\nreason = \"neither\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernels = \"debian-12-6.1\"\nverdict = \"pass\"\ncode = \"MISSING_BTF\"\nreason = \"both\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\", \"debian-sid-7.2\"]\n[[exclude]]\nkernels = \"debian-12-6.1\"\nreason = \"gone\"\n[[expect]]\nkernels = \"debian-12-6.1\"\nverdict = \"pass\"\nreason = \"stale\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[exclude]]\nkernels = \"@ltss\"\nreason = \"no such group\"\n",
+    "[[cells]]\nkernels = [\"debian-12-6.1\"]\n[[expect]]\nkernels = \"@next\"\nverdict = \"pass\"\nreason = \"none of it is run\"\n",
+    "[[cells]]\nkernels = [\"@lts\"]\n[[exclude]]\nkernels = \"@lts\"\nreason = \"gone\"\n[[expect]]\nkernels = \"@lts\"\nverdict = \"pass\"\nreason = \"stale\"\n",
+    "[[cells]]\nkernels = [\"@lts\"]\n[[exclude]]\nkernels = \"@lts\"\nreason = \" \"\n",
+    "[[cells]]\nkernels = \"debian-9-*\"\n",
+    "[[cells]]\nkernels = \"@lts\"\n[[exclude]]\nkernel = \"@lts\"\nkernels = \"@lts\"\nreason = \"both words\"\n",
+    "[[cells]]\nkernels = \"debian-12-6.1\"\n[[exclude]]\nkernels = [\"debian-12-*\", \"debian-13-*\"]\nreason = \"one entry covers nothing\"\n",
+    "[[cells]]\nkernels = \"debian-12-6.1\"\n[[exclude]]\nkernels = []\nreason = \"no entry\"\n",
+    "[[cells]]\nkernels = \"debian-12-6.1\"\n[[exclude]]\nartifacts = []\nreason = \"no entry\"\n",
+    "[[cells]]\nkernels = \"debian-12-6.1\"\n[[exclude]]\nartifacts = \"@lts\"\nreason = \"a group of artifacts\"\n",
+    "[[cells]]\nkernels = \"debian-12-6.1\"\n[[exclude]]\nkernels = \"debian-12-6x1\"\nreason = \"a dot is a dot\"\n",
+    "[[cells]]\nkernels = \"debian-12-6.1\"\n[[exclude]]\narches = [\"x86_64\", \"arm64\"]\nreason = \"no such architecture\"\n",
+    "[[cells]]\nkernels = \"debian-12-6.1\"\n[[expect]]\nllvms = \"19\"\nverdict = \"pass\"\nreason = \"no cells have an LLVM\"\n",
+    "[[cells]]\nkernels = [\"@lts\"]\n[[exclude]]\nkernels = \"@lts\"\nwritten = 1\nreason = \"an unknown key\"\n",
 ];
 
 #[test]

@@ -225,6 +225,12 @@ pub fn value<T: DeserializeOwned>(
     })
 }
 
+/// Reads a value from the text of a TOML file.
+pub fn read<T: DeserializeOwned>(text: &str, file_name: &str) -> Result<T, AuthoredError> {
+    let tree = tree(text, file_name, Format::Toml)?;
+    value(&tree, text, file_name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Format, instead_of};

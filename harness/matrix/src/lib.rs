@@ -6,7 +6,10 @@
 //! file, the line and the column. No file is opened here.
 
 pub mod authored;
+pub mod groups;
 pub mod manifest;
 pub mod matrix;
 pub mod nearest;
 pub mod partition;
+pub mod pattern;
+pub mod scope;

@@ -13,14 +13,12 @@ mod derive;
 mod error;
 mod kernel;
 mod object;
-mod scope;
 mod section;
 mod validate;
 mod values;
 
 pub use error::{ManifestError, Problem};
 pub use object::{ObjectNames, ProgramNames};
-pub use scope::Pattern;
 pub use section::program_type_of;
 pub use values::{KconfigValue, Timeout};
 
@@ -29,6 +27,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::authored::{self, Format};
+use crate::groups::Groups;
+use crate::pattern::Pattern;
+use crate::scope::{OneOrMany, Scope};
 use ukci_schema::cell::Arch;
 use ukci_schema::contract::{
     AttachKind, AttachType, Constant, Entries, Helper, InnerMapType, ProgramType,
@@ -94,6 +95,9 @@ pub struct Manifest {
     /// What is expected on which kernels; later rules win. Without one a cell must pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Expect>,
+    /// What `@name` stands for.
+    #[serde(skip)]
+    groups: Groups,
 }
 
 /// What is said of one program.
@@ -299,12 +303,18 @@ const fn yes() -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Override {
+    /// For which artifacts; without it, all that the manifest is given for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<OneOrMany<Pattern>>,
     /// On which kernels; without it, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernels: Option<Vec<Pattern>>,
+    pub kernels: Option<OneOrMany<Pattern>>,
+    /// Compiled by which LLVMs; without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llvms: Option<OneOrMany<Pattern>>,
     /// On which architectures; without it, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arches: Option<Vec<Arch>>,
+    pub arches: Option<OneOrMany<Arch>>,
     /// What is said of single programs there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<ProgramOverride>,
@@ -343,12 +353,18 @@ pub struct ProgramOverride {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
+    /// For which artifacts; without it, all that the manifest is given for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<OneOrMany<Pattern>>,
     /// On which kernels; without it, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernels: Option<Vec<Pattern>>,
+    pub kernels: Option<OneOrMany<Pattern>>,
+    /// Compiled by which LLVMs; without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llvms: Option<OneOrMany<Pattern>>,
     /// On which architectures; without it, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arches: Option<Vec<Arch>>,
+    pub arches: Option<OneOrMany<Arch>>,
     /// The program; without it, the object as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
@@ -361,6 +377,30 @@ pub struct Expect {
     pub reason: String,
 }
 
+impl Override {
+    /// What it covers.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope {
+            artifacts: self.artifacts.as_deref(),
+            kernels: self.kernels.as_deref(),
+            llvms: self.llvms.as_deref(),
+            arches: self.arches.as_deref(),
+        }
+    }
+}
+
+impl Expect {
+    /// What it covers.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope {
+            artifacts: self.artifacts.as_deref(),
+            kernels: self.kernels.as_deref(),
+            llvms: self.llvms.as_deref(),
+            arches: self.arches.as_deref(),
+        }
+    }
+}
+
 impl Manifest {
     /// Reads a manifest. `file_name` is what errors call it; nothing is opened.
     pub fn parse(text: &str, file_name: &str, format: Format) -> Result<Self, ManifestError> {
@@ -370,16 +410,22 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The manifest with names for several kernels; without them only `@all` is known.
+    #[must_use]
+    pub fn with_groups(mut self, groups: Groups) -> Self {
+        self.groups = groups;
+        self
+    }
+
     /// Adds what the manifest says of a cell. What the matrix expects is the stronger.
     #[must_use]
     pub fn planned(&self, mut cell: PlannedCell) -> PlannedCell {
-        let (kernel, arch) = (cell.cell.kernel.clone(), cell.cell.arch);
-        let expected = self.expected(&kernel, arch);
+        let expected = self.expected(&cell.cell);
         if cell.expected == Expectation::default() {
             cell.expected = expected.object.unwrap_or_default();
         }
-        cell.contract = self.contract(&kernel, arch);
-        cell.cmdline = self.boot(&kernel, arch).kernel_arguments;
+        cell.contract = self.contract(&cell.cell);
+        cell.cmdline = self.boot(&cell.cell).kernel_arguments;
         cell.programs = expected.programs;
         cell.attach_optional = expected.attach_optional;
         cell

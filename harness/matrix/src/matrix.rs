@@ -2,24 +2,28 @@
 //!
 //! The cells are the union of the `[[cells]]` products (kernels × LLVMs × architectures), minus
 //! every cell that an `[[exclude]]` covers; `[[expect]]` says what is expected of those it
-//! covers, the last one winning. A rule covers a cell when each axis that it names is equal; a
-//! group (`@lts`) is equal to each of its kernels, in a rule as in `[[cells]]`.
-//! A rule that names no axis, or covers no cell, is an error: a stale expectation is a lie.
+//! covers, the last one winning. What a rule covers is a [`Scope`](crate::scope::Scope).
+//! A rule that names no axis, or covers no cell, is an error, and so is an entry of an axis that
+//! covers none: a stale expectation is a lie.
 
 mod bless;
 mod expand;
-mod groups;
+mod old_words;
 mod rule;
 
 use serde::Deserialize;
 
 use crate::authored::{self, AuthoredError, Format, Node, Path, Place};
+use crate::pattern::Pattern;
+use crate::scope::{OneOrMany, Scope};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
+use ukci_schema::diagnosis::Code;
 use ukci_schema::plan::PlannedCell;
+use ukci_schema::verdict::VerdictKind;
 
+pub use crate::groups::{Groups, KnownKernel};
 pub use bless::{Blessed, bless};
-pub use groups::Groups;
 
 /// Least guest memory that a matrix may ask for, in MiB: the kernels of the catalogue do not
 /// reach their init in less.
@@ -57,11 +61,11 @@ struct Authored {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Product {
-    kernels: Vec<String>,
+    kernels: OneOrMany<Pattern>,
     #[serde(default)]
-    llvms: Vec<String>,
+    llvms: OneOrMany<String>,
     #[serde(default)]
-    arches: Vec<String>,
+    arches: OneOrMany<Arch>,
     #[serde(default)]
     memory: Option<u32>,
     #[serde(default)]
@@ -70,66 +74,57 @@ struct Product {
     required: Option<bool>,
 }
 
-/// The axes that a rule may name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Axes<'a> {
-    artifact: Option<&'a str>,
-    kernel: Option<&'a str>,
-    llvm: Option<&'a str>,
-    arch: Option<&'a str>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Exclude {
     #[serde(default)]
-    artifact: Option<String>,
+    artifacts: Option<OneOrMany<Pattern>>,
     #[serde(default)]
-    kernel: Option<String>,
+    kernels: Option<OneOrMany<Pattern>>,
     #[serde(default)]
-    llvm: Option<String>,
+    llvms: Option<OneOrMany<Pattern>>,
     #[serde(default)]
-    arch: Option<String>,
+    arches: Option<OneOrMany<Arch>>,
     reason: String,
-}
-
-impl Exclude {
-    fn axes(&self) -> Axes<'_> {
-        Axes {
-            artifact: self.artifact.as_deref(),
-            kernel: self.kernel.as_deref(),
-            llvm: self.llvm.as_deref(),
-            arch: self.arch.as_deref(),
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expect {
     #[serde(default)]
-    artifact: Option<String>,
+    artifacts: Option<OneOrMany<Pattern>>,
     #[serde(default)]
-    kernel: Option<String>,
+    kernels: Option<OneOrMany<Pattern>>,
     #[serde(default)]
-    llvm: Option<String>,
+    llvms: Option<OneOrMany<Pattern>>,
     #[serde(default)]
-    arch: Option<String>,
-    verdict: String,
+    arches: Option<OneOrMany<Arch>>,
+    verdict: VerdictKind,
     #[serde(default)]
-    code: Option<String>,
+    code: Option<Code>,
     #[serde(default)]
     required: Option<bool>,
     reason: String,
 }
 
+impl Exclude {
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            artifacts: self.artifacts.as_deref(),
+            kernels: self.kernels.as_deref(),
+            llvms: self.llvms.as_deref(),
+            arches: self.arches.as_deref(),
+        }
+    }
+}
+
 impl Expect {
-    fn axes(&self) -> Axes<'_> {
-        Axes {
-            artifact: self.artifact.as_deref(),
-            kernel: self.kernel.as_deref(),
-            llvm: self.llvm.as_deref(),
-            arch: self.arch.as_deref(),
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            artifacts: self.artifacts.as_deref(),
+            kernels: self.kernels.as_deref(),
+            llvms: self.llvms.as_deref(),
+            arches: self.arches.as_deref(),
         }
     }
 }
@@ -144,15 +139,8 @@ pub struct Matrix {
     tree: Node,
     authored: Authored,
     groups: Groups,
-}
-
-/// A kernel that a matrix may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KnownKernel<'a> {
-    /// Its name in the catalogue.
-    pub name: &'a str,
-    /// An architecture it is locked for.
-    pub arch: Arch,
+    /// A sentence about words that the next release refuses.
+    old_words: Option<String>,
 }
 
 /// A matrix with artifacts: cells in the order of the file.
@@ -162,9 +150,9 @@ pub struct Expansion {
     pub cells: Vec<PlannedCell>,
     /// How many were excluded.
     pub excluded: usize,
-    /// One sentence for each rule that names an artifact which is not of this run: it may be
-    /// misspelt.
-    pub idle: Vec<String>,
+    /// One sentence for each thing that may not be meant, and for each that the next release will
+    /// refuse.
+    pub warnings: Vec<String>,
 }
 
 /// What is wrong with a matrix.
@@ -175,7 +163,7 @@ pub enum MatrixError {
     #[error(transparent)]
     Authored(#[from] AuthoredError),
     /// It was read, and does not make sense.
-    #[error("{message}\n  at {at}{}", at.excerpt())]
+    #[error("read {at}: {message}{}", at.excerpt())]
     Meaning {
         /// Where.
         at: Box<Place>,
@@ -201,7 +189,8 @@ fn version_hint(error: &AuthoredError) -> Option<String> {
     let AuthoredError::Value { message, .. } = error else {
         return None;
     };
-    (message.contains("string") || message.contains("text")).then(|| {
+    let of_text = message.contains("string") || message.contains("text");
+    (of_text && message.contains("the number")).then(|| {
         "versions are strings, since TOML reads 6.10 as 6.1: put them in quotes".to_owned()
     })
 }
@@ -209,7 +198,8 @@ fn version_hint(error: &AuthoredError) -> Option<String> {
 impl Matrix {
     /// Reads a matrix. `file_name` is for messages, and names the matrix.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, MatrixError> {
-        let tree = authored::tree(text, file_name, Format::Toml)?;
+        let mut tree = authored::tree(text, file_name, Format::Toml)?;
+        let old_words = old_words::replace(&mut tree, text, file_name)?;
         let authored: Authored = authored::value(&tree, text, file_name)?;
         let stem = file_name.rsplit('/').next().unwrap_or(file_name);
         let stem = stem.strip_suffix(".toml").unwrap_or(stem);
@@ -220,6 +210,7 @@ impl Matrix {
             tree,
             authored,
             groups: Groups::default(),
+            old_words,
         };
         matrix.check()?;
         Ok(matrix)
@@ -306,7 +297,7 @@ impl Matrix {
     pub fn kernels<'a>(&'a self, known: &[KnownKernel<'a>]) -> Vec<&'a str> {
         let mut names: Vec<&str> = Vec::new();
         let authored = self.authored.cells.iter();
-        for name in authored.flat_map(|product| &product.kernels) {
+        for name in authored.flat_map(|product| product.kernels.iter()) {
             for arch in Arch::ALL {
                 let kernels = self.groups.expand(name, arch, known).unwrap_or_default();
                 for kernel in kernels {

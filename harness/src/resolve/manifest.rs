@@ -54,7 +54,7 @@ pub fn manifest(path: &Path, artifact: &mut PlannedArtifact) -> Result<Read, Err
     let bytes = read(path)?;
     let name = path.display().to_string();
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let manifest = Manifest::parse(&text, &name, Format::of(&name))?;
+    let manifest = Manifest::parse(&text, &name, Format::of(&name))?.with_groups(super::groups()?);
     let found = Read {
         manifest,
         text,

@@ -31,8 +31,8 @@ impl Place {
         fs::write(path("debian-12-6.1"), "kernel").unwrap();
         let matrix = "memory = 512\ncmdline = [\"lsm=bpf\"]\n\
             [[cells]]\nkernels = [\"debian-12-6.1\", \"debian-13-6.12\"]\n\
-            [[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n\
-            [[expect]]\nartifact = \"y\"\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n";
+            [[expect]]\nkernels = \"debian-12-6.1\"\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n\
+            [[expect]]\nartifacts = \"y\"\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n";
         fs::write(path("m.toml"), matrix).unwrap();
         let lock: Lock = serde_json::from_str(LOCK).unwrap();
         Self {

@@ -95,6 +95,19 @@ impl Path {
     }
 }
 
+impl Path {
+    /// The steps, from the outermost.
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// The way to what `inner` is the way to from here.
+    #[must_use]
+    pub fn join(&self, inner: &Self) -> Self {
+        Self([self.0.as_slice(), &inner.0].concat())
+    }
+}
+
 impl From<&str> for Path {
     fn from(key: &str) -> Self {
         Self(vec![key.into()])

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{Attach, Manifest, Override, Trial};
-use ukci_schema::cell::Arch;
+use ukci_schema::cell::Cell;
 use ukci_schema::contract::{
     Boot, Contract, Expected, InnerMapTerms, MapTerms, ProgramTypeTerms, Site, Target, TargetShape,
     VariantProgram, VariantTerms,
@@ -12,21 +12,21 @@ use ukci_schema::contract::{
 use ukci_schema::verdict::Expectation;
 
 impl Manifest {
-    fn overrides_on(&self, kernel: &str, arch: Arch) -> Vec<&Override> {
+    fn overrides_on(&self, cell: &Cell) -> Vec<&Override> {
         self.overrides
             .iter()
-            .filter(|rule| rule.covers(kernel, arch))
+            .filter(|rule| rule.scope().covers(cell, &self.groups))
             .collect()
     }
 
-    /// What is said of each program's attachment on this kernel: the last word on each.
-    fn attachments(&self, kernel: &str, arch: Arch) -> BTreeMap<&str, &Attach> {
+    /// What is said of each program's attachment in this cell: the last word on each.
+    fn attachments(&self, cell: &Cell) -> BTreeMap<&str, &Attach> {
         let own = self
             .programs
             .iter()
             .map(|program| (program.name.as_str(), &program.attach));
         let over = self
-            .overrides_on(kernel, arch)
+            .overrides_on(cell)
             .into_iter()
             .flat_map(|rule| &rule.programs)
             .map(|program| (program.name.as_str(), &program.attach));
@@ -53,8 +53,8 @@ impl Manifest {
         files
     }
 
-    /// What the guest does for this object on this kernel.
-    pub fn contract(&self, kernel: &str, arch: Arch) -> Contract {
+    /// What the guest does for this object in this cell.
+    pub fn contract(&self, cell: &Cell) -> Contract {
         let mut files = Vec::new();
         let mut btf = self.btf_custom_path.as_deref();
         let mut kconfig = self.kconfig.clone();
@@ -64,7 +64,7 @@ impl Manifest {
             .iter()
             .filter_map(|program| Some((program.name.clone(), program.autoload?)))
             .collect();
-        for rule in self.overrides_on(kernel, arch) {
+        for rule in self.overrides_on(cell) {
             btf = rule.btf_custom_path.as_deref().or(btf);
             kconfig.extend(rule.kconfig.clone());
             rodata.extend(rule.rodata.clone());
@@ -76,7 +76,7 @@ impl Manifest {
         }
         let custom_btf = btf.map(|file| index_of(file, &mut files));
         let targets = self
-            .attachments(kernel, arch)
+            .attachments(cell)
             .into_iter()
             .filter_map(|(name, attach)| Some((name.to_owned(), target(attach, &mut files)?)))
             .collect();
@@ -106,7 +106,7 @@ impl Manifest {
                 })
                 .collect(),
             targets,
-            modules: self.boot(kernel, arch).modules,
+            modules: self.boot(cell).modules,
         }
     }
 
@@ -152,13 +152,13 @@ impl Manifest {
             .collect()
     }
 
-    /// What the host does before it boots this kernel for this object.
-    pub fn boot(&self, kernel: &str, arch: Arch) -> Boot {
+    /// What the host does before it boots the kernel of this cell.
+    pub fn boot(&self, cell: &Cell) -> Boot {
         let mut boot = Boot {
             modules: self.modules.clone(),
             kernel_arguments: self.kernel_arguments.clone(),
         };
-        for rule in self.overrides_on(kernel, arch) {
+        for rule in self.overrides_on(cell) {
             for module in &rule.modules {
                 if !boot.modules.contains(module) {
                     boot.modules.push(module.clone());
@@ -170,18 +170,22 @@ impl Manifest {
         boot
     }
 
-    /// What is expected of this object on this kernel.
-    pub fn expected(&self, kernel: &str, arch: Arch) -> Expected {
+    /// What is expected in this cell.
+    pub fn expected(&self, cell: &Cell) -> Expected {
         let mut expected = Expected {
             attach_optional: self
-                .attachments(kernel, arch)
+                .attachments(cell)
                 .into_iter()
                 .filter(|(_, attach)| attach.required == Some(false))
                 .map(|(name, _)| name.to_owned())
                 .collect(),
             ..Expected::default()
         };
-        for rule in self.expect.iter().filter(|rule| rule.covers(kernel, arch)) {
+        for rule in self
+            .expect
+            .iter()
+            .filter(|rule| rule.scope().covers(cell, &self.groups))
+        {
             let expectation = Expectation {
                 verdict: rule.verdict,
                 code: rule.code,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::authored::{self, AuthoredError, Format, Node, Path, Place, harmless_words};
+use crate::scope::Senseless;
 
 /// Why a manifest is refused. It reads after "failed to".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +59,14 @@ impl Problem {
             of_key: false,
             what: what.into(),
             hint: None,
+        }
+    }
+
+    /// A mistake in the scope of the rule at `rule`.
+    pub(super) fn senseless(rule: &Path, senseless: Senseless) -> Self {
+        Self {
+            hint: senseless.hint,
+            ..Self::value(rule.join(&senseless.path), senseless.message)
         }
     }
 

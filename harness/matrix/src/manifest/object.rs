@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Attach, AttachKind, KconfigValue, Manifest, Map, Pattern, Problem, ProgramType};
+use super::{
+    Attach, AttachKind, Expect, KconfigValue, Manifest, Map, Override, Problem, ProgramType,
+};
 use crate::authored::{Path, instead_of};
 use crate::nearest::nearest;
+use crate::pattern::Pattern;
 
 /// The names in an object, as its ELF and BTF have them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,21 +62,21 @@ impl Manifest {
     /// Refuses rules that cover no kernel of the catalogue, which `known` are the names of.
     pub fn check_kernels<'a>(&self, known: impl IntoIterator<Item = &'a str>) -> Vec<Problem> {
         let known: Vec<&str> = known.into_iter().collect();
-        let rules = self
-            .overrides
-            .iter()
-            .enumerate()
-            .map(|(n, rule)| (Path::from("overrides").then(n), rule.kernels.as_deref()))
-            .chain(
-                self.expect
-                    .iter()
-                    .enumerate()
-                    .map(|(n, rule)| (Path::from("expect").then(n), rule.kernels.as_deref())),
-            );
+        let overrides = self.overrides.iter().map(Override::scope).enumerate();
+        let expect = self.expect.iter().map(Expect::scope).enumerate();
+        let rules = (overrides.map(|(n, scope)| (Path::from("overrides").then(n), scope)))
+            .chain(expect.map(|(n, scope)| (Path::from("expect").then(n), scope)));
         let mut problems = Vec::new();
-        for (at, patterns) in rules {
-            for (n, pattern) in patterns.unwrap_or_default().iter().enumerate() {
-                if !known.iter().any(|kernel| pattern.covers(kernel)) {
+        for (at, scope) in rules {
+            if let Err(senseless) = scope.check_groups(&self.groups) {
+                problems.push(Problem::senseless(&at, senseless));
+                continue;
+            }
+            for (n, pattern) in scope.kernels.unwrap_or_default().iter().enumerate() {
+                if !known
+                    .iter()
+                    .any(|kernel| self.groups.covers(pattern, kernel))
+                {
                     problems.push(covers_nothing(&at.then("kernels").then(n), pattern, &known));
                 }
             }

@@ -6,11 +6,10 @@ use super::attach::attach;
 use super::check::{Checked, identifier, name, names, one_line, unique};
 use super::kernel::{kconfig, kernel_arguments, modules, variables};
 use super::{
-    AttachKind, Expect, FunctionalTest, InnerMap, Manifest, Map, Override, Pattern, Problem,
-    ProgramType,
+    AttachKind, Expect, FunctionalTest, InnerMap, Manifest, Map, Override, Problem, ProgramType,
 };
 use crate::authored::{Path, instead_of};
-use ukci_schema::cell::Arch;
+use crate::scope::Scope;
 use ukci_schema::verdict::VerdictKind;
 
 /// Refuses what cannot be meant.
@@ -215,15 +214,17 @@ fn functional_tests(tests: &[FunctionalTest]) -> Checked {
 }
 
 fn override_rule(at: &Path, rule: &Override) -> Checked {
-    scope(at, rule.kernels.as_deref(), rule.arches.as_deref())?;
-    if rule.kernels.is_none() && rule.arches.is_none() {
+    scope(at, rule.scope())?;
+    if rule.scope().is_empty() {
         let what = "an override that holds everywhere";
         return Err(Problem::value(at.clone(), what).hint(Some(
-            "add `kernels` or `arches`, or write it at the top of the manifest".to_owned(),
+            "add `kernels` or another axis, or write it at the top of the manifest".to_owned(),
         )));
     }
     let scoped = Override {
+        artifacts: rule.artifacts.clone(),
         kernels: rule.kernels.clone(),
+        llvms: rule.llvms.clone(),
         arches: rule.arches.clone(),
         ..Override::default()
     };
@@ -266,7 +267,7 @@ fn override_rule(at: &Path, rule: &Override) -> Checked {
 }
 
 fn expect(at: &Path, rule: &Expect) -> Checked {
-    scope(at, rule.kernels.as_deref(), rule.arches.as_deref())?;
+    scope(at, rule.scope())?;
     if let Some(program) = &rule.program {
         name(&at.then("program"), program)?;
     }
@@ -295,16 +296,8 @@ fn expect(at: &Path, rule: &Expect) -> Checked {
     one_line(&at.then("reason"), &rule.reason, 1000)
 }
 
-fn scope(at: &Path, kernels: Option<&[Pattern]>, arches: Option<&[Arch]>) -> Checked {
-    for (key, empty) in [
-        ("kernels", kernels.is_some_and(<[_]>::is_empty)),
-        ("arches", arches.is_some_and(<[_]>::is_empty)),
-    ] {
-        if empty {
-            let what = format!("an empty list of `{key}` covers nothing");
-            return Err(Problem::value(at.then(key), what)
-                .hint(Some(format!("leave `{key}` out to cover them all"))));
-        }
-    }
-    Ok(())
+fn scope(at: &Path, scope: Scope<'_>) -> Checked {
+    scope
+        .check()
+        .map_err(|senseless| Problem::senseless(at, senseless))
 }

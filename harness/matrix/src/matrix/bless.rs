@@ -47,12 +47,12 @@ fn entry(cell: &CellReport) -> Option<String> {
         // TOML's own quoting; writing to a string cannot fail.
         let _ = writeln!(text, "{key} = {}", toml::Value::from(value));
     };
-    say("artifact", &cell.artifact);
-    say("kernel", &cell.kernel);
+    say("artifacts", &cell.artifact);
+    say("kernels", &cell.kernel);
     if let Some(llvm) = &cell.llvm {
-        say("llvm", llvm);
+        say("llvms", llvm);
     }
-    say("arch", cell.arch.name());
+    say("arches", cell.arch.name());
     say("verdict", "fail");
     say("code", diagnosis.code.name());
     say("reason", &diagnosis.headline);

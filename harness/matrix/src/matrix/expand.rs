@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Expansion, KnownKernel, Matrix, MatrixError, Product};
 use crate::authored::{Path, instead_of};
+use crate::scope::{Scope, unknown_group};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::plan::{CPUS, MEMORY, PlannedCell};
@@ -21,8 +22,8 @@ impl Matrix {
     /// named is `x86_64`.
     ///
     /// A rule must cover a point of the authored products, whichever artifacts are run. One that
-    /// names an artifact which is not of this run is [idle](Expansion::idle): the same matrix
-    /// serves runs of one artifact and of all.
+    /// names an artifact which is not part of this run only brings a [warning](Expansion::warnings):
+    /// the same matrix serves runs of one artifact and of all.
     pub fn expand(
         &self,
         artifacts: &[Artifact],
@@ -35,18 +36,19 @@ impl Matrix {
                 Ok((path, product, points))
             })
             .collect::<Result<_, MatrixError>>()?;
-        let rules = self.rules(&products, known)?;
+        let rules = self.rules(&products)?;
 
         let mut cells = Vec::new();
         let mut excluded = 0;
         for artifact in artifacts {
             for mut planned in self.cells_of(artifact, &products)? {
-                if rules.exclude.iter().any(|rule| rule.cell(&planned.cell)) {
+                let covers = |scope: &Scope<'_>| scope.covers(&planned.cell, &self.groups);
+                if rules.exclude.iter().any(covers) {
                     excluded += 1;
                     continue;
                 }
-                for (rule, expectation, required) in &rules.expect {
-                    if rule.cell(&planned.cell) {
+                for (scope, expectation, required) in &rules.expect {
+                    if scope.covers(&planned.cell, &self.groups) {
                         planned.expected = expectation.clone();
                         planned.required = required.unwrap_or(planned.required);
                     }
@@ -54,11 +56,12 @@ impl Matrix {
                 cells.push(planned);
             }
         }
-        let idle = self.idle(artifacts);
+        let mut warnings = self.old_words.clone().into_iter().collect::<Vec<String>>();
+        warnings.extend(self.idle(artifacts));
         Ok(Expansion {
             cells,
             excluded,
-            idle,
+            warnings,
         })
     }
 
@@ -69,17 +72,7 @@ impl Matrix {
         product: &Product,
         known: &[KnownKernel<'_>],
     ) -> Result<Vec<Point>, MatrixError> {
-        let mut arches = Vec::new();
-        for (n, name) in product.arches.iter().enumerate() {
-            let arch: Arch = name
-                .parse()
-                .map_err(|error: ukci_schema::cell::UnknownArch| {
-                    let names = Arch::ALL.map(Arch::name);
-                    let path = path.then("arches").then(n);
-                    self.wrong(&path, &error.to_string(), instead_of(name, &names))
-                })?;
-            arches.push(arch);
-        }
+        let mut arches = product.arches.to_vec();
         if arches.is_empty() {
             arches.push(Arch::X86_64);
         }
@@ -92,10 +85,12 @@ impl Matrix {
             let before = points.len();
             let at = || path.then("kernels").then(n);
             for &arch in &arches {
-                let kernels = self
-                    .groups
-                    .expand(name, arch, known)
-                    .ok_or_else(|| self.unknown_group(&at(), name))?;
+                let kernels = self.groups.expand(name, arch, known).ok_or_else(|| {
+                    self.senseless(
+                        &Path::default(),
+                        unknown_group(at(), name.as_str(), &self.groups),
+                    )
+                })?;
                 for kernel in kernels {
                     if !known.iter().any(|k| k.name == kernel && k.arch == arch) {
                         return Err(self.unknown_kernel(&at(), kernel, arch, known));
@@ -108,7 +103,9 @@ impl Matrix {
                 }
             }
             if points.len() == before {
-                let message = format!("no kernel of group `{name}` is locked for these arches");
+                let of = if name.is_glob() { "that" } else { "of group" };
+                let covers = if name.is_glob() { " covers" } else { "" };
+                let message = format!("no kernel {of} `{name}`{covers} is locked for these arches");
                 return Err(self.wrong(&at(), &message, None));
             }
         }
@@ -159,14 +156,6 @@ impl Matrix {
             }
         }
         Ok(cells)
-    }
-
-    pub(super) fn unknown_group(&self, path: &Path, name: &str) -> MatrixError {
-        let names = self.groups.names();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let hint = instead_of(name, &names)
-            .or_else(|| Some("`kernels/streams.toml` defines the groups".to_owned()));
-        self.wrong(path, &format!("unknown group `{name}`"), hint)
     }
 
     fn unknown_kernel(

@@ -69,11 +69,11 @@ fn cells_are_products_minus_exclusions() {
         llvms = ["22"]
         arches = ["x86_64", "aarch64"]
         [[exclude]]
-        kernel = "debian-11-5.10"
-        llvm = "16"
+        kernels = "debian-11-5.10"
+        llvms = "16"
         reason = "old with old"
         [[expect]]
-        kernel = "debian-11-5.10"
+        kernels = "debian-11-5.10"
         verdict = "fail"
         code = "UNSUPPORTED_HELPER"
         reason = "bpf_loop"
@@ -105,11 +105,11 @@ fn mistakes_have_a_place_and_a_hint() {
     insta::assert_snapshot!(refusal("[[cells]]\nkernals = [\"debian-12-6.1\"]\n"));
     let base = "[[cells]]\nkernels = [\"debian-12-6.1\"]\n";
     insta::assert_snapshot!(refusal(&format!(
-        "{base}[[exclude]]\nkernel = \"debian-11-5.10\"\nreason = \"stale\"\n"
+        "{base}[[exclude]]\nkernels = \"debian-11-5.10\"\nreason = \"stale\"\n"
     )));
     insta::assert_snapshot!(refusal(&format!("{base}[[exclude]]\nreason = \"all\"\n")));
     insta::assert_snapshot!(refusal(&format!(
-        "{base}[[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"fail\"\ncode = \"VERIFIER_REJECTED\"\nreason = \"x\"\n"
+        "{base}[[expect]]\nkernels = \"debian-12-6.1\"\nverdict = \"fail\"\ncode = \"VERIFIER_REJECTED\"\nreason = \"x\"\n"
     )));
     insta::assert_snapshot!(refusal(""));
 }
@@ -125,7 +125,7 @@ fn values_are_checked_where_they_stand() {
         (format!("name = \"\"\n{base}"), "the name is empty"),
         (format!("sysctl = [\"=1\"]\n{base}"), "is not `key=value`"),
         (
-            format!("{base}[[exclude]]\nkernel = \"debian-12-6.1\"\nreason = \" \"\n"),
+            format!("{base}[[exclude]]\nkernels = \"debian-12-6.1\"\nreason = \" \"\n"),
             "reason is empty",
         ),
     ] {
@@ -139,33 +139,72 @@ fn a_rule_covers_something_that_is_left_whichever_artifacts_run() {
     let expect = |axes: &str| {
         format!("[[expect]]\n{axes}\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n")
     };
-    let excluded = "[[exclude]]\nkernel = \"debian-12-6.1\"\nreason = \"x\"\n";
-    let stale = expect("kernel = \"debian-12-6.1\"");
+    let excluded = "[[exclude]]\nkernels = \"debian-12-6.1\"\nreason = \"x\"\n";
+    let stale = expect("kernels = \"debian-12-6.1\"");
     insta::assert_snapshot!(refusal(&format!("{base}{excluded}{stale}")));
-    let misspelt = expect("artifact = \"other\"\nkernel = \"debian-12-6.2\"");
+    let misspelt = expect("artifacts = \"other\"\nkernels = \"debian-12-6.2\"");
     insta::assert_snapshot!(refusal(&format!("{base}{misspelt}")));
     // The axis is collapsed for an object, and the rule is right for source.
     assert_eq!(
-        expand(&format!("{base}{}", expect("llvm = \"16\"")), Form::Object)
+        expand(&format!("{base}{}", expect("llvms = \"16\"")), Form::Object)
             .unwrap()
             .len(),
         2
     );
-    assert!(refusal(&format!("{base}{}", expect("llvm = \"17\""))).contains("covers no cell"));
+    assert!(refusal(&format!("{base}{}", expect("llvms = \"17\""))).contains("covers no cell"));
 }
 
 #[test]
 fn a_rule_about_an_artifact_that_is_not_run_is_told() {
     let text = "name = \"mine\"\n[[cells]]\nkernels = [\"debian-12-6.1\"]\n\
-        [[expect]]\nartifact = \"y\"\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n";
+        [[expect]]\nartifacts = \"y\"\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n";
     let matrix = Matrix::parse(text, "m.toml").unwrap();
     assert_eq!(matrix.name, "mine");
     let expansion = matrix.expand(&[artifact(Form::Object)], KNOWN).unwrap();
     assert_eq!(expansion.cells[0].expected, Expectation::default());
     assert_eq!(
-        expansion.idle,
-        ["the rule at `m.toml:4:1` names artifact `y`, which is not of this run"]
+        expansion.warnings,
+        ["the rule at `m.toml:4:1` names artifact `y`, which is not part of this run"]
     );
+}
+
+#[test]
+fn the_words_of_the_release_before_are_understood_with_a_warning() {
+    let base = "[[cells]]\nkernels = \"debian-*\"\narches = [\"x86_64\", \"aarch64\"]\n";
+    let expand = |rules: &str| {
+        let matrix = Matrix::parse(&format!("{base}{rules}"), "m.toml")?;
+        matrix.expand(&[artifact(Form::Object)], &KNOWN[1..])
+    };
+    let old = "[[exclude]]\nartifact = \"x\"\narch = \"aarch64\"\nreason = \"x\"\n";
+    let new = "[[exclude]]\nartifacts = \"x\"\narches = \"aarch64\"\nreason = \"x\"\n";
+    let (old, new) = (expand(old).unwrap(), expand(new).unwrap());
+    assert_eq!((&old.cells, old.excluded), (&new.cells, 1));
+    assert_eq!(new.warnings, Vec::<String>::new());
+    insta::assert_snapshot!(old.warnings.join("\n"));
+    let both = "[[exclude]]\nkernel = \"x\"\nkernels = \"y\"\nreason = \"x\"\n";
+    insta::assert_snapshot!(told(&expand(both).unwrap_err()));
+}
+
+#[test]
+fn every_entry_of_a_rule_must_cover_something() {
+    let base = "[[cells]]\nkernels = [\"debian-11-5.10\", \"debian-12-6.1\"]\nllvms = \"19\"\n";
+    let rule = |axes: &str| format!("{base}[[exclude]]\n{axes}\nreason = \"x\"\n");
+    let left = |axes: &str| expand(&rule(axes), Form::Source).unwrap();
+    assert_eq!(
+        left("kernels = \"debian-11-*\""),
+        ["x/debian-12-6.1/x86_64/llvm-19"]
+    );
+    assert_eq!(left("artifacts = [\"x*\", \"y\"]\nllvms = \"1*\"").len(), 0);
+    assert_eq!(left("artifacts = \"y*\"\nkernels = \"*\"").len(), 2);
+    insta::assert_snapshot!(refusal(&rule(
+        "kernels = [\"debian-11-5.10\", \"debian-12-6.2\"]"
+    )));
+    insta::assert_snapshot!(refusal(&rule("kernels = []")));
+    insta::assert_snapshot!(refusal(&rule("artifacts = \"@lts\"")));
+    insta::assert_snapshot!(refusal(&rule("arches = [\"x86_64\", \"arm64\"]")));
+    let no_llvm =
+        "[[cells]]\nkernels = \"debian-*\"\n[[exclude]]\nllvms = \"19\"\nreason = \"x\"\n";
+    insta::assert_snapshot!(refusal(no_llvm));
 }
 
 #[test]
@@ -192,8 +231,7 @@ fn ten_thousand_cells_expand_at_once() {
         })
         .collect();
     let names: Vec<String> = kernels.iter().map(|name| format!("\"{name}\"")).collect();
-    let rule =
-        "[[expect]]\nkernel = \"k7\"\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n";
+    let rule = "[[expect]]\nkernels = \"k7\"\nverdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n";
     let text = format!(
         "[[cells]]\nkernels = [{}]\nllvms = [{}]\n{rule}",
         names.join(","),
@@ -274,7 +312,7 @@ fn a_group_in_a_rule_stands_for_its_kernels() {
         matrix.expand(&[artifact(Form::Object)], &known)
     };
     let fails = "verdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n";
-    let excluded = expand("[[exclude]]\nkernel = \"@lts\"\nreason = \"x\"\n").unwrap();
+    let excluded = expand("[[exclude]]\nkernels = \"@lts\"\nreason = \"x\"\n").unwrap();
     let keys = |cells: &[PlannedCell]| -> Vec<String> {
         cells.iter().map(|p| p.cell.kernel_key()).collect()
     };
@@ -283,21 +321,21 @@ fn a_group_in_a_rule_stands_for_its_kernels() {
 
     // With another axis, and a later rule for one of the group.
     let rules = format!(
-        "[[expect]]\nkernel = \"@lts\"\narch = \"x86_64\"\nrequired = false\n{fails}\
-         [[expect]]\nkernel = \"debian-12-6.1\"\nverdict = \"pass\"\nreason = \"x\"\n"
+        "[[expect]]\nkernels = \"@lts\"\narches = \"x86_64\"\nrequired = false\n{fails}\
+         [[expect]]\nkernels = \"debian-12-6.1\"\nverdict = \"pass\"\nreason = \"x\"\n"
     );
     let mut cells = expand(&rules).unwrap().cells;
     cells.retain(|planned| planned.expected.verdict == VerdictKind::Fail);
     assert_eq!(keys(&cells), ["debian-11-5.10/x86_64"]);
     assert!(!cells[0].required);
 
-    let unknown = expand("[[exclude]]\nkernel = \"@ltss\"\nreason = \"x\"\n").unwrap_err();
+    let unknown = expand("[[exclude]]\nkernels = \"@ltss\"\nreason = \"x\"\n").unwrap_err();
     insta::assert_snapshot!("unknown_group_in_a_rule", told(&unknown));
-    let nothing = format!("[[expect]]\nkernel = \"@next\"\n{fails}");
+    let nothing = format!("[[expect]]\nkernels = \"@next\"\n{fails}");
     insta::assert_snapshot!("group_covers_nothing", told(&expand(&nothing).unwrap_err()));
-    let elsewhere = format!("[[expect]]\nkernel = \"@lts\"\narch = \"riscv64\"\n{fails}");
+    let elsewhere = format!("[[expect]]\nkernels = \"@lts\"\narches = \"riscv64\"\n{fails}");
     let elsewhere = told(&expand(&elsewhere).unwrap_err());
-    assert!(elsewhere.contains("| arch = \"riscv64\""), "{elsewhere}");
+    assert!(elsewhere.contains("| arches = \"riscv64\""), "{elsewhere}");
 }
 
 #[test]

@@ -107,7 +107,9 @@ fn wrong_values() {
             "rodata = { x = { bytes = \"0g\" } }\n",
             "rodata = { x = 18446744073709551616 }\n",
             "[[program_variants]]\ngroup = \"g\"\nprograms = [{ name = \"p\", requires_helper = 0 }]\n",
-            "[[overrides]]\nkernels = [\"@lts\"]\nmodules = [\"veth\"]\n",
+            "[[overrides]]\nkernels = [\"\\n\"]\nmodules = [\"veth\"]\n",
+            "[[overrides]]\nkernels = 6.1\nmodules = [\"veth\"]\n",
+            "[[overrides]]\nartifacts = [\"@lts\"]\nmodules = [\"veth\"]\n",
         ],
     ));
 }

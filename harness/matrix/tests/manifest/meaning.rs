@@ -1,10 +1,12 @@
 //! What manifests mean: the documentation's, bpfcompat's, and what follows for a kernel.
 
 use ukci_matrix::authored::Format;
+use ukci_matrix::groups::Groups;
 use ukci_matrix::manifest::{Manifest, ObjectNames, Problem, ProgramNames};
-use ukci_schema::cell::Arch;
+use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::verdict::VerdictKind;
 
-use crate::written::{blocks, full, shown, toml, yaml};
+use crate::written::{blocks, full, on, shown, toml, yaml};
 
 #[test]
 fn the_example_of_the_documentation_means_the_same_in_both_notations() {
@@ -73,14 +75,16 @@ fn an_empty_file_is_a_manifest_that_says_nothing() {
     }
     assert_eq!(toml("").unwrap(), Manifest::default());
     assert_eq!(
-        toml("").unwrap().contract("debian-12-6.1", Arch::X86_64),
+        toml("")
+            .unwrap()
+            .contract(&on("debian-12-6.1", Arch::X86_64)),
         ukci_schema::contract::Contract::default()
     );
 }
 
 /// What bpfcompat's documentation shows, and what its Go reader takes beside.
 mod bpfcompat {
-    use super::{Arch, Manifest, yaml};
+    use super::{Arch, Manifest, on, yaml};
     use ukci_schema::contract::{Entries, Target};
 
     #[test]
@@ -110,8 +114,9 @@ functional_tests:
         .unwrap();
         assert_eq!(manifest.required_profiles.len(), 2);
         assert_eq!(manifest.functional_tests[0].timeout.to_string(), "5s");
-        let Target { kind, site } =
-            &manifest.contract("debian-12-6.1", Arch::X86_64).targets["handle_exec"];
+        let Target { kind, site } = &manifest
+            .contract(&on("debian-12-6.1", Arch::X86_64))
+            .targets["handle_exec"];
         insta::assert_compact_debug_snapshot!((kind.name(), site), @r#"("tracepoint", Tracepoint { category: "syscalls", name: "sys_enter_execve" })"#);
     }
 
@@ -144,7 +149,10 @@ probe_companions: [t1_execve]
         )
         .unwrap();
         assert_eq!(manifest.maps[0].max_entries, Some(Entries::Cpus));
-        insta::assert_json_snapshot!("falco_contract", manifest.contract("any", Arch::X86_64));
+        insta::assert_json_snapshot!(
+            "falco_contract",
+            manifest.contract(&on("any", Arch::X86_64))
+        );
     }
 
     #[test]
@@ -316,10 +324,43 @@ fn patterns_that_cover_nothing_are_refused() {
 }
 
 #[test]
+fn a_rule_of_a_manifest_may_name_a_group_and_every_axis() {
+    let streams = include_str!("../../../../kernels/streams.toml");
+    let groups = Groups::parse(streams, "kernels/streams.toml").unwrap();
+    let text = "[[expect]]\nkernels = \"@lts\"\nartifacts = [\"a\", \"x*\"]\n\
+        verdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n\
+        [[expect]]\nllvms = \"1*\"\nverdict = \"pass\"\nreason = \"x\"\n";
+    let manifest = toml(text).unwrap().with_groups(groups.clone());
+    let known = ["debian-12-6.1", "debian-sid-7.2"];
+    assert_eq!(manifest.check_kernels(known), []);
+    let lts = on("debian-12-6.1", Arch::X86_64);
+    let verdict = |cell: &Cell| manifest.expected(cell).object.map(|e| e.verdict);
+    assert_eq!(verdict(&lts), Some(VerdictKind::Fail));
+    assert_eq!(verdict(&on("debian-sid-7.2", Arch::X86_64)), None);
+    let source = Cell {
+        llvm: Some("19".into()),
+        ..lts
+    };
+    assert_eq!(verdict(&source), Some(VerdictKind::Pass));
+
+    let unknown = toml(&text.replace("@lts", "@ltss"))
+        .unwrap()
+        .with_groups(groups);
+    let problem = unknown.check_kernels(known).remove(0);
+    assert_eq!(
+        problem.to_string(),
+        "expect[0].kernels[0]: unknown group `@ltss`"
+    );
+}
+
+#[test]
 fn the_contract_of_a_kernel_has_the_overrides_that_cover_it() {
     let manifest = full();
-    insta::assert_json_snapshot!("contract", manifest.contract("debian-12-6.1", Arch::X86_64));
-    let there = manifest.contract("debian-11-5.10", Arch::Aarch64);
+    insta::assert_json_snapshot!(
+        "contract",
+        manifest.contract(&on("debian-12-6.1", Arch::X86_64))
+    );
+    let there = manifest.contract(&on("debian-11-5.10", Arch::Aarch64));
     insta::assert_json_snapshot!((
         &there.files,
         there.custom_btf,
@@ -328,7 +369,7 @@ fn the_contract_of_a_kernel_has_the_overrides_that_cover_it() {
         &there.targets["trace_unlink"],
         &there.modules,
         manifest
-            .boot("debian-11-5.10", Arch::Aarch64)
+            .boot(&on("debian-11-5.10", Arch::Aarch64))
             .kernel_arguments,
     ));
     assert_eq!(
@@ -343,15 +384,17 @@ fn the_contract_of_a_kernel_has_the_overrides_that_cover_it() {
 #[test]
 fn the_last_rule_that_covers_a_cell_decides() {
     let manifest = full();
-    let elsewhere = manifest.expected("debian-12-6.1", Arch::X86_64);
+    let elsewhere = manifest.expected(&on("debian-12-6.1", Arch::X86_64));
     assert_eq!(elsewhere.object, None);
     assert_eq!(elsewhere.programs.len(), 0);
     assert!(elsewhere.attach_optional.contains("trace_slow_path"));
     assert_eq!(elsewhere.attach_optional.len(), 1);
-    insta::assert_compact_debug_snapshot!(manifest.expected("debian-11-5.10-cloud", Arch::X86_64));
+    insta::assert_compact_debug_snapshot!(
+        manifest.expected(&on("debian-11-5.10-cloud", Arch::X86_64))
+    );
     assert_eq!(
         manifest
-            .expected("debian-11-5.10-cloud", Arch::Riscv64)
+            .expected(&on("debian-11-5.10-cloud", Arch::Riscv64))
             .programs
             .len(),
         0
@@ -364,13 +407,13 @@ fn the_last_rule_that_covers_a_cell_decides() {
     };
     let fail = "verdict = \"fail\"\ncode = \"MISSING_BTF\"";
     let rules = toml(&text(&[("*", fail), ("debian-12-*", "verdict = \"pass\"")])).unwrap();
-    let verdict = |kernel| rules.expected(kernel, Arch::X86_64).object.unwrap().verdict;
-    assert_eq!(
-        verdict("debian-12-6.1"),
-        ukci_schema::verdict::VerdictKind::Pass
-    );
-    assert_eq!(
-        verdict("debian-13-6.12"),
-        ukci_schema::verdict::VerdictKind::Fail
-    );
+    let verdict = |kernel| {
+        rules
+            .expected(&on(kernel, Arch::X86_64))
+            .object
+            .unwrap()
+            .verdict
+    };
+    assert_eq!(verdict("debian-12-6.1"), VerdictKind::Pass);
+    assert_eq!(verdict("debian-13-6.12"), VerdictKind::Fail);
 }

@@ -6,7 +6,7 @@ use ukci_matrix::manifest::Manifest;
 use ukci_schema::cell::Arch;
 use ukci_schema::contract::Contract;
 
-use crate::written::{blocks, full};
+use crate::written::{blocks, full, on};
 
 /// xorshift64: the same numbers everywhere.
 struct Numbers(u64);
@@ -105,14 +105,14 @@ fn holds(text: &str, format: Format) -> bool {
                 "{text}"
             );
             for arch in Arch::ALL {
-                let contract = manifest.contract("debian-11-5.10", arch);
+                let contract = manifest.contract(&on("debian-11-5.10", arch));
                 let json = serde_json::to_string(&contract).unwrap();
                 assert_eq!(
                     serde_json::from_str::<Contract>(&json).unwrap(),
                     contract,
                     "{text}"
                 );
-                let _ = manifest.expected("debian-11-5.10", arch);
+                let _ = manifest.expected(&on("debian-11-5.10", arch));
             }
             for problem in manifest.check_object(&super::meaning::object()) {
                 holds_of(&problem.locate(text, "m", format), text);

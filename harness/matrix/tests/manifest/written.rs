@@ -3,6 +3,7 @@
 
 use ukci_matrix::authored::Format;
 use ukci_matrix::manifest::{Manifest, ManifestError};
+use ukci_schema::cell::{Arch, Cell};
 
 const DOCS: &str = include_str!("../../../../docs/manifest.md");
 
@@ -40,4 +41,14 @@ pub(super) fn full() -> Manifest {
     };
     let (bare, tables) = rest.split_at(rest.find("[rodata]").unwrap());
     toml(&format!("{bare}\n{lists}\n{tables}")).unwrap()
+}
+
+/// The cell of an object on a kernel.
+pub(super) fn on(kernel: &str, arch: Arch) -> Cell {
+    Cell {
+        artifact: "x".to_owned(),
+        kernel: kernel.to_owned(),
+        llvm: None,
+        arch,
+    }
 }

@@ -1,17 +1,14 @@
-//! Which kernels a rule covers.
+//! Names as rules write them.
 
 use std::fmt;
 
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Expect, Override};
-use ukci_schema::cell::Arch;
-
-/// A kernel's name in the catalogue, in which `*` stands for any text.
+/// A name in which `*` stands for any text, or a group of kernels (`@lts`).
 ///
 /// There are no version ranges: vendors backport, so a version says little of what a kernel has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Pattern(String);
 
@@ -21,11 +18,21 @@ impl Pattern {
         &self.0
     }
 
-    /// Whether it covers the kernel of this name.
-    pub fn covers(&self, kernel: &str) -> bool {
+    /// Whether it stands for more than itself.
+    pub fn is_glob(&self) -> bool {
+        self.0.contains('*')
+    }
+
+    /// The group that it names, with its `@`.
+    pub fn group(&self) -> Option<&str> {
+        self.0.starts_with('@').then_some(self.as_str())
+    }
+
+    /// Whether it covers a name. A group covers none: [`Groups`] knows what a group stands for.
+    pub fn covers(&self, name: &str) -> bool {
         let mut parts = self.0.split('*');
         // `split` gives at least one part.
-        let Some(mut rest) = parts.next().and_then(|first| kernel.strip_prefix(first)) else {
+        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
             return false;
         };
         let mut parts = parts.peekable();
@@ -54,42 +61,11 @@ impl fmt::Display for Pattern {
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._+-~*".contains(c);
-        if text.is_empty() || text.len() > 128 || !text.chars().all(allowed) {
-            let expected = &"the name of a kernel, in which `*` stands for any text,";
+        if text.trim().is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
+            let expected = &"a name, in which `*` stands for any text,";
             return Err(D::Error::invalid_value(Unexpected::Str(&text), expected));
         }
         Ok(Self(text))
-    }
-}
-
-/// Whether a rule with these conditions covers a kernel.
-fn covers(kernels: Option<&[Pattern]>, arches: Option<&[Arch]>, kernel: &str, arch: Arch) -> bool {
-    kernels.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.covers(kernel)))
-        && arches.is_none_or(|arches| arches.contains(&arch))
-}
-
-impl Override {
-    /// Whether it holds on this kernel.
-    pub fn covers(&self, kernel: &str, arch: Arch) -> bool {
-        covers(
-            self.kernels.as_deref(),
-            self.arches.as_deref(),
-            kernel,
-            arch,
-        )
-    }
-}
-
-impl Expect {
-    /// Whether it speaks of this kernel.
-    pub fn covers(&self, kernel: &str, arch: Arch) -> bool {
-        covers(
-            self.kernels.as_deref(),
-            self.arches.as_deref(),
-            kernel,
-            arch,
-        )
     }
 }
 
@@ -99,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_text() {
-        let covers = |pattern: &str, kernel: &str| Pattern(pattern.into()).covers(kernel);
+        let covers = |text: &str, kernel: &str| Pattern(text.to_owned()).covers(kernel);
         assert!(covers("debian-12-6.1", "debian-12-6.1"));
         assert!(!covers("debian-12-6.1", "debian-12-6.1-cloud"));
         assert!(!covers("debian-12-6.1", "x-debian-12-6.1"));

@@ -1,0 +1,94 @@
+//! Groups of kernels: one name for several, in `kernels/streams.toml`.
+//!
+//! `@name` stands for the kernels of that group that are locked for the architecture in question;
+//! `@all` for every kernel. There is no other rule, so that Nix can follow it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::authored::{self, AuthoredError};
+use crate::pattern::Pattern;
+use ukci_schema::cell::Arch;
+
+/// The group that needs no entry.
+const ALL: &str = "all";
+
+/// A kernel of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownKernel<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// An architecture it is locked for.
+    pub arch: Arch,
+}
+
+/// The groups of `kernels/streams.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Groups {
+    #[serde(default)]
+    groups: BTreeMap<String, Vec<String>>,
+}
+
+impl Groups {
+    /// Reads the file.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, AuthoredError> {
+        authored::read(text, file_name)
+    }
+
+    /// The names of all groups, with their `@`.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.groups.keys().map(String::as_str);
+        names.chain([ALL]).map(|name| format!("@{name}")).collect()
+    }
+
+    /// Every kernel that a group names, for a check against the lock.
+    pub fn kernels(&self) -> impl Iterator<Item = &str> {
+        self.groups.values().flatten().map(String::as_str)
+    }
+
+    /// Whether there is a group of this name, which begins with `@`.
+    pub fn has(&self, group: &str) -> bool {
+        let name = group.trim_start_matches('@');
+        name == ALL || self.groups.contains_key(name)
+    }
+
+    /// Whether a pattern, which may be a group, covers a kernel.
+    pub fn covers(&self, pattern: &Pattern, kernel: &str) -> bool {
+        let Some(group) = pattern.group() else {
+            return pattern.covers(kernel);
+        };
+        match self.groups.get(&group[1..]) {
+            Some(kernels) => kernels.iter().any(|name| name == kernel),
+            None => &group[1..] == ALL,
+        }
+    }
+
+    /// The kernels that a pattern stands for on `arch`: itself, if it is the name of one. None if
+    /// there is no such group.
+    pub fn expand<'a>(
+        &'a self,
+        pattern: &'a Pattern,
+        arch: Arch,
+        known: &[KnownKernel<'a>],
+    ) -> Option<Vec<&'a str>> {
+        let here = || known.iter().filter(|kernel| kernel.arch == arch);
+        let Some(group) = pattern.group() else {
+            return Some(if pattern.is_glob() {
+                let names = here().map(|kernel| kernel.name);
+                names.filter(|name| pattern.covers(name)).collect()
+            } else {
+                vec![pattern.as_str()]
+            });
+        };
+        if let Some(kernels) = self.groups.get(&group[1..]) {
+            // In the order of the group.
+            let kernels = kernels.iter().map(String::as_str);
+            let locked = kernels.filter(|name| here().any(|kernel| kernel.name == *name));
+            return Some(locked.collect());
+        }
+        self.has(group)
+            .then(|| here().map(|kernel| kernel.name).collect())
+    }
+}
