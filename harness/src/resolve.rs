@@ -202,6 +202,7 @@ pub fn select(
         let known = catalogue.lock().names().chain(own);
         let cells = selected.cells.iter().map(|p| p.cell.kernel.as_str());
         read.check_kernels(known, cells)?;
+        selected.warnings.extend(read.warning.clone());
     }
     let with_manifest = |planned: PlannedCell| match manifests.get(&planned.cell.artifact) {
         Some(read) => read.manifest.planned(planned),

@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         Command::Report(report) => command::report::run(&report, output),
         Command::Plan(plan) => command::plan::run(*plan, output),
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),
+        Command::Manifest(manifest) => command::manifest::run(&manifest),
         Command::Doctor => command::doctor::run(output),
         Command::Explain(explain) => command::explain::run(&explain),
         Command::Help(help) => command::help::run(&help),

@@ -1,23 +1,19 @@
-//! Files that people write, in TOML or YAML, read so that every mistake has a place.
+//! TOML files that people write, read so that every mistake has a place.
 //!
-//! Both formats become one [`Node`] tree that knows where each key and value stands. A type is
-//! deserialised from the tree, so one mistake reads the same in both: file, line and column, the
-//! line itself with carets, and the nearest names that would have been right.
-//!
-//! YAML scalars are read as the type that is asked for, as Go's `yaml.v3` does: `name: 123` is
-//! text where a name is wanted, `max_entries: 64` a number. TOML says its types itself.
+//! A file becomes a [`Node`] tree that knows where each key and value stands, and a type is
+//! deserialized from the tree. An error has the file, the line and the column, the line itself with
+//! carets, and the nearest names that would have been right. `toml`'s own deserializer gives the
+//! place too, but only a sentence for the rest: the unknown key, the word and what is known there,
+//! which the hints are made of, cannot be had from it.
 
 mod de;
 mod place;
 mod toml;
 mod tree;
-mod yaml;
 
 pub use place::Place;
 pub(crate) use place::harmless_words;
 pub use tree::{Node, Path, Step, Value};
-
-use std::path::Path as FilePath;
 
 use serde::de::DeserializeOwned;
 
@@ -29,44 +25,13 @@ pub const SIZE_LIMIT: usize = 1024 * 1024;
 /// The deepest nesting of lists and tables that is read.
 pub const DEPTH_LIMIT: usize = 32;
 
-/// The notation of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// TOML 1.1.
-    Toml,
-    /// YAML 1.2, of which JSON is a part.
-    Yaml,
-}
-
-impl Format {
-    /// The notation that a file's name promises: TOML unless it ends in `.yaml`, `.yml` or
-    /// `.json`.
-    pub fn of(file_name: &str) -> Self {
-        let ending = FilePath::new(file_name)
-            .extension()
-            .and_then(|ending| ending.to_str());
-        match ending.map(str::to_ascii_lowercase).as_deref() {
-            Some("yaml" | "yml" | "json") => Self::Yaml,
-            _ => Self::Toml,
-        }
-    }
-
-    /// The word messages use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Toml => "TOML",
-            Self::Yaml => "YAML",
-        }
-    }
-}
-
-/// Why a file could not be read. Each reads after "failed to", and ends in the line itself with
+/// Why a file could not be read. Each text begins with the place, and ends in the line itself with
 /// carets below what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthoredError {
     /// Over [`SIZE_LIMIT`].
-    #[error("read `{file}`: {bytes} bytes, over the limit of {SIZE_LIMIT}")]
+    #[error("`{file}` has {bytes} bytes, over the limit of {SIZE_LIMIT}")]
     Size {
         /// The file.
         file: String,
@@ -74,45 +39,45 @@ pub enum AuthoredError {
         bytes: usize,
     },
     /// Not the notation it should be in.
-    #[error("read {at} as {}: {message}{}", format.name(), at.excerpt())]
+    #[error("{at}: this is not {format}: {message}{}", at.excerpt())]
     Syntax {
         /// Where.
         at: Box<Place>,
         /// Which notation.
-        format: Format,
+        format: &'static str,
         /// What the parser says.
         message: String,
     },
     /// A key that means nothing here.
-    #[error("read {at}: unknown key `{key}`{}", at.excerpt())]
+    #[error("{at}: unknown key `{key}`{}", at.excerpt())]
     UnknownKey {
         /// Where.
         at: Box<Place>,
         /// The key.
         key: String,
         /// The keys that mean something here.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
     },
     /// A word that is none of those allowed here.
-    #[error("read {at}: unknown value `{word}`{}", at.excerpt())]
+    #[error("{at}: unknown value `{word}`{}", at.excerpt())]
     UnknownWord {
         /// Where.
         at: Box<Place>,
         /// The word.
         word: String,
         /// The words that are allowed here.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
     },
     /// A key that must be there.
-    #[error("read {at}: missing key `{key}`{}", at.excerpt())]
+    #[error("{at}: missing key `{key}`{}", at.excerpt())]
     MissingKey {
         /// The table that lacks it.
         at: Box<Place>,
         /// The key.
-        key: &'static str,
+        key: String,
     },
     /// A value of the wrong type, or out of its range.
-    #[error("read {at}: {message}{}", at.excerpt())]
+    #[error("{at}: {message}{}", at.excerpt())]
     Value {
         /// Where.
         at: Box<Place>,
@@ -175,25 +140,27 @@ pub fn instead_of(wrong: &str, known: &[&str]) -> Option<String> {
 }
 
 /// Reads the text of a file into its tree.
-pub fn tree(text: &str, file_name: &str, format: Format) -> Result<Node, AuthoredError> {
+pub fn tree(text: &str, file_name: &str) -> Result<Node, AuthoredError> {
+    check_size(text, file_name)?;
+    self::toml::tree(text).map_err(|wrong| AuthoredError::Syntax {
+        at: Place::new(file_name, text, wrong.span).into(),
+        format: "TOML",
+        message: harmless_words(&wrong.message),
+    })
+}
+
+/// Refuses a text over [`SIZE_LIMIT`].
+pub(crate) fn check_size(text: &str, file_name: &str) -> Result<(), AuthoredError> {
     if text.len() > SIZE_LIMIT {
         return Err(AuthoredError::Size {
             file: file_name.to_owned(),
             bytes: text.len(),
         });
     }
-    let read = match format {
-        Format::Toml => self::toml::tree(text),
-        Format::Yaml => self::yaml::tree(text),
-    };
-    read.map_err(|wrong| AuthoredError::Syntax {
-        at: Place::new(file_name, text, wrong.span).into(),
-        format,
-        message: harmless_words(&wrong.message),
-    })
+    Ok(())
 }
 
-/// Deserialises a value from a tree. `text` and `file_name` are those the tree was read from.
+/// Deserializes a value from a tree. `text` and `file_name` are those the tree was read from.
 pub fn value<T: DeserializeOwned>(
     node: &Node,
     text: &str,
@@ -209,14 +176,17 @@ pub fn value<T: DeserializeOwned>(
             de::What::UnknownKey { key, known } => AuthoredError::UnknownKey {
                 at,
                 key: harmless_words(&key),
-                known,
+                known: known.to_vec(),
             },
             de::What::UnknownWord { word, known } => AuthoredError::UnknownWord {
                 at,
                 word: harmless_words(&word),
-                known,
+                known: known.to_vec(),
             },
-            de::What::MissingKey(key) => AuthoredError::MissingKey { at, key },
+            de::What::MissingKey(key) => AuthoredError::MissingKey {
+                at,
+                key: key.to_owned(),
+            },
             de::What::Value(message) => AuthoredError::Value {
                 at,
                 message: harmless_words(&message),
@@ -227,21 +197,13 @@ pub fn value<T: DeserializeOwned>(
 
 /// Reads a value from the text of a TOML file.
 pub fn read<T: DeserializeOwned>(text: &str, file_name: &str) -> Result<T, AuthoredError> {
-    let tree = tree(text, file_name, Format::Toml)?;
+    let tree = tree(text, file_name)?;
     value(&tree, text, file_name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, instead_of};
-
-    #[test]
-    fn a_file_is_toml_unless_its_name_says_otherwise() {
-        assert_eq!(Format::of("x.toml"), Format::Toml);
-        assert_eq!(Format::of("dir.yaml/x"), Format::Toml);
-        assert_eq!(Format::of("x.YML"), Format::Yaml);
-        assert_eq!(Format::of("x.json"), Format::Yaml);
-    }
+    use super::instead_of;
 
     #[test]
     fn a_hint_names_what_is_near_or_lists_what_there_is() {

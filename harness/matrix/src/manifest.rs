@@ -1,8 +1,8 @@
 //! The manifest: what an object's own loader does that a generic one cannot know, and what is
 //! expected of each kernel.
 //!
-//! A [`Manifest`] is read from TOML or YAML by [`Manifest::parse`]; the YAML keys are bpfcompat's,
-//! so that its users' manifests work as they are. What needs the object is checked by
+//! A [`Manifest`] is read from TOML by [`Manifest::parse`]; bpfcompat's, which are YAML with the same
+//! keys, by [`import`]. What needs the object is checked by
 //! [`Manifest::check_object`], what needs the catalogue by [`Manifest::check_kernels`]. For one
 //! kernel a manifest says three things: the [`Contract`] that the guest keeps before it loads,
 //! [`Boot`] for the host, and [`Expected`] for the judge. `docs/manifest.md` teaches it.
@@ -11,6 +11,7 @@ mod attach;
 mod check;
 mod derive;
 mod error;
+mod import;
 mod kernel;
 mod object;
 mod section;
@@ -18,6 +19,7 @@ mod validate;
 mod values;
 
 pub use error::{ManifestError, Problem};
+pub use import::{Imported, import, is_yaml};
 pub use object::{ObjectNames, ProgramNames};
 pub use section::program_type_of;
 pub use values::{KconfigValue, Timeout};
@@ -26,7 +28,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::authored::{self, Format};
+use crate::authored;
 use crate::groups::Groups;
 use crate::pattern::Pattern;
 use crate::scope::{OneOrMany, Scope};
@@ -403,8 +405,8 @@ impl Expect {
 
 impl Manifest {
     /// Reads a manifest. `file_name` is what errors call it; nothing is opened.
-    pub fn parse(text: &str, file_name: &str, format: Format) -> Result<Self, ManifestError> {
-        let tree = authored::tree(text, file_name, format)?;
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, ManifestError> {
+        let tree = authored::tree(text, file_name)?;
         let manifest: Self = authored::value(&tree, text, file_name)?;
         validate::validate(&manifest).map_err(|problem| problem.in_tree(&tree, text, file_name))?;
         Ok(manifest)

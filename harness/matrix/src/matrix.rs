@@ -13,7 +13,7 @@ mod rule;
 
 use serde::Deserialize;
 
-use crate::authored::{self, AuthoredError, Format, Node, Path, Place};
+use crate::authored::{self, AuthoredError, Node, Path, Place};
 use crate::pattern::Pattern;
 use crate::scope::{OneOrMany, Scope};
 use ukci_schema::budget::Budget;
@@ -163,7 +163,7 @@ pub enum MatrixError {
     #[error(transparent)]
     Authored(#[from] AuthoredError),
     /// It was read, and does not make sense.
-    #[error("read {at}: {message}{}", at.excerpt())]
+    #[error("{at}: {message}{}", at.excerpt())]
     Meaning {
         /// Where.
         at: Box<Place>,
@@ -198,7 +198,7 @@ fn version_hint(error: &AuthoredError) -> Option<String> {
 impl Matrix {
     /// Reads a matrix. `file_name` is for messages, and names the matrix.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, MatrixError> {
-        let mut tree = authored::tree(text, file_name, Format::Toml)?;
+        let mut tree = authored::tree(text, file_name)?;
         let old_words = old_words::replace(&mut tree, text, file_name)?;
         let authored: Authored = authored::value(&tree, text, file_name)?;
         let stem = file_name.rsplit('/').next().unwrap_or(file_name);

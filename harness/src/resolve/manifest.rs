@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
-use ukci_matrix::authored::Format;
-use ukci_matrix::manifest::{Manifest, ObjectNames, Problem, ProgramNames, program_type_of};
+use ukci_matrix::manifest::{
+    Manifest, ObjectNames, Problem, ProgramNames, import, is_yaml, program_type_of,
+};
 use ukci_schema::artifact::ManifestRef;
 use ukci_schema::plan::{FileRef, PlannedArtifact};
 
@@ -18,6 +19,8 @@ use crate::catalogue::digest;
 pub struct Read {
     /// It.
     pub manifest: Manifest,
+    /// A sentence about a notation that the next release refuses.
+    pub warning: Option<String>,
     text: String,
     name: String,
 }
@@ -25,9 +28,8 @@ pub struct Read {
 impl Read {
     /// The first of these problems, with its place.
     fn refuse(&self, problems: Vec<Problem>) -> Result<(), Error> {
-        let format = Format::of(&self.name);
         match problems.into_iter().next() {
-            Some(problem) => Err(problem.locate(&self.text, &self.name, format).into()),
+            Some(problem) => Err(problem.locate(&self.text, &self.name).into()),
             None => Ok(()),
         }
     }
@@ -54,12 +56,7 @@ pub fn manifest(path: &Path, artifact: &mut PlannedArtifact) -> Result<Read, Err
     let bytes = read(path)?;
     let name = path.display().to_string();
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let manifest = Manifest::parse(&text, &name, Format::of(&name))?.with_groups(super::groups()?);
-    let found = Read {
-        manifest,
-        text,
-        name: name.clone(),
-    };
+    let found = parse(text, &name)?;
     if let Some(names) = names_of(&read(&artifact.file.path)?) {
         found.refuse(found.manifest.check_object(&names))?;
     }
@@ -70,6 +67,32 @@ pub fn manifest(path: &Path, artifact: &mut PlannedArtifact) -> Result<Read, Err
     let directory = path.parent().unwrap_or(Path::new("."));
     artifact.companions = companions(&found.manifest, directory, read)?;
     Ok(found)
+}
+
+/// Reads the text of a manifest. bpfcompat's notation is imported, and what is wrong in it is shown
+/// as the TOML that it becomes.
+fn parse(text: String, name: &str) -> Result<Read, Error> {
+    let groups = super::groups()?;
+    if !is_yaml(name) {
+        return Ok(Read {
+            manifest: Manifest::parse(&text, name)?.with_groups(groups),
+            warning: None,
+            text,
+            name: name.to_owned(),
+        });
+    }
+    let imported = import(&text, name)?;
+    let new = Path::new(name).with_extension("toml");
+    let warning = format!(
+        "`{name}` is YAML, which the next release refuses: run `ukci manifest import {name} > {}`",
+        new.display()
+    );
+    Ok(Read {
+        manifest: imported.manifest.with_groups(groups),
+        warning: Some(warning),
+        text: imported.toml,
+        name: format!("{name} as TOML"),
+    })
 }
 
 /// The files that a manifest names, by its names for them.

@@ -240,8 +240,18 @@ fn a_manifest_says_its_cells_and_is_held_against_the_catalogue() {
         matrix: Some(place.path("m.toml")),
         ..Selection::default()
     };
+    // bpfcompat's notation is imported, with a warning.
+    let (yaml, imported) = (
+        path("bpfcompat.yaml"),
+        "maps:\n- {name: m, max_entries: cpus}\n",
+    );
+    fs::write(&yaml, imported).unwrap();
+    let read = manifest(&yaml, &mut place.artifacts[0].clone()).unwrap();
+    assert_eq!(read.manifest.maps[0].name, "m");
+    insta::assert_snapshot!(read.warning.unwrap().replace(place.dir.path().to_str().unwrap(), "DIR"), @"`DIR/bpfcompat.yaml` is YAML, which the next release refuses: run `ukci manifest import DIR/bpfcompat.yaml > DIR/bpfcompat.toml`");
     let mut with = |file: &std::path::Path| {
         let read = manifest(file, &mut place.artifacts[0]).unwrap();
+        assert_eq!(read.warning, None);
         let manifests = Manifests::from([("x".to_owned(), read)]);
         select(&selection, &place.artifacts, &manifests, &place.catalogue)
     };

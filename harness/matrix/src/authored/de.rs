@@ -10,7 +10,6 @@ use serde::de::{
 };
 
 use super::tree::{Entry, Node, Value};
-use super::yaml::{boolean, float, integer, is_null};
 
 /// What was wrong with a value.
 #[derive(Debug)]
@@ -99,6 +98,9 @@ fn wanted(expected: &str) -> String {
         "u64" => u64::MAX,
         "i32" | "i64" => return "a whole number".to_owned(),
         "a string" | "a borrowed string" | "string or map" => return "text".to_owned(),
+        "a sequence" => return "a list".to_owned(),
+        "a map" => return "a table".to_owned(),
+        other if other.starts_with("struct ") => return "a table".to_owned(),
         other => return other.to_owned(),
     };
     format!("a whole number from 0 to {most}")
@@ -128,25 +130,9 @@ impl Value {
                 _ => Unexpected::Other("a number over 64 bits"),
             },
             Self::Float(number) => Unexpected::Float(*number),
-            plain @ Self::Plain(_) if is_null(plain) => Unexpected::Unit,
-            Self::Text(text) | Self::Plain(text) => Unexpected::Str(text),
+            Self::Text(text) => Unexpected::Str(text),
             Self::List(_) => Unexpected::Seq,
             Self::Table(_) => Unexpected::Map,
-        }
-    }
-}
-
-impl Node {
-    fn wrong(&self, expected: &dyn Expected) -> DeError {
-        DeError::invalid_type(self.value.unexpected(), expected).at(&self.span)
-    }
-
-    /// The number that stands here, if it is one.
-    fn number(&self) -> Option<i128> {
-        match &self.value {
-            Value::Integer(number) => Some(*number),
-            Value::Plain(text) => integer(text),
-            _ => None,
         }
     }
 }
@@ -162,17 +148,6 @@ fn visit_number<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Val
     }
 }
 
-macro_rules! numbers {
-    ($($method:ident)*) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-            match self.0.number() {
-                Some(number) => visit_number(number, visitor).map_err(|e| e.at(&self.0.span)),
-                None => Err(self.0.wrong(&visitor)),
-            }
-        })*
-    };
-}
-
 /// A node as serde's input.
 #[derive(Clone, Copy)]
 pub(super) struct Input<'n>(pub(super) &'n Node);
@@ -180,112 +155,23 @@ pub(super) struct Input<'n>(pub(super) &'n Node);
 impl<'de> Deserializer<'de> for Input<'_> {
     type Error = DeError;
 
-    numbers! {
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-    }
-
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         match &self.0.value {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Integer(number) => visit_number(*number, visitor),
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Text(text) => visitor.visit_str(text),
-            // YAML 1.2's core schema, in which `yes` is text.
-            plain @ Value::Plain(text) => match (integer(text), float(text)) {
-                _ if is_null(plain) => visitor.visit_unit(),
-                _ if matches!(text.as_str(), "true" | "True" | "TRUE") => visitor.visit_bool(true),
-                _ if matches!(text.as_str(), "false" | "False" | "FALSE") => {
-                    visitor.visit_bool(false)
-                }
-                (Some(number), _) => visit_number(number, visitor),
-                (_, Some(number)) => visitor.visit_f64(number),
-                _ => visitor.visit_str(text),
-            },
-            Value::List(_) => return self.deserialize_seq(visitor),
-            Value::Table(_) => return self.deserialize_map(visitor),
-        }
-        .map_err(|error: DeError| error.at(&self.0.span))
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        let value = match &self.0.value {
-            Value::Bool(value) => Some(*value),
-            Value::Plain(text) => boolean(text),
-            _ => None,
-        };
-        match value {
-            Some(value) => visitor.visit_bool(value),
-            None => Err(self.0.wrong(&visitor)),
-        }
-    }
-
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        self.deserialize_any(visitor)
-    }
-
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        self.deserialize_any(visitor)
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        match &self.0.value {
-            plain @ Value::Plain(_) if is_null(plain) => Err(self.0.wrong(&visitor)),
-            Value::Text(text) | Value::Plain(text) => visitor
-                .visit_str(text)
-                .map_err(|error: DeError| error.at(&self.0.span)),
-            _ => Err(self.0.wrong(&visitor)),
-        }
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        if is_null(&self.0.value) {
-            visitor.visit_none()
-        } else {
-            visitor.visit_some(self)
-        }
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        match &self.0.value {
             Value::List(items) => visitor.visit_seq(Items(items.iter())),
-            // `programs:` with nothing behind it is Go's empty list.
-            nothing if is_null(nothing) => visitor.visit_seq(Items([].iter())),
-            _ => return Err(self.0.wrong(&"a list")),
-        }
-        .map_err(|error| error.at(&self.0.span))
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        match &self.0.value {
             Value::Table(entries) => visitor.visit_map(Entries {
                 rest: entries.iter(),
                 value: None,
             }),
-            nothing if is_null(nothing) => visitor.visit_map(Entries {
-                rest: [].iter(),
-                value: None,
-            }),
-            _ => return Err(self.0.wrong(&"a table")),
         }
-        .map_err(|error| error.at(&self.0.span))
+        .map_err(|error: DeError| error.at(&self.0.span))
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DeError> {
-        self.deserialize_map(visitor)
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_some(self)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -305,11 +191,10 @@ impl<'de> Deserializer<'de> for Input<'_> {
         visitor: V,
     ) -> Result<V::Value, DeError> {
         match &self.0.value {
-            Value::Text(word) | Value::Plain(word) => visitor
-                .visit_enum(Word(word))
-                .map_err(|error: DeError| error.at(&self.0.span)),
-            _ => Err(self.0.wrong(&"a word")),
+            Value::Text(word) => visitor.visit_enum(Word(word)),
+            other => Err(DeError::invalid_type(other.unexpected(), &"a word")),
         }
+        .map_err(|error: DeError| error.at(&self.0.span))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
@@ -317,7 +202,8 @@ impl<'de> Deserializer<'de> for Input<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        char bytes byte_buf unit unit_struct tuple tuple_struct
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map struct identifier
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tree both notations become, and the paths that name a value in it.
+//! The tree that a file becomes, and the paths that name a value in it.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,17 +15,15 @@ pub struct Node {
 /// What a file can say.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// A value whose notation says its type.
+    /// True or false.
     Bool(bool),
-    /// As above.
+    /// A whole number.
     Integer(i128),
-    /// As above.
+    /// A fraction.
     Float(f64),
-    /// Text that is nothing else: quoted, or of TOML.
+    /// Text.
     Text(String),
-    /// A YAML scalar without quotes: of the type that is asked for.
-    Plain(String),
-    /// A sequence.
+    /// Values, in the order of the file.
     List(Vec<Node>),
     /// Keys and values, in the order of the file, no key twice.
     Table(Vec<Entry>),

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::authored::{self, AuthoredError, Format, Node, Path, Place, harmless_words};
+use crate::authored::{self, AuthoredError, Node, Path, Place, harmless_words};
 use crate::scope::Senseless;
 
-/// Why a manifest is refused. It reads after "failed to".
+/// Why a manifest is refused. The text begins with the place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
@@ -13,7 +13,7 @@ pub enum ManifestError {
     #[error(transparent)]
     Text(#[from] AuthoredError),
     /// It says what cannot be.
-    #[error("read {at}: {what}{}", at.excerpt())]
+    #[error("{at}: {what}{}", at.excerpt())]
     Rule {
         /// Where.
         at: Box<Place>,
@@ -92,8 +92,8 @@ impl Problem {
     }
 
     /// The mistake with its place in the text that the manifest was read from.
-    pub fn locate(&self, text: &str, file_name: &str, format: Format) -> ManifestError {
-        match authored::tree(text, file_name, format) {
+    pub fn locate(&self, text: &str, file_name: &str) -> ManifestError {
+        match authored::tree(text, file_name) {
             Ok(tree) => self.clone().in_tree(&tree, text, file_name),
             Err(error) => error.into(),
         }

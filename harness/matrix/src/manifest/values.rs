@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A time in Go's notation: `10s`, `1m30s`, `1.5s`, `200ms`.
+/// A time such as `10s`, `1m 30s` or `200ms`, as the command line takes it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(Duration);
 
@@ -19,54 +19,11 @@ impl Timeout {
         self.0
     }
 
-    /// Reads Go's notation; none for what is not, or not within 1 ns and [`Self::MOST`].
+    /// Reads a time; none for what is not, or not within 1 ns and [`Self::MOST`].
     fn parse(text: &str) -> Option<Self> {
-        let mut rest = text.strip_prefix('+').unwrap_or(text);
-        let mut nanos: u128 = 0;
-        while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-            let (number, after) = rest.split_at(digits);
-            let letters = after
-                .find(|c: char| c.is_ascii_digit() || c == '.')
-                .unwrap_or(after.len());
-            let (unit, after) = after.split_at(letters);
-            let scale: u128 = match unit {
-                "ns" => 1,
-                "us" | "µs" | "μs" => 1_000,
-                "ms" => 1_000_000,
-                "s" => 1_000_000_000,
-                "m" => 60_000_000_000,
-                "h" => 3_600_000_000_000,
-                _ => return None,
-            };
-            nanos = nanos.checked_add(scaled(number, scale)?)?;
-            rest = after;
-        }
-        let most = Self::MOST.as_nanos();
-        (1..=most)
-            .contains(&nanos)
-            .then(|| u64::try_from(nanos).ok())
-            .flatten()
-            .map(|nanos| Self(Duration::from_nanos(nanos)))
+        let time = humantime::parse_duration(text).ok()?;
+        (!time.is_zero() && time <= Self::MOST).then_some(Self(time))
     }
-}
-
-/// A decimal number times a scale, cut to a whole. None for what is no such number, or too large.
-fn scaled(number: &str, scale: u128) -> Option<u128> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') || fraction.len() > 18 {
-        return None;
-    }
-    let part = |digits: &str| {
-        if digits.is_empty() {
-            Some(0)
-        } else {
-            digits.parse::<u128>().ok()
-        }
-    };
-    let below =
-        part(fraction)?.checked_mul(scale)? / 10u128.pow(u32::try_from(fraction.len()).ok()?);
-    part(whole)?.checked_mul(scale)?.checked_add(below)
 }
 
 impl Default for Timeout {
@@ -78,13 +35,7 @@ impl Default for Timeout {
 
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = self.0.as_nanos();
-        for (unit, scale) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] {
-            if nanos.is_multiple_of(scale) {
-                return write!(f, "{}{unit}", nanos / scale);
-            }
-        }
-        write!(f, "{nanos}ns")
+        humantime::format_duration(self.0).fmt(f)
     }
 }
 
@@ -101,14 +52,10 @@ impl<'de> Deserialize<'de> for Timeout {
             type Value = Timeout;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time of at most 5m with its unit, like `10s` or `1m30s`,")
+                f.write_str("a time of at most 5m with its unit, like `10s` or `1m 30s`,")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Timeout, E> {
-                // bpfcompat takes an empty text for none.
-                if text.trim().is_empty() {
-                    return Ok(Timeout::default());
-                }
                 Timeout::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
             }
         }
@@ -197,13 +144,12 @@ mod tests {
     use super::{Duration, Timeout};
 
     #[test]
-    fn times_are_go_s() {
+    fn times_are_those_of_the_command_line() {
         let millis = |text| Timeout::parse(text).map(|time| time.duration().as_millis());
         assert_eq!(millis("10s"), Some(10_000));
         assert_eq!(millis("1m30s"), Some(90_000));
-        assert_eq!(millis("1.5s"), Some(1_500));
-        assert_eq!(millis(".5s"), Some(500));
-        assert_eq!(millis("+200ms"), Some(200));
+        assert_eq!(millis("1m 30s"), Some(90_000));
+        assert_eq!(millis("200ms"), Some(200));
         assert_eq!(millis("5m"), Some(300_000));
         assert_eq!(
             Timeout::parse("7us").unwrap().duration(),
@@ -215,14 +161,10 @@ mod tests {
             "-1s",
             "10",
             "s",
-            "1.s.",
-            "1..s",
             "5m1ns",
-            "10 s",
             "1h",
-            "99999999999999999999999999999999999999999h",
             "1e3s",
-            ".s",
+            "99999999999999999999h",
         ] {
             assert_eq!(Timeout::parse(wrong), None, "{wrong}");
         }
@@ -230,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_time_is_written_as_it_can_be_read() {
-        for text in ["10s", "90s", "1500ms", "7us", "13ns"] {
+        for text in ["10s", "1m 30s", "1s 500ms", "7us", "13ns"] {
             assert_eq!(Timeout::parse(text).unwrap().to_string(), text);
         }
     }

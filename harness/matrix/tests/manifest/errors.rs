@@ -1,30 +1,30 @@
 //! Wrong manifests, and what their authors are told.
 
-use ukci_matrix::authored::Format;
-use ukci_matrix::manifest::Manifest;
+use ukci_matrix::manifest::{Manifest, ManifestError, import};
 
-use crate::written::{shown, toml, yaml};
+use crate::written::shown;
+
+fn toml(text: &str) -> Result<Manifest, ManifestError> {
+    Manifest::parse(text, "m.toml")
+}
+
+fn yaml(text: &str) -> Result<Manifest, ManifestError> {
+    import(text, "m.yaml").map(|imported| imported.manifest)
+}
 
 /// The errors of several texts, one below the other.
-fn errors(format: Format, texts: &[&str]) -> String {
-    let file = if format == Format::Toml {
-        "m.toml"
-    } else {
-        "m.yaml"
-    };
-    let shown = texts
-        .iter()
-        .map(|text| match Manifest::parse(text, file, format) {
-            Ok(manifest) => panic!("read without an error: {text}\n{manifest:#?}"),
-            Err(error) => shown(&error),
-        });
+fn errors(read: fn(&str) -> Result<Manifest, ManifestError>, texts: &[&str]) -> String {
+    let shown = texts.iter().map(|text| match read(text) {
+        Ok(manifest) => panic!("read without an error: {text}\n{manifest:#?}"),
+        Err(error) => shown(&error),
+    });
     shown.collect::<Vec<_>>().join("\n----\n")
 }
 
 #[test]
 fn unknown_keys_and_words_name_their_neighbours() {
     insta::assert_snapshot!(errors(
-        Format::Toml,
+        toml,
         &[
             "nmae = \"x\"\n",
             "[[maps]]\nname = \"rings\"\nmax_entires = \"cpus\"\n",
@@ -45,7 +45,7 @@ fn unknown_keys_and_words_name_their_neighbours() {
 #[test]
 fn unknown_keys_in_yaml_have_their_place_too() {
     insta::assert_snapshot!(errors(
-        Format::Yaml,
+        yaml,
         &[
             "name: x\nmpas:\n  - name: a\n",
             "maps:\n  - name: rings\n    max_entires: cpus\n",
@@ -59,7 +59,7 @@ fn unknown_keys_in_yaml_have_their_place_too() {
 #[test]
 fn text_that_is_not_in_its_notation() {
     insta::assert_snapshot!(errors(
-        Format::Toml,
+        toml,
         &[
             "name = execsnoop\n",
             "name = \"a\"\nname = \"b\"\n",
@@ -68,12 +68,11 @@ fn text_that_is_not_in_its_notation() {
         ],
     ));
     insta::assert_snapshot!(errors(
-        Format::Yaml,
+        yaml,
         &[
             "name: a\nname: b\n",
             "name: [a\n",
             "name: a\n---\nname: b\n",
-            "name: !secret a\n",
             "metadata: &m {a: *m}\n",
             "metadata: *nowhere\n",
             "<<: 7\n",
@@ -88,7 +87,7 @@ fn text_that_is_not_in_its_notation() {
 #[test]
 fn wrong_values() {
     insta::assert_snapshot!(errors(
-        Format::Toml,
+        toml,
         &[
             "name = 7\n",
             "maps = 7\n",
@@ -117,7 +116,7 @@ fn wrong_values() {
 #[test]
 fn rules_that_cannot_be_meant() {
     insta::assert_snapshot!(errors(
-        Format::Toml,
+        toml,
         &[
             "[[maps]]\nname = \"m\"\n",
             "[[maps]]\nname = \"m;rm -rf\"\nmax_entries = 1\n",
@@ -171,7 +170,7 @@ fn keys_of_attach_that_do_not_go_together() {
     .map(attach)
     .collect();
     insta::assert_snapshot!(errors(
-        Format::Toml,
+        toml,
         &texts.iter().map(String::as_str).collect::<Vec<_>>(),
     ));
 }
@@ -181,15 +180,10 @@ fn a_file_that_is_too_long_or_too_deep_is_refused() {
     let long = format!("# {}\n", "x".repeat(1024 * 1024));
     assert_eq!(
         toml(&long).unwrap_err().to_string(),
-        "read `manifest.toml`: 1048579 bytes, over the limit of 1048576"
+        "`m.toml` has 1048579 bytes, over the limit of 1048576"
     );
     let deep = format!("metadata: {{a: {}{}}}\n", "[".repeat(200), "]".repeat(200));
-    assert!(
-        yaml(&deep)
-            .unwrap_err()
-            .to_string()
-            .contains("nested more than 32 deep")
-    );
+    assert!(yaml(&deep).unwrap_err().to_string().contains("budget"));
     let deep = format!(
         "metadata = {{ a = {}{} }}\n",
         "[".repeat(60),
@@ -206,10 +200,5 @@ fn a_file_that_is_too_long_or_too_deep_is_refused() {
         let line = vec![format!("*a{}", n - 1); 10].join(", ");
         format!("{bomb}  a{n}: &a{n} [{line}]\n")
     });
-    assert!(
-        yaml(&bomb)
-            .unwrap_err()
-            .to_string()
-            .contains("more than 50000 values")
-    );
+    assert!(yaml(&bomb).unwrap_err().to_string().contains("budget"));
 }

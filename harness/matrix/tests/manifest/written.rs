@@ -1,9 +1,11 @@
 //! Manifests that are written down: the examples of the documentation, and errors as people see
 //! them.
 
-use ukci_matrix::authored::Format;
-use ukci_matrix::manifest::{Manifest, ManifestError};
+use ukci_matrix::manifest::{Manifest, ManifestError, import};
 use ukci_schema::cell::{Arch, Cell};
+
+/// The examples of the documentation as a manifest of bpfcompat has them.
+pub(super) const YAML: &str = include_str!("full.yaml");
 
 const DOCS: &str = include_str!("../../../../docs/manifest.md");
 
@@ -17,11 +19,11 @@ pub(super) fn blocks(language: &str) -> Vec<&'static str> {
 }
 
 pub(super) fn toml(text: &str) -> Result<Manifest, ManifestError> {
-    Manifest::parse(text, "manifest.toml", Format::Toml)
+    Manifest::parse(text, "manifest.toml")
 }
 
 pub(super) fn yaml(text: &str) -> Result<Manifest, ManifestError> {
-    Manifest::parse(text, "manifest.yaml", Format::Yaml)
+    import(text, "manifest.yaml").map(|imported| imported.manifest)
 }
 
 /// An error as the command line shows it.
@@ -30,7 +32,7 @@ pub(super) fn shown(error: &ManifestError) -> String {
         .hint()
         .map(|hint| format!("\n\nhint: {hint}"))
         .unwrap_or_default();
-    format!("error: failed to {error}{hint}")
+    format!("{error}{hint}")
 }
 
 /// Both examples of the documentation as one manifest, with every key there is.
