@@ -23,7 +23,7 @@ use ukci_schema::plan::PlannedCell;
 use ukci_schema::verdict::VerdictKind;
 
 pub use crate::groups::{Groups, KnownKernel};
-pub use bless::{Blessed, bless};
+pub use bless::{Blessed, NOT_OF_A_KERNEL, Refused, Why, bless};
 
 /// Least guest memory that a matrix may ask for, in MiB: the kernels of the catalogue do not
 /// reach their init in less.

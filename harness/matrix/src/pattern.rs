@@ -18,6 +18,11 @@ impl Pattern {
         &self.0
     }
 
+    /// The pattern that is a name.
+    pub(crate) fn of(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
     /// Whether it stands for more than itself.
     pub fn is_glob(&self) -> bool {
         self.0.contains('*')

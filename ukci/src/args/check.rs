@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence;
 
 use super::selection::{Compilation, ManifestOf, Selection, manifest};
@@ -90,6 +91,14 @@ pub(crate) struct Check {
     #[arg(long, requires = "matrix", help_heading = "Verdict options")]
     pub(crate) bless: bool,
 
+    /// Bless failures of this code too: `COMPILE_ERROR` or `LOADER_CONTRACT`
+    ///
+    /// These two say nothing of a kernel: a compiler refused the source, or the object needs what
+    /// its own loader does. `--bless` leaves them alone unless they are named here. The option can
+    /// be given twice.
+    #[arg(long, value_name = "CODE", requires = "bless", value_parser = bless_code, help_heading = "Verdict options")]
+    pub(crate) bless_code: Vec<Code>,
+
     /// Stop at the first cell that does not meet its expectation
     #[arg(long, help_heading = "Run options")]
     pub(crate) fail_fast: bool,
@@ -124,4 +133,10 @@ impl From<Mode> for evidence::Mode {
             Mode::Attach => Self::Attach,
         }
     }
+}
+
+fn bless_code(text: &str) -> Result<Code, String> {
+    let codes = ukci_matrix::matrix::NOT_OF_A_KERNEL;
+    let code = codes.into_iter().find(|code| code.name() == text);
+    code.ok_or_else(|| format!("it is one of {}", codes.map(Code::name).join(", ")))
 }

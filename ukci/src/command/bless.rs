@@ -1,15 +1,17 @@
 //! `ukci check --bless`: this run's failures become the matrix's expectations.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use ukci_matrix::matrix;
+use ukci_matrix::matrix::{self, Refused, Why};
+use ukci_schema::diagnosis::Code;
 use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
 use crate::atomic_file;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
-use crate::output::{GOOD, Output, paint};
+use crate::output::{GOOD, Output, WARN, paint};
 
 /// The file that `--bless` writes to: only a matrix that is a file can take expectations.
 pub(crate) fn file(matrix: Option<&str>) -> Result<&Path, Failure> {
@@ -21,12 +23,18 @@ pub(crate) fn file(matrix: Option<&str>) -> Result<&Path, Failure> {
     })
 }
 
-/// Writes the expectations, and says what the run would have come to with them.
-pub(crate) fn bless(path: &Path, report: &Report, output: Output) -> Result<Exit, Failure> {
+/// Writes the expectations, and says what the run would have come to with them. `told` are codes
+/// that say nothing of a kernel and are to be blessed all the same.
+pub(crate) fn bless(
+    path: &Path,
+    report: &Report,
+    told: &[Code],
+    output: Output,
+) -> Result<Exit, Failure> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::failed_to(Action::on("read", path), &error))?;
-    let blessed = matrix::bless(&text, &name, report)
+    let blessed = matrix::bless(&text, &name, report, told)
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     if !blessed.cells.is_empty() {
         atomic_file::write(path, &blessed.text)?;
@@ -41,6 +49,7 @@ pub(crate) fn bless(path: &Path, report: &Report, output: Output) -> Result<Exit
             paint(GOOD, format_args!("{:>12}", "Blessed")),
         ));
     }
+    refused(&blessed.refused, output);
     let mut then = report.clone();
     for cell in &mut then.cells {
         if blessed.cells.contains(&cell.id) {
@@ -48,4 +57,33 @@ pub(crate) fn bless(path: &Path, report: &Report, output: Output) -> Result<Exit
         }
     }
     Ok(Exit::of(&then))
+}
+
+/// Says which failures were not blessed, one sentence for each reason.
+fn refused(refused: &[Refused], output: Output) {
+    let mut reasons: BTreeMap<(Why, Code), usize> = BTreeMap::new();
+    for refused in refused {
+        *reasons.entry((refused.why, refused.code)).or_default() += 1;
+    }
+    for ((why, code), count) in reasons {
+        let cells = if count == 1 {
+            "1 cell is".to_owned()
+        } else {
+            format!("{count} cells are")
+        };
+        let why = match why {
+            Why::NotOfAKernel => {
+                format!("says nothing of a kernel; add `--bless-code {code}` to bless it")
+            }
+            Why::NeedsAnAxis => {
+                "does not hold for all LLVMs or architectures of this run, and the \
+                 matrix does not name them: add `llvms` or `arches` to its `[[cells]]`"
+                    .to_owned()
+            }
+        };
+        output.say(&format!(
+            "{} {cells} not blessed: {code} {why}",
+            paint(WARN, format_args!("{:>12}", "Refused")),
+        ));
+    }
 }

@@ -19,9 +19,10 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
         check.artifacts.append(&mut check.artifact);
         check.artifacts = embedded::extract(&check.artifacts, output)?;
     }
+    let told = check.bless_code.clone();
     let settings = Settings::of(check)?;
     match (cells::run(&settings, output)?, blessed) {
-        ((Some(report), _), Some(file)) => bless::bless(&file, &report, output),
+        ((Some(report), _), Some(file)) => bless::bless(&file, &report, &told, output),
         ((_, exit), _) => Ok(exit),
     }
 }

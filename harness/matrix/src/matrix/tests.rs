@@ -357,7 +357,7 @@ fn a_blessed_run_is_as_expected_and_what_was_written_stays() {
     report.cells[2].diagnosis.as_mut().unwrap().headline = "it says \"no\" \\ and\nmore".into();
     let text =
         "# by hand\n[[cells]]\nkernels = [\"debian-11-5.10-cloud\", \"debian-12-6.1-cloud\"]";
-    let blessed = super::bless(text, "m.toml", &report).unwrap();
+    let blessed = super::bless(text, "m.toml", &report, &[]).unwrap();
     assert!(blessed.text.starts_with("# by hand\n"));
     assert_eq!(blessed.cells.len(), report.summary.fail);
     let known = ["debian-11-5.10-cloud", "debian-12-6.1-cloud"].map(|name| KnownKernel {
