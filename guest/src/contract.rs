@@ -10,7 +10,10 @@ mod select;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ukci_schema::contract::{AttachType, Contract, Entries, InnerMapTerms, ProgramType, Site};
+use ukci_schema::contract::{
+    AttachType, Contract, Entries, InnerMapTerms, MapTerms, ProgramType, Site,
+};
+use ukci_schema::glob;
 
 use crate::bpf::{self, Errno, InnerMap, LOG_STATS, Map, Object, Opening};
 use crate::libbpf_log::note;
@@ -135,16 +138,7 @@ impl<'a> Terms<'a> {
             edits.push(format!("read-only variable `{name}` = {value}"));
         }
         for map in &contract.maps {
-            if let Some(entries) = map.max_entries {
-                let entries = match entries {
-                    Entries::Count(count) => count.to_string(),
-                    Entries::Cpus => "one for each CPU".into(),
-                };
-                edits.push(format!("map `{}`: max_entries {entries}", map.name));
-            }
-            if map.inner.is_some() {
-                edits.push(format!("map `{}`: inner map given", map.name));
-            }
+            edits.extend(map_edits(map));
         }
         for rule in &contract.program_types {
             let attach = rule.attach_type.map(|kind| format!(", {kind}"));
@@ -174,29 +168,49 @@ impl<'a> Terms<'a> {
     }
 
     fn maps(&self, object: &mut Object) -> Result<(), Errno> {
-        for terms in &self.contract.maps {
+        for index in 0..object.maps().len() {
             let maps = object.maps();
-            let found = maps
-                .iter()
-                .enumerate()
-                .find(|(_, map)| map.name() == terms.name);
-            let Some((index, map)) = found.filter(|(_, map)| map.autocreate()) else {
+            let map = maps[index];
+            let name = map.name();
+            for terms in self.terms_of(&name) {
+                if terms.autocreate == Some(false) {
+                    map.set_autocreate(false);
+                }
+                // What was switched off in search of the guilty stays off.
+                if !map.autocreate() {
+                    break;
+                }
+                if let Some(named) = terms.map_type {
+                    map.set_kind(map_type(named.name()).ok_or(libc::EINVAL)?)?;
+                }
+                if let Some(size) = terms.key_size {
+                    map.set_key_size(size)?;
+                }
+                if let Some(size) = terms.value_size {
+                    map.set_value_size(size)?;
+                }
+                if let Some(flags) = terms.map_flags {
+                    map.set_flags(flags)?;
+                }
+                if let Some(entries) = terms.max_entries {
+                    let entries = match entries {
+                        Entries::Count(count) => count.get(),
+                        Entries::Cpus => bpf::possible_cpus()?,
+                    };
+                    map.set_max_entries(entries)?;
+                }
+            }
+            let created = map.autocreate();
+            let inner = self.terms_of(&name).into_iter().rev();
+            let Some(inner) = inner.filter_map(|terms| terms.inner.as_ref()).next() else {
                 continue;
             };
-            if let Some(entries) = terms.max_entries {
-                let entries = match entries {
-                    Entries::Count(count) => count.get(),
-                    Entries::Cpus => bpf::possible_cpus()?,
-                };
-                map.set_max_entries(entries)?;
-            }
-            if let Some(inner) = &terms.inner {
+            if created {
                 object
                     .give_inner_map(index, inner_map(inner)?)
                     .inspect_err(|errno| {
                         note(&format!(
-                            "libbpf: map '{}': failed to create its inner map: -{errno}",
-                            terms.name
+                            "libbpf: map '{name}': failed to create its inner map: -{errno}"
                         ));
                     })?;
             }
@@ -207,11 +221,19 @@ impl<'a> Terms<'a> {
         Ok(())
     }
 
+    /// What is said of a map, the closest last.
+    fn terms_of(&self, name: &str) -> Vec<&'a MapTerms> {
+        let maps = self.contract.maps.iter();
+        let mut terms: Vec<&MapTerms> = maps.filter(|t| glob::covers(&t.name, name)).collect();
+        terms.sort_by_key(|terms| glob::closeness(&terms.name));
+        terms
+    }
+
     /// Maps without entries that the manifest wants sized.
     fn without_size<'o>(&self, object: &'o Object) -> Vec<Map<'o>> {
         let said = |map: &Map<'_>| {
-            let mut terms = self.contract.maps.iter();
-            terms.any(|terms| terms.name == map.name() && terms.max_entries.is_some())
+            let terms = self.terms_of(&map.name());
+            terms.iter().any(|terms| terms.max_entries.is_some())
         };
         let mut maps = object.maps();
         maps.retain(|map| {
@@ -300,6 +322,32 @@ impl<'a> Terms<'a> {
     }
 }
 
+/// What a map's terms change, one sentence each.
+fn map_edits(map: &MapTerms) -> Vec<String> {
+    let entries = map.max_entries.map(|entries| match entries {
+        Entries::Count(count) => count.to_string(),
+        Entries::Cpus => "one for each CPU".into(),
+    });
+    let created = map
+        .autocreate
+        .map(|on| if on { "created" } else { "not created" });
+    let changes = [
+        map.map_type.map(|named| format!("type {named}")),
+        map.key_size.map(|bytes| format!("key_size {bytes}")),
+        map.value_size.map(|bytes| format!("value_size {bytes}")),
+        map.map_flags.map(|flags| format!("map_flags {flags:#x}")),
+        entries.map(|entries| format!("max_entries {entries}")),
+        created.map(str::to_owned),
+        map.inner.as_ref().map(|_| "inner map given".to_owned()),
+        map.pinned
+            .then(|| "not pinned, though its loader pins it".to_owned()),
+    ];
+    let changes = changes.into_iter().flatten();
+    changes
+        .map(|change| format!("map `{}`: {change}", map.name))
+        .collect()
+}
+
 /// Writes the host's files where the probe finds them.
 pub fn keep_files(files: &[Vec<u8>]) -> Result<Vec<PathBuf>, String> {
     let failed = |path: &Path, error: std::io::Error| format!("write {}: {error}", path.display());
@@ -356,7 +404,7 @@ fn inner_map(terms: &InnerMapTerms) -> Result<InnerMap, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use ukci_schema::contract::{AttachType, InnerMapType, ProgramType};
+    use ukci_schema::contract::{AttachType, InnerMapType, MapType, ProgramType};
 
     #[test]
     fn every_word_of_a_manifest_has_its_number_in_libbpf() {

@@ -193,6 +193,30 @@ impl Map<'_> {
         (fd >= 0).then_some(fd)
     }
 
+    /// Sets the type, `enum bpf_map_type`, before the load.
+    pub fn set_kind(&self, kind: u32) -> Result<(), Errno> {
+        // SAFETY: as above; libbpf refuses it after the load.
+        check(unsafe { sys::bpf_map__set_type(self.ptr.as_ptr(), kind) })
+    }
+
+    /// Sets the bytes of a key, before the load.
+    pub fn set_key_size(&self, bytes: u32) -> Result<(), Errno> {
+        // SAFETY: as above; libbpf refuses it after the load.
+        check(unsafe { sys::bpf_map__set_key_size(self.ptr.as_ptr(), bytes) })
+    }
+
+    /// Sets the bytes of a value, before the load.
+    pub fn set_value_size(&self, bytes: u32) -> Result<(), Errno> {
+        // SAFETY: as above; libbpf refuses it after the load.
+        check(unsafe { sys::bpf_map__set_value_size(self.ptr.as_ptr(), bytes) })
+    }
+
+    /// Sets the flags, before the load.
+    pub fn set_flags(&self, flags: u32) -> Result<(), Errno> {
+        // SAFETY: as above; libbpf refuses it after the load.
+        check(unsafe { sys::bpf_map__set_map_flags(self.ptr.as_ptr(), flags) })
+    }
+
     /// Sets the number of entries, before the load.
     pub fn set_max_entries(&self, entries: u32) -> Result<(), Errno> {
         // SAFETY: as above; libbpf refuses it after the load.

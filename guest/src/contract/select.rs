@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ukci_schema::contract::{VariantProgram, VariantTerms};
+use ukci_schema::glob;
 
 use super::{AUTO_SIZE, Terms};
 use crate::bpf::{self, Object};
@@ -26,7 +27,9 @@ impl Terms<'_> {
         let programs = object.programs();
         for program in &programs {
             let name = program.name();
-            let Some(on) = self.contract.autoload.get(&name) else {
+            let said = self.contract.autoload.iter();
+            let said = said.map(|(pattern, on)| (pattern.as_str(), on));
+            let Some(on) = glob::closest(said, &name) else {
                 continue;
             };
             if *on != program.autoload() {
@@ -48,6 +51,12 @@ impl Terms<'_> {
                 .find(|variant| self.fits(bytes, variant))
                 .map(|variant| variant.name.as_str());
             Self::settle(group, chosen, object, &mut selected);
+        }
+        for map in object.maps() {
+            let on = self.terms_of(&map.name()).into_iter().rev();
+            if let Some(on) = on.filter_map(|terms| terms.autocreate).next() {
+                map.set_autocreate(on);
+            }
         }
         for map in self.without_size(object) {
             let name = map.name();

@@ -28,6 +28,7 @@ use finding::Found;
 use rules::{attach, map, object, open, refusal, splat, struct_ops};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
+use ukci_schema::glob;
 use ukci_schema::verdict::{Fault, Stage, Verdict};
 
 /// What evidence means.
@@ -54,7 +55,7 @@ impl Terms<'_> {
         found.diagnosis.stage == Stage::Attach
             && self
                 .attach_optional
-                .is_some_and(|optional| optional.contains(program))
+                .is_some_and(|optional| glob::any(optional, program))
     }
 }
 

@@ -34,7 +34,7 @@ use crate::pattern::Pattern;
 use crate::scope::{OneOrMany, Scope};
 use ukci_schema::cell::Arch;
 use ukci_schema::contract::{
-    AttachKind, AttachType, Constant, Entries, Helper, InnerMapType, ProgramType,
+    AttachKind, AttachType, Constant, Entries, Helper, InnerMapType, MapType, ProgramType,
 };
 use ukci_schema::diagnosis::Code;
 use ukci_schema::plan::PlannedCell;
@@ -102,11 +102,12 @@ pub struct Manifest {
     groups: Groups,
 }
 
-/// What is said of one program.
+/// What is said of one program, or of all that a pattern covers. Where several cover a program,
+/// each key is that of the [closest](ukci_schema::glob::closest).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
-    /// Its C function.
+    /// Its C function, or a pattern in which `*` stands for any text.
     pub name: String,
     /// The section it must be in, so that a manifest that lags behind its object is noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,11 +172,29 @@ fn kind<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Atta
 }
 
 /// A map whose shape the loader decides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Map {
-    /// Its name in the object.
+    /// Its name in the object, or a pattern in which `*` stands for any text.
     pub name: String,
+    /// Its type.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub map_type: Option<MapType>,
+    /// Bytes of a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_size: Option<u32>,
+    /// Bytes of a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_size: Option<u32>,
+    /// Its flags (`BPF_F_*`), in place of those of the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_flags: Option<u32>,
+    /// Whether it is created, where its loader decides otherwise than the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autocreate: Option<bool>,
+    /// Where the loader pins it. Nothing is pinned in a cell, and the cell says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
     /// Its number of entries; for a ring buffer, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_entries: Option<Entries>,
@@ -341,7 +360,7 @@ pub struct Override {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgramOverride {
-    /// Its C function.
+    /// Its C function, or a pattern.
     pub name: String,
     /// See [`Program::autoload`].
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::constant::{Constant, Misfit, Shape};
 pub use crate::values::{Entries, Helper};
 use crate::verdict::Expectation;
-pub use crate::words::{AttachKind, AttachType, InnerMapType, ProgramType, TargetShape};
+pub use crate::words::{AttachKind, AttachType, InnerMapType, MapType, ProgramType, TargetShape};
 
 /// What the guest does between `bpf_object__open` and `bpf_object__load`, and where it attaches.
 /// It does nothing to an object that is not named here, and each thing that it does is an edit in
@@ -31,7 +31,8 @@ pub struct Contract {
     /// Values of variables in the object's read-only data.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rodata: BTreeMap<String, Constant>,
-    /// Programs to switch on or off before anything else is decided.
+    /// Programs to switch on or off before anything else is decided, by name or pattern. The
+    /// [closest](crate::glob::closest) decides.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub autoload: BTreeMap<String, bool>,
     /// Groups of which the first fitting program is on and the others are off.
@@ -89,12 +90,31 @@ pub struct VariantProgram {
     pub trial_load: bool,
 }
 
-/// How a map is shaped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How a map is shaped. Where several cover it, each key is that of the
+/// [closest](crate::glob::closest).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MapTerms {
-    /// Its name.
+    /// Its name, or a pattern.
     pub name: String,
+    /// Its type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_type: Option<MapType>,
+    /// Bytes of a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_size: Option<u32>,
+    /// Bytes of a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_size: Option<u32>,
+    /// Its flags (`BPF_F_*`), in place of those of the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_flags: Option<u32>,
+    /// Whether it is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autocreate: Option<bool>,
+    /// Whether the loader pins it, which nothing does here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
     /// Its entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_entries: Option<Entries>,
@@ -259,6 +279,6 @@ pub struct Expected {
     pub object: Option<Expectation>,
     /// Of single programs, whatever becomes of the rest.
     pub programs: BTreeMap<String, Expectation>,
-    /// Programs whose attachment may be refused.
+    /// Programs whose attachment may be refused, by name or pattern.
     pub attach_optional: BTreeSet<String>,
 }

@@ -18,6 +18,7 @@ pub mod diagnosis;
 pub mod draft;
 pub mod evidence;
 pub mod features;
+pub mod glob;
 pub mod history;
 #[cfg(feature = "json-schema")]
 pub mod json_schema;

@@ -95,6 +95,27 @@ impl InnerMapType {
 }
 
 words!(
+    /// A map type, in libbpf 1.7's word for it (`libbpf_bpf_map_type_str`).
+    MapType,
+    "a map type",
+    history::names("map-type")
+);
+
+impl MapType {
+    /// Its number in `enum bpf_map_type`. The table has them in order, from 1.
+    pub fn number(self) -> Option<u32> {
+        let place = Self::all().iter().position(|known| *known == self.0)?;
+        u32::try_from(place + 1).ok()
+    }
+
+    /// The word for a number in `enum bpf_map_type`.
+    pub fn numbered(number: u32) -> Option<Self> {
+        let place = usize::try_from(number).ok()?.checked_sub(1)?;
+        Self::all().get(place).map(|known| Self(known))
+    }
+}
+
+words!(
     /// How a program is attached, as a manifest says it.
     AttachKind,
     "a kind of attachment",

@@ -4,6 +4,7 @@ use ukci_judge::canonical;
 use ukci_judge::{Judgement, over_budget};
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::{Mode, ProgramEvidence, StepOutcome};
+use ukci_schema::glob;
 use ukci_schema::plan::PlannedCell;
 use ukci_schema::report::{CellReport, ProgramReport};
 use ukci_schema::verdict::{Outcome, Stage, Verdict};
@@ -163,7 +164,7 @@ fn outcome(base: Outcome, planned: &PlannedCell, programs: &[ProgramReport]) -> 
     let of_programs: Vec<Outcome> = programs.iter().filter_map(|p| p.outcome).collect();
     let others_fail = programs.iter().any(|program| {
         let forgiven =
-            planned.attach_optional.contains(&program.name) && program.load == StepOutcome::Ok;
+            glob::any(&planned.attach_optional, &program.name) && program.load == StepOutcome::Ok;
         program.diagnosis.is_some() && program.outcome.is_none() && !forgiven
     });
     base.with_programs(&of_programs, others_fail)

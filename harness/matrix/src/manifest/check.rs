@@ -16,6 +16,15 @@ pub(super) fn identifier(name: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
 }
 
+/// A name, or a pattern in which `*` stands for any text, where one must be.
+pub(super) fn pattern(at: &Path, pattern: &str) -> Checked {
+    if identifier(&pattern.replace('*', "_")) {
+        return Ok(());
+    }
+    let what = format!("letters, digits, `_`, `.` and `*` were expected, and this is `{pattern}`");
+    Err(Problem::value(at.clone(), what))
+}
+
 /// A name where one must be.
 pub(super) fn name(at: &Path, name: &str) -> Checked {
     if identifier(name) {

@@ -133,6 +133,12 @@ impl Manifest {
             .iter()
             .map(|map| MapTerms {
                 name: map.name.clone(),
+                map_type: map.map_type,
+                key_size: map.key_size,
+                value_size: map.value_size,
+                map_flags: map.map_flags,
+                autocreate: map.autocreate,
+                pinned: map.pin.is_some(),
                 max_entries: map.max_entries,
                 inner: match (map.inner_ringbuf_bytes, &map.inner_map) {
                     (Some(bytes), _) => Some(InnerMapTerms::Ringbuf { bytes }),

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Attach, AttachKind, Expect, KconfigValue, Manifest, Map, Override, Problem, ProgramType,
+    Attach, AttachKind, Expect, KconfigValue, Manifest, Map, Override, Problem, Program,
+    ProgramType,
 };
 use crate::authored::{Path, instead_of};
 use crate::nearest::nearest;
 use crate::pattern::Pattern;
+use ukci_schema::glob;
 
 /// The names in an object, as its ELF and BTF have them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -156,30 +158,45 @@ impl<'m> Check<'m> {
         let list = Path::from("programs");
         for (n, program) in self.manifest.programs.iter().enumerate() {
             let at = list.then(n);
-            let Some(found) = self.program(&at.then("name"), &program.name) else {
-                continue;
-            };
-            // A `?` only says that libbpf does not load it by itself.
-            let bare = |section: &str| section.trim_start_matches('?').to_owned();
-            if let Some(section) = &program.section
-                && bare(section) != bare(&found.section)
-            {
-                let what = format!(
-                    "program `{}` is in section `{}`",
-                    program.name, found.section
-                );
-                self.report(Problem::value(at.then("section"), what));
+            for (name, found) in self.covered(&at.then("name"), &program.name) {
+                self.program_is(&at, program, name, found);
             }
-            let program_type = self.type_of(&program.name, found);
-            if let (Some(word), Some(actual)) = (&program.program_type, program_type)
-                && !stands_for(word, actual)
-            {
-                let what = format!("program `{}` is of type `{actual}`", program.name);
-                self.report(Problem::value(at.then("type"), what));
-            }
-            if let Some(attach) = &program.attach {
-                self.kind(&at.then("attach"), &program.name, attach, program_type);
-            }
+        }
+    }
+
+    /// The programs that a pattern covers, at least one.
+    fn covered(&mut self, at: &Path, pattern: &str) -> Vec<(&'m str, &'m ProgramNames)> {
+        let object = self.object;
+        let programs = (object.programs.iter()).map(|(name, found)| (name.as_str(), found));
+        let covered: Vec<_> = programs
+            .filter(|(name, _)| glob::covers(pattern, name))
+            .collect();
+        if covered.is_empty() {
+            let known = object.programs.keys().map(String::as_str);
+            self.absent(Problem::value, at, "program", pattern, known);
+        }
+        covered
+    }
+
+    /// What is said of a program is so.
+    fn program_is(&mut self, at: &Path, program: &Program, name: &str, found: &ProgramNames) {
+        // A `?` only says that libbpf does not load it by itself.
+        let bare = |section: &str| section.trim_start_matches('?').to_owned();
+        if let Some(section) = &program.section
+            && bare(section) != bare(&found.section)
+        {
+            let what = format!("program `{name}` is in section `{}`", found.section);
+            self.report(Problem::value(at.then("section"), what));
+        }
+        let program_type = self.type_of(name, found);
+        if let (Some(word), Some(actual)) = (&program.program_type, program_type)
+            && !stands_for(word, actual)
+        {
+            let what = format!("program `{name}` is of type `{actual}`");
+            self.report(Problem::value(at.then("type"), what));
+        }
+        if let Some(attach) = &program.attach {
+            self.kind(&at.then("attach"), name, attach, program_type);
         }
     }
 
@@ -220,13 +237,17 @@ impl<'m> Check<'m> {
         let list = Path::from("maps");
         for (n, map) in self.manifest.maps.iter().enumerate() {
             let at = list.then(n);
-            match object.maps.get(&map.name) {
-                None => {
-                    let known = object.maps.keys().map(String::as_str);
-                    self.absent(Problem::value, &at.then("name"), "map", &map.name, known);
-                }
-                Some(Some(map_type)) => self.map(&at, map, map_type),
-                Some(None) => {}
+            let covered: Vec<&Option<String>> = (object.maps.iter())
+                .filter(|(name, _)| glob::covers(&map.name, name))
+                .map(|(_, map_type)| map_type)
+                .collect();
+            if covered.is_empty() {
+                let known = object.maps.keys().map(String::as_str);
+                self.absent(Problem::value, &at.then("name"), "map", &map.name, known);
+            }
+            for map_type in covered.into_iter().filter_map(Option::as_ref) {
+                let said = map.map_type.map_or(map_type.as_str(), |named| named.name());
+                self.map(&at, map, said);
             }
         }
     }
@@ -324,10 +345,11 @@ impl<'m> Check<'m> {
             let at = Path::from("overrides").then(n);
             for (m, program) in rule.programs.iter().enumerate() {
                 let at = at.then("programs").then(m);
-                let found = self.program(&at.then("name"), &program.name);
-                if let (Some(found), Some(attach)) = (found, &program.attach) {
-                    let program_type = self.type_of(&program.name, found);
-                    self.kind(&at.then("attach"), &program.name, attach, program_type);
+                for (name, found) in self.covered(&at.then("name"), &program.name) {
+                    if let Some(attach) = &program.attach {
+                        let program_type = self.type_of(name, found);
+                        self.kind(&at.then("attach"), name, attach, program_type);
+                    }
                 }
             }
             self.variables(

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::attach::attach;
-use super::check::{Checked, identifier, name, names, one_line, unique};
+use super::check::{Checked, identifier, name, names, one_line, pattern, unique};
 use super::kernel::{kconfig, kernel_arguments, modules, variables};
 use super::{
-    AttachKind, Expect, FunctionalTest, InnerMap, Manifest, Map, Override, Problem, ProgramType,
+    Attach, AttachKind, Expect, FunctionalTest, InnerMap, Manifest, Map, Override, Problem,
+    ProgramType,
 };
 use crate::authored::{Path, instead_of};
 use crate::scope::Scope;
+use ukci_schema::glob;
 use ukci_schema::verdict::VerdictKind;
 
 /// Refuses what cannot be meant.
@@ -51,7 +53,7 @@ fn programs(manifest: &Manifest) -> Checked {
     )?;
     for (n, program) in manifest.programs.iter().enumerate() {
         let at = list.then(n);
-        name(&at.then("name"), &program.name)?;
+        pattern(&at.then("name"), &program.name)?;
         if let Some(section) = &program.section {
             one_line(&at.then("section"), section, 512)?;
         }
@@ -66,6 +68,49 @@ fn programs(manifest: &Manifest) -> Checked {
         }
         if let Some(rule) = &program.attach {
             attach(&at.then("attach"), rule)?;
+            attach_of_many(&at.then("attach"), &program.name, rule)?;
+        }
+    }
+    required_and_not(manifest)
+}
+
+/// A pattern says whether programs must be attached, not where.
+fn attach_of_many(at: &Path, name: &str, rule: &Attach) -> Checked {
+    let only_required = Attach {
+        required: rule.required,
+        ..Attach::default()
+    };
+    if !name.contains('*') || *rule == only_required {
+        return Ok(());
+    }
+    let what = format!("one target for all programs that `{name}` covers");
+    Err(Problem::value(at.clone(), what).hint(Some(
+        "keep only `required` here, and name a program for its target".to_owned(),
+    )))
+}
+
+/// Refuses a pattern that makes optional what another entry requires.
+fn required_and_not(manifest: &Manifest) -> Checked {
+    let said = |required: bool| {
+        let programs = manifest.programs.iter().enumerate();
+        programs.filter(move |(_, program)| {
+            let attach = program.attach.as_ref();
+            attach.and_then(|attach| attach.required) == Some(required)
+        })
+    };
+    for (n, program) in said(true) {
+        let over = said(false).find(|(_, other)| glob::covers(&other.name, &program.name));
+        if let Some((_, over)) = over {
+            let at = Path::from("programs")
+                .then(n)
+                .then("attach")
+                .then("required");
+            let what = format!(
+                "`{}` is required, and `{}`, which covers it, is not",
+                program.name, over.name
+            );
+            let hint = "make the pattern narrower".to_owned();
+            return Err(Problem::value(at, what).hint(Some(hint)));
         }
     }
     Ok(())
@@ -76,19 +121,23 @@ fn maps(maps: &[Map]) -> Checked {
     unique(&list, "name", maps.iter().map(|map| map.name.as_str()))?;
     for (n, map) in maps.iter().enumerate() {
         let at = list.then(n);
-        name(&at.then("name"), &map.name)?;
-        match (map.max_entries, map.inner_ringbuf_bytes, &map.inner_map) {
-            (None, None, None) => {
-                let what = format!("map `{}` is named and nothing is said of it", map.name);
-                return Err(Problem::value(at, what).hint(Some(
-                    "add `max_entries`, `inner_ringbuf_bytes` or `inner_map`".to_owned(),
-                )));
-            }
-            (_, Some(_), Some(_)) => {
-                let what = "a map has one sort of inner map: this one has two";
-                return Err(Problem::key(at.then("inner_map"), what));
-            }
-            _ => {}
+        pattern(&at.then("name"), &map.name)?;
+        let named = Map {
+            name: map.name.clone(),
+            ..Map::default()
+        };
+        if *map == named {
+            let what = format!("map `{}` is named and nothing is said of it", map.name);
+            return Err(Problem::value(at, what).hint(Some(
+                "add `max_entries`, `value_size`, `inner_map` or another key".to_owned(),
+            )));
+        }
+        if map.inner_ringbuf_bytes.is_some() && map.inner_map.is_some() {
+            let what = "a map has one sort of inner map: this one has two";
+            return Err(Problem::key(at.then("inner_map"), what));
+        }
+        if let Some(path) = &map.pin {
+            one_line(&at.then("pin"), path, 1024)?;
         }
         if let Some(bytes) = map.inner_ringbuf_bytes {
             ring_buffer(&at.then("inner_ringbuf_bytes"), bytes)?;
@@ -242,7 +291,7 @@ fn override_rule(at: &Path, rule: &Override) -> Checked {
     )?;
     for (n, program) in rule.programs.iter().enumerate() {
         let at = programs.then(n);
-        name(&at.then("name"), &program.name)?;
+        pattern(&at.then("name"), &program.name)?;
         match (&program.attach, program.autoload) {
             (None, None) => {
                 let what = format!(
@@ -253,7 +302,10 @@ fn override_rule(at: &Path, rule: &Override) -> Checked {
                     Problem::value(at, what).hint(Some("add `attach` or `autoload`".to_owned()))
                 );
             }
-            (Some(rule), _) => attach(&at.then("attach"), rule)?,
+            (Some(rule), _) => {
+                attach(&at.then("attach"), rule)?;
+                attach_of_many(&at.then("attach"), &program.name, rule)?;
+            }
             (None, Some(_)) => {}
         }
     }

@@ -119,6 +119,9 @@ fn rules_that_cannot_be_meant() {
         toml,
         &[
             "[[maps]]\nname = \"m\"\n",
+            "[[programs]]\nname = \"p*\"\nattach = { kind = \"kprobe\", symbol = \"x\" }\n",
+            "[[programs]]\nname = \"p*\"\nattach = { required = false }\n[[programs]]\nname = \"p1\"\nattach = { required = true }\n",
+            "[[maps]]\nname = \"m\"\npin = \"\"\n",
             "[[maps]]\nname = \"m;rm -rf\"\nmax_entries = 1\n",
             "[[maps]]\nname = \"m\"\nmax_entries = 1\n\n[[maps]]\nname = \"m\"\nmax_entries = 2\n",
             "[[maps]]\nname = \"m\"\ninner_ringbuf_bytes = 5000\n",

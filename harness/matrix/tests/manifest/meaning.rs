@@ -231,6 +231,8 @@ pub(crate) fn object() -> ObjectNames {
         ("auxiliary_maps", "array"),
         ("ringbuf_maps", "array_of_maps"),
         ("namespaces", "hash_of_maps"),
+        ("stacks", "stack_trace"),
+        ("debug_events", "ringbuf"),
     ];
     let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     ObjectNames {
@@ -387,6 +389,27 @@ fn the_contract_of_a_kernel_has_the_overrides_that_cover_it() {
         .unwrap(),
         there
     );
+}
+
+#[test]
+fn a_pattern_says_something_of_several_programs_and_maps() {
+    let text = "[[programs]]\nname = \"recvmmsg_*\"\nautoload = false\n\
+        [[programs]]\nname = \"*\"\nattach = { required = false }\n\
+        [[maps]]\nname = \"*\"\nvalue_size = 8\n";
+    let manifest = toml(text).unwrap();
+    assert_eq!(manifest.check_object(&object()), []);
+    let cell = on("debian-12-6.1", Arch::X86_64);
+    let contract = manifest.contract(&cell);
+    assert_eq!(contract.autoload["recvmmsg_*"], false);
+    assert_eq!(contract.maps[0].value_size, Some(8));
+    let optional = manifest.expected(&cell).attach_optional;
+    assert!(ukci_schema::glob::any(&optional, "handle_exec"));
+
+    let wrong = "[[programs]]\nname = \"sniff*r\"\nautoload = false\n\
+        [[programs]]\nname = \"recvmmsg_*\"\nsection = \"kprobe/x\"\n\
+        [[maps]]\nname = \"ring_*\"\nvalue_size = 8\n";
+    let problems = toml(wrong).unwrap().check_object(&object());
+    insta::assert_snapshot!(located(&problems, wrong));
 }
 
 #[test]
