@@ -22,6 +22,7 @@ pub mod kernel_features;
 pub mod machine;
 mod needed_modules;
 pub mod nix;
+pub mod object_file;
 pub mod plan_file;
 pub mod plural;
 pub mod prepare;

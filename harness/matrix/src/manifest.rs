@@ -15,13 +15,15 @@ mod import;
 mod kernel;
 mod object;
 mod section;
+mod suggest;
 mod validate;
 mod values;
 
 pub use error::{ManifestError, Problem};
 pub use import::{Imported, import, is_yaml};
-pub use object::{ObjectNames, ProgramNames};
+pub use object::{MapShape, ObjectFacts, ObjectNames, ProgramNames};
 pub use section::program_type_of;
+pub use suggest::{Choice, Suggestion, suggest};
 pub use values::{KconfigValue, Timeout};
 
 use std::collections::BTreeMap;

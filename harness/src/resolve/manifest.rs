@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use object::read::elf::ElfFile64;
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
-use ukci_matrix::manifest::{
-    Manifest, ObjectNames, Problem, ProgramNames, import, is_yaml, program_type_of,
-};
+use ukci_matrix::manifest::{Manifest, Problem, import, is_yaml};
 use ukci_schema::artifact::ManifestRef;
 use ukci_schema::plan::{FileRef, PlannedArtifact};
 
 use super::Error;
 use crate::catalogue::digest;
+use crate::object_file;
 
 /// A manifest that was read and fits its object.
 #[derive(Clone, Debug)]
@@ -57,7 +54,7 @@ pub fn manifest(path: &Path, artifact: &mut PlannedArtifact) -> Result<Read, Err
     let name = path.display().to_string();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let found = parse(text, &name)?;
-    if let Some(names) = names_of(&read(&artifact.file.path)?) {
+    if let Some(names) = object_file::names(&read(&artifact.file.path)?) {
         found.refuse(found.manifest.check_object(&names))?;
     }
     artifact.artifact.manifest = Some(ManifestRef {
@@ -111,45 +108,4 @@ fn companions(
         found.insert(name.to_owned(), FileRef { path, sha256 });
     }
     Ok(found)
-}
-
-/// The names in an object; none where it is no ELF, which is the guest's to say.
-fn names_of(bytes: &[u8]) -> Option<ObjectNames> {
-    let elf = ElfFile64::<Endianness>::parse(bytes).ok()?;
-    let mut names = ObjectNames::default();
-    for symbol in elf.symbols() {
-        let Ok(name) = symbol.name() else { continue };
-        if name.is_empty() {
-            continue;
-        }
-        if symbol.is_undefined() {
-            if name.starts_with("CONFIG_") {
-                names.kconfig.insert(name.to_owned());
-            }
-            continue;
-        }
-        let section = symbol.section_index();
-        let section = section.and_then(|index| elf.section_by_index(index).ok());
-        let Some(section) = section else { continue };
-        let Ok(section_name) = section.name() else {
-            continue;
-        };
-        if symbol.kind() == SymbolKind::Text && section.kind() == SectionKind::Text {
-            // Functions in `.text` are called by programs.
-            if section_name != ".text" {
-                let program = ProgramNames {
-                    section: section_name.to_owned(),
-                    program_type: program_type_of(section_name).map(|kind| kind.name().to_owned()),
-                };
-                names.programs.insert(name.to_owned(), program);
-            }
-        } else if section_name == ".maps" || section_name == "maps" {
-            if symbol.kind() == SymbolKind::Data {
-                names.maps.insert(name.to_owned(), None);
-            }
-        } else if section_name.starts_with(".rodata") && symbol.kind() == SymbolKind::Data {
-            names.rodata.insert(name.to_owned());
-        }
-    }
-    Some(names)
 }

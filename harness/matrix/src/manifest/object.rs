@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Attach, AttachKind, Expect, KconfigValue, Manifest, Map, Override, Problem, Program,
+    Attach, AttachKind, Expect, KconfigValue, Manifest, Map, MapType, Override, Problem, Program,
     ProgramType,
 };
 use crate::authored::{Path, instead_of};
@@ -31,6 +31,36 @@ pub struct ProgramNames {
     pub section: String,
     /// libbpf's word for its type; none where libbpf cannot tell it from the section.
     pub program_type: Option<String>,
+}
+
+/// A map as its object declares it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapShape {
+    /// Its type; none for one without a word.
+    pub map_type: Option<MapType>,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Most entries.
+    pub max_entries: u32,
+    /// Its flags.
+    pub flags: u32,
+    /// Whether it declares what its inner maps look like.
+    pub has_inner: bool,
+    /// Whether libbpf pins it.
+    pub pinned: bool,
+}
+
+/// All that an object says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectFacts {
+    /// Its names.
+    pub names: ObjectNames,
+    /// The maps that its BTF declares, by name.
+    pub maps: BTreeMap<String, MapShape>,
+    /// The helpers that each program calls itself, by number.
+    pub helpers: BTreeMap<String, BTreeSet<u32>>,
 }
 
 impl Manifest {

@@ -1,0 +1,131 @@
+//! A manifest for an object, guessed from the object and from what kernels said of it.
+//!
+//! What an object says of itself and a report come in; choices go out, each with its reason. Many
+//! objects are refused everywhere as they are, because their own loader sizes maps, picks programs
+//! and sets targets. A choice never silences a refusal that a kernel would give that loader too.
+
+mod maps;
+mod programs;
+mod refused;
+mod stem;
+#[cfg(test)]
+mod tests;
+
+use super::ObjectFacts;
+use ukci_schema::report::CellReport;
+
+/// A manifest that is offered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suggestion {
+    /// Its choices, in the order in which they are printed.
+    pub choices: Vec<Choice>,
+}
+
+/// One choice that a loader seems to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What it does, in a few words: "size map `stacks`".
+    pub what: String,
+    /// Why, in sentences.
+    pub reason: String,
+    /// Its lines of the manifest; none if only the author can write them.
+    pub toml: String,
+    /// Whether the lines hold without a look at the loader. Others are printed as comments.
+    pub is_certain: bool,
+}
+
+impl Choice {
+    fn new(what: impl Into<String>, reason: impl Into<String>, toml: String) -> Self {
+        Self {
+            what: what.into(),
+            reason: reason.into(),
+            toml,
+            is_certain: true,
+        }
+    }
+
+    fn uncertain(self) -> Self {
+        Self {
+            is_certain: false,
+            ..self
+        }
+    }
+}
+
+/// What an object's own loader seems to do. `cells` are those of the object in a report.
+pub fn suggest(object: &ObjectFacts, cells: &[&CellReport]) -> Suggestion {
+    let mut choices = maps::choices(object);
+    let (of_programs, decided) = programs::choices(object);
+    choices.extend(of_programs);
+    choices.extend(refused::choices(cells, &decided));
+    Suggestion { choices }
+}
+
+impl Suggestion {
+    /// Whether nothing is to be said.
+    pub fn is_empty(&self) -> bool {
+        self.choices.is_empty()
+    }
+
+    /// The choices in a few words, for the end of a run.
+    pub fn short(&self) -> Vec<&str> {
+        self.choices
+            .iter()
+            .map(|choice| choice.what.as_str())
+            .collect()
+    }
+
+    /// The manifest, with each reason as a comment above its lines.
+    pub fn to_toml(&self, artifact: &str) -> String {
+        let mut text = format!(
+            "# What the loader of `{}` seems to do. Each choice is a guess: compare it with the\n\
+             # loader, change what differs, and remove what the loader does not do.\n",
+            one_line(artifact)
+        );
+        for choice in &self.choices {
+            text.push('\n');
+            for line in wrapped(&choice.reason) {
+                text.push_str(&format!("# {line}\n"));
+            }
+            for line in choice.toml.lines() {
+                let mark = if choice.is_certain { "" } else { "# " };
+                text.push_str(&format!("{mark}{line}\n"));
+            }
+        }
+        if self.is_empty() {
+            text.push_str(
+                "\n# The object needs nothing of its loader, as far as it says itself.\n",
+            );
+        }
+        text
+    }
+}
+
+/// Columns of a comment without its mark.
+const WIDTH: usize = 94;
+
+/// A text in lines of at most [`WIDTH`] columns, broken at words.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in one_line(text).split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// A text that may hold names of an object, without what would end a comment.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    crate::authored::harmless_words(&text.chars().map(plain).collect::<String>())
+}
+
+/// A name as TOML quotes it.
+fn quoted(name: &str) -> String {
+    toml::Value::from(name).to_string()
+}

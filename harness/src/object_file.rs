@@ -1,0 +1,88 @@
+//! What an object file says of itself: its programs, maps and variables, from ELF and BTF.
+//!
+//! Bytes come in, names and shapes go out. Nothing here asks a kernel, and a file that is not a BPF
+//! object says nothing: that is for the guest to refuse.
+
+mod btf;
+
+use std::collections::BTreeSet;
+
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
+use ukci_matrix::manifest::{ObjectFacts, ObjectNames, ProgramNames, program_type_of};
+
+use btf::Btf;
+
+/// The names in an object; none if it is not ELF.
+pub fn names(bytes: &[u8]) -> Option<ObjectNames> {
+    facts(bytes).map(|facts| facts.names)
+}
+
+/// All that is known of an object; none if it is not ELF.
+pub fn facts(bytes: &[u8]) -> Option<ObjectFacts> {
+    let elf = ElfFile64::<Endianness>::parse(bytes).ok()?;
+    let mut facts = ObjectFacts::default();
+    for symbol in elf.symbols() {
+        let Ok(name) = symbol.name() else { continue };
+        if name.is_empty() {
+            continue;
+        }
+        if symbol.is_undefined() {
+            if name.starts_with("CONFIG_") {
+                facts.names.kconfig.insert(name.to_owned());
+            }
+            continue;
+        }
+        let section = symbol.section_index();
+        let section = section.and_then(|index| elf.section_by_index(index).ok());
+        let Some(section) = section else { continue };
+        let Ok(section_name) = section.name() else {
+            continue;
+        };
+        if symbol.kind() == SymbolKind::Text && section.kind() == SectionKind::Text {
+            // Functions in `.text` are called by programs.
+            if section_name != ".text" {
+                let program = ProgramNames {
+                    section: section_name.to_owned(),
+                    program_type: program_type_of(section_name).map(|kind| kind.name().to_owned()),
+                };
+                facts.names.programs.insert(name.to_owned(), program);
+                let code = section.data().unwrap_or_default();
+                let helpers = helpers(code, symbol.address(), symbol.size());
+                facts.helpers.insert(name.to_owned(), helpers);
+            }
+        } else if section_name == ".maps" || section_name == "maps" {
+            if symbol.kind() == SymbolKind::Data {
+                facts.names.maps.insert(name.to_owned(), None);
+            }
+        } else if section_name.starts_with(".rodata") && symbol.kind() == SymbolKind::Data {
+            facts.names.rodata.insert(name.to_owned());
+        }
+    }
+    let btf = elf.section_by_name(".BTF").and_then(|s| s.data().ok());
+    if let Some(btf) = btf.and_then(Btf::parse) {
+        facts.maps = btf.maps();
+        for (name, shape) in &facts.maps {
+            if let Some(known) = facts.names.maps.get_mut(name) {
+                *known = shape.map_type.map(|named| named.name().to_owned());
+            }
+        }
+    }
+    Some(facts)
+}
+
+/// The helpers that a function calls: `BPF_CALL` with a zero source register.
+fn helpers(code: &[u8], start: u64, size: u64) -> BTreeSet<u32> {
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    let end = usize::try_from(size)
+        .unwrap_or(usize::MAX)
+        .saturating_add(start);
+    let code = code.get(start..end.min(code.len())).unwrap_or_default();
+    let called = code.chunks_exact(8).filter_map(|insn| match insn {
+        [0x85, registers, _, _, a, b, c, d] if registers >> 4 == 0 => {
+            Some(u32::from_le_bytes([*a, *b, *c, *d]))
+        }
+        _ => None,
+    });
+    called.filter(|id| *id != 0 && *id < 1 << 16).collect()
+}
