@@ -423,7 +423,7 @@ mod tests {
         for word in InnerMapType::all().iter().chain(super::AUTO_SIZED) {
             assert!(super::map_type(word).is_some(), "{word}");
         }
-        for word in MapType::ALL {
+        for word in MapType::all() {
             let named = MapType::named(word).unwrap();
             assert_eq!(super::map_type(word), named.number(), "{word}");
             assert_eq!(MapType::numbered(named.number().unwrap()), Some(named));

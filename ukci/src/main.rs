@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         Command::Plan(plan) => command::plan::run(*plan, output),
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),
         Command::Manifest(manifest) => command::manifest::run(&manifest),
+        Command::Init(init) => command::init::run(&init, output),
         Command::Doctor => command::doctor::run(output),
         Command::Explain(explain) => command::explain::run(&explain),
         Command::Help(help) => command::help::run(&help),
