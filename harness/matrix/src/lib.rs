@@ -6,6 +6,7 @@
 //! file, the line and the column. No file is opened here.
 
 pub mod authored;
+pub mod excerpt;
 pub mod groups;
 pub mod manifest;
 pub mod matrix;

@@ -88,6 +88,18 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = kernels::HELP)]
     Kernels(Kernels),
 
+    /// Write what an object's own loader does, for `ukci check --manifest`
+    #[command(subcommand, after_help = manifest::HELP)]
+    Manifest(manifest::Manifest),
+
+    /// Write a matrix, manifests and a workflow for the objects of a project
+    ///
+    /// ukci looks for `.bpf.o` and `.bpf.c` files below the current directory. It writes
+    /// `ukci/matrix.toml`, a manifest for each object that seems to need something of its loader,
+    /// and a workflow for GitHub Actions. Files that exist are not touched.
+    #[command(after_help = init::HELP)]
+    Init(init::Init),
+
     /// Check whether this host can boot kernels
     ///
     /// It looks for QEMU, KVM, a way to talk to guests, the agents, downloaded kernels and a cache

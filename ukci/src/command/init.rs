@@ -9,9 +9,12 @@ use ukci_schema::artifact::name_of;
 use ukci_schema::lock::Lock;
 
 use crate::args::init::Init;
-use crate::diagnostic::Failure;
+use crate::atomic_file;
+use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
+use crate::lock_file;
 use crate::output::{GOOD, Output, paint};
+use crate::selected::unresolved;
 
 /// Where the matrix and the manifests go.
 const DIR: &str = "ukci";
@@ -37,7 +40,7 @@ pub(crate) fn run(init: &Init, output: Output) -> Result<Exit, Failure> {
     }
     let manifest_path = |name: &str| format!("{DIR}/{name}.toml");
     let matrix_path = format!("{DIR}/matrix.toml");
-    let mut files = vec![(PathBuf::from(&matrix_path), matrix(&super::lock()?)?)];
+    let mut files = vec![(PathBuf::from(&matrix_path), matrix(&lock_file::lock()?)?)];
     for (name, text) in &manifests {
         files.push((manifest_path(name).into(), text.clone()));
     }
@@ -59,7 +62,7 @@ pub(crate) fn run(init: &Init, output: Output) -> Result<Exit, Failure> {
     if !there.is_empty() && !init.force {
         let message = format!("{} already there, and nothing was written", are(&there));
         let hint = "move them away, or add `--force` to overwrite them".to_owned();
-        return Err(Failure::plain(Exit::Usage, &message, Some(hint)));
+        return Err(Failure::says(Exit::Usage, &message, Some(hint)));
     }
     for (path, text) in &files {
         write(path, text)?;
@@ -84,12 +87,10 @@ fn are(names: &[String]) -> String {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    made.and_then(|()| std::fs::write(path, text))
-        .map_err(|error| {
-            let message = format!("failed to write `{}`: {error}", path.display());
-            Failure::plain(Exit::NoVerdict, &message, None)
-        })
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir)
+        .map_err(|error| Failure::failed_to(Action::on("make", dir), &error))?;
+    atomic_file::write(path, text)
 }
 
 /// The artifacts by name. An object is taken rather than the source of the same name.
@@ -103,7 +104,7 @@ fn artifacts(paths: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, Failure> {
             files.push(path.clone());
         } else {
             let message = format!("there is no file or directory `{}`", path.display());
-            return Err(Failure::plain(Exit::Usage, &message, None));
+            return Err(Failure::says(Exit::Usage, &message, None));
         }
     }
     // Objects first: the first of a name is taken.
@@ -122,7 +123,7 @@ fn artifacts(paths: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, Failure> {
     if found.is_empty() {
         let message = "no `.bpf.o` or `.bpf.c` was found";
         let hint = "build the objects first, or name them: `ukci init build/x.bpf.o`".to_owned();
-        return Err(Failure::plain(Exit::Usage, message, Some(hint)));
+        return Err(Failure::says(Exit::Usage, message, Some(hint)));
     }
     Ok(found)
 }
@@ -148,7 +149,7 @@ fn search(dir: &Path, depth: u32, files: &mut Vec<PathBuf>) {
 
 /// A matrix with the kernels of `quick`, for people to change.
 fn matrix(lock: &Lock) -> Result<String, Failure> {
-    let quick = resolve::matrix("quick").map_err(|error| super::unresolved(&error))?;
+    let quick = resolve::matrix("quick").map_err(|error| unresolved(&error))?;
     let kernels = quick.kernels(&resolve::known(lock));
     let lines = kernels.iter().map(|name| format!("  \"{name}\",\n"));
     Ok(format!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::stem::{Hook, generation_stem, stem};
 use super::{Choice, quoted};
 use crate::manifest::ObjectFacts;
-use ukci_schema::contract::helper_name;
+use ukci_schema::history::helper_name;
 
 /// A function that every kernel has, that can be probed, and that runs often.
 const ANY_FUNCTION: &str = "vfs_read";

@@ -6,8 +6,9 @@ use super::suggest;
 use crate::manifest::{
     Manifest, MapShape, ObjectFacts, ObjectNames, ProgramNames, program_type_of,
 };
-use ukci_schema::contract::{MapType, helper_id};
+use ukci_schema::contract::MapType;
 use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::history::helper_id;
 use ukci_schema::report::{CellReport, ProgramReport, Report};
 use ukci_schema::verdict::Stage;
 
