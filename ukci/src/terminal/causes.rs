@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use ukci_harness::plural::count;
 use ukci_harness::render::{Axes, Cause, again, needs_loader};
+use ukci_matrix::excerpt::excerpt as excerpt_of_line;
 use ukci_schema::diagnosis::{Diagnosis, Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::{Fault, Outcome, Stage};
@@ -248,23 +249,21 @@ fn backticked<T: AsRef<str>>(names: &[T]) -> Vec<String> {
     (names.iter().map(|name| format!("`{}`", name.as_ref()))).collect()
 }
 
+/// The line alone: its indentation is not recorded, so that no caret would be in its place.
 fn source(text: &mut String, at: &SourceLine) -> std::fmt::Result {
-    let number = at.line.to_string();
-    let margin = " ".repeat(number.len());
+    let margin = " ".repeat(at.line.to_string().len());
     let column = if at.column > 0 {
         format!(":{}", at.column)
     } else {
         String::new()
     };
-    let line = harmless(&at.text.replace('\t', "    "));
-    writeln!(
-        text,
-        "   {margin} ╭─[{}:{}{column}]",
-        harmless(&at.file),
-        at.line
-    )?;
-    writeln!(text, "   {number} │ {}", line.trim_end())?;
-    writeln!(text, "   {margin} ╰─")
+    let file = harmless(&at.file);
+    writeln!(text, "   {margin}--> {file}:{}{column}", at.line)?;
+    let number = usize::try_from(at.line).unwrap_or_default();
+    for line in excerpt_of_line(number, &at.text, None).lines() {
+        writeln!(text, "   {line}")?;
+    }
+    Ok(())
 }
 
 fn excerpt(text: &mut String, kernel: Option<&str>, part: &Excerpt) -> std::fmt::Result {
