@@ -4,8 +4,8 @@ use clap::builder::{Styles, styling::AnsiColor};
 use clap::{Parser, Subcommand};
 
 use super::{
-    Check, Explain, Global, Help, Kernels, List, Plan, check, kernels, list, plan, report, rerun,
-    shell,
+    Check, Explain, Global, Help, Kernels, List, Plan, check, init, kernels, list, manifest, plan,
+    report, rerun, shell,
 };
 use crate::{exit, version};
 
