@@ -91,7 +91,7 @@ pub struct Senseless {
     pub hint: Option<String>,
 }
 
-impl<'r> Scope<'r> {
+impl Scope<'_> {
     /// Whether it names no axis.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

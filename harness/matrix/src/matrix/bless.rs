@@ -121,6 +121,9 @@ fn grouped<'c, K: PartialEq>(
     groups
 }
 
+/// The LLVMs with which a kernel failed, by architecture.
+type With<'c> = BTreeMap<Arch, BTreeSet<Option<&'c str>>>;
+
 impl Matrix {
     /// The fewest rules that cover the unexpected failures of a run, and no other cell of it.
     fn rules_for<'r>(&self, report: &'r Report) -> Vec<Rule<'r>> {
@@ -143,7 +146,6 @@ impl Matrix {
             };
             // Kernels that fail with the same LLVMs on the same architectures share a rule; a rule
             // is a product, so that each architecture with LLVMs of its own has one more.
-            type With<'c> = BTreeMap<Arch, BTreeSet<Option<&'c str>>>;
             let by_kernel = grouped(cells, |cell| cell.kernel.as_str());
             let mut shapes: Vec<(With<'_>, Vec<&CellReport>)> = Vec::new();
             for (_, cells) in by_kernel {

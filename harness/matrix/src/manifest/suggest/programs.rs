@@ -36,9 +36,12 @@ pub(super) fn choices(object: &ObjectFacts) -> (Vec<Choice>, BTreeSet<String>) {
     (choices, decided)
 }
 
+/// What a program does: the stem of its name, whether it waits for a return, and its target.
+type Deed<'o> = (String, bool, &'o str);
+
 /// Programs that do the same by different ways of attaching, best first.
 fn pairs(object: &ObjectFacts) -> Vec<Vec<&str>> {
-    let mut alike: BTreeMap<(String, bool, &str), Vec<(u8, &str)>> = BTreeMap::new();
+    let mut alike: BTreeMap<Deed<'_>, Vec<(u8, &str)>> = BTreeMap::new();
     for (name, program) in &object.names.programs {
         let hook = Hook::of(&program.section);
         let Some(rank) = hook.rank().filter(|_| !hook.target.is_empty()) else {
@@ -81,9 +84,9 @@ fn pair(object: &ObjectFacts, group: &[&str]) -> Choice {
         "{} do the same: the loader uses the first that the kernel takes.",
         list.join(" and ")
     );
-    let last = group.len() - 1;
+    let fallback = group.len() - 1;
     let programs = group.iter().enumerate().map(|(n, name)| {
-        let probe = if n < last {
+        let probe = if n < fallback {
             ", probe = \"trial_load\""
         } else {
             ""
