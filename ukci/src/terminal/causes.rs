@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use ukci_harness::plural::count;
 use ukci_harness::render::{Axes, Cause, again, needs_loader};
-use ukci_matrix::excerpt::excerpt as source_line;
+use ukci_matrix::excerpt::excerpt as excerpt_of_line;
 use ukci_schema::diagnosis::{Diagnosis, Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::{Fault, Outcome, Stage};
@@ -260,7 +260,7 @@ fn source(text: &mut String, at: &SourceLine) -> std::fmt::Result {
     let file = harmless(&at.file);
     writeln!(text, "   {margin}--> {file}:{}{column}", at.line)?;
     let number = usize::try_from(at.line).unwrap_or_default();
-    for line in source_line(number, &at.text, None).lines() {
+    for line in excerpt_of_line(number, &at.text, None).lines() {
         writeln!(text, "   {line}")?;
     }
     Ok(())
