@@ -90,13 +90,13 @@ const FOREIGN: &[Foreign] = &[
     foreign(
         CILIUM,
         "iproute2_map_compat-el.elf",
-        "INVALID_OBJECT",
-        &["SEC(\"maps\")", "1.0"],
+        "LOADER_CONTRACT",
+        &["section `maps`", "1.0"],
     ),
     foreign(
         CILIUM,
         "loader-el.elf",
-        "INVALID_OBJECT",
+        "LOADER_CONTRACT",
         &["static_fn", "`static`"],
     ),
     foreign(CILIUM, "fwd_decl-el.elf", "INVALID_OBJECT", &["`fwd`"]),

@@ -73,7 +73,7 @@ pub(crate) fn brought(kernel: &str, release: Option<&str>) -> String {
 }
 
 /// ` (mainline 5.17)`, or nothing.
-pub(crate) fn mainline(release: Option<&str>) -> String {
+fn mainline(release: Option<&str>) -> String {
     release
         .map(|release| format!(" (mainline {release})"))
         .unwrap_or_default()

@@ -202,7 +202,7 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
 /// Options without which there is no attachment of the kind at all, whatever the target.
 fn mechanism(case: &Case<'_>) -> Option<Diagnosis> {
     let section = case.section();
-    let kprobe = hook::is_kprobe(section);
+    let kprobe = site::is_kprobe(section);
     let many = section.contains(".multi") || section.contains(".session");
     let (option, hint) = if kprobe && many && case.is_off("FPROBE") {
         ("FPROBE", "attach single kprobes where the option is off")
@@ -243,7 +243,7 @@ fn config(case: &Case<'_>) -> Option<Diagnosis> {
             "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
             "attach a kprobe there: mainline has the option on arm64 since 6.4",
         )
-    } else if hook::is_kprobe(case.section())
+    } else if site::is_kprobe(case.section())
         && errno == Some(EINVAL)
         && !case.section().contains('+')
         && case.is_off("KPROBES_ON_FTRACE")
@@ -278,7 +278,7 @@ fn option_off(case: &Case<'_>, option: &str, hint: &str) -> Diagnosis {
 fn target_by_errno(case: &Case<'_>) -> Option<Diagnosis> {
     let section = case.section();
     let looked_up = ["tp", "tracepoint", "raw_tp", "raw_tracepoint", "iter"];
-    let in_the_kernel = hook::is_kprobe(section)
+    let in_the_kernel = site::is_kprobe(section)
         || is_trampoline(case)
         || looked_up.iter().any(|start| section.starts_with(start));
     if !in_the_kernel || !matches!(errno_of(case), Some(ENOENT | ESRCH)) {
@@ -354,7 +354,7 @@ fn refused(case: &Case<'_>) -> Diagnosis {
     let mut hints = Vec::new();
     if site::is_clear(case) {
         let target = program.target.as_deref().unwrap_or_default();
-        let list = if hook::is_kprobe(case.section()) {
+        let list = if site::is_kprobe(case.section()) {
             " and is not in `kprobes/blacklist`"
         } else {
             ""

@@ -3,7 +3,7 @@
 use super::verifier::{self, Missing};
 use crate::case::{Case, features};
 use crate::errno::{EINVAL, EPERM};
-use crate::finding::{at_load, mainline};
+use crate::finding::{at_load, brought};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Feature, FeatureKind, ProgramEvidence};
 use ukci_schema::history;
@@ -144,7 +144,7 @@ fn unknown_helper(case: &Case<'_>, name: &str) -> Diagnosis {
     }
     let headline = format!(
         "the kernel has no helper `{name}`{}, which {} calls",
-        mainline(history::helper(name)),
+        brought(&case.evidence.guest.release, history::helper(name)),
         case.name()
     );
     let guard = name.strip_prefix("bpf_").unwrap_or(name);
@@ -210,13 +210,13 @@ fn helper_for_type(case: &Case<'_>, name: &str) -> Diagnosis {
         .any(|f| f.program_type.is_none() && f.present == Some(true));
     let headline = if known {
         format!(
-            "this kernel does not let `{kind}` programs call helper `{name}`, as {} does",
+            "this kernel does not let `{kind}` programs call helper `{name}`, and {} calls it",
             case.name()
         )
     } else {
         format!(
-            "the kernel does not let `{kind}` programs call helper `{name}`{}, as {} does",
-            mainline(history::helper(name)),
+            "the kernel does not let `{kind}` programs call helper `{name}`{}, and {} calls it",
+            brought(&case.evidence.guest.release, history::helper(name)),
             case.name()
         )
     };

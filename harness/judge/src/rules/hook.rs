@@ -17,12 +17,6 @@ const EADDRNOTAVAIL: i32 = 99;
 /// The cause, and what helps.
 type Cause = (String, &'static str);
 
-/// Whether a section is that of a probe of the kernel.
-pub(crate) fn is_kprobe(section: &str) -> bool {
-    let starts = ["kprobe", "kretprobe", "ksyscall", "kretsyscall"];
-    starts.iter().any(|start| section.starts_with(start))
-}
-
 /// A refusal whose cause is certain.
 pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
     let (why, hint) = crowd(case)
@@ -82,7 +76,7 @@ fn crowd(case: &Case<'_>) -> Option<Cause> {
 }
 
 fn kprobe(case: &Case<'_>) -> Option<Cause> {
-    if !is_kprobe(case.section()) {
+    if !site::is_kprobe(case.section()) {
         return None;
     }
     let (_, function) = case.section().split_once('/')?;

@@ -8,10 +8,15 @@
 use crate::case::Case;
 use crate::errno;
 use crate::finding::diagnosis;
-use crate::rules::hook::is_kprobe;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Feature, FeatureKind};
 use ukci_schema::verdict::Stage;
+
+/// Whether a section is that of a probe of the kernel.
+pub(crate) fn is_kprobe(section: &str) -> bool {
+    let starts = ["kprobe", "kretprobe", "ksyscall", "kretsyscall"];
+    starts.iter().any(|start| section.starts_with(start))
+}
 
 /// Whether a section needs a trampoline in the function.
 pub(crate) fn is_trampoline(section: &str) -> bool {

@@ -164,6 +164,7 @@ pub(crate) fn caller_of_bpf_loop(log: &str) -> Evidence {
     let mut caller = rejected("kprobe/x", "kprobe", 22, log);
     caller.helpers = vec!["bpf_map_lookup_elem".into(), "bpf_loop".into()];
     let mut evidence = alone(22, caller);
+    evidence.guest.release = "5.10.0-46-amd64".into();
     evidence.features = vec![
         feature(FeatureKind::Helper, "bpf_map_lookup_elem", None, true),
         feature(FeatureKind::Helper, "bpf_loop", None, false),

@@ -150,7 +150,7 @@ fn what_is_held_is_told_with_who_gave_it() {
     tc.told(socket, &["bpf_sk_release", "bpf_sk_lookup_tcp"]);
     let tail = socket.replace("16: (95) exit", "16: (85) call bpf_tail_call#12");
     tc.told(&tail, &["bpf_sk_release", "before the tail call"]);
-    tc.not_told(&socket, &["before the tail call"]);
+    tc.not_told(socket, &["before the tail call"]);
     let after = "4: (85) call bpf_ringbuf_reserve#131 ; R0=ringbuf_mem_or_null(id=2)\n5: (bf) r6 = r0\n\
                  8: (85) call bpf_ringbuf_submit#132\n9: (79) r0 = *(u64 *)(r6 +0)\n\
                  R6 invalid mem access 'scalar'\n";
