@@ -72,7 +72,7 @@ fn a_report_is_shown_as_at_the_end_of_its_run() {
     // Four artifacts do not fit beside a kernel's name here; two kernels fit beside an artifact's.
     let narrow = shown("50");
     assert!(
-        narrow.contains("\n  debian-*-cloud   11-5.10  12-6.1\n"),
+        narrow.contains("\n  debian-*-cloud    11-5.10    12-6.1\n"),
         "{narrow}"
     );
 }
