@@ -39,8 +39,8 @@ fn object() -> Vec<u8> {
     symbols.extend(0_u64.to_le_bytes());
     symbols.extend(16_u64.to_le_bytes());
     let (code_at, symbols_at) = (64_u64, 64 + 16_u64);
-    let names_at = symbols_at + symbols.len() as u64;
-    let sections_at = (names_at + names.len() as u64).next_multiple_of(8);
+    let name_table_at = symbols_at + symbols.len() as u64;
+    let sections_at = (name_table_at + names.len() as u64).next_multiple_of(8);
     let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
     elf.resize(16, 0);
     elf.extend([1, 0, 247, 0, 1, 0, 0, 0]);

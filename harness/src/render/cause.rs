@@ -248,10 +248,10 @@ struct Finding<'a> {
 impl<'a> Seen<'a> {
     /// Takes in another finding of the same cause in the same cell.
     fn add(&mut self, finding: &Finding<'a>, names: Vec<&'a str>) {
-        if let Some(program) = finding.program {
-            if !self.programs.contains(&program) {
-                self.programs.push(program);
-            }
+        if let Some(program) = finding.program
+            && !self.programs.contains(&program)
+        {
+            self.programs.push(program);
         }
         for name in names {
             if !self.names.contains(&name) {
