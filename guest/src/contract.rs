@@ -201,8 +201,8 @@ impl<'a> Terms<'a> {
                 }
             }
             let created = map.autocreate();
-            let inner = self.terms_of(&name).into_iter().rev();
-            let Some(inner) = inner.filter_map(|terms| terms.inner.as_ref()).next() else {
+            let mut closest = self.terms_of(&name).into_iter().rev();
+            let Some(inner) = closest.find_map(|terms| terms.inner.as_ref()) else {
                 continue;
             };
             if created {

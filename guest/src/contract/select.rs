@@ -53,8 +53,8 @@ impl Terms<'_> {
             Self::settle(group, chosen, object, &mut selected);
         }
         for map in object.maps() {
-            let on = self.terms_of(&map.name()).into_iter().rev();
-            if let Some(on) = on.filter_map(|terms| terms.autocreate).next() {
+            let mut said = self.terms_of(&map.name()).into_iter().rev();
+            if let Some(on) = said.find_map(|terms| terms.autocreate) {
                 map.set_autocreate(on);
             }
         }
