@@ -86,6 +86,10 @@ fn files_that_pages_name_are_there() {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     let mut found = 0;
     for page in pages() {
+        // The help names files of its reader's.
+        if page.ends_with("cli.md") {
+            continue;
+        }
         let text = std::fs::read_to_string(&page).unwrap();
         // Every second part is within a fence.
         for prose in text.split("```").step_by(2) {
