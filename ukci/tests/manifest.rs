@@ -95,7 +95,7 @@ fn object() -> Vec<u8> {
         name_at(b".strtab"),
         3,
         0,
-        names_at,
+        name_table_at,
         names.len() as u64,
         [0, 0],
         0,

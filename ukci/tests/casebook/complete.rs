@@ -13,17 +13,17 @@ const ELSEWHERE: &[(Code, &str, &str)] = &[
     (
         Code::CapabilityFailure,
         "the agent has every capability",
-        "harness/schema/tests/judge/hand.rs",
+        "harness/judge/tests/judge/program.rs",
     ),
     (
         Code::Unclassified,
-        "a case that ends so is a rule that is wanting",
-        "harness/schema/tests/judge/hand.rs",
+        "a case that ends so shows that a rule is missing",
+        "harness/judge/tests/judge/object.rs",
     ),
     (
         Code::KernelPanic,
         "no known object panics a locked kernel: a scripted guest does",
-        "harness/tests/conversation.rs",
+        "harness/tests/conversation/main.rs",
     ),
 ];
 
