@@ -19,7 +19,7 @@ pub fn helper_name(id: u32) -> String {
 
 /// A program that was refused, and what it asks for.
 #[derive(Debug)]
-pub struct Wanting<'a> {
+pub struct RefusedProgram<'a> {
     /// `enum bpf_prog_type`.
     pub kind: u32,
     /// `enum bpf_attach_type`, where the section says one.
@@ -34,7 +34,7 @@ pub struct Wanting<'a> {
 
 /// Asks the kernel about everything that these programs, map types and `struct_ops` types need.
 pub fn ask(
-    programs: &[Wanting<'_>],
+    programs: &[RefusedProgram<'_>],
     map_types: &BTreeSet<u32>,
     struct_ops: &BTreeSet<String>,
 ) -> Vec<Feature> {

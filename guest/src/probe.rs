@@ -15,7 +15,7 @@ use ukci_schema::verdict::Stage;
 
 use crate::bpf::{self, LOG_STATS, Object, Program, SHORT_LOG};
 use crate::contract::{Broken, Terms};
-use crate::feature_probe::{self, Wanting};
+use crate::feature_probe::{self, RefusedProgram};
 use crate::isolation::isolate;
 use crate::kernel::Kernel;
 use crate::libbpf_log::captured;
@@ -171,12 +171,12 @@ fn ask(
 ) -> Vec<ukci_schema::evidence::Feature> {
     let none = requirements::Needs::default();
     let programs = object.programs();
-    let wanting: Vec<Wanting<'_>> = refused
+    let programs: Vec<RefusedProgram<'_>> = refused
         .iter()
         .filter_map(|n| {
             let seen = evidence.programs.get(*n)?;
             let needs = read.functions.get(&seen.name).unwrap_or(&none);
-            Some(Wanting {
+            Some(RefusedProgram {
                 kind: programs.get(*n)?.kind(),
                 attach_type: seen
                     .attach_type
@@ -213,7 +213,7 @@ fn ask(
         .filter(|map| read.struct_ops.get(&map.name()).is_some_and(named))
         .filter_map(|map| object.value_type_name(*map))
         .collect();
-    captured(|| feature_probe::ask(&wanting, &types, &struct_ops)).0
+    captured(|| feature_probe::ask(&programs, &types, &struct_ops)).0
 }
 
 /// Why a program that the object switches off is not loaded.

@@ -32,12 +32,12 @@ pub(crate) fn set_clock(seconds: u64) {
 pub(crate) fn add_entropy(hex: &str) {
     /// `struct rand_pool_info` with room for 32 bytes.
     #[repr(C)]
-    struct Pool {
+    struct RandPoolInfo {
         bits: c_int,
         bytes: c_int,
         buffer: [u8; 32],
     }
-    let mut pool = Pool {
+    let mut pool = RandPoolInfo {
         bits: 256,
         bytes: 32,
         buffer: [0; 32],

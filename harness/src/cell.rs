@@ -15,7 +15,7 @@ use ukci_schema::verdict::{Fault, Outcome, Stage, Verdict};
 use self::inputs::PlanFile;
 use self::report::{Cost, report};
 use self::retry::{died_with_artifact, second_chance};
-use crate::conversation::{self, Answer, Heard, Question};
+use crate::conversation::{self, Answer, BootResult, GuestRequest};
 use crate::evidence_dir::{self, EvidenceDir};
 use crate::machine::{Machine, Usage};
 
@@ -68,7 +68,7 @@ pub(crate) async fn run<M: Machine>(
             machine,
             inputs,
             &dir,
-            Heard::default(),
+            BootResult::default(),
             judgement,
             cost,
         ));
@@ -76,19 +76,19 @@ pub(crate) async fn run<M: Machine>(
     let mut memory = inputs.planned.memory;
     let mut boots = 1;
     let mut usage = Usage::default();
-    let (heard, judgement) = loop {
-        let heard = boot(machine, inputs, &dir, memory, &tell).await;
-        usage.cpu_seconds += heard.usage.cpu_seconds;
-        usage.peak_kib = usage.peak_kib.max(heard.usage.peak_kib);
-        if let Some(Answer::Evidence(evidence)) = &heard.answer {
+    let (result, judgement) = loop {
+        let result = boot(machine, inputs, &dir, memory, &tell).await;
+        usage.cpu_seconds += result.usage.cpu_seconds;
+        usage.peak_kib = usage.peak_kib.max(result.usage.peak_kib);
+        if let Some(Answer::Evidence(evidence)) = &result.answer {
             dir.write_evidence(evidence)?;
         }
-        let judgement = judgement(&heard, inputs, boots);
+        let judgement = judgement(&result, inputs, boots);
         let retry = (boots == 1)
-            .then(|| second_chance(&heard, &judgement, memory))
+            .then(|| second_chance(&result, &judgement, memory))
             .flatten();
         let Some((why, more)) = retry else {
-            break (heard, judgement);
+            break (result, judgement);
         };
         dir.set_first_boot_aside()?;
         tell(Progress::Retry(why));
@@ -99,7 +99,7 @@ pub(crate) async fn run<M: Machine>(
         machine,
         inputs,
         &dir,
-        heard,
+        result,
         judgement,
         Cost {
             seconds: started.elapsed().as_secs_f64(),
@@ -120,21 +120,21 @@ async fn boot<M: Machine>(
     dir: &EvidenceDir,
     memory: u32,
     tell: &impl Fn(Progress),
-) -> Heard {
+) -> BootResult {
     let boot = inputs.boot(memory, dir.path().to_owned());
     let limit = inputs.timeout * machine.slowness();
     let request = FromHost::Request(Box::new(inputs.request(limit)));
     let files = [&inputs.object].into_iter().chain(&inputs.files);
-    let question = Question::Artifact(request, files.map(|file| &file[..]).collect());
+    let request = GuestRequest::Artifact(request, files.map(|file| &file[..]).collect());
     let reached = |stage| tell(Progress::Stage(stage));
-    conversation::hold(machine, boot, question, limit, &reached).await
+    conversation::hold(machine, boot, request, limit, &reached).await
 }
 
 /// What a boot means: judged evidence, or the fault that kept it from us.
-fn judgement(heard: &Heard, inputs: &Inputs, boots: u32) -> Judgement {
-    let verdict = match (&heard.fault, &heard.answer) {
+fn judgement(result: &BootResult, inputs: &Inputs, boots: u32) -> Judgement {
+    let verdict = match (&result.fault, &result.answer) {
         // Once is chance (a crash of the emulator looks the same); twice is the artifact's doing.
-        (Some(fault), _) if boots > 1 && died_with_artifact(heard) => Verdict::Fail {
+        (Some(fault), _) if boots > 1 && died_with_artifact(result) => Verdict::Fail {
             diagnosis: panicked_twice(fault),
         },
         (Some(fault), _) => Verdict::Error {
@@ -149,7 +149,7 @@ fn judgement(heard: &Heard, inputs: &Inputs, boots: u32) -> Judgement {
             return judge_on(evidence, terms);
         }
         (None, _) => {
-            let stage = heard.stage.unwrap_or(Stage::Boot);
+            let stage = result.stage.unwrap_or(Stage::Boot);
             Verdict::Error {
                 fault: Fault::at(stage, "the guest ended without evidence"),
             }

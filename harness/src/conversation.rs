@@ -1,9 +1,9 @@
 //! The one conversation with a guest: boot, hello, a request, its answer and the last word.
 //!
-//! A [`Boot`] and a [`Question`] go in, and what was [`Heard`] comes out, whatever the guest does.
+//! A [`Boot`] and a [`GuestRequest`] go in, and what was [`BootResult`] comes out, whatever the guest does.
 //! Cells, feature probes and KVM's trial boot are questions. The conversation runs under a
 //! deadline; the guest is owned outside the timed part, so that a timeout still keeps its console
-//! and reaps its QEMU. What is heard is not judged here.
+//! and reaps its QEMU. What is result is not judged here.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a guest is asked.
 #[derive(Debug)]
-pub(crate) enum Question<'a> {
+pub(crate) enum GuestRequest<'a> {
     /// Nothing: its hello is all that is wanted.
     Hello,
     /// What its kernel offers.
@@ -48,9 +48,9 @@ pub(crate) struct Hello {
     pub(crate) facts: Box<GuestFacts>,
 }
 
-/// What one boot gave. Without a fault, a question that has an answer got it.
+/// What one boot gave. Without a fault, a request that has an answer got it.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct BootResult {
     /// The last stage that was reached; none where no guest ran.
     pub(crate) stage: Option<Stage>,
     pub(crate) hello: Option<Hello>,
@@ -59,13 +59,13 @@ pub(crate) struct Heard {
     /// The agent said something, be it understood or not.
     pub(crate) spoke: bool,
     /// The guest powered itself off before it said hello.
-    pub(crate) unheard: bool,
+    pub(crate) powered_off_early: bool,
     /// The first line with which the kernel reported a stall.
     pub(crate) stall: Option<String>,
     pub(crate) usage: Usage,
 }
 
-impl From<Fault> for Heard {
+impl From<Fault> for BootResult {
     fn from(fault: Fault) -> Self {
         Self {
             fault: Some(fault),
@@ -79,10 +79,10 @@ impl From<Fault> for Heard {
 pub(crate) async fn hold<M: Machine>(
     machine: &M,
     boot: Boot,
-    question: Question<'_>,
+    request: GuestRequest<'_>,
     limit: Duration,
     reached: &impl Fn(Stage),
-) -> Heard {
+) -> BootResult {
     let slowness = machine.slowness();
     let began = Instant::now();
     reached(Stage::Boot);
@@ -96,17 +96,17 @@ pub(crate) async fn hold<M: Machine>(
     };
     let waited_for_cpu = guest.waited_for_cpu();
     let mut conversation = Conversation::default();
-    let spoken = conversation.speak(&mut guest, question, reached);
+    let spoken = conversation.speak(&mut guest, request, reached);
     let outcome = deadline::within(began, limit, &waited_for_cpu, spoken).await;
     let stall = guest.stall();
-    let mut unheard = false;
+    let mut powered_off_early = false;
     let fault = match outcome {
         Ok(Ok(())) => None,
         // The agent's answer is whole. How the guest ended after it says nothing of the artifact.
         Ok(Err(_)) if conversation.done => None,
         Ok(Err(broken)) => {
             let broken = cause(broken, &mut guest, LAST_WORDS * slowness).await;
-            unheard = conversation.hello.is_none() && broken.is_power_off();
+            powered_off_early = conversation.hello.is_none() && broken.is_power_off();
             Some(conversation.broke(&broken, guest.console_tail()))
         }
         Err(passed) => {
@@ -120,14 +120,14 @@ pub(crate) async fn hold<M: Machine>(
         Duration::ZERO
     };
     let usage = guest.stop(grace).await;
-    Heard {
+    BootResult {
         stage: Some(conversation.stage),
         hello: conversation.hello,
         // An answer that was not closed by the agent's last word may be of a dying kernel.
         answer: conversation.answer.filter(|_| fault.is_none()),
         fault,
         spoke: conversation.spoke,
-        unheard,
+        powered_off_early,
         stall,
         usage,
     }
@@ -232,7 +232,7 @@ impl Conversation {
     async fn speak<G: Guest>(
         &mut self,
         guest: &mut G,
-        question: Question<'_>,
+        request: GuestRequest<'_>,
         reached: &impl Fn(Stage),
     ) -> Result<(), Broken> {
         let stream = guest.connect().await.map_err(|none| match none {
@@ -246,10 +246,10 @@ impl Conversation {
         self.stage = Stage::Connect;
         reached(Stage::Connect);
 
-        let (request, files) = match question {
-            Question::Hello => return Ok(()),
-            Question::Features => (FromHost::Features, Vec::new()),
-            Question::Artifact(request, files) => (request, files),
+        let (request, files) = match request {
+            GuestRequest::Hello => return Ok(()),
+            GuestRequest::Features => (FromHost::Features, Vec::new()),
+            GuestRequest::Artifact(request, files) => (request, files),
         };
         self.waiting_for = "acknowledgement of the request".into();
         alive(guest, channel.send(&request)).await?;

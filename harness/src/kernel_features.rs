@@ -14,7 +14,7 @@ use ukci_schema::verdict::{Fault, Stage};
 
 use crate::atomic_file;
 use crate::catalogue::digest::Hasher;
-use crate::conversation::{self, Answer, Question};
+use crate::conversation::{self, Answer, GuestRequest};
 use crate::machine::{Boot, Hardware, Machine};
 
 /// Guest memory in MiB: every map type is made once.
@@ -106,11 +106,11 @@ pub async fn ask<M: Machine>(
         ..Boot::of(kernel, cell, probe.initramfs.clone(), evidence.to_owned())
     };
     let limit = probe.timeout * machine.slowness();
-    let heard = conversation::hold(machine, boot, Question::Features, limit, &|_| {}).await;
-    if let Some(fault) = heard.fault {
+    let result = conversation::hold(machine, boot, GuestRequest::Features, limit, &|_| {}).await;
+    if let Some(fault) = result.fault {
         return Err(fault);
     }
-    match heard.answer {
+    match result.answer {
         Some(Answer::Features(mut features)) if features.schema == SCHEMA => {
             features.kernel.clone_from(&kernel.name);
             features.date();

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use libbpf_sys as sys;
 
-use super::calls::{self, Over, Uprobe};
+use super::calls::{self, IteratorTarget, Uprobe};
 use super::stimulus::{Stimulus, burn, run_a_program, sockets, system_calls};
 use super::{Attached, Attachment, Attempt, NotAttached, cgroup, self_probe};
 
@@ -184,19 +184,18 @@ fn iterator<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
             sys::BPF_MAP_TYPE_ARRAY,
             sys::BPF_MAP_TYPE_PERCPU_ARRAY,
         ])
-        .map(Over::Map),
-        "bpf_sk_storage_map" => map_of(&[sys::BPF_MAP_TYPE_SK_STORAGE]).map(Over::Map),
-        "sockmap" => {
-            map_of(&[sys::BPF_MAP_TYPE_SOCKMAP, sys::BPF_MAP_TYPE_SOCKHASH]).map(Over::Map)
-        }
+        .map(IteratorTarget::Map),
+        "bpf_sk_storage_map" => map_of(&[sys::BPF_MAP_TYPE_SK_STORAGE]).map(IteratorTarget::Map),
+        "sockmap" => map_of(&[sys::BPF_MAP_TYPE_SOCKMAP, sys::BPF_MAP_TYPE_SOCKHASH])
+            .map(IteratorTarget::Map),
         "cgroup" => {
             let cgroup = attachment
                 .environment
                 .cgroup()
                 .map_err(NotAttached::NotAttempted)?;
-            Some(Over::Cgroup(cgroup.fd()))
+            Some(IteratorTarget::Cgroup(cgroup.fd()))
         }
-        _ => Some(Over::Everything),
+        _ => Some(IteratorTarget::Everything),
     };
     let Some(over) = over else {
         return Err(NotAttached::NotAttempted(format!(

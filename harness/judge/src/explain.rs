@@ -1,4 +1,4 @@
-//! The story of each diagnosis code, for `ukci explain` and `docs/diagnoses.md`, and the casebook's
+//! The explanation of each diagnosis code, for `ukci explain` and `docs/diagnoses.md`, and the casebook's
 //! results for `docs/casebook.md`.
 //!
 //! The prose is in `explain.toml`; here it is laid out.
@@ -19,7 +19,7 @@ const WIDTH: usize = 100;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Story {
+struct Explanation {
     stage: String,
     summary: String,
     meaning: String,
@@ -30,42 +30,49 @@ struct Story {
     since: Vec<String>,
 }
 
-static STORIES: LazyLock<BTreeMap<Code, Story>> = LazyLock::new(|| {
+static EXPLANATIONS: LazyLock<BTreeMap<Code, Explanation>> = LazyLock::new(|| {
     // Part of the program: a test reads it whole.
     toml::from_str(include_str!("explain.toml")).expect("explain.toml is well-formed")
 });
 
-fn story(code: Code) -> &'static Story {
+fn explanation(code: Code) -> &'static Explanation {
     // A test finds one for every code.
-    STORIES.get(&code).expect("every code has a story")
+    EXPLANATIONS
+        .get(&code)
+        .expect("every code has a explanation")
 }
 
 /// One line: what the code means.
 pub fn summary(code: Code) -> &'static str {
-    &story(code).summary
+    &explanation(code).summary
 }
 
 /// The text of one code: what it means, how it is seen, causes, remedies; plain text, at most 100
 /// columns.
 pub fn explain(code: Code) -> String {
-    let story = story(code);
-    let mut text = format!("{code} (stage: {})\n\n", story.stage);
-    wrap(&mut text, "", "", &format!("{}.", capital(&story.summary)));
+    let explanation = explanation(code);
+    let mut text = format!("{code} (stage: {})\n\n", explanation.stage);
+    wrap(
+        &mut text,
+        "",
+        "",
+        &format!("{}.", capital(&explanation.summary)),
+    );
     text.push('\n');
-    wrap(&mut text, "", "", &story.meaning);
+    wrap(&mut text, "", "", &explanation.meaning);
     text.push_str("\nSeen as\n");
-    for line in &story.seen {
+    for line in &explanation.seen {
         let _ = writeln!(text, "  {line}");
     }
     text.push_str("\nUsual causes\n");
-    for cause in &story.causes {
+    for cause in &explanation.causes {
         wrap(&mut text, "  - ", "    ", cause);
     }
     text.push_str("\nRemedies\n");
-    for (n, remedy) in story.remedies.iter().enumerate() {
+    for (n, remedy) in explanation.remedies.iter().enumerate() {
         wrap(&mut text, &format!("  {}. ", n + 1), "     ", remedy);
     }
-    for kind in &story.since {
+    for kind in &explanation.since {
         let _ = write!(text, "\nBrought by mainline ({kind}s)\n");
         for (release, names) in brought(kind) {
             wrap(
@@ -91,7 +98,7 @@ pub fn markdown() -> String {
          | Code | Stage | What it means |\n|---|---|---|\n",
     );
     for code in Code::ALL {
-        let Story { stage, summary, .. } = story(*code);
+        let Explanation { stage, summary, .. } = explanation(*code);
         let _ = writeln!(
             text,
             "| [`{code}`](#{}) | {stage} | {summary} |",
@@ -99,27 +106,31 @@ pub fn markdown() -> String {
         );
     }
     for code in Code::ALL {
-        let story = story(*code);
+        let explanation = explanation(*code);
         let _ = write!(text, "\n## {code}\n\n");
         wrap(
             &mut text,
             "",
             "",
-            &format!("*{}.* {}", capital(&story.summary), story.meaning),
+            &format!(
+                "*{}.* {}",
+                capital(&explanation.summary),
+                explanation.meaning
+            ),
         );
         text.push_str("\nSeen as:\n\n```text\n");
-        for line in &story.seen {
+        for line in &explanation.seen {
             let _ = writeln!(text, "{line}");
         }
         text.push_str("```\n\nUsual causes:\n\n");
-        for cause in &story.causes {
+        for cause in &explanation.causes {
             wrap(&mut text, "- ", "  ", cause);
         }
         text.push_str("\nRemedies:\n\n");
-        for (n, remedy) in story.remedies.iter().enumerate() {
+        for (n, remedy) in explanation.remedies.iter().enumerate() {
             wrap(&mut text, &format!("{}. ", n + 1), "   ", remedy);
         }
-        for kind in &story.since {
+        for kind in &explanation.since {
             let _ = write!(text, "\n| Mainline | {kind}s |\n|---|---|\n");
             for (release, names) in brought(kind) {
                 let _ = writeln!(text, "| {release} | `{}` |", names.join("` `"));
@@ -186,25 +197,28 @@ fn capital(sentence: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{STORIES, casebook, explain, markdown, story, summary};
+    use super::{EXPLANATIONS, casebook, explain, explanation, markdown, summary};
     use ukci_schema::diagnosis::Code;
 
     #[test]
     fn every_code_has_its_story_with_all_parts() {
-        assert_eq!(STORIES.len(), Code::ALL.len());
+        assert_eq!(EXPLANATIONS.len(), Code::ALL.len());
         for code in Code::ALL {
-            let story = story(*code);
+            let explanation = explanation(*code);
             assert!(
-                !story.summary.is_empty() && !story.summary.ends_with('.'),
+                !explanation.summary.is_empty() && !explanation.summary.ends_with('.'),
                 "{code}"
             );
-            assert!(story.meaning.ends_with('.'), "{code}");
-            assert!(!story.stage.is_empty() && !story.seen.is_empty(), "{code}");
+            assert!(explanation.meaning.ends_with('.'), "{code}");
             assert!(
-                !story.causes.is_empty() && !story.remedies.is_empty(),
+                !explanation.stage.is_empty() && !explanation.seen.is_empty(),
                 "{code}"
             );
-            let sentences = story.causes.iter().chain(&story.remedies);
+            assert!(
+                !explanation.causes.is_empty() && !explanation.remedies.is_empty(),
+                "{code}"
+            );
+            let sentences = explanation.causes.iter().chain(&explanation.remedies);
             assert!(
                 sentences
                     .into_iter()

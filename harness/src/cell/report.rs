@@ -1,4 +1,4 @@
-//! A cell's entry in the report: what was heard and its judgement go in.
+//! A cell's entry in the report: what was result and its judgement go in.
 
 use ukci_judge::canonical;
 use ukci_judge::{Judgement, over_budget};
@@ -11,7 +11,7 @@ use ukci_schema::verdict::{Outcome, Stage, Verdict};
 
 use super::inputs::Inputs;
 use crate::catalogue::digest;
-use crate::conversation::{Answer, Heard};
+use crate::conversation::{Answer, BootResult};
 use crate::evidence_dir::EvidenceDir;
 use crate::machine::{Machine, Usage};
 
@@ -28,7 +28,7 @@ pub(super) fn report<M: Machine>(
     machine: &M,
     inputs: &Inputs,
     dir: &EvidenceDir,
-    heard: Heard,
+    result: BootResult,
     judgement: Judgement,
     cost: Cost,
 ) -> CellReport {
@@ -40,7 +40,7 @@ pub(super) fn report<M: Machine>(
     } else {
         Stage::Load
     };
-    let evidence = match heard.answer {
+    let evidence = match result.answer {
         Some(Answer::Evidence(evidence)) => Some(*evidence),
         _ => None,
     };
@@ -64,11 +64,11 @@ pub(super) fn report<M: Machine>(
         Verdict::Error { fault: why } => fault = Some(why),
         Verdict::Skip { reason: why } => reason = Some(why),
     }
-    let (release, libbpf) = match heard.hello {
+    let (release, libbpf) = match result.hello {
         Some(hello) => (hello.facts.release, hello.libbpf),
         None => (inputs.kernel.release.clone(), String::new()),
     };
-    let stall = heard
+    let stall = result
         .stall
         .map(|line| format!("the kernel reported a stall, which a busy host can cause: `{line}`"));
     CellReport {

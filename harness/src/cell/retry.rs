@@ -6,24 +6,24 @@ use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::MapEvidence;
 use ukci_schema::verdict::Stage;
 
-use crate::conversation::{Answer, Heard};
+use crate::conversation::{Answer, BootResult};
 
 /// Most guest memory that a retry asks for, in MiB.
 const MEMORY_CEILING: u64 = 8 * 1024;
 
 /// Whether the kernel died while it had the artifact.
-pub(super) fn died_with_artifact(heard: &Heard) -> bool {
-    let fault = heard.fault.as_ref();
+pub(super) fn died_with_artifact(result: &BootResult) -> bool {
+    let fault = result.fault.as_ref();
     fault.is_some_and(|fault| fault.code == Some(Code::KernelPanic) && fault.stage >= Stage::Open)
 }
 
 /// Why a cell deserves another boot, and with how much memory.
 pub(super) fn second_chance(
-    heard: &Heard,
+    result: &BootResult,
     judgement: &Judgement,
     memory: u32,
 ) -> Option<(String, u32)> {
-    if died_with_artifact(heard) {
+    if died_with_artifact(result) {
         return Some((
             "the kernel panicked, and is booted again to see if it repeats".into(),
             memory,
@@ -31,16 +31,16 @@ pub(super) fn second_chance(
     }
     // Now and then, on a loaded host, vhost-device-vsock 0.3 never serves its guest: 3 of 153 boots
     // were seen to end so. It says nothing of the artifact, which the guest did not have yet.
-    if heard.unheard {
+    if result.powered_off_early {
         let why = "the guest powered off before its hello, and is booted again";
         return Some((why.into(), memory));
     }
     if judgement.verdict.code() == Some(Code::GuestResources) {
-        let maps = match &heard.answer {
+        let maps = match &result.answer {
             Some(Answer::Evidence(evidence)) => &evidence.maps[..],
             _ => &[],
         };
-        let cpus = heard.hello.as_ref().map_or(1, |hello| hello.facts.cpus);
+        let cpus = result.hello.as_ref().map_or(1, |hello| hello.facts.cpus);
         let more = enough_memory(maps, cpus, memory);
         return (more > memory).then(|| {
             (

@@ -15,7 +15,7 @@ use super::emulator::Emulator;
 use super::error::Error;
 use super::interface::{Boot, Machine};
 use crate::arch::{Accel, KVM_DEVICE};
-use crate::conversation::{self, Question};
+use crate::conversation::{self, GuestRequest};
 
 /// Longest time for the boots that decide. Where KVM works the first one takes about a second.
 const TRIAL: Duration = Duration::from_secs(5);
@@ -172,16 +172,17 @@ async fn trial<M: Machine>(probe: &Boot, under: impl Fn(Accelerator) -> M) -> An
             break;
         }
         let machine = under(Accelerator::kvm(cpu, "this boot tries it"));
-        let heard = conversation::hold(&machine, probe.clone(), Question::Hello, left, &|_| {});
-        let heard = heard.await;
+        let result =
+            conversation::hold(&machine, probe.clone(), GuestRequest::Hello, left, &|_| {});
+        let result = result.await;
         // Whatever the agent said, a kernel booted for it to say so.
-        if heard.spoke {
+        if result.spoke {
             return Answer {
                 cpu: Some(cpu.to_owned()),
                 ..answer
             };
         }
-        if let Some(fault) = heard.fault {
+        if let Some(fault) = result.fault {
             answer.refused(cpu, &fault.headline);
         }
     }

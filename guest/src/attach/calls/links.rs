@@ -163,19 +163,22 @@ pub(in crate::attach) fn lsm(program: &Program<'_>) -> Result<Link, Errno> {
 
 /// What an iterator needs to know beside its section.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::attach) enum Over {
+pub(in crate::attach) enum IteratorTarget {
     Everything,
     Map(RawFd),
     Cgroup(RawFd),
 }
 
 /// `bpf_program__attach_iter`.
-pub(in crate::attach) fn iterator(program: &Program<'_>, over: Over) -> Result<Link, Errno> {
+pub(in crate::attach) fn iterator(
+    program: &Program<'_>,
+    target: IteratorTarget,
+) -> Result<Link, Errno> {
     let mut info = sys::bpf_iter_link_info::default();
-    match over {
-        Over::Everything => {}
-        Over::Map(fd) => info.map.map_fd = fd.unsigned_abs(),
-        Over::Cgroup(fd) => {
+    match target {
+        IteratorTarget::Everything => {}
+        IteratorTarget::Map(fd) => info.map.map_fd = fd.unsigned_abs(),
+        IteratorTarget::Cgroup(fd) => {
             info.cgroup.cgroup_fd = fd.unsigned_abs();
             info.cgroup.order = sys::BPF_CGROUP_ITER_SELF_ONLY;
         }
@@ -184,7 +187,7 @@ pub(in crate::attach) fn iterator(program: &Program<'_>, over: Over) -> Result<L
         sz: size_of::<sys::bpf_iter_attach_opts>() as sys::size_t,
         ..Default::default()
     };
-    if !matches!(over, Over::Everything) {
+    if !matches!(target, IteratorTarget::Everything) {
         opts.link_info = &raw mut info;
         opts.link_info_len = u32::try_from(size_of::<sys::bpf_iter_link_info>()).unwrap_or(0);
     }

@@ -1,13 +1,13 @@
 //! What a helper or kfunc was given, and whether it may be called here at all.
 
-use super::scene::Scene;
+use super::rejection::Rejection;
 use super::words;
 use crate::verifier_log::Origin;
 use ukci_schema::history;
 
-pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [allow_list, kfunc_refused, wrong_type, wrong_map, nullable];
-    let spoken = families.iter().map(|family| family(scene));
+    let spoken = families.iter().map(|family| family(rejection));
     spoken
         .into_iter()
         .find(|hints| !hints.is_empty())
@@ -16,29 +16,29 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
 
 /// The headline's words for a helper with a list of functions that may call it: the verifier does
 /// not name it.
-pub(super) fn not_allowed(scene: &Scene<'_>) -> Option<String> {
-    if !scene.says("helper call is not allowed in probe") {
+pub(super) fn not_allowed(rejection: &Rejection<'_>) -> Option<String> {
+    if !rejection.says("helper call is not allowed in probe") {
         return None;
     }
-    let helper = scene.helper()?;
-    let target = scene
+    let helper = rejection.helper()?;
+    let target = rejection
         .case
         .program
         .target
         .as_deref()
-        .unwrap_or(scene.case.section());
+        .unwrap_or(rejection.case.section());
     Some(format!(
         "the kernel does not allow {helper} in a program on `{target}` ({})",
-        scene.sentence
+        rejection.sentence
     ))
 }
 
-fn allow_list(scene: &Scene<'_>) -> Vec<String> {
-    if !scene.says("helper call is not allowed in probe") {
+fn allow_list(rejection: &Rejection<'_>) -> Vec<String> {
+    if !rejection.says("helper call is not allowed in probe") {
         return Vec::new();
     }
     // `btf_allowlist_d_path`, `bpf_ima_inode_hash_allowed`, `bpf_sk_storage_tracing_allowed`.
-    let rule = match scene.trace.callee() {
+    let rule = match rejection.trace.callee() {
         Some("bpf_d_path") => {
             "attach to a function for which the kernel allows `bpf_d_path`, such as `filp_close`, \
              `dentry_open`, `vfs_truncate`, `vfs_fallocate` or `security_file_open`, to an LSM hook \
@@ -58,7 +58,7 @@ fn allow_list(scene: &Scene<'_>) -> Vec<String> {
         }
     };
     let mut found = vec![rule.to_owned()];
-    if scene.trace.callee() == Some("bpf_d_path") {
+    if rejection.trace.callee() == Some("bpf_d_path") {
         found.push(
             "or read the names of the path with BPF_CORE_READ (`path->dentry->d_name.name`)".into(),
         );
@@ -67,12 +67,12 @@ fn allow_list(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `calling kernel function bpf_x is not allowed`: it is there, and not for this program.
-fn kfunc_refused(scene: &Scene<'_>) -> Vec<String> {
-    let program = scene.case.program;
-    if !(scene.says("calling kernel function") && scene.says("is not allowed")) {
+fn kfunc_refused(rejection: &Rejection<'_>) -> Vec<String> {
+    let program = rejection.case.program;
+    if !(rejection.says("calling kernel function") && rejection.says("is not allowed")) {
         return Vec::new();
     }
-    let Some(kfunc) = scene
+    let Some(kfunc) = rejection
         .sentence
         .split_once("calling kernel function ")
         .and_then(|(_, rest)| rest.split(' ').next())
@@ -87,13 +87,16 @@ fn kfunc_refused(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `R2 type=scalar expected=fp, pkt, pkt_meta, map_key, map_value`.
-fn wrong_type(scene: &Scene<'_>) -> Vec<String> {
-    let said = scene.sentence.split_once("type=").and_then(|(_, rest)| {
-        let (got, rest) = rest.split_once(' ')?;
-        Some((got, rest.strip_prefix("expected=")?))
-    });
+fn wrong_type(rejection: &Rejection<'_>) -> Vec<String> {
+    let said = rejection
+        .sentence
+        .split_once("type=")
+        .and_then(|(_, rest)| {
+            let (got, rest) = rest.split_once(' ')?;
+            Some((got, rest.strip_prefix("expected=")?))
+        });
     let (Some((got, expected)), Some(register), Some(helper)) =
-        (said, scene.named(), scene.helper())
+        (said, rejection.named(), rejection.helper())
     else {
         return Vec::new();
     };
@@ -110,7 +113,7 @@ fn wrong_type(scene: &Scene<'_>) -> Vec<String> {
         .any(|kind| kind == "fp" || kind == "map_value");
     let got_words = words::kind(got);
     if is_memory && matches!(got, "inv" | "scalar") {
-        let source = match scene.trace.origin(register) {
+        let source = match rejection.trace.origin(register) {
             Some(Origin::Call(name)) => format!("what `{name}` returned, which is a number"),
             Some(Origin::Load("ctx")) => "an argument from the context, which is a number".into(),
             Some(Origin::Load(from)) => {
@@ -135,22 +138,24 @@ fn wrong_type(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `cannot pass map_type 1 into func bpf_ringbuf_output#130`.
-fn wrong_map(scene: &Scene<'_>) -> Vec<String> {
-    let (Some(number), Some(helper)) = (scene.number("cannot pass map_type "), scene.helper())
-    else {
+fn wrong_map(rejection: &Rejection<'_>) -> Vec<String> {
+    let (Some(number), Some(helper)) = (
+        rejection.number("cannot pass map_type "),
+        rejection.helper(),
+    ) else {
         return Vec::new();
     };
     let name = u32::try_from(number).ok().and_then(map_type);
     let given = name.map_or_else(|| format!("type {number}"), |name| format!("type `{name}`"));
-    let of_type = || scene.only(|map| Some(map.map_type.as_str()) == name);
-    let passed = scene
+    let of_type = || rejection.only(|map| Some(map.map_type.as_str()) == name);
+    let passed = rejection
         .trace
         .register(1)
-        .and_then(|register| scene.map(register));
+        .and_then(|register| rejection.map(register));
     let map = passed
         .or_else(of_type)
         .map_or_else(|| "this map".into(), |map| format!("map `{}`", map.name));
-    let takes = scene.trace.callee().and_then(maps_of);
+    let takes = rejection.trace.callee().and_then(maps_of);
     vec![match takes {
         Some(takes) => format!("pass a {takes} map to {helper}: {map} is of {given}"),
         None => format!("pass a map of another type to {helper}, which takes no map of {given}"),
@@ -194,16 +199,16 @@ fn maps_of(helper: &str) -> Option<&'static str> {
 }
 
 /// `Possibly NULL pointer passed to trusted arg0`, `R1 must be referenced or trusted`.
-fn nullable(scene: &Scene<'_>) -> Vec<String> {
-    let Some(callee) = scene.helper() else {
+fn nullable(rejection: &Rejection<'_>) -> Vec<String> {
+    let Some(callee) = rejection.helper() else {
         return Vec::new();
     };
-    if scene.says("NULL pointer passed to") {
+    if rejection.says("NULL pointer passed to") {
         return vec![format!(
             "compare the pointer with NULL before it is passed to {callee}"
         )];
     }
-    if let Some((_, rest)) = scene.sentence.split_once("expected pointer to STRUCT ") {
+    if let Some((_, rest)) = rejection.sentence.split_once("expected pointer to STRUCT ") {
         let wanted = rest.split(' ').next().unwrap_or_default();
         let given = rest
             .split_once("has a pointer to STRUCT ")
@@ -216,8 +221,8 @@ fn nullable(scene: &Scene<'_>) -> Vec<String> {
             "pass a pointer to `struct {wanted}` to {callee}: here it points to {given}"
         )];
     }
-    if let Some((_, rest)) = scene.sentence.split_once("pointer type STRUCT ")
-        && scene.says("must point to scalar")
+    if let Some((_, rest)) = rejection.sentence.split_once("pointer type STRUCT ")
+        && rejection.says("must point to scalar")
     {
         let name = rest.split(' ').next().unwrap_or_default();
         return vec![format!(
@@ -225,13 +230,13 @@ fn nullable(scene: &Scene<'_>) -> Vec<String> {
              memory of the program"
         )];
     }
-    if scene.says("must have zero offset when passed to") {
+    if rejection.says("must have zero offset when passed to") {
         return vec![format!(
             "pass the pointer to {callee} as it was acquired, not the address of a member"
         )];
     }
-    if scene.says("must be referenced or trusted") || scene.says("must be a rcu pointer") {
-        let what = scene
+    if rejection.says("must be referenced or trusted") || rejection.says("must be a rcu pointer") {
+        let what = rejection
             .state()
             .map_or_else(|| "the pointer".into(), |state| words::kind(state.kind));
         return vec![format!(

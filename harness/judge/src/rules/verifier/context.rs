@@ -1,6 +1,6 @@
 //! Accesses to a program's context: which struct it is, which field was meant.
 
-use super::scene::Scene;
+use super::rejection::Rejection;
 use super::words::bytes;
 
 /// The fields of the context structs: struct, offset, bytes in all, bytes of an element, name
@@ -64,36 +64,38 @@ fn structure(program_type: &str) -> Option<&'static str> {
     })
 }
 
-pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
-    if scene.says("dereference of modified ctx ptr") || scene.says("negative offset ctx ptr") {
-        return modified(scene);
+pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
+    if rejection.says("dereference of modified ctx ptr")
+        || rejection.says("negative offset ctx ptr")
+    {
+        return modified(rejection);
     }
-    if scene.says("variable ctx access") {
+    if rejection.says("variable ctx access") {
         return vec![
             "read the fields of the context by constant offsets: choose among them with `switch` or \
              `if`, not with an index that is known at run time only"
                 .into(),
         ];
     }
-    if let Some(hints) = of_socket(scene) {
+    if let Some(hints) = of_socket(rejection) {
         return hints;
     }
-    if !scene.says("invalid bpf_context access") {
+    if !rejection.says("invalid bpf_context access") {
         return Vec::new();
     }
-    let (Some(offset), Some(size)) = (scene.number("off="), scene.number("size=")) else {
+    let (Some(offset), Some(size)) = (rejection.number("off="), rejection.number("size=")) else {
         return Vec::new();
     };
-    let kind = scene.case.program.program_type.as_str();
+    let kind = rejection.case.program.program_type.as_str();
     match structure(kind) {
-        Some(structure) => of_struct(scene, structure, offset, size),
-        None => arguments(scene, offset, size),
+        Some(structure) => of_struct(rejection, structure, offset, size),
+        None => arguments(rejection, offset, size),
     }
 }
 
 /// `invalid sock_common access off=0 size=8`, `cannot write into sock`.
-fn of_socket(scene: &Scene<'_>) -> Option<Vec<String>> {
-    if scene.says("cannot write into sock") {
+fn of_socket(rejection: &Rejection<'_>) -> Option<Vec<String>> {
+    if rejection.says("cannot write into sock") {
         return Some(vec![
             "do not write to the socket: programs change it by helpers, such as `bpf_setsockopt`"
                 .into(),
@@ -101,8 +103,8 @@ fn of_socket(scene: &Scene<'_>) -> Option<Vec<String>> {
     }
     let kind = ["sock", "sock_common", "tcp_sock"]
         .into_iter()
-        .find(|kind| scene.says(&format!("invalid {kind} access off=")))?;
-    let (offset, size) = (scene.number("off=")?, scene.number("size=")?);
+        .find(|kind| rejection.says(&format!("invalid {kind} access off=")))?;
+    let (offset, size) = (rejection.number("off=")?, rejection.number("size=")?);
     let field = field("bpf_sock", offset).filter(|_| kind != "tcp_sock");
     Some(vec![match field {
         Some(field) if size > field.width => format!(
@@ -124,8 +126,8 @@ fn of_socket(scene: &Scene<'_>) -> Option<Vec<String>> {
     }])
 }
 
-fn modified(scene: &Scene<'_>) -> Vec<String> {
-    let offset = scene.number("off=").unwrap_or(0);
+fn modified(rejection: &Rejection<'_>) -> Vec<String> {
+    let offset = rejection.number("off=").unwrap_or(0);
     vec![
         format!(
             "access the context at a constant offset from the pointer that the program was called \
@@ -137,8 +139,8 @@ fn modified(scene: &Scene<'_>) -> Vec<String> {
     ]
 }
 
-fn of_struct(scene: &Scene<'_>, structure: &str, offset: i64, size: i64) -> Vec<String> {
-    let program = scene.case.program;
+fn of_struct(rejection: &Rejection<'_>, structure: &str, offset: i64, size: i64) -> Vec<String> {
+    let program = rejection.case.program;
     let kind = &program.program_type;
     let Some(field) = field(structure, offset) else {
         let mut said = format!(
@@ -168,10 +170,10 @@ fn of_struct(scene: &Scene<'_>, structure: &str, offset: i64, size: i64) -> Vec<
             bytes(size)
         )];
     }
-    if let Some(hint) = of_attach_type(scene, field) {
+    if let Some(hint) = of_attach_type(rejection, field) {
         return vec![hint];
     }
-    if scene.writes() {
+    if rejection.writes() {
         return vec![format!(
             "do not write to `{name}` of `struct {structure}`: this kernel lets `{kind}` programs only \
              read it, or not access it at all"
@@ -198,8 +200,8 @@ fn of_struct(scene: &Scene<'_>, structure: &str, offset: i64, size: i64) -> Vec<
 
 /// Fields of `struct bpf_sock_addr` are for the address family of the attach type
 /// (`sock_addr_is_valid_access` of net/core/filter.c).
-fn of_attach_type(scene: &Scene<'_>, field: Field) -> Option<String> {
-    let attach = scene.case.program.attach_type.as_deref()?;
+fn of_attach_type(rejection: &Rejection<'_>, field: Field) -> Option<String> {
+    let attach = rejection.case.program.attach_type.as_deref()?;
     let family = match field.name {
         "user_ip4" | "msg_src_ip4" => "4",
         "user_ip6" | "msg_src_ip6" => "6",
@@ -223,21 +225,23 @@ fn of_attach_type(scene: &Scene<'_>, field: Field) -> Option<String> {
 }
 
 /// Programs whose context is an array of arguments, or the kernel's registers.
-fn arguments(scene: &Scene<'_>, offset: i64, size: i64) -> Vec<String> {
-    let kind = scene.case.program.program_type.as_str();
+fn arguments(rejection: &Rejection<'_>, offset: i64, size: i64) -> Vec<String> {
+    let kind = rejection.case.program.program_type.as_str();
     match kind {
-        "tracing" | "lsm" | "struct_ops" | "ext" if scene.says("doesn't have") => vec![format!(
-            "declare the arguments of `{}` as this kernel has them, and read only those: argument {} is \
+        "tracing" | "lsm" | "struct_ops" | "ext" if rejection.says("doesn't have") => {
+            vec![format!(
+                "declare the arguments of `{}` as this kernel has them, and read only those: argument {} is \
              not there",
-            scene
-                .case
-                .program
-                .target
-                .as_deref()
-                .unwrap_or("the function"),
-            offset / 8 + 1
-        )],
-        "tracing" | "lsm" | "struct_ops" | "ext" if scene.writes() => {
+                rejection
+                    .case
+                    .program
+                    .target
+                    .as_deref()
+                    .unwrap_or("the function"),
+                offset / 8 + 1
+            )]
+        }
+        "tracing" | "lsm" | "struct_ops" | "ext" if rejection.writes() => {
             vec!["do not write to the arguments: the context of this program is read-only".into()]
         }
         "tracing" | "lsm" | "struct_ops" | "raw_tracepoint" if offset % 8 != 0 || size != 8 => {
@@ -247,7 +251,7 @@ fn arguments(scene: &Scene<'_>, offset: i64, size: i64) -> Vec<String> {
                 bytes(size)
             )]
         }
-        "kprobe" | "perf_event" if scene.writes() => {
+        "kprobe" | "perf_event" if rejection.writes() => {
             vec!["do not write to the registers: the context of this program is read-only".into()]
         }
         "kprobe" => vec![format!(
@@ -255,12 +259,16 @@ fn arguments(scene: &Scene<'_>, offset: i64, size: i64) -> Vec<String> {
              offset {offset}",
             bytes(size)
         )],
-        _ if scene.says("doesn't have") => {
+        _ if rejection.says("doesn't have") => {
             vec!["declare the arguments as this kernel has them, and read only those".into()]
         }
         _ => vec![format!(
             "access only what the context of `{kind}` programs has: the program {} {} at offset {offset}",
-            if scene.writes() { "writes" } else { "reads" },
+            if rejection.writes() {
+                "writes"
+            } else {
+                "reads"
+            },
             bytes(size)
         )],
     }

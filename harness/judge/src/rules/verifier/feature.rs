@@ -1,6 +1,6 @@
 //! What a release brought, and loops.
 
-use super::scene::Scene;
+use super::rejection::Rejection;
 
 /// Words of a sentence, all of which must stand in it, and what to do.
 type Advice = (&'static [&'static str], &'static str);
@@ -133,8 +133,8 @@ const ADVICE: &[Advice] = &[
     ),
 ];
 
-pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
-    let fits = |words: &[&str]| words.iter().all(|words| scene.says(words));
+pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
+    let fits = |words: &[&str]| words.iter().all(|words| rejection.says(words));
     let found = ADVICE.iter().filter(|(words, _)| fits(words));
     found.map(|(_, hint)| (*hint).to_owned()).take(1).collect()
 }

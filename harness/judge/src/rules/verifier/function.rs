@@ -1,13 +1,13 @@
 //! Functions: global ones that are verified by themselves, and those of the kernel that are traced.
 
-use super::scene::Scene;
+use super::rejection::Rejection;
 
 /// The release that takes pointers to memory of a known size in global functions (e5069b9c23b3).
 const POINTERS: &str = "5.12";
 
-pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [unsupported, arguments, traced];
-    let spoken = families.iter().map(|family| family(scene));
+    let spoken = families.iter().map(|family| family(rejection));
     spoken
         .into_iter()
         .find(|hints| !hints.is_empty())
@@ -23,11 +23,11 @@ fn make_static(name: Option<&str>) -> String {
 }
 
 /// `Arg#0 type PTR in advance() is not supported yet.`
-fn unsupported(scene: &Scene<'_>) -> Vec<String> {
-    if let Some((before, _)) = scene.sentence.split_once("() is not supported yet") {
+fn unsupported(rejection: &Rejection<'_>) -> Vec<String> {
+    if let Some((before, _)) = rejection.sentence.split_once("() is not supported yet") {
         let name = before.rsplit(' ').next();
         let mut found = vec![make_static(name)];
-        if scene.says("type PTR") {
+        if rejection.says("type PTR") {
             found.push(format!(
                 "or pass its parts by value, or in a map: global functions take pointers to memory from \
                  mainline {POINTERS}"
@@ -35,8 +35,8 @@ fn unsupported(scene: &Scene<'_>) -> Vec<String> {
         }
         return found;
     }
-    if scene.says("doesn't return scalar") {
-        let name = scene
+    if rejection.says("doesn't return scalar") {
+        let name = rejection
             .sentence
             .strip_prefix("Global function ")
             .and_then(|rest| rest.split_once("()").map(|(name, _)| name));
@@ -51,9 +51,9 @@ fn unsupported(scene: &Scene<'_>) -> Vec<String> {
 
 /// `arg#0 reference type('UNKNOWN ') size cannot be determined: -22`, `Caller passes invalid args into
 /// func#1 ('emit')`.
-fn arguments(scene: &Scene<'_>) -> Vec<String> {
-    let name = name_of_global(scene);
-    if scene.says("size cannot be determined") {
+fn arguments(rejection: &Rejection<'_>) -> Vec<String> {
+    let name = name_of_global(rejection);
+    if rejection.says("size cannot be determined") {
         let mut found = vec![make_static(name.as_deref())];
         found.push(
             "or declare the argument as a pointer to a struct with a body; tag it `__arg_ctx` if it is the \
@@ -62,13 +62,13 @@ fn arguments(scene: &Scene<'_>) -> Vec<String> {
         );
         return found;
     }
-    if !scene.says("Caller passes invalid args") {
+    if !rejection.says("Caller passes invalid args") {
         return Vec::new();
     }
-    let size = scene.number("size=");
-    let offset = scene.number("off=");
+    let size = rejection.number("size=");
+    let offset = rejection.number("off=");
     let compared = match (offset, size) {
-        (Some(offset), Some(size)) if scene.says("stack") && offset < 0 => format!(
+        (Some(offset), Some(size)) if rejection.says("stack") && offset < 0 => format!(
             ": it takes a pointer to {size} bytes, and {} are on the stack there",
             offset.saturating_neg()
         ),
@@ -85,18 +85,18 @@ fn arguments(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// The global function that is verified or called: `func#1 ('emit')`, or the last `Validating emit()`.
-fn name_of_global(scene: &Scene<'_>) -> Option<String> {
-    let called = scene.sentence.split_once("('").and_then(|(_, rest)| {
+fn name_of_global(rejection: &Rejection<'_>) -> Option<String> {
+    let called = rejection.sentence.split_once("('").and_then(|(_, rest)| {
         let (name, _) = rest.split_once("')")?;
         (!name.starts_with("UNKNOWN")).then(|| name.to_owned())
     });
     let called = called.or_else(|| {
-        let (_, rest) = scene.sentence.split_once("into func#")?;
+        let (_, rest) = rejection.sentence.split_once("into func#")?;
         let (_, name) = rest.split_once("('")?;
         name.split_once("')").map(|(name, _)| name.to_owned())
     });
     called.or_else(|| {
-        let log = &scene.case.program.load.log;
+        let log = &rejection.case.program.load.log;
         let line = log
             .lines()
             .rev()
@@ -106,20 +106,20 @@ fn name_of_global(scene: &Scene<'_>) -> Option<String> {
 }
 
 /// `The function make_kuid return type STRUCT is unsupported.`
-fn traced(scene: &Scene<'_>) -> Vec<String> {
-    let Some((_, rest)) = scene.sentence.split_once("he function ") else {
+fn traced(rejection: &Rejection<'_>) -> Vec<String> {
+    let Some((_, rest)) = rejection.sentence.split_once("he function ") else {
         return Vec::new();
     };
     let name = rest.split(' ').next().unwrap_or_default();
-    let why = if scene.says("return type") {
+    let why = if rejection.says("return type") {
         "returns a struct"
-    } else if scene.says("variable args") || scene.says("is variable") {
+    } else if rejection.says("variable args") || rejection.says("is variable") {
         "takes a variable number of arguments"
-    } else if scene.says("Too many") {
+    } else if rejection.says("Too many") {
         "takes too many arguments"
-    } else if scene.says("type STRUCT is unsupported") {
+    } else if rejection.says("type STRUCT is unsupported") {
         "takes a struct by value (kernels from 6.1 trace it on x86-64 if it has at most 16 bytes)"
-    } else if scene.says(" type ") && scene.says("is unsupported") {
+    } else if rejection.says(" type ") && rejection.says("is unsupported") {
         "takes an argument of a type that is not supported"
     } else {
         return Vec::new();
@@ -127,6 +127,11 @@ fn traced(scene: &Scene<'_>) -> Vec<String> {
     vec![format!(
         "attach a kprobe to `{name}` in place of `{}`: the function {why}, and BTF programs of this kernel \
          cannot trace it",
-        scene.case.section().split('/').next().unwrap_or_default()
+        rejection
+            .case
+            .section()
+            .split('/')
+            .next()
+            .unwrap_or_default()
     )]
 }

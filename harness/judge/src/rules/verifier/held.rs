@@ -1,10 +1,10 @@
 //! What a program holds and must give back: references, locks, dynptrs, iterators.
 
-use super::scene::Scene;
+use super::rejection::Rejection;
 use super::words::bytes;
 use crate::verifier_log::{Operation, Origin};
 
-pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [
         released,
         lock_without_btf,
@@ -14,7 +14,7 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
         reference,
         dynptr,
     ];
-    let spoken = families.iter().map(|family| family(scene));
+    let spoken = families.iter().map(|family| family(rejection));
     spoken
         .into_iter()
         .find(|hints| !hints.is_empty())
@@ -33,8 +33,8 @@ const WITH_LOCKS: &[&str] = &[
 ];
 
 /// `map 'records' has to have BTF in order to use bpf_spin_lock`, `bpf_timer`, ….
-fn lock_without_btf(scene: &Scene<'_>) -> Vec<String> {
-    let Some((before, after)) = scene
+fn lock_without_btf(rejection: &Rejection<'_>) -> Vec<String> {
+    let Some((before, after)) = rejection
         .sentence
         .split_once("' has to have BTF in order to use ")
     else {
@@ -42,7 +42,7 @@ fn lock_without_btf(scene: &Scene<'_>) -> Vec<String> {
     };
     let thing = after.split(' ').next().unwrap_or_default();
     let name = before.rsplit('\'').next().unwrap_or_default();
-    let map = scene
+    let map = rejection
         .case
         .evidence
         .maps
@@ -64,38 +64,39 @@ fn lock_without_btf(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `map 'x' has no valid bpf_spin_lock`, `tracing progs cannot use bpf_spin_lock yet`.
-fn lock_unsupported(scene: &Scene<'_>) -> Vec<String> {
+fn lock_unsupported(rejection: &Rejection<'_>) -> Vec<String> {
     let valid = ["has no valid ", "doesn't have valid "];
     let valid = valid
         .iter()
-        .find_map(|words| scene.sentence.split_once(words));
+        .find_map(|words| rejection.sentence.split_once(words));
     if let Some((_, thing)) = valid {
         let thing = thing.split(' ').next().unwrap_or_default();
         return vec![format!(
             "put one `struct {thing}` into the map's value, at its top level and aligned"
         )];
     }
-    if scene.says("cannot be accessed directly") || scene.says("inside the accessed memory") {
-        let thing = scene.sentence.split(' ').next().unwrap_or_default();
+    if rejection.says("cannot be accessed directly") || rejection.says("inside the accessed memory")
+    {
+        let thing = rejection.sentence.split(' ').next().unwrap_or_default();
         return vec![format!(
             "leave the `{thing}` out of the access: read and write the members beside it one by one, and \
              do not copy the whole value"
         )];
     }
-    if let Some((_, what)) = scene.sentence.split_once("doesn't match ") {
+    if let Some((_, what)) = rejection.sentence.split_once("doesn't match ") {
         let what = what.split(' ').next().unwrap_or_default();
-        if scene.says("map pointer in") {
+        if rejection.says("map pointer in") {
             return vec![format!("pass the map in whose value the {what} lies")];
         }
     }
-    let kind = &scene.case.program.program_type;
-    if scene.says("progs cannot use bpf_spin_lock") && !scene.says("sleepable") {
+    let kind = &rejection.case.program.program_type;
+    if rejection.says("progs cannot use bpf_spin_lock") && !rejection.says("sleepable") {
         return vec![format!(
             "count with atomic operations in place of the lock: this kernel does not let `{kind}` programs \
              take one"
         )];
     }
-    if let Some((_, thing)) = scene.sentence.split_once("progs cannot use ") {
+    if let Some((_, thing)) = rejection.sentence.split_once("progs cannot use ") {
         let thing = thing.split(' ').next().unwrap_or_default();
         return vec![format!(
             "use `{thing}` in a program of another type: this kernel does not let `{kind}` programs use it"
@@ -105,22 +106,22 @@ fn lock_unsupported(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `function calls are not allowed while holding a lock`, and the same of other regions.
-fn in_region(scene: &Scene<'_>) -> Vec<String> {
-    let (region, end) = if scene.says("while holding a lock") {
+fn in_region(rejection: &Rejection<'_>) -> Vec<String> {
+    let (region, end) = if rejection.says("while holding a lock") {
         ("a spin lock is held", "after `bpf_spin_unlock`")
-    } else if scene.says("rcu_read_lock region") || scene.says("rcu_read_lock-ed region") {
+    } else if rejection.says("rcu_read_lock region") || rejection.says("rcu_read_lock-ed region") {
         ("bpf_rcu_read_lock is held", "after `bpf_rcu_read_unlock`")
-    } else if scene.says("preempt-disabled") || scene.says("non-preemptible") {
+    } else if rejection.says("preempt-disabled") || rejection.says("non-preemptible") {
         ("preemption is disabled", "after `bpf_preempt_enable`")
-    } else if scene.says("IRQ-disabled") {
+    } else if rejection.says("IRQ-disabled") {
         ("interrupts are disabled", "after `bpf_local_irq_restore`")
     } else {
         return Vec::new();
     };
-    if scene.says("BPF_EXIT") || scene.says("is missing") {
+    if rejection.says("BPF_EXIT") || rejection.says("is missing") {
         return Vec::new();
     }
-    let what = scene.helper().unwrap_or_else(|| "the function".into());
+    let what = rejection.helper().unwrap_or_else(|| "the function".into());
     vec![format!(
         "call {what} before or {end}: it may not be called while {region}"
     )]
@@ -128,24 +129,23 @@ fn in_region(scene: &Scene<'_>) -> Vec<String> {
 
 /// `bpf_spin_unlock is missing`, `BPF_EXIT instruction in main prog cannot be used inside
 /// bpf_spin_lock-ed region`.
-fn region_kept(scene: &Scene<'_>) -> Vec<String> {
+fn region_kept(rejection: &Rejection<'_>) -> Vec<String> {
     let missing = [" is missing", "(s) are missing"];
     let missing = missing
         .iter()
-        .find_map(|words| Some(scene.sentence.split_once(words)?.0));
-    let inside =
-        scene
-            .sentence
-            .split_once("cannot be used inside ")
-            .map(
-                |(_, region)| match region.split("-ed region").next().unwrap_or_default() {
-                    "bpf_spin_lock" => "bpf_spin_unlock",
-                    "bpf_rcu_read_lock" => "bpf_rcu_read_unlock",
-                    "bpf_preempt_disable" => "bpf_preempt_enable",
-                    "bpf_local_irq_save" => "bpf_local_irq_restore",
-                    _ => "the function that ends the region",
-                },
-            );
+        .find_map(|words| Some(rejection.sentence.split_once(words)?.0));
+    let inside = rejection
+        .sentence
+        .split_once("cannot be used inside ")
+        .map(
+            |(_, region)| match region.split("-ed region").next().unwrap_or_default() {
+                "bpf_spin_lock" => "bpf_spin_unlock",
+                "bpf_rcu_read_lock" => "bpf_rcu_read_unlock",
+                "bpf_preempt_disable" => "bpf_preempt_enable",
+                "bpf_local_irq_save" => "bpf_local_irq_restore",
+                _ => "the function that ends the region",
+            },
+        );
     let Some(call) = inside.or(missing) else {
         return Vec::new();
     };
@@ -156,17 +156,17 @@ fn region_kept(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `R6 invalid mem access 'scalar'`, of a pointer that was given back before.
-fn released(scene: &Scene<'_>) -> Vec<String> {
+fn released(rejection: &Rejection<'_>) -> Vec<String> {
     let number =
-        scene.says("invalid mem access 'scalar'") || scene.says("invalid mem access 'inv'");
-    let Some(register) = scene.named().filter(|_| number) else {
+        rejection.says("invalid mem access 'scalar'") || rejection.says("invalid mem access 'inv'");
+    let Some(register) = rejection.named().filter(|_| number) else {
         return Vec::new();
     };
-    let Some(Origin::Call(taken)) = scene.trace.origin(register) else {
+    let Some(Origin::Call(taken)) = rejection.trace.origin(register) else {
         return Vec::new();
     };
     let gives_back = |name: &str| releases(taken).contains(&format!("`{name}`"));
-    let Some((call, step)) = scene.trace.called_since(register, gives_back) else {
+    let Some((call, step)) = rejection.trace.called_since(register, gives_back) else {
         return Vec::new();
     };
     vec![format!(
@@ -201,14 +201,14 @@ fn releases(acquired: &str) -> &'static str {
 }
 
 /// `Unreleased reference id=2 alloc_insn=11`.
-fn reference(scene: &Scene<'_>) -> Vec<String> {
-    let Some(index) = scene
+fn reference(rejection: &Rejection<'_>) -> Vec<String> {
+    let Some(index) = rejection
         .number("alloc_insn=")
         .and_then(|index| usize::try_from(index).ok())
     else {
         return Vec::new();
     };
-    let step = scene.trace.at(index);
+    let step = rejection.trace.at(index);
     let taken = step.and_then(|step| match step.instruction.operation {
         Operation::Call(name) => Some(name),
         _ => None,
@@ -227,7 +227,7 @@ fn reference(scene: &Scene<'_>) -> Vec<String> {
         "call {} on every path before {}: what `{taken}` gave{line} (instruction {index}) is still held on \
          this one",
         releases(taken),
-        if scene.trace.callee() == Some("bpf_tail_call") {
+        if rejection.trace.callee() == Some("bpf_tail_call") {
             "the tail call"
         } else {
             "the program ends"
@@ -236,9 +236,9 @@ fn reference(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `Expected an initialized dynptr as arg #1`, `expected an initialized iter_num as arg #1`.
-fn dynptr(scene: &Scene<'_>) -> Vec<String> {
-    let lower = scene.sentence.to_lowercase();
-    let callee = scene.helper().unwrap_or_else(|| "the function".into());
+fn dynptr(rejection: &Rejection<'_>) -> Vec<String> {
+    let lower = rejection.sentence.to_lowercase();
+    let callee = rejection.helper().unwrap_or_else(|| "the function".into());
     if lower.contains("expected an initialized ") {
         let what = lower
             .split_once("expected an initialized ")
@@ -279,7 +279,7 @@ fn dynptr(scene: &Scene<'_>) -> Vec<String> {
         return vec!["submit or discard the dynptr before the variable is used again".into()];
     }
     if lower.contains("cannot pass in dynptr at an offset") {
-        let offset = scene.number("offset=").unwrap_or(0);
+        let offset = rejection.number("offset=").unwrap_or(0);
         return vec![format!(
             "pass the address of the dynptr itself to {callee}, not one that is {} away from it",
             bytes(offset.saturating_abs())

@@ -1,12 +1,12 @@
 //! Map values and other memory of a known size: how much there is, how much was asked for.
 
-use super::scene::{Scene, leading_number, section};
+use super::rejection::{Rejection, leading_number, section};
 use super::words::{bytes, range};
 use crate::verifier_log::{Operation, Origin};
 
-pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [misaligned, read_only, outside, unbounded, arithmetic];
-    let spoken = families.iter().map(|family| family(scene));
+    let spoken = families.iter().map(|family| family(rejection));
     spoken
         .into_iter()
         .find(|hints| !hints.is_empty())
@@ -14,27 +14,32 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `misaligned value access off (0x0; 0x0)+0+4 size 8`.
-fn misaligned(scene: &Scene<'_>) -> Vec<String> {
-    if !(scene.says("misaligned ") && scene.says(" access off")) {
+fn misaligned(rejection: &Rejection<'_>) -> Vec<String> {
+    if !(rejection.says("misaligned ") && rejection.says(" access off")) {
         return Vec::new();
     }
-    let size = scene.number("size ").or_else(|| scene.number("size="));
-    let (Some(size), Some(place)) = (size, scene.place()) else {
+    let size = rejection
+        .number("size ")
+        .or_else(|| rejection.number("size="));
+    let (Some(size), Some(place)) = (size, rejection.place()) else {
         return Vec::new();
     };
-    let base = scene.trace.register(place.base);
+    let base = rejection.trace.register(place.base);
     let offset = place
         .offset
         .saturating_add(base.map_or(0, |base| base.offset));
     let atomic = matches!(
-        scene.trace.last().map(|step| step.instruction.operation),
+        rejection
+            .trace
+            .last()
+            .map(|step| step.instruction.operation),
         Some(Operation::Store { atomic: true, .. })
     );
-    let what = if scene.says("misaligned stack") {
+    let what = if rejection.says("misaligned stack") {
         "a variable on the stack"
-    } else if scene.says("misaligned packet") {
+    } else if rejection.says("misaligned packet") {
         "the packet"
-    } else if scene.says("misaligned value") {
+    } else if rejection.says("misaligned value") {
         "the map's value"
     } else {
         "the memory"
@@ -60,10 +65,10 @@ fn misaligned(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `write into map forbidden, value_size=4 off=0 size=4`.
-fn read_only(scene: &Scene<'_>) -> Vec<String> {
-    if scene.says("write into map forbidden") {
-        let known = scene.state().and_then(|state| scene.map(state));
-        let constants = || scene.only(|map| section(&map.name).starts_with(".rodata"));
+fn read_only(rejection: &Rejection<'_>) -> Vec<String> {
+    if rejection.says("write into map forbidden") {
+        let known = rejection.state().and_then(|state| rejection.map(state));
+        let constants = || rejection.only(|map| section(&map.name).starts_with(".rodata"));
         return match known.or_else(constants) {
             Some(map) if section(&map.name).starts_with(".rodata") => vec![
                 "declare the variable without `const` if the program is to write it: constants are in \
@@ -77,7 +82,7 @@ fn read_only(scene: &Scene<'_>) -> Vec<String> {
             None => vec!["write to a map that is not read-only for programs".into()],
         };
     }
-    if scene.says("read from map forbidden") {
+    if rejection.says("read from map forbidden") {
         return vec![
             "declare the map without BPF_F_WRONLY_PROG if the program is to read it".into(),
         ];
@@ -86,32 +91,35 @@ fn read_only(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `invalid access to map value, value_size=16 off=16 size=8`, and of other memory.
-fn outside(scene: &Scene<'_>) -> Vec<String> {
+fn outside(rejection: &Rejection<'_>) -> Vec<String> {
     let there = ["value_size=", "mem_size=", "key_size="];
-    let there = there.iter().find_map(|words| scene.number(words));
+    let there = there.iter().find_map(|words| rejection.number(words));
     let (Some(there), Some(offset), Some(size)) = (
         there,
-        scene.number("off="),
-        scene.number("size=").and_then(|_| access_size(scene)),
+        rejection.number("off="),
+        rejection
+            .number("size=")
+            .and_then(|_| access_size(rejection)),
     ) else {
         return Vec::new();
     };
-    if !scene.says("invalid access to m") {
+    if !rejection.says("invalid access to m") {
         return Vec::new();
     }
-    let state = scene.state();
+    let state = rejection.state();
     let region = match state {
-        Some(state) if scene.says("map value") => scene.region(state),
-        _ if scene.says("map value") => "the map's value".into(),
-        _ if scene.says("map key") => "the map's key".into(),
+        Some(state) if rejection.says("map value") => rejection.region(state),
+        _ if rejection.says("map value") => "the map's value".into(),
+        _ if rejection.says("map key") => "the map's key".into(),
         Some(state) if state.kind.contains("mem") => "the memory that was reserved".into(),
         _ => "the memory".into(),
     };
     // Of a constant offset the least value is outside too, and is named first.
-    let variable = scene.says("max value is outside") || state.is_some_and(|state| state.variable);
-    if let Some(helper) = scene.helper() {
+    let variable =
+        rejection.says("max value is outside") || state.is_some_and(|state| state.variable);
+    if let Some(helper) = rejection.helper() {
         let left = there.saturating_sub(offset);
-        if let Some(hint) = scene.part_of_map(size, left) {
+        if let Some(hint) = rejection.part_of_map(size, left) {
             return vec![hint];
         }
         if variable || offset < 0 || left <= 0 {
@@ -149,10 +157,10 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
         )];
     }
     let access = format!("{} at offset {offset} end at byte {end}", bytes(size));
-    if let Some(Origin::Call(taken)) = scene
+    if let Some(Origin::Call(taken)) = rejection
         .register()
-        .and_then(|number| scene.trace.origin(number))
-        && !scene.says("map value")
+        .and_then(|number| rejection.trace.origin(number))
+        && !rejection.says("map value")
     {
         return vec![format!(
             "access less, or ask for more: {access}, and `{taken}` returned {}",
@@ -169,22 +177,22 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// The last `size=` of the sentence's first part: `value_size=16 off=16 size=8`.
-fn access_size(scene: &Scene<'_>) -> Option<i64> {
-    let first = scene.sentence.split(';').next()?;
+fn access_size(rejection: &Rejection<'_>) -> Option<i64> {
+    let first = rejection.sentence.split(';').next()?;
     let (_, size) = first.rsplit_once(" size=")?;
     leading_number(size)
 }
 
 /// `R1 unbounded memory access, make sure to bounds check any such access`.
-fn unbounded(scene: &Scene<'_>) -> Vec<String> {
-    let negative = scene.says("min value is negative");
-    if !negative && !scene.says("unbounded memory access") {
+fn unbounded(rejection: &Rejection<'_>) -> Vec<String> {
+    let negative = rejection.says("min value is negative");
+    if !negative && !rejection.says("unbounded memory access") {
         return Vec::new();
     }
-    let state = scene.state();
+    let state = rejection.state();
     let size = state.and_then(|state| state.value_size);
     let limit = match state.zip(size) {
-        Some((state, size)) => format!("; {} has {size} bytes", scene.region(state)),
+        Some((state, size)) => format!("; {} has {size} bytes", rejection.region(state)),
         None => String::new(),
     };
     let known = state
@@ -205,15 +213,15 @@ fn unbounded(scene: &Scene<'_>) -> Vec<String> {
 
 /// `math between map_value pointer and register with unbounded min value is not allowed`, `value -8
 /// makes map_value pointer be out of bounds`.
-fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
-    if scene.says(" pointer offset ") && scene.says("is not allowed") {
+fn arithmetic(rejection: &Rejection<'_>) -> Vec<String> {
+    if rejection.says(" pointer offset ") && rejection.says("is not allowed") {
         return vec!["add less to the pointer: the sum is beyond what any memory has".into()];
     }
-    let bounds = scene.says("makes ") && scene.says("pointer be out of bounds");
-    if !bounds && !scene.says("math between ") {
+    let bounds = rejection.says("makes ") && rejection.says("pointer be out of bounds");
+    if !bounds && !rejection.says("math between ") {
         return Vec::new();
     }
-    let known = scene
+    let known = rejection
         .added()
         .and_then(range)
         .map_or_else(String::new, |range| format!(" (it may be {range})"));

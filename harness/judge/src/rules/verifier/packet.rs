@@ -1,12 +1,12 @@
 //! Direct access to packets.
 
-use super::scene::{Scene, leading_number};
+use super::rejection::{Rejection, leading_number};
 use super::words::bytes;
 use crate::verifier_log::changes_packet;
 
-pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [invalidated, short, arithmetic, refused];
-    let spoken = families.iter().map(|family| family(scene));
+    let spoken = families.iter().map(|family| family(rejection));
     spoken
         .into_iter()
         .find(|hints| !hints.is_empty())
@@ -15,16 +15,16 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
 
 /// `R7 invalid mem access 'scalar'`, of a register that pointed into the packet until a helper was
 /// called.
-fn invalidated(scene: &Scene<'_>) -> Vec<String> {
+fn invalidated(rejection: &Rejection<'_>) -> Vec<String> {
     let number =
-        scene.says("invalid mem access 'scalar'") || scene.says("invalid mem access 'inv'");
-    let Some(register) = scene.named().filter(|_| number) else {
+        rejection.says("invalid mem access 'scalar'") || rejection.says("invalid mem access 'inv'");
+    let Some(register) = rejection.named().filter(|_| number) else {
         return Vec::new();
     };
-    if !scene.trace.was_packet(register) {
+    if !rejection.trace.was_packet(register) {
         return Vec::new();
     }
-    let Some((helper, step)) = scene.trace.called_since(register, changes_packet) else {
+    let Some((helper, step)) = rejection.trace.called_since(register, changes_packet) else {
         return Vec::new();
     };
     vec![format!(
@@ -35,20 +35,20 @@ fn invalidated(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `invalid access to packet, off=16 size=4, R1(id=0,off=16,r=14)`.
-fn short(scene: &Scene<'_>) -> Vec<String> {
-    if !scene.says("invalid access to packet") {
+fn short(rejection: &Rejection<'_>) -> Vec<String> {
+    if !rejection.says("invalid access to packet") {
         return Vec::new();
     }
-    let (Some(offset), Some(size)) = (scene.number("off="), scene.number("size=")) else {
+    let (Some(offset), Some(size)) = (rejection.number("off="), rejection.number("size=")) else {
         return Vec::new();
     };
-    let proven = scene
+    let proven = rejection
         .sentence
         .split_once(",r=")
         .and_then(|(_, rest)| leading_number(rest))
         .unwrap_or(0);
     let end = offset.saturating_add(size);
-    let moved = scene.number("(id=").is_some_and(|id| id != 0);
+    let moved = rejection.number("(id=").is_some_and(|id| id != 0);
     let access = format!("it takes {} at offset {offset}", bytes(size));
     if moved {
         return vec![format!(
@@ -71,15 +71,15 @@ fn short(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `cannot write into packet`, `helper access to the packet is not allowed`.
-fn refused(scene: &Scene<'_>) -> Vec<String> {
-    let kind = &scene.case.program.program_type;
-    if scene.says("cannot write into packet") {
+fn refused(rejection: &Rejection<'_>) -> Vec<String> {
+    let kind = &rejection.case.program.program_type;
+    if rejection.says("cannot write into packet") {
         return vec![format!(
             "change the packet in a `tc` or XDP program: this kernel lets `{kind}` programs only read it"
         )];
     }
-    if scene.says("helper access to the packet is not allowed") {
-        let helper = scene.helper().unwrap_or_else(|| "the helper".into());
+    if rejection.says("helper access to the packet is not allowed") {
+        let helper = rejection.helper().unwrap_or_else(|| "the helper".into());
         return vec![format!(
             "copy the bytes to the stack first (`bpf_skb_load_bytes`), and pass those to {helper}: it takes \
              no pointer into the packet in `{kind}` programs"
@@ -90,18 +90,19 @@ fn refused(scene: &Scene<'_>) -> Vec<String> {
 
 /// `math between pkt pointer and register with unbounded min value is not allowed`, `R2 pointer
 /// arithmetic on pkt_end prohibited`.
-fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
-    if scene.says("arithmetic on pkt_end") {
+fn arithmetic(rejection: &Rejection<'_>) -> Vec<String> {
+    if rejection.says("arithmetic on pkt_end") {
         return vec![
             "put the arithmetic on the other side of the comparison: `data + n > data_end` in place of \
              `data > data_end - n`"
                 .into(),
         ];
     }
-    if !(scene.says("math between pkt") || scene.says("makes pkt pointer be out of bounds")) {
+    if !(rejection.says("math between pkt") || rejection.says("makes pkt pointer be out of bounds"))
+    {
         return Vec::new();
     }
-    let range = scene.added().and_then(super::words::range);
+    let range = rejection.added().and_then(super::words::range);
     vec![format!(
         "bound the number before it is added to the packet pointer, to less than 65536 and not below 0{}: \
          a `__u16`, or a mask (`n &= 0x3fff`), is enough",

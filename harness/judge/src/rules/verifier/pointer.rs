@@ -1,13 +1,13 @@
 //! Pointers that are none to the verifier, that may be NULL, or that were computed with.
 
-use super::scene::Scene;
+use super::rejection::Rejection;
 use super::words;
 use crate::verifier_log::Origin;
 use ukci_schema::history;
 
-pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [unset, arithmetic, number, null, other];
-    let spoken = families.iter().map(|family| family(scene));
+    let spoken = families.iter().map(|family| family(rejection));
     spoken
         .into_iter()
         .find(|hints| !hints.is_empty())
@@ -15,15 +15,15 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `R7 !read_ok`.
-fn unset(scene: &Scene<'_>) -> Vec<String> {
-    let Some(register) = scene.named().filter(|_| scene.says("!read_ok")) else {
+fn unset(rejection: &Rejection<'_>) -> Vec<String> {
+    let Some(register) = rejection.named().filter(|_| rejection.says("!read_ok")) else {
         return Vec::new();
     };
     if register == 0 {
         return vec!["return a value on every path: here the program ends without one".into()];
     }
     let after_call =
-        (1..=5).contains(&register) && scene.trace.called_since(register, |_| true).is_some();
+        (1..=5).contains(&register) && rejection.trace.called_since(register, |_| true).is_some();
     if after_call {
         return vec![format!(
             "set R{register} again after the call: a call leaves nothing in R1 to R5"
@@ -35,47 +35,48 @@ fn unset(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `R1 pointer arithmetic on map_ptr prohibited`.
-fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
-    if scene.says("null-check it first") || scene.says("_or_null prohibited") {
+fn arithmetic(rejection: &Rejection<'_>) -> Vec<String> {
+    if rejection.says("null-check it first") || rejection.says("_or_null prohibited") {
         return vec![
             "compare the pointer with NULL before anything is added to it: take the address of the member \
              after the check"
                 .into(),
         ];
     }
-    if scene.says("pointer arithmetic on map_ptr") {
+    if rejection.says("pointer arithmetic on map_ptr") {
         return vec![
             "call `bpf_map_lookup_elem` for an element: the map itself is no array that a program can index"
                 .into(),
         ];
     }
-    if scene.says("tried to subtract pointer from") || scene.says("subtraction from stack pointer")
+    if rejection.says("tried to subtract pointer from")
+        || rejection.says("subtraction from stack pointer")
     {
         return vec![
             "subtract only a number from a pointer, and from a pointer to the stack only a constant".into(),
         ];
     }
-    if scene.says("32-bit pointer arithmetic") {
+    if rejection.says("32-bit pointer arithmetic") {
         return vec![
             "compute with the pointer in 64 bits: do not cast it to `int` or `__u32`".into(),
         ];
     }
-    if scene.says("pointer += pointer") {
+    if rejection.says("pointer += pointer") {
         return vec!["add a number to a pointer, not another pointer".into()];
     }
-    if scene.says("with <<= operator") || scene.says("with >>= operator") {
+    if rejection.says("with <<= operator") || rejection.says("with >>= operator") {
         return vec![
             "keep the pointer in 64 bits: a cast to `int` or `__u32` becomes shifts, and no operator but + and \
              - is allowed on a pointer"
                 .into(),
         ];
     }
-    if scene.says("pointer arithmetic with ") || scene.says("bitwise operator") {
+    if rejection.says("pointer arithmetic with ") || rejection.says("bitwise operator") {
         return vec![
             "only add to a pointer or subtract from it: no other operator is allowed".into(),
         ];
     }
-    if let Some((_, rest)) = scene.sentence.split_once("pointer arithmetic on ") {
+    if let Some((_, rest)) = rejection.sentence.split_once("pointer arithmetic on ") {
         let kind = rest.split(' ').next().unwrap_or_default();
         return vec![format!(
             "keep the pointer as it is: nothing may be added to {}",
@@ -86,21 +87,21 @@ fn arithmetic(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `R1 invalid mem access 'scalar'` (`inv` before 5.18).
-fn number(scene: &Scene<'_>) -> Vec<String> {
+fn number(rejection: &Rejection<'_>) -> Vec<String> {
     let said = ["'scalar'", "'inv'", "'imm'"];
     if !said
         .iter()
-        .any(|kind| scene.says(&format!("invalid mem access {kind}")))
+        .any(|kind| rejection.says(&format!("invalid mem access {kind}")))
     {
         return Vec::new();
     }
-    let Some(register) = scene.named() else {
+    let Some(register) = rejection.named() else {
         return Vec::new();
     };
-    let kind = scene.case.program.program_type.as_str();
+    let kind = rejection.case.program.program_type.as_str();
     let read = "read what it points to with `bpf_probe_read_kernel` or BPF_CORE_READ";
     let user = "use `bpf_probe_read_user` if it is an address of user space";
-    match scene.trace.origin(register) {
+    match rejection.trace.origin(register) {
         Some(Origin::Call("bpf_get_current_task")) => vec![
             format!(
                 "call `bpf_get_current_task_btf` (mainline {}) in place of `bpf_get_current_task`, whose \
@@ -143,8 +144,8 @@ fn number(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `R0 invalid mem access 'map_value_or_null'`.
-fn null(scene: &Scene<'_>) -> Vec<String> {
-    let kind = scene
+fn null(rejection: &Rejection<'_>) -> Vec<String> {
+    let kind = rejection
         .sentence
         .split_once("invalid mem access '")
         .and_then(|(_, rest)| {
@@ -154,9 +155,9 @@ fn null(scene: &Scene<'_>) -> Vec<String> {
     let Some(kind) = kind else {
         return Vec::new();
     };
-    let from = match scene
+    let from = match rejection
         .register()
-        .and_then(|register| scene.trace.origin(register))
+        .and_then(|register| rejection.trace.origin(register))
     {
         Some(Origin::Call(name)) => format!("what `{name}` returned"),
         _ => "the pointer".into(),
@@ -168,21 +169,21 @@ fn null(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// Any other kind that cannot be followed, or only from its beginning.
-fn other(scene: &Scene<'_>) -> Vec<String> {
-    if let Some((_, rest)) = scene.sentence.split_once("dereference of modified ") {
+fn other(rejection: &Rejection<'_>) -> Vec<String> {
+    if let Some((_, rest)) = rejection.sentence.split_once("dereference of modified ") {
         let kind = rest.split(' ').next().unwrap_or_default();
         return vec![format!(
             "use the pointer as it was returned: {} was added to it, and {} is accepted only as it is",
-            scene.number("off=").unwrap_or(0),
+            rejection.number("off=").unwrap_or(0),
             words::kind(kind)
         )];
     }
-    let Some((_, rest)) = scene.sentence.split_once("invalid mem access '") else {
+    let Some((_, rest)) = rejection.sentence.split_once("invalid mem access '") else {
         return Vec::new();
     };
     let kind = rest.split('\'').next().unwrap_or_default();
-    let moved = scene.state().map_or(0, |state| state.offset);
-    let place = scene.place().map_or_else(String::new, |place| {
+    let moved = rejection.state().map_or(0, |state| state.offset);
+    let place = rejection.place().map_or_else(String::new, |place| {
         format!(" at offset {}", place.offset.saturating_add(moved))
     });
     vec![format!(

@@ -1,6 +1,6 @@
 //! The rule of the family: the sentence, and the best hints that the evidence supports.
 
-use super::scene::Scene;
+use super::rejection::Rejection;
 use super::words;
 use super::{argument, context, feature, function, held, kernel, memory, packet, pointer};
 use super::{returned, size, stack};
@@ -12,7 +12,7 @@ use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::FeatureKind;
 
 /// The families; the first that knows the sentence speaks.
-const FAMILIES: &[fn(&Scene<'_>) -> Vec<String>] = &[
+const FAMILIES: &[fn(&Rejection<'_>) -> Vec<String>] = &[
     function::hints,
     argument::hints,
     held::hints,
@@ -30,8 +30,8 @@ const FAMILIES: &[fn(&Scene<'_>) -> Vec<String>] = &[
 /// The verifier rejected the program.
 pub(crate) fn rejected(case: &Case<'_>) -> Option<Diagnosis> {
     let sentence = case.sentence.as_deref()?;
-    let scene = Scene::new(case, sentence);
-    let headline = match argument::not_allowed(&scene) {
+    let rejection = Rejection::new(case, sentence);
+    let headline = match argument::not_allowed(&rejection) {
         Some(what) => format!("the verifier rejected {}: {what}", case.name()),
         None => format!(
             "the verifier rejected {}: {}",
@@ -40,23 +40,23 @@ pub(crate) fn rejected(case: &Case<'_>) -> Option<Diagnosis> {
         ),
     };
     let mut found = at_load(Code::VerifierRejection, headline, &[]);
-    found.hints = hints(&scene);
+    found.hints = hints(&rejection);
     Some(found)
 }
 
 /// Best first: what the family says; where no family knows the sentence, what the kernel suggests
 /// itself and what was compared. A kernel's suggestion is one for many faults (it asks for a bounds
 /// check where a constant offset is too large), so that it never stands beside a family's.
-fn hints(scene: &Scene<'_>) -> Vec<String> {
-    let mut found = specific(scene);
+fn hints(rejection: &Rejection<'_>) -> Vec<String> {
+    let mut found = specific(rejection);
     if found.is_empty() {
-        let suggested = verifier_log::suggestion(&scene.case.program.load.log);
+        let suggested = verifier_log::suggestion(&rejection.case.program.load.log);
         found.extend(
             suggested.map(|said| format!("consider what this kernel suggests: {}", clipped(&said))),
         );
-        found.push(compared(scene));
+        found.push(compared(rejection));
     }
-    if let Some(absent) = absent_helper(scene.case) {
+    if let Some(absent) = absent_helper(rejection.case) {
         found.truncate(HINTS - 1);
         found.push(format!(
             "replace `{absent}` as well, which the program calls and this kernel does not have"
@@ -66,8 +66,8 @@ fn hints(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// What the family of the sentence says.
-pub(super) fn specific(scene: &Scene<'_>) -> Vec<String> {
-    let spoken = FAMILIES.iter().map(|family| family(scene));
+pub(super) fn specific(rejection: &Rejection<'_>) -> Vec<String> {
+    let spoken = FAMILIES.iter().map(|family| family(rejection));
     spoken
         .into_iter()
         .find(|hints| !hints.is_empty())
@@ -75,13 +75,13 @@ pub(super) fn specific(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// What the verifier had before it, where no family knows the sentence.
-fn compared(scene: &Scene<'_>) -> String {
-    let Some(step) = scene.trace.last() else {
+fn compared(rejection: &Rejection<'_>) -> String {
+    let Some(step) = rejection.trace.last() else {
         return "see `ukci explain VERIFIER_REJECTION` for the usual causes".into();
     };
     let instruction = step.instruction;
-    let held = scene.register().and_then(|number| {
-        let state = scene.trace.register(number)?;
+    let held = rejection.register().and_then(|number| {
+        let state = rejection.trace.register(number)?;
         let what = match words::range(state).filter(|_| state.is_scalar()) {
             Some(range) => format!("a number ({range})"),
             None => words::kind(state.kind),

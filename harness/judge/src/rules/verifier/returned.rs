@@ -1,19 +1,22 @@
 //! The value that a program returns.
 
-use super::scene::{Scene, leading_number};
+use super::rejection::{Rejection, leading_number};
 use super::words::range;
 
-pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let exits = [
         "At program exit",
         "At async callback",
         "At callback return",
         "At subprogram exit",
     ];
-    if !exits.iter().any(|words| scene.sentence.starts_with(words)) {
+    if !exits
+        .iter()
+        .any(|words| rejection.sentence.starts_with(words))
+    {
         return Vec::new();
     }
-    let Some((low, high)) = allowed(scene.sentence) else {
+    let Some((low, high)) = allowed(rejection.sentence) else {
         return vec![
             "return a number that was set on this path: here R0 holds none that the verifier knows"
                 .into(),
@@ -24,23 +27,26 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
         Some(1) => format!("{low} or {high}"),
         _ => format!("{low} to {high}"),
     };
-    let program = scene.case.program;
+    let program = rejection.case.program;
     let kind = match &program.attach_type {
-        _ if scene.says("callback") => "a callback".into(),
+        _ if rejection.says("callback") => "a callback".into(),
         Some(attach) => format!(
             "`{}` programs with attach type `{attach}`",
             program.program_type
         ),
         None => format!("`{}` programs", program.program_type),
     };
-    let got = scene.trace.register(0).filter(|state| state.is_scalar());
-    let got = match (got.and_then(range), returned(scene.sentence)) {
+    let got = rejection
+        .trace
+        .register(0)
+        .filter(|state| state.is_scalar());
+    let got = match (got.and_then(range), returned(rejection.sentence)) {
         (_, Some(value)) => format!("this path returns {value}"),
         (Some(range), _) => format!("this path may return {range}"),
         (None, None) => "the verifier does not know what this path returns".into(),
     };
     let mut found = vec![format!("return {wanted} only, as {kind} must: {got}")];
-    if returned(scene.sentence).is_none() {
+    if returned(rejection.sentence).is_none() {
         found.push("compare the value with these bounds before it is returned".into());
     }
     found

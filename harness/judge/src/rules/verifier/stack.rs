@@ -1,14 +1,14 @@
 //! The stack: where an access lies, how much of it a chain of calls uses.
 
-use super::scene::Scene;
+use super::rejection::Rejection;
 use super::words::{bytes, range};
 
 /// Bytes of stack that a program may use (`MAX_BPF_STACK`).
 const STACK: i64 = 512;
 
-pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
+pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [combined, tail_call, variable, unset, outside];
-    let spoken = families.iter().map(|family| family(scene));
+    let spoken = families.iter().map(|family| family(rejection));
     spoken
         .into_iter()
         .find(|hints| !hints.is_empty())
@@ -16,12 +16,12 @@ pub(super) fn hints(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `combined stack size of 2 calls is 704. Too large`.
-fn combined(scene: &Scene<'_>) -> Vec<String> {
-    if !scene.says("combined stack size") {
+fn combined(rejection: &Rejection<'_>) -> Vec<String> {
+    if !rejection.says("combined stack size") {
         return Vec::new();
     }
-    let calls = scene.number("combined stack size of ");
-    let used = scene.number("calls is ");
+    let calls = rejection.number("combined stack size of ");
+    let used = rejection.number("calls is ");
     let sum = match calls.zip(used) {
         Some((calls, used)) => {
             format!("the stacks of the {calls} functions count together and are {used} bytes")
@@ -35,11 +35,11 @@ fn combined(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `tail_calls are not allowed when call stack of previous frames is 304 bytes. Too large`.
-fn tail_call(scene: &Scene<'_>) -> Vec<String> {
-    if !scene.says("tail_calls are not allowed when call stack") {
+fn tail_call(rejection: &Rejection<'_>) -> Vec<String> {
+    if !rejection.says("tail_calls are not allowed when call stack") {
         return Vec::new();
     }
-    let used = scene.number("previous frames is ");
+    let used = rejection.number("previous frames is ");
     let used = used.map_or_else(String::new, |used| format!(", and they use {used}"));
     vec![
         format!(
@@ -51,19 +51,19 @@ fn tail_call(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `invalid variable-offset write to stack R1 var_off=(0x0; 0x3f) off=-16 size=1`.
-fn variable(scene: &Scene<'_>) -> Vec<String> {
+fn variable(rejection: &Rejection<'_>) -> Vec<String> {
     let said = [
         "variable-offset",
         "variable offset",
         "variable stack access",
     ];
-    let said = said.iter().any(|words| scene.says(words));
-    if !(said && scene.says("stack")) {
+    let said = said.iter().any(|words| rejection.says(words));
+    if !(said && rejection.says("stack")) {
         return Vec::new();
     }
-    let state = scene.state().filter(|state| state.signed.0 > i64::MIN);
+    let state = rejection.state().filter(|state| state.signed.0 > i64::MIN);
     let reach = state.map(|state| {
-        let place = scene.place().map_or(0, |place| place.offset);
+        let place = rejection.place().map_or(0, |place| place.offset);
         let offset = place.saturating_add(state.offset);
         let low = offset.saturating_add(state.signed.0);
         let high = offset.saturating_add(state.signed.1);
@@ -78,21 +78,21 @@ fn variable(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `invalid indirect read from stack R2 off -8+4 size 8`, `invalid read from stack off -16+0 size 8`.
-fn unset(scene: &Scene<'_>) -> Vec<String> {
-    let indirect = scene.says("invalid indirect read from stack");
-    if !indirect && !scene.says("invalid read from stack off") {
+fn unset(rejection: &Rejection<'_>) -> Vec<String> {
+    let indirect = rejection.says("invalid indirect read from stack");
+    if !indirect && !rejection.says("invalid read from stack off") {
         return Vec::new();
     }
-    let place = scene.sentence.split_once("off ").and_then(|(_, rest)| {
-        let start = super::scene::leading_number(rest)?;
+    let place = rejection.sentence.split_once("off ").and_then(|(_, rest)| {
+        let start = super::rejection::leading_number(rest)?;
         let (_, at) = rest.split_once('+')?;
-        Some((start, super::scene::leading_number(at)?))
+        Some((start, super::rejection::leading_number(at)?))
     });
-    let Some(((start, at), size)) = place.zip(scene.number("size ")) else {
+    let Some(((start, at), size)) = place.zip(rejection.number("size ")) else {
         return Vec::new();
     };
-    let reader = scene.helper().unwrap_or_else(|| "the program".into());
-    if let Some(hint) = scene.part_of_map(size, at) {
+    let reader = rejection.helper().unwrap_or_else(|| "the program".into());
+    if let Some(hint) = rejection.part_of_map(size, at) {
         return vec![
             format!("{hint}, and set all of it: byte {at} was never written"),
             "clear padding between members too: `__builtin_memset(&key, 0, sizeof(key))` does, and an \
@@ -109,7 +109,7 @@ fn unset(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// `invalid write to stack R1 off=-16 size=64`, `invalid stack type R1 off=-16 access_size=64`.
-fn outside(scene: &Scene<'_>) -> Vec<String> {
+fn outside(rejection: &Rejection<'_>) -> Vec<String> {
     let said = [
         "invalid indirect access to stack",
         "invalid read from stack",
@@ -118,13 +118,13 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
         "invalid stack off",
         "invalid access to stack",
     ];
-    if !said.iter().any(|words| scene.says(words)) {
+    if !said.iter().any(|words| rejection.says(words)) {
         return Vec::new();
     }
-    let size = scene
+    let size = rejection
         .number("access_size=")
-        .or_else(|| scene.number("size="));
-    let (Some(offset), Some(size)) = (scene.number("off="), size) else {
+        .or_else(|| rejection.number("size="));
+    let (Some(offset), Some(size)) = (rejection.number("off="), size) else {
         return Vec::new();
     };
     let move_out = || "move large buffers to a per-CPU array with one element".to_owned();
@@ -143,13 +143,13 @@ fn outside(scene: &Scene<'_>) -> Vec<String> {
              end of a variable"
         )];
     }
-    if let Some(hint) = scene.part_of_map(size, offset.saturating_neg()) {
+    if let Some(hint) = rejection.part_of_map(size, offset.saturating_neg()) {
         return vec![hint];
     }
-    if let Some(helper) = scene.helper() {
-        let amount = scene
+    if let Some(helper) = rejection.helper() {
+        let amount = rejection
             .named()
-            .and_then(|number| scene.trace.register(number + 1))
+            .and_then(|number| rejection.trace.register(number + 1))
             .filter(|state| state.is_scalar() && state.constant().is_none())
             .and_then(range)
             .map_or_else(String::new, |range| format!(" (the size may be {range})"));

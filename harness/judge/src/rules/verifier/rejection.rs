@@ -7,13 +7,13 @@ use ukci_schema::evidence::MapEvidence;
 
 /// One rejected program before the hints.
 #[derive(Debug)]
-pub(super) struct Scene<'a> {
+pub(super) struct Rejection<'a> {
     pub(super) case: &'a Case<'a>,
     pub(super) sentence: &'a str,
     pub(super) trace: Trace<'a>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Rejection<'a> {
     pub(super) fn new(case: &'a Case<'a>, sentence: &'a str) -> Self {
         let program = case.program;
         Self {
