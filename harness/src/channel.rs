@@ -19,11 +19,11 @@ pub enum Error {
     /// The stream failed.
     #[error("the connection to the agent broke: {0}")]
     Io(std::io::Error),
-    /// The bytes are no frame.
-    #[error("the agent's bytes are {0}")]
+    /// The bytes are not a frame.
+    #[error("the agent sent invalid data: {0}")]
     Frame(FrameError),
-    /// The message is no message of this protocol.
-    #[error("the agent's message makes no sense: {reason} (it begins `{beginning}`)")]
+    /// The message does not belong to this protocol.
+    #[error("the agent sent an invalid message: {reason} (it begins with `{beginning}`)")]
     Message {
         /// What the parser says.
         reason: String,
@@ -31,7 +31,7 @@ pub enum Error {
         beginning: String,
     },
     /// A frame of the wrong kind at this point.
-    #[error("the agent sent {0} where {1} was due")]
+    #[error("the agent sent {0}, but {1} was expected")]
     Unexpected(&'static str, &'static str),
 }
 

@@ -1,9 +1,10 @@
 //! The one conversation with a guest: boot, hello, a request, its answer and the last word.
 //!
-//! A [`Boot`] and a [`GuestRequest`] go in, and what was [`BootResult`] comes out, whatever the guest does.
-//! Cells, feature probes and KVM's trial boot are questions. The conversation runs under a
+//! A [`Boot`] and a [`GuestRequest`] go in, and a [`BootResult`] comes out, whatever
+//! the guest does.
+//! Cells, feature probes and the trial boot for KVM are requests. The conversation runs under a
 //! deadline; the guest is owned outside the timed part, so that a timeout still keeps its console
-//! and reaps its QEMU. What is result is not judged here.
+//! and reaps its QEMU. The answer is not judged here.
 
 use std::time::Duration;
 
@@ -23,18 +24,18 @@ const POWER_OFF: Duration = Duration::from_secs(2);
 /// How long to wait for the cause when the connection broke, on bare hardware.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What a guest is asked.
+/// What the host asks of a guest.
 #[derive(Debug)]
 pub(crate) enum GuestRequest<'a> {
-    /// Nothing: its hello is all that is wanted.
+    /// The guest only says hello.
     Hello,
-    /// What its kernel offers.
+    /// The guest lists the eBPF features of its kernel.
     Features,
-    /// To probe an artifact: a request, and the bytes that follow it.
+    /// The guest probes an artifact: the message, and the files that follow it.
     Artifact(FromHost, Vec<&'a [u8]>),
 }
 
-/// What it answered.
+/// The answer of a guest.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     Features(Box<KernelFeatures>),
@@ -48,15 +49,15 @@ pub(crate) struct Hello {
     pub(crate) facts: Box<GuestFacts>,
 }
 
-/// What one boot gave. Without a fault, a request that has an answer got it.
+/// The result of one boot. If there is no fault, the request was answered, unless it was only a hello.
 #[derive(Debug, Default)]
 pub(crate) struct BootResult {
-    /// The last stage that was reached; none where no guest ran.
+    /// The last stage that was reached; `None` if no guest ran.
     pub(crate) stage: Option<Stage>,
     pub(crate) hello: Option<Hello>,
     pub(crate) answer: Option<Answer>,
     pub(crate) fault: Option<Fault>,
-    /// The agent said something, be it understood or not.
+    /// The agent sent something, even if the host did not understand it.
     pub(crate) spoke: bool,
     /// The guest powered itself off before it said hello.
     pub(crate) powered_off_early: bool,
@@ -74,7 +75,7 @@ impl From<Fault> for BootResult {
     }
 }
 
-/// Boots a guest, asks it, and shuts it down. `limit` is for all of it but the shutdown; `reached`
+/// Boots a guest, sends it the request, and shuts it down. `limit` covers everything but the shutdown; `reached`
 /// is called at each stage.
 pub(crate) async fn hold<M: Machine>(
     machine: &M,
@@ -359,9 +360,10 @@ impl Conversation {
     fn was_late(&self, passed: Passed, stall: Option<&str>, console: Vec<String>) -> Fault {
         let mut headline = format!("no {} within {}", self.waiting_for, seconds(passed.limit));
         let waited = Duration::from_secs(passed.waited_for_cpu.as_secs());
-        let mut hint = "give it longer with `--timeout`; the console shows how far it came";
+        let mut hint =
+            "give the cell more time with `--timeout`; the console shows how far it came";
         if !waited.is_zero() {
-            hint = "run fewer machines at once with `--jobs`, or give it longer with `--timeout`";
+            hint = "run fewer machines at once with `--jobs`, or give the cell more time with `--timeout`";
             headline.push_str(&format!(
                 ", not counting {} for which this host had no CPU for the guest",
                 seconds(waited)

@@ -24,7 +24,7 @@ use crate::run_options::Options;
 #[non_exhaustive]
 pub enum Error {
     /// A directory or file of the evidence could not be written.
-    #[error("the evidence cannot be kept")]
+    #[error("the evidence cannot be saved")]
     Evidence(#[from] evidence_dir::Error),
     /// A file of the plan could not be read.
     #[error("failed to read `{}`", path.display())]

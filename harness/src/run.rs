@@ -27,7 +27,7 @@ pub enum Error {
     #[error(transparent)]
     Prepare(#[from] prepare::Error),
     /// A directory or file of the evidence could not be written.
-    #[error("the evidence cannot be kept")]
+    #[error("the evidence cannot be saved")]
     Evidence(#[from] evidence_dir::Error),
     /// A cell's task died: a defect of `ukci`'s.
     #[error("cell `{cell}` did not finish: {reason}")]

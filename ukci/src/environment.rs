@@ -28,7 +28,7 @@ const fn variable(
 pub(crate) const VARIABLES: &[Variable] = &[
     variable(
         &["UKCI_MATRIX"],
-        "The matrix to run, as `--matrix`.",
+        "The matrix to run if `--matrix` is not given.",
         "`quick`",
     ),
     variable(
@@ -38,12 +38,12 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     variable(
         &["UKCI_NO_PROGRESS"],
-        "As `--no-progress`: print one line per cell instead of the live display.",
+        "The same as `--no-progress`: print one line per cell instead of the live display.",
         "off",
     ),
     variable(
         &["UKCI_MIRROR_DEBIAN"],
-        "Roots of Debian mirrors, separated by commas.",
+        "Root URLs of Debian mirrors, separated by commas.",
         "the mirrors in apt's sources, then snapshot.debian.org",
     ),
     variable(
@@ -58,7 +58,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     variable(
         &["UKCI_QEMU_X86_64", "UKCI_QEMU_AARCH64", "UKCI_QEMU_RISCV64"],
-        "QEMU for guests of that architecture.",
+        "The QEMU program for guests of that architecture.",
         "`qemu-system-…` on `PATH`",
     ),
     variable(
@@ -73,7 +73,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     variable(
         &["UKCI_VHOST_DEVICE_VSOCK"],
         "The program `vhost-device-vsock`.",
-        "on `PATH`, or where `make` put it",
+        "`vhost-device-vsock` on `PATH`, or the one that `make` installed",
     ),
     variable(
         &["UKCI_CLANG_19"],
@@ -92,7 +92,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     variable(
         &["XDG_CACHE_HOME"],
-        "Directory above the cache `ukci`.",
+        "The directory that contains ukci's cache directory, `ukci`.",
         "`~/.cache`",
     ),
     variable(
@@ -103,14 +103,10 @@ pub(crate) const VARIABLES: &[Variable] = &[
     variable(&["NO_PROXY"], "Hosts for which no proxy is used.", "none"),
     variable(
         &["COLUMNS"],
-        "Width of tables and text.",
+        "The width of tables and text, in columns.",
         "the width of the terminal, or 100",
     ),
-    variable(
-        &["NO_COLOR"],
-        "Print without color, as `--color never`.",
-        "off",
-    ),
+    variable(&["NO_COLOR"], "The same as `--color never`.", "off"),
     variable(
         &["GITHUB_ACTIONS"],
         "If it is `true`, a run writes its summary and annotations for GitHub.",

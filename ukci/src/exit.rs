@@ -28,7 +28,7 @@ pub(crate) enum Exit {
 pub(crate) const STATUSES: &[(u8, &str)] = &[
     (
         0,
-        "Every required cell met its expectation, or the command did what it was told to do.",
+        "Every required cell met its expectation, or the command succeeded.",
     ),
     (
         1,
@@ -36,14 +36,11 @@ pub(crate) const STATUSES: &[(u8, &str)] = &[
     ),
     (
         2,
-        "A required cell did not meet its expectation. This wins over 1.",
+        "A required cell did not meet its expectation. If 1 applies too, the status is 2.",
     ),
     (3, "No cell was selected."),
     (64, "The command line is wrong."),
-    (
-        130,
-        "The run was interrupted twice (Ctrl-C), and ended at once.",
-    ),
+    (130, "You pressed Ctrl-C twice, and the run ended at once."),
 ];
 
 /// What the table cannot say.

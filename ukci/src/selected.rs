@@ -143,7 +143,7 @@ pub(crate) fn retain(
     selected.cells.retain(|planned| keep(&planned.cell));
     if selected.cells.is_empty() {
         let message = format!("no cell of `{}` is left", selected.matrix);
-        let hint = "see `ukci list` for the cells of a selection".to_owned();
+        let hint = "run `ukci list` to see the cells of a selection".to_owned();
         return Err(Failure::says(Exit::NoCells, &message, Some(hint)));
     }
     Ok(())

@@ -175,7 +175,7 @@ fn iterator<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
             .filter(|map| kinds.contains(&map.kind()))
             .find_map(crate::bpf::Map::fd)
     };
-    let over = match target {
+    let iterated = match target {
         "bpf_map_elem" => map_of(&[
             sys::BPF_MAP_TYPE_HASH,
             sys::BPF_MAP_TYPE_LRU_HASH,
@@ -197,12 +197,12 @@ fn iterator<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
         }
         _ => Some(IteratorTarget::Everything),
     };
-    let Some(over) = over else {
+    let Some(iterated) = iterated else {
         return Err(NotAttached::NotAttempted(format!(
             "the object has no map that `iter/{target}` can iterate over"
         )));
     };
-    let link = calls::iterator(attachment.program, over)?;
+    let link = calls::iterator(attachment.program, iterated)?;
     // An iterator that cannot be opened is not attached in any useful sense.
     let mut file = link.iterate()?;
     let read = Stimulus::new("reads the iterator", move || {

@@ -132,7 +132,7 @@ pub fn instead_of(wrong: &str, known: &[&str]) -> Option<String> {
     };
     match (near.as_slice(), known) {
         ([], []) => None,
-        ([], all) if all.len() <= LISTED => Some(format!("it is one of {}", quoted(all))),
+        ([], all) if all.len() <= LISTED => Some(format!("use one of {}", quoted(all))),
         ([], _) => None,
         ([one], _) => Some(format!("did you mean `{one}`?")),
         (several, _) => Some(format!("did you mean one of {}?", quoted(several))),
@@ -214,7 +214,7 @@ mod tests {
         );
         assert_eq!(
             instead_of("zzz", &known).unwrap(),
-            "it is one of `max_entries`, `inner_map`, `name`"
+            "use one of `max_entries`, `inner_map`, `name`"
         );
         assert_eq!(instead_of("zzz", &[]), None);
     }

@@ -189,7 +189,7 @@ impl Scope<'_> {
         for (key, patterns) in [("artifacts", self.artifacts), ("llvms", self.llvms)] {
             for (n, pattern) in patterns.unwrap_or_default().iter().enumerate() {
                 if let Some(group) = pattern.group() {
-                    let message = format!("`{group}` is the name of a group, in `{key}`");
+                    let message = format!("`{key}` names the group `{group}`");
                     let hint = "only `kernels` has groups; use `*` for any text".to_owned();
                     return wrong(Path::from(key).then(n), message, hint);
                 }

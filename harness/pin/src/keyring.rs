@@ -93,7 +93,7 @@ impl Keyrings {
         }
         if keys.is_empty() {
             return Err(format!(
-                "no key of Debian's in {}, nor where {VARIABLE} says",
+                "none of Debian's archive keys is in {} or in a directory that `{VARIABLE}` names",
                 DIRECTORIES.join(", ")
             ));
         }

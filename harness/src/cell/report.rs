@@ -1,4 +1,4 @@
-//! A cell's entry in the report: what was result and its judgement go in.
+//! Makes a cell's entry of the report from the result of its last boot and from the verdict.
 
 use ukci_judge::canonical;
 use ukci_judge::{Judgement, over_budget};

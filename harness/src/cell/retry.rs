@@ -25,14 +25,14 @@ pub(super) fn second_chance(
 ) -> Option<(String, u32)> {
     if died_with_artifact(result) {
         return Some((
-            "the kernel panicked, and is booted again to see if it repeats".into(),
+            "the kernel panicked, so it boots again to see if that repeats".into(),
             memory,
         ));
     }
     // Now and then, on a loaded host, vhost-device-vsock 0.3 never serves its guest: 3 of 153 boots
     // were seen to end so. It says nothing of the artifact, which the guest did not have yet.
     if result.powered_off_early {
-        let why = "the guest powered off before its hello, and is booted again";
+        let why = "the guest powered off before it said hello, so it boots again";
         return Some((why.into(), memory));
     }
     if judgement.verdict.code() == Some(Code::GuestResources) {
@@ -44,7 +44,7 @@ pub(super) fn second_chance(
         let more = enough_memory(maps, cpus, memory);
         return (more > memory).then(|| {
             (
-                format!("{memory} MiB of guest memory were not enough, and it gets {more} MiB"),
+                format!("{memory} MiB of guest memory were not enough, so it boots again with {more} MiB"),
                 more,
             )
         });

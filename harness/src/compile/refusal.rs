@@ -25,7 +25,7 @@ pub(super) fn diagnosis(major: &str, arch: Arch, said: &str) -> Diagnosis {
         code: Code::CompileError,
         stage: Stage::Compile,
         program: None,
-        headline: format!("clang {major} refuses it for {arch}: {message}"),
+        headline: format!("clang {major} refuses the source for {arch}: {message}"),
         at,
         excerpt: Some(Excerpt {
             of: "clang".to_owned(),
@@ -60,7 +60,7 @@ fn place(line: &str, below: Option<&str>) -> Option<SourceLine> {
 
 fn hints(message: &str) -> Vec<String> {
     let hint = if message.contains("'vmlinux.h' file not found") {
-        "`--vmlinux-h auto` makes one of a locked kernel's BTF, `--vmlinux-h FILE` takes yours"
+        "add `--vmlinux-h auto` to generate it from the BTF of a pinned kernel, or `--vmlinux-h FILE` to use your own"
     } else if message.contains("'bpf/") && message.contains("file not found") {
         "name the directory of libbpf's headers with `-I`, or `apt-get install libbpf-dev`"
     } else if message.contains("file not found") {
@@ -84,7 +84,7 @@ mod tests {
         let diagnosis = diagnosis("19", Arch::Aarch64, said);
         assert_eq!(
             diagnosis.headline,
-            "clang 19 refuses it for aarch64: use of undeclared identifier 'b'"
+            "clang 19 refuses the source for aarch64: use of undeclared identifier 'b'"
         );
         let at = diagnosis.at.unwrap();
         assert_eq!(

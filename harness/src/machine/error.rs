@@ -57,7 +57,7 @@ pub enum Error {
         attempts: String,
     },
     /// KVM was requested and can run no cell.
-    #[error("the accelerator kvm needs a cell of this host's architecture, and there is none")]
+    #[error("the accelerator kvm needs a cell of this host's architecture, and no cell has it")]
     KvmArch,
     /// This host does not have the transport that was requested.
     #[error(transparent)]

@@ -207,7 +207,7 @@ fn what_the_compiler_refused_is_data() {
     assert_eq!(diagnosis.code, Code::CompileError);
     assert_eq!(
         diagnosis.headline,
-        "clang 19 refuses it for x86_64: use of undeclared identifier 'b'"
+        "clang 19 refuses the source for x86_64: use of undeclared identifier 'b'"
     );
     assert_eq!(diagnosis.at.as_ref().unwrap().text, "return b;");
     let file = files.write("plan.json", &serde_json::to_value(&plan).unwrap());

@@ -66,7 +66,7 @@ pub enum Error {
         other: String,
     },
     /// LLVMs, and nothing to compile.
-    #[error("an LLVM was named, and no artifact is C source")]
+    #[error("`--llvm` applies only to C sources, and no artifact is one")]
     NoSource,
     /// The matrix does not have this LLVM.
     #[error("the matrix has no LLVM {llvm}, only {}", known.join(", "))]

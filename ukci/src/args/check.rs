@@ -33,15 +33,15 @@ pub(crate) struct Check {
     #[arg(value_name = "X.bpf.o", required_unless_present_any = ["artifact", "plan"])]
     pub(crate) artifacts: Vec<PathBuf>,
 
-    /// The same as an argument without an option. Can be repeated
+    /// Object to check, the same as an argument without an option. Can be repeated
     #[arg(long, value_name = "X.bpf.o")]
     pub(crate) artifact: Vec<PathBuf>,
 
     /// Check the BPF objects inside a program instead of an object file
     ///
     /// ukci finds objects that are stored unpacked: the skeletons of libbpf, `include_bytes!` in
-    /// Rust and `embed` in Go. It says which ones it found. If a program has several, they are named
-    /// after it with a number, such as `mytool-2`.
+    /// Rust and `embed` in Go. It says which ones it found. If a program contains several objects,
+    /// they are named after the program with a number, such as `mytool-2`.
     #[arg(long, conflicts_with = "plan")]
     pub(crate) embedded: bool,
 
@@ -84,18 +84,17 @@ pub(crate) struct Check {
     #[arg(long, value_name = "REPORT", help_heading = "Verdict options")]
     pub(crate) baseline: Option<PathBuf>,
 
-    /// Record this run's failures in the matrix file as expected
+    /// Write this run's failures into the matrix file as expected failures
     ///
-    /// Later runs then fail only on new failures, and also if one of these cells passes. `--matrix`
-    /// must be the path of a file.
+    /// A later run then fails only if there is a new failure or if one of these cells passes.
+    /// `--matrix` must be the path of a file.
     #[arg(long, requires = "matrix", help_heading = "Verdict options")]
     pub(crate) bless: bool,
 
     /// Bless failures of this code too: `COMPILE_ERROR` or `LOADER_CONTRACT`
     ///
-    /// These two say nothing of a kernel: a compiler refused the source, or the object needs what
-    /// its own loader does. `--bless` leaves them alone unless they are named here. The option can
-    /// be given twice.
+    /// These two codes say nothing about a kernel: a compiler refused the source, or the object
+    /// needs its own loader. `--bless` skips them unless you name them here. Can be given twice.
     #[arg(long, value_name = "CODE", requires = "bless", value_parser = bless_code, help_heading = "Verdict options")]
     pub(crate) bless_code: Vec<Code>,
 
@@ -138,5 +137,5 @@ impl From<Mode> for evidence::Mode {
 fn bless_code(text: &str) -> Result<Code, String> {
     let codes = ukci_matrix::matrix::NOT_OF_A_KERNEL;
     let code = codes.into_iter().find(|code| code.name() == text);
-    code.ok_or_else(|| format!("it is one of {}", codes.map(Code::name).join(", ")))
+    code.ok_or_else(|| format!("expected one of {}", codes.map(Code::name).join(", ")))
 }

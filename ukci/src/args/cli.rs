@@ -48,9 +48,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Check that objects load and attach on real kernels
     ///
-    /// ukci boots each kernel of a matrix in QEMU, loads and attaches the object there with
-    /// libbpf, and says for every cell whether that worked and, if not, why. Kernels that are not
-    /// in the cache are downloaded first.
+    /// ukci boots each kernel of a matrix in QEMU, loads and attaches the object there with libbpf,
+    /// and reports for every cell whether that worked and, if not, why. Kernels that are not in the
+    /// cache are downloaded first.
     #[command(after_help = check::HELP)]
     Check(Box<Check>),
 
@@ -63,8 +63,9 @@ pub(crate) enum Command {
 
     /// Run cells of a report again, from the same bytes
     ///
-    /// At the end ukci says for each cell whether verdict, diagnosis and evidence are the same as
-    /// before. It refuses to run if the artifact, the kernel or the agent has changed meanwhile.
+    /// At the end, ukci says for each cell whether the verdict, the diagnosis and the evidence are
+    /// the same as before. It refuses to run if the artifact, the kernel or the agent has changed
+    /// since then.
     #[command(after_help = rerun::HELP, mut_arg("out", |out| out.default_value("ukci-rerun")))]
     Rerun(Box<rerun::Rerun>),
 
@@ -76,7 +77,7 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = report::HELP)]
     Report(report::Report),
 
-    /// Resolve a matrix to files by digest, for `ukci check --plan`
+    /// Write a plan, which names every file of a run by its digest, for `ukci check --plan`
     ///
     /// A plan names every file of a run by its path and SHA-256: kernel images, initramfs segments,
     /// agents, and compiled objects. Everything that is missing is downloaded and compiled now, so
@@ -88,22 +89,22 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = kernels::HELP)]
     Kernels(Kernels),
 
-    /// Write what an object's own loader does, for `ukci check --manifest`
+    /// Write a manifest, which describes what an object's own loader does
     #[command(subcommand, after_help = manifest::HELP)]
     Manifest(manifest::Manifest),
 
     /// Write a matrix, manifests and a workflow for the objects of a project
     ///
     /// ukci looks for `.bpf.o` and `.bpf.c` files below the current directory. It writes
-    /// `ukci/matrix.toml`, a manifest for each object that seems to need something of its loader,
-    /// and a workflow for GitHub Actions. Files that exist are not touched.
+    /// `ukci/matrix.toml`, a manifest for each object that seems to need one, and a workflow for
+    /// GitHub Actions. Files that exist are not touched.
     #[command(after_help = init::HELP)]
     Init(init::Init),
 
     /// Check whether this host can boot kernels
     ///
-    /// It looks for QEMU, KVM, a way to talk to guests, the agents, downloaded kernels and a cache
-    /// that can be written. What is missing is printed with a hint. Nothing is booted.
+    /// It looks for QEMU, KVM, a transport between guest and host, the agents, downloaded kernels
+    /// and a writable cache. If something is missing, a hint says how to get it. Nothing is booted.
     Doctor,
 
     /// Explain a diagnosis: what it means, its usual causes and its remedies

@@ -5,15 +5,15 @@ use clap::{Args, ValueEnum};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Only print problems and the summary
+    /// Print only failures, errors and the summary
     ///
-    /// Given twice, ukci prints nothing at all, and only the exit status tells how the run ended.
+    /// If you give it twice, ukci prints nothing, and only the exit status says how the run ended.
     #[arg(short, long, action = clap::ArgAction::Count, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: u8,
 
     /// Show every stage of every cell
     ///
-    /// Given twice, ukci also prints its internal log. `UKCI_LOG` selects which messages.
+    /// If you give it twice, ukci also prints its internal log. `UKCI_LOG` selects the messages.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
 

@@ -16,7 +16,7 @@ pub(crate) struct Init {
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 
-    /// Write the files even if they exist, and lose what is in them
+    /// Overwrite files that exist
     #[arg(long)]
     pub(crate) force: bool,
 }

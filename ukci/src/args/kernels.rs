@@ -18,23 +18,23 @@ pub(crate) enum Kernels {
     /// Show the packages, digests and files of a kernel
     Show(Show),
 
-    /// Boot a kernel and list its eBPF features. Given two, show the differences
+    /// Boot a kernel and list its eBPF features. Given two kernels, show the differences
     #[command(after_help = FEATURES_HELP)]
     Features(Features),
 
     /// Download and unpack kernels, so that later runs need no network
     Fetch(Fetch),
 
-    /// Add kernels to a lock, pinned by the distribution's signed index
+    /// Add kernels to a lock file, with the digests from the distribution's signed index
     Add(Add),
 
-    /// Pin the newest version of a lock's kernels
+    /// Pin the newest version of the kernels in a lock file
     Update(Update),
 
     /// Mark locked kernels as verified, based on reports of successful boots
     Booted(Booted),
 
-    /// Make the files that a kernel boots from, from its packages alone
+    /// Make the boot files of a kernel from its packages
     ///
     /// It uses neither the network nor the cache, so that it can run in a build sandbox. The files
     /// have the same bytes as those that `ukci check` makes in its cache.
@@ -59,9 +59,9 @@ Examples:
   ukci kernels features ./bzImage --modules ./lib/modules --format json
 
 The number beside a name is the mainline release that introduced it. Distributions backport
-features, so only the probe says what a kernel really has. Helpers and kfuncs are followed by the
-program types that can call them. Of two kernels, what only one of them has comes first. Answers
-are kept in the cache until the kernel or the agent changes.";
+features, so only a probe shows what a kernel has. Helpers and kfuncs are followed by the
+program types that can call them. With two kernels, the features that only one of them has come
+first. The result is kept in the cache until the kernel or the agent changes.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
@@ -75,7 +75,8 @@ pub(crate) struct Features {
     /// One or two kernels, each by name or path
     ///
     /// A path needs a `/`, and is a bzImage, vmlinux or Image of your own. `NAME/ARCH` is the
-    /// kernel of that architecture. Without it, the one of this host is used.
+    /// kernel of that architecture. Without `/ARCH`, ukci uses the kernel for this host's
+    /// architecture.
     #[arg(value_name = "NAME|PATH", required = true, num_args = 1..=2, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernels: Vec<String>,
 
@@ -99,15 +100,15 @@ pub(crate) struct Features {
 
     /// Give up on a kernel after this time, such as `90s` or `2m`
     ///
-    /// Under tcg, which emulates the processor, a kernel may take five times as long.
+    /// With the accelerator tcg, which emulates the CPU, the limit is five times as long.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration, help_heading = "Machine options")]
     pub(crate) timeout: Duration,
 
-    /// How the guest's processor is run
+    /// How to run the guest's CPU
     #[arg(long, default_value = "auto", help_heading = "Machine options")]
     pub(crate) accel: Accel,
 
-    /// How guests talk to the host
+    /// How guests connect to the host
     #[arg(long, default_value = "auto", help_heading = "Machine options")]
     pub(crate) transport: Transport,
 }
@@ -134,8 +135,9 @@ pub(crate) enum FeaturesFormat {
 pub(crate) struct Fetch {
     /// Kernels to download, by name
     ///
-    /// `NAME/ARCH` is the kernel of that architecture. Without `/ARCH` and without `--arch`, the
-    /// one of this host's architecture is downloaded, or the only one that there is.
+    /// `NAME/ARCH` is the kernel of that architecture. Without `/ARCH` and `--arch`, ukci downloads
+    /// the kernel for this host's architecture. If the kernel exists only for another architecture,
+    /// ukci downloads that one.
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
 
@@ -160,7 +162,7 @@ pub(crate) struct Unpack {
     )]
     pub(crate) name: Option<String>,
 
-    /// The packages that the lock pins for it, in any order
+    /// The packages that the lock pins for the kernel, in any order
     #[arg(value_name = "PACKAGE", required_unless_present = "image")]
     pub(crate) packages: Vec<PathBuf>,
 
@@ -168,7 +170,7 @@ pub(crate) struct Unpack {
     #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = arch::parse)]
     pub(crate) arch: Arch,
 
-    /// User kernel to take instead of a named one: a bzImage, vmlinux or Image
+    /// User kernel to use instead of a named one: a bzImage, vmlinux or Image
     #[arg(long, value_name = "PATH")]
     pub(crate) image: Option<PathBuf>,
 
@@ -200,7 +202,7 @@ pub(crate) struct Initramfs {
 
 #[derive(Debug, Args)]
 pub(crate) struct Add {
-    /// Kernels to add: `debian-<release>-<series>[-<flavour>]`
+    /// Kernels to add: `debian-<release>-<series>[-<flavor>]`
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
 
@@ -242,7 +244,7 @@ pub(crate) struct Booted {
 
 #[derive(Debug, Args)]
 pub(crate) struct LockFile {
-    /// The lock to read and write
+    /// The lock file to read and write
     #[arg(
         long,
         env = "UKCI_LOCK",

@@ -14,13 +14,13 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Objects to list the cells of [default: one that is named `*`]
+    /// Objects whose cells to list [default: any object, shown as `*`]
     #[arg(value_name = "X.bpf.o")]
     pub(crate) artifacts: Vec<PathBuf>,
 
     /// Manifest that describes what the object's own loader does, as for `ukci check`
     ///
-    /// The expectations that it has are shown with the cells.
+    /// Its expectations are shown with the cells.
     #[arg(long, value_name = "[NAME=]FILE", value_parser = manifest)]
     pub(crate) manifest: Vec<ManifestOf>,
 

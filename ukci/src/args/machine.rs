@@ -17,15 +17,15 @@ pub(crate) struct Machines {
 
     /// Give up on a cell after this time, such as `90s` or `2m`
     ///
-    /// Under tcg, which emulates the processor, a cell may take five times as long.
+    /// With the accelerator tcg, which emulates the CPU, the limit is five times as long.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub(crate) timeout: Duration,
 
-    /// How the guest's processor is run
+    /// How to run the guest's CPU
     #[arg(long, default_value = "auto")]
     pub(crate) accel: Accel,
 
-    /// How guests talk to the host
+    /// How guests connect to the host
     #[arg(long, default_value = "auto")]
     pub(crate) transport: Transport,
 }
@@ -46,9 +46,9 @@ impl Machines {
 pub(crate) enum Accel {
     /// kvm if a kernel boots with it on this host, otherwise tcg
     Auto,
-    /// The processor's virtualization, which needs `/dev/kvm`
+    /// Hardware virtualization, which needs `/dev/kvm`
     Kvm,
-    /// Emulation, which runs everywhere
+    /// Emulation by QEMU, which works on every host
     Tcg,
 }
 
@@ -67,11 +67,11 @@ impl Accel {
 pub(crate) enum Transport {
     /// The first of the following that works on this host
     Auto,
-    /// vsock by the host's kernel, which needs `/dev/vhost-vsock`
+    /// vsock through the host's kernel, which needs `/dev/vhost-vsock`
     VhostVsock,
-    /// vsock by the program vhost-device-vsock, which needs no rights
+    /// vsock through the program vhost-device-vsock, which needs no privileges
     VhostUserVsock,
-    /// A virtio-serial port, which needs nothing
+    /// A virtio-serial port, which needs nothing on the host
     VirtioSerial,
 }
 

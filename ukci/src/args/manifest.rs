@@ -14,12 +14,12 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Manifest {
-    /// Print a manifest that does what an object's own loader seems to do
+    /// Print a first manifest for an object, to be compared with its loader
     ///
-    /// Many objects need something of their loader before any kernel takes them: sizes of maps, a
-    /// choice between programs that do the same, targets. This command reads the object, and a
-    /// report if there is one, and prints a manifest in TOML. Each choice has its reason above it as
-    /// a comment. What only you can know is printed as a comment too.
+    /// Many objects load only after their own loader has changed them. It sets the size of maps,
+    /// chooses between programs that do the same, or sets what programs attach to. This command
+    /// reads the object, and a report if there is one, and prints a manifest in TOML. Each choice
+    /// has its reason above it as a comment. Questions that only you can answer are comments too.
     Suggest(Suggest),
 
     /// Print a bpfcompat manifest, which is YAML, as TOML
@@ -35,11 +35,11 @@ pub(crate) struct Import {
 
 #[derive(Debug, Args)]
 pub(crate) struct Suggest {
-    /// The object
+    /// The object to read
     #[arg(value_name = "X.bpf.o")]
     pub(crate) object: PathBuf,
 
-    /// Report of a run of the object, or the directory that has it
+    /// Report of a run of the object, or the directory that holds it
     ///
     /// With it, the manifest also leaves out programs whose target no kernel of the report has, and
     /// names the programs that every kernel refused.

@@ -11,8 +11,8 @@ use super::format::{self, Format};
 pub(crate) struct Outputs {
     /// Directory for the report and the evidence
     ///
-    /// It is created if it does not exist. The report and the evidence of an earlier run in it are
-    /// replaced.
+    /// It is created if it does not exist. The report of an earlier run in it is replaced. Evidence
+    /// is replaced only for the cells that run again.
     #[arg(short, long, value_name = "DIR", default_value = "ukci-out")]
     pub(crate) out: PathBuf,
 

@@ -14,7 +14,7 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// Objects to plan for
+    /// Objects and C sources to plan a run for
     #[arg(value_name = "X.bpf.o", required_unless_present = "draft")]
     pub(crate) artifacts: Vec<PathBuf>,
 

@@ -16,7 +16,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Report {
-    /// Print a report as at the end of its run, or render it in other formats
+    /// Print a report as the run itself printed it, or render it in other formats
     #[command(after_help = RENDER_HELP)]
     Render(Render),
     /// Merge reports from shards, or from an interrupted run and its continuation
@@ -28,8 +28,8 @@ pub(crate) enum Report {
     Diff(Diff),
     /// Show how much work each program was for the verifier
     ///
-    /// Programs that come closest to the verifier's limit are printed first. Each has a line for
-    /// every kernel, architecture and LLVM.
+    /// The programs that come closest to the verifier's limit are printed first, with one line for
+    /// each kernel, architecture and LLVM.
     Verifier(Verifier),
     /// Print the JSON Schema of `report.json`
     Schema,
@@ -49,8 +49,8 @@ pub(crate) struct Render {
 
     /// Format to render: json, markdown, github, junit or html. Can be repeated
     ///
-    /// It is written to standard output, or to the path after `=`. Without this option the text
-    /// that a run ends with is printed.
+    /// It is written to standard output, or to the path after `=`. Without this option, ukci prints
+    /// the text that a run prints at its end.
     #[arg(short, long, value_name = "FORMAT[=PATH]", value_parser = format::parse)]
     pub(crate) format: Vec<Format>,
 }

@@ -23,9 +23,10 @@ pub(crate) struct Selection {
 
     /// Kernel to run on, by name or path. Can be repeated
     ///
-    /// A name is one that `ukci kernels list` prints, or enough of it to mean one kernel: a release
-    /// (`debian-12`, `bookworm`) or a version (`6.1`). A path needs a `/`, and is a bzImage,
-    /// vmlinux or Image of your own. Together with a matrix, only these of its kernels are run.
+    /// A name is one that `ukci kernels list` prints, or a shorter form that fits only one kernel,
+    /// such as a release (`debian-12`, `bookworm`) or a version (`6.1`). A path needs a `/`, and is
+    /// a bzImage, vmlinux or Image of your own. If you also give a matrix, ukci runs only those of
+    /// its kernels that this option names.
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernel: Vec<String>,
 
@@ -42,7 +43,7 @@ pub(crate) struct Selection {
 
     /// Major version of the LLVM to compile C sources with. Can be repeated
     ///
-    /// The compiler is `clang-N`, or the program that `UKCI_CLANG_N` names. With a matrix that names
+    /// The compiler is `clang-N`, or the program that `UKCI_CLANG_N` names. If the matrix names
     /// LLVMs, only its cells with this one are run. Without this option and without LLVMs in the
     /// matrix, the newest installed clang is used.
     #[arg(long, value_name = "N", value_parser = llvm)]
@@ -51,7 +52,8 @@ pub(crate) struct Selection {
     /// Run only one shard of the cells, such as `count:1/4`
     ///
     /// `count:M/N` deals the cells in turn, so that all N shards have the same size. `hash:M/N`
-    /// goes by the cell's id, so that a cell stays in its shard if others come or go.
+    /// uses a hash of the cell's id, so that a cell stays in its shard when other cells are added
+    /// or removed.
     #[arg(long, alias = "partition", value_name = "count:M/N|hash:M/N")]
     pub(crate) shard: Option<Partition>,
 
@@ -67,8 +69,8 @@ pub(crate) struct Selection {
 pub(crate) struct Compilation {
     /// Directory with headers. Can be repeated
     ///
-    /// The headers of libbpf are found without this option. ukci carries them, and searches them
-    /// after the directories that are named here and before the system's.
+    /// You do not need this option for the headers of libbpf. They are built into ukci, which
+    /// searches them after the directories that you give here and before the system's.
     #[arg(short = 'I', long = "include", value_name = "DIR")]
     pub(crate) include: Vec<PathBuf>,
 
@@ -79,7 +81,7 @@ pub(crate) struct Compilation {
     /// Where `vmlinux.h` comes from
     ///
     /// `auto` generates it, with bpftool, from the BTF of the newest pinned kernel. Otherwise give
-    /// the path of the header. Without this option your sources must find their own.
+    /// the path of the header. Without this option, your sources must bring their own.
     #[arg(long, value_name = "auto|FILE", value_parser = vmlinux_h)]
     pub(crate) vmlinux_h: Option<vmlinux::Source>,
 }

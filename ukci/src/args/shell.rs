@@ -26,7 +26,7 @@ pub(crate) struct Shell {
     #[arg(long)]
     pub(crate) anyway: bool,
 
-    /// How the guest's processor is run
+    /// How to run the guest's CPU
     #[arg(long, default_value = "auto", help_heading = "Machine options")]
     pub(crate) accel: Accel,
 }
@@ -38,4 +38,4 @@ The guest has the kernel, command line, modules, processors and memory of the ce
 
 Examples:
   ukci shell execsnoop/debian-12-6.1-cloud/x86_64
-  ukci shell execsnoop/debian-12-6.1-cloud/x86_64 -c 'ukci-guest check; zcat /proc/config.gz'";
+  ukci shell execsnoop/debian-12-6.1-cloud/x86_64 -c 'ukci-guest check; cat /boot/config-*'";

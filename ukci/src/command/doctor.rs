@@ -110,9 +110,11 @@ fn agent(arch: Arch) -> Result<String, Failure> {
         found.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     let path = file.path.display();
     Ok(match origin {
-        Origin::Carried => format!("{arch}: this ukci carries the agent"),
+        Origin::Carried => format!("{arch}: the agent is built into this ukci"),
         Origin::Beside => format!("{arch}: the agent is `{path}`"),
-        Origin::Variable => format!("{arch}: the agent is `{path}`, which a variable names"),
+        Origin::Variable => {
+            format!("{arch}: the agent is `{path}`, which an environment variable names")
+        }
     })
 }
 

@@ -153,7 +153,7 @@ fn matrix(lock: &Lock) -> Result<String, Failure> {
     let kernels = quick.kernels(&resolve::known(lock));
     let lines = kernels.iter().map(|name| format!("  \"{name}\",\n"));
     Ok(format!(
-        "# The kernels that our objects must work on. `ukci kernels list` shows all there are.\n\
+        "# The kernels that our objects must work on. `ukci kernels list` shows every kernel.\n\
          # `ukci check ... --bless` adds what fails today as an expected failure.\n\
          [[cells]]\nkernels = [\n{}]\n",
         lines.collect::<String>()

@@ -161,7 +161,7 @@ pub(in crate::attach) fn lsm(program: &Program<'_>) -> Result<Link, Errno> {
     Link::of(unsafe { sys::bpf_program__attach_lsm(program.as_ptr()) })
 }
 
-/// What an iterator needs to know beside its section.
+/// What an iterator iterates over, which its section does not say.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::attach) enum IteratorTarget {
     Everything,

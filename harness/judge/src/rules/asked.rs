@@ -157,7 +157,7 @@ fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
         Code::UnsupportedProgramType,
         headline,
         &[
-            "switch the program off where the kernel lacks the type (`bpf_program__set_autoload`)",
+            "switch the program off if the kernel lacks the type (`bpf_program__set_autoload`)",
             "call `libbpf_probe_bpf_prog_type()` before the load, or expect this failure in the matrix",
         ],
     );
@@ -199,7 +199,7 @@ fn xdp_frags(case: &Case<'_>) -> Option<Diagnosis> {
         Code::UnsupportedProgramType,
         headline,
         &[
-            "load it as plain `xdp` where the kernel has no multi-buffer XDP: clear \
+            "load it as plain `xdp` if the kernel has no multi-buffer XDP: clear \
          BPF_F_XDP_HAS_FRAGS with `bpf_program__set_flags`",
         ],
     ))

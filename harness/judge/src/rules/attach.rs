@@ -119,7 +119,7 @@ fn silent(case: &Case<'_>) -> Option<Diagnosis> {
     );
     let hints = vec![
         format!("boot with `lsm={active},bpf`"),
-        "or attach `fmod_ret/security_…`, which is called whatever `lsm=` says".to_owned(),
+        "or attach `fmod_ret/security_…`, which is called even if `lsm=` lacks `bpf`".to_owned(),
     ];
     Some(diagnosis(Code::LsmInactive, Stage::Attach, headline, hints))
 }
@@ -205,7 +205,7 @@ fn mechanism(case: &Case<'_>) -> Option<Diagnosis> {
     let kprobe = site::is_kprobe(section);
     let many = section.contains(".multi") || section.contains(".session");
     let (option, hint) = if kprobe && many && case.is_off("FPROBE") {
-        ("FPROBE", "attach single kprobes where the option is off")
+        ("FPROBE", "attach single kprobes if the option is off")
     } else if kprobe && case.is_off("KPROBES") {
         (
             "KPROBES",
@@ -225,9 +225,9 @@ fn mechanism(case: &Case<'_>) -> Option<Diagnosis> {
     if let Some(name) = case.program.target.as_deref()
         && (case.features(FeatureKind::Target, name)).any(|f| f.present == Some(false))
     {
-        found
-            .hints
-            .push(format!("nor is there any `{name}` to attach to"));
+        found.hints.push(format!(
+            "note that this kernel has no `{name}` to attach to"
+        ));
     }
     Some(found)
 }
@@ -367,8 +367,8 @@ fn refused(case: &Case<'_>) -> Diagnosis {
         hints.push("attach a kprobe there: it needs no trampoline".into());
     }
     hints.push(
-        "the kernel gave no other reason; `evidence.json` of the cell has what libbpf and the \
-         kernel's log said meanwhile"
+        "the kernel gave no other reason; read in `evidence.json` of the cell what libbpf \
+         printed and what the kernel logged"
             .into(),
     );
     diagnosis(Code::AttachRefused, Stage::Attach, headline, hints)

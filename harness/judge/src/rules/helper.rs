@@ -157,7 +157,7 @@ fn unknown_helper(case: &Case<'_>, name: &str) -> Diagnosis {
         &[
             instead_of(name),
             &guard,
-            "or load a variant without it where `libbpf_probe_bpf_helper` says no",
+            "or load a variant without it if `libbpf_probe_bpf_helper` says no",
         ],
     )
 }

@@ -155,8 +155,8 @@ fn struct_ops(case: &Case<'_>) -> Option<Cause> {
             "give them a name of their own: that of the struct's `name` member",
         )),
         EINVAL => Some((
-            "the kernel says no more; it answers so where an operation that it demands is missing, \
-             or where it does not take a value"
+            "the kernel gives no other reason; it refuses in this way if a required operation is missing, \
+             or if it does not accept a value"
                 .into(),
             "set every operation that the kernel demands (for `tcp_congestion_ops`: `ssthresh`, \
              `undo_cwnd` and `cong_avoid` or `cong_control`)",

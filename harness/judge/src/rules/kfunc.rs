@@ -53,7 +53,7 @@ pub(crate) fn switched_off(whole: &Whole<'_>, name: &str, caller: &str) -> Optio
             "the kernel is built without CONFIG_{option}, which kfunc `{name}` needs, and {caller} \
              calls it"
         ),
-        "use a kernel with the option, or leave the program out where it is off \
+        "use a kernel with the option, or leave the program out if it is off \
          (`bpf_program__set_autoload`)",
     );
     found.hints.push(format!(
@@ -108,7 +108,7 @@ pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
         headline,
         &[
             &weak,
-            "or switch the program off where the kfunc is missing (`bpf_program__set_autoload`)",
+            "or switch the program off if the kfunc is missing (`bpf_program__set_autoload`)",
         ],
     );
     if let Some(near) = detail.and_then(|detail| detail.strip_prefix("near: ")) {

@@ -41,7 +41,7 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
         Code::LicenseRequired,
         headline,
         &[
-            "if that is its license, declare `char LICENSE[] SEC(\"license\") = \"GPL\";` (\"Dual BSD/GPL\" and \
+            "if the license allows it, declare `char LICENSE[] SEC(\"license\") = \"GPL\";` (\"Dual BSD/GPL\" and \
          \"Dual MIT/GPL\" count too)",
         ],
     ))

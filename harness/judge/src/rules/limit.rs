@@ -100,7 +100,7 @@ fn complexity(case: &Case<'_>, line: Option<&str>) -> Diagnosis {
         headline,
         &[
             "give each loop a small constant bound that the verifier sees (`for (i = 0; i < 64 && i < n; \
-             i++)`): it walks every pass of a loop",
+             i++)`): it follows every pass of a loop",
             "or use a loop that is verified once: `bpf_loop()` (mainline 5.17) or an open-coded iterator such \
              as `bpf_for` (6.4)",
             "or split the program: a global function is verified once, and a tail call starts a new program",

@@ -146,7 +146,7 @@ fn unsupported(map: &MapEvidence, release: &str) -> (Code, String, Vec<String>) 
         "ringbuf" => "fall back to a `perf_event_array` where the kernel has no ring buffer".into(),
         "bloom_filter" => "fall back to a `hash` map where the kernel has no bloom filter".into(),
         "task_storage" | "cgrp_storage" | "inode_storage" | "sk_storage" => {
-            format!("fall back to a `hash` map keyed by id where the kernel has no `{kind}`")
+            format!("fall back to a `hash` map keyed by id if the kernel has no `{kind}`")
         }
         "arena" => {
             "fall back to an `array` with BPF_F_MMAPABLE where the kernel has no arena".into()
@@ -156,7 +156,7 @@ fn unsupported(map: &MapEvidence, release: &str) -> (Code, String, Vec<String>) 
     let hints = vec![
         instead,
         format!(
-            "make it optional: where the type is missing, call `bpf_map__set_autocreate({}, false)` \
+            "make it optional: if the type is missing, call `bpf_map__set_autocreate({}, false)` \
              and switch off the programs that use it (`bpf_program__set_autoload`)",
             map.name
         ),

@@ -178,7 +178,7 @@ pub(crate) fn kconfig(evidence: &Evidence, said: &[Said<'_>]) -> Option<Diagnosi
         Code::MissingKernelConfig,
         Stage::Load,
         format!("`{name}` {state}, and the object cannot do without its value"),
-        "declare the extern `__weak`: it then reads as 0 where the option is off",
+        "declare the extern `__weak`: it then reads as 0 if the option is off",
     ))
 }
 

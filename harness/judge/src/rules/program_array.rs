@@ -102,7 +102,7 @@ fn difference(first: &ProgramEvidence, second: &ProgramEvidence) -> Option<Diffe
     if kind != other {
         return Some(Difference {
             what: both("program types", kind, other),
-            rule: "all programs that call through an array have one type",
+            rule: "give all programs that call through one array the same type",
         });
     }
     if frags(first) != frags(second) {

@@ -135,7 +135,7 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
         headline,
         &[
             "switch the JIT on: `sysctl net.core.bpf_jit_enable=1`",
-            "or avoid callbacks and kfuncs where the JIT is off",
+            "or avoid callbacks and kfuncs if the JIT is off",
         ],
     ))
 }

@@ -22,9 +22,9 @@ pub(crate) fn sleepable(case: &Case<'_>) -> Option<Diagnosis> {
             Code::MissingKernelConfig,
             headline,
             &[
-                "load it without `.s` where the option is off, and read user memory with \
+                "load it without `.s` if the option is off, and read user memory with \
              `bpf_probe_read_user` there",
-                "system calls may be traced so without the option from mainline 7.1",
+                "use mainline 7.1 or newer, which traces system calls without the option",
             ],
         ));
     }
@@ -97,7 +97,7 @@ pub(crate) fn sleeps(case: &Case<'_>) -> Option<Diagnosis> {
         &[
             "attach it where programs may sleep, and say so in the section: `fentry.s`, `lsm.s`, \
              `uprobe.s` (6.0)",
-            "or take what does not sleep: `bpf_probe_read_user` for `bpf_copy_from_user`",
+            "or use a helper that does not sleep: `bpf_probe_read_user` instead of `bpf_copy_from_user`",
         ],
     ))
 }

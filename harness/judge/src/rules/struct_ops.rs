@@ -209,7 +209,7 @@ fn unexplained(operations: &StructOpsEvidence) -> Cause {
         set => format!("it sets {}", set.join(", ")),
     };
     (
-        format!("the kernel says no more; {set}"),
+        format!("the kernel gives no other reason; {set}"),
         "compare the members with what the kernel's `init_member`, `validate` and `reg` functions \
          of these operations check"
             .into(),

@@ -80,7 +80,7 @@ fn without_btf(case: &Case<'_>, name: &str) -> Diagnosis {
     let mut found = at_load(
         Code::MissingBtf,
         headline,
-        &["attach a kprobe there: it needs the symbol only"],
+        &["attach a kprobe there: it needs only the symbol"],
     );
     if case.is_off("DEBUG_INFO_BTF_MODULES") {
         found
@@ -198,8 +198,8 @@ impl Kind {
     fn fate(self) -> &'static str {
         match self {
             Self::Function => "functions are inlined and renamed from release to release",
-            Self::Call => "system calls come with releases and architectures",
-            Self::Tracepoint => "tracepoints come and go with releases and options",
+            Self::Call => "system calls differ between releases and architectures",
+            Self::Tracepoint => "tracepoints differ between releases and configurations",
             Self::Hook => "hooks come and go with releases and options",
             Self::Iterator => "iterators come with releases and options",
         }
@@ -270,16 +270,16 @@ pub(crate) fn unknown_attach_type(
         errno::name(errno)
     );
     let instead = match name {
-        "tcx_ingress" | "tcx_egress" => "attach through a clsact qdisc where there is no tcx",
+        "tcx_ingress" | "tcx_egress" => "attach through a clsact qdisc on kernels without tcx",
         "trace_kprobe_multi" | "trace_kprobe_session" => {
-            "attach single kprobes where it is missing"
+            "attach single kprobes on kernels without it"
         }
         "trace_uprobe_multi" | "trace_uprobe_session" => {
-            "attach single uprobes where it is missing"
+            "attach single uprobes on kernels without it"
         }
-        "trace_fsession" => "attach `fentry` and `fexit` programs where it is missing",
-        "netkit_primary" | "netkit_peer" => "use veth devices and tc where there is no netkit",
-        _ => "attach in an older way where it is missing",
+        "trace_fsession" => "attach `fentry` and `fexit` programs on kernels without it",
+        "netkit_primary" | "netkit_peer" => "use veth devices and tc on kernels without netkit",
+        _ => "attach in an older way on kernels without it",
     };
     let hints = vec![
         instead.to_owned(),

@@ -125,7 +125,7 @@ fn a_name_that_the_kernel_does_not_take_is_named() {
     assert!(named("two words").contains("does not take ` `"));
     let plain = named("plain_name");
     assert!(
-        plain.contains("says no more") && !plain.contains("does not take"),
+        plain.contains("gives no other reason") && !plain.contains("does not accept"),
         "{plain}"
     );
     let nameless = with_operations(operations("tcp_congestion_ops", &all, refused_with(22)));

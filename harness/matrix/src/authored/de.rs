@@ -61,7 +61,7 @@ impl serde::de::Error for DeError {
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let (expected, found) = (wanted(&expected.to_string()), in_words(found));
-        What::Value(format!("{expected} was expected, and this is {found}")).into()
+        What::Value(format!("expected {expected}, found {found}")).into()
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -89,7 +89,7 @@ impl serde::de::Error for DeError {
     }
 }
 
-/// What was expected, where serde's own word for it is Rust's.
+/// What was expected, in TOML's words: serde's are those of Rust.
 fn wanted(expected: &str) -> String {
     let most = match expected {
         "u8" => u64::from(u8::MAX),
@@ -97,7 +97,7 @@ fn wanted(expected: &str) -> String {
         "u32" => u64::from(u32::MAX),
         "u64" => u64::MAX,
         "i32" | "i64" => return "a whole number".to_owned(),
-        "a string" | "a borrowed string" | "string or map" => return "text".to_owned(),
+        "a string" | "a borrowed string" | "string or map" => return "a string".to_owned(),
         "a sequence" => return "a list".to_owned(),
         "a map" => return "a table".to_owned(),
         other if other.starts_with("struct ") => return "a table".to_owned(),
@@ -112,7 +112,7 @@ fn in_words(found: Unexpected<'_>) -> String {
         Unexpected::Unsigned(number) => format!("the number `{number}`"),
         Unexpected::Signed(number) => format!("the number `{number}`"),
         Unexpected::Float(number) => format!("the number `{number}`"),
-        Unexpected::Str(text) => format!("the text `{text}`"),
+        Unexpected::Str(text) => format!("the string `{text}`"),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Map => "a table".to_owned(),
         Unexpected::Unit => "nothing".to_owned(),
@@ -252,7 +252,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
             Some(node) => seed
                 .deserialize(Input(node))
                 .map_err(|error| error.at(&node.span)),
-            None => Err(DeError::custom("a value was asked for before its key")),
+            None => Err(DeError::custom("a value was read before its key")),
         }
     }
 }

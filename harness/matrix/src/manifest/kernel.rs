@@ -83,8 +83,11 @@ pub(super) fn kernel_arguments(at: &Path, arguments: &[String]) -> Checked {
                 !c.is_control() && (quoted || !c.is_whitespace())
             });
         if !one_word || quoted || argument.len() > 1024 {
-            return Err(Problem::value(at, "one kernel argument was expected")
-                .hint(Some("write each argument as a text of its own".to_owned())));
+            return Err(
+                Problem::value(at, "one kernel argument was expected").hint(Some(
+                    "write each argument as a string of its own".to_owned(),
+                )),
+            );
         }
         let name = argument.split('=').next().unwrap_or_default();
         if OWNED.contains(&name) {

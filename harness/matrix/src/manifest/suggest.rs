@@ -93,9 +93,7 @@ impl Suggestion {
             }
         }
         if self.is_empty() {
-            text.push_str(
-                "\n# The object needs nothing of its loader, as far as it says itself.\n",
-            );
+            text.push_str("\n# Nothing in the object shows that it needs its own loader.\n");
         }
         text
     }

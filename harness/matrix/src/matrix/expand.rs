@@ -105,7 +105,8 @@ impl Matrix {
             if points.len() == before {
                 let of = if name.is_glob() { "that" } else { "of group" };
                 let covers = if name.is_glob() { " covers" } else { "" };
-                let message = format!("no kernel {of} `{name}`{covers} is locked for these arches");
+                let message =
+                    format!("no kernel {of} `{name}`{covers} is locked for these architectures");
                 return Err(self.wrong(&at(), &message, None));
             }
         }

@@ -51,7 +51,7 @@ pub(super) fn replace(
         .map(|(old, new)| format!("`{new}` instead of `{old}`"))
         .collect();
     Ok(Some(format!(
-        "`{file}` uses words for axes that the next release refuses, first in line {first}: write {}",
+        "`{file}` uses old keys, which the next release will refuse, first in line {first}: write {}",
         instead.join(", ")
     )))
 }

@@ -199,4 +199,4 @@ impl Matrix {
 
 /// Why a rule covers nothing if each of its entries has cells.
 const NO_ENTRY: &str =
-    "no cell has all that it names: it is excluded, or it is in another `[[cells]]`";
+    "no single cell matches everything that the rule names, or that cell is excluded";

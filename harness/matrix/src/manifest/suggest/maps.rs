@@ -36,7 +36,7 @@ fn choice(name: &str, shape: &MapShape) -> Option<Choice> {
                 let next = shape.max_entries.max(PAGE).checked_next_power_of_two()?;
                 keys.push(("max_entries", next));
                 reasons.push(format!(
-                    "It is a ring buffer of {} bytes. The kernel wants a power of two from {PAGE}, \
+                    "It is a ring buffer of {} bytes. The kernel requires a power of two from {PAGE}, \
                      to which cilium/ebpf rounds up.",
                     shape.max_entries
                 ));
@@ -108,7 +108,7 @@ fn choice(name: &str, shape: &MapShape) -> Option<Choice> {
                 if shape.value_size == 0 {
                     keys.push(("value_size", 8));
                 }
-                reasons.push("Its loader sets the bytes of its keys or values, which nothing here can know: put in what the loader sets.".to_owned());
+                reasons.push("Its loader sets the size of its keys or values, which ukci cannot know. Write the size that the loader sets.".to_owned());
             }
         }
     }
@@ -129,7 +129,7 @@ fn without_entries(shape: &MapShape, keys: &mut Vec<(&str, u32)>, reasons: &mut 
     if shape.max_entries == 0 {
         keys.push(("max_entries", ENTRIES));
         reasons.push(format!(
-            "The object gives it no `max_entries`, so that its loader must. {ENTRIES} are a guess."
+            "The object gives it no `max_entries`, so its loader must. {ENTRIES} are a guess."
         ));
     }
 }

@@ -129,7 +129,7 @@ fn generations(object: &ObjectFacts) -> Vec<(&str, &str, u32)> {
 fn generation(new: &str, old: &str, helper: u32) -> Choice {
     let helper = helper_name(helper).map_or_else(|| helper.to_string(), str::to_owned);
     let reason = format!(
-        "`{new}` calls `{helper}`, and `{old}` of the same section does without: the loader uses \
+        "`{new}` calls `{helper}`, and `{old}` of the same section does not: the loader uses \
          `{new}` on kernels that have the helper."
     );
     let toml = format!(
@@ -156,8 +156,8 @@ fn placeholder(name: &str, hook: Hook<'_>, in_group: bool) -> Option<Choice> {
         "kprobe" | "kretprobe" => {
             let what = format!("set the target of `{name}`");
             let reason = format!(
-                "`{target}` is no function of a kernel: the loader sets the target of `{name}`. \
-                 `{ANY_FUNCTION}` stands in for it, which any kernel has."
+                "`{target}` is not a kernel function: the loader sets the target of `{name}`. \
+                 `{ANY_FUNCTION}`, which every kernel has, replaces it here."
             );
             Some(Choice::new(what, reason, toml(ANY_FUNCTION)))
         }
@@ -169,7 +169,7 @@ fn placeholder(name: &str, hook: Hook<'_>, in_group: bool) -> Option<Choice> {
                 ""
             };
             let reason = format!(
-                "`{target}` is no function of a kernel: the loader sets the target of `{name}`. \
+                "`{target}` is not a kernel function: the loader sets the target of `{name}`. \
                  The verifier checks the program against the arguments of the real function, so \
                  that only a function of the loader's will do.{meanwhile}"
             );

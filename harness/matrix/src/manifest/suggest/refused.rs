@@ -79,7 +79,7 @@ fn choice(name: &str, record: &Record<'_>) -> Option<Choice> {
         let what = format!("look at `{name}`, which every kernel refused");
         let reason = format!(
             "Every kernel of the report refused `{name}`, first with {}: {headline}. A manifest \
-             cannot mend that, unless the loader leaves the program off.",
+             cannot fix that, unless the loader leaves the program off.",
             first.code
         );
         Choice::new(
