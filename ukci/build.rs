@@ -4,9 +4,9 @@
 //! libbpf's headers (LGPL-2.1 or BSD-2-Clause) come from the source of the libbpf-sys crate that
 //! Cargo.lock names, so that they are those of the agent's libbpf.
 //!
-//! `UKCI_EMBED_AGENTS` names the directory with the `ukci-guest-<arch>`; if it is empty, none is
+//! `UKCI_EMBED_AGENTS` names the directory with the `ukci-guest-<arch>`; if it is empty, no agent is
 //! put in. Without the variable a release build takes those that lie where `make agent` puts them,
-//! if there are any. `UKCI_COMMIT` names the commit where git is not at hand, as in Nix.
+//! if there are any. `UKCI_COMMIT` names the commit if git is not available, as in Nix.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

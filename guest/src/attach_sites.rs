@@ -1,8 +1,9 @@
-//! Where functions of the running kernel can be attached to: ftrace's sites and the kprobes'
-//! blacklist.
+//! Finds the functions of the running kernel that programs can be attached to: ftrace's sites and
+//! the blacklist of kprobes.
 //!
-//! In: files of tracefs and debugfs, read once and only when a refusal is looked into. Out: names. It
-//! never says why a function is not there; the judge does.
+//! The input is files of tracefs and debugfs, which are read once and only if a refusal is
+//! examined. The output is names. Why a function is not there is decided by the judge, and not
+//! here.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;

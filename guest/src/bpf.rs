@@ -1,8 +1,8 @@
-//! BPF objects: libbpf behind a thin, safe face.
+//! A thin, safe wrapper of libbpf for BPF objects.
 //!
-//! In: an object's bytes and what its loader would change. Out: libbpf's own answers, each failure as
-//! the errno that it gave. Everything unsafe about BPF objects is here and below; `Cargo.toml` says why
-//! libbpf-rs does not do for it. It never decides what an answer means.
+//! It takes an object's bytes and the changes of its loader, and returns libbpf's own answers, with
+//! the errno of each failure. All unsafe code for BPF objects is in this module and below.
+//! `Cargo.toml` says why libbpf-rs is not enough. Nothing here decides what an answer means.
 #![expect(unsafe_code, reason = "libbpf is a C library")]
 
 mod names;

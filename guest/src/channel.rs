@@ -1,7 +1,8 @@
 //! The guest's end of the conversation.
 //!
-//! In: any byte stream. Out: whole messages, in frames that the other side acknowledges. It never looks
-//! into a message, and never takes one that is longer than the protocol allows.
+//! It turns a byte stream into whole messages, and sends messages as frames that the host
+//! acknowledges. It never looks into a message, and never accepts one that is longer than the
+//! protocol allows.
 
 use std::io::{self, Read, Write};
 

@@ -1,7 +1,8 @@
-//! Children that probe, their ends, and the agent's own.
+//! Runs probes in child processes, and reports how the children and the agent itself end.
 //!
-//! A crash of libbpf must not look like one of the kernel, and the host must hear of either. In: what a
-//! child is to do. Out: its process, and in words how it ended. It never retries.
+//! A crash of libbpf must not look like a crash of the kernel, and the host must learn of both. The
+//! input is what a child does. The output is its process, and a description of how it ended.
+//! Nothing is retried.
 #![expect(unsafe_code, reason = "fork, and a descriptor for the last words")]
 
 use std::fs;

@@ -1,9 +1,8 @@
-//! What a manifest has the guest do to an object between open and load, in place of the object's
-//! own loader.
+//! Applies a manifest to an object between open and load, instead of the object's own loader.
 //!
-//! The order is bpfcompat's: programs are switched on or off, variants are picked, maps shaped,
-//! the rest sized if asked for, types set. All of it but the first two holds for every copy that is
-//! loaded in search of the guilty.
+//! The order is that of bpfcompat: switch programs on or off, pick variants, shape maps, give the
+//! remaining maps a size if the manifest says so, and set types. Except for the first two, all of
+//! this also applies to every copy that is loaded to find the refused programs.
 
 mod select;
 

@@ -1,5 +1,6 @@
-//! What the kernel has in place of a type or member that a CO-RE access did not find: both BTFs are
-//! walked along the access that libbpf named, up to the first step where they part.
+//! Finds what the kernel has instead of a type or member that a CO-RE access did not find. It
+//! follows the access that libbpf named through both BTFs, up to the first step at which they
+//! differ.
 #![expect(unsafe_code, reason = "libbpf's BTF reader is a C library")]
 
 use std::ffi::CStr;

@@ -1,7 +1,7 @@
-//! What this kernel has, of the things that a refused object asks for.
+//! Probes which of the features that a refused object needs this kernel has.
 //!
-//! In: the refused programs' helpers, kfuncs and targets, and the refused maps' types. Out: a `Feature`
-//! for each. It is never asked after a success: a load that works needs no probe.
+//! The input is the helpers, kfuncs and targets of the refused programs, and the types of the
+//! refused maps. The output is a `Feature` for each. An object that loads is never probed.
 
 use std::collections::BTreeSet;
 

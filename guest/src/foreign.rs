@@ -1,5 +1,5 @@
-//! What an object has that libbpf does not take and other loaders do: `static` programs, and maps in
-//! sections of their own. And bitcode, which is no object yet.
+//! Detects what other loaders accept and libbpf does not: `static` programs, and maps in sections
+//! of their own. It also detects LLVM bitcode, which is not an object yet.
 
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};

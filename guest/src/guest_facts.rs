@@ -1,7 +1,7 @@
-//! Facts about the running kernel.
+//! Collects facts about the running kernel.
 //!
-//! In: procfs, sysfs, securityfs and the configuration that the initramfs carries. Out: `GuestFacts`.
-//! What cannot be read is left out, never guessed; nothing is changed.
+//! The input is procfs, sysfs, securityfs, and the configuration in the initramfs. The output is
+//! `GuestFacts`. What cannot be read is left out and never guessed. Nothing is changed.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,8 @@
-//! What PID 1 does before there is a cell: mounts, modules, the connection to the host.
+//! What PID 1 does before there is a cell: it mounts file systems, loads modules and connects to
+//! the host.
 //!
-//! Out: the stream to the host, and what was missed on the way. It never touches an object: none is in
-//! the guest yet.
+//! The output is the stream to the host, and a list of what went wrong. It never handles an object,
+//! because none is in the guest yet.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,11 +1,12 @@
-//! Finds the guilty after the whole object was refused: which maps the kernel does not create,
-//! which programs it does not load, each with its own verifier log, and which of the others it
-//! would not attach.
+//! Finds what exactly was refused after a whole object was refused: the maps that the kernel does
+//! not create, the programs that it does not load, each with its own verifier log, and the other
+//! programs that it would not attach.
 //!
-//! In: the object and evidence whose load was refused. Out: the same evidence, with a word on every
-//! map and program, also on those that were left out and why. Works on edited copies of the object:
-//! unresolved externs are weak, refused maps are not created, guilty programs are switched off.
-//! Nothing done to a copy counts towards a pass: all that is recorded here is marked `isolated`.
+//! The input is the object and the evidence of the refused load. The output is the same evidence,
+//! with an entry for every map and program, including those that were left out and why. It works on
+//! edited copies of the object, in which unresolved externs are weak, refused maps are not created,
+//! and refused programs are switched off. Nothing that is done to a copy counts towards a pass:
+//! everything that is recorded here is marked `isolated`.
 
 mod attachments;
 mod libbpf_words;

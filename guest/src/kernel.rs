@@ -1,6 +1,7 @@
-//! What the running kernel says of itself: its BTF, its modules' BTF, its symbols, its events.
+//! Reads what the running kernel says about itself: its BTF, the BTF of its modules, its symbols
+//! and its events.
 //!
-//! Out: answers by name, each read once. It never loads or attaches anything.
+//! The output is answers by name. Each file is read once. Nothing is loaded or attached.
 #![expect(unsafe_code, reason = "libbpf's BTF reader is a C library")]
 
 use std::cell::OnceCell;

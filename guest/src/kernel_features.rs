@@ -1,7 +1,8 @@
-//! What the running kernel offers to eBPF, whatever an object may ask for: `ukci kernels features`.
+//! Lists the eBPF features of the running kernel for `ukci kernels features`.
 //!
-//! Out: every helper, kfunc, type and link that libbpf or BTF names, with whether this kernel has it and
-//! how that is known. No object is involved; what a refused one asks for is `feature_probe`'s.
+//! The output is every helper, kfunc, type and link that libbpf or BTF names, with whether this
+//! kernel has it and how that is known. No object is involved. The features that a refused object
+//! needs are probed by `feature_probe`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;

@@ -1,8 +1,8 @@
-//! What the agent and libbpf need of any kernel, checked once when the agent starts.
+//! Checks what the agent and libbpf need of any kernel, once when the agent starts.
 //!
-//! Out: each need that this kernel does not meet, with the call, the option that brings it and the
-//! kernel's answer. Such a kernel can say nothing of an object: it is never the object's fault. What
-//! only some objects need (BTF, kprobes, control groups) is not checked here.
+//! The output is each need that this kernel does not meet, with the system call, the option that
+//! provides it and the kernel's answer. Such a kernel shows nothing about an object, so the object
+//! is never blamed. What only some objects need (BTF, kprobes, cgroups) is not checked here.
 #![expect(unsafe_code, reason = "system calls that have no safe face")]
 
 use std::fs;

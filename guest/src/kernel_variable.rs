@@ -1,5 +1,5 @@
-//! Whether the kernel has the variables that an object refers to (`__ksym`): in its BTF, which typed
-//! ones need, and as symbols, which is all that a typeless one needs.
+//! Checks whether the kernel has the variables that an object refers to with `__ksym`. Typed
+//! variables must be in the kernel's BTF. Variables without a type only need a symbol.
 
 use std::collections::BTreeSet;
 use std::fs;

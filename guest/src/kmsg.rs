@@ -1,7 +1,8 @@
-//! The kernel's warnings during a cell, and what the agent was doing when each came.
+//! Collects the kernel's warnings during a cell, and what the agent was doing when each appeared.
 //!
-//! Out: the text of records at level warning or worse that appeared after the cell began. The console
-//! shows them as well, but mixed with the boot's, and a virtual serial line can lose some.
+//! The output is the text of records at level warning or worse that appeared after the cell began.
+//! The console shows them too, but mixed with those of the boot, and a virtual serial line can lose
+//! some.
 
 use std::fs;
 use std::io::Read;

@@ -1,11 +1,11 @@
-//! Probes an eBPF object on the running kernel with the real libbpf: opens, loads, attaches, and
-//! says what was seen.
+//! Probes an eBPF object on the running kernel with the real libbpf: it opens, loads and attaches
+//! the object, and reports what it saw.
 //!
-//! In: a request of the host's. Out: evidence. Facts only: it never decides what they mean, which is
-//! `ukci_judge::judge`'s on the host.
+//! The input is a request of the host, and the output is evidence. Evidence contains only facts.
+//! What they mean is decided by `ukci_judge::judge` on the host.
 //!
-//! Synchronous and single-threaded: libbpf's print callback is one a process, and the agent
-//! forks.
+//! The library is synchronous and single-threaded, because libbpf has one print callback per
+//! process and the agent forks.
 
 mod attach;
 mod attach_sites;

@@ -1,7 +1,8 @@
-//! What libbpf prints.
+//! Captures what libbpf prints.
 //!
-//! In: something to do. Out: its result, with the lines that libbpf printed meanwhile. libbpf has one
-//! print callback a process, so all text goes through this one place; none is dropped or read here.
+//! The input is a function to run. The output is its result, with the lines that libbpf printed
+//! while it ran. libbpf has one print callback per process, so all of its text goes through this
+//! module. Nothing is dropped or interpreted here.
 
 use std::sync::Mutex;
 

@@ -1,7 +1,9 @@
-//! The agent. As PID 1: mounts, loads its modules, dials the host, says hello, probes one
-//! artifact, answers, powers off; or it runs a shell for a person (`ukci shell`), in which
-//! `ukci-guest check` does what the cell did. By hand, `ukci-guest probe FILE [load|attach]` prints
-//! the evidence of the running kernel as JSON: a developer's tool.
+//! The agent.
+//!
+//! As PID 1 it mounts file systems, loads its modules, connects to the host, says hello, probes one
+//! artifact, answers, and powers off. For `ukci shell`, it runs a shell for a person, in which
+//! `ukci-guest check` does what the cell did. Developers can run `ukci-guest probe FILE
+//! [load|attach]` by hand, which prints the evidence of the running kernel as JSON.
 
 mod init;
 mod kmsg;

@@ -1,9 +1,11 @@
-//! Which module of the initramfs owns a function, tracepoint or kfunc that the kernel lacks.
+//! Finds the module in the initramfs that defines a function, tracepoint or kfunc that the kernel
+//! lacks.
 //!
-//! In: the names that an object asks for. Out: the modules that were loaded for them, each with the name
-//! that it was loaded for and with others that have it too. A target is missing only if no module has
-//! it: `nf_conntrack_in` is not in any kernel that has connection tracking as a module, until that is
-//! loaded. It never takes a module for a function of the object's own.
+//! The input is the names that an object refers to. The output is the modules that were loaded for
+//! them, each with the name that it was loaded for and the others that define the same name. A
+//! target is missing only if no module has it: `nf_conntrack_in` is not in a kernel that has
+//! connection tracking as a module, until that module is loaded. A function of the object itself is
+//! never looked up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

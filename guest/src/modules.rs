@@ -1,7 +1,8 @@
-//! Kernel modules that a hook needs, from the initramfs: `/lib/ukci/modules/NAME.ko`, plain ELF,
-//! with all that they depend on beside them.
+//! Loads kernel modules that a hook needs from the initramfs: `/lib/ukci/modules/NAME.ko`, as plain
+//! ELF, together with everything that they depend on.
 //!
-//! In: a module's name. Out: what was loaded for it, and why something was not. It never unloads any.
+//! The input is a module's name. The output is what was loaded for it, and why anything was not.
+//! Nothing is unloaded.
 
 use std::fs;
 use std::os::fd::AsFd;

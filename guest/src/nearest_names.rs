@@ -1,12 +1,13 @@
-//! The names closest to one that was not found, for hints.
+//! Finds the names that are closest to one that was not found, for hints.
 //!
-//! In: the name that is wanted, and those that there are. Out: at most three, best first, and none
-//! where nothing is close: a name that only begins alike sends its reader to the wrong place. It
-//! never asks the kernel anything; what can be attached to is the caller's to say.
+//! The input is the name that was not found, and the names that exist. The output is at most three
+//! names, best first. It is empty if no name is close, because a name that only begins in the same
+//! way sends the reader to the wrong place. It never asks the kernel. The caller decides which
+//! names can be attached to.
 //!
 //! Functions are renamed around the words that say what they do: `do_unlinkat` became
-//! `filename_unlinkat`, `account_page_dirtied` became `folio_account_dirtied`. So the words of a name
-//! count, split at `_`, each by how rare it is among all names.
+//! `filename_unlinkat`, and `account_page_dirtied` became `folio_account_dirtied`. So names are
+//! compared by their words, split at `_`, and a word counts more the rarer it is among all names.
 
 use std::collections::{BTreeMap, BTreeSet};
 

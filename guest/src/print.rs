@@ -1,6 +1,7 @@
-//! Evidence as text, for a person in `ukci shell`.
+//! Prints evidence as text, for a person in `ukci shell`.
 //!
-//! In: evidence. Out: lines. The verdict is never given here: it is the host's.
+//! The input is evidence, and the output is lines. The verdict is never printed, because only the
+//! host decides it.
 
 use std::fmt::Write;
 

@@ -1,8 +1,8 @@
-//! Open, load, attach, detach: the one probe of an object.
+//! Opens, loads, attaches and detaches an object: the one probe of an artifact.
 //!
-//! In: a request and the facts about the kernel. Out: evidence. If the whole object is refused, the
-//! guilty programs are found in edited copies (`isolation`), so that one boot names every one of them;
-//! what is done to copies never counts.
+//! The input is a request and the facts about the kernel. The output is evidence. If the whole
+//! object is refused, `isolation` finds the refused programs in edited copies, so that one boot
+//! names every one of them. What is done to copies never counts towards a pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;

@@ -1,8 +1,9 @@
-//! Programs of a few instructions, loaded to hear what the verifier says of one call in them.
+//! Loads programs of a few instructions, to learn what the verifier says about one call in them.
 //!
-//! In: a program type and a helper or kfunc. Out: whether such a program may call it; none where the
-//! verifier never came to the call. libbpf's own probe cannot ask this of program types that must name
-//! a target (`tracing`, `lsm`, `struct_ops`), nor of kfuncs at all. No such program is ever run.
+//! The input is a program type and a helper or kfunc. The output is whether such a program may call
+//! it, or `None` if the verifier did not reach the call. libbpf's own probe cannot do this for
+//! program types that must name a target (`tracing`, `lsm`, `struct_ops`), nor for kfuncs. These
+//! programs are never run.
 #![expect(unsafe_code, reason = "libbpf is a C library")]
 
 use std::ffi::{CStr, c_char};

@@ -1,4 +1,4 @@
-//! What the host asks of the probe: plain data, which nothing here looks into.
+//! What the host requests of the probe, as plain data. Nothing here interprets it.
 
 use std::time::Duration;
 

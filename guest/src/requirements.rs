@@ -1,8 +1,8 @@
-//! What an object asks for, read from its ELF before anything is loaded: the helpers, kfuncs and
-//! maps of each program, its subprograms' included.
+//! Reads what an object needs from its ELF file, before anything is loaded: the helpers, kfuncs and
+//! maps of each program, including those of its subprograms.
 //!
-//! The bytes may be anything. Nothing here panics on them: every offset is checked, and what
-//! cannot be read is left out.
+//! The bytes may be anything. Nothing here panics on them: every offset is checked, and what cannot
+//! be read is left out.
 
 mod struct_ops;
 

@@ -1,7 +1,7 @@
-//! `ukci shell`: PID 1 of a machine that a person looks around in.
+//! Runs as PID 1 of the machine that a person explores with `ukci shell`.
 //!
-//! In: the artifact below `/cell` of the initramfs, and a busybox. Out: a shell on the console. No host
-//! is connected to, and nothing is sent.
+//! The input is the artifact in `/cell` of the initramfs, and busybox. The output is a shell on the
+//! console. It does not connect to the host, and sends nothing.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
-//! What PID 1 asks of the kernel for a cell: limits, clock, entropy.
+//! Sets up the system for a cell as PID 1: limits, clock and entropy.
 //!
-//! Each is done as far as the kernel lets it; a failure is never the cell's.
+//! Each step is done as far as the kernel permits it. A step that fails never fails the cell.
 #![expect(unsafe_code, reason = "ioctls of /dev/random")]
 
 use std::ffi::c_int;

@@ -1,7 +1,8 @@
-//! What a section name asks to attach to, and whether the kernel has it.
+//! Reads what a section name attaches to, and checks whether the kernel has it.
 //!
-//! In: a section's name. Out: features: whether the target is there, by what that is known, whether it
-//! has a place to attach to, and the nearest names where it has none. It never attaches anything.
+//! The input is a section's name. The output is features: whether the target exists, how that is
+//! known, whether it has a place to attach to, and the nearest names if it does not exist. Nothing
+//! is attached.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
-//! The variables of an object's read-only data: where its BTF says they lie, and what they are.
+//! Finds the variables in an object's read-only data by its BTF, and sets their values.
 //!
-//! In: an object that is not loaded, and values that a manifest sets. Out: its data with these values.
-//! It never writes beyond a variable.
+//! The input is an object that is not loaded, and values from a manifest. The output is the
+//! object's data with these values. It never writes beyond a variable.
 #![expect(unsafe_code, reason = "libbpf's BTF reader is a C library")]
 
 use std::ffi::CStr;

@@ -1,6 +1,7 @@
-//! Reads the verifier's log: its statistics, and the last instruction it looked at.
+//! Reads the verifier's log: its statistics, and the last instruction that it looked at.
 //!
-//! In: a log of any kernel's. Out: numbers. It never says what a sentence of the log means.
+//! The input is a log from any kernel, and the output is numbers. What a sentence of the log means
+//! is not decided here.
 
 use ukci_schema::evidence::VerifierStats;
 

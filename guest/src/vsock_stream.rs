@@ -1,6 +1,6 @@
 //! The connection to the host over vsock.
 //!
-//! Out: a stream to port `PORT` of the host. It never listens.
+//! The output is a stream to port `PORT` of the host. It never listens.
 #![expect(unsafe_code, reason = "the connect timeout has no safe face")]
 
 use std::io;

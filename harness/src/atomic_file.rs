@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Writes files atomically, so that a file is complete or does not exist.
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! One cell: boot, connect, hand over the artifact, take the evidence, judge it, shut down.
+//! Runs one cell: it boots the guest, connects, sends the artifact, receives the evidence, judges
+//! it, and shuts down.
 
 mod inputs;
 mod report;

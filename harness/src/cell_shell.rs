@@ -1,5 +1,6 @@
-//! A cell's machine for a person: the same kernel, command line, modules and CPU, with a shell on
-//! the console in place of the conversation, and the artifact in its file system.
+//! Boots a cell's machine for a person: the kernel, command line, modules and CPU are those of the
+//! cell. It has a shell on the console instead of the conversation, and the artifact in its file
+//! system.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,8 @@
-//! The host's end of the conversation: messages in acknowledged frames over any byte stream.
+//! The host's end of the conversation. It reads and writes messages, in frames that the other side
+//! acknowledges, over any byte stream.
 //!
-//! What arrives was written inside a guest and is untrusted: lengths are bounded before anything
-//! is allocated for them. Deadlines are the caller's.
+//! What arrives was written inside a guest and is untrusted: lengths are checked before memory is
+//! allocated. The caller sets time limits.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use ukci_schema::message::{

@@ -1,9 +1,9 @@
-//! `*.bpf.c` to an object, once per LLVM and architecture, by the clang of that LLVM.
+//! Compiles `*.bpf.c` to objects, once per LLVM and architecture, with the clang of that LLVM.
 //!
-//! Objects are kept by the content of everything the compiler read: each time the preprocessor
-//! runs (some 50 ms), and its output and the files it names (`-MD`) are part of the key. So a
-//! header that appears in front of another, or an answer of `__has_include` that changes, is never
-//! missed, and neither is a comment, which BTF's line information repeats.
+//! Objects are cached by the content of everything that the compiler read. The preprocessor runs
+//! each time (about 50 ms), and its output and the files that it names (`-MD`) are part of the key.
+//! So a header that appears in front of another, or a changed answer of `__has_include`, is never
+//! missed. A changed comment is not missed either, because BTF's line information repeats comments.
 
 pub mod libbpf_headers;
 mod refusal;

@@ -1,8 +1,8 @@
-//! A deadline that a busy host puts off.
+//! A time limit that is extended while the host is busy.
 //!
 //! A time limit says how long a guest may take, not how long other programs may keep it from
-//! running. Time for which the guest was ready to run and had no CPU is therefore not counted,
-//! within a bound, so that nothing waits forever.
+//! running. So time in which the guest was ready to run and had no CPU is not counted. The
+//! extension has an upper bound, so that nothing waits forever.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What happened just now: the only thing that leaves a run before it ends.
+//! What a run reports while it goes on. Nothing else leaves a run before it ends.
 
 use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Choice, Report};

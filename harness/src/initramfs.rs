@@ -1,11 +1,13 @@
-//! The initramfs of a boot: the agent's archive and the kernel's in one file of the cache.
+//! Builds the initramfs of a boot: the archive of the agent and that of the kernel, in one file of
+//! the cache.
 //!
-//! The base segment holds the agent and is the same for every kernel; the kernel's segment holds
+//! The base segment holds the agent and is the same for every kernel. The kernel's segment holds
 //! its modules and configuration. The kernel unpacks concatenated archives one over the other
 //! (`Documentation/driver-api/early-userspace/buffer-format.rst`).
 //!
-//! No device node is needed, so no privilege is: the kernel's built-in archive has
-//! `/dev/console`. Archives are not compressed, which costs the guest more time than it saves.
+//! No device nodes are needed, and so no privilege, because the kernel's built-in archive has
+//! `/dev/console`. Archives are not compressed: decompression would cost the guest more time than
+//! it saves.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
-//! What a kernel offers to eBPF, asked in one boot, and the store of the answers.
+//! Probes the eBPF features of a kernel in one boot, and caches the result.
 //!
-//! A kernel and an agent go in, and [`KernelFeatures`] come out. The answer depends on the kernel's
-//! files, its arguments, the agent and how the guest is run, and is kept under the digest of those.
+//! A kernel and an agent go in, and [`KernelFeatures`] come out. The result depends on the kernel's
+//! files, its arguments, the agent and how the guest is run, and is cached under the digest of
+//! these.
 
 use std::io;
 use std::path::{Path, PathBuf};

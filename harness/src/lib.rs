@@ -1,8 +1,8 @@
-//! Runs plans: resolves a matrix to files, boots each cell's kernel, hands the artifact to the
-//! guest, judges what comes back, and collects the report.
+//! Runs plans: it resolves a matrix to files, boots each cell's kernel, sends the artifact to the
+//! guest, judges the evidence that comes back, and collects the report.
 //!
-//! Nothing here prints. What happens leaves a run as an [`event::Event`]; files are rendered from
-//! the report by [`render`].
+//! Nothing here prints. A run reports its progress as [`event::Event`]s, and [`render`] renders
+//! files from the report.
 
 pub mod arch;
 pub mod atomic_file;

@@ -1,8 +1,8 @@
-//! Which modules an object may need in the guest: those that its kinds of program are attached
-//! with, and those that own what it names.
+//! Lists the modules that an object may need in the guest: those that its program types need to
+//! attach, and those that define what it names.
 //!
-//! The guest loads a module only for what its kernel turns out to lack; here it is enough not to
-//! leave one out.
+//! The guest loads a module only if its kernel turns out to lack something. So a module too many
+//! here does no harm, but none may be missing.
 
 use std::collections::BTreeSet;
 use std::io;

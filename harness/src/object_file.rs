@@ -1,7 +1,7 @@
-//! What an object file says of itself: its programs, maps and variables, from ELF and BTF.
+//! Reads what an object file declares, from ELF and BTF: its programs, maps and variables.
 //!
-//! Bytes come in, names and shapes go out. Nothing here asks a kernel, and a file that is not a BPF
-//! object says nothing: that is for the guest to refuse.
+//! Bytes come in, names and shapes go out. Nothing here asks a kernel. A file that is not a BPF
+//! object gives an empty result, because refusing it is the guest's task.
 
 mod btf;
 

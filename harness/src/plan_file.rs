@@ -1,7 +1,8 @@
-//! Plans that someone else resolved: read from a file and checked, or completed from a draft.
+//! Plans that somebody else resolved: they are read from a file and checked, or completed from a
+//! draft.
 //!
-//! A plan names files by digest, and every one of them is read again before anything boots: what
-//! a run reports is what it ran.
+//! A plan names files by digest, and every file is read again before anything boots. So a run used
+//! exactly the files that its report names.
 
 mod complete;
 mod read;

@@ -1,5 +1,6 @@
-//! What a plan's cells are run with: a plan and the options of a run go in, and the bytes of every
-//! file come out. What cells share is read and assembled once. Nothing is booted here.
+//! Reads what the cells of a plan are run with: a plan and the options of a run go in, and the
+//! bytes of every file come out. What several cells share is read only once. Nothing is booted
+//! here.
 
 use std::collections::HashMap;
 use std::collections::btree_map::{BTreeMap, Entry};

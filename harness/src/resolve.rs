@@ -1,4 +1,5 @@
-//! Matrix, artifacts and catalogue make a plan: names become files by digest.
+//! Makes a plan from a matrix, artifacts and the catalogue: every name becomes a file with a
+//! digest.
 
 mod adhoc;
 mod agent;

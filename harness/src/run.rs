@@ -1,5 +1,5 @@
-//! Runs a plan: schedules cells under a budget, stops on cancel or the first failure, collects
-//! the report.
+//! Runs a plan: it schedules cells within a budget of CPUs and memory, stops when it is cancelled
+//! or at the first failure if requested, and collects the report.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

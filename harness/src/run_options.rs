@@ -1,4 +1,4 @@
-//! How a plan is run.
+//! The options with which a plan is run.
 
 use std::path::PathBuf;
 use std::sync::Arc;

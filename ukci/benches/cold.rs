@@ -1,7 +1,7 @@
 //! `make bench`: what a cold cell costs beside a bare QEMU.
 //!
 //! Both boot the same kernel file with the same machine flags, in turn, A B A B …; the bare one
-//! has a busybox initramfs that powers off at once. One figure a line on stdout, `name: value`;
+//! has a busybox initramfs that powers off at once. One figure per line on stdout, `name: value`;
 //! the same as JSON in `target/bench.json`. Medians of wall and CPU seconds of whole processes,
 //! children included.
 //!

@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all, and how a command says that one could not be written.
+//! Writes files atomically, and describes the error if a file cannot be written.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! What this executable carries: the guests' agents, and libbpf's headers. `build.rs` puts them in.
+//! What is built into this executable: the agents for guests, and libbpf's headers. `build.rs` puts
+//! them in.
 
 use ukci_harness::catalogue::cache_dir;
 use ukci_harness::resolve::{Agents, Carried};

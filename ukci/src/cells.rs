@@ -1,4 +1,5 @@
-//! Settings in, a report out: cells are selected, resolved to files, and run.
+//! Runs the cells of the given settings: it selects the cells, resolves them to files, and returns
+//! the report.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

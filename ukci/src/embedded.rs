@@ -1,5 +1,4 @@
-//! Objects that a program carries, written to files of their own so that they are artifacts like
-//! any other.
+//! Extracts the objects inside a program to files, so that they are artifacts like any other.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The exit statuses, documented once.
+//! Defines and documents the exit statuses.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The matrix as people see it at the end of a run.
+//! Prints the matrix as a grid at the end of a run.
 
 use std::fmt::Write;
 use std::ops::Range;

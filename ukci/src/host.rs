@@ -1,5 +1,4 @@
-//! The QEMU of this host, and whether KVM works here: asked in one place for cells and for
-//! features.
+//! Finds the QEMU of this host and whether KVM works, for cells and for `kernels features`.
 
 use std::path::Path;
 

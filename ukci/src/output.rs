@@ -1,4 +1,5 @@
-//! Where words go: people read stderr, programs stdout. The only file that writes to either.
+//! Writes output: text for people goes to stderr, and data for programs to stdout. No other file
+//! writes to either.
 
 use std::io::{IsTerminal, Write};
 

@@ -1,4 +1,4 @@
-//! Reports in the formats that the command line names, and where they go.
+//! Writes reports in the formats that the command line names.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

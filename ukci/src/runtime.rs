@@ -1,4 +1,4 @@
-//! The runtime that cells run in, and the signals that end it.
+//! The runtime in which cells run, and the signals that stop it.
 
 use std::future::Future;
 

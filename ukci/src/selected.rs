@@ -1,5 +1,5 @@
-//! Which cells a selection names: looked up in matrices, manifests and the catalogue, before
-//! anything is fetched.
+//! Finds the cells that a selection names, in matrices, manifests and the catalogue, before
+//! anything is downloaded.
 
 use ukci_harness::arch::{Version, kernel_version};
 use ukci_harness::catalogue::Catalogue;

@@ -1,5 +1,5 @@
-//! What a run is to do. Arguments, environment and files, or a report of an earlier run, are
-//! resolved to this once; the commands that run cells take it and read nothing else.
+//! The settings of a run. They are built once from arguments, environment and files, or from the
+//! report of an earlier run. The commands that run cells read nothing else.
 
 mod pins;
 pub(crate) mod recorded;

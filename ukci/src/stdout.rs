@@ -1,4 +1,4 @@
-//! What a command prints for programs and pipes.
+//! Prints data for programs and pipes.
 
 use crate::diagnostic::Failure;
 use crate::exit::Exit;

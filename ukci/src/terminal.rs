@@ -1,4 +1,4 @@
-//! The live view: events in, lines out. The only place that prints events.
+//! The live display: it receives events and prints lines. Nothing else prints events.
 
 mod causes;
 mod foreign;

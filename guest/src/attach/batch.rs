@@ -1,9 +1,9 @@
-//! Programs of one place, attached all at once, as their own loader does.
+//! Attaches all programs that share one place at the same time, as their own loader does.
 //!
-//! In: programs of which each was attached alone, so that none is blamed for another. Out: those that
-//! found no room beside the others, for some places hold only so many: the trampoline of a kernel
-//! function has room for 38 programs (40 up to 5.12), a tracepoint for 64 (`BPF_MAX_TRAMP_LINKS`,
-//! `BPF_TRACE_MAX_PROGS`).
+//! The input is programs that were each attached alone before, so no program is blamed for another.
+//! The output is the programs for which the place had no room. A place can be full: the trampoline
+//! of a kernel function has room for 38 programs (40 up to 5.12), and a tracepoint for 64
+//! (`BPF_MAX_TRAMP_LINKS`, `BPF_TRACE_MAX_PROGS`).
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! The libbpf and system calls that attach programs, behind safe faces.
+//! Safe wrappers for the libbpf functions and system calls that attach programs.
 //!
-//! In: programs, descriptors and names. Out: links, or the errno. Everything unsafe about attaching is
-//! here and below; nothing here decides where a program goes.
+//! They take programs, descriptors and names, and return a link or an errno. All unsafe code for
+//! attaching is in this module and below. Nothing here decides where a program is attached.
 #![expect(
     unsafe_code,
     reason = "libbpf is a C library, and some socket options have no safe face"

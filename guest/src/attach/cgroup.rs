@@ -1,4 +1,4 @@
-//! Programs of control groups: attached to a scratch group, never to one that others are in.
+//! Attaches cgroup programs. It uses a scratch cgroup, and never one that contains other processes.
 
 use super::stimulus::{Stimulus, a_members_life};
 use super::{Attached, Attachment, Attempt, NotAttached, calls};

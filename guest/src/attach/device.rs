@@ -1,5 +1,5 @@
-//! Programs of network devices and routes: attached in a private network namespace, never to a device
-//! of the guest's own.
+//! Attaches programs of network devices and routes. It uses a private network namespace, and never
+//! a device of the guest itself.
 
 use libbpf_sys as sys;
 use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};

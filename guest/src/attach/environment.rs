@@ -1,8 +1,8 @@
-//! What programs are attached in: a private network namespace with its loopback up, a scratch
-//! cgroup, and the kernel modules that hooks need.
+//! Creates what programs are attached in: a private network namespace with its loopback up, a
+//! scratch cgroup, and the kernel modules that hooks need.
 //!
-//! Each is made when it is first needed. That one cannot be made is a reason not to attempt, never a
-//! refusal of the program.
+//! Each of these is created when it is first needed. If one cannot be created, the program is not
+//! attempted. It never counts as refused.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
-//! Programs that a manifest sends somewhere.
+//! Attaches programs whose target a manifest names.
 //!
-//! In: the place, which is in the contract and not in the section. Out: a link there. The section is
-//! never looked at.
+//! The input is the target from the contract, and the output is a link. The section of the program
+//! is never used.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;

@@ -1,8 +1,9 @@
-//! Attaches every program of a loaded object, each as the kernel documents it for its type; looks
-//! whether it is there, makes it run where that is cheap, counts, and detaches it.
+//! Attaches every program of a loaded object as the kernel documents it for its type. It checks
+//! that the program is attached, makes it run if that is cheap, counts the runs, and detaches it.
 //!
-//! In: a loaded object. Out: how each attachment ended, in its evidence. One at a time, so that no
-//! program is blamed for another; then those that share one place in a batch. Nothing stays attached.
+//! The input is a loaded object. The output is how each attachment ended, written to its evidence.
+//! Programs are attached one at a time, so that no program is blamed for another. Those that share
+//! one place are then attached together. Nothing stays attached.
 
 mod batch;
 mod calls;

@@ -1,6 +1,7 @@
-//! The few rtnetlink requests that attaching needs: devices, addresses, routes, actions.
+//! Sends the few rtnetlink requests that attaching needs: devices, addresses, routes and actions.
 //!
-//! In: numbers and names. Out: the kernel's answer, as an errno. Nothing is parsed beyond it.
+//! The input is numbers and names, and the output is the errno of the kernel's answer. Nothing else
+//! in the answer is parsed.
 
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{

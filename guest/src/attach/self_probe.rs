@@ -1,5 +1,5 @@
-//! A function and a static probe of the agent itself, for user-space probes whose section names
-//! no target.
+//! Defines a function and a static probe in the agent itself. User-space probes whose section names
+//! no target are attached to them.
 #![expect(
     unsafe_code,
     reason = "a USDT probe is a note that an assembler writes"

@@ -1,5 +1,5 @@
-//! Programs of sockets, socket maps, the network namespace and its packet filter: attached to sockets
-//! of the agent's own.
+//! Attaches programs of sockets, socket maps, the network namespace and its packet filter. It uses
+//! sockets that the agent creates.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};

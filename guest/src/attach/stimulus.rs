@@ -1,5 +1,7 @@
-//! Cheap things to do so that an attached program runs. Nothing here may hang: the program may
-//! drop every packet and refuse every call, so every wait is short and every error is ignored.
+//! Triggers the events that make an attached program run, if that is cheap.
+//!
+//! Nothing here may hang. The program may drop every packet and refuse every call, so every wait is
+//! short and every error is ignored.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -1,7 +1,8 @@
-//! `struct_ops` maps: their programs are attached together, by the map that names them, and a map
-//! without programs is registered like any other.
+//! Registers `struct_ops` maps. The map that names the programs attaches all of them together. A
+//! map without programs is registered like any other.
 //!
-//! In: a loaded object. Out: how each registration ended; no map that was created is left out.
+//! The input is a loaded object. The output is how each registration ended. Every map that was
+//! created is registered.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,6 +1,6 @@
-//! The table of program types: which function attaches programs of each.
+//! Maps each program type to the function that attaches programs of that type.
 //!
-//! In: a program type. Out: a function, for every type that libbpf knows. It never attaches by itself.
+//! The table has an entry for every type that libbpf knows. Nothing is attached here.
 
 use libbpf_sys as sys;
 

@@ -1,7 +1,7 @@
-//! Programs that watch the kernel and its processes.
+//! Attaches programs that observe the kernel and its processes.
 //!
-//! libbpf attaches most of them by what their section says. A section that does not say all of the place
-//! is never a refusal: libbpf declines it before it asks the kernel.
+//! libbpf attaches most of them as their section says. If a section does not name the whole target,
+//! libbpf declines before it asks the kernel, so that is never a refusal.
 
 use std::fs;
 use std::io::Read;

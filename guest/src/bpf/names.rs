@@ -1,4 +1,4 @@
-//! libbpf's words for the kernel's numbers, and its probes of what the kernel has.
+//! libbpf's names for the kernel's numbers, and its probes of kernel features.
 #![expect(unsafe_code, reason = "libbpf is a C library")]
 
 use std::ffi::{c_char, c_int};

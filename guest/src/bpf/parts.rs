@@ -1,4 +1,4 @@
-//! Programs and maps of an object.
+//! The programs and maps of an object.
 #![expect(unsafe_code, reason = "libbpf is a C library")]
 
 use std::ffi::{CString, c_int};

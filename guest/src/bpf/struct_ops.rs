@@ -1,4 +1,4 @@
-//! What an object puts into a `struct_ops` map: numbers, text and programs, member by member.
+//! Reads what an object puts into a `struct_ops` map, member by member: numbers, text and programs.
 #![expect(unsafe_code, reason = "libbpf is a C library")]
 
 use std::collections::BTreeMap;

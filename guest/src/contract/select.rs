@@ -1,5 +1,5 @@
-//! Which of an object's programs are loaded: those that the manifest switches on, and of each group
-//! of variants the first that this kernel takes.
+//! Selects the programs of an object that are loaded: those that the manifest switches on and, from
+//! each group of variants, the first that this kernel accepts.
 
 use std::collections::BTreeMap;
 

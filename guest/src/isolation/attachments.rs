@@ -1,6 +1,8 @@
-//! Which programs of a refused object load alone and would not attach: one cause more to tell.
+//! Finds programs of a refused object that load alone but would not attach, because that is one
+//! more cause to report.
 //!
-//! What attaches in a copy is recorded as not attempted: it never counts towards a pass.
+//! A program that attaches in a copy is recorded as not attempted, so that it never counts towards
+//! a pass.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What libbpf's log says of a load that failed in a copy.
+//! Reads what libbpf's log says about a load that failed in a copy.
 
 use ukci_schema::evidence::Log;
 

@@ -1,4 +1,4 @@
-//! Which programs an object puts into its `struct_ops` maps.
+//! Finds the programs that an object puts into its `struct_ops` maps.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! A cell that would pass and that costs the verifier more than its budget allows.
+//! Fails a cell that would pass but costs the verifier more than its budget allows.
 
 use ukci_schema::budget::{Budget, Overrun};
 use ukci_schema::diagnosis::{Code, Diagnosis};

@@ -1,4 +1,5 @@
-//! What the rules are asked about, the object and one program of it, and what they all ask of it.
+//! The input of the rules: the evidence of an object and one of its programs, with the queries that
+//! several rules make.
 
 use crate::said::{self, Said};
 use crate::verifier_log;

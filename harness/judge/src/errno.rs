@@ -1,4 +1,4 @@
-//! errno by name.
+//! Names of errno values.
 
 pub(crate) const EPERM: i32 = 1;
 pub(crate) const ENOENT: i32 = 2;

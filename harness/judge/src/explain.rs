@@ -1,7 +1,7 @@
-//! The explanation of each diagnosis code, for `ukci explain` and `docs/diagnoses.md`, and the casebook's
-//! results for `docs/casebook.md`.
+//! Lays out the explanation of each diagnosis code, for `ukci explain` and `docs/diagnoses.md`, and
+//! the casebook's results, for `docs/casebook.md`.
 //!
-//! The prose is in `explain.toml`; here it is laid out.
+//! The text itself is in `explain.toml`.
 
 mod casebook;
 

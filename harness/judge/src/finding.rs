@@ -1,4 +1,4 @@
-//! What a rule is, what it finds, and how a finding is put together.
+//! Defines what a rule is and what it returns, and builds diagnoses.
 
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::history;

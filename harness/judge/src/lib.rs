@@ -1,12 +1,14 @@
-//! From evidence to a verdict. Pure: the same evidence gives the same verdict everywhere.
+//! Turns evidence into a verdict. The judge is pure: the same evidence gives the same verdict
+//! everywhere.
 //!
-//! Rules speak in order, the first that knows decides. What the object asks for, held against what
-//! this kernel was probed to have, comes first; then stage and errno; the text of logs last. The
-//! claim that this kernel lacks something always comes from this kernel;
-//! [`history`](ukci_schema::history) only adds which mainline release brought it.
+//! Rules are tried in order, and the first that applies decides. The first rules compare what the
+//! object needs with what this kernel has according to its probes. Then come rules for the stage
+//! and the errno, and last those for the text of logs. The claim that this kernel lacks something
+//! always comes from this kernel. [`history`](ukci_schema::history) only adds which mainline
+//! release introduced it.
 //!
-//! A program is blamed for what it uses itself, and nothing that was done to a copy of the object
-//! counts towards a pass.
+//! A program is only blamed for what it uses itself, and nothing that was done to a copy of the
+//! object counts towards a pass.
 
 mod budget;
 pub mod canonical;

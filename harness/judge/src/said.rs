@@ -1,6 +1,6 @@
-//! libbpf's log, read once: what each of its lines says. Rules match on [`Said`], never on the text.
+//! Parses libbpf's log once. Rules match on [`Said`], never on the text.
 //!
-//! The texts are those of libbpf 1.7. A line that no rule asks about is left out.
+//! The messages are those of libbpf 1.7. A line that no rule needs is left out.
 
 use ukci_schema::evidence::Log;
 

@@ -1,6 +1,6 @@
-//! Reading logs, the last resort: the lines worth showing.
+//! Reads logs as the last resort, and selects the lines worth showing.
 //!
-//! What the lines of a verifier's log are is in [`verifier_log`](crate::verifier_log).
+//! The lines of a verifier log are parsed in [`verifier_log`](crate::verifier_log).
 
 use crate::verifier_log;
 use ukci_schema::diagnosis::{Excerpt, SourceLine};

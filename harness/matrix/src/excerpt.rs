@@ -1,7 +1,8 @@
-//! A line of a file, with carets below what is meant: the one look of every excerpt.
+//! Shows a line of a file with carets below the part that is meant. Every excerpt looks the same.
 //!
-//! A line and a place in it come in, text without color goes out. The line may be anybody's: what
-//! would move a terminal or turn the direction of text is shown as a sign that stands for it.
+//! A line and a place in it come in, and text without color goes out. The line may come from
+//! anywhere: characters that move a terminal's cursor or change the direction of text are replaced
+//! by visible ones.
 
 use std::ops::Range;
 

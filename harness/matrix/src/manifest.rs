@@ -1,11 +1,11 @@
-//! The manifest: what an object's own loader does that a generic one cannot know, and what is
+//! The manifest: what an object's own loader does that a generic loader cannot know, and what is
 //! expected of each kernel.
 //!
-//! A [`Manifest`] is read from TOML by [`Manifest::parse`]; bpfcompat's, which are YAML with the same
-//! keys, by [`import`]. What needs the object is checked by
-//! [`Manifest::check_object`], what needs the catalogue by [`Manifest::check_kernels`]. For one
-//! kernel a manifest says three things: the [`Contract`] that the guest keeps before it loads,
-//! [`Boot`] for the host, and [`Expected`] for the judge. `docs/manifest.md` teaches it.
+//! [`Manifest::parse`] reads a [`Manifest`] from TOML. [`import`] reads a manifest of bpfcompat,
+//! which is YAML with the same keys. [`Manifest::check_object`] checks what needs the object, and
+//! [`Manifest::check_kernels`] checks what needs the catalogue. For one kernel, a manifest gives
+//! three things: the [`Contract`] for the guest, [`Boot`] for the host, and [`Expected`] for the
+//! judge. `docs/manifest.md` explains it to users.
 
 mod attach;
 mod check;

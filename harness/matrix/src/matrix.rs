@@ -1,10 +1,11 @@
-//! The authored file: which kernels, LLVMs and architectures, and what is expected of them.
+//! The matrix file: which kernels, LLVMs and architectures are tested, and what is expected of
+//! them.
 //!
 //! The cells are the union of the `[[cells]]` products (kernels × LLVMs × architectures), minus
-//! every cell that an `[[exclude]]` covers; `[[expect]]` says what is expected of those it
-//! covers, the last one winning. What a rule covers is a [`Scope`](crate::scope::Scope).
-//! A rule that names no axis, or covers no cell, is an error, and so is an entry of an axis that
-//! covers none: a stale expectation is a lie.
+//! every cell that an `[[exclude]]` covers. `[[expect]]` says what is expected of the cells that it
+//! covers, and the last rule counts. What a rule covers is a [`Scope`](crate::scope::Scope). A rule
+//! that names no axis or covers no cell is an error, and so is an entry of an axis that covers no
+//! cell, because a stale expectation is misleading.
 
 mod bless;
 mod expand;

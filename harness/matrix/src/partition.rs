@@ -1,4 +1,4 @@
-//! A share of a matrix's cells, for one of several runners.
+//! Selects one shard of a matrix's cells, for one of several runners.
 
 use std::fmt;
 use std::str::FromStr;

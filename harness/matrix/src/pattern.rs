@@ -1,4 +1,4 @@
-//! Names as rules write them.
+//! Names and patterns in rules.
 
 use std::fmt;
 

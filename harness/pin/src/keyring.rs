@@ -1,4 +1,4 @@
-//! The keys that Debian signs its indices with, and whether one of them signed this text.
+//! The keys with which Debian signs its indices. Checks whether one of them signed a text.
 
 use std::ffi::OsStr;
 use std::io::BufReader;

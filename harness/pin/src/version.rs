@@ -1,5 +1,5 @@
-//! The order of Debian's version numbers (`deb-version(7)`): epoch, upstream part, revision; runs
-//! of digits count as numbers, and `~` sorts before everything, even the end.
+//! The order of Debian's version numbers (`deb-version(7)`): epoch, upstream part, revision. Runs
+//! of digits are compared as numbers, and `~` sorts before everything, even the end.
 
 use std::cmp::Ordering;
 

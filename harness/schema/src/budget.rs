@@ -1,7 +1,7 @@
-//! How much a program may cost the verifier: a limit of one's own, below the kernel's.
+//! How much a program may cost the verifier: a limit that the user sets below the kernel's own.
 //!
-//! A verifier that got slower, or a compiler that made the code harder, shows here before users
-//! meet `E2BIG`.
+//! If a verifier becomes slower, or a compiler makes the code harder to verify, this limit shows it
+//! before users meet `E2BIG`.
 
 use std::fmt;
 

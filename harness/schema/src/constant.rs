@@ -1,4 +1,4 @@
-//! Values of read-only variables, and the bytes they are.
+//! Values of read-only variables, and the bytes that represent them.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What a manifest says for one kernel: to the guest, to the host that boots it, to the judge.
+//! What a manifest says for one kernel: to the guest, to the host that boots it, and to the judge.
 
 use std::collections::{BTreeMap, BTreeSet};
 

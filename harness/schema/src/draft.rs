@@ -1,5 +1,5 @@
-//! A plan before anybody has read its files: what Nix can say without building anything. Completed
-//! by taking the digests of the files, which is all that a plan has more.
+//! A plan before the digests of its files are known, which Nix can write without building anything.
+//! Reading the files completes it to a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

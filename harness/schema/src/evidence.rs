@@ -1,7 +1,8 @@
-//! What a guest observed, verbatim. Facts only: the crate `ukci-judge` has the opinions.
+//! What a guest observed, verbatim. Evidence contains only facts. The crate `ukci-judge` interprets
+//! them.
 //!
-//! Evidence comes out of a guest and is untrusted: lengths are bounded by the frame limits of
-//! [`message`](crate::message), names never become paths.
+//! Evidence comes from a guest and is untrusted: lengths are bounded by the frame limits of
+//! [`message`](crate::message), and names never become paths.
 
 mod core_access;
 mod kmsg_mark;

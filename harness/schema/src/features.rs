@@ -1,7 +1,7 @@
-//! What a kernel offers to eBPF: probed in a guest of its own, without any artifact.
+//! The eBPF features of a kernel, probed in a guest of its own without any artifact.
 //!
-//! Facts only, like [`evidence`](crate::evidence). What mainline brought when is added by
-//! [`KernelFeatures::date`], from [`history`](crate::history).
+//! These are only facts, like [`evidence`](crate::evidence). [`KernelFeatures::date`] adds which
+//! mainline release introduced each, from [`history`](crate::history).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
 //! What host and guest say to each other, and how it is framed.
 //!
-//! The guest dials. It says [`FromGuest::Hello`]; the host answers with [`FromHost::Request`],
+//! The guest connects. It says [`FromGuest::Hello`]; the host answers with [`FromHost::Request`],
 //! the artifact's bytes and those of the files that its contract names; the guest reports [`FromGuest::Progress`] at each stage, answers with
 //! [`FromGuest::Reply`], then [`FromGuest::Done`], and powers off.
 //!
@@ -12,7 +12,7 @@
 //! A message is one or more frames. A frame is a four-byte header, then at most [`FRAME_LIMIT`]
 //! bytes: one byte of [`FrameKind`], and the payload's length as a little-endian 24-bit number.
 //! Guest writes of more than ~32 KiB hang in vhost-device-vsock 0.3 on kernels from 6.12 (its
-//! virtio-vsock 0.10 takes one data descriptor a packet), hence the limit.
+//! virtio-vsock 0.10 accepts one data descriptor per packet), hence the limit.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! A matrix resolved to files by digest. A plan does not know who resolved it.
+//! A matrix in which every name is resolved to files with digests. A plan does not depend on who
+//! resolved it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

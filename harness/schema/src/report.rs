@@ -1,4 +1,5 @@
-//! All that happened in a run. `report.json` is the contract; other formats render from it.
+//! Everything that happened in a run. `report.json` is a stable interface, and all other formats
+//! are rendered from it.
 
 use std::collections::BTreeMap;
 

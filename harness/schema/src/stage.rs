@@ -1,4 +1,4 @@
-//! How far a cell came.
+//! The stages of a cell, and how far it got.
 
 use std::fmt;
 

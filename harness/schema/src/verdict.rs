@@ -1,4 +1,4 @@
-//! What was decided, and how that compares with what was expected.
+//! The verdict of a cell, and how it compares with what was expected.
 
 use std::fmt;
 

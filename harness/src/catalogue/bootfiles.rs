@@ -1,4 +1,4 @@
-//! What a store entry is made of: the bootable image, and the kernel's segment of the initramfs
+//! Builds the files of a store entry: the bootable image, and the kernel's segment of the initramfs
 //! with the modules of each transport and the kernel's configuration.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! SHA-256 in the form that locks and plans write it.
+//! SHA-256 digests in the form that locks and plans use.
 
 use std::fs::File;
 use std::io::{self, Read};

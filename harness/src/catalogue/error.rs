@@ -1,4 +1,4 @@
-//! Why a kernel's files could not be had, and what to do about it.
+//! Reasons why the files of a kernel are not available, and what to do about them.
 
 use std::fmt::Write as _;
 use std::io;

@@ -1,9 +1,10 @@
-//! Downloads: each package from the first mirror that has it, resumed where it broke off, checked
-//! by SHA-256 as it streams, and renamed into place when it is the right one.
+//! Downloads packages: each comes from the first mirror that has it, is resumed if it was
+//! interrupted, is checked by SHA-256 while it streams, and is renamed into place if it is the
+//! right one.
 //!
-//! The digest decides, so it does not matter which mirror answered or whether over TLS. What is
-//! not what the lock says is kept aside, named, and fetched once more from the next mirror. What
-//! Nix has fetched is not fetched again.
+//! The digest decides, so it does not matter which mirror answered or whether the connection used
+//! TLS. A file that differs from the lock is kept aside and named in the error, and is fetched once
+//! more from the next mirror. What Nix has fetched is not fetched again.
 
 use std::collections::VecDeque;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The HTTP client, and files small enough for memory.
+//! The HTTP client, and downloads of files that are small enough for memory.
 
 use std::io::Read;
 use std::time::Duration;

@@ -1,13 +1,14 @@
-//! From the kernel image of a package to the one QEMU boots fastest.
+//! Converts the kernel image of a package to the form that QEMU boots fastest.
 //!
-//! On `x86_64` that is the uncompressed `vmlinux`, entered through its PVH note: a `bzImage` under
-//! TCG spends 0.8 CPU seconds unpacking itself. The payload of a `bzImage` is that very ELF file
-//! (with its relocation table behind it), found by the setup header of
-//! `Documentation/arch/x86/boot.rst`.
+//! On `x86_64` that is the uncompressed `vmlinux`, which is entered through its PVH note: a
+//! `bzImage` under TCG spends 0.8 CPU seconds unpacking itself. The payload of a `bzImage` is this
+//! ELF file, followed by its relocation table. The setup header of
+//! `Documentation/arch/x86/boot.rst` says where it is.
 //!
-//! On arm64 and riscv64 it is the raw `Image`. Debian packages that; others pack it with gzip
-//! (`Image.gz`) or into an EFI application that unpacks itself (`EFI_ZBOOT`, since 6.1), which
-//! QEMU takes only on some architectures and from some version on: [`raw`] unpacks both.
+//! On arm64 and riscv64 it is the raw `Image`. Debian packages that file. Others compress it with
+//! gzip (`Image.gz`) or put it into an EFI application that unpacks itself (`EFI_ZBOOT`, since
+//! 6.1), which QEMU accepts only on some architectures and only in newer versions. [`raw`] unpacks
+//! both.
 
 pub(crate) mod raw;
 

@@ -1,5 +1,6 @@
-//! Where an archive's files are looked for. No mirror stands in the source: this host's
-//! environment or apt knows them, and the snapshot archive keeps what everyone else has dropped.
+//! Finds the mirrors of an archive. No mirror is written in the source: they come from the
+//! environment or from apt's configuration, and the snapshot archive has what mirrors no longer
+//! have.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

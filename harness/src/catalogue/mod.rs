@@ -1,5 +1,5 @@
-//! From a lock entry to boot files: mirrors, downloads, packages, kernel images, modules, all
-//! kept in a content-addressed store.
+//! Turns an entry of the lock into boot files. It handles mirrors, downloads, packages, kernel
+//! images and modules, and keeps everything in a content-addressed store.
 
 mod bootfiles;
 pub mod digest;

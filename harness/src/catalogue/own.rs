@@ -1,4 +1,4 @@
-//! The user's own kernel: an image and, where it has them, directories with its modules.
+//! User kernels: an image and, if there are any, directories with its modules.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,13 +1,13 @@
-//! All of a kernel's modules in one file of the store, with an index of what each defines: a target
-//! is missing only if no module has it, and nobody wants to unpack 4,000 modules to find out.
+//! Stores all modules of a kernel in one file, with an index of what each defines. A target is missing
+//! only if no module has it, and unpacking 4,000 modules to find out would take too long.
 //!
 //! ```text
 //! ukci.modules/1                                one line
 //! <length of the index, compressed, 8 bytes>
-//! index       NAME OFFSET LENGTH DEP,DEP SOFT,SOFT   a line a module
+//! index       NAME OFFSET LENGTH DEP,DEP SOFT,SOFT   one line per module
 //!             (empty line)
 //!             SYMBOL\tNUMBER                    sorted; the number is that of the module's line;
-//!             alias:NAME\tNUMBER                what else the module is asked for by
+//!             alias:NAME\tNUMBER                another name for the module
 //! modules     each compressed by itself, at its offset from the index's end
 //! ```
 //!

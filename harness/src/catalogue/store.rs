@@ -1,15 +1,15 @@
-//! The content-addressed store: one directory a kernel, named by the digest of all that went into
+//! The content-addressed store: one directory per kernel, named by the digest of all that went into
 //! it, populated once and never changed.
 //!
 //! ```text
 //! store/<key>/       vmlinux segment.cpio modules.pack config [System.map] kernel.json
-//! packages/          <sha256>.deb, its .part while it comes, .corrupt-N if it was not it
-//! locks/             one file a key; locked while the entry is made
+//! packages/          <sha256>.deb, its .part while it downloads, .corrupt-N if it was wrong
+//! locks/             one file per key, which is locked while the entry is made
 //! initramfs/         agent and segment in one file
 //! ```
 //!
-//! An entry is made in a directory beside its place and renamed there, so whoever sees it sees all
-//! of it. A populated entry is trusted by its manifest: sizes are compared, nothing is read again.
+//! An entry is made in a directory beside its place and renamed there, so nobody sees an
+//! incomplete one. A populated entry is trusted by its manifest: sizes are compared, nothing is read again.
 //! Nothing is written for an entry that is there, so a read-only store works.
 
 use std::collections::BTreeMap;

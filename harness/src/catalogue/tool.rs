@@ -1,4 +1,4 @@
-//! Programs for guests, out of their packages: a shell, for now.
+//! Unpacks programs for guests from their packages. Today that is only a shell.
 
 use ukci_schema::cell::Arch;
 

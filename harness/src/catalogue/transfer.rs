@@ -1,4 +1,5 @@
-//! Files on their way into the cache: resumed, hashed as they come, kept aside when they are wrong.
+//! Downloads files into the cache: they are resumed, hashed while they arrive, and kept aside if
+//! they are wrong.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -1,5 +1,5 @@
-//! Boot files in a directory of the caller's, made of files that are at hand: no network, no
-//! store, no lock. What a derivation does; the store's entries have the same files.
+//! Makes boot files in a directory of the caller from local files, without network, store or lock.
+//! Nix derivations use this. The files are the same as those of a store entry.
 
 use std::collections::BTreeMap;
 use std::fs;

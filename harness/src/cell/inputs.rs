@@ -1,4 +1,5 @@
-//! What a cell is run with, and what is made of it: the boot, the request, the file of its inputs.
+//! The inputs of a cell, and what is derived from them: the boot, the request, and the file that
+//! lists the inputs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! When a cell is booted again: a load that failed for want of guest memory, a kernel that panicked
-//! while it had the artifact, and a guest that never reached the host.
+//! Decides when a cell is booted again: after a load that failed because the guest lacked memory,
+//! after a panic while the kernel had the artifact, and after a guest that never reached the host.
 
 use ukci_judge::Judgement;
 use ukci_schema::diagnosis::Code;

@@ -1,4 +1,4 @@
-//! The headers of libbpf that the executable carries, unpacked once into the cache.
+//! Unpacks the headers of libbpf, which are built into the executable, once into the cache.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A compiler's diagnostics, as a diagnosis.
+//! Turns the messages of a compiler into a diagnosis.
 
 use ukci_schema::cell::Arch;
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt, SourceLine};

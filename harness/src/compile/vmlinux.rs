@@ -1,7 +1,7 @@
-//! `vmlinux.h`: a kernel's types as C, from the BTF in its image.
+//! Generates `vmlinux.h`, the types of a kernel as C, from the BTF in its image.
 //!
-//! It is of one kernel for all cells of an architecture, the newest locked one: what an object is
-//! made of must not depend on which cells run. CO-RE fits it to each kernel when it is loaded.
+//! All cells of an architecture use the header of the same kernel, the newest locked one, because
+//! an object must not depend on which cells run. CO-RE adapts it to each kernel when it is loaded.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Answers about this host that outlive the process.
+//! Caches answers about this host between runs of ukci.
 
 use std::fs;
 use std::io;

@@ -1,7 +1,7 @@
-//! QEMU as a list of values.
+//! QEMU's command as a list of values.
 //!
-//! Each [`Device`] owns its QEMU arguments and the kernel arguments it needs. No flag is written
-//! anywhere else; the snapshots beside the tests show whole commands.
+//! Each [`Device`] has its QEMU arguments and the kernel arguments that it needs. No flag is
+//! written anywhere else. The snapshots beside the tests show whole commands.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -1,4 +1,4 @@
-//! QEMU's programs: where they are, and what they say of themselves.
+//! Finds QEMU's programs, and asks them for their version.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Why this host cannot run machines, or not as it was asked to.
+//! Reasons why this host cannot run machines, or not in the requested way.
 
 use std::io;
 use std::path::PathBuf;

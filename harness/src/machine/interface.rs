@@ -1,6 +1,6 @@
-//! The one seam made of traits: what can boot a cell, and one booted cell.
+//! The traits of the harness: [`Machine`] boots a cell, and [`Guest`] is a booted cell.
 //!
-//! QEMU implements it in `qemu_guest.rs`; tests play guests over `tokio::io::duplex`.
+//! QEMU implements them in `qemu_guest.rs`. Tests implement guests over `tokio::io::duplex`.
 
 use std::fmt;
 use std::future::Future;

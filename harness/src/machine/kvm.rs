@@ -1,5 +1,5 @@
-//! Whether guest code runs in hardware. `/dev/kvm` proves nothing: it can open and then hang or
-//! abort on every stock kernel, so a real boot decides, and the answer is remembered.
+//! Decides whether guest code runs in hardware. That `/dev/kvm` opens proves nothing: every stock
+//! kernel can still hang or abort on it. So a real boot decides, and the result is remembered.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! Machines that boot cells: the seam that tests play guests behind, and QEMU behind it.
+//! Machines that boot cells: the traits, and their implementation with QEMU.
 
 pub mod budget;
 mod cached_answer;

@@ -1,7 +1,8 @@
-//! A guest's own directory: for its sockets, closed to others, short, and gone with the guest.
+//! A directory for the sockets of a guest. Other users cannot enter it, its path is short, and it
+//! is deleted with the guest.
 //!
-//! Its owner holds a lock on the directory itself. The kernel drops the lock when the owner dies,
-//! however it dies, so a directory that can be locked is left over and may be swept.
+//! Its owner holds a lock on the directory itself. The kernel releases the lock when the owner
+//! dies, however it dies. So a directory that can be locked is left over, and can be removed.
 
 use std::fs::{self, File, Permissions};
 use std::io;

@@ -1,4 +1,5 @@
-//! A process that cannot outlive us: its own group, killed when we die, always reaped.
+//! A process that cannot outlive ukci: it has its own process group, is killed when ukci dies, and
+//! is always reaped.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -1,5 +1,4 @@
-//! QEMU on this host: where it is, how guest code runs, how the agent reaches us, and what a
-//! machine is made of.
+//! QEMU on this host: its program, the accelerator, the transport, and the devices of a machine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

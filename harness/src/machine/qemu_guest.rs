@@ -1,4 +1,4 @@
-//! One QEMU process and what was started for it: started, watched, killed and reaped.
+//! One QEMU process and its helper processes: it starts, watches, kills and reaps them.
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};

@@ -1,4 +1,4 @@
-//! QMP: QEMU's own word for why a guest ended.
+//! Asks QEMU over QMP why a guest ended.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! How long a process was ready to run and did not, because others had the CPUs.
+//! Measures how long a process was ready to run but did not, because other processes had the CPUs.
 
 use std::fs::File;
 use std::io::{self, Read};

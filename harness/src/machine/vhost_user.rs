@@ -1,5 +1,5 @@
-//! rust-vmm's `vhost-device-vsock` beside QEMU: one process and one Unix socket per guest,
-//! so that addresses cannot collide and no privilege is needed.
+//! Runs rust-vmm's `vhost-device-vsock` beside QEMU. Each guest has its own process and Unix
+//! socket, so that addresses cannot collide and no privilege is needed.
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! The maps that an object declares in `SEC(".maps")`, from its BTF.
 //!
-//! A map is a variable of a structure. Its members say its parts: `__uint(max_entries, 64)` is a
-//! pointer to an array of 64, `__type(key, u32)` a pointer to the type.
+//! A map is a variable of a structure, whose members describe it: `__uint(max_entries, 64)` is a
+//! pointer to an array of 64, and `__type(key, u32)` is a pointer to the type.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! From a draft, which knows where files lie, to a plan, which knows what is in them.
+//! Completes a draft, which knows where files are, to a plan, which knows their digests.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Reading a plan: its shape, its consistency, and the digest of every file that it names.
+//! Reads a plan, and checks its structure, its consistency, and the digest of every file that it
+//! names.
 
 use std::io;
 use std::path::{Path, PathBuf};

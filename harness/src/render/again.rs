@@ -1,4 +1,4 @@
-//! The command that runs one cell of a report again.
+//! Builds the command that runs one cell of a report again.
 
 use ukci_schema::cell::Arch;
 use ukci_schema::report::{CellReport, Report};

@@ -1,8 +1,8 @@
-//! Why cells ended otherwise than expected: each cause once, with every cell, artifact and program
-//! that it concerns.
+//! Groups the cells that ended otherwise than expected by cause. Each cause appears once, with
+//! every cell, artifact and program that it concerns.
 //!
-//! A report comes in; a list of causes goes out, in the order in which people should read them.
-//! Cells that met their expectation have no part in it.
+//! A report comes in, and a list of causes goes out, in the order in which people should read them.
+//! Cells that met their expectation are not in it.
 
 use std::collections::BTreeSet;
 

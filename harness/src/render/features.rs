@@ -1,4 +1,4 @@
-//! What kernels offer, as text: the list of one kernel, or the differences of two.
+//! Prints the features of one kernel, or the differences between two, as text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -1,4 +1,5 @@
-//! What GitHub Actions shows of a run: the job's summary, and annotations on lines of source.
+//! Renders what GitHub Actions shows of a run: the summary of the job, and annotations on source
+//! lines.
 
 use std::fmt::Write;
 

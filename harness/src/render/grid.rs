@@ -1,4 +1,4 @@
-//! The matrix as tables: kernels against artifacts and LLVMs, one table an architecture.
+//! The matrix as tables: kernels against artifacts and LLVMs, one table per architecture.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,5 +1,5 @@
-//! `JUnit` XML: a suite for each artifact and a case for each cell. A failure is a refusal, an error is
-//! ukci's, a skip is neither.
+//! Renders JUnit XML: one suite per artifact and one case per cell. A failure means that the
+//! artifact was refused, an error means that the cell has no verdict, and a skip is neither.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Pure views of a report: `fn(&Report) -> String`, one file a format.
+//! Renders a report, as pure functions `fn(&Report) -> String`, one file per format.
 
 mod again;
 mod cause;

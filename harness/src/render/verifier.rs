@@ -1,4 +1,4 @@
-//! What the verifier spent on each program, cell by cell: kernels and LLVMs beside each other.
+//! Shows the verifier's work on each program, cell by cell, with kernels and LLVMs side by side.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Two reports beside each other: what changed, what is new, what the verifier found harder.
+//! Compares two reports: what changed, what is new, and which programs cost the verifier more.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! Several reports as one: the shards of a matrix, or an interrupted run and the rest of it.
+//! Merges several reports into one: the shards of a matrix, or an interrupted run and its
+//! continuation.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What is done with finished reports: several become one, or two are compared.
+//! Works on finished reports: merges several into one, or compares two.
 
 pub mod compare;
 pub mod merge;

@@ -1,8 +1,8 @@
-//! The short names that people have for kernels: `6.1`, `debian-12`, `bookworm`, `sid-cloud`.
+//! The short names of kernels: `6.1`, `debian-12`, `bookworm`, `sid-cloud`.
 //!
-//! A short name has up to three parts: a release, a series, and a flavour. It means a kernel if
-//! every part that it has fits, and if no other kernel fits as well. Where only flavours differ,
-//! a name without a flavour means the kernel without one.
+//! A short name has up to three parts: a release, a series, and a flavor. It means a kernel if
+//! every part fits and no other kernel fits as well. If several kernels differ only in their
+//! flavor, a name without a flavor means the kernel without one.
 
 use std::collections::BTreeSet;
 

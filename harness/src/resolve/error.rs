@@ -1,4 +1,4 @@
-//! Why there is no plan.
+//! Reasons why there is no plan.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A manifest and its object: read, held against each other, and the files it names found.
+//! Reads a manifest, checks it against its object, and finds the files that it names.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! What a file is before anything boots for it: a BPF object, or something else that has a name.
+//! Determines what a file is before anything boots: a BPF object, or something else that an error
+//! can name.
 
 use std::fs::File;
 use std::io::{self, Read};

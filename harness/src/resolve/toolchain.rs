@@ -1,4 +1,4 @@
-//! The LLVM axis: which sources are compiled by which clang, and what comes of it.
+//! The LLVM axis: which sources are compiled by which clang, and the results.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Where the agent's connection arrives.
+//! Listens for the agent's connection.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Transports from a guest to the host, and which of them this host has.
 //!
-//! Whichever it is, the guest dials, the host has one [`Listener`], and what comes out of it is an
-//! ordinary byte stream.
+//! With every transport, the guest connects, the host has one [`Listener`], and the listener
+//! returns an ordinary byte stream.
 
 mod listener;
 mod vsock;

@@ -1,4 +1,4 @@
-//! vsock sockets of the host's kernel, on tokio.
+//! Sockets for vsock of the host's kernel, on tokio.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;

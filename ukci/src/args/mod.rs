@@ -1,5 +1,5 @@
-//! The command line, a file per command. Every doc comment on an argument is manual text: the
-//! first line must make sense alone, because `-h` prints nothing else of it.
+//! The command line, one file per command. Every doc comment on an argument is part of the manual.
+//! Its first line must make sense alone, because `-h` prints nothing else of it.
 
 mod arch;
 mod check;

@@ -1,4 +1,4 @@
-//! `ukci plan`: a matrix as files by digest.
+//! `ukci plan`: write a matrix as files with digests.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `ukci rerun`: cells of a report, once more.
+//! `ukci rerun`: run cells of a report again.
 
 use std::path::PathBuf;
 

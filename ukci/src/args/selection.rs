@@ -1,4 +1,5 @@
-//! Which cells, of what, compiled how: what `check`, `list` and `plan` share.
+//! Options that select the cells, the artifacts and the compilers, which `check`, `list` and `plan`
+//! share.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `ukci shell`: a cell of a report, to look around in.
+//! `ukci shell`: boot a cell of a report and look around in it.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `ukci check`: the main job.
+//! `ukci check`: run the cells of a matrix and report the results.
 
 use super::bless;
 use crate::args::Check;

@@ -1,4 +1,4 @@
-//! `ukci explain`: the story of a diagnosis.
+//! `ukci explain`: print the explanation of a diagnosis.
 
 use std::fmt::Write;
 

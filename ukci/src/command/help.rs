@@ -1,4 +1,4 @@
-//! `ukci help`: a command's help, or a topic that no command has for itself.
+//! `ukci help`: print the help of a command, or a topic that no command has.
 
 use clap::CommandFactory;
 use ukci_matrix::authored::instead_of;

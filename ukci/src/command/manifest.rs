@@ -1,4 +1,4 @@
-//! `ukci manifest`: manifests that are made, not written by hand.
+//! `ukci manifest`: print manifests that are generated instead of written by hand.
 
 use ukci_harness::object_file;
 use ukci_matrix::manifest;

@@ -1,4 +1,4 @@
-//! One file per subcommand. What several of them need lies beside this directory.
+//! The commands, one file per subcommand. What several of them need is beside this directory.
 
 pub(crate) mod bless;
 pub(crate) mod check;

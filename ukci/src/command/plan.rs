@@ -1,4 +1,4 @@
-//! `ukci plan`: what a run would boot, as a file.
+//! `ukci plan`: write what a run would boot to a file.
 
 use ukci_harness::{plan_file as plans, resolve};
 use ukci_schema::plan::Plan;

@@ -1,4 +1,4 @@
-//! `ukci rerun`: the same cells with the same bytes, and whether they end alike.
+//! `ukci rerun`: run the same cells with the same bytes, and compare the results.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `ukci shell`: a cell's machine, to look around in.
+//! `ukci shell`: boot a cell's machine with a shell in it.
 
 use rustix::termios::tcgetwinsize;
 use ukci_harness::cell_shell;

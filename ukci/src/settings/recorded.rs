@@ -1,5 +1,4 @@
-//! The settings of an earlier run, from its report: what a run writes down of itself, and how
-//! that is read again.
+//! Reads the settings of an earlier run from its report, and writes those of this run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Text from objects, guests and file names, made harmless for a terminal.
+//! Makes text from objects, guests and file names harmless for a terminal.
 
 /// The text without anything that a terminal would act on: controls (escape sequences, carriage
 /// returns, newlines), C1 controls, and characters that reorder or hide others. Each is shown by

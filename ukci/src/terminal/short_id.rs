@@ -1,4 +1,4 @@
-//! Ids of cells without the axes that have one value in the whole run.
+//! Shortens the ids of cells by the axes that have one value in the whole run.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What is said of a cell when it ends, and of the run when it does.
+//! Formats what is printed when a cell ends and when the run ends.
 
 use ukci_harness::plural::count;
 use ukci_harness::render;

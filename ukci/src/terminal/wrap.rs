@@ -1,4 +1,4 @@
-//! Sentences in lines of a terminal's width.
+//! Wraps sentences to the width of the terminal.
 
 use textwrap::{Options, WordSplitter};
 

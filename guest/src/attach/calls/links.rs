@@ -1,4 +1,4 @@
-//! Links of libbpf's that need no more than a name or a place in the kernel.
+//! Creates libbpf links that need only a name or a place in the kernel.
 #![expect(unsafe_code, reason = "libbpf's C interface")]
 
 use std::ffi::{CStr, c_int};

@@ -1,4 +1,4 @@
-//! Links to user space: clocks of a process, functions and probes of a file.
+//! Creates links to user space: to the clocks of a process, and to functions and probes of a file.
 #![expect(unsafe_code, reason = "libbpf's C interface")]
 
 use std::ffi::{CStr, c_int};

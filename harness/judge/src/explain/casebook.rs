@@ -1,4 +1,4 @@
-//! The casebook's last run as Markdown tables: what every case is judged to be on every kernel.
+//! Formats the casebook's last run as Markdown tables: the verdict on every case on every kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

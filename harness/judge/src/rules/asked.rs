@@ -1,4 +1,4 @@
-//! What a program asks for, held against what this kernel was probed to have.
+//! Compares what a program needs with what this kernel has according to its probes.
 
 use super::{helper, kfunc, map, object, target};
 use crate::case::Case;

@@ -1,4 +1,4 @@
-//! A program that loaded: attached and alive, refused, or not attempted.
+//! Judges a program that loaded: it is attached and called, refused, or not attempted.
 
 use super::target::{self, missing_target, unknown_attach, unknown_attach_type};
 use super::{hook, placeholder, site, struct_ops};

@@ -1,4 +1,4 @@
-//! CO-RE: the kernel's BTF has not what the program reads, or has it in another shape.
+//! CO-RE accesses: the kernel's BTF lacks what the program reads, or has it with another type.
 
 use crate::case::Case;
 use crate::finding::at_load;

@@ -1,4 +1,4 @@
-//! Helpers that this kernel lacks, or does not give to a program.
+//! Helpers that this kernel lacks, or that this program type may not call.
 
 use super::verifier::{self, Missing};
 use crate::case::{Case, features};

@@ -1,5 +1,7 @@
-//! Why the kernel refused an attachment, where its errno has one meaning at that hook: the place in
-//! the kernel that gives it is named at each. Where it has several, `attach.rs` says what is known.
+//! Explains why the kernel refused an attachment if its errno has only one meaning at that hook.
+//! The place in the kernel that returns it is named at each rule.
+//!
+//! If an errno has several meanings, `attach.rs` says what is known.
 
 use super::site;
 use crate::case::Case;

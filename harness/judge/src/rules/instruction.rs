@@ -1,4 +1,5 @@
-//! Instructions that a kernel does not know: a compiler was told a newer set than it has.
+//! Instructions that a kernel does not know, because the compiler was told to use a newer
+//! instruction set.
 
 use crate::case::Case;
 use crate::finding::at_load;

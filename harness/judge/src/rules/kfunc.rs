@@ -1,4 +1,4 @@
-//! Kfuncs: missing, switched off by an option, or of another prototype.
+//! Kfuncs that are missing, switched off by a kernel option, or have another prototype.
 
 use crate::case::{Case, Whole};
 use crate::finding::{at_load, brought, of};

@@ -1,4 +1,4 @@
-//! What is for GPL-compatible programs only.
+//! Helpers, kfuncs and program types that only GPL-compatible programs may use.
 
 use crate::case::Case;
 use crate::finding::at_load;

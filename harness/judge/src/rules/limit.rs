@@ -1,4 +1,4 @@
-//! A program that is too much for the kernel: E2BIG, which has many reasons.
+//! Programs that exceed a limit of the kernel. It reports them with E2BIG, which has many reasons.
 
 use crate::case::Case;
 use crate::errno::E2BIG;

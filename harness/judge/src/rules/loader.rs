@@ -1,5 +1,7 @@
-//! What an object leaves to its own loader. libbpf passes it on as it is, and no kernel takes it:
-//! nothing is learned of the kernel.
+//! What an object leaves to its own loader.
+//!
+//! libbpf passes such an object to the kernel unchanged, and every kernel refuses it. So the result
+//! says nothing about the kernel.
 
 use crate::case::Whole;
 use crate::errno::{EBADF, EINVAL};

@@ -1,4 +1,4 @@
-//! A map that the kernel refused to create.
+//! Maps that the kernel refused to create.
 
 use super::{loader, map_limit};
 use crate::case::Whole;

@@ -1,4 +1,5 @@
-//! Limits of map types, by E2BIG: which one, and what it is on this kernel.
+//! Limits of map types that the kernel reports with E2BIG: which limit it is, and its value on this
+//! kernel.
 
 use ukci_schema::evidence::{Evidence, MapEvidence};
 use ukci_schema::history;

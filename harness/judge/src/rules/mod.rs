@@ -1,4 +1,4 @@
-//! The rules, a file for each family of refusals.
+//! The rules, one file per family of refusals.
 
 pub(crate) mod asked;
 pub(crate) mod attach;

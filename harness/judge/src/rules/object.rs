@@ -1,4 +1,5 @@
-//! The object as a whole: libbpf opens it and does not load it, without any one program's fault.
+//! Refusals of the object as a whole: libbpf opens it but does not load it, and no single program
+//! is the cause.
 
 use super::program_array;
 use crate::case::{Whole, is_off};

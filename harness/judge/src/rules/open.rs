@@ -1,4 +1,4 @@
-//! The file: libbpf does not open it.
+//! Files that libbpf does not open.
 
 use super::object::{other_byte_order, with_excerpt};
 use crate::case::Whole;

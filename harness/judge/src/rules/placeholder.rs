@@ -1,5 +1,6 @@
 //! Sections that name a placeholder, which the object's own loader replaces with the real target
-//! (`bpf_program__set_attach_target`, options of the attachment). No kernel has a function so named.
+//! (`bpf_program__set_attach_target`, or options of the attachment). No kernel has a function of
+//! that name.
 
 use crate::case::Case;
 use crate::finding::{Found, diagnosis};

@@ -1,4 +1,4 @@
-//! Program arrays: programs that the kernel does not take into one, or does not let share one.
+//! Program arrays: programs that the kernel does not accept in an array, or that cannot share one.
 
 use crate::case::Whole;
 use crate::errno::EINVAL;

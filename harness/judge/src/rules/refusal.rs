@@ -1,4 +1,5 @@
-//! A program that was refused: by what it asks for, then by errno and by what the kernel said.
+//! Judges a program that was refused: first by what it needs, then by the errno and by what the
+//! kernel said.
 
 use super::asked;
 use super::{core, helper, instruction, license, limit, placeholder, sleep, verifier};

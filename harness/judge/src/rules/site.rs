@@ -1,9 +1,9 @@
-//! Functions that are there and have no place to attach to: no ftrace site, or on the kprobes'
-//! blacklist.
+//! Functions that exist but cannot be attached to: they have no ftrace site, or are on the
+//! blacklist of kprobes.
 //!
-//! In: what the guest found in `available_filter_functions` and `kprobes/blacklist`, and the kernel's
-//! own line in its log. Out: which of them the function is. An errno alone proves neither: EBUSY and
-//! EINVAL have other causes.
+//! The input is what the guest found in `available_filter_functions` and `kprobes/blacklist`, and
+//! the kernel's own line in its log. The output is which of the two applies to the function. An
+//! errno alone proves neither, because EBUSY and EINVAL have other causes too.
 
 use crate::case::Case;
 use crate::errno;

@@ -1,5 +1,5 @@
-//! Programs that sleep where they may not, or modify what they may not: with and without error
-//! injection, which lists where both are allowed.
+//! Programs that sleep or modify a return value in a function that does not allow it. The list for
+//! error injection says which functions allow both, and a kernel can be built without it.
 
 use crate::case::Case;
 use crate::finding::at_load;

@@ -1,10 +1,10 @@
-//! The kernel's own reports of damage: WARN, BUG, oops, lockdep, KASAN, UBSAN.
+//! The kernel's own reports of damage: WARN, BUG, oops, lockdep, KASAN and UBSAN.
 //!
-//! In: the lines of the kernel's log that appeared during the cell, none of the boot's, and what the
-//! agent did when they came. Out: the first report that loading, attaching or firing the object
-//! causes. Ordinary warning lines are none, nor are the reports that `kernels/harmless_splats.toml`
-//! lists with a reason, nor those of copies that were loaded in search of the guilty, nor of the
-//! agent's own questions to the kernel.
+//! The input is the lines of the kernel's log that appeared during the cell, without those of the
+//! boot, and what the agent did when each appeared. The output is the first report that was caused
+//! by loading, attaching or firing the object. These are ignored: ordinary warning lines, reports
+//! that `kernels/harmless_splats.toml` lists with a reason, reports caused by copies that were
+//! loaded to find the refused programs, and reports caused by the agent's own probes.
 
 use std::sync::LazyLock;
 

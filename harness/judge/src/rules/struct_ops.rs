@@ -1,8 +1,8 @@
-//! `struct_ops` maps that the kernel did not register, with programs or without.
+//! `struct_ops` maps that the kernel did not register, with or without programs.
 //!
-//! In: the map's operations, the members that the object sets, the errno and the kernel's log. Out:
-//! what is out of bounds where the kernel's bounds are known; else what the kernel said, and that it
-//! said no more.
+//! The input is the map's operations, the members that the object sets, the errno and the kernel's
+//! log. The output names the value that is out of bounds if the kernel's bounds are known.
+//! Otherwise it repeats what the kernel said, and says that the kernel gave no other reason.
 
 use crate::case::Case;
 use crate::errno::{self, E2BIG, EINVAL, ENOMEM};

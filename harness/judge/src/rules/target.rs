@@ -1,4 +1,4 @@
-//! What a program attaches to: targets that are missing, attach types that are unknown.
+//! Attach targets that are missing, and attach types that the kernel does not know.
 
 use crate::case::Case;
 use crate::errno::{self, EINVAL, ESRCH};

@@ -1,4 +1,4 @@
-//! What one line of the verifier's log is.
+//! Classifies one line of the verifier's log.
 
 use super::instruction::Instruction;
 

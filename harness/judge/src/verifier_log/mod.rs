@@ -1,8 +1,8 @@
-//! The verifier's log, read once: what each line is, the path that leads to the refusal, and the
+//! Parses the verifier's log once: what each line is, the path that leads to the refusal, and the
 //! state of the registers at its end.
 //!
-//! The text is of Linux 5.10 to 7.3. It comes out of a guest and may be cut or damaged anywhere:
-//! whatever does not parse is left out, and nothing here panics.
+//! The format is that of Linux 5.10 to 7.3. The log comes from a guest and may be cut or damaged
+//! anywhere. Whatever does not parse is left out, and nothing here panics.
 
 mod instruction;
 mod line;

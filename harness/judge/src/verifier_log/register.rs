@@ -1,4 +1,4 @@
-//! A register's state as the verifier prints it, before and after the words changed.
+//! A register's state as the verifier prints it, in the old and in the new format.
 
 /// What the verifier knows of a register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The verifier's own reason, which its log ends with.
+//! The verifier's own reason, which is the last message of its log.
 
 use super::line::Line;
 use super::report::START;

@@ -1,4 +1,5 @@
-//! The path that leads to the refusal: its instructions, each with the registers before it.
+//! The path that leads to the refusal: its instructions, each with the state of the registers
+//! before it.
 
 use super::instruction::{Instruction, Operation};
 use super::line::Line;

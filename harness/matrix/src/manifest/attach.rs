@@ -1,4 +1,4 @@
-//! Which keys of `attach` go together.
+//! Checks which keys of `attach` can be used together.
 
 use super::check::{Checked, one_line};
 use super::{Attach, AttachKind, Problem};

@@ -1,4 +1,4 @@
-//! What every name and text of a manifest must be.
+//! Checks every name and text of a manifest.
 
 use std::collections::BTreeSet;
 

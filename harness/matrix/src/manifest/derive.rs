@@ -1,4 +1,4 @@
-//! From a manifest to what it says for one kernel.
+//! Derives from a manifest what it says for one kernel.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Why a manifest is refused.
+//! Reasons why a manifest is refused.
 
 use std::fmt;
 

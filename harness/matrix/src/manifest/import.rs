@@ -1,6 +1,6 @@
-//! bpfcompat's manifests, which are YAML with our keys, as ours.
+//! Converts bpfcompat's manifests, which are YAML with the same keys, to TOML.
 //!
-//! YAML comes in, and TOML goes out that means the same. Nothing else reads YAML.
+//! YAML comes in, and TOML with the same meaning goes out. Nothing else reads YAML.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

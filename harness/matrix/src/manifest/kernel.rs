@@ -1,4 +1,4 @@
-//! What a manifest may say of the kernel around an object, and of the variables that depend on it.
+//! Checks what a manifest says about the kernel, and about the variables that depend on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What a manifest must keep to that only its object, or the catalogue, can say.
+//! Checks a manifest against its object and the catalogue.
 
 use std::collections::{BTreeMap, BTreeSet};
 

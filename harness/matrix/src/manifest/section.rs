@@ -1,4 +1,4 @@
-//! Which program type a section's name promises, as libbpf reads it.
+//! Derives the program type from the name of a section, as libbpf does.
 
 use super::ProgramType;
 

@@ -1,8 +1,9 @@
-//! A manifest for an object, guessed from the object and from what kernels said of it.
+//! Suggests a manifest for an object, from the object and from a report.
 //!
-//! What an object says of itself and a report come in; choices go out, each with its reason. Many
+//! What the object declares and a report come in, and choices go out, each with its reason. Many
 //! objects are refused everywhere as they are, because their own loader sizes maps, picks programs
-//! and sets targets. A choice never silences a refusal that a kernel would give that loader too.
+//! and sets targets. A suggestion never hides a refusal that the object's own loader would meet
+//! too.
 
 mod maps;
 mod programs;

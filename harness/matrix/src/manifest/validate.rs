@@ -1,4 +1,4 @@
-//! What a manifest must keep to that its types do not say, without its object.
+//! Checks the rules for a manifest that its types do not express and that do not need its object.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
-//! Writing today's failures down as expected, so that a project with forty of them can start.
+//! Writes the failures of a run into a matrix as expected, so that a project with many failures can
+//! start.
 //!
-//! A matrix and a report come in; the matrix with more `[[expect]]` goes out. Kernels that fail
-//! alike share a rule, and a rule names only axes that the matrix names: one about an LLVM that the
-//! host happened to have would cover nothing on the next host.
+//! A matrix and a report come in, and the matrix with more `[[expect]]` rules goes out. Kernels
+//! that fail in the same way share a rule. A rule names only axes that the matrix names, because a
+//! rule about an LLVM that this host happens to have would cover nothing on the next host.
 
 use std::collections::{BTreeMap, BTreeSet};
 

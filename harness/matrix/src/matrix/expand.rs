@@ -1,4 +1,4 @@
-//! From the authored products to cells.
+//! Expands the products of a matrix to cells.
 
 use std::collections::{BTreeMap, BTreeSet};
 

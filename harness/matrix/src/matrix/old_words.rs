@@ -1,5 +1,5 @@
-//! The words that rules used before matrices and manifests shared one grammar: understood for one
-//! release, with a warning.
+//! Reads the keys that rules used before matrices and manifests had the same grammar. They are
+//! accepted for one release, with a warning.
 
 use super::MatrixError;
 use crate::authored::{Node, Place, Value};

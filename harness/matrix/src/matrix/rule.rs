@@ -1,4 +1,4 @@
-//! Rules (`[[exclude]]`, `[[expect]]`): whether each makes sense.
+//! Checks that each rule (`[[exclude]]`, `[[expect]]`) makes sense.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Which lines of the kernel's log came of what.
+//! Marks which step caused which lines of the kernel's log.
 
 use serde::{Deserialize, Serialize};
 

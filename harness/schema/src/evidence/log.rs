@@ -1,4 +1,4 @@
-//! A log, cut in its middle once it is whole.
+//! A log that is cut in its middle if it is too long.
 
 use serde::{Deserialize, Serialize};
 

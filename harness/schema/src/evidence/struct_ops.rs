@@ -1,4 +1,4 @@
-//! How maps of operations were registered.
+//! How `struct_ops` maps were registered.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The raw `Image` of arm64 and riscv64, out of what it may be packed in.
+//! Unpacks the raw `Image` of arm64 and riscv64.
 
 use ukci_schema::cell::Arch;
 

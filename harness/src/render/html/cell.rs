@@ -1,4 +1,5 @@
-//! The fragment of one cell: why, where, what was logged, what each program did.
+//! The HTML section of one cell: the reason, the source line, the logs, and the result of each
+//! program.
 
 use maud::{Markup, html};
 use ukci_schema::diagnosis::{Diagnosis, SourceLine};

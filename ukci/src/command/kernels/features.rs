@@ -1,4 +1,4 @@
-//! `ukci kernels features`: what a kernel offers to eBPF, or what two do not have in common.
+//! `ukci kernels features`: list the eBPF features of a kernel, or the differences between two.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `ukci kernels fetch`: kernels are downloaded and unpacked before anybody needs them.
+//! `ukci kernels fetch`: download and unpack kernels before a run needs them.
 
 use std::collections::BTreeSet;
 

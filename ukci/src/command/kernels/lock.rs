@@ -1,4 +1,4 @@
-//! `ukci kernels add`, `update` and `booted`: what writes `kernels/lock.json`, by hand or by a bot.
+//! `ukci kernels add`, `update` and `booted`: the commands that write `kernels/lock.json`.
 
 use std::fmt::Write as _;
 use std::path::Path;

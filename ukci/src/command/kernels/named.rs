@@ -1,4 +1,4 @@
-//! Kernels of the catalogue by the names that people give them.
+//! Finds kernels of the catalogue by the names that people give them.
 
 use ukci_harness::catalogue::{Catalogue, Prepared};
 use ukci_harness::resolve;

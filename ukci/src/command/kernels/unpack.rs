@@ -1,5 +1,5 @@
-//! `ukci kernels unpack` and `initramfs`: from files to files, for derivations. The same bytes as
-//! in the store of a run without Nix.
+//! `ukci kernels unpack` and `initramfs`: make boot files from packages, for Nix derivations. The
+//! bytes are the same as in the store of a run without Nix.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `ukci report diff`: what changed, as a gate.
+//! `ukci report diff`: show what changed, and fail if it got worse.
 
 use ukci_harness::render;
 use ukci_harness::report::compare;

@@ -1,4 +1,4 @@
-//! `ukci report merge`: one report, and the evidence of all below one directory.
+//! `ukci report merge`: write one report, and the evidence of all reports, below one directory.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! `ukci report render`: a report as at the end of its run, or in other formats.
+//! `ukci report render`: print a report as its run did, or in other formats.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `ukci report verifier`: what programs cost, against a budget.
+//! `ukci report verifier`: show what programs cost the verifier, and check it against limits.
 
 use ukci_harness::render;
 use ukci_schema::budget::Budget;

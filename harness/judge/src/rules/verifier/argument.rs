@@ -1,4 +1,4 @@
-//! What a helper or kfunc was given, and whether it may be called here at all.
+//! Calls: what a helper or kfunc was given, and whether it may be called here at all.
 
 use super::rejection::Rejection;
 use super::words;

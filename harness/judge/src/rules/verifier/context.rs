@@ -1,4 +1,4 @@
-//! Accesses to a program's context: which struct it is, which field was meant.
+//! Accesses to a program's context: which struct it is, and which field was meant.
 
 use super::rejection::Rejection;
 use super::words::bytes;

@@ -1,4 +1,4 @@
-//! What a release brought, and loops.
+//! Features that a later release introduced, and loops.
 
 use super::rejection::Rejection;
 

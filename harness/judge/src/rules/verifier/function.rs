@@ -1,4 +1,4 @@
-//! Functions: global ones that are verified by themselves, and those of the kernel that are traced.
+//! Functions: global functions, which are verified by themselves, and traced kernel functions.
 
 use super::rejection::Rejection;
 

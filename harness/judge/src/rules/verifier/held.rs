@@ -1,4 +1,4 @@
-//! What a program holds and must give back: references, locks, dynptrs, iterators.
+//! References, locks, dynptrs and iterators that a program holds and must release.
 
 use super::rejection::Rejection;
 use super::words::bytes;

@@ -1,4 +1,4 @@
-//! Memory of the kernel that a program reads through BTF.
+//! Kernel memory that a program reads through BTF.
 
 use super::rejection::Rejection;
 use super::words::{self, bytes};

@@ -1,4 +1,5 @@
-//! Map values and other memory of a known size: how much there is, how much was asked for.
+//! Map values and other memory of a known size: how many bytes there are, and how many the program
+//! accesses.
 
 use super::rejection::{Rejection, leading_number, section};
 use super::words::{bytes, range};

@@ -1,4 +1,4 @@
-//! Sentences that are about a helper which this kernel lacks.
+//! Recognizes messages of the verifier about a helper that this kernel lacks.
 
 /// What a sentence says of a missing helper, if anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

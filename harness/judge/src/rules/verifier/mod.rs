@@ -1,7 +1,8 @@
-//! A program that the verifier rejected: its sentence in the headline, and what to do about it.
+//! Programs that the verifier rejected: its message is the headline, and the hints say what to do
+//! about it.
 //!
-//! A family of sentences has a file. Each speaks from what the log shows (registers, sizes, ranges,
-//! the instruction and the argument at fault) and from what the object declares.
+//! There is one file per family of messages. Hints are derived from what the log shows (registers,
+//! sizes, ranges, the instruction and the argument) and from what the object declares.
 
 mod argument;
 mod context;

@@ -1,4 +1,5 @@
-//! Pointers that are none to the verifier, that may be NULL, or that were computed with.
+//! Values that the verifier does not accept as pointers, pointers that may be NULL, and arithmetic
+//! on pointers.
 
 use super::rejection::Rejection;
 use super::words;

@@ -1,4 +1,5 @@
-//! The rule of the family: the sentence, and the best hints that the evidence supports.
+//! Builds the diagnosis of a rejected program: the verifier's message, and the best hints that the
+//! evidence supports.
 
 use super::rejection::Rejection;
 use super::words;
@@ -11,7 +12,7 @@ use crate::verifier_log;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::FeatureKind;
 
-/// The families; the first that knows the sentence speaks.
+/// The families. The first that knows the message gives the hints.
 const FAMILIES: &[fn(&Rejection<'_>) -> Vec<String>] = &[
     function::hints,
     argument::hints,
@@ -44,9 +45,10 @@ pub(crate) fn rejected(case: &Case<'_>) -> Option<Diagnosis> {
     Some(found)
 }
 
-/// Best first: what the family says; where no family knows the sentence, what the kernel suggests
-/// itself and what was compared. A kernel's suggestion is one for many faults (it asks for a bounds
-/// check where a constant offset is too large), so that it never stands beside a family's.
+/// Returns the hints, best first. If no family knows the message, they are the kernel's own
+/// suggestion and what the verifier compared. The kernel gives one suggestion for many mistakes (it
+/// suggests a bounds check even if a constant offset is too large), so it is never shown beside the
+/// hint of a family.
 fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let mut found = specific(rejection);
     if found.is_empty() {

@@ -1,11 +1,11 @@
-//! What a hint speaks from: the sentence, the end of the path, and the object.
+//! What the hints are derived from: the verifier's message, the end of the path, and the object.
 
 use super::words::bytes;
 use crate::case::Case;
 use crate::verifier_log::{Operation, Place, Register, Trace};
 use ukci_schema::evidence::MapEvidence;
 
-/// One rejected program before the hints.
+/// A rejected program, before it has hints.
 #[derive(Debug)]
 pub(super) struct Rejection<'a> {
     pub(super) case: &'a Case<'a>,

@@ -1,4 +1,4 @@
-//! Sizes that a helper is given, where the verifier does not know them well enough.
+//! Sizes that are passed to a helper but whose bounds the verifier does not know well enough.
 
 use super::rejection::Rejection;
 use super::words::{bytes, range};

@@ -1,4 +1,4 @@
-//! The stack: where an access lies, how much of it a chain of calls uses.
+//! The stack: where an access is, and how much of it a chain of calls uses.
 
 use super::rejection::Rejection;
 use super::words::{bytes, range};

@@ -1,4 +1,4 @@
-//! The verifier's words for types, in those of a reader.
+//! Translates the verifier's names of types into words for a reader.
 
 use crate::verifier_log::Register;
 

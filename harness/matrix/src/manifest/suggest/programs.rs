@@ -1,4 +1,4 @@
-//! Programs of which a loader picks one, and programs whose target it sets.
+//! Suggests groups of programs from which a loader picks one, and programs whose target it sets.
 
 use std::collections::{BTreeMap, BTreeSet};
 

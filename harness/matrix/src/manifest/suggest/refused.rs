@@ -1,4 +1,4 @@
-//! Programs that the kernels of a report refused.
+//! Suggests what to do about programs that the kernels of a report refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 

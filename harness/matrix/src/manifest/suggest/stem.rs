@@ -1,4 +1,4 @@
-//! What the names and sections of programs have in common.
+//! Finds what the names and sections of several programs have in common.
 
 /// The words of a name that only say how a program is attached, or which of several it is.
 const FILLERS: [&str; 22] = [
