@@ -20,7 +20,7 @@ pub(crate) struct AttachSites {
 }
 
 impl AttachSites {
-    /// The functions that have an ftrace site; none where this kernel does not say.
+    /// The functions that have an ftrace site; `None` if this kernel does not say.
     pub(crate) fn traceable(&self) -> Option<&BTreeSet<String>> {
         let read = || {
             let roots = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -33,7 +33,7 @@ impl AttachSites {
         self.traceable.get_or_init(read).as_ref()
     }
 
-    /// The functions that no kprobe may be put into; none where this kernel does not say.
+    /// The functions that no kprobe may be put into; `None` if this kernel does not say.
     pub(crate) fn blacklist(&self) -> Option<&BTreeSet<String>> {
         self.blacklist.get_or_init(blacklist).as_ref()
     }

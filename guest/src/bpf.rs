@@ -48,7 +48,7 @@ pub struct Object {
     bases: Vec<Object>,
 }
 
-/// What libbpf is told when it opens an object.
+/// The options for libbpf when it opens an object.
 #[derive(Clone, Debug, Default)]
 pub struct Opening {
     name: CString,

@@ -49,7 +49,7 @@ impl<S: Read + Write> Channel<S> {
         match self.header()? {
             (FrameKind::Ack, 0) => Ok(()),
             other => Err(io::Error::other(format!(
-                "{other:?} where an acknowledgement was due"
+                "expected an acknowledgement, received {other:?}"
             ))),
         }
     }
@@ -61,7 +61,7 @@ impl<S: Read + Write> Channel<S> {
             let (kind, length) = self.header()?;
             if kind == FrameKind::Ack {
                 return Err(io::Error::other(
-                    "an acknowledgement where a message was due",
+                    "expected a message, received an acknowledgement",
                 ));
             }
             if message.len() + length > MESSAGE_LIMIT {
@@ -85,7 +85,7 @@ impl<S: Read + Write> Channel<S> {
     pub fn hear(&mut self) -> io::Result<FromHost> {
         match self.receive()? {
             Arrived::Json(text) => Ok(serde_json::from_slice(&text)?),
-            Arrived::Bytes(_) => Err(io::Error::other("plain bytes where a request was due")),
+            Arrived::Bytes(_) => Err(io::Error::other("expected a request, received plain bytes")),
         }
     }
 

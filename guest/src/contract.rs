@@ -109,7 +109,7 @@ impl<'a> Terms<'a> {
                 Ok(()) => {}
                 Err(NotSet::Unknown) => {
                     return Err(format!(
-                        "the manifest sets `{name}`, which is no read-only variable of the object"
+                        "the manifest sets `{name}`, which is not a read-only variable of the object"
                     ));
                 }
                 Err(NotSet::Misfit(why)) => {
@@ -175,7 +175,7 @@ impl<'a> Terms<'a> {
                 if terms.autocreate == Some(false) {
                     map.set_autocreate(false);
                 }
-                // What was switched off in search of the guilty stays off.
+                // What was switched off in search of the refused programs stays off.
                 if !map.autocreate() {
                     break;
                 }

@@ -216,7 +216,7 @@ impl Types<'_> {
 
     /// What a type refers to; of those kinds that do.
     fn referred(&self, id: u32) -> Option<u32> {
-        // SAFETY: the kinds that are asked for have the id of another type in their second word.
+        // SAFETY: the kinds that are requested have the id of another type in their second word.
         Some(unsafe { self.record(id)?.__bindgen_anon_1.type_ })
     }
 

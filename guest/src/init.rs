@@ -55,7 +55,7 @@ pub(crate) fn mounts() -> Result<BTreeMap<String, String>, String> {
             Err(error) => match option {
                 Some(option) => {
                     return Err(format!(
-                        "the kernel mounts no {kind} at {target} (CONFIG_{option}): {error}"
+                        "the kernel could not mount {kind} at {target} (CONFIG_{option}): {error}"
                     ));
                 }
                 None => drop(missing.insert((*target).to_owned(), error.to_string())),

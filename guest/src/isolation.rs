@@ -206,12 +206,12 @@ impl Isolation<'_> {
     fn why_left_out(&self) -> Option<String> {
         if let [map, ..] = self.unfinished_maps.as_slice() {
             return Some(format!(
-                "not tried alone: the map `{map}` is not whole before the object's own loader shapes it"
+                "not tried alone: map `{map}` is incomplete until the object's own loader sets it up"
             ));
         }
         let (_, time) = self.until.filter(|_| self.is_late())?;
         Some(format!(
-            "not tried alone: the {} s were over that this cell has for it",
+            "not tried alone: the time limit of {} s for trying parts of the object alone was over",
             time.as_secs()
         ))
     }

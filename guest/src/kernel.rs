@@ -46,7 +46,7 @@ pub struct Btf {
 }
 
 impl Btf {
-    /// That of vmlinux; none where the kernel has none.
+    /// That of vmlinux; `None` if the kernel has none.
     pub fn vmlinux() -> Option<Self> {
         // SAFETY: returns an owned object or NULL.
         NonNull::new(unsafe { sys::btf__load_vmlinux_btf() }).map(|ptr| Self { ptr })

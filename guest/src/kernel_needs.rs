@@ -43,7 +43,7 @@ pub fn unmet() -> Vec<UnmetNeed> {
         .collect()
 }
 
-/// One sentence about needs that are not met; none where all are.
+/// One sentence about needs that are not met; `None` if all are.
 pub fn sentence(unmet: &[UnmetNeed]) -> Option<String> {
     let each: Vec<String> = unmet
         .iter()

@@ -114,7 +114,9 @@ fn agent() {
         }),
     };
     if let Err(error) = said {
-        child::console(&format!("ukci-guest: the host is gone: {error}"));
+        child::console(&format!(
+            "ukci-guest: the connection to the host is lost: {error}"
+        ));
     }
 }
 
@@ -184,13 +186,15 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
                 request.size
             ));
         }
-        Arrived::Json(_) => return Err("a message where the object was due".into()),
+        Arrived::Json(_) => return Err("expected the object, received a message".into()),
     };
     let mut files = Vec::new();
     for name in &request.contract.files {
         match channel.receive().map_err(lost)? {
             Arrived::Bytes(bytes) => files.push(bytes),
-            Arrived::Json(_) => return Err(format!("a message where `{name}` was due")),
+            Arrived::Json(_) => {
+                return Err(format!("expected the file `{name}`, received a message"));
+            }
         }
     }
     system::set_clock(request.time);

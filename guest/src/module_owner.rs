@@ -154,7 +154,7 @@ mod tests {
 
     use super::load_from;
 
-    /// This test's own executable stands in for two modules: both define `main`.
+    /// This test's own executable replaces two modules: both define `main`.
     #[test]
     fn the_module_that_defines_a_name_is_loaded_and_says_for_what() {
         let dir = std::env::temp_dir().join(format!("ukci-owners-{}", std::process::id()));

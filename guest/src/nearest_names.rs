@@ -74,7 +74,7 @@ impl Vocabulary<'_> {
         self.count(word) <= (self.names / 2000).max(3)
     }
 
-    /// Up to 2; none where a name is not close at all.
+    /// Up to 2; `None` if a name is not close at all.
     fn closeness(&self, wanted: &str, name: &str) -> Option<f64> {
         if is_misspelt(wanted, name) {
             return Some(2.0);

@@ -158,7 +158,7 @@ pub(crate) struct Function<'a> {
     pub(crate) module: Option<&'a OwnedFd>,
 }
 
-/// Whether programs like `host` may call a helper; none where the verifier never saw the call.
+/// Whether programs like `host` may call a helper; `None` if the verifier never saw the call.
 pub(crate) fn may_call_helper(host: &Host, id: u32) -> Option<bool> {
     let Loaded::Refused(said) = load(host, call(0, id, 0), &[]) else {
         return Some(true);
@@ -171,7 +171,7 @@ pub(crate) fn may_call_helper(host: &Host, id: u32) -> Option<bool> {
     saw_call(&said).then_some(true)
 }
 
-/// Whether programs like `host` may call this function as a kfunc; none where the verifier never
+/// Whether programs like `host` may call this function as a kfunc; `None` if the verifier never
 /// saw the call (`metadata kfuncs require device-bound program`).
 ///
 /// `Some(false)` only in the kernel's own words ("calling kernel function … is not allowed", since

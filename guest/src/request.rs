@@ -17,7 +17,7 @@ pub struct ProbeRequest<'a> {
     pub terms: &'a Terms<'a>,
     /// How far to go.
     pub mode: Mode,
-    /// How long to look for the guilty of an object that is refused as a whole; none: as long as it
+    /// How long to look for the refused parts of an object that is refused as a whole; none: as long as it
     /// takes.
     pub isolation: Option<Duration>,
 }

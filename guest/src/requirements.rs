@@ -32,7 +32,7 @@ pub struct Read {
     pub facts: ObjectFacts,
     /// Needs by function name.
     pub functions: BTreeMap<String, Needs>,
-    /// The programs of each `struct_ops` map, by the map's name; none where every operation is null.
+    /// The programs of each `struct_ops` map, by the map's name; `None` if every operation is null.
     pub struct_ops: BTreeMap<String, BTreeSet<String>>,
     /// Undefined global symbols and the offset of their `st_info`, to make them weak in a copy.
     pub strong_externs: Vec<(String, usize)>,

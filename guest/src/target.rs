@@ -74,7 +74,7 @@ impl Target {
         &self.name
     }
 
-    /// The symbol that a module which owns the target defines; none where no module can.
+    /// The symbol that a module which owns the target defines; `None` if no module can.
     pub(crate) fn symbol(&self) -> Option<String> {
         match self.kind {
             TargetKind::Symbol | TargetKind::BtfFunction => Some(self.name.clone()),

@@ -7,7 +7,7 @@ use ukci_schema::evidence::VerifierStats;
 
 use crate::bpf::{Insn, Program};
 
-/// The figures that the log states; none where it states none.
+/// The figures that the log states; `None` if it states none.
 ///
 /// Up to 7.1: `processed 4 insns (limit 1000000) max_states_per_insn 0 total_states 0 …`,
 /// `verification time 87 usec`, `stack depth 8+0`. In 7.2 also `insns processed A+B` and

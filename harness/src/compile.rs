@@ -161,7 +161,7 @@ pub fn find(major: &str) -> Result<Clang, Error> {
     })
 }
 
-/// The newest clang at hand, for a source that nobody named an LLVM for.
+/// The newest installed clang, for a source that nobody named an LLVM for.
 pub fn newest(source: &Path) -> Result<Clang, Error> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     for major in KNOWN.rev() {

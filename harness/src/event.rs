@@ -54,7 +54,7 @@ pub enum Event {
         /// How many were planned.
         total: usize,
     },
-    /// The run was told to stop; the machines still up are being shut down.
+    /// The run was asked to stop; the machines still up are being shut down.
     Interrupted,
     /// The run is over.
     Ended(Box<Report>),

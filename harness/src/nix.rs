@@ -31,7 +31,7 @@ pub struct StorePath {
 
 impl StorePath {
     /// Where Nix keeps a file of this SHA-256 (hex), fetched or added as it is under this name;
-    /// none where either is not one.
+    /// `None` if either is not one.
     pub fn of_file(name: &str, sha256: &str) -> Option<Self> {
         if !is_digest(sha256) || !is_name(name) {
             return None;
@@ -43,7 +43,7 @@ impl StorePath {
         Some(Self { digest, name })
     }
 
-    /// The store path that `path` is or lies in; none where it is outside of the store or the
+    /// The store path that `path` is or lies in; `None` if it is outside of the store or the
     /// store would not have it.
     pub fn holding(path: &Path) -> Option<Self> {
         let below = path.strip_prefix(STORE).ok()?;

@@ -70,7 +70,7 @@ pub struct Selection {
     pub modules: Vec<PathBuf>,
 }
 
-/// The cells that a [`Selection`] comes to, before anything is fetched.
+/// The cells that a [`Selection`] names, before anything is fetched.
 #[derive(Clone, Debug)]
 pub struct Selected {
     /// Name of the matrix; `adhoc` without one.
@@ -310,7 +310,7 @@ pub fn resolve(
     let mut done = done
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    // Threads finish in any order; which error is told should not depend on it.
+    // Threads finish in any order; which error is reported should not depend on it.
     done.sort_by(|a, b| a.0.cmp(&b.0));
     let (mut kernels, mut warnings) = (BTreeMap::new(), selected.warnings);
     for (key, prepared) in done {

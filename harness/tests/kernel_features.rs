@@ -258,7 +258,7 @@ async fn what_is_no_answer_is_told_and_not_kept() {
         (Script::OldProtocol, "speaks protocol"),
         (
             Script::OtherAnswer,
-            "sent evidence where a list of features was due",
+            "sent evidence, but a list of features was expected",
         ),
         (
             Script::OtherSchema,

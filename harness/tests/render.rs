@@ -132,7 +132,7 @@ fn places_name_the_cells_of_the_cause_and_no_others() {
     assert_eq!(places(&mut report, &one), "a, b");
 }
 
-/// The same cause in several objects is told once, and each name that it concerns is told.
+/// The same cause in several objects is reported once, with each name that it concerns.
 #[test]
 fn a_cause_is_told_once_for_all_objects_and_every_program() {
     let mut report = report();

@@ -37,7 +37,7 @@ pub(crate) struct Output {
     pub(crate) chatty: bool,
     /// Whether anything is said at all.
     pub(crate) silent: bool,
-    /// Whether stages are told.
+    /// Whether stages are printed.
     pub(crate) stages: bool,
     /// Whether there is a live display.
     pub(crate) live: bool,

@@ -34,7 +34,7 @@ const fn file_name(kind: FormatKind) -> &'static str {
     }
 }
 
-/// Writes `report.json` into `out`, every format that was asked for, and on GitHub Actions the
+/// Writes `report.json` into `out`, every format that was requested, and on GitHub Actions the
 /// job's summary and annotations.
 pub(crate) fn write_all(
     out: &Path,

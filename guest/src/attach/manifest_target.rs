@@ -18,7 +18,7 @@ use crate::bpf::Errno;
 pub(super) fn named<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     let Some(target) = attachment.at else {
         return Err(NotAttached::NotAttempted(
-            "the manifest says no place".into(),
+            "the manifest names no target".into(),
         ));
     };
     let kind = target.kind.name();
@@ -105,8 +105,9 @@ fn user<'a>(
     };
     if file.is_none() && symbol.is_none() && offset == 0 {
         let place = self_probe::place();
-        let (path, offset) = place
-            .ok_or_else(|| NotAttached::NotAttempted("the agent does not find itself".into()))?;
+        let (path, offset) = place.ok_or_else(|| {
+            NotAttached::NotAttempted("the agent could not find its own executable".into())
+        })?;
         let link = calls::uprobe(attachment.program, &path, offset, how)?;
         let stimulus = Stimulus::new("calls the function", || self_probe::target());
         return Ok((link, vec![stimulus]));

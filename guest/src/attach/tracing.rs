@@ -115,7 +115,7 @@ pub(super) fn probe<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
 fn own_function<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     let Some((path, offset)) = self_probe::place() else {
         return Err(NotAttached::NotAttempted(
-            "the agent does not find itself".into(),
+            "the agent could not find its own executable".into(),
         ));
     };
     let hook = attachment.hook;

@@ -61,19 +61,19 @@ pub fn libbpf_version() -> String {
     unsafe { string(sys::libbpf_version_string()) }.unwrap_or_default()
 }
 
-/// Whether the kernel lets programs of this type call this helper; none where libbpf cannot tell.
+/// Whether the kernel lets programs of this type call this helper; `None` if libbpf cannot tell.
 pub fn probe_helper(program_type: u32, helper: u32) -> Option<bool> {
     // SAFETY: numbers only; the options must be NULL.
     answer(unsafe { sys::libbpf_probe_bpf_helper(program_type, helper, ptr::null()) })
 }
 
-/// Whether the kernel has this map type; none where libbpf cannot tell.
+/// Whether the kernel has this map type; `None` if libbpf cannot tell.
 pub fn probe_map_type(kind: u32) -> Option<bool> {
     // SAFETY: as above.
     answer(unsafe { sys::libbpf_probe_bpf_map_type(kind, ptr::null()) })
 }
 
-/// Whether the kernel has this program type; none where libbpf cannot tell.
+/// Whether the kernel has this program type; `None` if libbpf cannot tell.
 pub fn probe_program_type(kind: u32) -> Option<bool> {
     // SAFETY: as above.
     answer(unsafe { sys::libbpf_probe_bpf_prog_type(kind, ptr::null()) })

@@ -76,7 +76,7 @@ impl Terms<'_> {
         let named = &group.group;
         let edit = match chosen {
             Some(chosen) => format!("variant group `{named}`: `{chosen}` picked"),
-            None => format!("variant group `{named}`: none fits this kernel, all off"),
+            None => format!("variant group `{named}`: no program fits this kernel, so all are off"),
         };
         selected.edits.push(edit);
         for program in object.programs() {

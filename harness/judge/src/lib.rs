@@ -47,7 +47,7 @@ pub struct Judgement {
 pub struct Terms<'a> {
     /// Whether a program that was not attempted fails.
     pub strict: bool,
-    /// Programs whose attachment may be refused: it is told, and fails nothing.
+    /// Programs whose attachment may be refused: it is reported, and fails nothing.
     pub attach_optional: Option<&'a BTreeSet<String>>,
 }
 

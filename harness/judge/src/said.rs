@@ -107,7 +107,7 @@ fn line(line: &str) -> Option<Said<'_>> {
         .or_else(|| of_a_program(line))
 }
 
-/// What is told of the file and of the kernel before anything is created.
+/// What libbpf says about the file and of the kernel before anything is created.
 fn of_the_file(line: &str) -> Option<Said<'_>> {
     let kernel_btf = [
         "Error loading vmlinux BTF",

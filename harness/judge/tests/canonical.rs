@@ -1,5 +1,5 @@
 //! The canonical form over all recorded evidence: another boot of the same cell, made up here from
-//! what was recorded, comes to the same text; anything else that was seen does not.
+//! what was recorded, gives the same text; anything else that was seen does not.
 
 use std::collections::BTreeMap;
 use std::fs;

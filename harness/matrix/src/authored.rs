@@ -97,7 +97,7 @@ impl AuthoredError {
         }
     }
 
-    /// Where the mistake is; none where it is the whole file.
+    /// Where the mistake is; `None` if it is the whole file.
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Size { .. } => None,

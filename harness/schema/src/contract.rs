@@ -275,7 +275,7 @@ pub struct Boot {
 /// What the judge expects of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// Of the object as a whole; none where the manifest says nothing, which is a pass.
+    /// Of the object as a whole; absent if the manifest says nothing, which is a pass.
     pub object: Option<Expectation>,
     /// Of single programs, whatever becomes of the rest.
     pub programs: BTreeMap<String, Expectation>,

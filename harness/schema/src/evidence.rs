@@ -96,7 +96,7 @@ pub struct Step {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum StepOutcome {
-    /// An earlier step failed, or nobody asked for it.
+    /// An earlier step failed, or it was not requested.
     #[default]
     NotAttempted,
     /// It worked.
@@ -117,10 +117,10 @@ pub struct GuestFacts {
     pub machine: String,
     /// `/proc/cmdline`.
     pub cmdline: String,
-    /// Size of `/sys/kernel/btf/vmlinux` in bytes; none where it is absent.
+    /// Size of `/sys/kernel/btf/vmlinux` in bytes; absent if it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub btf_bytes: Option<u64>,
-    /// `/sys/kernel/security/lsm`, split at commas; none where securityfs is absent.
+    /// `/sys/kernel/security/lsm`, split at commas; absent if securityfs is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lsm: Option<Vec<String>>,
     /// The bracketed word of `/sys/kernel/security/lockdown`: `none`, `integrity`, `confidentiality`.
@@ -176,7 +176,7 @@ pub struct Module {
     /// The targets and kfuncs of the object that it was loaded for, because it defines them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wanted_for: Vec<String>,
-    /// Other modules at hand that define one of those names too, and were not loaded.
+    /// Other available modules that define one of those names too, and were not loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_in: Vec<String>,
 }
@@ -232,7 +232,7 @@ pub struct Feature {
     /// For a helper: the program type it was probed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program_type: Option<String>,
-    /// The answer; none where the probe could not tell.
+    /// The answer; absent if the probe could not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub present: Option<bool>,
     /// How it is known: `libbpf-probe`, `vmlinux-btf`, `module-btf:NAME`, `kallsyms`.

@@ -100,7 +100,7 @@ pub struct Offered {
     /// Its number in the UAPI, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u32>,
-    /// Whether the kernel has it; none where nothing could tell.
+    /// Whether the kernel has it; absent if nothing could tell.
     pub present: Option<bool>,
     /// Of helpers and kfuncs: the program types that may call it, as far as they could be tried.
     /// Tracing programs differ, so they stand by their section: `tp_btf`, `fentry`, `fexit`,
@@ -135,7 +135,7 @@ pub struct Difference {
 /// One kernel's part of a [`Difference`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Side {
-    /// Whether the kernel has it; none where nothing could tell.
+    /// Whether the kernel has it; absent if nothing could tell.
     pub present: Option<bool>,
     /// The program types that may call it here and not in the other kernel.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -139,7 +139,7 @@ pub enum FromGuest {
         /// It.
         evidence: Box<Evidence>,
     },
-    /// All that the kernel was probed to have, where that was asked for.
+    /// All that the kernel was probed to have, where that was requested.
     Features {
         /// It.
         features: Box<KernelFeatures>,
@@ -187,7 +187,7 @@ pub struct Request {
     pub time: u64,
     /// Fresh entropy, hex: guests restored from one template would draw the same numbers.
     pub entropy: String,
-    /// Seconds that the guest may spend on finding the guilty of an object that was refused as a
+    /// Seconds that the guest may spend on finding the refused parts of an object that was refused as a
     /// whole. After them it answers with what it knows; none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation_seconds: Option<u64>,

@@ -70,7 +70,7 @@ pub struct RunInfo {
     pub interrupted: bool,
     /// What went not quite as asked.
     pub warnings: Vec<String>,
-    /// How the run was asked for, as far as a cell's verdict may depend on it.
+    /// The options of the run, as far as a cell's verdict may depend on it.
     #[serde(default)]
     pub asked: Asked,
     /// What a program may cost the verifier.

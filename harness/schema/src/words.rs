@@ -80,7 +80,7 @@ words!(
 );
 
 words!(
-    /// The type of an inner map that stands in for the loader's: those that any kernel makes from
+    /// The type of an inner map that replaces the loader's: those that any kernel makes from
     /// a key size, a value size and a number of entries.
     InnerMapType,
     "a type of inner map",

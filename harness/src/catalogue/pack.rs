@@ -61,7 +61,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The whole pack; none where nothing was added, or where no memory is left for its index.
+    /// The whole pack; `None` if nothing was added, or where no memory is left for its index.
     pub(crate) fn finish(mut self) -> Option<Vec<u8>> {
         if self.modules.is_empty() {
             return None;
@@ -257,7 +257,7 @@ pub(crate) mod tests {
     use super::super::module::Module;
     use super::{Pack, Writer};
 
-    /// This test's own executable stands in for a module: it defines `main`.
+    /// This test's own executable replaces a module: it defines `main`.
     pub(crate) fn pack() -> Vec<u8> {
         let own = std::fs::read("/proc/self/exe").unwrap();
         let mut writer = Writer::default();

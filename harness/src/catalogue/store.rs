@@ -94,7 +94,7 @@ impl Entry {
         self.file(SEGMENT)
     }
 
-    /// All of the kernel's modules; none where it has not got any.
+    /// All of the kernel's modules; `None` if it has not got any.
     pub(crate) fn modules(&self) -> Option<FileRef> {
         let there = self.manifest.files.contains_key(MODULES);
         there.then(|| self.file(MODULES))

@@ -69,7 +69,7 @@ impl Inputs {
     }
 }
 
-/// The search for the guilty of a refused object takes at most one part in so many of a cell's time:
+/// The search for the refused parts of an object takes at most one part in so many of a cell's time:
 /// the boot, the load of the whole and the answer need the rest.
 const ISOLATION_SHARE: u32 = 2;
 

@@ -32,9 +32,9 @@ pub struct Cause<'a> {
 pub struct Seen<'a> {
     /// The cell.
     pub cell: &'a CellReport,
-    /// Its diagnosis; none where ukci has no verdict, or where a failure was expected.
+    /// Its diagnosis; `None` if ukci has no verdict, or where a failure was expected.
     pub diagnosis: Option<&'a Diagnosis>,
-    /// The programs that it stops, in the object's order; none where it concerns the object as a
+    /// The programs that it stops, in the object's order; `None` if it concerns the object as a
     /// whole.
     pub programs: Vec<&'a str>,
     /// The names that headlines of this cause differ in: the maps and programs of the object.

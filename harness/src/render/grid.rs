@@ -17,7 +17,7 @@ pub struct Grid<'a> {
     pub is_turned: bool,
     /// A name above each column, with what they have in common left out.
     pub columns: Vec<String>,
-    /// A name and its cells, one a column; none where the matrix has no such cell.
+    /// A name and its cells, one per column; `None` if the matrix has no such cell.
     pub rows: Vec<(String, Vec<Option<&'a CellReport>>)>,
 }
 

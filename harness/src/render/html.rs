@@ -22,7 +22,7 @@ use super::cause::{Cause, causes};
 use crate::plural::count;
 use filter::Filters;
 
-/// The order in which outcomes are told: what needs a look comes first.
+/// The order in which outcomes are listed: what needs attention comes first.
 const OUTCOMES: [Outcome; 6] = [
     Outcome::Fail,
     Outcome::Xpass,

@@ -66,7 +66,7 @@ pub(super) fn select(
     })
 }
 
-/// The architectures to run a locked kernel on: those asked for, or `x86_64`.
+/// The architectures to run a locked kernel on: those requested, or `x86_64`.
 fn locked_arches(kernel: &str, asked: &[Arch], locked: Vec<Arch>) -> Result<Vec<Arch>, Error> {
     let asked = match asked {
         [] => &[Arch::X86_64],
@@ -82,7 +82,7 @@ fn locked_arches(kernel: &str, asked: &[Arch], locked: Vec<Arch>) -> Result<Vec<
     }
 }
 
-/// The architecture that the user's own kernel is made for, which must be among those asked for.
+/// The architecture that the user's own kernel is made for, which must be among those requested.
 fn own_arch(kernel: &str, asked: &[Arch]) -> Result<Arch, Error> {
     let path = Path::new(kernel);
     let made_for = catalogue::arch_of(path).map_err(|source| Error::Kernel {

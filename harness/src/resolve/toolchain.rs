@@ -19,14 +19,14 @@ pub struct Compilation {
     pub include: Vec<PathBuf>,
     /// Macros for `-D`.
     pub define: Vec<String>,
-    /// Where `vmlinux.h` comes from; none where the sources bring their own.
+    /// Where `vmlinux.h` comes from; `None` if the sources bring their own.
     pub vmlinux_h: Option<vmlinux::Source>,
     /// libbpf's headers, as [`compile::libbpf_headers::unpack`] takes them.
     pub libbpf: Option<&'static [u8]>,
 }
 
 /// Gives the cells of sources their LLVMs: those of the matrix, of which `asked` keeps some; where
-/// it names none, those asked for, or else the newest at hand.
+/// it names none, those requested, or else the newest installed.
 pub(super) fn spread(
     cells: &mut Vec<PlannedCell>,
     artifacts: &[Artifact],

@@ -157,7 +157,7 @@ async fn a_process_that_ends_is_named_once_with_what_it_printed() {
     insta::assert_snapshot!(fault(Script::VsockDies).await, @"load - vhost-device-vsock was killed by signal 9 while ukci waited for the end of load (the object)");
 }
 
-/// A busy host makes a healthy kernel report stalls: they are told, and the deadline decides.
+/// A busy host makes a healthy kernel report stalls: they are reported, and the deadline decides.
 #[tokio::test(start_paused = true)]
 async fn a_stall_is_noted_and_the_deadline_decides() {
     let (cell, _) = one(Script::StallsAndGoesOn).await;

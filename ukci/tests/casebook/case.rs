@@ -31,7 +31,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// What is expected of it on a kernel; none where it is not for that.
+    /// What is expected of it on a kernel; `None` if it is not for that.
     pub(crate) fn on(&self, kernel: &str) -> Option<&Expect> {
         let (name, arch) = kernel.split_once('/').unwrap_or((kernel, "x86_64"));
         // Without a word, a case is for x86-64 alone; an expectation for whatever its case is for.

@@ -79,7 +79,7 @@ impl Annotation {
     }
 }
 
-/// By program; none where the object has no BTF that can be read.
+/// By program; `None` if the object has no BTF that can be read.
 pub(crate) fn annotations(object: &[u8]) -> Option<BTreeMap<String, Annotation>> {
     let elf = ElfFile64::<Endianness>::parse(object).ok()?;
     let btf = elf.section_by_name(".BTF")?.data().ok()?;

@@ -38,7 +38,7 @@ fn malformed(evidence: &Evidence) -> Option<Diagnosis> {
 }
 
 /// What is written for another loader: `static` programs, maps in sections of their own. All of it
-/// is told at once, for libbpf stops at the first.
+/// is reported at once, because libbpf stops at the first.
 fn other_loader(whole: &Whole<'_>) -> Option<Diagnosis> {
     let object = &whole.evidence.object;
     let headline = if let Some((function, section)) = static_program(whole) {

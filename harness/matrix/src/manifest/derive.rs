@@ -217,7 +217,7 @@ fn index_of(file: &str, files: &mut Vec<String>) -> usize {
         })
 }
 
-/// Where an attachment goes; none where the manifest leaves it to the section.
+/// Where an attachment goes; `None` if the manifest leaves it to the section.
 fn target(attach: &Attach, files: &mut Vec<String>) -> Option<Target> {
     let kind = attach.implied_kind()?;
     let mut file = |name: &Option<String>| name.as_deref().map(|file| index_of(file, files));

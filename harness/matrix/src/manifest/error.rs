@@ -33,7 +33,7 @@ impl ManifestError {
         }
     }
 
-    /// Where the mistake is; none where it is the whole file.
+    /// Where the mistake is; `None` if it is the whole file.
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Text(error) => error.place(),

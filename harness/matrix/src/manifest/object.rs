@@ -29,7 +29,7 @@ pub struct ObjectNames {
 pub struct ProgramNames {
     /// The section, with its leading `?` where it has one.
     pub section: String,
-    /// libbpf's word for its type; none where libbpf cannot tell it from the section.
+    /// libbpf's word for its type; `None` if libbpf cannot tell it from the section.
     pub program_type: Option<String>,
 }
 

@@ -74,7 +74,7 @@ const ADDRESS: &[&str] = &[
     "getsockname",
 ];
 
-/// The type of the programs of a section; none where libbpf cannot tell.
+/// The type of the programs of a section; `None` if libbpf cannot tell.
 pub fn program_type_of(section: &str) -> Option<ProgramType> {
     let section = section.trim_start_matches('?');
     let (hook, rest) = section.split_once('/').unwrap_or((section, ""));

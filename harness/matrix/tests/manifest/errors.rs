@@ -1,4 +1,4 @@
-//! Wrong manifests, and what their authors are told.
+//! Wrong manifests, and the errors for them.
 
 use ukci_matrix::manifest::{Manifest, ManifestError, import};
 

@@ -1,4 +1,4 @@
-//! Manifests: what they mean, what their authors are told of mistakes, and what no text may do.
+//! Manifests: what they mean, how mistakes are reported, and what no text may do.
 
 mod errors;
 mod meaning;

@@ -14,7 +14,7 @@ pub struct StructOpsEvidence {
     pub map: String,
     /// The kernel's struct that it fills, e.g. `sched_ext_ops`.
     pub operations: String,
-    /// The programs that it names, in the object's order; none where every operation is null.
+    /// The programs that it names, in the object's order; absent if every operation is null.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<String>,
     /// The members that are numbers or text and not zero, as the object (or its loader) set them.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 /// How a mirror answers for one path.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// The file, in ranges if asked for.
+    /// The file, in ranges if requested.
     File(Vec<u8>),
     /// The file, always from its beginning.
     NoRanges(Vec<u8>),
@@ -50,7 +50,7 @@ impl Mirror {
         mirror
     }
 
-    /// One line a request: the path, and the range that was asked for.
+    /// One line per request: the path, and the range that was requested.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }

@@ -157,7 +157,7 @@ fn text(asked: &Features, told: &[KernelFeatures]) -> String {
     }
 }
 
-/// The settings that were asked for.
+/// The settings that were requested.
 fn settings(asked: &Features, kernel: &KernelFeatures) -> BTreeMap<String, String> {
     let mut settings = kernel.settings();
     settings.retain(|name, _| {

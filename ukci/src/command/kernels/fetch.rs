@@ -51,7 +51,7 @@ pub(super) fn run(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Met)
 }
 
-/// The kernels that are named, and those of the matrix, for the architectures that are asked for.
+/// The kernels that are named, and those of the matrix, for the architectures that are requested.
 fn wanted<'a>(fetch: &Fetch, catalogue: &'a Catalogue) -> Result<Vec<&'a LockedKernel>, Failure> {
     let mut wanted: Vec<&LockedKernel> = Vec::new();
     for name in &fetch.names {
