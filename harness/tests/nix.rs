@@ -2,7 +2,7 @@
 //! on which files make the tool, and on what a report is. Needs `nix-instantiate` and `nix-store`; without them the tests say so and skip, unless
 //! `UKCI_TEST_NIX` is set (`make nix-check` does).
 
-#![expect(clippy::print_stderr, reason = "a skip is told to people")]
+#![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! With whatever clang this host has; a host without one says so and skips.
 
-#![expect(clippy::print_stderr, reason = "a skip is told to people")]
+#![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
 use super::*;
 

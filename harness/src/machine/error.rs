@@ -37,7 +37,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A program is not the QEMU that it should be.
-    #[error("`{}` is not QEMU: asked for its version, it said `{said}`", program.display())]
+    #[error("`{}` is not QEMU: for `--version`, it printed `{said}`", program.display())]
     NotQemu {
         /// The program.
         program: PathBuf,
