@@ -41,11 +41,11 @@ codes! {
     UnsupportedAttachType = "UNSUPPORTED_ATTACH_TYPE",
     /// The kernel has no such helper, or not for this program type.
     UnsupportedHelper = "UNSUPPORTED_HELPER",
-    /// No kernel BTF, of vmlinux or a module, has this kfunc.
+    /// Neither the BTF of vmlinux nor that of a module has this kfunc.
     MissingKfunc = "MISSING_KFUNC",
-    /// The kfunc is there with another prototype.
+    /// The kernel has the kfunc with another prototype.
     KfuncMismatch = "KFUNC_MISMATCH",
-    /// The map's type is known; its sizes or flags were refused.
+    /// The kernel knows the map's type, but refused its sizes or flags.
     MapRefused = "MAP_REFUSED",
     /// A configuration option that the artifact needs is off.
     MissingKernelConfig = "MISSING_KERNEL_CONFIG",
@@ -53,7 +53,7 @@ codes! {
     AttachTargetMissing = "ATTACH_TARGET_MISSING",
     /// The target exists and the kernel refused the attachment.
     AttachRefused = "ATTACH_REFUSED",
-    /// BPF is not among the active LSMs: the program attaches and is never called.
+    /// BPF is not an active LSM, so the program attaches but is never called.
     LsmInactive = "LSM_INACTIVE",
     /// The verifier rejected the program.
     VerifierRejection = "VERIFIER_REJECTION",
@@ -63,11 +63,11 @@ codes! {
     VerifierBudget = "VERIFIER_BUDGET",
     /// A helper or kfunc is for GPL-compatible programs only.
     LicenseRequired = "LICENSE_REQUIRED",
-    /// A security policy (lockdown, an LSM) forbids it.
+    /// A security policy of the kernel (lockdown or an LSM) forbids it.
     PolicyDenied = "POLICY_DENIED",
     /// The loader lacks a capability.
     CapabilityFailure = "CAPABILITY_FAILURE",
-    /// The guest had too little memory to tell.
+    /// The guest had too little memory to load or attach the object.
     GuestResources = "GUEST_RESOURCES",
     /// The object needs its own loader to set something before it loads.
     LoaderContract = "LOADER_CONTRACT",
@@ -85,7 +85,8 @@ codes! {
     KernelSplat = "KERNEL_SPLAT",
     /// No transport works between this host and this kernel.
     UnsupportedTransport = "UNSUPPORTED_TRANSPORT",
-    /// Refused for a reason no rule names: a bug report with its evidence attached.
+    /// The artifact was refused for a reason that ukci does not know. Please report it with its
+    /// evidence.
     Unclassified = "UNCLASSIFIED",
 }
 
@@ -123,12 +124,13 @@ pub struct Diagnosis {
     pub code: Code,
     /// The stage that failed.
     pub stage: Stage,
-    /// The guilty program, where one is to blame.
+    /// The program that was refused, if it is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
-    /// One sentence that names the thing: a helper, a map, a type and field.
+    /// One sentence that names what is missing or wrong, such as a helper, a map, or a type and
+    /// field.
     pub headline: String,
-    /// The line of source the kernel stopped at.
+    /// The source line that the kernel refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<SourceLine>,
     /// What the kernel or libbpf printed.
@@ -146,9 +148,9 @@ pub struct Diagnosis {
 pub struct SourceLine {
     /// File, as the compiler wrote it.
     pub file: String,
-    /// Line, from 1.
+    /// Line, counted from 1.
     pub line: u32,
-    /// Column, from 1; 0 where the compiler gave none.
+    /// Column, counted from 1. It is 0 if the compiler gave none.
     pub column: u32,
     /// The line's text.
     pub text: String,

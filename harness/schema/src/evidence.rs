@@ -54,7 +54,7 @@ pub struct Evidence {
     /// registration ended, whether or not it has programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub struct_ops: Vec<StructOpsEvidence>,
-    /// Changes made to the object or the guest before the load that counts.
+    /// Changes made to the object or the guest before the load that decides the verdict.
     pub edits: Vec<String>,
     /// What libbpf printed while it opened, loaded and attached the whole object.
     pub log: Log,
@@ -354,14 +354,14 @@ pub struct ProgramLoad {
     pub libbpf: Log,
 }
 
-/// The verifier's figures for one program. Zero where the kernel does not say.
+/// The verifier's figures for one program. Figures that the kernel does not report are 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct VerifierStats {
     /// Instructions processed.
     pub insns: u64,
-    /// The limit it is held to: 1,000,000 with privileges since 5.2.
+    /// The limit for the program: 1,000,000 with privileges since 5.2.
     pub limit: u64,
     /// Most states kept for one instruction.
     pub max_states_per_insn: u64,
@@ -369,13 +369,13 @@ pub struct VerifierStats {
     pub total_states: u64,
     /// Most states at one time.
     pub peak_states: u64,
-    /// Bytes of stack, the deepest path.
+    /// Bytes of stack on the deepest path.
     pub stack_depth: u64,
     /// Verification time in microseconds, in the guest.
     pub micros: u64,
     /// Bytes of BPF instructions after the verifier's rewrites.
     pub xlated_bytes: u64,
-    /// Bytes of machine code; 0 where the JIT is off.
+    /// Bytes of machine code, or 0 if the JIT is off.
     pub jited_bytes: u64,
 }
 
@@ -419,9 +419,9 @@ pub enum AttachOutcome {
     #[default]
     #[serde(alias = "not_attempted")]
     NotAttempted,
-    /// It was there, and has been detached.
+    /// The program was attached, and has been detached.
     Attached,
-    /// The kernel or libbpf said no.
+    /// The kernel or libbpf refused it.
     Refused,
 }
 
@@ -446,7 +446,7 @@ pub struct MapEvidence {
     /// `map_extra`, whose meaning is the type's: hash functions of a bloom filter.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub extra: u64,
-    /// False where libbpf does not create it by itself.
+    /// False if libbpf does not create the map by itself.
     pub autocreate: bool,
     /// Created with the whole object, or alone if that failed.
     pub created: StepOutcome,

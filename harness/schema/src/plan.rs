@@ -116,7 +116,7 @@ pub struct PlannedKernel {
     /// `sysctl` settings the agent applies, `key=value`; listed as edits in the evidence.
     #[serde(default)]
     pub sysctl: Vec<String>,
-    /// False where a byte came from outside the lock.
+    /// False if a file did not come from the lock, such as a user kernel.
     pub hermetic: bool,
     /// SHA-256 of each package the files came from, by package name; empty for the user's own.
     #[serde(default)]

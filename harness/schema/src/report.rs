@@ -29,9 +29,9 @@ pub struct Report {
     /// The kernels that cells ran on, by [`kernel_key`](crate::cell::kernel_key): digests of what
     /// was booted.
     pub kernels: BTreeMap<String, KernelInfo>,
-    /// One entry a cell, in the order of the plan, never of finishing.
+    /// One entry per cell, in the order of the plan.
     pub cells: Vec<CellReport>,
-    /// Ids of the cells that were planned and did not run, where the run was cut short.
+    /// Ids of the cells that were planned but did not run, if the run was interrupted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_run: Vec<String>,
     /// The counts.
@@ -61,12 +61,12 @@ pub struct RunInfo {
     pub transport: Choice,
     /// SHA-256 of the agent by architecture.
     pub agents: BTreeMap<Arch, String>,
-    /// The first line of each compiler's `--version`, by LLVM major.
+    /// The first line of each compiler's `--version`, by the major version of its LLVM.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub toolchains: BTreeMap<String, String>,
     /// Whether every byte came from the lock or the store.
     pub hermetic: bool,
-    /// True where the run was cut short; the cells that finished are all here.
+    /// True if the run was interrupted. All cells that finished are in the report.
     pub interrupted: bool,
     /// What went not quite as asked.
     pub warnings: Vec<String>,
@@ -78,15 +78,14 @@ pub struct RunInfo {
     pub budget: Budget,
 }
 
-/// The words of a command line that a cell needs to be run again alike.
+/// The command-line options that are needed to run a cell again in the same way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Asked {
-    /// Options that hold for every cell, e.g. `--mode`, `load`.
+    /// Options for every cell, such as `--mode`, `load`.
     pub options: Vec<String>,
-    /// Options that name a kernel where its name is not enough, by its name: the path of the
-    /// user's own, and its modules.
+    /// By the name of a user kernel, the options that select it: its path and its modules.
     pub kernels: BTreeMap<String, Vec<String>>,
 }
 
@@ -114,7 +113,7 @@ pub struct KernelInfo {
     pub segment: String,
     /// SHA-256 of its packages by name.
     pub packages: BTreeMap<String, String>,
-    /// False where a byte came from outside the lock.
+    /// False if a file did not come from the lock, such as a user kernel.
     pub hermetic: bool,
 }
 
@@ -133,7 +132,7 @@ pub struct CellReport {
     pub release: String,
     /// Architecture.
     pub arch: Arch,
-    /// LLVM major; none for a prebuilt object.
+    /// Major version of the LLVM. An object that is already compiled has none.
     pub llvm: Option<String>,
     /// `kvm` or `tcg`.
     pub accel: String,
@@ -153,11 +152,11 @@ pub struct CellReport {
     pub cpu_seconds: f64,
     /// Peak resident memory of QEMU in KiB.
     pub peak_kib: u64,
-    /// How often the cell was booted; 2 where it was retried with more memory.
+    /// How often the cell was booted. It is 2 if the cell was booted again.
     pub boots: u32,
-    /// The bare verdict.
+    /// Only the verdict.
     pub verdict: VerdictKind,
-    /// The verdict against the expectation.
+    /// The verdict compared with the expectation.
     pub outcome: Outcome,
     /// What the matrix says.
     pub expected: Expectation,
@@ -174,21 +173,21 @@ pub struct CellReport {
     /// Why, with `skip`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The libbpf that loaded it.
+    /// The version of libbpf that loaded it.
     pub libbpf: String,
-    /// One entry a program.
+    /// One entry per program.
     pub programs: Vec<ProgramReport>,
-    /// One entry a map.
+    /// One entry per map.
     pub maps: Vec<MapEvidence>,
-    /// Changes made to the object or the guest before the load that counts.
+    /// Changes made to the object or the guest before the load that decides the verdict.
     pub edits: Vec<String>,
     /// What was noticed and did not decide the verdict, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Directory of the cell's evidence, relative to the report's.
+    /// Directory of the cell's evidence, relative to the directory of the report.
     pub evidence: String,
-    /// SHA-256 of the evidence in its [canonical](crate::canonical) form: two boots that saw the
-    /// same have the same. None where there is no evidence.
+    /// SHA-256 of the evidence in its [canonical](crate::canonical) form: two boots with the same
+    /// observations have the same digest. Absent if there is no evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence_digest: Option<String>,
 }
@@ -253,7 +252,7 @@ pub struct ProgramReport {
     /// What the manifest says of it alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Expectation>,
-    /// How it did against that.
+    /// The verdict compared with what is expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
 }
@@ -276,7 +275,7 @@ impl ProgramReport {
     }
 }
 
-/// How many cells ended how.
+/// How many cells ended in each way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
@@ -297,7 +296,7 @@ pub struct Summary {
     pub skip: usize,
     /// Cells that the matrix excluded.
     pub excluded: usize,
-    /// Cells that were planned and did not run: the run was cut short.
+    /// Cells that were planned but did not run, because the run was interrupted.
     pub not_run: usize,
     /// Programs that were not attempted, over all cells.
     pub programs_not_attempted: usize,

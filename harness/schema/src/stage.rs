@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub enum Stage {
     /// A `.bpf.c` becomes an object.
     Compile,
-    /// QEMU starts and the kernel reaches the agent.
+    /// QEMU starts, and the kernel starts the agent.
     Boot,
-    /// The agent dials the host and says hello.
+    /// The agent connects to the host and says hello.
     Connect,
     /// libbpf parses the object.
     Open,

@@ -18,7 +18,7 @@ pub struct Fault {
     /// What kind of fault: `KERNEL_PANIC`, `GUEST_RESOURCES`, … or none of the codes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
-    /// One sentence: what happened, and what was awaited.
+    /// One sentence: what happened, and what ukci was waiting for.
     pub headline: String,
     /// The last lines of the console, oldest first.
     #[serde(default)]
@@ -85,7 +85,7 @@ impl Verdict {
     }
 }
 
-/// A verdict without its reasons.
+/// A verdict without its reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
@@ -116,18 +116,18 @@ pub struct Expectation {
     pub reason: Option<String>,
 }
 
-/// A verdict against its expectation, as shown.
+/// The verdict compared with the expectation, as people see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum Outcome {
     /// Passed, as expected.
     Pass,
-    /// Refused, and not (or not so) expected.
+    /// It was refused, and that was not expected, or was expected with another code.
     Fail,
     /// Refused with the expected code.
     Xfail,
-    /// Passed where a failure was expected: a stale expectation.
+    /// It passed although a failure was expected, so the expectation is stale.
     Xpass,
     /// No verdict.
     Error,

@@ -1,4 +1,4 @@
-//! Renders JUnit XML: one suite per artifact and one case per cell. A failure means that the
+//! Renders `JUnit` XML: one suite per artifact and one case per cell. A failure means that the
 //! artifact was refused, an error means that the cell has no verdict, and a skip is neither.
 
 use std::time::Duration;
