@@ -55,7 +55,7 @@ const FOREIGN: &[Foreign] = &[
     foreign(
         XDP,
         "xdpdump_bpf.o",
-        "ATTACH_TARGET_MISSING",
+        "LOADER_CONTRACT",
         &["`func`", "fentry/func", "bpf_program__set_attach_target"],
     ),
     // ir-keytable and gobpf have loaders, and sections for maps, of their own.
