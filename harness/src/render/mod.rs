@@ -73,7 +73,6 @@ fn refusal(code: Code) -> &'static str {
         Code::PolicyDenied | Code::CapabilityFailure => "DENIED",
         Code::InvalidObject => "OBJECT",
         Code::CompileError => "COMPILE",
-        Code::FunctionalTestFailure | Code::CommandValidationFailure => "TEST",
         Code::KernelPanic => "PANIC",
         Code::KernelSplat => "SPLAT",
         Code::GuestResources => "MEMORY",
