@@ -7,7 +7,7 @@ use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
 use super::cause::{Axes, Cause, causes};
-use super::markdown::{head, section, tables, titled, top_causes};
+use super::markdown::{head, noted, section, tables, titled, top_causes};
 
 /// Most bytes of a summary: GitHub drops the whole of one that is over 1 MiB, and other steps of
 /// the job may have written to it.
@@ -66,6 +66,11 @@ fn write_github(text: &mut String, report: &Report) -> std::fmt::Result {
             )?;
             break;
         }
+        text.push_str(&part);
+    }
+    let mut part = String::new();
+    noted(&mut part, report, &axes)?;
+    if text.len() + part.len() <= SUMMARY_LIMIT {
         text.push_str(&part);
     }
     Ok(())

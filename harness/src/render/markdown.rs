@@ -9,6 +9,8 @@ use crate::plural::count;
 
 use super::cause::{Axes, Cause, causes};
 use super::grid::{Grid, grids};
+use super::loader::{Mend, mend};
+use super::notes::{notes, notes_elsewhere};
 use super::{accels, again, needs_loader, summary, word};
 
 /// The report as Markdown.
@@ -52,6 +54,7 @@ fn write(text: &mut String, report: &Report) -> std::fmt::Result {
     for cause in &causes {
         section(text, report, &axes, cause)?;
     }
+    noted(text, report, &axes)?;
     writeln!(text, "\n<details><summary>Inputs by SHA-256</summary>\n")?;
     for artifact in &report.artifacts {
         writeln!(text, "- `{}`: `{}`", artifact.path, artifact.sha256)?;
@@ -168,8 +171,11 @@ pub(super) fn section(
             writeln!(text, "{what} {}.\n", names.join(", "))?;
         }
     }
-    if cause.is_loader() {
-        writeln!(text, "Nothing was learned of the kernel.\n")?;
+    for note in notes(report, cause) {
+        writeln!(text, "**Note:** {}\n", escape(&note))?;
+    }
+    if let Some(mend) = mend(report, axes, cause, "ukci-out") {
+        lines_of_manifest(text, &mend)?;
     }
     let seen = cause.first();
     let cell = seen.cell;
@@ -208,6 +214,48 @@ pub(super) fn section(
         }
     }
     writeln!(text, "Run it again: `{}`", again(report, cell))
+}
+
+/// Whose business a cause is, and what a manifest can say of it.
+fn lines_of_manifest(text: &mut String, mend: &Mend) -> std::fmt::Result {
+    writeln!(text, "**Note:** {}\n", escape(&mend.note))?;
+    if !mend.lines.is_empty() {
+        let of = mend.artifact.as_ref();
+        let of = of.map_or(String::new(), |name| format!(" of `{name}`"));
+        let lines = mend.lines.join("\n");
+        writeln!(
+            text,
+            "Say in the manifest{of} what the loader does:\n\n```toml\n{lines}\n```\n"
+        )?;
+        if mend.omitted > 0 {
+            writeln!(
+                text,
+                "These are not all: there are {}.\n",
+                count(mend.omitted, "more line")
+            )?;
+        }
+    }
+    if let Some(command) = &mend.command {
+        writeln!(text, "This command writes a manifest: `{command}`\n")?;
+    }
+    Ok(())
+}
+
+/// What cells noted that ended as expected.
+pub(super) fn noted(text: &mut String, report: &Report, axes: &Axes<'_>) -> std::fmt::Result {
+    const SHOWN: usize = 20;
+    let notes = notes_elsewhere(report);
+    if notes.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\n### Notes of cells that ended as expected\n")?;
+    for (note, cells) in notes.iter().take(SHOWN) {
+        writeln!(text, "- {}: {}", axes.places(cells), escape(note))?;
+    }
+    if notes.len() > SHOWN {
+        writeln!(text, "- and {} more, in `report.json`", notes.len() - SHOWN)?;
+    }
+    Ok(())
 }
 
 fn quoted<T: AsRef<str>>(names: &[T]) -> Vec<String> {

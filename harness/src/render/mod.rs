@@ -8,7 +8,9 @@ mod github;
 mod grid;
 mod html;
 mod junit;
+mod loader;
 mod markdown;
+mod notes;
 mod table;
 mod verifier;
 
@@ -28,7 +30,9 @@ pub use github::{SUMMARY_LIMIT, annotations, github};
 pub use grid::{Grid, grids};
 pub use html::html;
 pub use junit::junit;
+pub use loader::{Mend, mend};
 pub use markdown::markdown;
+pub use notes::{notes, notes_elsewhere};
 pub use verifier::{Row, over_budget, top, verifier, verifier_markdown, verifier_rows};
 
 /// Whether a cell failed because the object needs its own loader to set something first: that says
