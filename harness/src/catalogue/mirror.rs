@@ -131,9 +131,9 @@ pub(crate) fn without_password(root: &str) -> String {
     let Some((scheme, rest)) = root.split_once("://") else {
         return root.to_owned();
     };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = host.rsplit('@').next().unwrap_or(host);
-    format!("{scheme}://{host}/{path}")
+    format!("{scheme}://{host}{path}")
 }
 
 fn split(list: &str) -> Vec<String> {
@@ -399,6 +399,7 @@ mod tests {
     fn a_root_is_told_without_its_password() {
         for (root, told) in [
             ("http://m.example/debian", "http://m.example/debian"),
+            ("http://m.example", "http://m.example"),
             (
                 "https://me:secret@m.example/x/debian",
                 "https://m.example/x/debian",
