@@ -156,9 +156,10 @@ mod tests {
 
     #[test]
     fn what_an_administrator_set_comes_first_and_lists_end_early() {
-        let mirrors: String = (1..9)
+        let mirrors: Vec<String> = (1..9)
             .map(|n| format!("http://m{n}.example/debian/\n"))
             .collect();
+        let mirrors = mirrors.concat();
         let dir = root(&[
             (
                 "usr/share/python-apt/templates/Debian.mirrors",
