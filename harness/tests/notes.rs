@@ -218,7 +218,8 @@ fn each_note_of_a_cell_is_told_once() {
 #[test]
 fn what_attaches_alone_is_not_counted_among_what_was_not_tried() {
     let mut report = fixture();
-    let count = |cell: &CellReport| Summary::of(&[cell.clone()], 0, 0).programs_not_attempted;
+    let count =
+        |cell: &CellReport| Summary::of(std::slice::from_ref(cell), 0, 0).programs_not_attempted;
     let program = &mut report.cells[0].programs[0];
     program.attach = AttachOutcome::NotAttempted;
     program.reason = Some("a guest has no infrared device".into());
