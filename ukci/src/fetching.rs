@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::catalogue::Progress;
 
 use crate::output::{GOOD, Output, paint};
+use ukci_harness::render::harmless;
 
 /// Shows what is fetched and unpacked. Called from several threads.
 pub(crate) struct Fetching {
@@ -44,7 +45,7 @@ impl Fetching {
                 let bar = bars.entry(package).or_insert_with_key(|package| {
                     self.say("Fetching", package);
                     let bar = self.all.add(ProgressBar::new(total).with_style(style()));
-                    bar.set_prefix(package.clone());
+                    bar.set_prefix(harmless(package));
                     bar
                 });
                 bar.set_position(done);
@@ -64,6 +65,7 @@ impl Fetching {
         if !self.output.chatty {
             return;
         }
+        let what = harmless(what);
         let line = format!("{} {what}", paint(GOOD, format_args!("{verb:>12}")));
         if self.output.live {
             let _ = self.all.println(self.output.styled(&line));

@@ -6,6 +6,8 @@ use std::io::{IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
+use ukci_harness::render::is_active;
+
 use crate::args::{Color, Global};
 
 /// Green: as it should be.
@@ -96,8 +98,8 @@ impl Output {
     /// Text for stderr as this terminal takes it.
     pub(crate) fn styled(self, text: &str) -> String {
         match self.color {
-            ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
-            _ => text.to_owned(),
+            ColorChoice::Never => anstream::adapter::strip_str(&tame(text)).to_string(),
+            _ => tame(text),
         }
     }
 
@@ -115,14 +117,65 @@ impl Output {
     }
 }
 
+/// The text with no other active characters than line breaks and our styles.
+///
+/// Foreign text is made harmless where it is put in, which also keeps it on its line. This is the
+/// second wall: whatever was forgotten there cannot act on a terminal.
+fn tame(text: &str) -> String {
+    let mut tame = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let style = if c == '\u{1b}' { style_len(rest) } else { 0 };
+        if style > 0 {
+            tame.push_str(&rest[..style]);
+            rest = &rest[style..];
+            continue;
+        }
+        if c != '\n' && c != '\t' && is_active(c) {
+            tame.extend(c.escape_unicode());
+        } else {
+            tame.push(c);
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    tame
+}
+
+/// The length of the style (SGR) with which the text begins, or zero.
+fn style_len(text: &str) -> usize {
+    let Some(parameters) = text.strip_prefix("\u{1b}[") else {
+        return 0;
+    };
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';');
+    match end {
+        Some(end) if parameters[end..].starts_with('m') => 2 + end + 1,
+        _ => 0,
+    }
+}
+
 /// Writes data to stdout. A reader that has seen enough is no error.
 pub(crate) fn data(text: &str) -> std::io::Result<()> {
     let mut stdout = AutoStream::auto(std::io::stdout().lock());
     match stdout
-        .write_all(text.as_bytes())
+        .write_all(tame(text).as_bytes())
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BAD, paint, tame};
+
+    #[test]
+    fn only_styles_and_line_breaks_pass() {
+        let ours = format!("{}\n\tnext", paint(BAD, "word"));
+        assert_eq!(tame(&ours), ours);
+        assert_eq!(
+            tame("a\u{1b}]0;t\u{7}b\u{1b}[2Jc\u{9b}31md\re\u{202e}\u{1b}"),
+            "a\\u{1b}]0;t\\u{7}b\\u{1b}[2Jc\\u{9b}31md\\u{d}e\\u{202e}\\u{1b}"
+        );
     }
 }

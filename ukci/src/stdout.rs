@@ -1,5 +1,7 @@
 //! Prints data for programs and pipes.
 
+use ukci_harness::render::plain_json;
+
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output;
@@ -14,5 +16,5 @@ pub(crate) fn print(text: &str) -> Result<Exit, Failure> {
 pub(crate) fn pretty(value: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
-    text
+    plain_json(&text)
 }

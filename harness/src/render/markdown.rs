@@ -9,13 +9,13 @@ use crate::plural::count;
 
 use super::cause::{Axes, Cause, causes};
 use super::grid::{Grid, grids};
-use super::{accels, again, needs_loader, summary, word};
+use super::{accels, again, needs_loader, shown, summary, word};
 
 /// The report as Markdown.
 pub fn markdown(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut text, report);
+    let _ = write(&mut text, &shown(report));
     text
 }
 

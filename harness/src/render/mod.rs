@@ -9,6 +9,7 @@ mod grid;
 mod html;
 mod junit;
 mod markdown;
+mod shown;
 mod table;
 mod verifier;
 
@@ -29,6 +30,7 @@ pub use grid::{Grid, grids};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
+pub use shown::{harmless, is_active, plain_json, shown};
 pub use verifier::{Row, over_budget, top, verifier, verifier_markdown, verifier_rows};
 
 /// Whether a cell failed because the object needs its own loader to set something first: that says
@@ -101,7 +103,7 @@ pub fn json(report: &Report) -> String {
     // Its maps have string keys and its numbers are finite, so it always serialises.
     let mut text = serde_json::to_string_pretty(report).unwrap_or_default();
     text.push('\n');
-    text
+    plain_json(&text)
 }
 
 /// `33 cells: 25 passed, 3 xfail, 4 failed, 2 need their own loader, 1 error; 3 excluded`.

@@ -28,7 +28,8 @@ impl Table {
     /// Adds a row.
     pub(super) fn push(&mut self, row: Vec<String>) {
         debug_assert_eq!(row.len(), self.head.len());
-        self.rows.push(row);
+        let row = row.iter().map(|field| super::harmless(field));
+        self.rows.push(row.collect());
     }
 
     /// Whether it has no rows.

@@ -176,7 +176,8 @@ fn sections(rows: &[Row]) -> Vec<(String, Table)> {
             for row in rows {
                 table.push(fields(row, llvms, compared));
             }
-            (format!("{}: {}", rows[0].artifact, rows[0].program), table)
+            let title = format!("{}: {}", rows[0].artifact, rows[0].program);
+            (super::harmless(&title), table)
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use ukci_harness::render::{harmless, plain_json};
 use ukci_harness::resolve;
 use ukci_schema::plan::PlannedCell;
 use ukci_schema::verdict::VerdictKind;
@@ -27,6 +28,7 @@ pub(crate) fn run(list: List, output: Output) -> Result<Exit, Failure> {
     let selected = selected::select(&selection, some, &artifacts, &manifests, &catalogue)?;
     if !list.artifacts.is_empty() {
         for warning in &selected.warnings {
+            let warning = harmless(&warning.to_string());
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
     }
@@ -52,7 +54,7 @@ fn text(cells: &[PlannedCell]) -> String {
         if !planned.required {
             line.push_str("  not required");
         }
-        let _ = writeln!(text, "{}", line.trim_end());
+        let _ = writeln!(text, "{}", harmless(line.trim_end()));
     }
     text
 }
@@ -83,5 +85,5 @@ fn json(cells: &[PlannedCell]) -> serde_json::Result<String> {
     };
     let cells = cells.iter().map(with_id);
     let cells = cells.collect::<serde_json::Result<serde_json::Value>>()?;
-    Ok(format!("{cells}\n"))
+    Ok(format!("{}\n", plain_json(&cells.to_string())))
 }

@@ -6,6 +6,7 @@ use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::lock_file;
 use crate::stdout::print;
+use ukci_harness::render::harmless;
 
 /// Runs the command.
 pub(super) fn run() -> Result<Exit, Failure> {
@@ -31,7 +32,7 @@ pub(super) fn run() -> Result<Exit, Failure> {
             kernel.uname,
             bytes / 1_000_000,
         );
-        let _ = writeln!(text, "{}", line.trim_end());
+        let _ = writeln!(text, "{}", harmless(line.trim_end()));
     }
     print(&text)
 }

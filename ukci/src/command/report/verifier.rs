@@ -1,6 +1,6 @@
 //! `ukci report verifier`: show what programs cost the verifier, and check it against limits.
 
-use ukci_harness::render;
+use ukci_harness::render::{self, harmless};
 use ukci_schema::budget::Budget;
 
 use crate::args::report::{Shape, Verifier};
@@ -46,6 +46,7 @@ pub(super) fn run(args: &Verifier, output: Output) -> Result<Exit, Failure> {
     };
     let over = render::over_budget(&rows, &budget);
     for sentence in &over {
+        let sentence = harmless(sentence);
         output.say(&format!("{} {sentence}", paint(BAD, "over budget:")));
     }
     Ok(if over.is_empty() {
