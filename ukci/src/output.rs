@@ -50,6 +50,9 @@ pub(crate) struct Output {
 /// What a line may have where there is no terminal to ask.
 const WIDTH: usize = 100;
 
+/// More than any terminal has. Rust pads to less than 65,536 columns and panics beyond.
+pub(crate) const WIDEST: usize = 1000;
+
 /// `COLUMNS`, or the terminal's width.
 fn width() -> usize {
     let asked = std::env::var("COLUMNS").ok();
@@ -60,7 +63,7 @@ fn width() -> usize {
         size.ok().map(|size| usize::from(size.ws_col))
     };
     let width = asked.or_else(terminal).filter(|&columns| columns > 0);
-    width.unwrap_or(WIDTH)
+    width.unwrap_or(WIDTH).min(WIDEST)
 }
 
 impl Output {
@@ -97,24 +100,60 @@ impl Output {
 
     /// Text for stderr as this terminal takes it.
     pub(crate) fn styled(self, text: &str) -> String {
-        match self.color {
+        let text = match self.color {
             ColorChoice::Never => anstream::adapter::strip_str(&tame(text)).to_string(),
             _ => tame(text),
-        }
+        };
+        for_people(&text)
     }
 
     /// Says a block of lines to people, at once, so that nothing comes between.
     pub(crate) fn say(self, text: &str) {
-        if self.silent {
-            return;
+        if !self.silent {
+            write(self.styled(text));
         }
-        let mut block = self.styled(text);
-        if !block.ends_with('\n') {
-            block.push('\n');
-        }
-        // Nobody is left to tell when stderr is gone.
-        let _ = std::io::stderr().lock().write_all(block.as_bytes());
     }
+
+    /// Says workflow commands of ours to GitHub's runner.
+    pub(crate) fn command(self, text: &str) {
+        if !self.silent {
+            write(tame(text));
+        }
+    }
+}
+
+/// Writes a block of lines to stderr, at once, so that nothing comes between.
+fn write(mut block: String) {
+    if !block.ends_with('\n') {
+        block.push('\n');
+    }
+    // Nobody is left to tell when stderr is gone.
+    let _ = std::io::stderr().lock().write_all(block.as_bytes());
+}
+
+/// Text for people, of which GitHub's runner takes no line for a command: it reads everything that a
+/// step prints, trims each line, and acts on `::name::` at its start and on `##[name]` anywhere.
+pub(crate) fn for_people(text: &str) -> String {
+    let is_runner = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    if is_runner {
+        without_commands(text)
+    } else {
+        text.to_owned()
+    }
+}
+
+fn without_commands(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let plain = anstream::adapter::strip_str(line).to_string();
+        let line = line.replace("##[", "## [");
+        if plain.trim_start().starts_with("::") {
+            lines.push_str(&line.replacen("::", ": :", 1));
+        } else {
+            lines.push_str(&line);
+        }
+    }
+    lines
 }
 
 /// The text with no other active characters than line breaks and our styles.
@@ -167,7 +206,21 @@ pub(crate) fn data(text: &str) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BAD, paint, tame};
+    use super::{BAD, paint, tame, without_commands};
+
+    #[test]
+    fn no_line_is_a_command_of_the_runner() {
+        let text = format!(
+            "a\n  ::error::x\n{} ##[group]\nb::c\n",
+            paint(BAD, "::debug::")
+        );
+        let shown = without_commands(&text);
+        assert!(shown.starts_with("a\n  : :error::x\n"), "{shown}");
+        assert!(
+            shown.contains(": :debug") && shown.contains("## [group]\nb::c\n"),
+            "{shown}"
+        );
+    }
 
     #[test]
     fn only_styles_and_line_breaks_pass() {

@@ -16,7 +16,7 @@ use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use crate::output::{Output, QUIET, WARN, paint};
+use crate::output::{Output, QUIET, WARN, WIDEST, paint};
 use short_id::ShortIds;
 use text::{cell_line, kept_line, whereabouts};
 
@@ -66,7 +66,8 @@ impl Terminal {
             width: cells
                 .map(|cell| ids.id(cell).chars().count())
                 .max()
-                .unwrap_or(0),
+                .unwrap_or(0)
+                .min(WIDEST),
             kept: 0,
         }
     }

@@ -6,14 +6,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use ukci_harness::render::is_active;
-use ukci_schema::report::Report;
 
-/// A title, a cleared screen, colors, a C1 control, a return, forged lines, commands of GitHub's
-/// runner, marks of direction, a noncharacter, Markdown and HTML.
-const EVIL: &str = "\u{1b}]0;title\u{7}\u{1b}[2J\u{1b}[31m\u{9b}31m\r\n     Summary [   1.000s] 10 \
-                    cells: 10 passed\n::error file=x::pwned\n  ::set-output name=x::pwned\n\
-                    ##[add-mask]a\u{202e}\u{2066}\u{2028}\u{fffe}\n# PWNED <img src=x onerror=a>\
-                    \n```\n~~~~~\n</details>\n| [click](http://x) ![i](http://x)";
+#[path = "../../harness/tests/hostile_report/mod.rs"]
+mod hostile_report;
+
+use hostile_report::{EVIL, hostile};
 
 struct Ran {
     stdout: String,
@@ -69,65 +66,6 @@ fn assert_harmless(what: &str, text: &str) -> bool {
     plain.contains("10 passed") && plain.contains("\\u")
 }
 
-/// The fixture with every string hostile that may be so: those that are words of ours or digests
-/// are refused by their types, and stay.
-fn hostile() -> Value {
-    let text = include_str!("../../harness/tests/fixtures/report.json");
-    let mut report: Value = serde_json::from_str(text).unwrap();
-    let mut pointers = Vec::new();
-    strings(&report, &mut String::new(), &mut pointers);
-    let mut spoiled = 0;
-    for pointer in pointers.iter().filter(|pointer| *pointer != "/schema") {
-        let good = report.pointer(pointer).unwrap().clone();
-        let evil = format!("{}{EVIL}", good.as_str().unwrap());
-        *report.pointer_mut(pointer).unwrap() = evil.into();
-        if Report::deserialize_from(&report) {
-            spoiled += 1;
-        } else {
-            *report.pointer_mut(pointer).unwrap() = good;
-        }
-    }
-    assert!(spoiled > 100, "only {spoiled} strings are free");
-    let kernels = report["kernels"].as_object_mut().unwrap();
-    *kernels = std::mem::take(kernels)
-        .into_iter()
-        .map(|(name, kernel)| (format!("{name}{EVIL}"), kernel))
-        .collect();
-    report
-}
-
-trait Readable {
-    fn deserialize_from(value: &Value) -> bool;
-}
-
-impl Readable for Report {
-    fn deserialize_from(value: &Value) -> bool {
-        serde_json::from_value::<Self>(value.clone()).is_ok()
-    }
-}
-
-fn strings(value: &Value, at: &mut String, found: &mut Vec<String>) {
-    let len = at.len();
-    match value {
-        Value::String(_) => found.push(at.clone()),
-        Value::Array(values) => {
-            for (n, value) in values.iter().enumerate() {
-                at.push_str(&format!("/{n}"));
-                strings(value, at, found);
-                at.truncate(len);
-            }
-        }
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                at.push_str(&format!("/{}", name.replace('~', "~0").replace('/', "~1")));
-                strings(value, at, found);
-                at.truncate(len);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
 /// A directory with two hostile reports: `old`, and `new`, in which everything has changed.
 fn dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -173,6 +111,32 @@ fn a_report_whose_every_string_is_hostile_is_shown_harmless() {
         let shown = [&ran.stdout, &ran.stderr].map(|text| assert_harmless(&args.join(" "), text));
         let shown = shown.contains(&true);
         assert!(shown, "{}: {}{}", args.join(" "), ran.stdout, ran.stderr);
+    }
+}
+
+/// GitHub's runner trims a line, takes `::name` at its start, and `##[name]` anywhere in it.
+#[test]
+fn the_plain_log_holds_no_workflow_command() {
+    let dir = dir();
+    let mut report: Value =
+        serde_json::from_slice(&std::fs::read(dir.path().join("old/report.json")).unwrap())
+            .unwrap();
+    for cell in report["cells"].as_array_mut().unwrap() {
+        cell["artifact"] = format!("::error::{}", cell["artifact"].as_str().unwrap()).into();
+    }
+    std::fs::write(dir.path().join("old/report.json"), report.to_string()).unwrap();
+    for args in [
+        ["report", "render", "old"].as_slice(),
+        &["report", "diff", "old", "new"],
+        &["report", "verifier", "old", "--max-insns", "1"],
+        &["rerun", "old", "::error::x"],
+        &["check", "##[add-mask]x.bpf.o"],
+    ] {
+        let ran = ukci(dir.path(), args, &[("GITHUB_ACTIONS", "true")]);
+        for line in (ran.stdout + &ran.stderr).lines() {
+            assert!(!line.trim_start().starts_with("::"), "{line}");
+            assert!(!line.contains("##["), "{line}");
+        }
     }
 }
 

@@ -42,7 +42,9 @@ impl Table {
         let widths: Vec<usize> = (0..self.head.len())
             .map(|n| {
                 let fields = self.rows.iter().map(|row| row[n].chars().count());
-                fields.max().unwrap_or(0).max(self.head[n].0.len())
+                let widest = fields.max().unwrap_or(0).max(self.head[n].0.len());
+                // Rust pads to less than 65,536 columns and panics beyond.
+                widest.min(1000)
             })
             .collect();
         let mut text = String::new();

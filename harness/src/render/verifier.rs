@@ -145,7 +145,13 @@ pub fn verifier(rows: &[Row]) -> String {
 pub fn verifier_markdown(rows: &[Row]) -> String {
     sections(rows)
         .iter()
-        .map(|(title, table)| format!("### {title}\n\n{}", table.markdown()))
+        .map(|(title, table)| {
+            format!(
+                "### {}\n\n{}",
+                super::markdown::escape(title),
+                table.markdown()
+            )
+        })
         .collect::<Vec<String>>()
         .join("\n")
 }

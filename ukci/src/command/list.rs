@@ -10,7 +10,7 @@ use ukci_schema::verdict::VerdictKind;
 use crate::args::{List, ListFormat};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{Output, WARN, paint};
+use crate::output::{Output, WARN, WIDEST, for_people, paint};
 use crate::stdout::print;
 use crate::{lock_file, selected, settings};
 
@@ -33,7 +33,7 @@ pub(crate) fn run(list: List, output: Output) -> Result<Exit, Failure> {
         }
     }
     let text = match list.format {
-        ListFormat::Text => text(&selected.cells),
+        ListFormat::Text => for_people(&text(&selected.cells)),
         ListFormat::Json => json(&selected.cells)
             .map_err(|error| Failure::failed_to("write the cells as JSON", &error))?,
         ListFormat::Github => github(selected.cells.len(), list.shards.into()),
@@ -43,7 +43,8 @@ pub(crate) fn run(list: List, output: Output) -> Result<Exit, Failure> {
 
 /// One line per cell.
 fn text(cells: &[PlannedCell]) -> String {
-    let width = cells.iter().map(|p| p.cell.id().len()).max().unwrap_or(0);
+    let width = cells.iter().map(|p| p.cell.id().len()).max();
+    let width = width.unwrap_or(0).min(WIDEST);
     let mut text = String::new();
     for planned in cells {
         let mut line = format!("{:<width$}", planned.cell.id());

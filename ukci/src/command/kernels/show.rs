@@ -9,7 +9,7 @@ use crate::args::Show;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::lock_file;
-use crate::stdout::print;
+use crate::stdout::show;
 use ukci_harness::render::harmless;
 
 /// Runs the command.
@@ -68,5 +68,5 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
             );
         }
     }
-    print(&text)
+    show(&text)
 }

@@ -6,7 +6,7 @@ use ukci_schema::budget::Budget;
 use crate::args::report::{Shape, Verifier};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{BAD, Output, paint};
+use crate::output::{BAD, Output, for_people, paint};
 use crate::report_file;
 use crate::stdout::{pretty, print};
 
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Verifier, output: Output) -> Result<Exit, Failure> {
         None => &rows,
     };
     print(&match args.format {
-        Shape::Text => render::verifier(shown),
+        Shape::Text => for_people(&render::verifier(shown)),
         Shape::Markdown => render::verifier_markdown(shown),
         Shape::Json => pretty(&shown),
     })?;
