@@ -86,6 +86,13 @@ fn machine() -> Vec<Finding> {
     let mut findings: Vec<Finding> = versions
         .map(|(arch, version)| Finding::Ok(format!("{arch}: {}", harmless(version))))
         .collect();
+    let (confined, whole) = qemu.confinement();
+    let text = format!("QEMU is confined: {confined}");
+    findings.push(if whole {
+        Finding::Ok(text)
+    } else {
+        Finding::Note(text, None)
+    });
     for (what, choice, is_slow) in [
         ("accelerator", qemu.accel(), qemu.accel().name != "kvm"),
         (
