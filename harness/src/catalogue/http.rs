@@ -27,7 +27,7 @@ pub fn client() -> ureq::Agent {
 }
 
 /// How long a mirror may be slower than [`LEAST`].
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// Least bytes in each [`WINDOW`]: a modem's rate. A mirror that drips bytes is never silent for as
 /// long as a read may wait, and would never end.
 const LEAST: u64 = 60 << 10;

@@ -45,9 +45,10 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // Both fail only if it is gone already.
+        // Both fail only if it is gone already. It must not see the pipe's end before.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        drop(self.alive.take());
     }
 }
 

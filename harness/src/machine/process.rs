@@ -351,6 +351,7 @@ mod system {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
 
     use super::*;
 
@@ -423,7 +424,6 @@ mod tests {
             .unwrap();
         let bits = u64::from_str_radix(bounds.split_whitespace().nth(1).unwrap(), 16).unwrap();
         assert_eq!(bits & !0b110, 0, "{bounds}");
-        use std::os::fd::AsRawFd;
         let inherited = format!("/proc/self/fd/{}\n", inherited.as_raw_fd());
         assert!(!text.contains(&inherited), "{text}");
     }

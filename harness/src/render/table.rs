@@ -28,7 +28,7 @@ impl Table {
     /// Adds a row.
     pub(super) fn push(&mut self, row: Vec<String>) {
         debug_assert_eq!(row.len(), self.head.len());
-        let row = row.iter().map(|field| super::harmless(field));
+        let row = row.into_iter().map(|field| super::harmless(&field));
         self.rows.push(row.collect());
     }
 
