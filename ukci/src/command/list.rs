@@ -28,7 +28,7 @@ pub(crate) fn run(list: List, output: Output) -> Result<Exit, Failure> {
     let selected = selected::select(&selection, some, &artifacts, &manifests, &catalogue)?;
     if !list.artifacts.is_empty() {
         for warning in &selected.warnings {
-            let warning = harmless(&warning.to_string());
+            let warning = harmless(warning);
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
     }

@@ -42,7 +42,7 @@ fn resolved(args: args::Plan, output: Output) -> Result<Plan, Failure> {
     })
     .map_err(|error| selected::unresolved(&error))?;
     for warning in warnings {
-        let warning = harmless(&warning.to_string());
+        let warning = harmless(&warning);
         output.say(&format!("{} {warning}", paint(WARN, "warning:")));
     }
     Ok(plan)

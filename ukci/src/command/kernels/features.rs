@@ -37,7 +37,7 @@ pub(super) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
     for name in &asked.kernels {
         let found = find(asked, name, &catalogue, &fetching)?;
         for warning in &found.warnings {
-            let warning = harmless(&warning.to_string());
+            let warning = harmless(warning);
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
         prepared.push(found);

@@ -37,7 +37,7 @@ pub(super) fn run(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
         let downloaded = catalogue.is_prepared(kernel);
         let prepared = named::prepare(&catalogue, kernel, &fetching)?;
         for warning in &prepared.warnings {
-            let warning = harmless(&warning.to_string());
+            let warning = harmless(warning);
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
         let word = if downloaded { "Unchanged" } else { "Ready" };

@@ -30,9 +30,9 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
         let _ = writeln!(
             text,
             "provenance  {}, {}, {}",
-            harmless(&from.source.to_string()),
-            harmless(&from.suite.to_string()),
-            harmless(&from.date.to_string())
+            harmless(&from.source),
+            harmless(&from.suite),
+            harmless(&from.date)
         );
         for package in &kernel.packages {
             let roles: Vec<String> = package

@@ -19,7 +19,7 @@ pub(super) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
     if let Some(image) = &unpack.image {
         let made = catalogue::unpack_own(image, &unpack.modules, unpack.arch, &unpack.out);
         for warning in made.map_err(|error| failed(&error))? {
-            let warning = harmless(&warning.to_string());
+            let warning = harmless(&warning);
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
         return Ok(Exit::Met);
