@@ -28,7 +28,7 @@ impl Guard {
     pub(super) fn of(group: Pid) -> io::Result<Self> {
         let (watched, alive) = io::pipe()?;
         let process = Command::new("/bin/sh")
-            .args(["-c", "read _; kill -KILL -- \"-$0\""])
+            .args(["-c", "read _; kill -s KILL -- \"-$0\""])
             .arg(group.as_raw_nonzero().to_string())
             .env_clear()
             .process_group(0)
