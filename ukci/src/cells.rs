@@ -186,7 +186,10 @@ pub(crate) fn options(
         info: RunInfo {
             ukci: env!("CARGO_PKG_VERSION").into(),
             matrix: plan.matrix.clone(),
-            started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            started: humantime::format_rfc3339_seconds(
+                SystemTime::now().max(SystemTime::UNIX_EPOCH),
+            )
+            .to_string(),
             seconds: 0.0,
             jobs,
             qemu: qemu.versions().clone(),

@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::catalogue::Progress;
 
 use crate::output::{GOOD, Output, paint};
+use ukci_harness::render::harmless;
 
 /// Shows what is fetched and unpacked. Called from several threads.
 pub(crate) struct Fetching {
@@ -50,7 +51,7 @@ impl Fetching {
                 }
                 let new = || {
                     let bar = self.all.add(ProgressBar::new(total).with_style(style()));
-                    bar.set_prefix(package.clone());
+                    bar.set_prefix(harmless(&package));
                     bar
                 };
                 let bar = coming.map_or_else(new, |(_, bar)| bar.clone());
@@ -72,6 +73,7 @@ impl Fetching {
         if !self.output.chatty {
             return;
         }
+        let what = harmless(what);
         let line = format!("{} {what}", paint(GOOD, format_args!("{verb:>12}")));
         if self.output.live {
             let _ = self.all.println(self.output.styled(&line));

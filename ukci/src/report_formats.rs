@@ -70,7 +70,7 @@ fn tell_github(report: &Report, output: Output) -> Result<(), Failure> {
     let annotations = render::annotations(report, workspace.as_deref());
     if !annotations.is_empty() {
         // The runner reads workflow commands on either stream, and stdout may hold a report.
-        output.say(&annotations);
+        output.command(&annotations);
     }
     Ok(())
 }

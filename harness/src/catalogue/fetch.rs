@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
 
 use ukci_schema::lock::{LockedKernel, Package};
 
@@ -276,7 +277,7 @@ impl<'a> Fetcher<'a> {
             404 | 410 => return Err(Failure::NotFound),
             status => return Err(Failure::Mirror(format!("HTTP status {status}"))),
         };
-        let mut body = response.into_body().into_reader();
+        let mut body = http::Paced::new(response.into_body().into_reader(), Instant::now);
         let mut buffer = vec![0; 256 * 1024];
         loop {
             match body.read(&mut buffer) {

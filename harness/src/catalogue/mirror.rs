@@ -108,7 +108,10 @@ impl Mirrors {
     pub fn current(&self, archive: &str) -> Result<Vec<String>, Error> {
         match self.roots(archive, "") {
             Err(Error::NoMirror { .. }) => {
-                let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+                let now = humantime::format_rfc3339_seconds(
+                    SystemTime::now().max(SystemTime::UNIX_EPOCH),
+                )
+                .to_string();
                 self.roots(archive, now.get(..10).unwrap_or_default())
             }
             found => found,

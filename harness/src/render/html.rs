@@ -34,6 +34,7 @@ const OUTCOMES: [Outcome; 6] = [
 
 /// The report as a page.
 pub fn html(report: &Report) -> String {
+    let report = &super::shown(report);
     let filters = Filters::of(report);
     let causes = causes(report);
     // The other cells of a cause say the same.

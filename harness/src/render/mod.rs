@@ -11,6 +11,7 @@ mod junit;
 mod loader;
 mod markdown;
 mod notes;
+mod shown;
 mod table;
 mod verifier;
 
@@ -33,6 +34,7 @@ pub use junit::junit;
 pub use loader::{Mend, mend};
 pub use markdown::markdown;
 pub use notes::{notes, notes_elsewhere};
+pub use shown::{harmless, is_active, plain_json, shown};
 pub use verifier::{Row, over_budget, top, verifier, verifier_markdown, verifier_rows};
 
 /// Whether a cell failed because the object needs its own loader to set something first: that says
@@ -104,7 +106,7 @@ pub fn json(report: &Report) -> String {
     // Its maps have string keys and its numbers are finite, so it always serialises.
     let mut text = serde_json::to_string_pretty(report).unwrap_or_default();
     text.push('\n');
-    text
+    plain_json(&text)
 }
 
 /// `33 cells: 25 passed, 3 xfail, 4 failed, 2 need their own loader, 1 error; 3 excluded`.

@@ -15,6 +15,7 @@ use crate::fetching::Fetching;
 use crate::output::{GOOD, Output, paint};
 use crate::settings::recorded;
 use crate::{lock_file, report_file, runtime};
+use ukci_harness::render::harmless;
 
 /// Runs the command. With `--command` the status is the command's own.
 pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
@@ -44,7 +45,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
             let options = cells::options(settings, &plan, &qemu, warnings, Asked::default());
             if output.chatty {
                 let booting = paint(GOOD, format_args!("{:>12}", "Booting"));
-                output.say(&format!("{booting} {}", cell.id));
+                output.say(&format!("{booting} {}", harmless(&cell.id)));
             }
             let shell = cell_shell::Shell {
                 busybox,

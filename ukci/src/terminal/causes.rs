@@ -6,13 +6,12 @@
 use std::fmt::Write;
 
 use ukci_harness::plural::count;
-use ukci_harness::render::{Axes, Cause, Mend, again, mend, notes};
+use ukci_harness::render::{Axes, Cause, Mend, again, harmless, mend, notes};
 use ukci_matrix::excerpt::excerpt as excerpt_of_line;
 use ukci_schema::diagnosis::{Diagnosis, Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::{Fault, Outcome, Stage};
 
-use super::foreign::harmless;
 use super::wrap::{fit, hanging};
 use crate::diagnostic::word;
 use crate::output::{BAD, HINT, QUIET, STRONG, WARN, paint};

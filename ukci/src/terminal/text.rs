@@ -1,13 +1,12 @@
 //! Formats what is printed when a cell ends and when the run ends.
 
 use ukci_harness::plural::count;
-use ukci_harness::render;
+use ukci_harness::render::{self, harmless};
 use ukci_schema::evidence::AttachOutcome;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use super::causes::{self, RULE};
-use super::foreign::harmless;
 use super::wrap::hanging;
 use crate::output::{HINT, Output, WARN, paint};
 use crate::{diagnostic, grid};
@@ -112,6 +111,8 @@ const UNTRIED: usize = 20;
 
 /// What is said at the end: causes, the grid, the summary.
 pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
+    let report = &render::shown(report);
+    let out = &harmless(out);
     let chatty = output.chatty;
     let mut text = String::new();
     let causes = render::causes(report);
@@ -187,8 +188,9 @@ pub(crate) fn whereabouts(files: &[String]) -> String {
     for (n, file) in files.iter().enumerate() {
         let word = if n == 0 { "Report" } else { "" };
         text.push_str(&format!(
-            "{} {file}\n",
-            paint(HINT, format_args!("{word:>12}"))
+            "{} {}\n",
+            paint(HINT, format_args!("{word:>12}")),
+            harmless(file)
         ));
     }
     text

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ukci_harness::catalogue::{self, digest};
 use ukci_harness::initramfs::assemble;
+use ukci_harness::render::harmless;
 use ukci_schema::plan::FileRef;
 
 use crate::args::{Initramfs, Unpack};
@@ -18,6 +19,7 @@ pub(super) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
     if let Some(image) = &unpack.image {
         let made = catalogue::unpack_own(image, &unpack.modules, unpack.arch, &unpack.out);
         for warning in made.map_err(|error| failed(&error))? {
+            let warning = harmless(&warning);
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
         return Ok(Exit::Met);
