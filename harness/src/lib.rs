@@ -17,6 +17,7 @@ pub mod cpio;
 mod deadline;
 pub mod event;
 pub mod evidence_dir;
+pub mod file_name;
 pub mod initramfs;
 pub mod kernel_features;
 pub mod machine;

@@ -57,7 +57,7 @@ impl Work {
             return Ok(Self::Planned(plan));
         }
         let mut artifacts =
-            resolve::artifacts(&settings.artifacts).map_err(|e| selected::unresolved(&e))?;
+            resolve::named_artifacts(&settings.artifacts).map_err(|e| selected::unresolved(&e))?;
         let manifests = selected::manifests(&settings.manifests, &mut artifacts)?;
         selected::check_compilation(&settings.compilation, &artifacts)?;
         let catalogue = lock_file::catalogue()?;

@@ -81,7 +81,7 @@ fn entropy() -> String {
     HEXLOWER.encode(&bytes[..got.unwrap_or(0)])
 }
 
-/// What `plan.json` holds: every input of the cell by digest.
+/// What `plan.json` holds: every input of the cell by digest. Its own digest says what a cell is of.
 #[derive(Serialize)]
 pub(super) struct PlanFile<'a> {
     id: String,
@@ -111,5 +111,10 @@ impl<'a> PlanFile<'a> {
             budget: inputs.budget,
             baseline: &inputs.baseline,
         }
+    }
+
+    /// The digest of all of it.
+    pub(super) fn digest(&self) -> serde_json::Result<String> {
+        Ok(digest::of(&serde_json::to_vec(self)?))
     }
 }

@@ -1,0 +1,122 @@
+//! Two cells are never confused, and no bytes are named that did not run.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::watch;
+use ukci_harness::evidence_dir::artifact_path;
+use ukci_harness::run::{self, Options};
+use ukci_schema::message::FRAME_LIMIT;
+use ukci_schema::plan::Plan;
+use ukci_schema::report::Report;
+
+use crate::fixture::{options, plan};
+use crate::scripted::{Ledger, Script, Scripted};
+
+/// The bytes of an artifact: its name, and what makes several frames of it.
+fn bytes(name: &str) -> Vec<u8> {
+    [name.as_bytes(), &[7; 3 * FRAME_LIMIT]].concat()
+}
+
+/// A plan of one cell for each of these artifacts, on kernel `k`.
+fn plan_of(dir: &Path, names: &[&str]) -> Plan {
+    let mut plan = plan(dir, &["k"]);
+    let cell = plan.cells.remove(0);
+    let artifact = plan.artifacts.remove("x").unwrap();
+    for (n, name) in names.iter().enumerate() {
+        let mut artifact = artifact.clone();
+        artifact.artifact.name = (*name).to_owned();
+        artifact.file.path = dir.join(format!("{n}.bpf.o"));
+        std::fs::write(&artifact.file.path, bytes(name)).unwrap();
+        plan.artifacts.insert((*name).to_owned(), artifact);
+        let mut cell = cell.clone();
+        cell.cell.artifact = (*name).to_owned();
+        plan.cells.push(cell);
+    }
+    plan
+}
+
+/// The report, and how many guests were booted for it.
+async fn run(plan: &Plan, options: &Options) -> (Report, usize) {
+    let ledger = Arc::new(Ledger::default());
+    let machine = Scripted {
+        scripts: [("k".to_owned(), Script::Good)].into(),
+        ledger: Arc::clone(&ledger),
+    };
+    let (_keep, cancel) = watch::channel(false);
+    let report = run::run(plan.clone(), machine, options.clone(), cancel, |_| {}).await;
+    (report.unwrap(), ledger.boots.load(Ordering::SeqCst))
+}
+
+#[tokio::test(start_paused = true)]
+async fn cells_whose_names_look_alike_keep_what_is_theirs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (long, other) = (
+        format!("{}1", "l".repeat(120)),
+        format!("{}2", "l".repeat(120)),
+    );
+    let names = [
+        "a b", "a@b", "a_b", "foo-bar", "foo_bar", "foo.bar", &long, &other,
+    ];
+    let plan = plan_of(dir.path(), &names);
+    let mut options = options(dir.path());
+    let (report, boots) = run(&plan, &options).await;
+    assert_eq!(boots, names.len());
+    let dirs: BTreeSet<&String> = report.cells.iter().map(|cell| &cell.evidence).collect();
+    assert_eq!(dirs.len(), names.len(), "{dirs:?}");
+    for name in names {
+        let kept = options.out.join(artifact_path(name));
+        assert!(std::fs::read(kept).unwrap() == bytes(name), "{name}");
+    }
+
+    options.resume = true;
+    let (again, boots) = run(&plan, &options).await;
+    assert_eq!((boots, again.cells.len()), (0, names.len()));
+    // What lies in a cell's directory is asked whose it is: by its id, and by its plan.
+    let file = |n: usize, name: &str| options.out.join(&report.cells[n].evidence).join(name);
+    std::fs::copy(file(2, "cell.json"), file(0, "cell.json")).unwrap();
+    let (again, boots) = run(&plan, &options).await;
+    assert_eq!(boots, 1);
+    let ids = |report: &Report| report.cells.iter().map(|cell| cell.id.clone()).collect();
+    let (ids, before): (Vec<String>, Vec<String>) = (ids(&again), ids(&report));
+    assert_eq!(ids, before);
+    std::fs::copy(file(2, "plan.json"), file(0, "plan.json")).unwrap();
+    std::fs::copy(file(2, "cell.json"), file(0, "cell.json")).unwrap();
+    assert_eq!(run(&plan, &options).await.1, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_cell_is_kept_only_for_the_same_kernel_and_agent() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = plan_of(dir.path(), &["x"]);
+    let mut options = options(dir.path());
+    assert_eq!(run(&before, &options).await.1, 1);
+    options.resume = true;
+    let other = dir.path().join("other");
+    std::fs::write(&other, "other").unwrap();
+    let file = ukci_schema::plan::FileRef {
+        path: other,
+        sha256: "d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa".into(),
+    };
+    let mut kernel = before.clone();
+    kernel
+        .kernels
+        .values_mut()
+        .for_each(|kernel| kernel.image = file.clone());
+    assert_eq!(run(&kernel, &options).await.1, 1);
+    assert_eq!(run(&kernel, &options).await.1, 0);
+    let mut agent = kernel.clone();
+    agent
+        .agents
+        .values_mut()
+        .for_each(|agent| *agent = file.clone());
+    assert_eq!(run(&agent, &options).await.1, 1);
+    // What the killed run after left: the plan of one run beside the verdict of another.
+    let cell = options.out.join("cells/x_k_x86_64");
+    let verdict = std::fs::read(cell.join("cell.json")).unwrap();
+    assert_eq!(run(&before, &options).await.1, 1);
+    std::fs::write(cell.join("cell.json"), verdict).unwrap();
+    assert_eq!(run(&before, &options).await.1, 1);
+}
