@@ -17,7 +17,7 @@ use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use crate::output::{Output, QUIET, WARN, paint};
-use foreign::harmless;
+pub(crate) use foreign::harmless;
 use short_id::ShortIds;
 use text::{cell_line, kept_line, whereabouts};
 

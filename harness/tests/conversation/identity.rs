@@ -27,12 +27,12 @@ fn plan_of(dir: &Path, names: &[&str]) -> Plan {
     let artifact = plan.artifacts.remove("x").unwrap();
     for (n, name) in names.iter().enumerate() {
         let mut artifact = artifact.clone();
-        artifact.artifact.name = (*name).to_owned();
+        (*name).clone_into(&mut artifact.artifact.name);
         artifact.file.path = dir.join(format!("{n}.bpf.o"));
         std::fs::write(&artifact.file.path, bytes(name)).unwrap();
         plan.artifacts.insert((*name).to_owned(), artifact);
         let mut cell = cell.clone();
-        cell.cell.artifact = (*name).to_owned();
+        (*name).clone_into(&mut cell.cell.artifact);
         plan.cells.push(cell);
     }
     plan
