@@ -12,8 +12,11 @@ use ukci_schema::artifact::Form;
 use ukci_schema::cell::Cell;
 use ukci_schema::contract::Contract;
 use ukci_schema::diagnosis::Diagnosis;
-use ukci_schema::plan::{Plan, PlannedArtifact, PlannedCell, PlannedKernel, PlannedObject};
+use ukci_schema::plan::{
+    FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, PlannedObject,
+};
 
+use crate::catalogue::digest;
 use crate::cell::Inputs;
 use crate::evidence_dir;
 use crate::initramfs;
@@ -34,6 +37,12 @@ pub enum Error {
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
+    },
+    /// A file has other bytes than the report would name.
+    #[error("`{}` changed since it was planned", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// An initramfs could not be made.
     #[error("failed to make the initramfs of `{kernel}`")]
@@ -60,6 +69,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Evidence(error) => Some(error.hint()),
+            Self::Changed { .. } => Some("run it again".into()),
             _ => None,
         }
     }
@@ -109,7 +119,8 @@ struct Files<'a> {
     kernels: BTreeMap<String, Kernel>,
     artifacts: BTreeMap<&'a str, (Arc<PlannedArtifact>, Arc<[u8]>)>,
     objects: BTreeMap<String, Object>,
-    companions: BTreeMap<PathBuf, Arc<[u8]>>,
+    /// By digest.
+    companions: BTreeMap<String, Arc<[u8]>>,
     /// Instructions of each program in the baseline, by the cell's id.
     baseline: HashMap<String, BTreeMap<String, u64>>,
 }
@@ -196,7 +207,7 @@ impl<'a> Files<'a> {
         }
         let planned = self.plan.artifacts.get(name);
         let planned = planned.ok_or_else(|| incomplete("artifact", name, cell))?;
-        let bytes = read(&planned.file.path)?;
+        let bytes = read(&planned.file, &planned.kept)?;
         // A source alone would not be what was compiled: its headers are elsewhere.
         if planned.artifact.form == Form::Object {
             evidence_dir::keep_artifact(&self.options.out, name, &bytes)?;
@@ -218,7 +229,7 @@ impl<'a> Files<'a> {
         let planned = self.plan.objects.get(entry.key());
         let object = match planned.ok_or_else(|| incomplete("object", entry.key(), cell))? {
             PlannedObject::Refused { diagnosis, .. } => Err(Arc::new(diagnosis.clone())),
-            PlannedObject::Object { file, .. } => Ok(read(&file.path)?),
+            PlannedObject::Object { file, .. } => Ok(read(file, &Kept::default())?),
         };
         Ok(Some(entry.insert(object).clone()))
     }
@@ -232,10 +243,10 @@ impl<'a> Files<'a> {
     ) -> Result<Arc<[u8]>, Error> {
         let file = artifact.companions.get(name);
         let file = file.ok_or_else(|| incomplete("file", name, cell))?;
-        match self.companions.entry(file.path.clone()) {
+        match self.companions.entry(file.sha256.clone()) {
             Entry::Occupied(entry) => Ok(Arc::clone(entry.get())),
             Entry::Vacant(entry) => {
-                let bytes = read(entry.key())?;
+                let bytes = read(file, &artifact.kept)?;
                 Ok(Arc::clone(entry.insert(bytes)))
             }
         }
@@ -262,11 +273,20 @@ fn needs(object: &[u8], contract: &Contract) -> Needs {
     needs
 }
 
-fn read(path: &Path) -> Result<Arc<[u8]>, Error> {
+/// The bytes that have the file's digest: those that were kept when it was taken, or what the file
+/// has if it is unchanged.
+fn read(file: &FileRef, kept: &Kept) -> Result<Arc<[u8]>, Error> {
+    if let Some(bytes) = kept.get(&file.sha256) {
+        return Ok(Arc::clone(bytes));
+    }
+    let path = &file.path;
     let bytes = std::fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
+        path: path.clone(),
         source,
     })?;
+    if digest::of(&bytes) != file.sha256 {
+        return Err(Error::Changed { path: path.clone() });
+    }
     Ok(bytes.into())
 }
 

@@ -20,7 +20,7 @@ use ukci_schema::artifact::{Artifact, Form, name_of};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, kernel_key};
 use ukci_schema::lock::Lock;
-use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
+use ukci_schema::plan::{FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{Catalogue, Prepared, Progress, digest};
 pub use agent::{Agents, Carried, Origin};
@@ -155,10 +155,13 @@ pub fn named_artifacts(files: &[ArtifactFile]) -> Result<Vec<PlannedArtifact>, E
             });
         }
         let sha256 = artifact.sha256.clone();
+        let mut kept = Kept::default();
+        kept.put(&sha256, bytes);
         planned.push(PlannedArtifact {
             artifact,
             file: FileRef { path: file, sha256 },
             companions: BTreeMap::new(),
+            kept,
         });
     }
     Ok(planned)

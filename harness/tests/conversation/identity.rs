@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
+use ukci_harness::catalogue::digest;
 use ukci_harness::evidence_dir::artifact_path;
+use ukci_harness::resolve;
 use ukci_harness::run::{self, Options};
 use ukci_schema::message::FRAME_LIMIT;
 use ukci_schema::plan::Plan;
@@ -30,6 +32,8 @@ fn plan_of(dir: &Path, names: &[&str]) -> Plan {
         (*name).clone_into(&mut artifact.artifact.name);
         artifact.file.path = dir.join(format!("{n}.bpf.o"));
         std::fs::write(&artifact.file.path, bytes(name)).unwrap();
+        artifact.file.sha256 = digest::of(&bytes(name));
+        artifact.artifact.sha256.clone_from(&artifact.file.sha256);
         plan.artifacts.insert((*name).to_owned(), artifact);
         let mut cell = cell.clone();
         (*name).clone_into(&mut cell.cell.artifact);
@@ -119,4 +123,53 @@ async fn a_finished_cell_is_kept_only_for_the_same_kernel_and_agent() {
     assert_eq!(run(&before, &options).await.1, 1);
     std::fs::write(cell.join("cell.json"), verdict).unwrap();
     assert_eq!(run(&before, &options).await.1, 1);
+}
+
+/// The digest of the bytes that the guest of the only cell was given.
+fn given(report: &Report, out: &Path) -> String {
+    let plan = std::fs::read(out.join(&report.cells[0].evidence).join("plan.json")).unwrap();
+    let plan: serde_json::Value = serde_json::from_slice(&plan).unwrap();
+    plan["object"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_rebuilt_after_it_was_read_is_not_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let mut plan = plan_of(dir.path(), &["x"]);
+    let object = dir.path().join("rebuilt.bpf.o");
+    let elf = |name: &str| bytes(&format!("\x7fELF{}{name}", "\0".repeat(60)));
+    let read = elf("first");
+    std::fs::write(&object, &read).unwrap();
+    let mut artifact = resolve::artifacts(&[object.clone()]).unwrap().remove(0);
+    "x".clone_into(&mut artifact.artifact.name);
+    artifact.companions = plan.artifacts["x"].companions.clone();
+    plan.artifacts.insert("x".to_owned(), artifact);
+    // What the compiler does while kernels are fetched.
+    std::fs::write(&object, elf("second")).unwrap();
+    let (report, _) = run(&plan, &options).await;
+    let digest = digest::of(&read);
+    assert_eq!(report.artifacts[0].sha256, digest);
+    assert_eq!(given(&report, &options.out), digest);
+    assert!(std::fs::read(options.out.join("artifacts/x.bpf.o")).unwrap() == read);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_of_a_written_plan_that_changed_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan_of(dir.path(), &["x"]);
+    for path in ["0.bpf.o", "agent"] {
+        let path = dir.path().join(path);
+        let before = std::fs::read(&path).unwrap();
+        std::fs::write(&path, bytes("other")).unwrap();
+        let machine = Scripted {
+            scripts: [("k".to_owned(), Script::Good)].into(),
+            ledger: Arc::default(),
+        };
+        let (_keep, cancel) = watch::channel(false);
+        let ran = run::run(plan.clone(), machine, options(dir.path()), cancel, |_| {}).await;
+        let error = ran.unwrap_err().to_string();
+        assert!(error.ends_with("` changed since it was planned"), "{error}");
+        std::fs::write(&path, before).unwrap();
+    }
 }
