@@ -31,6 +31,7 @@ pub struct FileRef {
     /// Where it lies on this host.
     pub path: PathBuf,
     /// SHA-256, hex.
+    #[serde(deserialize_with = "crate::sha256::one")]
     pub sha256: String,
 }
 
@@ -156,7 +157,7 @@ pub struct PlannedKernel {
     /// False if a file did not come from the lock, such as a user kernel.
     pub hermetic: bool,
     /// SHA-256 of each package the files came from, by package name; empty for the user's own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::sha256::map")]
     pub packages: BTreeMap<String, String>,
 }
 

@@ -209,7 +209,7 @@ mod tests {
 
     fn artifact(name: &str, form: Form) -> Artifact {
         serde_json::from_value(serde_json::json!({
-            "name": name, "path": name, "sha256": "", "size": 0, "form": form,
+            "name": name, "path": name, "sha256": "0".repeat(64), "size": 0, "form": form,
         }))
         .unwrap()
     }
