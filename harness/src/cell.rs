@@ -55,14 +55,58 @@ struct CellFile {
     cell: CellReport,
 }
 
-/// Runs one cell to its report. An artifact that is refused is a report; an error is an evidence
-/// directory that cannot be written.
+/// Runs one cell to its report, whatever happens: a cell whose evidence cannot be written has no
+/// verdict, and the others go on.
 pub(crate) async fn run<M: Machine>(
     machine: &M,
     inputs: &Inputs,
     tell: impl Fn(Progress),
-) -> Result<CellReport, evidence_dir::Error> {
+) -> CellReport {
     let started = Instant::now();
+    match attempt(machine, inputs, started, tell).await {
+        Ok(report) => report,
+        Err(error) => unkept(machine, inputs, &error, started),
+    }
+}
+
+/// The report of a cell whose evidence could not be written.
+fn unkept<M: Machine>(
+    machine: &M,
+    inputs: &Inputs,
+    error: &evidence_dir::Error,
+    started: Instant,
+) -> CellReport {
+    let headline = format!("the evidence cannot be saved: {error}: {}", error.source);
+    let judgement = Judgement {
+        verdict: Verdict::Error {
+            fault: Fault {
+                hints: vec![error.hint()],
+                ..Fault::at(Stage::Boot, headline)
+            },
+        },
+        programs: Vec::new(),
+    };
+    let cost = Cost {
+        seconds: started.elapsed().as_secs_f64(),
+        usage: Usage::default(),
+        boots: 0,
+        memory: inputs.planned.memory,
+    };
+    let dir = evidence_dir::relative(&inputs.planned.cell);
+    report(machine, inputs, &dir, BootResult::default(), judgement, cost)
+}
+
+/// Runs one cell to its report. An artifact that is refused is a report; an error is an evidence
+/// directory that cannot be written.
+async fn attempt<M: Machine>(
+    machine: &M,
+    inputs: &Inputs,
+    started: Instant,
+    tell: impl Fn(Progress),
+) -> Result<CellReport, evidence_dir::Error> {
+    if let Some(error) = &inputs.unkept {
+        return Err(error.again());
+    }
     let cell = &inputs.planned.cell;
     let dir = EvidenceDir::create(&inputs.out, cell)?;
     let plan = PlanFile::of(inputs);
@@ -85,7 +129,7 @@ pub(crate) async fn run<M: Machine>(
         return Ok(report(
             machine,
             inputs,
-            &dir,
+            dir.relative(),
             BootResult::default(),
             judgement,
             cost,
@@ -116,7 +160,7 @@ pub(crate) async fn run<M: Machine>(
     let report = report(
         machine,
         inputs,
-        &dir,
+        dir.relative(),
         result,
         judgement,
         Cost {

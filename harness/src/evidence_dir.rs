@@ -38,11 +38,29 @@ impl Error {
     /// An action that may help.
     pub fn hint(&self) -> String {
         let other = "put the evidence elsewhere with `--out`";
+        // JSON has no other text.
+        if self.source.kind() == io::ErrorKind::InvalidData {
+            return "give the files of the run, and the directories above them, names in UTF-8"
+                .into();
+        }
         if self.source.kind() == io::ErrorKind::StorageFull {
             return format!("free some space, or {other}");
         }
         other.to_owned()
     }
+
+    /// The same error, for another cell of it.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            source: io::Error::new(self.source.kind(), self.source.to_string()),
+        }
+    }
+}
+
+/// The path of a cell's directory below the run's.
+pub(crate) fn relative(cell: &Cell) -> String {
+    format!("cells/{}", file_name::of_cell(cell))
 }
 
 /// The directory of one cell.
@@ -68,7 +86,7 @@ const DIRS: &[&str] = &["verifier", "first-boot"];
 impl EvidenceDir {
     /// Makes `<out>/cells/<cell>`, and empties it of what an older run left there.
     pub fn create(out: &Path, cell: &Cell) -> Result<Self, Error> {
-        let relative = format!("cells/{}", file_name::of_cell(cell));
+        let relative = relative(cell);
         let path = out.join(&relative);
         fs::create_dir_all(&path).map_err(|source| Error {
             path: path.clone(),
@@ -189,7 +207,7 @@ pub(crate) struct EarlierRun(PathBuf);
 
 impl EarlierRun {
     pub(crate) fn of(out: &Path, cell: &Cell) -> Self {
-        Self(out.join("cells").join(file_name::of_cell(cell)))
+        Self(out.join(relative(cell)))
     }
 
     /// A file of it, unless it is missing or was not written whole.

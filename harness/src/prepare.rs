@@ -27,9 +27,6 @@ use crate::run_options::Options;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A directory or file of the evidence could not be written.
-    #[error("the evidence cannot be saved")]
-    Evidence(#[from] evidence_dir::Error),
     /// A file of the plan could not be read.
     #[error("failed to read `{}`", path.display())]
     Read {
@@ -68,7 +65,6 @@ impl Error {
     /// An action that may help.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Evidence(error) => Some(error.hint()),
             Self::Changed { .. } => Some("run it again".into()),
             _ => None,
         }
@@ -104,6 +100,14 @@ impl Prepared {
 /// An object's bytes, or why there is none.
 type Object = Result<Arc<[u8]>, Arc<Diagnosis>>;
 
+/// An artifact, its bytes, and why they could not be kept beside the evidence.
+#[derive(Clone)]
+struct Artifact {
+    planned: Arc<PlannedArtifact>,
+    bytes: Arc<[u8]>,
+    unkept: Option<Arc<evidence_dir::Error>>,
+}
+
 /// A kernel, its initramfs and its modules.
 struct Kernel {
     planned: Arc<PlannedKernel>,
@@ -117,7 +121,7 @@ struct Files<'a> {
     options: &'a Options,
     out: Arc<Path>,
     kernels: BTreeMap<String, Kernel>,
-    artifacts: BTreeMap<&'a str, (Arc<PlannedArtifact>, Arc<[u8]>)>,
+    artifacts: BTreeMap<&'a str, Artifact>,
     objects: BTreeMap<String, Object>,
     /// By digest.
     companions: BTreeMap<String, Arc<[u8]>>,
@@ -130,7 +134,11 @@ impl<'a> Files<'a> {
         let cell = &planned.cell;
         let agent = self.plan.agents.get(&cell.arch);
         let agent = agent.ok_or_else(|| incomplete("agent", cell.arch.name(), cell))?;
-        let (artifact, source) = self.artifact(cell)?;
+        let Artifact {
+            planned: artifact,
+            bytes: source,
+            unkept,
+        } = self.artifact(cell)?;
         let (object, refused) = match self.object(cell)? {
             None => (source, None),
             Some(Ok(object)) => (object, None),
@@ -160,6 +168,7 @@ impl<'a> Files<'a> {
             object,
             files,
             refused,
+            unkept,
             initramfs: initramfs.into(),
             agent: agent.sha256.as_str().into(),
             mode: self.options.mode,
@@ -200,7 +209,7 @@ impl<'a> Files<'a> {
     }
 
     /// The cell's artifact and its bytes, of which an object is also kept beside the evidence.
-    fn artifact(&mut self, cell: &'a Cell) -> Result<(Arc<PlannedArtifact>, Arc<[u8]>), Error> {
+    fn artifact(&mut self, cell: &'a Cell) -> Result<Artifact, Error> {
         let name = cell.artifact.as_str();
         if let Some(artifact) = self.artifacts.get(name) {
             return Ok(artifact.clone());
@@ -209,10 +218,16 @@ impl<'a> Files<'a> {
         let planned = planned.ok_or_else(|| incomplete("artifact", name, cell))?;
         let bytes = read(&planned.file, &planned.kept)?;
         // A source alone would not be what was compiled: its headers are elsewhere.
-        if planned.artifact.form == Form::Object {
-            evidence_dir::keep_artifact(&self.options.out, name, &bytes)?;
-        }
-        let artifact = (Arc::new(planned.clone()), bytes);
+        let kept = if planned.artifact.form == Form::Object {
+            evidence_dir::keep_artifact(&self.options.out, name, &bytes)
+        } else {
+            Ok(())
+        };
+        let artifact = Artifact {
+            planned: Arc::new(planned.clone()),
+            bytes,
+            unkept: kept.err().map(Arc::new),
+        };
         self.artifacts.insert(name, artifact.clone());
         Ok(artifact)
     }

@@ -15,6 +15,7 @@ use ukci_schema::message::Request;
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
 
 use crate::catalogue::digest;
+use crate::evidence_dir;
 use crate::machine::Boot;
 
 /// What a cell is run with.
@@ -28,6 +29,8 @@ pub(crate) struct Inputs {
     pub(crate) files: Vec<Arc<[u8]>>,
     /// Why a compiler made no object of the source: then nothing is booted.
     pub(crate) refused: Option<Arc<Diagnosis>>,
+    /// Why the artifact could not be kept beside the evidence: then nothing is booted.
+    pub(crate) unkept: Option<Arc<evidence_dir::Error>>,
     pub(crate) initramfs: Arc<Path>,
     pub(crate) agent: Arc<str>,
     pub(crate) mode: Mode,

@@ -1,6 +1,8 @@
 //! Two cells are never confused, and no bytes are named that did not run.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +15,7 @@ use ukci_harness::run::{self, Options};
 use ukci_schema::message::FRAME_LIMIT;
 use ukci_schema::plan::Plan;
 use ukci_schema::report::Report;
+use ukci_schema::verdict::VerdictKind;
 
 use crate::fixture::{options, plan};
 use crate::scripted::{Ledger, Script, Scripted};
@@ -171,5 +174,36 @@ async fn a_file_of_a_written_plan_that_changed_is_refused() {
         let error = ran.unwrap_err().to_string();
         assert!(error.ends_with("` changed since it was planned"), "{error}");
         std::fs::write(&path, before).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_whose_evidence_cannot_be_written_is_an_error_and_the_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let name = "n".repeat(240);
+    let names = ["a", "b", "c", &name, "not utf8"];
+    let mut plan = plan_of(dir.path(), &names);
+    // A file where the cell's directory should be, and a directory where the object should be.
+    std::fs::create_dir_all(options.out.join("cells")).unwrap();
+    std::fs::write(options.out.join("cells/a_k_x86_64"), "").unwrap();
+    std::fs::create_dir_all(options.out.join(artifact_path("b"))).unwrap();
+    let odd = dir.path().join(OsStr::from_bytes(b"\xff.bpf.o"));
+    let artifact = plan.artifacts.get_mut("not utf8").unwrap();
+    std::fs::rename(&artifact.file.path, &odd).unwrap();
+    artifact.file.path = odd;
+    let (report, boots) = run(&plan, &options).await;
+    assert_eq!((boots, report.cells.len()), (2, names.len()));
+    let fault = |n: usize| {
+        let fault = report.cells[n].fault.clone().unwrap();
+        (fault.headline, fault.hints[0].clone())
+    };
+    for n in [0, 1, 4] {
+        let (headline, hint) = fault(n);
+        assert!(headline.starts_with("the evidence cannot be saved: failed to write `"));
+        assert_eq!(hint.contains("UTF-8"), n == 4, "{headline} {hint}");
+    }
+    for n in [2, 3] {
+        assert_eq!(report.cells[n].verdict, VerdictKind::Pass);
     }
 }
