@@ -32,4 +32,5 @@ pub mod report;
 pub mod resolve;
 pub mod run;
 mod run_options;
+pub mod scratch;
 pub mod transport;

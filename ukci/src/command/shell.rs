@@ -2,6 +2,7 @@
 
 use rustix::termios::tcgetwinsize;
 use ukci_harness::cell_shell;
+use ukci_harness::scratch::Scratch;
 use ukci_schema::cell::Arch;
 use ukci_schema::report::Asked;
 
@@ -20,7 +21,7 @@ use crate::{lock_file, report_file, runtime};
 pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
     let report = report_file::read(&args.report)?;
     let cell = rerun::find(&report, &args.cell)?.clone();
-    let scratch = tempfile::tempdir()
+    let scratch = Scratch::create()
         .map_err(|error| Failure::failed_to("create a temporary directory", &error))?;
     let settings = recorded::read(
         report,
@@ -33,7 +34,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
     let work = Work::of(&settings)?;
     let busybox = busybox(cell.arch, output)?;
     let commanded = args.command.is_some();
-    let ended = runtime::run(|cancel| {
+    let ended = runtime::run_to_first_signal(|cancel| {
         let settings = &settings;
         async move {
             let resolved = cells::resolve(settings, output, work, &cancel).await?;
