@@ -26,11 +26,7 @@ use crate::{lock_file, plan_file, report_formats, runtime, selected};
 
 /// Runs the cells and writes the reports. There is no report if the run was killed.
 pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Option<Report>, Exit), Failure> {
-    let take = || {
-        let dir = OutDir::take(&settings.out)?;
-        dir.remove_reports(&settings.out, &settings.formats)?;
-        Ok(dir)
-    };
+    let take = || OutDir::take(&settings.out, &settings.formats);
     // A run that fails before it starts leaves no former report either, and no new directory.
     let taken = settings.out.exists().then(take).transpose()?;
     let work = Work::of(settings)?;

@@ -25,8 +25,15 @@ pub(crate) struct OutDir {
 }
 
 impl OutDir {
-    /// Makes the directory if it is not there, and locks it.
-    pub(crate) fn take(out: &Path) -> Result<Self, Failure> {
+    /// Makes the directory if it is not there, locks it, and removes the report of the run before
+    /// and its renderings: until this run has its own, there is none.
+    pub(crate) fn take(out: &Path, formats: &[Format]) -> Result<Self, Failure> {
+        let locked = Self::lock(out)?;
+        remove_reports(out, formats)?;
+        Ok(locked)
+    }
+
+    fn lock(out: &Path) -> Result<Self, Failure> {
         fs::create_dir_all(out).map_err(|error| {
             let action = Action::on("create", out);
             Failure::failed_to(action, &error).with_hint("choose another directory with `--out`")
@@ -59,22 +66,20 @@ impl OutDir {
             .map_err(failed("write"))?;
         Ok(Self { _lock: lock })
     }
+}
 
-    /// Removes the report of the run before and its renderings: until this run has its own, there is
-    /// none.
-    pub(crate) fn remove_reports(&self, out: &Path, formats: &[Format]) -> Result<(), Failure> {
-        for path in report_formats::files(out, formats) {
-            // A device or a pipe that a report is written to is not the report.
-            if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
-                continue;
-            }
-            fs::remove_file(&path).map_err(|error| {
-                Failure::failed_to(Action::on("remove", &path), &error)
-                    .with_hint("choose another directory with `--out`")
-            })?;
+fn remove_reports(out: &Path, formats: &[Format]) -> Result<(), Failure> {
+    for path in report_formats::files(out, formats) {
+        // A device or a pipe that a report is written to is not the report.
+        if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+            continue;
         }
-        Ok(())
+        fs::remove_file(&path).map_err(|error| {
+            Failure::failed_to(Action::on("remove", &path), &error)
+                .with_hint("choose another directory with `--out`")
+        })?;
     }
+    Ok(())
 }
 
 /// Another run has the directory.
