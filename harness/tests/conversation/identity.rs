@@ -22,7 +22,7 @@ use crate::scripted::{Ledger, Script, Scripted};
 
 /// The bytes of an artifact: its name, and what makes several frames of it.
 fn bytes(name: &str) -> Vec<u8> {
-    [name.as_bytes(), &[7; 3 * FRAME_LIMIT]].concat()
+    [name.as_bytes(), &vec![7; 3 * FRAME_LIMIT]].concat()
 }
 
 /// A plan of one cell for each of these artifacts, on kernel `k`.
@@ -144,7 +144,9 @@ async fn an_object_that_is_rebuilt_after_it_was_read_is_not_read_again() {
     let elf = |name: &str| bytes(&format!("\x7fELF{}{name}", "\0".repeat(60)));
     let read = elf("first");
     std::fs::write(&object, &read).unwrap();
-    let mut artifact = resolve::artifacts(&[object.clone()]).unwrap().remove(0);
+    let mut artifact = resolve::artifacts(std::slice::from_ref(&object))
+        .unwrap()
+        .remove(0);
     "x".clone_into(&mut artifact.artifact.name);
     artifact.companions = plan.artifacts["x"].companions.clone();
     plan.artifacts.insert("x".to_owned(), artifact);
