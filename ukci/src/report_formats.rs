@@ -85,6 +85,20 @@ fn artifacts_address() -> Option<String> {
     ))
 }
 
+/// Every file that a run into `out` may have left of a report, and those of these formats.
+pub(crate) fn files(out: &Path, formats: &[Format]) -> Vec<PathBuf> {
+    let kinds = [
+        FormatKind::Json,
+        FormatKind::Markdown,
+        FormatKind::Github,
+        FormatKind::Junit,
+        FormatKind::Html,
+    ];
+    let beside = kinds.map(|kind| out.join(file_name(kind)));
+    let named = formats.iter().filter_map(|format| format.path.clone());
+    beside.into_iter().chain(named).collect()
+}
+
 /// The files that [`write_all`] writes for a run into `out`, the report first.
 pub(crate) fn written(out: &Path, formats: &[Format]) -> Vec<String> {
     let mut files = vec![out.join("report.json").display().to_string()];

@@ -19,6 +19,7 @@ use ukci_schema::verdict::Outcome;
 
 use super::accels;
 use super::cause::{Cause, causes};
+use crate::file_name;
 use crate::plural::count;
 use filter::Filters;
 
@@ -254,7 +255,7 @@ fn prose(text: &str) -> Markup {
 }
 
 fn anchor(cell: &CellReport) -> String {
-    format!("cell-{}", cell.cell().slug())
+    format!("cell-{}", file_name::of_cell(&cell.cell()))
 }
 
 /// Everything that went in, by digest.

@@ -2,6 +2,7 @@
 //! milliseconds and without QEMU.
 
 mod fixture;
+mod identity;
 mod scripted;
 
 use std::collections::BTreeMap;

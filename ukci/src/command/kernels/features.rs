@@ -42,7 +42,10 @@ pub(super) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
         }
         prepared.push(found);
     }
-    let mut told = runtime::build()?.block_on(ask(asked, &prepared))?;
+    let told = runtime::run_to_first_signal(|_| ask(asked, &prepared))?;
+    let Some(mut told) = told else {
+        return Ok(Exit::Interrupted);
+    };
     for kernel in &mut told {
         kernel.retain(|kind, name| {
             let wanted = asked.name.as_deref().is_none_or(|text| name.contains(text));

@@ -6,6 +6,7 @@ use std::path::Path;
 use ukci_harness::catalogue::{self, digest};
 use ukci_harness::initramfs::assemble;
 use ukci_harness::render::harmless;
+use ukci_harness::scratch::Scratch;
 use ukci_schema::plan::FileRef;
 
 use crate::args::{Initramfs, Unpack};
@@ -45,7 +46,7 @@ pub(super) fn initramfs(args: &Initramfs) -> Result<Exit, Failure> {
         path: args.agent.clone(),
         sha256: digest::of_file(&args.agent).map_err(|e| io("read", &args.agent, &e))?,
     };
-    let scratch = tempfile::tempdir().map_err(|e| io("write to", &std::env::temp_dir(), &e))?;
+    let scratch = Scratch::create().map_err(|e| io("write to", &std::env::temp_dir(), &e))?;
     let made = assemble(scratch.path(), &agent, &kernel.segment)
         .map_err(|e| io("create", &args.out, &e))?;
     std::fs::copy(&made, &args.out).map_err(|e| io("write", &args.out, &e))?;
