@@ -9,7 +9,7 @@ use crate::args::Format;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::report_formats;
-use crate::terminal::harmless;
+use ukci_harness::render::harmless;
 
 /// The file that is locked. It stays, because a file that is removed cannot be locked by others.
 const LOCK: &str = ".ukci-lock";
