@@ -21,7 +21,7 @@ use ukci_guest::channel::{Arrived, Channel};
 use ukci_guest::contract::{Terms, keep_files};
 use ukci_guest::probe::probe;
 use ukci_guest::request::ProbeRequest;
-use ukci_guest::{bpf, child, guest_facts, kernel_features, kernel_needs};
+use ukci_guest::{bpf, child, guest_facts, kernel_features, kernel_needs, libbpf_log};
 use ukci_schema::contract::Contract;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, PROTOCOL, Request};
@@ -31,6 +31,7 @@ use ukci_schema::verdict::Stage;
 use crate::init::{Stream, Transport};
 
 fn main() {
+    libbpf_log::silence();
     if std::process::id() == 1 {
         child::report_panics();
         agent();

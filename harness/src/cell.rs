@@ -7,6 +7,7 @@ mod retry;
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use ukci_judge::{Judgement, Terms, judge_on};
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt};
 use ukci_schema::message::FromHost;
@@ -35,22 +36,89 @@ pub(crate) enum Progress {
 /// inputs and came to a verdict.
 pub(crate) fn finished(inputs: &Inputs) -> Option<CellReport> {
     let kept = evidence_dir::EarlierRun::of(&inputs.out, &inputs.planned.cell);
-    let same = kept.json("plan.json")? == serde_json::to_value(PlanFile::of(inputs)).ok()?;
-    let report: CellReport = serde_json::from_value(kept.json("cell.json")?).ok()?;
-    (same && report.outcome != Outcome::Error).then_some(report)
+    let plan = PlanFile::of(inputs);
+    let CellFile { plan: of, cell } = serde_json::from_value(kept.json("cell.json")?).ok()?;
+    // The two files may be of two runs that were killed: each is asked.
+    let same = of == plan.digest().ok()?
+        && cell.id == inputs.planned.cell.id()
+        && kept.json("plan.json")? == serde_json::to_value(plan).ok()?;
+    (same && cell.outcome != Outcome::Error).then_some(cell)
 }
 
-/// Runs one cell to its report. An artifact that is refused is a report; an error is an evidence
-/// directory that cannot be written.
+/// What `cell.json` holds.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CellFile {
+    /// The digest of the plan that was carried out, which is all of the cell's inputs.
+    plan: String,
+    /// The cell's entry of the report.
+    cell: CellReport,
+}
+
+/// Runs one cell to its report, whatever happens: a cell whose evidence cannot be written has no
+/// verdict, and the others go on.
 pub(crate) async fn run<M: Machine>(
     machine: &M,
     inputs: &Inputs,
     tell: impl Fn(Progress),
-) -> Result<CellReport, evidence_dir::Error> {
+) -> CellReport {
     let started = Instant::now();
+    match attempt(machine, inputs, started, tell).await {
+        Ok(report) => report,
+        Err(error) => unkept(machine, inputs, &error, started),
+    }
+}
+
+/// The report of a cell whose evidence could not be written.
+fn unkept<M: Machine>(
+    machine: &M,
+    inputs: &Inputs,
+    error: &evidence_dir::Error,
+    started: Instant,
+) -> CellReport {
+    let headline = format!("the evidence cannot be saved: {error}: {}", error.source);
+    let judgement = Judgement {
+        verdict: Verdict::Error {
+            fault: Fault {
+                hints: vec![error.hint()],
+                ..Fault::at(Stage::Boot, headline)
+            },
+        },
+        programs: Vec::new(),
+    };
+    let cost = Cost {
+        seconds: started.elapsed().as_secs_f64(),
+        usage: Usage::default(),
+        boots: 0,
+        memory: inputs.planned.memory,
+    };
+    let dir = evidence_dir::relative(&inputs.planned.cell);
+    report(
+        machine,
+        inputs,
+        &dir,
+        BootResult::default(),
+        judgement,
+        cost,
+    )
+}
+
+/// Runs one cell to its report. An artifact that is refused is a report; an error is an evidence
+/// directory that cannot be written.
+async fn attempt<M: Machine>(
+    machine: &M,
+    inputs: &Inputs,
+    started: Instant,
+    tell: impl Fn(Progress),
+) -> Result<CellReport, evidence_dir::Error> {
+    if let Some(error) = &inputs.unkept {
+        return Err(error.again());
+    }
     let cell = &inputs.planned.cell;
     let dir = EvidenceDir::create(&inputs.out, cell)?;
-    dir.write_json("plan.json", &PlanFile::of(inputs))?;
+    let plan = PlanFile::of(inputs);
+    dir.write_json("plan.json", &plan)?;
+    let plan_digest = (plan.digest()).map_err(|error| dir.unwritten("cell.json", error.into()))?;
 
     if let Some(diagnosis) = &inputs.refused {
         let judgement = Judgement {
@@ -68,7 +136,7 @@ pub(crate) async fn run<M: Machine>(
         return Ok(report(
             machine,
             inputs,
-            &dir,
+            dir.relative(),
             BootResult::default(),
             judgement,
             cost,
@@ -99,7 +167,7 @@ pub(crate) async fn run<M: Machine>(
     let report = report(
         machine,
         inputs,
-        &dir,
+        dir.relative(),
         result,
         judgement,
         Cost {
@@ -110,8 +178,12 @@ pub(crate) async fn run<M: Machine>(
         },
     );
     // The last file: where it lies, the cell is finished.
-    dir.write_json("cell.json", &report)?;
-    Ok(report)
+    let file = CellFile {
+        plan: plan_digest,
+        cell: report,
+    };
+    dir.write_json("cell.json", &file)?;
+    Ok(file.cell)
 }
 
 /// Boots the cell once and asks its agent.

@@ -10,6 +10,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use ukci_judge::stall;
+
 /// The file that QEMU writes the console to, in a cell's evidence directory.
 pub(crate) const CONSOLE_LOG: &str = "console.log";
 
@@ -51,21 +53,10 @@ pub fn splat(line: &str) -> Option<Splat> {
         "Unable to handle kernel ",
         "Internal error: ",
     ];
-    const STALL: &[&str] = &[
-        "BUG: soft lockup",
-        "BUG: workqueue lockup",
-        "self-detected stall",
-        "detected stalls on",
-        "detected expedited stalls",
-        "kthread starved",
-        "hard LOCKUP",
-        "blocked for more than",
-        "blocked in I/O wait for more than",
-    ];
     let any = |words: &[&str]| words.iter().any(|word| has_word(line, word));
     if has_word(line, "Kernel panic - not syncing") {
         Some(Splat::Panic)
-    } else if any(STALL) {
+    } else if any(stall::OPENINGS) {
         Some(Splat::Stall)
     } else if any(OOPS) {
         Some(Splat::Oops)

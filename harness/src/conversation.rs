@@ -324,6 +324,7 @@ impl Conversation {
                 if let Some(why) = last_word(&console).filter(|_| broken.is_power_off()) {
                     // It tells more than how QEMU ended.
                     hint = no_driver(why);
+                    code = hint.is_some().then_some(Code::UnsupportedTransport);
                     format!("the agent could not go on: {}", bounded(why))
                 } else {
                     hint = Some("run `command.txt` beside the evidence to see it by hand".into());
@@ -417,8 +418,8 @@ fn no_driver(why: &str) -> Option<String> {
     ];
     let is = answers.iter().any(|answer| why.contains(answer));
     is.then(|| {
-        "the kernel has no driver for the way to the host: give a user kernel its modules with \
-         `--modules DIR`"
+        "the kernel has no driver for this transport: give a user kernel its modules with \
+         `--modules DIR`, or choose another transport with `--transport`"
             .to_owned()
     })
 }

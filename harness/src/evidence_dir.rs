@@ -6,7 +6,7 @@
 //! | `console.log` | the serial console |
 //! | `qemu.log` | what QEMU and its vsock device printed |
 //! | `plan.json` | the cell, its kernel and its inputs by digest |
-//! | `cell.json` | the cell's entry of the report, written last |
+//! | `cell.json` | the cell's entry of the report and the digest of its plan, written last |
 //! | `evidence.json` | what the guest observed |
 //! | `libbpf.log` | what libbpf printed about the whole object |
 //! | `kmsg.log` | the kernel's warnings during the cell, if there were any |
@@ -22,6 +22,8 @@ use serde::Serialize;
 use ukci_schema::cell::Cell;
 use ukci_schema::evidence::Evidence;
 
+use crate::file_name;
+
 /// An I/O error and the path it is about.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to write `{}`", path.display())]
@@ -36,11 +38,29 @@ impl Error {
     /// An action that may help.
     pub fn hint(&self) -> String {
         let other = "put the evidence elsewhere with `--out`";
+        // JSON has no other text.
+        if self.source.kind() == io::ErrorKind::InvalidData {
+            return "give the files of the run, and the directories above them, names in UTF-8"
+                .into();
+        }
         if self.source.kind() == io::ErrorKind::StorageFull {
             return format!("free some space, or {other}");
         }
         other.to_owned()
     }
+
+    /// The same error, for another cell of it.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            source: io::Error::new(self.source.kind(), self.source.to_string()),
+        }
+    }
+}
+
+/// The path of a cell's directory below the run's.
+pub(crate) fn relative(cell: &Cell) -> String {
+    format!("cells/{}", file_name::of_cell(cell))
 }
 
 /// The directory of one cell.
@@ -54,6 +74,7 @@ const FILES: &[&str] = &[
     "command.txt",
     "console.log",
     "qemu.log",
+    "vhost-device-vsock.log",
     "plan.json",
     "cell.json",
     "evidence.json",
@@ -65,7 +86,7 @@ const DIRS: &[&str] = &["verifier", "first-boot"];
 impl EvidenceDir {
     /// Makes `<out>/cells/<cell>`, and empties it of what an older run left there.
     pub fn create(out: &Path, cell: &Cell) -> Result<Self, Error> {
-        let relative = format!("cells/{}", cell.slug());
+        let relative = relative(cell);
         let path = out.join(&relative);
         fs::create_dir_all(&path).map_err(|source| Error {
             path: path.clone(),
@@ -107,13 +128,17 @@ impl EvidenceDir {
         Ok(())
     }
 
+    /// The error of a file that could not be written.
+    pub(crate) fn unwritten(&self, name: &str, source: io::Error) -> Error {
+        let path = self.path.join(name);
+        Error { path, source }
+    }
+
     /// Writes `name` as pretty JSON.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
         let path = self.path.join(name);
-        let mut text = serde_json::to_vec_pretty(value).map_err(|e| Error {
-            path: path.clone(),
-            source: e.into(),
-        })?;
+        let mut text =
+            serde_json::to_vec_pretty(value).map_err(|error| self.unwritten(name, error.into()))?;
         text.push(b'\n');
         fs::write(&path, text).map_err(|source| Error { path, source })
     }
@@ -133,10 +158,10 @@ impl EvidenceDir {
             .iter()
             .filter(|program| !program.load.log.is_empty())
         {
-            let mut name = file_name(&program.name);
-            // Two programs can only share a name after it was made harmless.
+            let mut name = file_name::of(&program.name);
+            // An object has no two programs of one name, but a guest may say anything.
             while !names.insert(name.clone()) {
-                name.push('_');
+                name.push('~');
             }
             let relative = Path::new("verifier").join(format!("{name}.log"));
             self.write_text(&relative, &program.load.log.text())?;
@@ -157,17 +182,10 @@ impl EvidenceDir {
     }
 }
 
-/// Where a run keeps an artifact's bytes, below its directory: they are what `rerun` takes.
-///
-/// The name is kept if it can be, because a rerun names the artifact by this file. It is the host's
-/// own word, but a plan may say anything.
+/// Where a run keeps an artifact's bytes, below its directory: they are what `rerun` takes. The
+/// report says which artifact that is: the file's name need not be the artifact's.
 pub fn artifact_path(name: &str) -> String {
-    let is_plain = !name.is_empty() && name.len() <= 200 && !name.contains(['/', '\0']);
-    if is_plain {
-        format!("artifacts/{name}.bpf.o")
-    } else {
-        format!("artifacts/{}.bpf.o", file_name(name))
-    }
+    format!("artifacts/{}.bpf.o", file_name::of(name))
 }
 
 /// Keeps an artifact's bytes.
@@ -189,32 +207,13 @@ pub(crate) struct EarlierRun(PathBuf);
 
 impl EarlierRun {
     pub(crate) fn of(out: &Path, cell: &Cell) -> Self {
-        Self(out.join("cells").join(cell.slug()))
+        Self(out.join(relative(cell)))
     }
 
     /// A file of it, unless it is missing or was not written whole.
     pub(crate) fn json(&self, name: &str) -> Option<serde_json::Value> {
         serde_json::from_slice(&fs::read(self.0.join(name)).ok()?).ok()
     }
-}
-
-/// The name of a program's log: a guest's word never becomes a path.
-pub fn file_name(program: &str) -> String {
-    let mut name: String = program
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '_' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .take(120)
-        .collect();
-    if name.is_empty() {
-        name.push('_');
-    }
-    name
 }
 
 fn ignore_missing(path: &Path, act: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
@@ -266,7 +265,10 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         logs.sort();
-        assert_eq!(logs, ["_________etc_passwd.log", "a_b.log", "a_b_.log"]);
+        assert_eq!(
+            logs,
+            ["a_b.log", "a~2Fb.log", "~2E.~2F..~2F..~2Fetc~2Fpasswd.log"]
+        );
         assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 1);
 
         dir.set_first_boot_aside().unwrap();
@@ -277,8 +279,8 @@ mod tests {
     #[test]
     fn a_kept_artifact_has_its_name_and_stays_in_its_directory() {
         assert_eq!(artifact_path("my-tool-2"), "artifacts/my-tool-2.bpf.o");
-        assert_eq!(artifact_path("../x"), "artifacts/___x.bpf.o");
-        assert_eq!(artifact_path(""), "artifacts/_.bpf.o");
-        assert_eq!(artifact_path(".."), "artifacts/...bpf.o");
+        assert_ne!(artifact_path("foo-bar"), artifact_path("foo_bar"));
+        assert_eq!(artifact_path("../x"), "artifacts/~2E.~2Fx.bpf.o");
+        assert_eq!(artifact_path(""), "artifacts/~.bpf.o");
     }
 }

@@ -12,8 +12,11 @@ use ukci_schema::artifact::Form;
 use ukci_schema::cell::Cell;
 use ukci_schema::contract::Contract;
 use ukci_schema::diagnosis::Diagnosis;
-use ukci_schema::plan::{Plan, PlannedArtifact, PlannedCell, PlannedKernel, PlannedObject};
+use ukci_schema::plan::{
+    FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, PlannedObject,
+};
 
+use crate::catalogue::digest;
 use crate::cell::Inputs;
 use crate::evidence_dir;
 use crate::initramfs;
@@ -24,9 +27,6 @@ use crate::run_options::Options;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A directory or file of the evidence could not be written.
-    #[error("the evidence cannot be saved")]
-    Evidence(#[from] evidence_dir::Error),
     /// A file of the plan could not be read.
     #[error("failed to read `{}`", path.display())]
     Read {
@@ -34,6 +34,12 @@ pub enum Error {
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
+    },
+    /// A file has other bytes than the report would name.
+    #[error("`{}` changed since it was planned", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// An initramfs could not be made.
     #[error("failed to make the initramfs of `{kernel}`")]
@@ -59,7 +65,7 @@ impl Error {
     /// An action that may help.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Evidence(error) => Some(error.hint()),
+            Self::Changed { .. } => Some("run it again".into()),
             _ => None,
         }
     }
@@ -94,6 +100,14 @@ impl Prepared {
 /// An object's bytes, or why there is none.
 type Object = Result<Arc<[u8]>, Arc<Diagnosis>>;
 
+/// An artifact, its bytes, and why they could not be kept beside the evidence.
+#[derive(Clone)]
+struct Artifact {
+    planned: Arc<PlannedArtifact>,
+    bytes: Arc<[u8]>,
+    unkept: Option<Arc<evidence_dir::Error>>,
+}
+
 /// A kernel, its initramfs and its modules.
 struct Kernel {
     planned: Arc<PlannedKernel>,
@@ -107,9 +121,10 @@ struct Files<'a> {
     options: &'a Options,
     out: Arc<Path>,
     kernels: BTreeMap<String, Kernel>,
-    artifacts: BTreeMap<&'a str, (Arc<PlannedArtifact>, Arc<[u8]>)>,
+    artifacts: BTreeMap<&'a str, Artifact>,
     objects: BTreeMap<String, Object>,
-    companions: BTreeMap<PathBuf, Arc<[u8]>>,
+    /// By digest.
+    companions: BTreeMap<String, Arc<[u8]>>,
     /// Instructions of each program in the baseline, by the cell's id.
     baseline: HashMap<String, BTreeMap<String, u64>>,
 }
@@ -119,7 +134,11 @@ impl<'a> Files<'a> {
         let cell = &planned.cell;
         let agent = self.plan.agents.get(&cell.arch);
         let agent = agent.ok_or_else(|| incomplete("agent", cell.arch.name(), cell))?;
-        let (artifact, source) = self.artifact(cell)?;
+        let Artifact {
+            planned: artifact,
+            bytes: source,
+            unkept,
+        } = self.artifact(cell)?;
         let (object, refused) = match self.object(cell)? {
             None => (source, None),
             Some(Ok(object)) => (object, None),
@@ -149,6 +168,7 @@ impl<'a> Files<'a> {
             object,
             files,
             refused,
+            unkept,
             initramfs: initramfs.into(),
             agent: agent.sha256.as_str().into(),
             mode: self.options.mode,
@@ -189,19 +209,25 @@ impl<'a> Files<'a> {
     }
 
     /// The cell's artifact and its bytes, of which an object is also kept beside the evidence.
-    fn artifact(&mut self, cell: &'a Cell) -> Result<(Arc<PlannedArtifact>, Arc<[u8]>), Error> {
+    fn artifact(&mut self, cell: &'a Cell) -> Result<Artifact, Error> {
         let name = cell.artifact.as_str();
         if let Some(artifact) = self.artifacts.get(name) {
             return Ok(artifact.clone());
         }
         let planned = self.plan.artifacts.get(name);
         let planned = planned.ok_or_else(|| incomplete("artifact", name, cell))?;
-        let bytes = read(&planned.file.path)?;
+        let bytes = read(&planned.file, &planned.kept)?;
         // A source alone would not be what was compiled: its headers are elsewhere.
-        if planned.artifact.form == Form::Object {
-            evidence_dir::keep_artifact(&self.options.out, name, &bytes)?;
-        }
-        let artifact = (Arc::new(planned.clone()), bytes);
+        let kept = if planned.artifact.form == Form::Object {
+            evidence_dir::keep_artifact(&self.options.out, name, &bytes)
+        } else {
+            Ok(())
+        };
+        let artifact = Artifact {
+            planned: Arc::new(planned.clone()),
+            bytes,
+            unkept: kept.err().map(Arc::new),
+        };
         self.artifacts.insert(name, artifact.clone());
         Ok(artifact)
     }
@@ -218,7 +244,7 @@ impl<'a> Files<'a> {
         let planned = self.plan.objects.get(entry.key());
         let object = match planned.ok_or_else(|| incomplete("object", entry.key(), cell))? {
             PlannedObject::Refused { diagnosis, .. } => Err(Arc::new(diagnosis.clone())),
-            PlannedObject::Object { file, .. } => Ok(read(&file.path)?),
+            PlannedObject::Object { file, .. } => Ok(read(file, &Kept::default())?),
         };
         Ok(Some(entry.insert(object).clone()))
     }
@@ -232,10 +258,10 @@ impl<'a> Files<'a> {
     ) -> Result<Arc<[u8]>, Error> {
         let file = artifact.companions.get(name);
         let file = file.ok_or_else(|| incomplete("file", name, cell))?;
-        match self.companions.entry(file.path.clone()) {
+        match self.companions.entry(file.sha256.clone()) {
             Entry::Occupied(entry) => Ok(Arc::clone(entry.get())),
             Entry::Vacant(entry) => {
-                let bytes = read(entry.key())?;
+                let bytes = read(file, &artifact.kept)?;
                 Ok(Arc::clone(entry.insert(bytes)))
             }
         }
@@ -262,11 +288,20 @@ fn needs(object: &[u8], contract: &Contract) -> Needs {
     needs
 }
 
-fn read(path: &Path) -> Result<Arc<[u8]>, Error> {
+/// The bytes that have the file's digest: those that were kept when it was taken, or what the file
+/// has if it is unchanged.
+fn read(file: &FileRef, kept: &Kept) -> Result<Arc<[u8]>, Error> {
+    if let Some(bytes) = kept.get(&file.sha256) {
+        return Ok(Arc::clone(bytes));
+    }
+    let path = &file.path;
     let bytes = std::fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
+        path: path.clone(),
         source,
     })?;
+    if digest::of(&bytes) != file.sha256 {
+        return Err(Error::Changed { path: path.clone() });
+    }
     Ok(bytes.into())
 }
 

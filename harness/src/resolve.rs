@@ -20,7 +20,7 @@ use ukci_schema::artifact::{Artifact, Form, name_of};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, kernel_key};
 use ukci_schema::lock::Lock;
-use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
+use ukci_schema::plan::{FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{Catalogue, Prepared, Progress, digest};
 pub use agent::{Agents, Carried, Origin};
@@ -94,10 +94,31 @@ pub struct Selected {
     sysctl: Vec<String>,
 }
 
-/// Reads the artifacts, and refuses what is no object. Nothing is fetched or booted before.
+/// An artifact's file, and the name that it goes by.
+#[derive(Clone, Debug)]
+pub struct ArtifactFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The name; none is that of the file without its ending.
+    pub name: Option<String>,
+}
+
+impl From<PathBuf> for ArtifactFile {
+    fn from(path: PathBuf) -> Self {
+        Self { path, name: None }
+    }
+}
+
+/// Reads artifacts that go by the names of their files. See [`named_artifacts`].
 pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
+    let files: Vec<ArtifactFile> = paths.iter().cloned().map(ArtifactFile::from).collect();
+    named_artifacts(&files)
+}
+
+/// Reads the artifacts, and refuses what is no object. Nothing is fetched or booted before.
+pub fn named_artifacts(files: &[ArtifactFile]) -> Result<Vec<PlannedArtifact>, Error> {
     let mut planned: Vec<PlannedArtifact> = Vec::new();
-    for path in paths {
+    for ArtifactFile { path, name } in files {
         let read = |source| Error::Read {
             path: path.clone(),
             source,
@@ -116,7 +137,7 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             object_file::check(path, &bytes)?;
         }
         let artifact = Artifact {
-            name: name_of(&file_name).to_owned(),
+            name: (name.clone()).unwrap_or_else(|| name_of(&file_name).to_owned()),
             path: path.display().to_string(),
             sha256: digest::of(&bytes),
             size: bytes.len() as u64,
@@ -134,10 +155,13 @@ pub fn artifacts(paths: &[PathBuf]) -> Result<Vec<PlannedArtifact>, Error> {
             });
         }
         let sha256 = artifact.sha256.clone();
+        let mut kept = Kept::default();
+        kept.put(&sha256, bytes);
         planned.push(PlannedArtifact {
             artifact,
             file: FileRef { path: file, sha256 },
             companions: BTreeMap::new(),
+            kept,
         });
     }
     Ok(planned)

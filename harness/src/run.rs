@@ -13,7 +13,6 @@ use ukci_schema::report::{CellReport, KernelInfo, Report, RunInfo, SCHEMA, Summa
 
 use crate::cell::{self, Inputs, Progress};
 use crate::event::Event;
-use crate::evidence_dir;
 use crate::machine::Machine;
 use crate::prepare::{self, Prepared};
 
@@ -26,9 +25,6 @@ pub enum Error {
     /// What the cells need could not be read or made.
     #[error(transparent)]
     Prepare(#[from] prepare::Error),
-    /// A directory or file of the evidence could not be written.
-    #[error("the evidence cannot be saved")]
-    Evidence(#[from] evidence_dir::Error),
     /// A cell's task died: a defect of `ukci`'s.
     #[error("cell `{cell}` did not finish: {reason}")]
     Task {
@@ -44,7 +40,6 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Prepare(error) => error.hint(),
-            Self::Evidence(error) => Some(error.hint()),
             Self::Task { .. } => Some("report this: it is a bug in ukci".into()),
         }
     }
@@ -134,7 +129,7 @@ struct Running<M> {
     machine: Arc<M>,
     /// One permit per machine.
     gate: Arc<Semaphore>,
-    tasks: JoinSet<Result<CellReport, evidence_dir::Error>>,
+    tasks: JoinSet<CellReport>,
     /// The place in the plan of each task's cell.
     indices: HashMap<Id, usize>,
     /// What the cells are doing, by their places in the plan.
@@ -171,11 +166,11 @@ impl<M: Machine> Running<M> {
     /// The place and the report of a cell whose task ended.
     fn ended(
         &self,
-        ended: Result<(Id, Result<CellReport, evidence_dir::Error>), JoinError>,
+        ended: Result<(Id, CellReport), JoinError>,
         plan: &Plan,
     ) -> Result<(usize, CellReport), Error> {
         match ended {
-            Ok((id, report)) => Ok((self.indices[&id], report?)),
+            Ok((id, report)) => Ok((self.indices[&id], report)),
             Err(error) => Err(Error::Task {
                 cell: plan.cells[self.indices[&error.id()]].cell.id(),
                 reason: error.to_string(),

@@ -246,7 +246,10 @@ fn a_problem_is_open_once_in_html() {
         .cells
         .iter()
         .map(|cell| {
-            let anchor = format!("id=\"cell-{}\"", cell.cell().slug());
+            let anchor = format!(
+                "id=\"cell-{}\"",
+                ukci_harness::file_name::of_cell(&cell.cell())
+            );
             let before = &page[..page.find(&anchor).unwrap()];
             let start = before.rfind("<details class=\"card cell\"").unwrap();
             before[start..]

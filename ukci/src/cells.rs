@@ -14,10 +14,11 @@ use ukci_schema::budget::Budget;
 use ukci_schema::plan::{Plan, PlannedArtifact};
 use ukci_schema::report::{Asked, Report, RunInfo};
 
-use crate::diagnostic::{Action, Failure};
+use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::fetching::Fetching;
 use crate::host::{self, Trial};
+use crate::out_dir::OutDir;
 use crate::output::Output;
 use crate::settings::{Settings, recorded};
 use crate::terminal::Terminal;
@@ -25,11 +26,11 @@ use crate::{lock_file, plan_file, report_formats, runtime, selected};
 
 /// Runs the cells and writes the reports. There is no report if the run was killed.
 pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Option<Report>, Exit), Failure> {
+    let take = || OutDir::take(&settings.out, &settings.formats);
+    // A run that fails before it starts leaves no former report either, and no new directory.
+    let taken = settings.out.exists().then(take).transpose()?;
     let work = Work::of(settings)?;
-    std::fs::create_dir_all(&settings.out).map_err(|error| {
-        let action = Action::on("create", &settings.out);
-        Failure::failed_to(action, &error).with_hint("choose another directory with `--out`")
-    })?;
+    let _taken = taken.map_or_else(take, Ok)?;
     let ran = runtime::run(|cancel| resolve_and_run(settings, output, work, cancel))?;
     let Some(report) = ran.flatten() else {
         return Ok((None, Exit::Interrupted));
@@ -57,7 +58,7 @@ impl Work {
             return Ok(Self::Planned(plan));
         }
         let mut artifacts =
-            resolve::artifacts(&settings.artifacts).map_err(|e| selected::unresolved(&e))?;
+            resolve::named_artifacts(&settings.artifacts).map_err(|e| selected::unresolved(&e))?;
         let manifests = selected::manifests(&settings.manifests, &mut artifacts)?;
         selected::check_compilation(&settings.compilation, &artifacts)?;
         let catalogue = lock_file::catalogue()?;
@@ -186,7 +187,10 @@ pub(crate) fn options(
         info: RunInfo {
             ukci: env!("CARGO_PKG_VERSION").into(),
             matrix: plan.matrix.clone(),
-            started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            started: humantime::format_rfc3339_seconds(
+                SystemTime::now().max(SystemTime::UNIX_EPOCH),
+            )
+            .to_string(),
             seconds: 0.0,
             jobs,
             qemu: qemu.versions().clone(),

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Write};
 use std::path::Path;
 
+use ukci_harness::render::harmless;
 use ukci_schema::verdict::Outcome;
 
 use crate::exit::Exit;
@@ -51,7 +52,7 @@ impl fmt::Display for Action<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "failed to {}", self.verb)?;
         match self.path {
-            Some(path) => write!(f, " `{}`", path.display()),
+            Some(path) => write!(f, " `{}`", harmless(&path.to_string_lossy())),
             None => Ok(()),
         }
     }
@@ -61,7 +62,7 @@ impl Failure {
     /// Something that the system or a parser did not let us do.
     pub(crate) fn failed_to<'a>(action: impl Into<Action<'a>>, cause: &dyn Error) -> Self {
         let mut message = format!("{}\n", action.into());
-        let _ = writeln!(message, "  Caused by: {}", indented(&cause.to_string()));
+        let _ = writeln!(message, "  Caused by: {}", in_lines(&cause.to_string(), 4));
         push_causes(&mut message, cause);
         Self {
             exit: Exit::NoVerdict,
@@ -72,7 +73,7 @@ impl Failure {
 
     /// An error of the libraries, whose text is a sentence of its own, and its causes.
     pub(crate) fn of(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
-        let mut message = format!("{error}\n");
+        let mut message = format!("{}\n", in_lines(&error.to_string(), 0));
         push_causes(&mut message, error);
         Self {
             exit,
@@ -85,7 +86,7 @@ impl Failure {
     pub(crate) fn says(exit: Exit, sentence: &str, hint: Option<String>) -> Self {
         Self {
             exit,
-            message: format!("{sentence}\n"),
+            message: format!("{}\n", in_lines(sentence, 0)),
             hint,
         }
     }
@@ -110,6 +111,7 @@ impl Failure {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{} {}", paint(BAD, "error:"), self.message);
         if let Some(hint) = &self.hint {
+            let hint = in_lines(hint, 0);
             let _ = write!(text, "\n{} {hint}\n", paint(HINT, "hint:"));
         }
         text
@@ -124,15 +126,31 @@ fn push_causes(message: &mut String, error: &dyn Error) {
     while let Some(error) = cause {
         let text = error.to_string();
         if !last.ends_with(&text) {
-            let _ = writeln!(message, "  Caused by: {}", indented(&text));
+            let _ = writeln!(message, "  Caused by: {}", in_lines(&text, 4));
         }
         last = text;
         cause = error.source();
     }
 }
 
-fn indented(text: &str) -> String {
-    text.replace('\n', "\n    ")
+/// Text that may hold names of others, in lines that cannot be taken for ours: but for an excerpt
+/// of a file, whose lines have a bar and are indented, each further line gets a bar in front.
+fn in_lines(text: &str, indent: usize) -> String {
+    let mut lines = text.lines();
+    let mut whole = harmless(lines.next().unwrap_or_default());
+    for line in lines {
+        let is_excerpt = line
+            .trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit())
+            .starts_with('|');
+        whole.push('\n');
+        if is_excerpt {
+            whole.push_str(&" ".repeat(indent));
+        } else {
+            whole.push_str("    | ");
+        }
+        whole.push_str(&harmless(line));
+    }
+    whole
 }
 
 /// The word of an outcome in its color, right-aligned in twelve columns.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ukci_harness::atomic_file;
 use ukci_harness::catalogue::cache_dir;
+use ukci_harness::render::harmless;
 use ukci_harness::resolve::{self, Embedded};
 use ukci_schema::artifact::name_of;
 
@@ -22,11 +23,12 @@ pub(crate) fn extract(programs: &[PathBuf], output: Output) -> Result<Vec<PathBu
             let file = write(&name, object)?;
             if output.chatty {
                 output.say(&format!(
-                    "{} {name} at byte {} of {}: {}",
+                    "{} {} at byte {} of {}: {}",
                     paint(GOOD, format_args!("{:>12}", "Found")),
+                    harmless(&name),
                     object.offset,
-                    program.display(),
-                    programs_of(object)
+                    harmless(&program.to_string_lossy()),
+                    harmless(&programs_of(object))
                 ));
             }
             files.push(file);

@@ -44,7 +44,8 @@ pub(crate) const VARIABLES: &[Variable] = &[
     variable(
         &["UKCI_MIRROR_DEBIAN"],
         "Root URLs of Debian mirrors, separated by commas.",
-        "the mirrors in apt's sources, then snapshot.debian.org",
+        "the mirrors in apt's sources, else those that debootstrap, pbuilder or python-apt know, \
+         then Debian's snapshot archive",
     ),
     variable(
         &["UKCI_MIRROR_DEBIAN_SECURITY"],
@@ -97,7 +98,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     variable(
         &["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"],
-        "The proxy for downloads. The first that is set is used.",
+        "The proxy for downloads. The first that is set is used, in capitals or in lower case.",
         "none",
     ),
     variable(&["NO_PROXY"], "Hosts for which no proxy is used.", "none"),

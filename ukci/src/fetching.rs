@@ -7,12 +7,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::catalogue::Progress;
 
 use crate::output::{GOOD, Output, paint};
+use ukci_harness::render::harmless;
 
 /// Shows what is fetched and unpacked. Called from several threads.
 pub(crate) struct Fetching {
     output: Output,
     all: MultiProgress,
-    bars: Mutex<BTreeMap<String, ProgressBar>>,
+    /// By package: the mirror that it comes from, and its bar.
+    bars: Mutex<BTreeMap<String, (String, ProgressBar)>>,
 }
 
 impl Fetching {
@@ -38,19 +40,26 @@ impl Fetching {
         match progress {
             Progress::Fetching {
                 package,
+                from,
                 done,
                 total,
             } => {
-                let bar = bars.entry(package).or_insert_with_key(|package| {
-                    self.say("Fetching", package);
+                let coming = bars.get(&package);
+                // Another mirror takes over where one breaks off.
+                if coming.is_none_or(|(mirror, _)| *mirror != from) {
+                    self.say("Fetching", &format!("{package} from {from}"));
+                }
+                let new = || {
                     let bar = self.all.add(ProgressBar::new(total).with_style(style()));
-                    bar.set_prefix(package.clone());
+                    bar.set_prefix(harmless(&package));
                     bar
-                });
+                };
+                let bar = coming.map_or_else(new, |(_, bar)| bar.clone());
                 bar.set_position(done);
+                bars.insert(package, (from, bar));
             }
             Progress::Fetched { package } => {
-                if let Some(bar) = bars.remove(&package) {
+                if let Some((_, bar)) = bars.remove(&package) {
                     bar.finish_and_clear();
                 }
             }
@@ -64,6 +73,7 @@ impl Fetching {
         if !self.output.chatty {
             return;
         }
+        let what = harmless(what);
         let line = format!("{} {what}", paint(GOOD, format_args!("{verb:>12}")));
         if self.output.live {
             let _ = self.all.println(self.output.styled(&line));

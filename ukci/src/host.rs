@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ukci_harness::machine::Boot;
 use ukci_harness::machine::qemu::{Qemu, Settings};
+use ukci_harness::scratch::Scratch;
 use ukci_harness::{catalogue, initramfs};
 use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::plan::{FileRef, PlannedKernel};
@@ -36,7 +37,7 @@ pub(crate) async fn qemu<'a>(
         arches,
         cache: catalogue::cache_dir(),
     };
-    let scratch = tempfile::tempdir().ok();
+    let scratch = Scratch::create().ok();
     let boot = scratch.as_ref().and_then(|dir| boot(trials, dir.path()));
     Qemu::detect(settings, boot)
         .await

@@ -14,6 +14,7 @@ mod fetching;
 mod grid;
 mod host;
 mod lock_file;
+mod out_dir;
 mod output;
 mod plan_file;
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::io::{IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
+use ukci_harness::render::is_active;
+
 use crate::args::{Color, Global};
 
 /// Green: as it should be.
@@ -48,6 +50,9 @@ pub(crate) struct Output {
 /// What a line may have where there is no terminal to ask.
 const WIDTH: usize = 100;
 
+/// More than any terminal has. Rust pads to less than 65,536 columns and panics beyond.
+pub(crate) const WIDEST: usize = 1000;
+
 /// `COLUMNS`, or the terminal's width.
 fn width() -> usize {
     let asked = std::env::var("COLUMNS").ok();
@@ -58,7 +63,7 @@ fn width() -> usize {
         size.ok().map(|size| usize::from(size.ws_col))
     };
     let width = asked.or_else(terminal).filter(|&columns| columns > 0);
-    width.unwrap_or(WIDTH)
+    width.unwrap_or(WIDTH).min(WIDEST)
 }
 
 impl Output {
@@ -95,23 +100,95 @@ impl Output {
 
     /// Text for stderr as this terminal takes it.
     pub(crate) fn styled(self, text: &str) -> String {
-        match self.color {
-            ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
-            _ => text.to_owned(),
-        }
+        let text = match self.color {
+            ColorChoice::Never => anstream::adapter::strip_str(&tame(text)).to_string(),
+            _ => tame(text),
+        };
+        for_people(&text)
     }
 
     /// Says a block of lines to people, at once, so that nothing comes between.
     pub(crate) fn say(self, text: &str) {
-        if self.silent {
-            return;
+        if !self.silent {
+            write(self.styled(text));
         }
-        let mut block = self.styled(text);
-        if !block.ends_with('\n') {
-            block.push('\n');
+    }
+
+    /// Says workflow commands of ours to GitHub's runner.
+    pub(crate) fn command(self, text: &str) {
+        if !self.silent {
+            write(tame(text));
         }
-        // Nobody is left to tell when stderr is gone.
-        let _ = std::io::stderr().lock().write_all(block.as_bytes());
+    }
+}
+
+/// Writes a block of lines to stderr, at once, so that nothing comes between.
+fn write(mut block: String) {
+    if !block.ends_with('\n') {
+        block.push('\n');
+    }
+    // Nobody is left to tell when stderr is gone.
+    let _ = std::io::stderr().lock().write_all(block.as_bytes());
+}
+
+/// Text for people, of which GitHub's runner takes no line for a command: it reads everything that a
+/// step prints, trims each line, and acts on `::name::` at its start and on `##[name]` anywhere.
+pub(crate) fn for_people(text: &str) -> String {
+    let is_runner = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    if is_runner {
+        without_commands(text)
+    } else {
+        text.to_owned()
+    }
+}
+
+fn without_commands(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let plain = anstream::adapter::strip_str(line).to_string();
+        let line = line.replace("##[", "## [");
+        if plain.trim_start().starts_with("::") {
+            lines.push_str(&line.replacen("::", ": :", 1));
+        } else {
+            lines.push_str(&line);
+        }
+    }
+    lines
+}
+
+/// The text with no other active characters than line breaks and our styles.
+///
+/// Foreign text is made harmless where it is put in, which also keeps it on its line. This is the
+/// second wall: whatever was forgotten there cannot act on a terminal.
+fn tame(text: &str) -> String {
+    let mut tame = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let style = if c == '\u{1b}' { style_len(rest) } else { 0 };
+        if style > 0 {
+            tame.push_str(&rest[..style]);
+            rest = &rest[style..];
+            continue;
+        }
+        if c != '\n' && c != '\t' && is_active(c) {
+            tame.extend(c.escape_unicode());
+        } else {
+            tame.push(c);
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    tame
+}
+
+/// The length of the style (SGR) with which the text begins, or zero.
+fn style_len(text: &str) -> usize {
+    let Some(parameters) = text.strip_prefix("\u{1b}[") else {
+        return 0;
+    };
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';');
+    match end {
+        Some(end) if parameters[end..].starts_with('m') => 2 + end + 1,
+        _ => 0,
     }
 }
 
@@ -119,10 +196,39 @@ impl Output {
 pub(crate) fn data(text: &str) -> std::io::Result<()> {
     let mut stdout = AutoStream::auto(std::io::stdout().lock());
     match stdout
-        .write_all(text.as_bytes())
+        .write_all(tame(text).as_bytes())
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BAD, paint, tame, without_commands};
+
+    #[test]
+    fn no_line_is_a_command_of_the_runner() {
+        let text = format!(
+            "a\n  ::error::x\n{} ##[group]\nb::c\n",
+            paint(BAD, "::debug::")
+        );
+        let shown = without_commands(&text);
+        assert!(shown.starts_with("a\n  : :error::x\n"), "{shown}");
+        assert!(
+            shown.contains(": :debug") && shown.contains("## [group]\nb::c\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn only_styles_and_line_breaks_pass() {
+        let ours = format!("{}\n\tnext", paint(BAD, "word"));
+        assert_eq!(tame(&ours), ours);
+        assert_eq!(
+            tame("a\u{1b}]0;t\u{7}b\u{1b}[2Jc\u{9b}31md\re\u{202e}\u{1b}"),
+            "a\\u{1b}]0;t\\u{7}b\\u{1b}[2Jc\\u{9b}31md\\u{d}e\\u{202e}\\u{1b}"
+        );
     }
 }

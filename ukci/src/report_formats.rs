@@ -70,7 +70,7 @@ fn tell_github(report: &Report, output: Output) -> Result<(), Failure> {
     let annotations = render::annotations(report, workspace.as_deref());
     if !annotations.is_empty() {
         // The runner reads workflow commands on either stream, and stdout may hold a report.
-        output.say(&annotations);
+        output.command(&annotations);
     }
     Ok(())
 }
@@ -83,6 +83,20 @@ fn artifacts_address() -> Option<String> {
     Some(format!(
         "{server}/{repository}/actions/runs/{run}#artifacts"
     ))
+}
+
+/// Every file that a run into `out` may have left of a report, and those of these formats.
+pub(crate) fn files(out: &Path, formats: &[Format]) -> Vec<PathBuf> {
+    let kinds = [
+        FormatKind::Json,
+        FormatKind::Markdown,
+        FormatKind::Github,
+        FormatKind::Junit,
+        FormatKind::Html,
+    ];
+    let beside = kinds.map(|kind| out.join(file_name(kind)));
+    let named = formats.iter().filter_map(|format| format.path.clone());
+    beside.into_iter().chain(named).collect()
 }
 
 /// The files that [`write_all`] writes for a run into `out`, the report first.

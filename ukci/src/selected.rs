@@ -7,7 +7,7 @@ use ukci_harness::resolve::{self, Compilation, Manifests, Selected, Selection};
 use ukci_matrix::partition::Partition;
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Cell;
-use ukci_schema::plan::{FileRef, PlannedArtifact};
+use ukci_schema::plan::{FileRef, Kept, PlannedArtifact};
 
 use crate::args::ManifestOf;
 use crate::carried;
@@ -165,5 +165,6 @@ pub(crate) fn any_artifact() -> PlannedArtifact {
             sha256: String::new(),
         },
         companions: std::collections::BTreeMap::new(),
+        kept: Kept::default(),
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod recorded;
 use std::path::PathBuf;
 
 use ukci_harness::arch::Version;
-use ukci_harness::resolve::{Compilation, Selection};
+use ukci_harness::resolve::{ArtifactFile, Compilation, Selection};
 use ukci_matrix::partition::Partition;
 use ukci_schema::evidence::Mode;
 use ukci_schema::report::Report;
@@ -22,7 +22,7 @@ pub(crate) use pins::{Pins, short};
 /// What a run is to do.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) artifacts: Vec<PathBuf>,
+    pub(crate) artifacts: Vec<ArtifactFile>,
     pub(crate) manifests: Vec<ManifestOf>,
     /// A plan to run instead of resolving anything; the selection then only keeps some cells.
     pub(crate) plan: Option<PathBuf>,
@@ -60,7 +60,9 @@ impl Settings {
     /// What a command line of `ukci check` says.
     pub(crate) fn of(check: args::Check) -> Result<Self, Failure> {
         Ok(Self {
-            artifacts: [check.artifacts, check.artifact].concat(),
+            artifacts: (check.artifacts.into_iter().chain(check.artifact))
+                .map(ArtifactFile::from)
+                .collect(),
             manifests: check.manifest,
             plan: check.plan,
             since: check.selection.since,

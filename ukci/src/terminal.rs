@@ -1,7 +1,6 @@
 //! The live display: it receives events and prints lines. Nothing else prints events.
 
 mod causes;
-mod foreign;
 mod short_id;
 mod text;
 mod wrap;
@@ -12,12 +11,12 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::event::Event;
 use ukci_harness::plural::count;
+use ukci_harness::render::harmless;
 use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use crate::output::{Output, QUIET, WARN, paint};
-use foreign::harmless;
+use crate::output::{Output, QUIET, WARN, WIDEST, paint};
 use short_id::ShortIds;
 use text::{cell_line, kept_line, whereabouts};
 
@@ -67,7 +66,8 @@ impl Terminal {
             width: cells
                 .map(|cell| ids.id(cell).chars().count())
                 .max()
-                .unwrap_or(0),
+                .unwrap_or(0)
+                .min(WIDEST),
             kept: 0,
         }
     }
@@ -76,7 +76,10 @@ impl Terminal {
     pub(crate) fn observe(&mut self, event: Event) {
         match event {
             Event::Started { .. } => self.started(&event),
-            Event::Warning(text) => self.line(&format!("{} {text}", paint(WARN, "warning:"))),
+            Event::Warning(text) => {
+                let text = harmless(&text);
+                self.line(&format!("{} {text}", paint(WARN, "warning:")));
+            }
             Event::Stage { cell, stage } => {
                 let id = harmless(&self.ids.id(&cell));
                 if self.output.stages {
@@ -102,9 +105,10 @@ impl Terminal {
             }
             Event::Retry { cell, why } => {
                 self.line(&format!(
-                    "{:>12} {}  {why}",
+                    "{:>12} {}  {}",
                     paint(WARN, format_args!("{:>12}", "AGAIN")),
-                    harmless(&self.ids.id(&cell))
+                    harmless(&self.ids.id(&cell)),
+                    harmless(&why)
                 ));
             }
             Event::Finished {
@@ -161,7 +165,7 @@ impl Terminal {
             return;
         }
         let what = match artifacts.as_slice() {
-            [one] => one.clone(),
+            [one] => harmless(one),
             many => count(many.len(), "object"),
         };
         let mut axes_text = count(axes.0, "kernel");
@@ -177,9 +181,10 @@ impl Terminal {
             String::new()
         };
         self.line(&format!(
-            "{} {} of `{matrix}`: {what} on {axes_text}{excluded}",
+            "{} {} of `{}`: {what} on {axes_text}{excluded}",
             paint(crate::output::GOOD, format_args!("{:>12}", "Starting")),
             count(*cells, "cell"),
+            harmless(matrix),
         ));
         self.line(&format!(
             "{:12} {}",

@@ -66,7 +66,7 @@ fn isolate(attach: &mut ProgramAttach) {
         AttachOutcome::Attached => {
             *attach = ProgramAttach {
                 isolated: true,
-                reason: Some("it attaches alone; the object as a whole was refused".into()),
+                reason: Some(ProgramAttach::ATTACHES_ALONE.into()),
                 ..ProgramAttach::default()
             };
         }

@@ -10,13 +10,14 @@
 //! | every step | microseconds | the host's load |
 //! | logs, `kmsg` | kernel addresses | KASLR, the allocator |
 //! | logs, `kmsg` | numbers after words such as `time`, `fd`, `pid` and `prog_id` | times and ids |
-//! | `kmsg` | time stamps; lines of the clock watchdogs | the host's load |
+//! | `kmsg` | time stamps; lines of the clock watchdogs; reports of stalls | the host's load |
 //! | programs | how often one fired becomes whether it did | as often as the kernel came by |
 //! | programs | bytes of machine code become whether there are any | constants are addresses |
 //! | guest | memory in KiB | the image's place decides what is left |
 //! | guest | the machine's own kernel arguments and transport modules | how the guest was reached |
 //! | a log that was cut | all but its ends | a longer number moves the cut |
 
+use crate::stall;
 use ukci_schema::evidence::{Evidence, KmsgMark, Log, ProgramAttach, ProgramEvidence, Step};
 
 /// Kernel arguments that a machine adds for itself. The host's clock rate is among them.
@@ -28,6 +29,7 @@ const TRANSPORT: &[&str] = &["virtio", "vmw_vsock", "vsock"];
 /// Words of lines that the kernel prints about clocks when the host is slow.
 const CLOCKS: &[&str] = &[
     "clocksource:",
+    "hogged CPU for",
     "hrtimer:",
     "perf: interrupt took",
     "sched_clock",
@@ -108,14 +110,17 @@ fn attachment(attach: &mut ProgramAttach) {
     }
 }
 
-/// Leaves out the lines about clocks. The marks move with the lines that stay, and go with those that
-/// do not.
+/// Leaves out the lines about clocks and the reports of stalls. The marks move with the lines that
+/// stay, and go with those that do not.
 fn kernel_log(evidence: &mut Evidence) {
-    let is_clock = |text: &String| CLOCKS.iter().any(|word| text.contains(word));
-    let kept = |end: usize| {
-        let before = evidence.kmsg.iter().take(end);
-        before.filter(|text| !is_clock(text)).count()
-    };
+    let lines: Vec<&str> = (evidence.kmsg.iter())
+        .map(|text| without_stamp(text))
+        .collect();
+    let stalled = stall::of_stalls(lines.iter().copied());
+    let stays: Vec<bool> = (lines.iter().zip(stalled))
+        .map(|(text, stalled)| !stalled && !CLOCKS.iter().any(|word| text.contains(word)))
+        .collect();
+    let kept = |end: usize| stays.iter().take(end).filter(|stays| **stays).count();
     let mut marks: Vec<KmsgMark> = Vec::new();
     for (n, mark) in evidence.kmsg_marks.iter().enumerate() {
         let next = evidence.kmsg_marks.get(n + 1);
@@ -129,11 +134,12 @@ fn kernel_log(evidence: &mut Evidence) {
             });
         }
     }
-    evidence.kmsg_marks = marks;
-    evidence.kmsg = (evidence.kmsg.iter())
-        .filter(|text| !is_clock(text))
-        .map(|text| line(without_stamp(text)))
+    let lines = (lines.into_iter().zip(&stays))
+        .filter(|(_, stays)| **stays)
+        .map(|(text, _)| line(text))
         .collect();
+    evidence.kmsg_marks = marks;
+    evidence.kmsg = lines;
 }
 
 fn reword(text: &mut Option<String>) {
@@ -296,5 +302,24 @@ mod tests {
         let same = canonical(&raw);
         assert_eq!(same.kmsg, ["one", "two"]);
         assert_eq!(same.kmsg_marks, [mark(0, "first"), mark(1, "third")]);
+    }
+
+    /// A host at a load of 16 makes RCU report a stall in one of two boots.
+    #[test]
+    fn a_stall_in_one_of_two_boots_changes_nothing() {
+        let of = |kmsg: &[&str]| Evidence {
+            kmsg: kmsg.iter().map(|line| (*line).into()).collect(),
+            ..Evidence::default()
+        };
+        let calm = of(&["[ 1.5] trace_kprobe: error"]);
+        let stalled = of(&[
+            "[    1.500000] rcu: INFO: rcu_sched detected stalls on CPUs/tasks:",
+            "[    1.500000] \t(detected by 0, t=5252 jiffies, g=-1179, q=3)",
+            "[    1.500000] rcu: rcu_sched kthread starved for 5252 jiffies!",
+            "[    2.500000] trace_kprobe: error",
+        ]);
+        assert_eq!(text(&stalled), text(&calm));
+        let damaged = of(&["WARNING: CPU: 0 PID: 77 at kernel/bpf/x.c:5 f+0x1/0x2"]);
+        assert_ne!(text(&damaged), text(&of(&[])));
     }
 }

@@ -18,6 +18,7 @@ pub mod explain;
 mod finding;
 mod rules;
 mod said;
+pub mod stall;
 mod text;
 mod verifier_log;
 

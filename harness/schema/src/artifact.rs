@@ -12,6 +12,7 @@ pub struct Artifact {
     /// Where the file was read, as the user wrote it.
     pub path: String,
     /// SHA-256 of the bytes, hex.
+    #[serde(deserialize_with = "crate::sha256::one")]
     pub sha256: String,
     /// Length in bytes.
     pub size: u64,
@@ -30,6 +31,7 @@ pub struct ManifestRef {
     /// Where the file was read, as the user wrote it.
     pub path: String,
     /// SHA-256 of its bytes, hex.
+    #[serde(deserialize_with = "crate::sha256::one")]
     pub sha256: String,
 }
 

@@ -103,27 +103,6 @@ impl Cell {
         let llvm = self.llvm.as_ref()?;
         Some(format!("{}/llvm-{llvm}/{}", self.artifact, self.arch))
     }
-
-    /// The identity as one path component, for directories: anything that is not a letter, a
-    /// digit, `.`, `-`, `+` or `_` becomes `_`, so a name never becomes a path.
-    pub fn slug(&self) -> String {
-        let slug: String = self
-            .id()
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || ".-+".contains(c) {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .collect();
-        if slug.starts_with('.') {
-            format!("_{slug}")
-        } else {
-            slug
-        }
-    }
 }
 
 /// What plans and reports name a kernel's files by: `debian-12-6.1/x86_64`.
@@ -151,15 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_readable_and_its_slug_is_one_path_component() {
+    fn an_id_is_readable() {
         assert_eq!(
             cell("execsnoop", Some("22")).id(),
             "execsnoop/debian-12-6.1/x86_64/llvm-22"
         );
         assert_eq!(
-            cell("execsnoop", None).slug(),
-            "execsnoop_debian-12-6.1_x86_64"
+            cell("execsnoop", None).id(),
+            "execsnoop/debian-12-6.1/x86_64"
         );
-        assert_eq!(cell("../etc", None).slug(), "_.._etc_debian-12-6.1_x86_64");
     }
 }

@@ -75,15 +75,11 @@ codes! {
     InvalidObject = "INVALID_OBJECT",
     /// The compiler refused the source.
     CompileError = "COMPILE_ERROR",
-    /// A functional test of the manifest failed.
-    FunctionalTestFailure = "FUNCTIONAL_TEST_FAILURE",
-    /// A command of the manifest failed.
-    CommandValidationFailure = "COMMAND_VALIDATION_FAILURE",
     /// The kernel panicked.
     KernelPanic = "KERNEL_PANIC",
     /// The kernel printed a warning, an oops or a lockup.
     KernelSplat = "KERNEL_SPLAT",
-    /// No transport works between this host and this kernel.
+    /// The kernel has no driver for the transport to the host.
     UnsupportedTransport = "UNSUPPORTED_TRANSPORT",
     /// The artifact was refused for a reason that ukci does not know. Please report it with its
     /// evidence.

@@ -379,6 +379,11 @@ pub struct VerifierStats {
     pub jited_bytes: u64,
 }
 
+impl ProgramAttach {
+    /// The reason of a program that was attached in a copy of an object that was refused as a whole.
+    pub const ATTACHES_ALONE: &str = "it attaches alone; the object as a whole was refused";
+}
+
 /// How a program's attachment ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -26,6 +26,7 @@ pub mod lock;
 pub mod message;
 pub mod plan;
 pub mod report;
+pub mod sha256;
 pub mod shell;
 mod stage;
 mod values;

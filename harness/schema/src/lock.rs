@@ -117,6 +117,7 @@ pub struct Package {
     /// Bytes.
     pub size: u64,
     /// SHA-256, hex. The identity; the rest says where to look.
+    #[serde(deserialize_with = "crate::sha256::one")]
     pub sha256: String,
 }
 
@@ -143,7 +144,7 @@ pub struct Provenance {
     /// Day of the reading, `YYYY-MM-DD`.
     pub date: String,
     /// SHA-256 of the signed `InRelease` files, by suite.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::sha256::map")]
     pub inrelease: BTreeMap<String, String>,
 }
 

@@ -2,7 +2,9 @@
 //! resolved it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,7 @@ pub struct FileRef {
     /// Where it lies on this host.
     pub path: PathBuf,
     /// SHA-256, hex.
+    #[serde(deserialize_with = "crate::sha256::one")]
     pub sha256: String,
 }
 
@@ -70,7 +73,42 @@ pub struct PlannedArtifact {
     /// The files that its manifest names, by the manifest's names for them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub companions: BTreeMap<String, FileRef>,
+    /// The bytes of these files, as far as they were read to take their digests.
+    #[serde(skip)]
+    pub kept: Kept,
 }
+
+/// Bytes that were read once, by their digest: whatever becomes of the file, the guest is given
+/// these. They travel in memory, and a plan that is written down has none.
+#[derive(Clone, Default)]
+pub struct Kept(BTreeMap<String, Arc<[u8]>>);
+
+impl Kept {
+    /// Keeps the bytes that have this digest.
+    pub fn put(&mut self, sha256: &str, bytes: Vec<u8>) {
+        self.0.insert(sha256.to_owned(), bytes.into());
+    }
+
+    /// The bytes of this digest.
+    pub fn get(&self, sha256: &str) -> Option<&Arc<[u8]>> {
+        self.0.get(sha256)
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// A plan is the same plan with and without the bytes of its files, which it has by digest.
+impl PartialEq for Kept {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Kept {}
 
 /// What a source came to, by one clang for one architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +157,7 @@ pub struct PlannedKernel {
     /// False if a file did not come from the lock, such as a user kernel.
     pub hermetic: bool,
     /// SHA-256 of each package the files came from, by package name; empty for the user's own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::sha256::map")]
     pub packages: BTreeMap<String, String>,
 }
 

@@ -9,7 +9,7 @@ use crate::artifact::Artifact;
 use crate::budget::Budget;
 use crate::cell::{Arch, Cell};
 use crate::diagnosis::{Code, Diagnosis, SourceLine};
-use crate::evidence::{AttachOutcome, MapEvidence, StepOutcome, VerifierStats};
+use crate::evidence::{AttachOutcome, MapEvidence, ProgramAttach, StepOutcome, VerifierStats};
 use crate::verdict::{Expectation, Fault, Outcome, Stage, Verdict, VerdictKind};
 
 /// Version of the report's shape.
@@ -258,6 +258,14 @@ pub struct ProgramReport {
 }
 
 impl ProgramReport {
+    /// Whether it was not attached, for a reason that people should know. That it attaches alone
+    /// is no news: the object as a whole was refused, and that is told.
+    pub fn is_untried(&self) -> bool {
+        let reason = self.reason.as_deref();
+        self.attach == AttachOutcome::NotAttempted
+            && reason.is_some_and(|reason| reason != ProgramAttach::ATTACHES_ALONE)
+    }
+
     /// Its own verdict, whatever becomes of the others: of its load where the whole object was
     /// refused and it was loaded alone.
     pub fn verdict(&self) -> Verdict {
@@ -298,7 +306,7 @@ pub struct Summary {
     pub excluded: usize,
     /// Cells that were planned but did not run, because the run was interrupted.
     pub not_run: usize,
-    /// Programs that were not attempted, over all cells.
+    /// Programs that were [not tried](ProgramReport::is_untried), over all cells.
     pub programs_not_attempted: usize,
 }
 
@@ -319,7 +327,7 @@ impl Summary {
             programs_not_attempted: cells
                 .iter()
                 .flat_map(|cell| &cell.programs)
-                .filter(|p| p.attach == AttachOutcome::NotAttempted && p.reason.is_some())
+                .filter(|program| program.is_untried())
                 .count(),
         }
     }

@@ -11,13 +11,14 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
 
 use ukci_schema::lock::{LockedKernel, Package};
 
 use super::Progress;
 use super::error::Error;
 use super::http;
-use super::mirror::Mirrors;
+use super::mirror::{self, Mirrors};
 use super::store::Store;
 use super::transfer::{Transfer, is_intact, keep_aside, take_from_nix_store};
 
@@ -151,7 +152,7 @@ impl<'a> Fetcher<'a> {
         let mut roots = VecDeque::from(self.mirrors.roots(&package.archive, date)?);
         while let Some(root) = roots.pop_front() {
             let url = format!("{root}/{}", package.path);
-            match self.transfer(&url, package, &path, progress) {
+            match self.transfer(&root, package, &path, progress) {
                 Ok(()) => {
                     for (kept, found) in &wrong {
                         warnings.push(format!(
@@ -205,7 +206,7 @@ impl<'a> Fetcher<'a> {
     /// The package from one mirror, into place.
     fn transfer(
         &self,
-        url: &str,
+        root: &str,
         package: &Package,
         path: &Path,
         progress: &(dyn Fn(Progress) + Sync),
@@ -214,7 +215,7 @@ impl<'a> Fetcher<'a> {
         let mut broke_off = String::new();
         for _ in 0..=RESUMES {
             let mut transfer = Transfer::resume(&part, package)?;
-            match self.receive(url, &mut transfer, package, progress)? {
+            match self.receive(root, &mut transfer, package, progress)? {
                 End::Complete => {
                     let found = transfer.hasher.finish();
                     if found == package.sha256 {
@@ -245,7 +246,7 @@ impl<'a> Fetcher<'a> {
     /// One request: the rest of the file, or all of it where the mirror knows no ranges.
     fn receive(
         &self,
-        url: &str,
+        root: &str,
         transfer: &mut Transfer<'_>,
         package: &Package,
         progress: &(dyn Fn(Progress) + Sync),
@@ -254,7 +255,7 @@ impl<'a> Fetcher<'a> {
         if have == package.size {
             return Ok(End::Complete);
         }
-        let mut request = self.client.get(url);
+        let mut request = self.client.get(format!("{root}/{}", package.path));
         if have > 0 {
             request = request.header("Range", format!("bytes={have}-"));
         }
@@ -276,7 +277,7 @@ impl<'a> Fetcher<'a> {
             404 | 410 => return Err(Failure::NotFound),
             status => return Err(Failure::Mirror(format!("HTTP status {status}"))),
         };
-        let mut body = response.into_body().into_reader();
+        let mut body = http::Paced::new(response.into_body().into_reader(), Instant::now);
         let mut buffer = vec![0; 256 * 1024];
         loop {
             match body.read(&mut buffer) {
@@ -288,6 +289,7 @@ impl<'a> Fetcher<'a> {
                     }
                     progress(Progress::Fetching {
                         package: package.name.clone(),
+                        from: mirror::without_password(root),
                         done: transfer.have,
                         total: package.size,
                     });

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::error::{Error, variable};
+use super::known_mirror;
 
 /// Debian's permanent archive: every version of every package since 2005, by day.
 const SNAPSHOT: &str = "https://snapshot.debian.org/archive";
@@ -26,28 +27,38 @@ pub struct Mirrors {
 
 impl Mirrors {
     /// Those of this host: the variables `UKCI_MIRROR_DEBIAN` and `UKCI_MIRROR_DEBIAN_SECURITY`,
-    /// else apt's sources, and last the snapshot archive.
+    /// else apt's sources, else what tools that install Debian know, and last the snapshot archive.
     pub fn of_host() -> Self {
         Self::configured(
             &|name| std::env::var(name).ok(),
-            Path::new("/etc/apt"),
+            Path::new("/"),
             Some(SNAPSHOT),
         )
     }
 
-    /// Those that the variables name, else those of apt's sources in `apt`.
+    /// Those that the variables name, else those of apt's sources below `root`, else those in files
+    /// of other tools there.
     pub(crate) fn configured(
         variables: &dyn Fn(&str) -> Option<String>,
-        apt: &Path,
+        root: &Path,
         snapshot: Option<&str>,
     ) -> Self {
+        let apt = root.join("etc/apt");
         let list = |archive| split(&variables(variable(archive)).unwrap_or_default());
         let (mut debian, mut security) = (list(DEBIAN), list(SECURITY));
-        let sources = apt_sources(apt);
+        let sources = apt_sources(&apt);
         if debian.is_empty() {
             debian = roots(&sources, DEBIAN);
             if security.is_empty() {
                 security = roots(&sources, SECURITY);
+            }
+        }
+        // Another distribution's apt, or none. Its users need not wait for the snapshot archive,
+        // which is slow by design.
+        if debian.is_empty() {
+            debian = known_mirror::of(DEBIAN, root);
+            if security.is_empty() {
+                security = known_mirror::of(SECURITY, root);
             }
         }
         if security.is_empty() {
@@ -64,6 +75,7 @@ impl Mirrors {
                 format!("${}", variable(DEBIAN)),
                 format!("`{}`", apt.join("sources.list").display()),
                 format!("`{}`", apt.join("sources.list.d").display()),
+                known_mirror::TOOLS.to_owned(),
             ],
         }
     }
@@ -96,7 +108,10 @@ impl Mirrors {
     pub fn current(&self, archive: &str) -> Result<Vec<String>, Error> {
         match self.roots(archive, "") {
             Err(Error::NoMirror { .. }) => {
-                let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+                let now = humantime::format_rfc3339_seconds(
+                    SystemTime::now().max(SystemTime::UNIX_EPOCH),
+                )
+                .to_string();
                 self.roots(archive, now.get(..10).unwrap_or_default())
             }
             found => found,
@@ -112,6 +127,16 @@ impl Mirrors {
             ..Self::default()
         }
     }
+}
+
+/// A root for people to read: apt's may have a name and a password.
+pub(crate) fn without_password(root: &str) -> String {
+    let Some((scheme, rest)) = root.split_once("://") else {
+        return root.to_owned();
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit('@').next().unwrap_or(host);
+    format!("{scheme}://{host}{path}")
 }
 
 fn split(list: &str) -> Vec<String> {
@@ -309,21 +334,22 @@ mod tests {
 
     fn apt(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("sources.list.d")).unwrap();
+        let apt = dir.path().join("etc/apt");
+        std::fs::create_dir_all(apt.join("sources.list.d")).unwrap();
         for (name, text) in files {
-            std::fs::write(dir.path().join(name), text).unwrap();
+            std::fs::write(apt.join(name), text).unwrap();
         }
         dir
     }
 
-    fn mirrors(variables: &[(&str, &str)], apt: &Path) -> Mirrors {
+    fn mirrors(variables: &[(&str, &str)], root: &Path) -> Mirrors {
         let get = |name: &str| {
             variables
                 .iter()
                 .find(|(have, _)| *have == name)
                 .map(|(_, value)| (*value).to_owned())
         };
-        Mirrors::configured(&get, apt, None)
+        Mirrors::configured(&get, root, None)
     }
 
     #[test]
@@ -373,6 +399,20 @@ mod tests {
     }
 
     #[test]
+    fn a_root_is_told_without_its_password() {
+        for (root, told) in [
+            ("http://m.example/debian", "http://m.example/debian"),
+            ("http://m.example", "http://m.example"),
+            (
+                "https://me:secret@m.example/x/debian",
+                "https://m.example/x/debian",
+            ),
+        ] {
+            assert_eq!(without_password(root), told);
+        }
+    }
+
+    #[test]
     fn variables_come_before_apt_and_security_is_derived() {
         let dir = apt(&[(
             "sources.list",
@@ -398,6 +438,42 @@ mod tests {
         assert_eq!(found.roots(SECURITY, "").unwrap(), ["http://s/x"]);
     }
 
+    /// Ubuntu's apt knows no mirror of Debian, and its python-apt does.
+    #[test]
+    fn tools_of_another_distribution_are_asked_after_its_apt_and_before_the_snapshot() {
+        let dir = apt(&[(
+            "sources.list",
+            "deb http://ubuntu.example/ubuntu noble main\n",
+        )]);
+        let templates = dir.path().join("usr/share/python-apt/templates");
+        std::fs::create_dir_all(&templates).unwrap();
+        let text = "BaseURI: http://known.example/debian/\n";
+        std::fs::write(templates.join("Debian.info"), text).unwrap();
+        let found = Mirrors::configured(&|_| None, dir.path(), Some("https://snap/archive"));
+        assert_eq!(
+            found.roots(DEBIAN, "2026-11-21").unwrap(),
+            [
+                "http://known.example/debian",
+                "https://snap/archive/debian/20261121T235959Z"
+            ]
+        );
+        assert_eq!(
+            found.current(SECURITY).unwrap(),
+            ["http://known.example/debian-security"]
+        );
+        let variable = [("UKCI_MIRROR_DEBIAN", "http://a/debian")];
+        let found = mirrors(&variable, dir.path());
+        assert_eq!(found.roots(DEBIAN, "").unwrap(), ["http://a/debian"]);
+        // apt's own mirrors of Debian win, too.
+        let list = dir.path().join("etc/apt/sources.list");
+        std::fs::write(list, "deb http://one.example/debian sid main\n").unwrap();
+        let found = mirrors(&[], dir.path());
+        assert_eq!(
+            found.roots(DEBIAN, "").unwrap(),
+            ["http://one.example/debian"]
+        );
+    }
+
     #[test]
     fn the_snapshot_of_the_day_is_the_last_resort() {
         let dir = apt(&[]);
@@ -416,8 +492,8 @@ mod tests {
         let error = mirrors(&[], dir.path()).current(DEBIAN).unwrap_err();
         let text = error
             .to_string()
-            .replace(&dir.path().display().to_string(), "/etc/apt");
-        insta::assert_snapshot!(text, @"no mirror of the `debian` archive is known; looked at $UKCI_MIRROR_DEBIAN, `/etc/apt/sources.list`, `/etc/apt/sources.list.d`");
+            .replace(&dir.path().display().to_string(), "");
+        insta::assert_snapshot!(text, @"no mirror of the `debian` archive is known; looked at $UKCI_MIRROR_DEBIAN, `/etc/apt/sources.list`, `/etc/apt/sources.list.d`, files of debootstrap, mmdebstrap, pbuilder, python-apt and lxc");
         insta::assert_snapshot!(error.hint().unwrap(), @"set UKCI_MIRROR_DEBIAN=http://HOST/PATH to a mirror's root, the directory that holds `pool`");
     }
 }

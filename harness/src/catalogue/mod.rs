@@ -7,6 +7,7 @@ mod error;
 mod fetch;
 pub mod http;
 mod image;
+mod known_mirror;
 pub mod mirror;
 mod module;
 mod own;
@@ -42,6 +43,8 @@ pub enum Progress {
     Fetching {
         /// Package name.
         package: String,
+        /// Root of the mirror that it comes from, without a password.
+        from: String,
         /// Bytes on disk so far.
         done: u64,
         /// Bytes in all.

@@ -15,6 +15,7 @@ use ukci_schema::message::Request;
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
 
 use crate::catalogue::digest;
+use crate::evidence_dir;
 use crate::machine::Boot;
 
 /// What a cell is run with.
@@ -28,6 +29,8 @@ pub(crate) struct Inputs {
     pub(crate) files: Vec<Arc<[u8]>>,
     /// Why a compiler made no object of the source: then nothing is booted.
     pub(crate) refused: Option<Arc<Diagnosis>>,
+    /// Why the artifact could not be kept beside the evidence: then nothing is booted.
+    pub(crate) unkept: Option<Arc<evidence_dir::Error>>,
     pub(crate) initramfs: Arc<Path>,
     pub(crate) agent: Arc<str>,
     pub(crate) mode: Mode,
@@ -81,7 +84,7 @@ fn entropy() -> String {
     HEXLOWER.encode(&bytes[..got.unwrap_or(0)])
 }
 
-/// What `plan.json` holds: every input of the cell by digest.
+/// What `plan.json` holds: every input of the cell by digest. Its own digest says what a cell is of.
 #[derive(Serialize)]
 pub(super) struct PlanFile<'a> {
     id: String,
@@ -111,5 +114,10 @@ impl<'a> PlanFile<'a> {
             budget: inputs.budget,
             baseline: &inputs.baseline,
         }
+    }
+
+    /// The digest of all of it.
+    pub(super) fn digest(&self) -> serde_json::Result<String> {
+        Ok(digest::of(&serde_json::to_vec(self)?))
     }
 }

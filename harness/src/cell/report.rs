@@ -12,7 +12,6 @@ use ukci_schema::verdict::{Outcome, Stage, Verdict};
 use super::inputs::Inputs;
 use crate::catalogue::digest;
 use crate::conversation::{Answer, BootResult};
-use crate::evidence_dir::EvidenceDir;
 use crate::machine::{Machine, Usage};
 
 /// What a cell cost.
@@ -27,7 +26,7 @@ pub(super) struct Cost {
 pub(super) fn report<M: Machine>(
     machine: &M,
     inputs: &Inputs,
-    dir: &EvidenceDir,
+    dir: &str,
     result: BootResult,
     judgement: Judgement,
     cost: Cost,
@@ -105,7 +104,7 @@ pub(super) fn report<M: Machine>(
             .chain(evidence.edits)
             .collect(),
         notes: stall.into_iter().collect(),
-        evidence: dir.relative().to_owned(),
+        evidence: dir.to_owned(),
         evidence_digest,
     }
 }

@@ -36,22 +36,39 @@ fn fit(cores: usize, available: Option<u64>, memory: u32) -> usize {
 /// group's limit where that is less, as in a container.
 fn available() -> Option<u64> {
     let host = mem_available(&fs::read_to_string("/proc/meminfo").ok()?);
-    let group = fs::read_to_string("/proc/self/cgroup")
-        .ok()
-        .and_then(|text| {
-            let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
-            let directory = Path::new("/sys/fs/cgroup").join(path);
-            let read = |name: &str| {
-                fs::read_to_string(directory.join(name))
-                    .ok()?
-                    .trim()
-                    .parse::<u64>()
-                    .ok()
-            };
-            // `max` where there is no limit, which is no number.
-            Some(read("memory.max")?.saturating_sub(read("memory.current")?) >> 20)
-        });
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let group = left_in_groups(Path::new("/sys/fs/cgroup"), &groups);
     host.into_iter().chain(group).min()
+}
+
+/// What the control groups of `/proc/self/cgroup` leave, in MiB: the least of ours and of those above
+/// it, in version 2 and in version 1, where memory has a hierarchy of its own.
+fn left_in_groups(root: &Path, groups: &str) -> Option<u64> {
+    let memory = |line: &str| {
+        let (_, line) = line.split_once(':')?;
+        let (controllers, path) = line.split_once(":/")?;
+        let mut controllers = controllers.split(',');
+        let is_v2 = controllers.clone().eq([""]);
+        let (top, limit, used) = if is_v2 {
+            (root.to_owned(), "memory.max", "memory.current")
+        } else if controllers.any(|controller| controller == "memory") {
+            let top = root.join("memory");
+            (top, "memory.limit_in_bytes", "memory.usage_in_bytes")
+        } else {
+            return None;
+        };
+        // In a container the path may be the host's, and only the top be there.
+        let own = top.join(path);
+        let all = own.ancestors().take_while(|dir| dir.starts_with(&top));
+        // `max` where there is no limit, which is no number.
+        let read = |file: &Path| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
+        let left = all.filter_map(|dir| {
+            let left = read(&dir.join(limit))?.saturating_sub(read(&dir.join(used))?);
+            Some(left >> 20)
+        });
+        left.min()
+    };
+    groups.lines().filter_map(memory).min()
 }
 
 /// `MemAvailable` of `/proc/meminfo`, in MiB.
@@ -65,6 +82,35 @@ fn mem_available(meminfo: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_of_both_versions_and_of_groups_above_are_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |group: &str, files: [(&str, u64); 2]| {
+            let group = dir.path().join(group);
+            fs::create_dir_all(&group).unwrap();
+            for (name, mib) in files {
+                fs::write(group.join(name), format!("{}\n", mib << 20)).unwrap();
+            }
+        };
+        let one = |limit, used| {
+            [
+                ("memory.limit_in_bytes", limit),
+                ("memory.usage_in_bytes", used),
+            ]
+        };
+        let two = |limit, used| [("memory.max", limit), ("memory.current", used)];
+        let left = |groups: &str| left_in_groups(dir.path(), groups);
+        put("memory/ci", one(1000, 100));
+        put("memory/ci/job", one(1 << 40, 50));
+        assert_eq!(left("9:cpu:/ci\n5:memory:/ci/job\n0::/\n"), Some(900));
+        put("ci/job", two(600, 100));
+        assert_eq!(left("0::/ci/job\n"), Some(500));
+        assert_eq!(left("9:cpu:/ci\n"), None);
+        // A container that does not see the path of its own group.
+        put("memory", one(300, 100));
+        assert_eq!(left("5:memory:/docker/0123\n"), Some(200));
+    }
 
     #[test]
     fn a_requested_number_is_taken() {

@@ -13,6 +13,11 @@ use ukci_schema::message::SERIAL_PORT;
 use super::interface::Boot;
 use crate::arch::{Accel, Platform};
 
+/// Neither old system calls, nor other rights, nor processes, nor priorities: a machine needs none of
+/// them once it runs.
+pub(super) const SANDBOX: &str =
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
 /// A part of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Device {
@@ -63,6 +68,8 @@ pub enum Device {
     DieOnPanic,
     /// No boot-time self-tests of the kernel's ciphers.
     NoCryptoTests,
+    /// What QEMU's process may not do, by seccomp.
+    Sandbox,
     /// QEMU's control socket: the host listens there and QEMU dials.
     Qmp(PathBuf),
     /// vsock through the host's kernel.
@@ -159,6 +166,7 @@ impl Device {
             }
             // A fifth of a boot's time under TCG.
             Self::NoCryptoTests => line.kernel("cryptomgr.notests"),
+            Self::Sandbox => line.option("-sandbox", SANDBOX),
             Self::Qmp(path) => {
                 line.option("-chardev", with_path("socket,id=qmp,path=", path));
                 line.option("-mon", "chardev=qmp,mode=control");
@@ -197,6 +205,8 @@ pub(super) struct Emulated {
     pub(super) accel: Accel,
     pub(super) cpu: String,
     pub(super) firmware: Option<&'static str>,
+    /// Whether this QEMU has seccomp.
+    pub(super) sandbox: bool,
     /// The rate of the host's time stamp counter, where it is known.
     pub(super) tsc_khz: Option<u32>,
     pub(super) console: Device,
@@ -233,6 +243,9 @@ impl Emulated {
             Device::DieOnPanic,
             Device::NoCryptoTests,
         ]);
+        if self.sandbox {
+            devices.push(Device::Sandbox);
+        }
         devices.extend(self.links.iter().cloned());
         devices.push(Device::KernelArguments(boot.cmdline.clone()));
         devices

@@ -10,6 +10,7 @@ use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
 use super::cached_answer::CachedAnswer;
+use super::device::SANDBOX;
 use super::error::Error;
 use crate::arch::{Platform, Version, qemu_version};
 
@@ -20,6 +21,8 @@ pub(super) struct Emulator {
     pub(super) path: PathBuf,
     /// `QEMU emulator version …`.
     pub(super) banner: String,
+    /// Whether it was built with seccomp, and so takes `-sandbox`.
+    pub(super) sandbox: bool,
     /// The directories in which it looks for firmware.
     pub(super) data: Vec<PathBuf>,
     /// Modification time and length of the file that said so.
@@ -62,9 +65,12 @@ impl Emulator {
             .lines()
             .map(PathBuf::from)
             .collect();
+        // One without seccomp knows no such option, and says so before it tells its version.
+        let sandbox = output(&path, &["-sandbox", SANDBOX, "--version"]).is_ok();
         let emulator = Self {
             path,
             banner,
+            sandbox,
             data,
             file,
         };

@@ -28,6 +28,14 @@ pub enum Error {
         /// Its value.
         path: PathBuf,
     },
+    /// A tool of the cache is not the file that was built.
+    #[error("`{}` is not the file that was built: its SHA-256 is {found}", path.display())]
+    ToolChanged {
+        /// The tool.
+        path: PathBuf,
+        /// Its digest.
+        found: String,
+    },
     /// A program could not be started.
     #[error("failed to run `{}`", program.display())]
     Run {
@@ -78,6 +86,10 @@ impl Error {
                 Some("use `--accel auto`, which falls back to tcg on such a host".to_owned())
             }
             Self::Transport(unusable) => Some(unusable.hint()),
+            Self::ToolChanged { path, .. } => Some(format!(
+                "remove `{}`, and build it again with `make tools`",
+                path.display()
+            )),
             Self::NotAProgram { variable, .. } => Some(format!(
                 "set `{variable}` to the path of a program, or unset it"
             )),

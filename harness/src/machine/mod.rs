@@ -5,6 +5,7 @@ mod cached_answer;
 pub mod device;
 mod emulator;
 mod error;
+mod guard;
 pub(crate) mod interface;
 mod kvm;
 mod private_dir;

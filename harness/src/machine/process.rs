@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, mpsc};
 use std::thread;
@@ -13,6 +14,8 @@ use rustix::process::{
 };
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
+
+use super::guard::{Guard, is_script};
 
 /// How a process ended and what it cost.
 #[derive(Clone, Copy, Debug)]
@@ -48,12 +51,14 @@ impl Process {
     /// Starts `command`. Its streams are the caller's to set.
     pub(super) async fn spawn(mut command: Command) -> io::Result<Self> {
         command.process_group(0);
+        confine(&mut command);
         Self::start(command, true).await
     }
 
     /// Starts `command` in our own process group, which is the terminal's foreground: the kernel
     /// stops any other that reads from it.
-    pub(super) async fn spawn_on_terminal(command: Command) -> io::Result<Self> {
+    pub(super) async fn spawn_on_terminal(mut command: Command) -> io::Result<Self> {
+        confine(&mut command);
         Self::start(command, false).await
     }
 
@@ -95,6 +100,32 @@ impl Process {
     }
 }
 
+/// What our processes find in their environment: where programs and libraries are, where files may
+/// go, and how words are written. Never a token of the caller's.
+const ENVIRONMENT: [&str; 10] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "LD_LIBRARY_PATH",
+    "QEMU_MODULE_DIR",
+    "RUST_BACKTRACE",
+    "RUST_LOG",
+];
+
+/// Leaves the process nothing of ours that it does not need.
+fn confine(command: &mut Command) {
+    command.env_clear();
+    for name in ENVIRONMENT {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    system::confine(command);
+}
+
 /// A process that has not been reaped, or the answer that reaping gave.
 #[derive(Debug)]
 struct Child {
@@ -102,6 +133,8 @@ struct Child {
     /// Whether it leads a process group of its own.
     leads: bool,
     exit: Option<Exit>,
+    /// Kills the group if we die, where a script leads it.
+    _guard: Option<Guard>,
 }
 
 impl Child {
@@ -179,10 +212,16 @@ fn start(mut command: Command, leads: bool) -> io::Result<Child> {
     let child = command.spawn()?;
     let pid = Pid::from_raw(child.id().cast_signed())
         .ok_or_else(|| io::Error::other("a process without an id"))?;
+    let guard = if leads && is_script(Path::new(command.get_program())) {
+        Some(Guard::of(pid)?)
+    } else {
+        None
+    };
     Ok(Child {
         pid,
         leads,
         exit: None,
+        _guard: guard,
     })
 }
 
@@ -218,6 +257,55 @@ mod system {
         // SAFETY: between fork and exec the closure makes two bare system calls and allocates
         // nothing; an `ErrorKind` is turned into an error without allocation.
         unsafe { command.pre_exec(arm) };
+    }
+
+    /// Takes rights from the child that it never needs. What the kernel does not know, or does not
+    /// let us take, stays: `no_new_privs` alone must hold.
+    pub(super) fn confine(command: &mut Command) {
+        /// `CAP_DAC_OVERRIDE` and `CAP_DAC_READ_SEARCH` of `linux/capability.h`: a cache that root
+        /// uses may be another user's.
+        const KEPT: [libc::c_ulong; 2] = [1, 2];
+        /// `CLOSE_RANGE_CLOEXEC` of `linux/close_range.h`; since 5.11.
+        const CLOEXEC: libc::c_ulong = 4;
+        let confine = move || {
+            let none = libc::rlimit {
+                rlim_cur: 0,
+                rlim_max: 0,
+            };
+            // SAFETY: system calls on numbers and one live value; nothing is allocated between
+            // fork and exec.
+            unsafe {
+                // Not closed: the standard library tells through one of them that exec failed.
+                libc::syscall(
+                    libc::SYS_close_range,
+                    3 as libc::c_ulong,
+                    libc::c_ulong::from(u32::MAX),
+                    CLOEXEC,
+                );
+                libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+                // Ends at the first number that is no capability of this kernel's.
+                let mut cap: libc::c_ulong = 0;
+                while libc::prctl(libc::PR_CAPBSET_READ, cap, 0, 0, 0) >= 0 {
+                    if !KEPT.contains(&cap) {
+                        libc::prctl(libc::PR_CAPBSET_DROP, cap, 0, 0, 0);
+                    }
+                    cap += 1;
+                }
+                if libc::prctl(
+                    libc::PR_SET_NO_NEW_PRIVS,
+                    1 as libc::c_ulong,
+                    0 as libc::c_ulong,
+                    0 as libc::c_ulong,
+                    0 as libc::c_ulong,
+                ) != 0
+                {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        };
+        // SAFETY: the closure makes bare system calls and allocates nothing.
+        unsafe { command.pre_exec(confine) };
     }
 
     /// Reaps a child process, and blocks until it ends.
@@ -263,6 +351,7 @@ mod system {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
 
     use super::*;
 
@@ -304,6 +393,39 @@ mod tests {
         drop(process);
         // The others of its group are reaped by init when it gets to it, and zombies take signals.
         assert!(!std::path::Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists());
+    }
+
+    #[tokio::test]
+    async fn a_process_has_no_more_than_it_needs() {
+        // A descriptor that a caller left open for us, and for whatever we start.
+        let (kept, _other) = io::pipe().unwrap();
+        let inherited = rustix::io::dup(&kept).unwrap();
+        rustix::io::fcntl_setfd(&inherited, rustix::io::FdFlags::empty()).unwrap();
+        let out = tempfile::NamedTempFile::new().unwrap();
+        let mut command = shell(
+            "cat /proc/self/status; ulimit -c; env; for fd in /proc/self/fd/*; do echo $fd; done",
+        );
+        command
+            .env("SECRET_TOKEN", "x")
+            .stdout(out.reopen().unwrap());
+        let mut process = Process::spawn(command).await.unwrap();
+        assert_eq!(
+            process.exited().await.unwrap().words(),
+            "exited with status 0"
+        );
+        let text = std::fs::read_to_string(out.path()).unwrap();
+        assert!(text.contains("NoNewPrivs:\t1\n"), "{text}");
+        assert!(text.contains("\n0\n"), "core files: {text}");
+        assert!(!text.contains("SECRET_TOKEN"), "{text}");
+        assert!(!text.contains("CARGO_MANIFEST_DIR"), "{text}");
+        let bounds = text
+            .lines()
+            .find(|line| line.starts_with("CapEff:"))
+            .unwrap();
+        let bits = u64::from_str_radix(bounds.split_whitespace().nth(1).unwrap(), 16).unwrap();
+        assert_eq!(bits & !0b110, 0, "{bounds}");
+        let inherited = format!("/proc/self/fd/{}\n", inherited.as_raw_fd());
+        assert!(!text.contains(&inherited), "{text}");
     }
 
     #[test]

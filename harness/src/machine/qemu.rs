@@ -15,6 +15,7 @@ use super::kvm::{self, Accelerator};
 use super::private_dir;
 use super::process::Process;
 use crate::arch::{self, Accel, Accelerated};
+use crate::catalogue::digest;
 use crate::console::CONSOLE_LOG;
 use crate::transport::{self, Available, Transport};
 
@@ -64,7 +65,7 @@ impl Host {
         let vhost_device_vsock = find_program(
             "UKCI_VHOST_DEVICE_VSOCK",
             transport::VHOST_DEVICE_VSOCK,
-            Some(tools.join(transport::VHOST_DEVICE_VSOCK)),
+            checked_tool(tools.join(transport::VHOST_DEVICE_VSOCK))?,
         )?;
         let available = Available::of_host(vhost_device_vsock.clone());
         let (link, transport) = available.choose(settings.transport)?;
@@ -79,6 +80,19 @@ impl Host {
             vhost_device_vsock,
             base: private_dir::base(),
         })
+    }
+}
+
+/// A tool of the cache, if it is the file whose digest was recorded where it was built. One without a
+/// record is not used: nobody can say what it is.
+fn checked_tool(path: PathBuf) -> Result<Option<PathBuf>, Error> {
+    let Ok(recorded) = std::fs::read_to_string(path.with_added_extension("sha256")) else {
+        return Ok(None);
+    };
+    match digest::of_file(&path) {
+        Ok(found) if found == recorded.trim() => Ok(Some(path)),
+        Ok(found) => Err(Error::ToolChanged { path, found }),
+        Err(_) => Ok(None),
     }
 }
 
@@ -111,6 +125,27 @@ impl Qemu {
     /// The transport, and why.
     pub fn transport(&self) -> &Choice {
         &self.host.transport
+    }
+
+    /// How QEMU is confined on this host, in words, and whether all of it holds.
+    pub fn confinement(&self) -> (String, bool) {
+        let always = "no new privileges, an environment and descriptors of its own, no core files";
+        let without: Vec<String> = (self.host.emulators.iter())
+            .filter(|(_, emulator)| !emulator.sandbox)
+            .map(|(arch, _)| arch.to_string())
+            .collect();
+        let root = if rustix::process::geteuid().is_root() {
+            "; it runs as root, without root's capabilities but for reading and writing any file"
+        } else {
+            ""
+        };
+        let whole = without.is_empty() && root.is_empty();
+        if without.is_empty() {
+            return (format!("a seccomp sandbox, {always}{root}"), whole);
+        }
+        let arches = without.join(", ");
+        let text = format!("{always}; QEMU for {arches} was built without seccomp{root}");
+        (text, whole)
     }
 
     /// `QEMU emulator version …`, by architecture.
@@ -198,6 +233,7 @@ impl Qemu {
             firmware: self
                 .emulator(arch)
                 .and_then(|e| e.firmware(platform.firmware)),
+            sandbox: self.emulator(arch).is_some_and(|e| e.sandbox),
             tsc_khz: host_tsc_khz(),
             console,
             links,
@@ -249,7 +285,26 @@ fn tsc_khz(cpuinfo: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::tsc_khz;
+    use super::{Error, checked_tool, tsc_khz};
+
+    #[test]
+    fn a_tool_runs_only_as_it_was_built() {
+        let dir = tempfile::tempdir().unwrap();
+        let tool = dir.path().join("vhost-device-vsock");
+        assert_eq!(checked_tool(tool.clone()).unwrap(), None);
+        std::fs::write(&tool, "built").unwrap();
+        assert_eq!(
+            checked_tool(tool.clone()).unwrap(),
+            None,
+            "without a record"
+        );
+        let digest = crate::catalogue::digest::of(b"built");
+        std::fs::write(dir.path().join("vhost-device-vsock.sha256"), digest + "\n").unwrap();
+        assert_eq!(checked_tool(tool.clone()).unwrap().as_ref(), Some(&tool));
+        std::fs::write(&tool, "other").unwrap();
+        let error = checked_tool(tool).unwrap_err();
+        assert!(matches!(error, Error::ToolChanged { .. }), "{error}");
+    }
 
     #[test]
     fn the_hosts_counter_is_read_where_it_never_stops() {

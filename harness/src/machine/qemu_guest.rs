@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -39,6 +39,10 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// kernel hangs in its last words, which waits for the tick. inotify would wake for each character,
 /// which is how QEMU writes a serial line.
 const TICK: Duration = Duration::from_millis(50);
+
+/// Most bytes of `console.log`. A kernel writes some 50 KB, and one that never stops writing would
+/// fill the host's disk until its time is over.
+const LONGEST_CONSOLE: u64 = 16 << 20;
 
 /// After a panic on the console: how long QEMU may take to end, so that the trace is whole.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -211,6 +215,27 @@ async fn answer(qemu: &mut Process, monitor: &UnixListener, log: &Path) -> Resul
     }
 }
 
+/// Cuts a log that is longer than `most`, and says so in its last line. Nobody writes to it any more.
+fn cut(log: &Path, most: u64) -> io::Result<()> {
+    let mut file = File::options().write(true).open(log)?;
+    if file.metadata()?.len() <= most {
+        return Ok(());
+    }
+    file.set_len(most)?;
+    file.seek(SeekFrom::End(0))?;
+    writeln!(file, "\n[ukci cut this file after {most} bytes]")
+}
+
+/// Makes an empty file in place of what is there. A link is replaced and not followed: another may
+/// have put it into a directory that is shared.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    File::options().write(true).create_new(true).open(path)
+}
+
 /// The line of `command.txt` that listens in place of ukci when the file is run by hand.
 fn listen_by_hand(path: &Path) -> String {
     format!("socat -u UNIX-LISTEN:{} STDOUT &\n", path.display())
@@ -223,10 +248,11 @@ fn evidence(boot: &Boot, mut prelude: Vec<u8>, command: &[u8]) -> Result<(Follow
         move |error: io::Error| fault(format!("cannot write `{}`: {error}", path.display()))
     };
     prelude.extend_from_slice(command);
-    std::fs::write(at(COMMAND), prelude).map_err(cannot(at(COMMAND)))?;
-    File::create(at(CONSOLE_LOG)).map_err(cannot(at(CONSOLE_LOG)))?;
+    let written = create(&at(COMMAND)).and_then(|mut file| file.write_all(&prelude));
+    written.map_err(cannot(at(COMMAND)))?;
+    create(&at(CONSOLE_LOG)).map_err(cannot(at(CONSOLE_LOG)))?;
     let console = Follower::open(&at(CONSOLE_LOG)).map_err(cannot(at(CONSOLE_LOG)))?;
-    let log = File::create(at(QEMU_LOG)).map_err(cannot(at(QEMU_LOG)))?;
+    let log = create(&at(QEMU_LOG)).map_err(cannot(at(QEMU_LOG)))?;
     Ok((console, log))
 }
 
@@ -288,6 +314,18 @@ impl Running {
                     Ok(exit) => self.gone(exit).await,
                     Err(_) => Ending::Panicked(line),
                 };
+            }
+            let log = self.evidence.join(CONSOLE_LOG);
+            if std::fs::metadata(&log).is_ok_and(|log| log.len() > LONGEST_CONSOLE) {
+                return Ending::Exited(Exited {
+                    program: "QEMU".to_owned(),
+                    how: format!(
+                        "was stopped: the guest wrote more than {} MiB to its console",
+                        LONGEST_CONSOLE >> 20
+                    ),
+                    reason: None,
+                    complaint: None,
+                });
             }
         }
     }
@@ -384,6 +422,7 @@ impl Guest for QemuGuest {
             Some(process) => process.kill().await.ok(),
             None => None,
         };
+        let _ = cut(&evidence.join(CONSOLE_LOG), LONGEST_CONSOLE);
         let log = evidence.join(VSOCK_LOG);
         if std::fs::metadata(&log).is_ok_and(|metadata| metadata.len() == 0) {
             // It has nothing to say unless it fails. Where it cannot be removed, it stays, empty.
@@ -413,6 +452,21 @@ mod tests {
         assert!(!is_taken(&fault(
             "QEMU exited with status 1 before the guest ran".to_owned()
         )));
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_a_long_log_is_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, target) = (dir.path().join("log"), dir.path().join("target"));
+        std::fs::write(&target, "kept").unwrap();
+        std::os::unix::fs::symlink(&target, &log).unwrap();
+        create(&log).unwrap().write_all(b"0123456789").unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"kept");
+        cut(&log, 10).unwrap();
+        assert_eq!(std::fs::read(&log).unwrap(), b"0123456789");
+        cut(&log, 4).unwrap();
+        let text = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(text, "0123\n[ukci cut this file after 4 bytes]\n");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! socket, so that addresses cannot collide and no privilege is needed.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::device::{Flag, shell};
 use super::private_dir::PrivateDir;
 use super::process::Process;
+use super::qemu_guest::create;
 use crate::console::last_line;
 
 /// The guest's address. Each guest has its own device and so its own address space.
@@ -51,7 +51,7 @@ impl VhostUserVsock<'_> {
         for (flag, value) in self.flags() {
             command.arg(flag).args(value);
         }
-        let file = File::create(log)?;
+        let file = create(log)?;
         command
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)

@@ -7,7 +7,7 @@ use ukci_schema::artifact::Artifact;
 use ukci_schema::cell::Arch;
 use ukci_schema::draft::{self, Draft, DraftArtifact, DraftKernel, DraftManifest, DraftObject};
 use ukci_schema::plan::{
-    FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel, PlannedObject, SCHEMA,
+    FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, PlannedObject, SCHEMA,
 };
 
 use super::read::{Error, check, parse};
@@ -75,17 +75,21 @@ fn artifact(name: &str, drafted: DraftArtifact) -> Result<PlannedArtifact, Error
         source,
     })?;
     let sha256 = digest::of(&bytes);
+    let size = bytes.len() as u64;
+    let mut kept = Kept::default();
+    kept.put(&sha256, bytes);
     Ok(PlannedArtifact {
         artifact: Artifact {
             name: name.to_owned(),
             path: drafted.path,
             sha256: sha256.clone(),
-            size: bytes.len() as u64,
+            size,
             form: drafted.form,
             manifest: None,
         },
         file: FileRef { path: file, sha256 },
         companions: BTreeMap::new(),
+        kept,
     })
 }
 

@@ -82,21 +82,11 @@ impl<'a> Cause<'a> {
     /// Where it was seen and nowhere else: `all 5 kernels`. With several artifacts, one line for
     /// those that have the same places: `a, b: all 5 kernels`.
     pub fn places(&self, axes: &Axes<'_>) -> Vec<String> {
-        let mut places: IndexMap<String, Vec<&str>> = IndexMap::new();
-        for artifact in self.artifacts() {
-            let cells =
-                (self.seen.iter().map(|seen| seen.cell)).filter(|cell| cell.artifact == artifact);
-            places.entry(axes.place(cells)).or_default().push(artifact);
+        let cells: Vec<&CellReport> = self.seen.iter().map(|seen| seen.cell).collect();
+        if self.artifacts().len() == 1 {
+            return vec![axes.place(cells.into_iter())];
         }
-        let several = self.artifacts().len() > 1;
-        let line = |(place, artifacts): (String, Vec<&str>)| {
-            if several {
-                format!("{}: {place}", artifacts.join(", "))
-            } else {
-                place
-            }
-        };
-        places.into_iter().map(line).collect()
+        axes.lines(&cells)
     }
 
     /// The programs that it stops, each once and after its artifact where there are several.
@@ -150,6 +140,27 @@ impl<'a> Axes<'a> {
         }
     }
 
+    /// Cells of one or several artifacts: `a, b: all 5 kernels; c: x`.
+    pub fn places(&self, cells: &[&CellReport]) -> String {
+        self.lines(cells).join("; ")
+    }
+
+    /// One line for the artifacts that have the same places: `a, b: all 5 kernels`.
+    fn lines(&self, cells: &[&CellReport]) -> Vec<String> {
+        let mut artifacts: IndexMap<&str, Vec<&CellReport>> = IndexMap::new();
+        for cell in cells {
+            artifacts.entry(&cell.artifact).or_default().push(cell);
+        }
+        let mut places: IndexMap<String, Vec<&str>> = IndexMap::new();
+        for (artifact, cells) in artifacts {
+            let place = self.place(cells.into_iter());
+            places.entry(place).or_default().push(artifact);
+        }
+        let line =
+            |(place, artifacts): (String, Vec<&str>)| format!("{}: {place}", artifacts.join(", "));
+        places.into_iter().map(line).collect()
+    }
+
     /// `a, b with llvm-16 on x86_64; c with llvm-16 on aarch64`.
     fn place<'b>(&self, cells: impl Iterator<Item = &'b CellReport>) -> String {
         // From cells to lists: of LLVMs, then of kernels that have the same of those, then of
@@ -180,6 +191,18 @@ impl<'a> Axes<'a> {
             text
         });
         said.collect::<Vec<_>>().join("; ")
+    }
+
+    /// The number of kernels of a report, if a cause is the same on all of them and they are several.
+    pub fn everywhere(&self, report: &Report, cause: &Cause<'_>) -> Option<usize> {
+        let artifacts = cause.artifacts();
+        let of_artifacts = |cell: &&CellReport| artifacts.contains(&cell.artifact.as_str());
+        let cells = report.cells.iter().filter(of_artifacts).count();
+        let kernels: BTreeSet<&str> = (cause.seen.iter())
+            .map(|seen| seen.cell.kernel.as_str())
+            .collect();
+        (cells == cause.seen.len() && kernels.len() > 1 && kernels == self.kernels)
+            .then_some(kernels.len())
     }
 
     fn kernels(&self, kernels: &[&str]) -> String {

@@ -7,7 +7,8 @@ use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
 use super::cause::{Axes, Cause, causes};
-use super::markdown::{head, section, tables, titled, top_causes};
+use super::markdown::{head, noted, section, tables, titled, top_causes};
+use super::shown;
 
 /// Most bytes of a summary: GitHub drops the whole of one that is over 1 MiB, and other steps of
 /// the job may have written to it.
@@ -24,7 +25,7 @@ const ANNOTATIONS: usize = 10;
 pub fn github(report: &Report, artifact: Option<&str>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write_github(&mut text, report);
+    let _ = write_github(&mut text, &shown(report));
     if let Some(address) = artifact {
         text.push_str(&format!(
             "\n[The whole report, with every log]({address})\n"
@@ -68,6 +69,11 @@ fn write_github(text: &mut String, report: &Report) -> std::fmt::Result {
         }
         text.push_str(&part);
     }
+    let mut part = String::new();
+    noted(&mut part, report, &axes)?;
+    if text.len() + part.len() <= SUMMARY_LIMIT {
+        text.push_str(&part);
+    }
     Ok(())
 }
 
@@ -76,6 +82,7 @@ fn write_github(text: &mut String, report: &Report) -> std::fmt::Result {
 ///
 /// GitHub shows ten errors and ten warnings of a step; the last one says how many more there are.
 pub fn annotations(report: &Report, workspace: Option<&str>) -> String {
+    let report = &shown(report);
     let (causes, axes) = (causes(report), Axes::of(report));
     let (errors, warnings): (Vec<&Cause<'_>>, Vec<&Cause<'_>>) =
         causes.iter().partition(|cause| cause.is_required());

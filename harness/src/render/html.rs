@@ -19,6 +19,7 @@ use ukci_schema::verdict::Outcome;
 
 use super::accels;
 use super::cause::{Cause, causes};
+use crate::file_name;
 use crate::plural::count;
 use filter::Filters;
 
@@ -34,6 +35,7 @@ const OUTCOMES: [Outcome; 6] = [
 
 /// The report as a page.
 pub fn html(report: &Report) -> String {
+    let report = &super::shown(report);
     let filters = Filters::of(report);
     let causes = causes(report);
     // The other cells of a cause say the same.
@@ -253,7 +255,7 @@ fn prose(text: &str) -> Markup {
 }
 
 fn anchor(cell: &CellReport) -> String {
-    format!("cell-{}", cell.cell().slug())
+    format!("cell-{}", file_name::of_cell(&cell.cell()))
 }
 
 /// Everything that went in, by digest.

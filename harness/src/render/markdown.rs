@@ -9,13 +9,15 @@ use crate::plural::count;
 
 use super::cause::{Axes, Cause, causes};
 use super::grid::{Grid, grids};
-use super::{accels, again, needs_loader, summary, word};
+use super::loader::{Mend, mend};
+use super::notes::{notes, notes_elsewhere};
+use super::{accels, again, needs_loader, shown, summary, word};
 
 /// The report as Markdown.
 pub fn markdown(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut text, report);
+    let _ = write(&mut text, &shown(report));
     text
 }
 
@@ -24,11 +26,11 @@ pub(super) fn head(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text, "## ukci: {}\n", summary(report))?;
     writeln!(
         text,
-        "Matrix `{}`, {} in {:.1} s, {}{}.\n",
-        report.run.matrix,
-        report.run.started,
+        "Matrix {}, {} in {:.1} s, {}{}.\n",
+        code(&report.run.matrix),
+        escape(&report.run.started),
         report.run.seconds,
-        accels(report),
+        escape(&accels(report)),
         if report.run.hermetic {
             ""
         } else {
@@ -52,19 +54,27 @@ fn write(text: &mut String, report: &Report) -> std::fmt::Result {
     for cause in &causes {
         section(text, report, &axes, cause)?;
     }
+    noted(text, report, &axes)?;
     writeln!(text, "\n<details><summary>Inputs by SHA-256</summary>\n")?;
     for artifact in &report.artifacts {
-        writeln!(text, "- `{}`: `{}`", artifact.path, artifact.sha256)?;
+        writeln!(
+            text,
+            "- {}: {}",
+            code(&artifact.path),
+            code(&artifact.sha256)
+        )?;
     }
     for (name, kernel) in &report.kernels {
         writeln!(
             text,
-            "- {name} ({}): image `{}`",
-            kernel.release, kernel.image
+            "- {} ({}): image {}",
+            escape_line(name),
+            escape(&kernel.release),
+            code(&kernel.image)
         )?;
     }
     for (arch, agent) in &report.run.agents {
-        writeln!(text, "- agent {arch}: `{agent}`")?;
+        writeln!(text, "- agent {arch}: {}", code(agent))?;
     }
     writeln!(text, "\n</details>")
 }
@@ -83,7 +93,7 @@ pub(super) fn titled(grid: &Grid<'_>) -> String {
     if let Some(arch) = grid.arch {
         text.push_str(&format!("\n#### {arch}\n\n"));
     }
-    let corner = escape(&grid.corner).replace('*', "\\*");
+    let corner = escape(&grid.corner);
     let columns: Vec<String> = grid.columns.iter().map(|name| escape(name)).collect();
     text.push_str(&format!("| {corner} | {} |\n", columns.join(" | ")));
     text.push_str(&format!("|---|{}\n", ":-:|".repeat(grid.columns.len())));
@@ -146,7 +156,7 @@ pub(super) fn section(
     };
     let artifacts = cause.artifacts();
     let title = match artifacts.as_slice() {
-        [one] => format!("{one}: "),
+        [one] => format!("{}: ", escape(one)),
         _ => String::new(),
     };
     writeln!(
@@ -155,9 +165,9 @@ pub(super) fn section(
         cause.code,
         cause.count()
     )?;
-    writeln!(text, "{}\n", escape(&cause.headline))?;
+    writeln!(text, "{}\n", escape_line(&cause.headline))?;
     for place in cause.places(axes) {
-        writeln!(text, "- {place}")?;
+        writeln!(text, "- {}", escape_line(&place))?;
     }
     writeln!(text)?;
     for (what, names) in [
@@ -168,8 +178,11 @@ pub(super) fn section(
             writeln!(text, "{what} {}.\n", names.join(", "))?;
         }
     }
-    if cause.is_loader() {
-        writeln!(text, "Nothing was learned of the kernel.\n")?;
+    for note in notes(report, cause) {
+        writeln!(text, "**Note:** {}\n", escape(&note))?;
+    }
+    if let Some(mend) = mend(report, axes, cause, "ukci-out") {
+        lines_of_manifest(text, &mend)?;
     }
     let seen = cause.first();
     let cell = seen.cell;
@@ -177,10 +190,9 @@ pub(super) fn section(
         if let Some(at) = &diagnosis.at {
             writeln!(
                 text,
-                "`{}:{}`: `{}`\n",
-                at.file,
-                at.line,
-                at.text.trim().replace('`', "'")
+                "{}: {}\n",
+                code(&format!("{}:{}", at.file, at.line)),
+                code(at.text.trim())
             )?;
         }
         if let Some(excerpt) = &diagnosis.excerpt {
@@ -207,30 +219,186 @@ pub(super) fn section(
             writeln!(text, "**Hint:** {}\n", escape(hint))?;
         }
     }
-    writeln!(text, "Run it again: `{}`", again(report, cell))
+    writeln!(text, "Run it again: {}", code(&again(report, cell)))
+}
+
+/// Whose business a cause is, and what a manifest can say of it.
+fn lines_of_manifest(text: &mut String, mend: &Mend) -> std::fmt::Result {
+    writeln!(text, "**Note:** {}\n", escape(&mend.note))?;
+    if !mend.lines.is_empty() {
+        let of = mend.artifact.as_ref();
+        let of = of.map_or(String::new(), |name| format!(" of {}", code(name)));
+        writeln!(text, "Say in the manifest{of} what the loader does:\n")?;
+        fenced(text, "toml", &mend.lines)?;
+        if mend.omitted > 0 {
+            writeln!(
+                text,
+                "These are not all: there are {}.\n",
+                count(mend.omitted, "more line")
+            )?;
+        }
+    }
+    if let Some(command) = &mend.command {
+        writeln!(text, "This command writes a manifest: {}\n", code(command))?;
+    }
+    Ok(())
+}
+
+/// What cells noted that ended as expected.
+pub(super) fn noted(text: &mut String, report: &Report, axes: &Axes<'_>) -> std::fmt::Result {
+    const SHOWN: usize = 20;
+    let notes = notes_elsewhere(report);
+    if notes.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\n### Notes of cells that ended as expected\n")?;
+    for (note, cells) in notes.iter().take(SHOWN) {
+        writeln!(text, "- {}: {}", axes.places(cells), escape(note))?;
+    }
+    if notes.len() > SHOWN {
+        writeln!(text, "- and {} more, in `report.json`", notes.len() - SHOWN)?;
+    }
+    Ok(())
 }
 
 fn quoted<T: AsRef<str>>(names: &[T]) -> Vec<String> {
-    (names.iter().map(|name| format!("`{}`", name.as_ref()))).collect()
+    (names.iter().map(|name| code(name.as_ref()))).collect()
 }
 
 fn folded(text: &mut String, title: &str, lines: &[String]) -> std::fmt::Result {
-    // A log that holds a fence must not end ours.
-    let fence = if lines.iter().any(|line| line.contains("```")) {
-        "~~~~"
-    } else {
-        "```"
-    };
-    writeln!(
-        text,
-        "<details><summary>{title}</summary>\n\n{fence}text\n{}\n{fence}\n\n</details>\n",
-        lines.join("\n")
-    )
+    writeln!(text, "<details><summary>{}</summary>\n", escape(title))?;
+    fenced(text, "text", lines)?;
+    writeln!(text, "</details>\n")
 }
 
-/// Text of a kernel, a file or a user, as text.
+/// Lines as a block of code. A line that holds a fence does not end it.
+fn fenced(text: &mut String, language: &str, lines: &[String]) -> std::fmt::Result {
+    let longest = lines.iter().map(|line| longest_run(line)).max();
+    let fence = "`".repeat(longest.unwrap_or(0).max(2) + 1);
+    writeln!(text, "{fence}{language}\n{}\n{fence}\n", lines.join("\n"))
+}
+
+/// Text of a kernel, a file or a user, as text: nothing in it is markup. It is harmless already, and
+/// so on one line.
+///
+/// What is between backticks in a sentence of ours is code, as it is meant to be. A name may hold a
+/// backtick itself: then the text between is shown as code or not, but never as anything else.
 pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('|', "\\|")
+    let mut escaped = String::with_capacity(text.len());
+    let mut parts = text.split('`').peekable();
+    let mut is_code = false;
+    while let Some(part) = parts.next() {
+        let is_last = parts.peek().is_none();
+        match (is_code, is_last) {
+            (true, false) => escaped.push_str(&code(part)),
+            // A backtick that nothing closes.
+            (true, true) => {
+                escaped.push_str("&#96;");
+                push_escaped(&mut escaped, part);
+            }
+            (false, _) => push_escaped(&mut escaped, part),
+        }
+        is_code = !is_code;
+    }
+    escaped
+}
+
+fn push_escaped(escaped: &mut String, text: &str) {
+    let mut before = ' ';
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let next = rest.peek().copied().unwrap_or(' ');
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\\' | '*' | '[' | ']' | '|' | '~' | '!' | '#' | '$' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            // Inside of a word it is text, as in most names.
+            '_' if !(before.is_alphanumeric() && next.is_alphanumeric()) => escaped.push_str("\\_"),
+            // What GitHub turns into links, mentions and emoji.
+            '@' => escaped.push_str("&#64;"),
+            ':' if next == '/' => escaped.push_str("&#58;"),
+            ':' if !before.is_alphanumeric() && !next.is_whitespace() => escaped.push_str("&#58;"),
+            'w' | 'W' if next == 'w' || next == 'W' => {
+                escaped.push_str(if c == 'w' { "&#119;" } else { "&#87;" });
+            }
+            _ => escaped.push(c),
+        }
+        before = c;
+    }
+}
+
+/// Text as [`escape`] has it, at the start of a line: it begins no list, rule or underline.
+pub(super) fn escape_line(text: &str) -> String {
+    let escaped = escape(text);
+    let digits = escaped.len()
+        - escaped
+            .trim_start_matches(|c: char| c.is_ascii_digit())
+            .len();
+    let after = &escaped[digits..];
+    let begins = if digits > 0 {
+        after.starts_with(['.', ')'])
+    } else {
+        after.starts_with(['-', '+', '='])
+    };
+    if begins {
+        format!("{}\\{after}", &escaped[..digits])
+    } else {
+        escaped.trim_start().to_owned()
+    }
+}
+
+/// Text as a span of code, whatever backticks it has. A bar, which would end a field of a table even
+/// there, is written with a backslash, which GitHub takes away in tables only: so it becomes a
+/// character that looks alike.
+pub(super) fn code(text: &str) -> String {
+    let text = text.replace('|', "\u{2502}");
+    let fence = "`".repeat(longest_run(&text) + 1);
+    // A span has at least a character, and its fence needs a space beside a backtick.
+    let space = if text.is_empty()
+        || text.starts_with('`')
+        || text.ends_with('`')
+        || (text.starts_with(' ') && text.ends_with(' '))
+    {
+        " "
+    } else {
+        ""
+    };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// The length of the longest run of backticks.
+fn longest_run(text: &str) -> usize {
+    let runs = text.split(|c| c != '`').map(str::len);
+    runs.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{code, escape, escape_line};
+
+    #[test]
+    fn text_is_no_markup_and_code_is_code() {
+        assert_eq!(
+            escape("`a_b`: x_y <b> *c* [d](http://e) ![f] @g www.h _i_ | #"),
+            "`a_b`: x_y &lt;b&gt; \\*c\\* \\[d\\](http&#58;//e) \\!\\[f\\] &#64;g &#119;&#119;w.h \
+             \\_i\\_ \\| \\#"
+        );
+        assert_eq!(escape("a`b<"), "a&#96;b&lt;");
+        assert_eq!(escape_line("1. a"), "1\\. a");
+        assert_eq!(escape_line("- a"), "\\- a");
+        assert_eq!(escape_line("12 a"), "12 a");
+    }
+
+    #[test]
+    fn a_span_is_longer_than_any_run_in_it() {
+        assert_eq!(code("a"), "`a`");
+        assert_eq!(code("a``b"), "```a``b```");
+        assert_eq!(code("`a"), "`` `a ``");
+        assert_eq!(code("a|b"), "`a\u{2502}b`");
+        assert_eq!(code(""), "`  `");
+    }
 }

@@ -8,7 +8,10 @@ mod github;
 mod grid;
 mod html;
 mod junit;
+mod loader;
 mod markdown;
+mod notes;
+mod shown;
 mod table;
 mod verifier;
 
@@ -28,7 +31,10 @@ pub use github::{SUMMARY_LIMIT, annotations, github};
 pub use grid::{Grid, grids};
 pub use html::html;
 pub use junit::junit;
+pub use loader::{Mend, mend};
 pub use markdown::markdown;
+pub use notes::{notes, notes_elsewhere};
+pub use shown::{harmless, is_active, plain_json, shown};
 pub use verifier::{Row, over_budget, top, verifier, verifier_markdown, verifier_rows};
 
 /// Whether a cell failed because the object needs its own loader to set something first: that says
@@ -73,7 +79,6 @@ fn refusal(code: Code) -> &'static str {
         Code::PolicyDenied | Code::CapabilityFailure => "DENIED",
         Code::InvalidObject => "OBJECT",
         Code::CompileError => "COMPILE",
-        Code::FunctionalTestFailure | Code::CommandValidationFailure => "TEST",
         Code::KernelPanic => "PANIC",
         Code::KernelSplat => "SPLAT",
         Code::GuestResources => "MEMORY",
@@ -101,7 +106,7 @@ pub fn json(report: &Report) -> String {
     // Its maps have string keys and its numbers are finite, so it always serialises.
     let mut text = serde_json::to_string_pretty(report).unwrap_or_default();
     text.push('\n');
-    text
+    plain_json(&text)
 }
 
 /// `33 cells: 25 passed, 3 xfail, 4 failed, 2 need their own loader, 1 error; 3 excluded`.

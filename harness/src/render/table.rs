@@ -28,7 +28,8 @@ impl Table {
     /// Adds a row.
     pub(super) fn push(&mut self, row: Vec<String>) {
         debug_assert_eq!(row.len(), self.head.len());
-        self.rows.push(row);
+        let row = row.into_iter().map(|field| super::harmless(&field));
+        self.rows.push(row.collect());
     }
 
     /// Whether it has no rows.
@@ -41,7 +42,9 @@ impl Table {
         let widths: Vec<usize> = (0..self.head.len())
             .map(|n| {
                 let fields = self.rows.iter().map(|row| row[n].chars().count());
-                fields.max().unwrap_or(0).max(self.head[n].0.len())
+                let widest = fields.max().unwrap_or(0).max(self.head[n].0.len());
+                // Rust pads to less than 65,536 columns and panics beyond.
+                widest.min(1000)
             })
             .collect();
         let mut text = String::new();

@@ -145,7 +145,13 @@ pub fn verifier(rows: &[Row]) -> String {
 pub fn verifier_markdown(rows: &[Row]) -> String {
     sections(rows)
         .iter()
-        .map(|(title, table)| format!("### {title}\n\n{}", table.markdown()))
+        .map(|(title, table)| {
+            format!(
+                "### {}\n\n{}",
+                super::markdown::escape(title),
+                table.markdown()
+            )
+        })
         .collect::<Vec<String>>()
         .join("\n")
 }
@@ -176,7 +182,8 @@ fn sections(rows: &[Row]) -> Vec<(String, Table)> {
             for row in rows {
                 table.push(fields(row, llvms, compared));
             }
-            (format!("{}: {}", rows[0].artifact, rows[0].program), table)
+            let title = format!("{}: {}", rows[0].artifact, rows[0].program);
+            (super::harmless(&title), table)
         })
         .collect()
 }

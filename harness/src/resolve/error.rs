@@ -23,6 +23,12 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A source has other bytes than the report would name.
+    #[error("`{}` was edited while it was compiled", path.display())]
+    Changed {
+        /// The source.
+        path: PathBuf,
+    },
     /// A directory, a pipe or a device.
     #[error("`{}` is not a regular file", path.display())]
     NotAFile {
@@ -215,6 +221,7 @@ impl Error {
                 Some("leave `--llvm` out, or add it to `llvms` in the matrix".into())
             }
             Self::Compile(error) => error.hint(),
+            Self::Changed { .. } => Some("run it again".into()),
             Self::UnknownMatrix(name) => {
                 let names: Vec<&str> = MATRICES.iter().map(|(name, _)| *name).collect();
                 instead_of(name, &names)

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ukci_matrix::manifest::{Manifest, Problem, import, is_yaml};
 use ukci_schema::artifact::ManifestRef;
-use ukci_schema::plan::{FileRef, PlannedArtifact};
+use ukci_schema::plan::{FileRef, Kept, PlannedArtifact};
 
 use super::Error;
 use crate::catalogue::digest;
@@ -54,7 +55,11 @@ pub fn manifest(path: &Path, artifact: &mut PlannedArtifact) -> Result<Read, Err
     let name = path.display().to_string();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let found = parse(text, &name)?;
-    if let Some(names) = object_file::names(&read(&artifact.file.path)?) {
+    let object = match artifact.kept.get(&artifact.file.sha256) {
+        Some(kept) => Arc::clone(kept),
+        None => read(&artifact.file.path)?.into(),
+    };
+    if let Some(names) = object_file::names(&object) {
         found.refuse(found.manifest.check_object(&names))?;
     }
     artifact.artifact.manifest = Some(ManifestRef {
@@ -62,7 +67,7 @@ pub fn manifest(path: &Path, artifact: &mut PlannedArtifact) -> Result<Read, Err
         sha256: digest::of(&bytes),
     });
     let directory = path.parent().unwrap_or(Path::new("."));
-    artifact.companions = companions(&found.manifest, directory, read)?;
+    artifact.companions = companions(&found.manifest, directory, read, &mut artifact.kept)?;
     Ok(found)
 }
 
@@ -97,11 +102,14 @@ fn companions(
     manifest: &Manifest,
     directory: &Path,
     read: impl Fn(&Path) -> Result<Vec<u8>, Error>,
+    kept: &mut Kept,
 ) -> Result<BTreeMap<String, FileRef>, Error> {
     let mut found = BTreeMap::new();
     for name in manifest.files() {
         let path: PathBuf = directory.join(name);
-        let sha256 = digest::of(&read(&path)?);
+        let bytes = read(&path)?;
+        let sha256 = digest::of(&bytes);
+        kept.put(&sha256, bytes);
         let path = path
             .canonicalize()
             .map_err(|source| Error::Read { path, source })?;

@@ -8,8 +8,12 @@ use ukci_schema::diagnosis::Code;
 use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedArtifact;
 
-use super::{Error, LOCK, Manifests, Selected, Selection, artifacts, manifest, select};
+use super::{
+    ArtifactFile, Error, LOCK, Manifests, Selected, Selection, artifacts, manifest,
+    named_artifacts, select,
+};
 use crate::catalogue::Catalogue;
+use crate::evidence_dir::artifact_path;
 
 /// A directory with an object, a matrix, and two kernels of the same name.
 struct Place {
@@ -205,6 +209,23 @@ fn what_is_missing_is_said_before_anything_is_fetched() {
     assert!(error.hint().unwrap().contains("`debian-12-6.1`"));
     let error = artifacts(&[place.dir.path().to_owned()]).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
+}
+
+#[test]
+fn a_kept_object_goes_by_the_name_of_the_report() {
+    let place = Place::new();
+    let kept = place.dir.path().join("artifacts");
+    fs::create_dir(&kept).unwrap();
+    for name in ["xdp-bench", "a b", "v1.2", &"n".repeat(200)] {
+        let path = place.dir.path().join(artifact_path(name));
+        fs::write(&path, b"\x7fELF").unwrap();
+        let file = ArtifactFile {
+            path,
+            name: Some(name.to_owned()),
+        };
+        let named = named_artifacts(&[file]).unwrap();
+        assert_eq!(named[0].artifact.name, name);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use ukci_schema::cell::Arch;
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedObject};
 
 use super::{Error, Selected, lock};
-use crate::catalogue::{Catalogue, Progress};
+use crate::catalogue::{Catalogue, Progress, digest};
 use crate::compile::{self, Clang, Compiled, Options, vmlinux};
 
 /// How sources are compiled, in the user's words.
@@ -129,7 +129,9 @@ pub(super) fn compile_all(
                         continue;
                     };
                     let path = source.artifact.path.as_ref();
-                    let compiled = compile::compile(path, clang, arch, &options);
+                    let compiled = compile::compile(path, clang, arch, &options)
+                        .map_err(Error::from)
+                        .and_then(|compiled| unchanged(source).map(|()| compiled));
                     lock(&done).insert(key, (clang.banner.clone(), compiled));
                 }
             });
@@ -150,6 +152,19 @@ pub(super) fn compile_all(
         objects.insert(key, object);
     }
     Ok(objects)
+}
+
+/// Refuses a source that is no longer what its digest in the report says: clang read the file.
+fn unchanged(source: &PlannedArtifact) -> Result<(), Error> {
+    let path = &source.file.path;
+    let found = digest::of_file(path).map_err(|source| Error::Read {
+        path: path.clone(),
+        source,
+    })?;
+    if found == source.file.sha256 {
+        return Ok(());
+    }
+    Err(Error::Changed { path: path.clone() })
 }
 
 /// The directory with the `vmlinux.h` of each architecture.
@@ -194,7 +209,7 @@ mod tests {
 
     fn artifact(name: &str, form: Form) -> Artifact {
         serde_json::from_value(serde_json::json!({
-            "name": name, "path": name, "sha256": "", "size": 0, "form": form,
+            "name": name, "path": name, "sha256": "0".repeat(64), "size": 0, "form": form,
         }))
         .unwrap()
     }

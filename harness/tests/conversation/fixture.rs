@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use ukci_harness::catalogue::digest;
 use ukci_harness::event::Event;
 use ukci_harness::run::{self, Options};
 use ukci_schema::artifact::{Artifact, Form};
@@ -15,7 +16,7 @@ use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::contract::Contract;
 use ukci_schema::evidence::Mode;
 use ukci_schema::message::FRAME_LIMIT;
-use ukci_schema::plan::{FileRef, Plan, PlannedArtifact, PlannedCell, PlannedKernel};
+use ukci_schema::plan::{FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel};
 use ukci_schema::report::{Asked, CellReport, Choice, Report, RunInfo};
 use ukci_schema::verdict::{Outcome, VerdictKind};
 
@@ -26,7 +27,9 @@ const AGENT: &str = "d4f0bc5a29de06b510f9aa428f1eedba926012b591fef7a518e776a7c9b
 
 pub(crate) fn plan(dir: &Path, kernels: &[&str]) -> Plan {
     let object = dir.join("x.bpf.o");
-    std::fs::write(&object, vec![7; 3 * FRAME_LIMIT]).unwrap();
+    let bytes = vec![7; 3 * FRAME_LIMIT];
+    std::fs::write(&object, &bytes).unwrap();
+    let digest = digest::of(&bytes);
     let agent = dir.join("agent");
     std::fs::write(&agent, b"agent").unwrap();
     let file = |path: &Path, sha256: &str| FileRef {
@@ -37,13 +40,14 @@ pub(crate) fn plan(dir: &Path, kernels: &[&str]) -> Plan {
         artifact: Artifact {
             name: "x".into(),
             path: "x.bpf.o".into(),
-            sha256: "11".repeat(32),
+            sha256: digest.clone(),
             size: 3 * FRAME_LIMIT as u64,
             form: Form::Object,
             manifest: None,
         },
+        kept: Kept::default(),
         companions: BTreeMap::from([("victim".into(), file(&agent, AGENT))]),
-        file: file(&object, &"11".repeat(32)),
+        file: file(&object, &digest),
     };
     let kernel = |name: &&str| {
         (

@@ -2,6 +2,7 @@
 //! milliseconds and without QEMU.
 
 mod fixture;
+mod identity;
 mod scripted;
 
 use std::collections::BTreeMap;
@@ -204,6 +205,7 @@ async fn a_guest_that_powers_off_unheard_is_booted_once_more() {
     assert_eq!((cell.verdict, cell.boots), (VerdictKind::Error, 2));
     // What the agent said on the console is the reason, and a kernel of one's own may lack drivers.
     let fault = cell.fault.unwrap();
+    assert_eq!(fault.code, Some(Code::UnsupportedTransport));
     insta::assert_snapshot!(fault.headline, @"the agent could not go on: dial the host: Address family not supported");
     assert!(
         fault.hints[0].contains("`--modules DIR`"),

@@ -12,6 +12,7 @@ use crate::atomic_file;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::{GOOD, Output, WARN, paint};
+use ukci_harness::render::harmless;
 
 /// The file that `--bless` writes to: only a matrix that is a file can take expectations.
 pub(crate) fn file(matrix: Option<&str>) -> Result<&Path, Failure> {
@@ -45,8 +46,9 @@ pub(crate) fn bless(
             n => format!("{n} cells are"),
         };
         output.say(&format!(
-            "{} {cells} expected to fail from now on, in {name}",
+            "{} {cells} expected to fail from now on, in {}",
             paint(GOOD, format_args!("{:>12}", "Blessed")),
+            harmless(&name),
         ));
     }
     refused(&blessed.refused, output);

@@ -14,6 +14,7 @@ use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{BAD, GOOD, HINT, Output, WARN, paint};
 use crate::{carried, lock_file, runtime, stdout};
+use ukci_harness::render::harmless;
 
 /// What was found of one thing.
 enum Finding {
@@ -83,8 +84,15 @@ fn machine() -> Vec<Finding> {
     };
     let versions = qemu.versions().iter();
     let mut findings: Vec<Finding> = versions
-        .map(|(arch, version)| Finding::Ok(format!("{arch}: {version}")))
+        .map(|(arch, version)| Finding::Ok(format!("{arch}: {}", harmless(version))))
         .collect();
+    let (confined, whole) = qemu.confinement();
+    let text = format!("QEMU is confined: {confined}");
+    findings.push(if whole {
+        Finding::Ok(text)
+    } else {
+        Finding::Note(text, None)
+    });
     for (what, choice, is_slow) in [
         ("accelerator", qemu.accel(), qemu.accel().name != "kvm"),
         (
@@ -108,7 +116,7 @@ fn agent(arch: Arch) -> Result<String, Failure> {
     let found = carried::agents().find(arch);
     let (file, origin) =
         found.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
-    let path = file.path.display();
+    let path = harmless(&file.path.to_string_lossy());
     Ok(match origin {
         Origin::Carried => format!("{arch}: the agent is built into this ukci"),
         Origin::Beside => format!("{arch}: the agent is `{path}`"),
@@ -149,6 +157,7 @@ fn kernels() -> Result<Finding, Failure> {
 
 fn cache() -> Finding {
     let dir = cache_dir();
+    let shown = harmless(&dir.to_string_lossy());
     let existing = dir
         .ancestors()
         .find(|path| path.exists())
@@ -157,11 +166,10 @@ fn cache() -> Finding {
         .prefix(".ukci-")
         .tempfile_in(existing);
     match probe {
-        Ok(_) => Finding::Ok(format!("the cache `{}` can be written", dir.display())),
+        Ok(_) => Finding::Ok(format!("the cache `{shown}` can be written")),
         Err(error) => Finding::Note(
             format!(
-                "the cache `{}` cannot be written ({error}), so no kernel can be downloaded",
-                dir.display()
+                "the cache `{shown}` cannot be written ({error}), so no kernel can be downloaded"
             ),
             Some("set `XDG_CACHE_HOME` to a directory that can be written".into()),
         ),
@@ -171,7 +179,7 @@ fn cache() -> Finding {
 /// Only C sources need a compiler.
 fn clang() -> Finding {
     match compile::newest(Path::new("x.bpf.c")) {
-        Ok(clang) => Finding::Ok(format!("C sources: {}", clang.banner)),
+        Ok(clang) => Finding::Ok(format!("C sources: {}", harmless(&clang.banner))),
         Err(error) => Finding::Note(
             "C sources cannot be compiled: no clang is installed".into(),
             error.hint(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ukci_harness::render::harmless;
 use ukci_harness::{object_file, resolve};
 use ukci_matrix::manifest;
 use ukci_schema::artifact::name_of;
@@ -66,7 +67,7 @@ pub(crate) fn run(init: &Init, output: Output) -> Result<Exit, Failure> {
     }
     for (path, text) in &files {
         write(path, text)?;
-        let path = path.display();
+        let path = harmless(&path.to_string_lossy());
         output.say(&format!(
             "{} {path}",
             paint(GOOD, format_args!("{:>12}", "Wrote"))
@@ -75,8 +76,8 @@ pub(crate) fn run(init: &Init, output: Output) -> Result<Exit, Failure> {
     let manifests = given.iter().map(|given| format!(" --manifest {given}"));
     output.say(&format!(
         "\nNext, see what the kernels say:\n  ukci check {} --matrix ./{matrix_path}{}",
-        paths.join(" "),
-        manifests.collect::<String>()
+        harmless(&paths.join(" ")),
+        harmless(&manifests.collect::<String>())
     ));
     Ok(Exit::Met)
 }

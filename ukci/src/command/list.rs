@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use ukci_harness::render::{harmless, plain_json};
 use ukci_harness::resolve;
 use ukci_schema::plan::PlannedCell;
 use ukci_schema::verdict::VerdictKind;
@@ -9,7 +10,7 @@ use ukci_schema::verdict::VerdictKind;
 use crate::args::{List, ListFormat};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{Output, WARN, paint};
+use crate::output::{Output, WARN, WIDEST, for_people, paint};
 use crate::stdout::print;
 use crate::{lock_file, selected, settings};
 
@@ -27,11 +28,12 @@ pub(crate) fn run(list: List, output: Output) -> Result<Exit, Failure> {
     let selected = selected::select(&selection, some, &artifacts, &manifests, &catalogue)?;
     if !list.artifacts.is_empty() {
         for warning in &selected.warnings {
+            let warning = harmless(warning);
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
     }
     let text = match list.format {
-        ListFormat::Text => text(&selected.cells),
+        ListFormat::Text => for_people(&text(&selected.cells)),
         ListFormat::Json => json(&selected.cells)
             .map_err(|error| Failure::failed_to("write the cells as JSON", &error))?,
         ListFormat::Github => github(selected.cells.len(), list.shards.into()),
@@ -41,7 +43,8 @@ pub(crate) fn run(list: List, output: Output) -> Result<Exit, Failure> {
 
 /// One line per cell.
 fn text(cells: &[PlannedCell]) -> String {
-    let width = cells.iter().map(|p| p.cell.id().len()).max().unwrap_or(0);
+    let width = cells.iter().map(|p| p.cell.id().len()).max();
+    let width = width.unwrap_or(0).min(WIDEST);
     let mut text = String::new();
     for planned in cells {
         let mut line = format!("{:<width$}", planned.cell.id());
@@ -52,7 +55,7 @@ fn text(cells: &[PlannedCell]) -> String {
         if !planned.required {
             line.push_str("  not required");
         }
-        let _ = writeln!(text, "{}", line.trim_end());
+        let _ = writeln!(text, "{}", harmless(line.trim_end()));
     }
     text
 }
@@ -83,5 +86,5 @@ fn json(cells: &[PlannedCell]) -> serde_json::Result<String> {
     };
     let cells = cells.iter().map(with_id);
     let cells = cells.collect::<serde_json::Result<serde_json::Value>>()?;
-    Ok(format!("{cells}\n"))
+    Ok(format!("{}\n", plain_json(&cells.to_string())))
 }

@@ -1,5 +1,6 @@
 //! `ukci plan`: write what a run would boot to a file.
 
+use ukci_harness::render::harmless;
 use ukci_harness::{plan_file as plans, resolve};
 use ukci_schema::plan::Plan;
 
@@ -41,6 +42,7 @@ fn resolved(args: args::Plan, output: Output) -> Result<Plan, Failure> {
     })
     .map_err(|error| selected::unresolved(&error))?;
     for warning in warnings {
+        let warning = harmless(&warning);
         output.say(&format!("{} {warning}", paint(WARN, "warning:")));
     }
     Ok(plan)

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::output::{GOOD, Output, WARN, paint};
 use crate::report_file;
 use crate::settings::{recorded, short};
+use ukci_harness::render::harmless;
 
 /// Runs the command.
 pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
@@ -96,13 +97,13 @@ fn compared(was: &CellReport, is: &CellReport) -> String {
         return format!(
             "{} {}: verdict, diagnosis and evidence ({digest})",
             paint(GOOD, format_args!("{:>12}", "Same")),
-            is.id
+            harmless(&is.id)
         );
     }
     format!(
         "{} {}: {}",
         paint(WARN, format_args!("{:>12}", "Differs")),
-        is.id,
+        harmless(&is.id),
         differs.join(", ")
     )
 }

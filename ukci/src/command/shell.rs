@@ -1,7 +1,8 @@
 //! `ukci shell`: boot a cell's machine with a shell in it.
 
-use rustix::termios::tcgetwinsize;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use ukci_harness::cell_shell;
+use ukci_harness::scratch::Scratch;
 use ukci_schema::cell::Arch;
 use ukci_schema::report::Asked;
 
@@ -15,12 +16,13 @@ use crate::fetching::Fetching;
 use crate::output::{GOOD, Output, paint};
 use crate::settings::recorded;
 use crate::{lock_file, report_file, runtime};
+use ukci_harness::render::harmless;
 
 /// Runs the command. With `--command` the status is the command's own.
 pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
     let report = report_file::read(&args.report)?;
     let cell = rerun::find(&report, &args.cell)?.clone();
-    let scratch = tempfile::tempdir()
+    let scratch = Scratch::create()
         .map_err(|error| Failure::failed_to("create a temporary directory", &error))?;
     let settings = recorded::read(
         report,
@@ -33,7 +35,8 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
     let work = Work::of(&settings)?;
     let busybox = busybox(cell.arch, output)?;
     let commanded = args.command.is_some();
-    let ended = runtime::run(|cancel| {
+    let _terminal = Terminal::kept();
+    let ended = runtime::run_to_first_signal(|cancel| {
         let settings = &settings;
         async move {
             let resolved = cells::resolve(settings, output, work, &cancel).await?;
@@ -44,7 +47,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
             let options = cells::options(settings, &plan, &qemu, warnings, Asked::default());
             if output.chatty {
                 let booting = paint(GOOD, format_args!("{:>12}", "Booting"));
-                output.say(&format!("{booting} {}", cell.id));
+                output.say(&format!("{booting} {}", harmless(&cell.id)));
             }
             let shell = cell_shell::Shell {
                 busybox,
@@ -64,6 +67,24 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
         // An interactive shell's last status says nothing of ukci's work.
         Some(Some(status)) => status.filter(|_| commanded).map_or(Exit::Met, Exit::Guest),
     })
+}
+
+/// The terminal's settings, which QEMU changes and does not restore where it is killed.
+struct Terminal(Option<Termios>);
+
+impl Terminal {
+    fn kept() -> Self {
+        Self(tcgetattr(std::io::stdin()).ok())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.0 {
+            // Nobody is left to tell when the terminal is gone.
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
+        }
+    }
 }
 
 /// The shell for guests of this architecture.

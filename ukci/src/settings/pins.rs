@@ -1,5 +1,6 @@
 //! What the plan of a rerun is compared with.
 
+use ukci_harness::render::harmless;
 use ukci_schema::plan::Plan;
 use ukci_schema::report::{CellReport, Report};
 
@@ -66,6 +67,7 @@ impl Pins {
         if self.anyway {
             for line in &differs {
                 let warning = paint(WARN, "warning:");
+                let line = harmless(line);
                 output.say(&format!("{warning} different from the report: {line}"));
             }
             return Ok(());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use ukci_harness::compile::vmlinux;
 use ukci_harness::evidence_dir;
-use ukci_harness::resolve::Selection;
+use ukci_harness::resolve::{ArtifactFile, Selection};
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence::Mode;
 use ukci_schema::report::{Asked, CellReport, Report};
@@ -121,8 +121,11 @@ pub(crate) fn read(
         })
     });
     let manifests = manifests.collect();
-    let paths = artifacts.iter().map(|name| artifact(&report, name, dir));
-    let artifacts = paths.collect();
+    let files = artifacts.iter().map(|name| ArtifactFile {
+        path: artifact(&report, name, dir),
+        name: Some(name.clone()),
+    });
+    let artifacts = files.collect();
     let llvms: BTreeSet<String> = chosen.iter().filter_map(|c| c.llvm.clone()).collect();
     Ok(Settings {
         artifacts,

@@ -6,13 +6,12 @@
 use std::fmt::Write;
 
 use ukci_harness::plural::count;
-use ukci_harness::render::{Axes, Cause, again, needs_loader};
+use ukci_harness::render::{Axes, Cause, Mend, again, harmless, mend, notes};
 use ukci_matrix::excerpt::excerpt as excerpt_of_line;
 use ukci_schema::diagnosis::{Diagnosis, Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::{Fault, Outcome, Stage};
 
-use super::foreign::harmless;
 use super::wrap::{fit, hanging};
 use crate::diagnostic::word;
 use crate::output::{BAD, HINT, QUIET, STRONG, WARN, paint};
@@ -23,6 +22,8 @@ const BLOCKS: usize = 10;
 const LINES: usize = 20;
 /// Most names in a list before the rest is counted.
 const NAMES: usize = 12;
+/// Most notes below a cause.
+const NOTES: usize = 4;
 /// Most lines of a guest's console.
 const CONSOLE: usize = 12;
 /// A line between blocks.
@@ -77,11 +78,14 @@ pub(super) fn top(causes: &[Cause<'_>], width: usize) -> String {
     let mut sorted: Vec<&Cause<'_>> = causes.iter().collect();
     sorted.sort_by_key(|cause| std::cmp::Reverse(cause.seen.len()));
     text.push_str(&format!("  {}\n", paint(STRONG, "Top causes")));
-    for cause in sorted.iter().take(SHOWN) {
+    let shown = &sorted[..sorted.len().min(SHOWN)];
+    let codes = shown.iter().map(|cause| cause.code.len()).max();
+    let codes = codes.unwrap_or_default();
+    for cause in shown {
         let cells = count(cause.seen.len(), "cell");
         let objects = count(cause.artifacts().len(), "object");
         let line = format!(
-            "  {cells:>9}  {objects:>10}  {:<22} {}",
+            "  {cells:>9}  {objects:>10}  {:<codes$}  {}",
             cause.code,
             harmless(&cause.headline)
         );
@@ -212,20 +216,59 @@ impl Block<'_> {
         } else {
             format!(" --report {}", ukci_harness::render::quoted(self.out))
         };
-        if needs_loader(cell) {
-            text.push('\n');
-            self.labeled(
-                text,
-                &paint(HINT, "note:"),
-                "note:".len(),
-                "nothing was learned of the kernel: the object's own loader has to set this first, \
-                 and a manifest can say what it sets",
-            );
+        self.notes(text);
+        let mend = mend(self.report, self.axes, self.cause, self.out);
+        if let Some(mend) = &mend {
+            self.mend(text, mend);
         }
         writeln!(text, "\n  logs   {}/{}/", self.out, cell.evidence)?;
         writeln!(text, "  rerun  {}", again(self.report, cell))?;
         let id = ukci_harness::render::quoted(&cell.id);
         writeln!(text, "  shell  ukci shell {id}{report}")
+    }
+
+    /// What was noticed beside the cause.
+    fn notes(&self, text: &mut String) {
+        let notes = notes(self.report, self.cause);
+        if !notes.is_empty() {
+            text.push('\n');
+        }
+        for note in notes.iter().take(NOTES) {
+            self.labeled(text, &paint(HINT, "note:"), "note:".len(), note);
+        }
+        if notes.len() > NOTES {
+            let line = format!(
+                "and {} more, in {}/report.json",
+                notes.len() - NOTES,
+                self.out
+            );
+            text.push_str(&hanging("  ", &line, 2, self.width));
+        }
+    }
+
+    /// Whose business the cause is, and the lines of a manifest that say what the loader does.
+    fn mend(&self, text: &mut String, mend: &Mend) {
+        text.push('\n');
+        self.labeled(text, &paint(HINT, "note:"), "note:".len(), &mend.note);
+        if !mend.lines.is_empty() {
+            let of = mend.artifact.as_ref();
+            let of = of.map_or(String::new(), |name| format!(" of `{name}`"));
+            let hint = format!("say in the manifest{of} what the loader does:");
+            self.labeled(text, &paint(HINT, "hint:"), "hint:".len(), &hint);
+            for line in &mend.lines {
+                text.push_str(&format!("     {}\n", harmless(line)));
+            }
+            if mend.omitted > 0 {
+                let more = count(mend.omitted, "more line");
+                text.push_str(&format!("     … and {more}\n"));
+            }
+        }
+        if let Some(command) = &mend.command {
+            let hint = "write a whole manifest with this command, and compare it with the loader:";
+            self.labeled(text, &paint(HINT, "hint:"), "hint:".len(), hint);
+            // Whole, so that it can be copied.
+            text.push_str(&format!("     {}\n", harmless(command)));
+        }
     }
 
     /// A word and a sentence that hangs behind it.

@@ -1,13 +1,12 @@
 //! Formats what is printed when a cell ends and when the run ends.
 
 use ukci_harness::plural::count;
-use ukci_harness::render;
+use ukci_harness::render::{self, harmless};
 use ukci_schema::evidence::AttachOutcome;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use super::causes::{self, RULE};
-use super::foreign::harmless;
 use super::wrap::hanging;
 use crate::output::{HINT, Output, WARN, paint};
 use crate::{diagnostic, grid};
@@ -83,7 +82,7 @@ fn attached(report: &CellReport) -> String {
     let not = report
         .programs
         .iter()
-        .filter(|p| p.attach == AttachOutcome::NotAttempted && p.reason.is_some())
+        .filter(|program| program.is_untried())
         .count();
     let mut text =
         if report.stage == ukci_schema::verdict::Stage::Load || report.programs.is_empty() {
@@ -105,11 +104,15 @@ fn attached(report: &CellReport) -> String {
     text
 }
 
+/// Most notes of cells that ended as expected.
+const NOTES: usize = 10;
 /// Most programs that were not attempted and are listed.
 const UNTRIED: usize = 20;
 
 /// What is said at the end: causes, the grid, the summary.
 pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
+    let report = &render::shown(report);
+    let out = &harmless(out);
     let chatty = output.chatty;
     let mut text = String::new();
     let causes = render::causes(report);
@@ -126,6 +129,9 @@ pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
         if untried.len() > UNTRIED {
             text.push_str(&format!("{:13}and {} more\n", "", untried.len() - UNTRIED));
         }
+    }
+    if chatty {
+        text.push_str(&noted(report, out, output.width));
     }
     if !report.cells.is_empty() && (report.cells.len() > 1 || !causes.is_empty()) && chatty {
         text.push_str(&format!("{RULE}\n"));
@@ -156,14 +162,35 @@ pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
     text
 }
 
+/// What cells noted that ended as expected. The others' notes stand below their causes.
+fn noted(report: &Report, out: &str, width: usize) -> String {
+    let notes = render::notes_elsewhere(report);
+    if notes.is_empty() {
+        return String::new();
+    }
+    let word = paint(HINT, format_args!("{:>12}", "NOTED"));
+    let mut text = format!("{RULE}\n{word} of cells that ended as expected\n");
+    let axes = render::Axes::of(report);
+    for (note, cells) in notes.iter().take(NOTES) {
+        let line = format!("{}: {note}", axes.places(cells));
+        text.push_str(&hanging(&" ".repeat(13), &harmless(&line), 2, width));
+    }
+    if notes.len() > NOTES {
+        let rest = notes.len() - NOTES;
+        text.push_str(&format!("{:13}and {rest} more, in {out}/report.json\n", ""));
+    }
+    text
+}
+
 /// The files that were written, the report first.
 pub(crate) fn whereabouts(files: &[String]) -> String {
     let mut text = String::new();
     for (n, file) in files.iter().enumerate() {
         let word = if n == 0 { "Report" } else { "" };
         text.push_str(&format!(
-            "{} {file}\n",
-            paint(HINT, format_args!("{word:>12}"))
+            "{} {}\n",
+            paint(HINT, format_args!("{word:>12}")),
+            harmless(file)
         ));
     }
     text
@@ -177,7 +204,7 @@ fn not_attempted(report: &Report) -> Vec<String> {
             let Some(reason) = program.reason.as_ref() else {
                 continue;
             };
-            if program.attach != AttachOutcome::NotAttempted || cell.outcome == Outcome::Skip {
+            if !program.is_untried() || cell.outcome == Outcome::Skip {
                 continue;
             }
             let line = format!("{}: `{}`: {reason}", cell.artifact, program.name);
@@ -192,8 +219,10 @@ fn not_attempted(report: &Report) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use ukci_schema::cell::Arch;
+    use ukci_schema::diagnosis::{Code, Diagnosis};
+    use ukci_schema::evidence::{AttachOutcome, ProgramAttach};
     use ukci_schema::report::Report;
-    use ukci_schema::verdict::Outcome;
+    use ukci_schema::verdict::{Outcome, Stage};
 
     use super::{cell_line, ending, kept_line, whereabouts};
     use crate::grid;
@@ -228,6 +257,38 @@ mod tests {
             "ukci-out/junit.xml".into(),
         ]));
         insta::assert_snapshot!(plain(&text));
+    }
+
+    /// What the loader must set, and what cells noted; that a program attaches alone is no news.
+    #[test]
+    fn a_cause_of_the_loader_ends_in_the_lines_of_a_manifest() {
+        let mut report = report();
+        report.cells.truncate(4);
+        for (n, cell) in report.cells.iter_mut().enumerate() {
+            cell.notes = vec!["the module `arp_tables` was loaded for `target`".into()];
+            if n > 1 {
+                cell.outcome = Outcome::Pass;
+                continue;
+            }
+            cell.outcome = Outcome::Fail;
+            cell.maps[0].max_entries = 0;
+            cell.programs.truncate(1);
+            cell.programs[0].attach = AttachOutcome::NotAttempted;
+            cell.programs[0].reason = Some(ProgramAttach::ATTACHES_ALONE.into());
+            cell.diagnosis = Some(Diagnosis {
+                code: Code::LoaderContract,
+                stage: Stage::Load,
+                program: None,
+                headline: "map `events` (ringbuf) has no size: its loader must set max_entries"
+                    .into(),
+                at: None,
+                excerpt: None,
+                hints: vec!["give `events` a size".into()],
+            });
+        }
+        let text = plain(&ending(&report, "out", Output::plain(80)));
+        assert!(!text.contains("NOT TRIED"), "{text}");
+        insta::assert_snapshot!(text);
     }
 
     /// A report of these kernels and architectures, with eight artifacts and these LLVMs.

@@ -30,9 +30,7 @@ const ELSEWHERE: &[(Code, &str, &str)] = &[
 /// Codes of stages that come before a kernel or after the attachment: other tests are theirs.
 const OTHER_STAGES: &[Code] = &[
     Code::CompileError,
-    Code::FunctionalTestFailure,
     Code::VerifierBudget,
-    Code::CommandValidationFailure,
     Code::KernelSplat,
     Code::UnsupportedTransport,
 ];

@@ -45,6 +45,18 @@ impl Choice {
         }
     }
 
+    /// Its lines, as comments where only the author can tell.
+    pub fn lines(&self) -> Vec<String> {
+        let mark = if self.is_certain { "" } else { "# " };
+        let lines = self.toml.lines();
+        lines.map(|line| format!("{mark}{line}")).collect()
+    }
+
+    /// Whether it is about a map or program of one of these names.
+    pub fn names_any(&self, names: &[&str]) -> bool {
+        (names.iter()).any(|name| self.toml.contains(&format!("name = {}", quoted(name))))
+    }
+
     fn uncertain(self) -> Self {
         Self {
             is_certain: false,
@@ -68,7 +80,7 @@ impl Suggestion {
         self.choices.is_empty()
     }
 
-    /// The choices in a few words, for the end of a run.
+    /// The choices in a few words.
     pub fn short(&self) -> Vec<&str> {
         self.choices
             .iter()
@@ -88,9 +100,8 @@ impl Suggestion {
             for line in wrapped(&choice.reason) {
                 text.push_str(&format!("# {line}\n"));
             }
-            for line in choice.toml.lines() {
-                let mark = if choice.is_certain { "" } else { "# " };
-                text.push_str(&format!("{mark}{line}\n"));
+            for line in choice.lines() {
+                text.push_str(&format!("{line}\n"));
             }
         }
         if self.is_empty() {

@@ -118,6 +118,9 @@ fn a_kernel_is_fetched_and_unpacked_once() {
             kernel: kernel.name.clone()
         })
     );
+    let from =
+        |one: &Progress| matches!(one, Progress::Fetching { from, .. } if *from == mirror.root);
+    assert!(said.iter().any(from), "{said:?}");
     assert!(said.contains(&Progress::Fetched {
         package: kernel.packages[0].name.clone()
     }));

@@ -15,6 +15,7 @@ fn command(arch: Arch, accel: Accel, cpu: &str, link: Device) -> String {
 fn picture(arch: Arch, accel: Accel, cpu: &str, console: Device, links: Vec<Device>) -> String {
     let platform = platform(arch);
     let emulated = Emulated {
+        sandbox: true,
         platform,
         accel,
         cpu: cpu.to_owned(),

@@ -9,7 +9,7 @@ use ukci_schema::verdict::{Fault, Outcome};
 
 use super::filter::Filters;
 use super::{anchor, prose};
-use crate::evidence_dir::file_name;
+use crate::file_name;
 use crate::plural::count;
 use crate::render::again;
 use crate::render::table::{grouped, share};
@@ -178,7 +178,7 @@ fn row(cell: &CellReport, program: &ProgramReport) -> Markup {
             @match &program.verifier {
                 Some(stats) => {
                     td.number {
-                        a href={ (cell.evidence) "/verifier/" (file_name(&program.name)) ".log" } {
+                        a href={ (cell.evidence) "/verifier/" (file_name::of(&program.name)) ".log" } {
                             (grouped(stats.insns))
                         }
                     }

@@ -12,6 +12,8 @@ use ukci_schema::features::{KernelFeatures, Kind};
 use ukci_schema::plan::FileRef;
 
 use super::named;
+use ukci_harness::render::harmless;
+
 use crate::args::{Features, FeaturesFormat, Offer};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
@@ -35,11 +37,15 @@ pub(super) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
     for name in &asked.kernels {
         let found = find(asked, name, &catalogue, &fetching)?;
         for warning in &found.warnings {
+            let warning = harmless(warning);
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
         prepared.push(found);
     }
-    let mut told = runtime::build()?.block_on(ask(asked, &prepared))?;
+    let told = runtime::run_to_first_signal(|_| ask(asked, &prepared))?;
+    let Some(mut told) = told else {
+        return Ok(Exit::Interrupted);
+    };
     for kernel in &mut told {
         kernel.retain(|kind, name| {
             let wanted = asked.name.as_deref().is_none_or(|text| name.contains(text));

@@ -8,6 +8,8 @@ use ukci_schema::cell::Cell;
 use ukci_schema::lock::LockedKernel;
 
 use super::named;
+use ukci_harness::render::harmless;
+
 use crate::args::Fetch;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
@@ -35,6 +37,7 @@ pub(super) fn run(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
         let downloaded = catalogue.is_prepared(kernel);
         let prepared = named::prepare(&catalogue, kernel, &fetching)?;
         for warning in &prepared.warnings {
+            let warning = harmless(warning);
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
         let word = if downloaded { "Unchanged" } else { "Ready" };
@@ -42,9 +45,9 @@ pub(super) fn run(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
             output.say(&format!(
                 "{} {} for {} ({})",
                 paint(GOOD, format_args!("{word:>12}")),
-                kernel.name,
+                harmless(&kernel.name),
                 kernel.arch,
-                prepared.kernel.release
+                harmless(&prepared.kernel.release)
             ));
         }
     }

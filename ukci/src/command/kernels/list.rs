@@ -5,7 +5,9 @@ use std::fmt::Write;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::lock_file;
-use crate::stdout::print;
+use crate::output::WIDEST;
+use crate::stdout::show;
+use ukci_harness::render::harmless;
 
 /// Runs the command.
 pub(super) fn run() -> Result<Exit, Failure> {
@@ -15,7 +17,8 @@ pub(super) fn run() -> Result<Exit, Failure> {
         .iter()
         .map(|kernel| kernel.name.len())
         .max()
-        .unwrap_or(0);
+        .unwrap_or(0)
+        .min(WIDEST);
     let mut text = String::new();
     for kernel in kernels {
         let bytes: u64 = kernel.packages.iter().map(|package| package.size).sum();
@@ -31,7 +34,7 @@ pub(super) fn run() -> Result<Exit, Failure> {
             kernel.uname,
             bytes / 1_000_000,
         );
-        let _ = writeln!(text, "{}", line.trim_end());
+        let _ = writeln!(text, "{}", harmless(line.trim_end()));
     }
-    print(&text)
+    show(&text)
 }

@@ -14,6 +14,7 @@ use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{BAD, GOOD, Output, WARN, paint};
 use crate::{lock_file, report_file};
+use ukci_harness::render::harmless;
 
 /// Pins kernels that the lock has not got, or pins them anew.
 pub(super) fn add(add: &Add, output: Output) -> Result<Exit, Failure> {
@@ -60,9 +61,9 @@ fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
             output.say(&format!(
                 "{} {} on {} ({})",
                 paint(GOOD, format_args!("{word:>12}")),
-                tool.name,
+                harmless(&tool.name),
                 tool.arch,
-                newest.package.version
+                harmless(&newest.package.version)
             ));
         }
         if !same {
@@ -94,7 +95,7 @@ fn pin_all(
             Err(error) => {
                 if output.chatty {
                     let word = paint(BAD, format_args!("{:>12}", "Failed"));
-                    output.say(&format!("{word} {name} on {arch}"));
+                    output.say(&format!("{word} {} on {arch}", harmless(name)));
                 }
                 failed.push((format!("`{name}` on {arch}"), error));
                 continue;
@@ -111,15 +112,17 @@ fn pin_all(
             .map_or(&pinned.uname, |k| &k.uname);
         if output.chatty {
             output.say(&format!(
-                "{} {name} on {arch} ({release})",
-                paint(style, format_args!("{word:>12}"))
+                "{} {} on {arch} ({})",
+                paint(style, format_args!("{word:>12}")),
+                harmless(name),
+                harmless(release)
             ));
         }
         if word == "Kept" {
             output.say(&format!(
                 "{} {} is the newest that the mirrors have, and older than the pinned one",
                 paint(WARN, "warning:"),
-                pinned.uname
+                harmless(&pinned.uname)
             ));
         } else if word != "Unchanged" {
             lock.put(pinned);
@@ -157,7 +160,11 @@ pub(super) fn booted(booted: &Booted, output: Output) -> Result<Exit, Failure> {
                 marked += 1;
                 if output.chatty {
                     let word = paint(GOOD, format_args!("{:>12}", "Booted"));
-                    output.say(&format!("{word} {} on {}", kernel.name, kernel.arch));
+                    output.say(&format!(
+                        "{word} {} on {}",
+                        harmless(&kernel.name),
+                        kernel.arch
+                    ));
                 }
             }
         }

@@ -9,7 +9,8 @@ use crate::args::Show;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::lock_file;
-use crate::stdout::print;
+use crate::stdout::show;
+use ukci_harness::render::harmless;
 
 /// Runs the command.
 pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
@@ -21,15 +22,17 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
             Verified::Metadata => "by the signed index",
             Verified::Booted => "by a boot",
         };
-        let _ = writeln!(text, "name        {}", kernel.name);
+        let _ = writeln!(text, "name        {}", harmless(&kernel.name));
         let _ = writeln!(text, "arch        {}", kernel.arch);
-        let _ = writeln!(text, "release     {}", kernel.uname);
+        let _ = writeln!(text, "release     {}", harmless(&kernel.uname));
         let _ = writeln!(text, "verified    {verified}");
         let from = &kernel.provenance;
         let _ = writeln!(
             text,
             "provenance  {}, {}, {}",
-            from.source, from.suite, from.date
+            harmless(&from.source),
+            harmless(&from.suite),
+            harmless(&from.date)
         );
         for package in &kernel.packages {
             let roles: Vec<String> = package
@@ -37,10 +40,15 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
                 .iter()
                 .map(|role| format!("{role:?}").to_lowercase())
                 .collect();
-            let _ = writeln!(text, "\npackage     {} {}", package.name, package.version);
+            let _ = writeln!(
+                text,
+                "\npackage     {} {}",
+                harmless(&package.name),
+                harmless(&package.version)
+            );
             let _ = writeln!(text, "  roles     {}", roles.join(", "));
-            let _ = writeln!(text, "  archive   {}", package.archive);
-            let _ = writeln!(text, "  path      {}", package.path);
+            let _ = writeln!(text, "  archive   {}", harmless(&package.archive));
+            let _ = writeln!(text, "  path      {}", harmless(&package.path));
             let _ = writeln!(text, "  size      {}", package.size);
             let _ = writeln!(text, "  sha256    {}", package.sha256);
         }
@@ -60,5 +68,5 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
             );
         }
     }
-    print(&text)
+    show(&text)
 }

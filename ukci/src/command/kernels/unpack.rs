@@ -5,6 +5,8 @@ use std::path::Path;
 
 use ukci_harness::catalogue::{self, digest};
 use ukci_harness::initramfs::assemble;
+use ukci_harness::render::harmless;
+use ukci_harness::scratch::Scratch;
 use ukci_schema::plan::FileRef;
 
 use crate::args::{Initramfs, Unpack};
@@ -18,6 +20,7 @@ pub(super) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
     if let Some(image) = &unpack.image {
         let made = catalogue::unpack_own(image, &unpack.modules, unpack.arch, &unpack.out);
         for warning in made.map_err(|error| failed(&error))? {
+            let warning = harmless(&warning);
             output.say(&format!("{} {warning}", paint(WARN, "warning:")));
         }
         return Ok(Exit::Met);
@@ -43,7 +46,7 @@ pub(super) fn initramfs(args: &Initramfs) -> Result<Exit, Failure> {
         path: args.agent.clone(),
         sha256: digest::of_file(&args.agent).map_err(|e| io("read", &args.agent, &e))?,
     };
-    let scratch = tempfile::tempdir().map_err(|e| io("write to", &std::env::temp_dir(), &e))?;
+    let scratch = Scratch::create().map_err(|e| io("write to", &std::env::temp_dir(), &e))?;
     let made = assemble(scratch.path(), &agent, &kernel.segment)
         .map_err(|e| io("create", &args.out, &e))?;
     std::fs::copy(&made, &args.out).map_err(|e| io("write", &args.out, &e))?;

@@ -6,7 +6,7 @@ use ukci_harness::report::compare;
 use crate::args::report::{Diff, FailOn, Shape};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{BAD, Output, paint};
+use crate::output::{BAD, Output, for_people, paint};
 use crate::report_file;
 use crate::stdout::{pretty, print};
 
@@ -15,7 +15,7 @@ pub(super) fn run(args: &Diff, output: Output) -> Result<Exit, Failure> {
     let (old, new) = (report_file::read(&args.old)?, report_file::read(&args.new)?);
     let diff = compare::Diff::of(&old, &new);
     print(&match args.format {
-        Shape::Text => render::diff(&diff),
+        Shape::Text => for_people(&render::diff(&diff)),
         Shape::Markdown => render::diff_markdown(&diff),
         Shape::Json => pretty(&diff),
     })?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ukci_harness::render;
+use ukci_harness::render::{self, harmless};
 use ukci_harness::report::merge;
 
 use crate::args::report::Merge;
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Merge, output: Output) -> Result<Exit, Failure> {
             "      Merged {} reports: {}\n      Report {}",
             args.reports.len(),
             render::summary(&merged),
-            args.out.join("report.json").display()
+            harmless(&args.out.join("report.json").to_string_lossy())
         ));
     }
     Ok(Exit::of(&merged))

@@ -6,7 +6,7 @@ use crate::args::report::Render;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::stdout::print;
+use crate::stdout::show;
 use crate::terminal;
 use crate::{report_file, report_formats};
 
@@ -17,7 +17,7 @@ pub(super) fn run(args: &Render, output: Output) -> Result<Exit, Failure> {
         let file = report_file::file_of(&args.report);
         let dir = file.parent().unwrap_or(Path::new("")).to_string_lossy();
         let out = if dir.is_empty() { "." } else { &dir };
-        print(&terminal::ending(&report, out, output))?;
+        show(&terminal::ending(&report, out, output))?;
     }
     for format in &args.format {
         let text = report_formats::text(&report, format.kind);

@@ -1,12 +1,12 @@
 //! `ukci report verifier`: show what programs cost the verifier, and check it against limits.
 
-use ukci_harness::render;
+use ukci_harness::render::{self, harmless};
 use ukci_schema::budget::Budget;
 
 use crate::args::report::{Shape, Verifier};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{BAD, Output, paint};
+use crate::output::{BAD, Output, for_people, paint};
 use crate::report_file;
 use crate::stdout::{pretty, print};
 
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Verifier, output: Output) -> Result<Exit, Failure> {
         None => &rows,
     };
     print(&match args.format {
-        Shape::Text => render::verifier(shown),
+        Shape::Text => for_people(&render::verifier(shown)),
         Shape::Markdown => render::verifier_markdown(shown),
         Shape::Json => pretty(&shown),
     })?;
@@ -46,6 +46,7 @@ pub(super) fn run(args: &Verifier, output: Output) -> Result<Exit, Failure> {
     };
     let over = render::over_budget(&rows, &budget);
     for sentence in &over {
+        let sentence = harmless(sentence);
         output.say(&format!("{} {sentence}", paint(BAD, "over budget:")));
     }
     Ok(if over.is_empty() {

@@ -1,0 +1,125 @@
+//! What a manifest can say for the own loader of an object that was refused for want of it.
+//!
+//! A report and one of its causes come in; a few lines of a manifest and the command that writes a
+//! whole one go out. The object is not read again: the report has its programs and maps.
+
+use std::collections::BTreeMap;
+
+use ukci_matrix::manifest::{
+    Choice, MapShape, ObjectFacts, ObjectNames, ProgramNames, program_type_of, suggest,
+};
+use ukci_schema::artifact::Form;
+use ukci_schema::contract::MapType;
+use ukci_schema::evidence::StepOutcome;
+use ukci_schema::report::{CellReport, Report};
+
+use super::cause::{Axes, Cause};
+use super::quoted;
+
+/// Most lines of a manifest that are shown.
+const LINES: usize = 12;
+
+/// What mends a cause that is the own loader's business.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mend {
+    /// One sentence: whose business it is.
+    pub note: String,
+    /// The artifact that the lines are for, where the cause has several.
+    pub artifact: Option<String>,
+    /// Lines of its manifest, the first [`LINES`] of them.
+    pub lines: Vec<String>,
+    /// How many lines more there are.
+    pub omitted: usize,
+    /// The command that writes a whole manifest; none for C source, which has no object file.
+    pub command: Option<String>,
+}
+
+/// What mends a cause; none if it is not the own loader's business. `out` is the report's directory.
+pub fn mend(report: &Report, axes: &Axes<'_>, cause: &Cause<'_>, out: &str) -> Option<Mend> {
+    if !cause.is_loader() {
+        return None;
+    }
+    let first = cause.first().cell;
+    let mut lines = lines(cause, first);
+    let omitted = lines.len().saturating_sub(LINES);
+    lines.truncate(LINES);
+    let note = match axes.everywhere(report, cause) {
+        Some(kernels) => format!(
+            "it is the same on all {kernels} kernels: this is your loader's business, and nothing \
+             was learned of the kernels"
+        ),
+        None => "nothing was learned of the kernel: the object's own loader has to set this first"
+            .to_owned(),
+    };
+    let several = cause.artifacts().len() > 1;
+    Some(Mend {
+        note,
+        artifact: several.then(|| first.artifact.clone()),
+        lines,
+        omitted,
+        command: command(report, first, out),
+    })
+}
+
+fn command(report: &Report, cell: &CellReport, out: &str) -> Option<String> {
+    let artifact = (report.artifacts.iter()).find(|artifact| artifact.name == cell.artifact)?;
+    (artifact.form == Form::Object).then(|| {
+        let (path, out) = (quoted(&artifact.path), quoted(out));
+        format!("ukci manifest suggest {path} --report {out}")
+    })
+}
+
+/// The lines about the maps and programs that a cause names, in its headline, its hints, or as its
+/// programs.
+fn lines(cause: &Cause<'_>, first: &CellReport) -> Vec<String> {
+    let of_artifact = (cause.seen.iter()).filter(|seen| seen.cell.artifact == first.artifact);
+    let mut names: Vec<&str> = Vec::new();
+    for seen in of_artifact {
+        names.extend(seen.names.iter().chain(&seen.programs));
+        for hint in seen.diagnosis.iter().flat_map(|diagnosis| &diagnosis.hints) {
+            names.extend(hint.split('`').skip(1).step_by(2));
+        }
+    }
+    // Without the cells: what kernels refused is not to be left out here.
+    let suggestion = suggest(&facts(first), &[]);
+    let choices = (suggestion.choices.iter()).filter(|choice| choice.names_any(&names));
+    choices.flat_map(Choice::lines).collect()
+}
+
+/// What the report says of an object. It does not have the helpers that programs call. A map of maps
+/// without inner ones is known from its refusal.
+fn facts(cell: &CellReport) -> ObjectFacts {
+    let programs = cell.programs.iter().map(|program| {
+        let names = ProgramNames {
+            section: program.section.clone(),
+            program_type: program_type_of(&program.section).map(|kind| kind.name().to_owned()),
+        };
+        (program.name.clone(), names)
+    });
+    let maps: BTreeMap<String, MapShape> = (cell.maps.iter())
+        .map(|map| {
+            let shape = MapShape {
+                map_type: MapType::named(&map.map_type),
+                key_size: map.key_size,
+                value_size: map.value_size,
+                max_entries: map.max_entries,
+                flags: map.flags,
+                has_inner: map.created != StepOutcome::Refused || map.max_entries == 0,
+                pinned: false,
+            };
+            (map.name.clone(), shape)
+        })
+        .collect();
+    let of_type = |(name, shape): (&String, &MapShape)| {
+        (name.clone(), shape.map_type.map(|of| of.name().to_owned()))
+    };
+    ObjectFacts {
+        names: ObjectNames {
+            programs: programs.collect(),
+            maps: maps.iter().map(of_type).collect(),
+            ..ObjectNames::default()
+        },
+        maps,
+        ..ObjectFacts::default()
+    }
+}

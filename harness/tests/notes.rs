@@ -1,0 +1,229 @@
+//! What people are told beside the verdicts: what a manifest can say, targets that no kernel has, and
+//! notes of cells.
+
+use ukci_harness::render::{self, Axes, Mend};
+use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::{AttachOutcome, MapEvidence, ProgramAttach};
+use ukci_schema::report::{CellReport, Report, Summary};
+use ukci_schema::verdict::{Outcome, Stage, VerdictKind};
+
+fn fixture() -> Report {
+    serde_json::from_str(include_str!("fixtures/report.json")).unwrap()
+}
+
+/// A report of `ringbuf` on kernels of these releases, each cell refused with this.
+fn refused(releases: &[&str], section: &str, code: Code, headline: &str) -> Report {
+    let mut report = fixture();
+    let seed = report.cells[0].clone();
+    let cells = releases.iter().map(|release| {
+        let mut cell = seed.clone();
+        cell.kernel = format!("debian-{release}");
+        cell.id = cell.cell().id();
+        cell.release = format!("{release}.0-1-cloud-amd64");
+        (cell.outcome, cell.verdict) = (Outcome::Fail, VerdictKind::Fail);
+        let program = &mut cell.programs[0];
+        program.section = section.into();
+        cell.diagnosis = Some(Diagnosis {
+            code,
+            stage: Stage::Load,
+            program: Some(program.name.clone()),
+            headline: headline.into(),
+            at: None,
+            excerpt: None,
+            hints: Vec::new(),
+        });
+        cell
+    });
+    report.cells = cells.collect();
+    report.summary = Summary::of(&report.cells, 0, 0);
+    report
+}
+
+/// Why a map of `ringbuf` cannot be created.
+fn unsized_maps(releases: &[&str], maps: &[&str]) -> Report {
+    let headline = format!("map `{}` has no `max_entries`", maps[0]);
+    let mut report = refused(releases, "kprobe/x", Code::LoaderContract, &headline);
+    for cell in &mut report.cells {
+        cell.maps = (maps.iter())
+            .map(|name| MapEvidence {
+                name: (*name).into(),
+                map_type: "hash".into(),
+                key_size: 4,
+                value_size: 8,
+                autocreate: true,
+                ..MapEvidence::default()
+            })
+            .collect();
+        let diagnosis = cell.diagnosis.clone().unwrap();
+        for (program, map) in maps.iter().enumerate().skip(1) {
+            let mut other = cell.programs[0].clone();
+            other.name = format!("program{program}");
+            other.diagnosis = Some(Diagnosis {
+                headline: format!("map `{map}` has no `max_entries`"),
+                ..diagnosis.clone()
+            });
+            cell.programs.push(other);
+        }
+    }
+    report
+}
+
+fn mend(report: &Report, cause: usize) -> Option<Mend> {
+    let causes = render::causes(report);
+    render::mend(report, &Axes::of(report), &causes[cause], "my out")
+}
+
+#[test]
+fn a_cause_of_the_loader_comes_with_the_lines_of_a_manifest() {
+    let report = unsized_maps(&["5.10", "6.1"], &["counts", "starts"]);
+    let mend = mend(&report, 0).unwrap();
+    assert_eq!(
+        mend.note,
+        "it is the same on all 2 kernels: this is your loader's business, and nothing was learned \
+         of the kernels"
+    );
+    assert_eq!(
+        mend.lines,
+        [
+            "[[maps]]",
+            "name = \"counts\"",
+            "max_entries = 10240",
+            "[[maps]]",
+            "name = \"starts\"",
+            "max_entries = 10240"
+        ]
+    );
+    assert_eq!((mend.omitted, mend.artifact), (0, None));
+    let command = mend.command.unwrap();
+    assert_eq!(
+        command,
+        "ukci manifest suggest src/ringbuf.bpf.o --report 'my out'"
+    );
+    let page = render::markdown(&report);
+    assert!(
+        page.contains("```toml\n[[maps]]\nname = \"counts\"\n"),
+        "{page}"
+    );
+    assert!(render::github(&report, None).contains("name = \"starts\""));
+}
+
+#[test]
+fn the_lines_are_bounded_and_only_about_the_cause() {
+    let maps = ["a", "b", "c", "d", "e"];
+    let report = unsized_maps(&["5.10", "6.1"], &maps);
+    let many = mend(&report, 0).unwrap();
+    assert_eq!((many.lines.len(), many.omitted), (12, 3));
+
+    // Another map without a size, of which the cause does not speak.
+    let mut report = unsized_maps(&["5.10"], &["counts"]);
+    let mut other = report.cells[0].maps[0].clone();
+    other.name = "other".into();
+    report.cells[0].maps.push(other);
+    let one = mend(&report, 0).unwrap();
+    assert!(!one.lines.join("\n").contains("other"), "{:?}", one.lines);
+    // One kernel says nothing of all.
+    assert!(
+        one.note.starts_with("nothing was learned of the kernel:"),
+        "{}",
+        one.note
+    );
+}
+
+#[test]
+fn a_kernels_refusal_is_not_the_loaders_business() {
+    let report = refused(&["5.10", "6.1"], "kprobe/x", Code::VerifierRejection, "no");
+    assert_eq!(mend(&report, 0), None);
+    assert!(!render::markdown(&report).contains("manifest suggest"));
+}
+
+fn notes(report: &Report) -> Vec<String> {
+    let causes = render::causes(report);
+    render::notes(report, &causes[0])
+}
+
+#[test]
+fn a_target_that_no_kernel_of_the_run_has_is_told() {
+    let headline = "no function `enter_the_door`";
+    let of = |releases: &[&str]| {
+        let section = "fentry/enter_the_door";
+        refused(releases, section, Code::AttachTargetMissing, headline)
+    };
+    let expected = "`enter_the_door` exists on no kernel of this run (5.10 to 6.1): either it is a \
+                    placeholder, which the object's own loader replaces, or only other kernels have it";
+    let report = of(&["6.1", "5.10"]);
+    assert_eq!(notes(&report), [expected]);
+    assert!(render::markdown(&report).contains(expected));
+
+    // Two builds of one series are one kernel.
+    let mut twice = of(&["6.1", "6.1"]);
+    twice.cells[1].kernel = "another".into();
+    assert_eq!(notes(&twice), <[&str; 0]>::default());
+    // Here a kernel has it, and here nobody knows.
+    for outcome in [Outcome::Pass, Outcome::Error] {
+        let mut report = of(&["6.1", "5.10", "7.2"]);
+        report.cells[2].outcome = outcome;
+        report.cells[2].diagnosis = None;
+        assert_eq!(notes(&report), <[&str; 0]>::default(), "{outcome}");
+    }
+    // Nor is a target missing because a program was refused for something else.
+    let section = "fentry/enter_the_door";
+    let report = refused(&["5.10", "6.1"], section, Code::VerifierRejection, headline);
+    assert_eq!(notes(&report), <[&str; 0]>::default());
+}
+
+#[test]
+fn a_placeholder_that_the_judge_knows_is_told_as_well() {
+    let headline = "`foo` in the section of program `p` looks like a placeholder";
+    let report = refused(
+        &["5.10", "6.1"],
+        "fentry/foo",
+        Code::LoaderContract,
+        headline,
+    );
+    assert!(notes(&report)[0].starts_with("`foo` exists on no kernel of this run"));
+    // The loader owes something else.
+    let headline = "map `m` has no `max_entries`";
+    let report = refused(
+        &["5.10", "6.1"],
+        "fentry/foo",
+        Code::LoaderContract,
+        headline,
+    );
+    assert_eq!(notes(&report), <[&str; 0]>::default());
+}
+
+#[test]
+fn each_note_of_a_cell_is_told_once() {
+    let note = "the module `arp_tables` was loaded for `target`";
+    let mut report = refused(&["5.10", "6.1"], "xdp", Code::MapRefused, "no");
+    for cell in &mut report.cells {
+        cell.notes.push(note.into());
+    }
+    assert_eq!(notes(&report), [note]);
+    assert_eq!(render::notes_elsewhere(&report), []);
+    assert_eq!(render::markdown(&report).matches(note).count(), 1);
+
+    for cell in &mut report.cells {
+        cell.outcome = Outcome::Pass;
+    }
+    let told = render::notes_elsewhere(&report);
+    assert_eq!((told.len(), told[0].0, told[0].1.len()), (1, note, 2));
+    let page = render::markdown(&report);
+    assert!(
+        page.contains(&format!("- ringbuf: all 2 kernels: {note}\n")),
+        "{page}"
+    );
+}
+
+#[test]
+fn what_attaches_alone_is_not_counted_among_what_was_not_tried() {
+    let mut report = fixture();
+    let count =
+        |cell: &CellReport| Summary::of(std::slice::from_ref(cell), 0, 0).programs_not_attempted;
+    let program = &mut report.cells[0].programs[0];
+    program.attach = AttachOutcome::NotAttempted;
+    program.reason = Some("a guest has no infrared device".into());
+    assert_eq!(count(&report.cells[0]), 1);
+    report.cells[0].programs[0].reason = Some(ProgramAttach::ATTACHES_ALONE.into());
+    assert_eq!(count(&report.cells[0]), 0);
+}
