@@ -1,7 +1,7 @@
 // A CO-RE offset that the compiler puts at the head of the function, before the line that reads with
 // it.
 #include <linux/bpf.h>
-#include <linux/ptrace.h>
+#include "registers.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>

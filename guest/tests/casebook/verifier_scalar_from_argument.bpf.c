@@ -1,5 +1,5 @@
 // A kprobe follows a pointer that it got as an argument, as the kernel would.
-#include <linux/ptrace.h>
+#include "registers.h"
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
