@@ -144,15 +144,19 @@ fn the_answer_does_not_depend_on_the_transport() {
 }
 
 #[test]
-fn a_text_file_is_an_invalid_object_and_a_missing_path_a_plain_error() {
+fn a_text_file_and_a_missing_path_are_plain_errors_and_boot_nothing() {
     let Some(_machine) = machine() else { return };
     let dir = tempfile::tempdir().unwrap();
     let notes = dir.path().join("notes.txt");
     std::fs::write(&notes, "this is a text file and no BPF object, sorry.\n").unwrap();
-    let ran = run(|command| {
-        command.arg(&notes).args(["--kernel", K612]);
-    });
-    assert_eq!(answer(&ran.report.cells[0]), Code::InvalidObject.name());
+    let args = ["check", text(&notes), "--kernel", K612];
+    let (output, stderr) = ukci(&[&args[..], &["--out", text(dir.path())]].concat());
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        stderr.contains("notes.txt") && stderr.contains("not a BPF object"),
+        "{stderr}"
+    );
+    assert!(!dir.path().join("cells").exists(), "nothing was booted");
 
     let absent = dir.path().join("absent.bpf.o");
     let (output, stderr) = ukci(&["check", text(&absent), "--out", text(dir.path())]);
