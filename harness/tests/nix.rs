@@ -82,7 +82,8 @@ fn expand(text: &str, form: Form) -> Result<Value, MatrixError> {
         })
         .collect();
     let artifacts = ["a", "b"].map(|name| {
-        let mut artifact = json!({ "name": name, "path": "", "sha256": "", "size": 0 });
+        let sha256 = "0".repeat(64);
+        let mut artifact = json!({ "name": name, "path": "", "sha256": sha256, "size": 0 });
         artifact["form"] = serde_json::to_value(form).unwrap();
         serde_json::from_value::<Artifact>(artifact).unwrap()
     });

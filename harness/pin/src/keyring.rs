@@ -256,7 +256,7 @@ pub(crate) mod tests {
         let none = Keyrings::only(vec![dir.path().join("missing.asc")]);
         let text = none.verified_text(changed.as_bytes()).unwrap_err();
         assert!(
-            text.starts_with("no key of Debian's in /usr/share/keyrings"),
+            text.starts_with("none of Debian's archive keys is in /usr/share/keyrings"),
             "{text}"
         );
     }

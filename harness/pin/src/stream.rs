@@ -191,9 +191,9 @@ mod tests {
             "provenance": {"source": "apt-signed", "suite": "sid", "date": "2026-11-21"},
             "packages": [
                 {"roles": ["image"], "name": "linux-binary-7.2.13+deb14-amd64", "version": "7.2.13-1",
-                 "archive": "debian", "path": "pool/a", "size": 1, "sha256": "a"},
+                 "archive": "debian", "path": "pool/a", "size": 1, "sha256": "a".repeat(64)},
                 {"roles": ["modules"], "name": "linux-modules-7.2.13+deb14-amd64", "version": "7.2.13-1",
-                 "archive": "debian", "path": "pool/b", "size": 1, "sha256": "b"},
+                 "archive": "debian", "path": "pool/b", "size": 1, "sha256": "b".repeat(64)},
             ],
         }))
         .unwrap();

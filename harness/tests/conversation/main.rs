@@ -114,10 +114,10 @@ async fn a_guest_that_never_says_hello() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_sends_garbage() {
-    insta::assert_snapshot!(fault(Script::Garbage).await, @"connect - the agent's bytes are not a frame: it begins with byte 0x6c");
-    insta::assert_snapshot!(fault(Script::Oversized).await, @"connect - the agent's bytes are a frame of 16711680 bytes, over the limit of 16380");
+    insta::assert_snapshot!(fault(Script::Garbage).await, @"connect - the agent sent invalid data: not a frame: it begins with byte 0x6c");
+    insta::assert_snapshot!(fault(Script::Oversized).await, @"connect - the agent sent invalid data: a frame of 16711680 bytes, over the limit of 16380");
     insta::assert_snapshot!(fault(Script::Short).await, @"connect - the agent closed the connection");
-    insta::assert_snapshot!(fault(Script::Nonsense).await, @r#"connect - the agent's message makes no sense: invalid type: string "one", expected u32 (it begins `{"say":"hello","protocol":"one"}`)"#);
+    insta::assert_snapshot!(fault(Script::Nonsense).await, @r#"connect - the agent sent an invalid message: invalid type: string "one", expected u32 (it begins with `{"say":"hello","protocol":"one"}`)"#);
 }
 
 #[tokio::test(start_paused = true)]
