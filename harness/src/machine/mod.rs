@@ -5,6 +5,7 @@ mod cached_answer;
 pub mod device;
 mod emulator;
 mod error;
+mod evidence_file;
 mod guard;
 pub(crate) mod interface;
 mod kvm;

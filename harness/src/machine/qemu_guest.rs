@@ -14,6 +14,7 @@ use ukci_schema::cell::Arch;
 use ukci_schema::verdict::{Fault, Stage};
 
 use super::device::{Device, Flag, flags, shell};
+use super::evidence_file::create;
 use super::interface::{Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage};
 use super::private_dir::PrivateDir;
 use super::process::{Exit, Process};
@@ -224,16 +225,6 @@ fn cut(log: &Path, most: u64) -> io::Result<()> {
     file.set_len(most)?;
     file.seek(SeekFrom::End(0))?;
     writeln!(file, "\n[ukci cut this file after {most} bytes]")
-}
-
-/// Makes an empty file in place of what is there. A link is replaced and not followed: another may
-/// have put it into a directory that is shared.
-pub(super) fn create(path: &Path) -> io::Result<File> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    File::options().write(true).create_new(true).open(path)
 }
 
 /// The line of `command.txt` that listens in place of ukci when the file is run by hand.

@@ -10,9 +10,9 @@ use std::{fs, io};
 use tokio::time::{Instant, sleep};
 
 use super::device::{Flag, shell};
+use super::evidence_file::create;
 use super::private_dir::PrivateDir;
 use super::process::Process;
-use super::qemu_guest::create;
 use crate::console::last_line;
 
 /// The guest's address. Each guest has its own device and so its own address space.
