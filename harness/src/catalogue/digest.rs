@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 while bytes pass.
@@ -23,15 +24,7 @@ impl Hasher {
 
     /// The digest, 64 lower-case hex digits.
     pub(crate) fn finish(self) -> String {
-        self.0
-            .finalize()
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                for nibble in [byte >> 4, byte & 15] {
-                    hex.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
-                }
-                hex
-            })
+        HEXLOWER.encode(&self.0.finalize())
     }
 }
 
