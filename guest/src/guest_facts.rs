@@ -103,8 +103,34 @@ pub fn gather(mounts_missing: BTreeMap<String, String>, modules: Vec<Module>) ->
         release,
         mounts_missing,
         modules,
+        capabilities_missing: read("/proc/self/status")
+            .map_or_else(Vec::new, |status| capabilities_missing(&status)),
         unmet: kernel_needs::unmet(),
     }
+}
+
+/// `linux/capability.h`. Kernels below 5.8 have neither `CAP_PERFMON` nor `CAP_BPF`, and ask for
+/// `CAP_SYS_ADMIN` instead.
+const CAPABILITIES: &[(u32, &str)] = &[
+    (12, "CAP_NET_ADMIN"),
+    (21, "CAP_SYS_ADMIN"),
+    (38, "CAP_PERFMON"),
+    (39, "CAP_BPF"),
+];
+
+/// Those of [`CAPABILITIES`] that are not in the effective set of `/proc/self/status`.
+/// `CAP_SYS_ADMIN` includes the two newer ones.
+fn capabilities_missing(status: &str) -> Vec<String> {
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let Some(effective) = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else {
+        return Vec::new();
+    };
+    let has = |bit: u32| effective >> bit & 1 == 1;
+    let is_included = |bit: u32| bit > 37 && has(21);
+    let lacks = CAPABILITIES
+        .iter()
+        .filter(|(bit, _)| !(has(*bit) || is_included(*bit)));
+    lacks.map(|(_, name)| (*name).to_owned()).collect()
 }
 
 fn read(path: &str) -> Option<String> {
@@ -156,6 +182,20 @@ mod tests {
         );
         assert_eq!(super::bracketed("nothing"), None);
         assert!(super::OPTIONS.is_sorted());
+    }
+
+    #[test]
+    fn a_missing_capability_is_named_unless_sys_admin_stands_for_it() {
+        let of = |hex: &str| super::capabilities_missing(&format!("Name:\tx\nCapEff:\t{hex}\n"));
+        assert!(of("000001ffffffffff").is_empty());
+        // Below 5.8 the newer two do not exist.
+        assert!(of("0000003fffffffff").is_empty());
+        assert_eq!(
+            of("0000000000000000"),
+            ["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_PERFMON", "CAP_BPF"]
+        );
+        assert_eq!(of("000000c000001000"), ["CAP_SYS_ADMIN"]);
+        assert!(super::capabilities_missing("Name:\tx\n").is_empty());
     }
 
     #[test]

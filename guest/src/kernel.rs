@@ -91,6 +91,21 @@ impl Btf {
         }
     }
 
+    /// How many arguments a tracepoint passes to raw programs: those of `btf_trace_NAME`, a typedef
+    /// of a pointer to a prototype, without its first, which is the tracepoint's own data.
+    pub(crate) fn tracepoint_arguments(&self, name: &str) -> Option<u32> {
+        let id = self.find(&format!("btf_trace_{name}"), sys::BTF_KIND_TYPEDEF)?;
+        // SAFETY: the second word of a typedef and of a pointer is the id of the type that they are
+        // of; libbpf answers NULL for an id that there is not.
+        unsafe {
+            let of = |id| sys::btf__type_by_id(self.ptr.as_ptr(), id).as_ref();
+            let pointer = of(of(id)?.__bindgen_anon_1.type_)?;
+            let prototype = of(pointer.__bindgen_anon_1.type_)?;
+            let is_prototype = prototype.info >> 24 & 0x1f == sys::BTF_KIND_FUNC_PROTO;
+            is_prototype.then(|| (prototype.info & 0xffff).saturating_sub(1))
+        }
+    }
+
     /// Whether it has a typedef of this name.
     pub fn has_typedef(&self, name: &str) -> bool {
         self.find(name, sys::BTF_KIND_TYPEDEF).is_some()

@@ -28,6 +28,8 @@ pub struct Target {
 enum TargetKind {
     /// A function to probe: any text symbol.
     Symbol,
+    /// Functions to probe, all that match a pattern.
+    Symbols,
     /// A function to trace through BTF.
     BtfFunction,
     /// A system call by its name without prefix.
@@ -47,6 +49,9 @@ impl Target {
     pub fn of(section: &str) -> Option<Self> {
         let (kind, name) = section.trim_start_matches('?').split_once('/')?;
         let kind = match kind {
+            "kprobe.multi" | "kretprobe.multi" | "kprobe.session" if name.contains(['*', '?']) => {
+                TargetKind::Symbols
+            }
             "kprobe" | "kretprobe" | "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => {
                 TargetKind::Symbol
             }
@@ -82,7 +87,10 @@ impl Target {
                 let event = self.name.rsplit('/').next()?;
                 Some(format!("__tracepoint_{event}"))
             }
-            TargetKind::LsmHook | TargetKind::Iterator | TargetKind::SystemCall => None,
+            TargetKind::Symbols
+            | TargetKind::LsmHook
+            | TargetKind::Iterator
+            | TargetKind::SystemCall => None,
         }
     }
 
@@ -94,7 +102,7 @@ impl Target {
         };
         let btf = kernel.btf();
         match self.kind {
-            TargetKind::Symbol if self.is_pattern() => {
+            TargetKind::Symbols => {
                 let traceable = kernel.sites().traceable();
                 let any = |all: &BTreeSet<String>| all.iter().any(|name| self.matches(name));
                 (traceable.map(any), "available_filter_functions")
@@ -129,11 +137,6 @@ impl Target {
                 "vmlinux-btf",
             ),
         }
-    }
-
-    /// Whether it is a pattern of `kprobe.multi`.
-    fn is_pattern(&self) -> bool {
-        self.name.contains(['*', '?'])
     }
 
     /// Whether a name matches the pattern, as libbpf's `glob_match` has it.
@@ -189,7 +192,7 @@ impl Target {
     /// Whether the function has the places that attaching needs: an ftrace site, and for a kprobe
     /// the kernel's leave, with how many symbols share the name. Nothing of what is no function.
     pub(crate) fn sites(&self, kernel: &Kernel) -> Vec<Feature> {
-        let is_probe = self.kind == TargetKind::Symbol && !self.is_pattern();
+        let is_probe = self.kind == TargetKind::Symbol;
         if !is_probe && self.kind != TargetKind::BtfFunction {
             return Vec::new();
         }
@@ -220,16 +223,15 @@ impl Target {
         sites
     }
 
-    /// How many arguments a function of vmlinux has that is to be traced: `8 arguments`.
+    /// How many arguments a function or raw tracepoint of vmlinux has: `8 arguments`.
     fn arguments(&self, kernel: &Kernel) -> Option<String> {
-        let btf = kernel
-            .btf()
-            .filter(|_| self.kind == TargetKind::BtfFunction)?;
-        Some(format!(
-            "{}{}",
-            btf.arguments(&self.name)?,
-            Feature::ARGUMENTS
-        ))
+        let btf = kernel.btf()?;
+        let count = match self.kind {
+            TargetKind::BtfFunction => btf.arguments(&self.name)?,
+            TargetKind::RawTracepoint => btf.tracepoint_arguments(&self.name)?,
+            _ => return None,
+        };
+        Some(format!("{count}{}", Feature::ARGUMENTS))
     }
 
     /// What the compiler made of the function where it kept no copy under its own name:
@@ -283,6 +285,8 @@ impl Target {
             }
             TargetKind::Iterator => nearest(&self.name, without("bpf_iter_"), any),
             TargetKind::SystemCall => nearest(&self.name, without("__se_sys_"), any),
+            // The pattern's letters are nothing that names could be compared with.
+            TargetKind::Symbols => Vec::new(),
             TargetKind::Symbol | TargetKind::BtfFunction => {
                 let symbols = kernel.text_symbols().iter().map(String::as_str);
                 let has_type = |name: &str| {

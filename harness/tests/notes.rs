@@ -70,7 +70,7 @@ fn unsized_maps(releases: &[&str], maps: &[&str]) -> Report {
 
 fn mend(report: &Report, cause: usize) -> Option<Mend> {
     let causes = render::causes(report);
-    render::mend(report, &Axes::of(report), &causes[cause], "my out")
+    render::mend(report, &Axes::of(report), &causes[cause], Some("my out"))
 }
 
 #[test]
@@ -93,13 +93,26 @@ fn a_cause_of_the_loader_comes_with_the_lines_of_a_manifest() {
             "max_entries = 10240"
         ]
     );
-    assert_eq!((mend.omitted, mend.artifact), (0, None));
+    assert_eq!((mend.omitted, mend.artifact), (Vec::new(), None));
     let command = mend.command.unwrap();
     assert_eq!(
         command,
         "ukci manifest suggest src/ringbuf.bpf.o --report 'my out'"
     );
+    // A page does not know where the report of its reader is.
     let page = render::markdown(&report);
+    assert!(
+        page.contains("`ukci manifest suggest src/ringbuf.bpf.o`"),
+        "{page}"
+    );
+    let html = render::html(&report);
+    for words in [
+        "this is your loader",
+        "max_entries = 10240",
+        "ukci manifest suggest src/",
+    ] {
+        assert!(html.contains(words), "{words}");
+    }
     assert!(
         page.contains("```toml\n[[maps]]\nname = \"counts\"\n"),
         "{page}"
@@ -112,7 +125,9 @@ fn the_lines_are_bounded_and_only_about_the_cause() {
     let maps = ["a", "b", "c", "d", "e"];
     let report = unsized_maps(&["5.10", "6.1"], &maps);
     let many = mend(&report, 0).unwrap();
-    assert_eq!((many.lines.len(), many.omitted), (12, 3));
+    assert_eq!(many.lines.len(), 12);
+    assert_eq!(many.omitted, ["size map `e`"]);
+    assert!(render::markdown(&report).contains("There are 1 more choice: size map `e`"));
 
     // Another map without a size, of which the cause does not speak.
     let mut report = unsized_maps(&["5.10"], &["counts"]);

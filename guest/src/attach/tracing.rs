@@ -38,6 +38,14 @@ pub(super) fn named<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     {
         return Err(declined(attachment, "no category of its tracepoint"));
     }
+    let many = attachment.hook.contains(".multi") || attachment.hook.contains(".session");
+    if !many
+        && attachment
+            .target
+            .is_some_and(|target| target.contains(['*', '?']))
+    {
+        return Err(declined(attachment, "a pattern of targets"));
+    }
     let link = calls::auto(attachment.program)?;
     Ok(Attached::by(
         link,

@@ -25,24 +25,31 @@ esac
   echo "build.sh: no libbpf headers in $UKCI_BPF_INCLUDE (run .setup/headers.sh DIR)" >&2
   exit 1
 }
+UKCI_BPF_INCLUDE=$(cd "$UKCI_BPF_INCLUDE" && pwd)
 mkdir -p "$out"
 OUT=$(cd "$out" && pwd)
 export OUT
 
+# The compiler runs where the sources and the headers have the same relative paths on every machine:
+# no path of this machine gets into an object, and clang finds the text of each source line, which
+# the object keeps and evidence shows.
+mkdir -p "$OUT/sources"
+ln -sfn "$UKCI_BPF_INCLUDE" "$OUT/sources/include"
+ln -sfn "$here"/*.h "$OUT/sources"
+
 compile() {
-  local source=$1 object
-  object=$OUT/$(basename "${source%.*}").o
+  local name object flags
+  name=$(basename "$1")
+  object=$OUT/${name%.*}.o
   # The uapi <asm/…> headers are the build machine's: of what is used here they do not differ.
-  local flags
-  flags=$(sed -n '1,10s,^// clang: ,,p' "$source")
-  # No path of this machine is in what is compiled, nor in evidence of it.
+  flags=$(sed -n '1,10s,^// clang: ,,p' "$1")
+  cd "$OUT/sources"
+  ln -sfn "$1" "$name"
   # Written beside and renamed, so that a broken compile leaves no half object behind.
   # shellcheck disable=SC2086
   "$CLANG" -g -O2 -Wall -Werror -target bpf -D__TARGET_ARCH_$TARGET_ARCH \
-    -ffile-compilation-dir=. -ffile-prefix-map="$here/=" \
-    -ffile-prefix-map="$UKCI_BPF_INCLUDE=include" \
-    -I"$UKCI_BPF_INCLUDE" -I"/usr/include/$(uname -m)-linux-gnu" $flags \
-    -c "$source" -o "$object.new" && mv "$object.new" "$object"
+    -ffile-compilation-dir=. -Iinclude -I"/usr/include/$(uname -m)-linux-gnu" $flags \
+    -c "$name" -o "$object.new" && mv "$object.new" "$object"
 }
 export -f compile
 

@@ -97,6 +97,11 @@ impl<'a> Case<'a> {
         is_off(self.evidence, option)
     }
 
+    /// Whether the agent has every capability that loading and attaching may ask for.
+    pub(crate) fn may_all(&self) -> bool {
+        self.evidence.guest.capabilities_missing.is_empty()
+    }
+
     /// The lockdown in force, if any.
     pub(crate) fn lockdown(&self) -> Option<&'a str> {
         self.evidence

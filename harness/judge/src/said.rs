@@ -81,6 +81,10 @@ pub(crate) enum Said<'a> {
     SectionDeclined(&'a str),
     /// A file has no symbol of this name.
     NoSymbol { symbol: &'a str, file: &'a str },
+    /// The object lacks the maps of `<bpf/usdt.bpf.h>`, without which libbpf attaches no USDT program.
+    NoUsdtMaps,
+    /// A file has no USDT probes at all.
+    NoUsdtProbes(&'a str),
 }
 
 /// Why libbpf cannot give an extern of `__kconfig` its value.
@@ -257,6 +261,10 @@ fn of_a_program(line: &str) -> Option<Said<'_>> {
         let (symbol, rest) = quoted(rest)?;
         let file = quoted(rest).map_or("the file", |(file, _)| file);
         Said::NoSymbol { symbol, file }
+    } else if has("failed to find USDT support BPF maps") {
+        Said::NoUsdtMaps
+    } else if let Some((_, rest)) = line.split_once("no USDT notes section") {
+        Said::NoUsdtProbes(quoted(rest)?.0)
     } else {
         let (program, rest) = quoted(line.strip_prefix("prog ")?)?;
         let errno = rest.strip_prefix(": BPF program load failed: -")?;
@@ -347,6 +355,15 @@ mod tests {
                     function: "f",
                     section: "xdp",
                 },
+            ),
+            (
+                "libbpf: usdt: failed to find USDT support BPF maps, did you forget to include \
+                 bpf/usdt.bpf.h?",
+                Said::NoUsdtMaps,
+            ),
+            (
+                "libbpf: usdt: no USDT notes section (.note.stapsdt) found in '/bin/x'",
+                Said::NoUsdtProbes("/bin/x"),
             ),
             (
                 "libbpf: struct_ops init_kern: struct bpf_struct_ops_sched_ext_ops is not found in \

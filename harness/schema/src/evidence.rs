@@ -147,6 +147,10 @@ pub struct GuestFacts {
     /// Online CPUs.
     #[serde(default)]
     pub cpus: u32,
+    /// The capabilities that loading and attaching may ask for and the agent lacks, as
+    /// `CAP_BPF`. None in ukci's guests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities_missing: Vec<String>,
     /// What the agent needs of any kernel and this one lacks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<UnmetNeed>,

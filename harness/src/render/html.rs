@@ -18,7 +18,9 @@ use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use super::accels;
-use super::cause::{Cause, causes};
+use super::cause::{Axes, Cause, causes};
+use super::loader::{Mend, mend};
+use super::notes::notes;
 use crate::file_name;
 use crate::plural::count;
 use filter::Filters;
@@ -38,6 +40,7 @@ pub fn html(report: &Report) -> String {
     let report = &super::shown(report);
     let filters = Filters::of(report);
     let causes = causes(report);
+    let axes = Axes::of(report);
     // The other cells of a cause say the same.
     let open: HashSet<&str> = causes
         .iter()
@@ -58,7 +61,7 @@ pub fn html(report: &Report) -> String {
                 main.wide {
                     @if !causes.is_empty() {
                         h2 { "What needs a look" }
-                        div.card { @for cause in &causes { (overview(cause)) } }
+                        div.card { @for cause in &causes { (overview(report, &axes, cause)) } }
                     }
                     (grid::grids(report, &filters))
                     h2 { "Cells" }
@@ -132,14 +135,14 @@ fn head(report: &Report) -> Markup {
             (count(run.jobs, "machine")) " at once, "
             (accels(report)) ", " (run.transport.name) ", ukci " (run.ukci)
             @if run.interrupted { ", " strong.error { "interrupted" } }
-            @if !run.hermetic { ", " strong.xfail { "not hermetic" } }
+            @if !run.hermetic { ", " strong.xfail { "not hermetic" } " (a file came from outside of the lock)" }
         }
         @for warning in &run.warnings { p.warning.small { (warning) } }
     }
 }
 
 /// A cause with links to its cells and to what its code means.
-fn overview(cause: &Cause<'_>) -> Markup {
+fn overview(report: &Report, axes: &Axes<'_>, cause: &Cause<'_>) -> Markup {
     let class = if cause.is_loader() {
         "xfail"
     } else {
@@ -174,6 +177,32 @@ fn overview(cause: &Cause<'_>) -> Markup {
                 @if several { p.small { (artifact) } }
                 (places(&cells))
             }
+            @for note in notes(report, cause) { p.small { "Note: " (prose(&note)) } }
+            @if let Some(mend) = mend(report, axes, cause, None) { (of_manifest(&mend)) }
+        }
+    }
+}
+
+/// Whose business a cause is, and what a manifest can say of it.
+fn of_manifest(mend: &Mend) -> Markup {
+    html! {
+        p.small { "Note: " (prose(&mend.note)) }
+        @if !mend.lines.is_empty() {
+            p.small {
+                "Say in the manifest"
+                @if let Some(name) = &mend.artifact { " of " code { (name) } }
+                " what the loader does:"
+            }
+            pre { (mend.lines.join("\n")) }
+            @if !mend.omitted.is_empty() {
+                p.small {
+                    "These are not all. There are " (count(mend.omitted.len(), "more choice")) ": "
+                    (prose(&mend.omitted.join(", "))) "."
+                }
+            }
+        }
+        @if let Some(command) = &mend.command {
+            p.small { "This command writes a manifest: " code { (command) } }
         }
     }
 }

@@ -16,7 +16,7 @@ use ukci_schema::report::{CellReport, Report};
 use super::cause::{Axes, Cause};
 use super::quoted;
 
-/// Most lines of a manifest that are shown.
+/// Most lines of a manifest that are shown, unless the first choice has more.
 const LINES: usize = 12;
 
 /// What mends a cause that is the own loader's business.
@@ -26,23 +26,35 @@ pub struct Mend {
     pub note: String,
     /// The artifact that the lines are for, where the cause has several.
     pub artifact: Option<String>,
-    /// Lines of its manifest, the first [`LINES`] of them.
+    /// Lines of its manifest: those of the first choices, about [`LINES`] of them.
     pub lines: Vec<String>,
-    /// How many lines more there are.
-    pub omitted: usize,
+    /// The choices whose lines are left out, in a few words each: "size map `stacks`".
+    pub omitted: Vec<String>,
     /// The command that writes a whole manifest; none for C source, which has no object file.
     pub command: Option<String>,
 }
 
-/// What mends a cause; none if it is not the own loader's business. `out` is the report's directory.
-pub fn mend(report: &Report, axes: &Axes<'_>, cause: &Cause<'_>, out: &str) -> Option<Mend> {
+/// What mends a cause; none if it is not the own loader's business. `out` is the report's directory,
+/// if the reader has it: the command then names it.
+pub fn mend(
+    report: &Report,
+    axes: &Axes<'_>,
+    cause: &Cause<'_>,
+    out: Option<&str>,
+) -> Option<Mend> {
     if !cause.is_loader() {
         return None;
     }
     let first = cause.first().cell;
-    let mut lines = lines(cause, first);
-    let omitted = lines.len().saturating_sub(LINES);
-    lines.truncate(LINES);
+    let (mut lines, mut omitted) = (Vec::new(), Vec::new());
+    for choice in choices(cause, first) {
+        let of_choice = choice.lines();
+        if omitted.is_empty() && (lines.is_empty() || lines.len() + of_choice.len() <= LINES) {
+            lines.extend(of_choice);
+        } else {
+            omitted.push(choice.what);
+        }
+    }
     let note = match axes.everywhere(report, cause) {
         Some(kernels) => format!(
             "it is the same on all {kernels} kernels: this is your loader's business, and nothing \
@@ -61,17 +73,18 @@ pub fn mend(report: &Report, axes: &Axes<'_>, cause: &Cause<'_>, out: &str) -> O
     })
 }
 
-fn command(report: &Report, cell: &CellReport, out: &str) -> Option<String> {
+fn command(report: &Report, cell: &CellReport, out: Option<&str>) -> Option<String> {
     let artifact = (report.artifacts.iter()).find(|artifact| artifact.name == cell.artifact)?;
     (artifact.form == Form::Object).then(|| {
-        let (path, out) = (quoted(&artifact.path), quoted(out));
-        format!("ukci manifest suggest {path} --report {out}")
+        let path = quoted(&artifact.path);
+        let report = out.map_or(String::new(), |out| format!(" --report {}", quoted(out)));
+        format!("ukci manifest suggest {path}{report}")
     })
 }
 
-/// The lines about the maps and programs that a cause names, in its headline, its hints, or as its
+/// The choices about the maps and programs that a cause names, in its headline, its hints, or as its
 /// programs.
-fn lines(cause: &Cause<'_>, first: &CellReport) -> Vec<String> {
+fn choices(cause: &Cause<'_>, first: &CellReport) -> Vec<Choice> {
     let of_artifact = (cause.seen.iter()).filter(|seen| seen.cell.artifact == first.artifact);
     let mut names: Vec<&str> = Vec::new();
     for seen in of_artifact {
@@ -82,8 +95,8 @@ fn lines(cause: &Cause<'_>, first: &CellReport) -> Vec<String> {
     }
     // Without the cells: what kernels refused is not to be left out here.
     let suggestion = suggest(&facts(first), &[]);
-    let choices = (suggestion.choices.iter()).filter(|choice| choice.names_any(&names));
-    choices.flat_map(Choice::lines).collect()
+    let choices = suggestion.choices.into_iter();
+    choices.filter(|choice| choice.names_any(&names)).collect()
 }
 
 /// What the report says of an object. It does not have the helpers that programs call. A map of maps

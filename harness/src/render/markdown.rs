@@ -34,7 +34,7 @@ pub(super) fn head(text: &mut String, report: &Report) -> std::fmt::Result {
         if report.run.hermetic {
             ""
         } else {
-            ", **not hermetic**"
+            ", **not hermetic** (a file came from outside of the lock)"
         }
     )?;
     for warning in &report.run.warnings {
@@ -181,7 +181,7 @@ pub(super) fn section(
     for note in notes(report, cause) {
         writeln!(text, "**Note:** {}\n", escape(&note))?;
     }
-    if let Some(mend) = mend(report, axes, cause, "ukci-out") {
+    if let Some(mend) = mend(report, axes, cause, None) {
         lines_of_manifest(text, &mend)?;
     }
     let seen = cause.first();
@@ -230,12 +230,10 @@ fn lines_of_manifest(text: &mut String, mend: &Mend) -> std::fmt::Result {
         let of = of.map_or(String::new(), |name| format!(" of {}", code(name)));
         writeln!(text, "Say in the manifest{of} what the loader does:\n")?;
         fenced(text, "toml", &mend.lines)?;
-        if mend.omitted > 0 {
-            writeln!(
-                text,
-                "These are not all: there are {}.\n",
-                count(mend.omitted, "more line")
-            )?;
+        if !mend.omitted.is_empty() {
+            let more = count(mend.omitted.len(), "more choice");
+            let omitted = escape(&mend.omitted.join(", "));
+            writeln!(text, "These are not all. There are {more}: {omitted}.\n")?;
         }
     }
     if let Some(command) = &mend.command {

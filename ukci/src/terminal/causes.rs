@@ -217,7 +217,7 @@ impl Block<'_> {
             format!(" --report {}", ukci_harness::render::quoted(self.out))
         };
         self.notes(text);
-        let mend = mend(self.report, self.axes, self.cause, self.out);
+        let mend = mend(self.report, self.axes, self.cause, Some(self.out));
         if let Some(mend) = &mend {
             self.mend(text, mend);
         }
@@ -258,9 +258,10 @@ impl Block<'_> {
             for line in &mend.lines {
                 text.push_str(&format!("     {}\n", harmless(line)));
             }
-            if mend.omitted > 0 {
-                let more = count(mend.omitted, "more line");
-                text.push_str(&format!("     … and {more}\n"));
+            if !mend.omitted.is_empty() {
+                let more = count(mend.omitted.len(), "more choice");
+                let line = harmless(&format!("… and {more}: {}", mend.omitted.join(", ")));
+                text.push_str(&hanging("     ", &line, 2, self.width));
             }
         }
         if let Some(command) = &mend.command {

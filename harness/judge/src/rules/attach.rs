@@ -1,7 +1,7 @@
 //! Judges a program that loaded: it is attached and called, refused, or not attempted.
 
 use super::target::{self, missing_target, unknown_attach, unknown_attach_type};
-use super::{hook, placeholder, site, struct_ops};
+use super::{capability, hook, placeholder, site, struct_ops, user_probe};
 use crate::case::Case;
 use crate::errno::{self, EACCES, EINVAL, ENOENT, ENOMEM, ENOTSUPP, EOPNOTSUPP, EPERM, ESRCH};
 use crate::finding::{Found, Rule, diagnosis};
@@ -22,12 +22,12 @@ const RULES: &[Rule] = &[
     ("attach-blacklist", site::blacklisted),
     ("attach-site", site::none),
     ("attach-config", config),
-    ("attach-symbol", hook::no_symbol),
+    ("attach-user-probe", user_probe::refused),
     ("attach-struct-ops", struct_ops::refused),
     ("attach-hook", hook::refused),
     ("attach-missing", target_by_errno),
     ("attach-policy", policy),
-    ("attach-capability", capability),
+    ("attach-capability", capability::to_attach),
 ];
 
 /// Why it does not do its work where it should, if so.
@@ -322,18 +322,6 @@ fn memory(case: &Case<'_>) -> Option<Diagnosis> {
     })
 }
 
-fn capability(case: &Case<'_>) -> Option<Diagnosis> {
-    (errno_of(case) == Some(EPERM)).then(|| {
-        let headline = format!(
-            "the kernel did not permit {} (`{}`) to be attached (EPERM)",
-            case.name(),
-            case.section()
-        );
-        let hints = vec!["give the loader CAP_BPF with CAP_PERFMON, or CAP_NET_ADMIN".to_owned()];
-        diagnosis(Code::CapabilityFailure, Stage::Attach, headline, hints)
-    })
-}
-
 fn refused(case: &Case<'_>) -> Diagnosis {
     let program = case.program;
     let said = program
@@ -365,6 +353,9 @@ fn refused(case: &Case<'_>) -> Diagnosis {
     }
     if is_trampoline(case) && errno_of(case) == Some(ENOTSUPP) {
         hints.push("attach a kprobe there: it needs no trampoline".into());
+    }
+    if errno_of(case) == Some(EPERM) {
+        hints.push(capability::NOT_MISSING.into());
     }
     hints.push(
         "the kernel gave no other reason; read in `evidence.json` of the cell what libbpf \

@@ -7,7 +7,6 @@ use super::site;
 use crate::case::Case;
 use crate::errno::{self, E2BIG, EACCES, EINVAL, ENOTSUPP};
 use crate::finding::diagnosis;
-use crate::said::Said;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Feature, FeatureKind};
 use ukci_schema::verdict::Stage;
@@ -40,30 +39,6 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
     ))
 }
 
-/// The file of a user-space probe has no such symbol. It is no affair of the kernel's.
-pub(crate) fn no_symbol(case: &Case<'_>) -> Option<Diagnosis> {
-    let (symbol, file) = case.heard_alone(|said| match *said {
-        Said::NoSymbol { symbol, file } => Some((symbol, file)),
-        _ => None,
-    })?;
-    let headline = format!(
-        "`{file}` has no symbol `{symbol}` to attach {} to (`{}`)",
-        case.name(),
-        case.section()
-    );
-    let hints = vec![
-        "name a function that the file exports (`nm -D`), or its offset; stripped files keep only \
-         those"
-            .to_owned(),
-    ];
-    Some(diagnosis(
-        Code::AttachTargetMissing,
-        Stage::Attach,
-        headline,
-        hints,
-    ))
-}
-
 /// Alone it was attached; beside the object's others there was no room.
 fn crowd(case: &Case<'_>) -> Option<Cause> {
     let reason = case.program.attach.reason.as_deref()?;
@@ -87,16 +62,10 @@ fn kprobe(case: &Case<'_>) -> Option<Cause> {
         // Since 6.6, and in the stable kernels of that time (seen from 5.10 on): trace_kprobe counts
         // the symbols of the name, and takes variables for functions.
         EADDRNOTAVAIL => Some((
-            match site::of_this_name(case) {
-                Some(count) => {
-                    format!(
-                        "{count} symbols of this kernel, functions or variables, are called `{name}`"
-                    )
-                }
-                None => format!(
-                    "several symbols of this kernel, functions or variables, are called `{name}`"
-                ),
-            },
+            format!(
+                "{} symbols of this kernel, functions or variables, are called `{name}`",
+                site::of_this_name(case)?
+            ),
             "take a function with a name of its own that calls it, or attach to all of them with \
              `kprobe.multi` (5.18)",
         )),
@@ -119,11 +88,17 @@ fn tracepoint(case: &Case<'_>) -> Option<Cause> {
     match (kind, case.program.attach.errno?) {
         // bpf_probe_register: max_ctx_offset against num_args, max_tp_access against writable_size.
         ("raw_tracepoint" | "raw_tracepoint_writable", EINVAL) if there => Some((
-            format!("it reads or writes more arguments than `{target}` has"),
+            match arguments(case, target) {
+                Some(count) => format!(
+                    "it reads or writes beyond the arguments of `{target}`, which has {count} here"
+                ),
+                None => format!("it reads or writes more arguments than `{target}` has"),
+            },
             "read only the arguments of TP_PROTO of this kernel; as `tp_btf` the verifier checks them",
         )),
         // perf_event_set_bpf_prog: max_ctx_offset against the record's size.
-        ("tracepoint", EACCES) if case.lockdown().is_none() => Some((
+        // Without CAP_PERFMON the tracepoint's event is refused in the same way.
+        ("tracepoint", EACCES) if there && case.lockdown().is_none() && case.may_all() => Some((
             format!("it reads beyond the end of the record of `{target}`"),
             "declare the record as `events/…/format` in tracefs of this kernel has it",
         )),
@@ -131,12 +106,16 @@ fn tracepoint(case: &Case<'_>) -> Option<Cause> {
     }
 }
 
+/// How many arguments the target has, as the guest read it from BTF.
+fn arguments<'a>(case: &Case<'a>, target: &str) -> Option<&'a str> {
+    case.features(FeatureKind::Target, target)
+        .find_map(|f| f.detail.as_deref()?.strip_suffix(Feature::ARGUMENTS))
+}
+
 /// Six registers pass arguments on `x86_64`; those on the stack are passed since 6.6.
 fn trampoline(case: &Case<'_>) -> Option<Cause> {
     let target = case.program.target.as_deref()?;
-    let count = case
-        .features(FeatureKind::Target, target)
-        .find_map(|f| f.detail.as_deref()?.strip_suffix(Feature::ARGUMENTS))?;
+    let count = arguments(case, target)?;
     let many = count.parse().is_ok_and(|count: u32| count > 6);
     (many && case.program.attach.errno == Some(ENOTSUPP)).then(|| {
         (

@@ -1,6 +1,6 @@
 //! Maps that the kernel refused to create.
 
-use super::{loader, map_limit};
+use super::{capability, loader, map_limit};
 use crate::case::Whole;
 use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
 use crate::finding::{Found, brought, diagnosis};
@@ -90,6 +90,14 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, whole: &Whole<'_>) -> Diagnos
         unfit_slot(map, slot, evidence)
     } else if loader::share(map, errno, inner).is_some() {
         return loader::maps(whole, guilty(whole));
+    } else if let Some((why, hint)) =
+        map_limit::whatever_memory(map).filter(|_| errno == Some(ENOMEM))
+    {
+        let headline = format!(
+            "the kernel refused to create map `{name}` ({kind}): {why} ({}; ENOMEM)",
+            shape(map)
+        );
+        (Code::MapRefused, headline, vec![hint])
     } else if errno == Some(ENOMEM) {
         let headline = format!(
             "the guest has too little memory for map `{name}` ({kind}, {})",
@@ -103,8 +111,19 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, whole: &Whole<'_>) -> Diagnos
     } else if errno == Some(EPERM) {
         let headline =
             format!("the kernel did not permit map `{name}` ({kind}) to be created (EPERM)");
-        let hint = "give the loader CAP_BPF, and below 5.11 raise RLIMIT_MEMLOCK";
-        (Code::CapabilityFailure, headline, vec![hint.into()])
+        let hint = "give the loader CAP_BPF, or CAP_SYS_ADMIN below 5.8";
+        match capability::missing(evidence) {
+            Some(missing) => (
+                Code::CapabilityFailure,
+                format!("{headline}: the loader lacks {missing}"),
+                vec![hint.into()],
+            ),
+            None => (
+                Code::MapRefused,
+                headline,
+                vec![capability::NOT_MISSING.into()],
+            ),
+        }
     } else {
         refused_shape(map, errno, evidence, inner)
     };

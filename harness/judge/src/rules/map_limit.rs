@@ -35,6 +35,12 @@ pub(crate) fn exceeded(map: &MapEvidence, evidence: &Evidence) -> Limit {
         })
 }
 
+/// A limit that older kernels report with ENOMEM, because it is the allocator that refuses: no amount
+/// of memory would help.
+pub(crate) fn whatever_memory(map: &MapEvidence) -> Option<Limit> {
+    per_cpu(map)
+}
+
 fn per_cpu(map: &MapEvidence) -> Option<Limit> {
     (map.map_type.contains("percpu") && map.value_size > PER_CPU_VALUE).then(|| {
         (

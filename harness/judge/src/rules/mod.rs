@@ -2,6 +2,7 @@
 
 pub(crate) mod asked;
 pub(crate) mod attach;
+pub(crate) mod capability;
 pub(crate) mod core;
 pub(crate) mod helper;
 pub(crate) mod hook;
@@ -22,4 +23,5 @@ pub(crate) mod sleep;
 pub(crate) mod splat;
 pub(crate) mod struct_ops;
 pub(crate) mod target;
+pub(crate) mod user_probe;
 pub(crate) mod verifier;

@@ -1,7 +1,7 @@
 //! Refusals of the object as a whole: libbpf opens it but does not load it, and no single program
 //! is the cause.
 
-use super::program_array;
+use super::{capability, program_array};
 use crate::case::{Whole, is_off};
 use crate::errno::{self, ENOMEM, EPERM};
 use crate::finding::{Found, brought, of};
@@ -89,12 +89,23 @@ fn trivial_program(whole: &Whole<'_>) -> Option<Diagnosis> {
             format!("the kernel permits no BPF program at all under lockdown (`{mode}`)"),
             "boot without `lockdown=`",
         ),
-        (Some(EPERM), None) => of(
-            Code::CapabilityFailure,
-            Stage::Load,
-            "the kernel permits the loader no BPF program at all (EPERM)",
-            "give the loader CAP_BPF, and below 5.11 raise RLIMIT_MEMLOCK",
-        ),
+        (Some(EPERM), None) => match capability::missing(evidence) {
+            Some(missing) => of(
+                Code::CapabilityFailure,
+                Stage::Load,
+                format!(
+                    "the kernel permits the loader no BPF program at all (EPERM): it lacks {missing}"
+                ),
+                "give the loader CAP_BPF with CAP_PERFMON, or CAP_SYS_ADMIN below 5.8",
+            ),
+            None => of(
+                Code::PolicyDenied,
+                Stage::Load,
+                "the kernel permits the loader no BPF program at all (EPERM), though it has every \
+                 capability",
+                "look for a security module that forbids BPF, and below 5.11 raise RLIMIT_MEMLOCK",
+            ),
+        },
         (Some(ENOMEM), _) => of(
             Code::GuestResources,
             Stage::Load,

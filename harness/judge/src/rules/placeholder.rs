@@ -6,59 +6,105 @@ use crate::case::Case;
 use crate::finding::{Found, diagnosis};
 use ukci_schema::diagnosis::Code;
 
-/// Names that tools put into their sections for this, beside all that begin with `dummy_`: bcc's
-/// `funclatency` and `fsdist`, bpftool's and xdpdump's.
+/// Names that tools put into their sections for this, beside all that begin with `dummy` or contain
+/// `placeholder`: bcc's `funclatency` and `fsdist`, bpftool's and xdpdump's. Only names that a kernel
+/// lacks are compared.
 const NAMES: &[&str] = &[
     "attach_me",
-    "dummy",
     "foo",
     "func",
+    "func_name",
     "function",
     "handle_entry",
     "handle_exit",
-    "placeholder",
+    "set_by_loader",
+    "some_function",
+    "target",
     "to_be_set",
 ];
 
 fn is_placeholder(target: &str) -> bool {
-    target.starts_with("dummy_") || NAMES.contains(&target)
+    let target = target.to_ascii_lowercase();
+    target.starts_with("dummy") || target.contains("placeholder") || NAMES.contains(&&*target)
+}
+
+/// Whether a target is a pattern. libbpf takes patterns only for programs that are attached to many
+/// functions at once.
+fn is_pattern(section: &str, target: &str) -> bool {
+    let hook = section.split('/').next().unwrap_or_default();
+    target.contains(['*', '?']) && !hook.contains(".multi") && !hook.contains(".session")
 }
 
 /// The same finding, as the loader's part where a missing target is a placeholder.
 pub(crate) fn instead(case: &Case<'_>, found: Found) -> Found {
     let target = case.program.target.as_deref();
     let missing = found.diagnosis.code == Code::AttachTargetMissing;
-    let Some(target) = target.filter(|target| missing && is_placeholder(target)) else {
+    let of_loader = |target: &&str| is_placeholder(target) || is_pattern(case.section(), target);
+    let Some(target) = target.filter(|target| missing && of_loader(target)) else {
         return found;
     };
-    let headline = format!(
-        "`{target}` in the section of {} (`{}`) looks like a placeholder, which the object's own loader \
-         replaces: this kernel has no such function",
-        case.name(),
-        case.section()
-    );
-    let hints = vec![
-        "name the real target in a manifest, as the loader does with \
-         `bpf_program__set_attach_target()` or when it attaches"
-            .to_owned(),
-    ];
+    let (headline, hint) = if is_pattern(case.section(), target) {
+        (
+            format!(
+                "`{target}` in the section of {} (`{}`) is a pattern, which libbpf takes only in \
+                 sections such as `kprobe.multi/{target}`: the object's own loader has to choose \
+                 the targets",
+                case.name(),
+                case.section()
+            ),
+            "name one real target in a manifest, as the loader does with \
+             `bpf_program__set_attach_target()` or when it attaches",
+        )
+    } else {
+        (
+            format!(
+                "`{target}` in the section of {} (`{}`) looks like a placeholder, which the object's own \
+                 loader replaces: this kernel has no such function",
+                case.name(),
+                case.section()
+            ),
+            "name the real target in a manifest, as the loader does with \
+             `bpf_program__set_attach_target()` or when it attaches",
+        )
+    };
     Found {
         rule: "placeholder",
-        diagnosis: diagnosis(Code::LoaderContract, found.diagnosis.stage, headline, hints),
+        diagnosis: diagnosis(
+            Code::LoaderContract,
+            found.diagnosis.stage,
+            headline,
+            vec![hint.to_owned()],
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_placeholder;
+    use super::{is_pattern, is_placeholder};
 
     #[test]
     fn only_names_that_tools_use_so_are_placeholders() {
-        for name in ["dummy_kprobe", "dummy_file_read", "foo", "handle_entry"] {
+        for name in [
+            "dummy_kprobe",
+            "dummy_file_read",
+            "foo",
+            "handle_entry",
+            "PLACEHOLDER_FUNC",
+            "TARGET",
+        ] {
             assert!(is_placeholder(name), "{name}");
         }
         for name in ["do_unlinkat", "food_chain", "vfs_func", "netif_dummy_"] {
             assert!(!is_placeholder(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_pattern_is_the_loaders_business_unless_libbpf_expands_it() {
+        assert!(is_pattern("fentry/vfs_*", "vfs_*"));
+        assert!(is_pattern("tp_btf/sched_?", "sched_?"));
+        assert!(!is_pattern("kprobe.multi/vfs_*", "vfs_*"));
+        assert!(!is_pattern("kprobe.session/vfs_*", "vfs_*"));
+        assert!(!is_pattern("fentry/vfs_read", "vfs_read"));
     }
 }

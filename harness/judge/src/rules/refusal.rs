@@ -2,7 +2,7 @@
 //! kernel said.
 
 use super::asked;
-use super::{core, helper, instruction, license, limit, placeholder, sleep, verifier};
+use super::{capability, core, helper, instruction, license, limit, placeholder, sleep, verifier};
 use crate::case::Case;
 use crate::errno::{self, ENOMEM, EPERM};
 use crate::finding::{Found, Rule, at_load};
@@ -24,7 +24,7 @@ const RULES: &[Rule] = &[
     ("sleeps", sleep::sleeps),
     ("helper-by-log", helper_by_log),
     ("verifier", verifier::rejected),
-    ("capability", capability),
+    ("capability", capability::to_load),
     ("helper-silent", helper::silent),
 ];
 
@@ -166,23 +166,6 @@ fn helper_by_log(case: &Case<'_>) -> Option<Diagnosis> {
     ))
 }
 
-fn capability(case: &Case<'_>) -> Option<Diagnosis> {
-    (case.program.load.errno == Some(EPERM)).then(|| {
-        let headline = format!(
-            "the kernel did not permit {} to be loaded (EPERM)",
-            case.name()
-        );
-        at_load(
-            Code::CapabilityFailure,
-            headline,
-            &[
-                "give the loader CAP_BPF and CAP_PERFMON (CAP_NET_ADMIN for network programs), or \
-             CAP_SYS_ADMIN below 5.8",
-            ],
-        )
-    })
-}
-
 fn unexplained(case: &Case<'_>) -> Diagnosis {
     let errno = errno::name(case.program.load.errno);
     let said = case.program.load.libbpf.lines().next().unwrap_or_default();
@@ -196,9 +179,12 @@ fn unexplained(case: &Case<'_>) -> Diagnosis {
         "the kernel refused {} ({errno}), and ukci does not know why{said}",
         case.name()
     );
+    let report = "report this to the ukci project, with the cell's evidence directory";
+    let hints = [capability::NOT_MISSING, report];
+    let eperm = case.program.load.errno == Some(EPERM);
     at_load(
         Code::Unclassified,
         headline,
-        &["report this to the ukci project, with the cell's evidence directory"],
+        if eperm { &hints } else { &hints[1..] },
     )
 }

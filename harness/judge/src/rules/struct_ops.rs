@@ -185,13 +185,19 @@ fn said_by_the_kernel(evidence: &Evidence, operations: &StructOpsEvidence) -> Op
             "give them a name of their own: that of the struct's `name` member".into(),
         ));
     }
-    let name = name.filter(|name| name.len() > 2)?;
-    let about = |line: &&String| line.split(|c: char| !is_word(c)).any(|word| word == name);
-    let line = evidence.kmsg.iter().find(about)?;
+    let line = line_about(evidence, name?)?;
     Some((
         format!("the kernel's log says `{}`", text::clipped(line)),
         "change what the kernel's log names".into(),
     ))
+}
+
+/// The first line of the kernel's log that has the operations' name as a word.
+fn line_about<'a>(evidence: &'a Evidence, name: &str) -> Option<&'a str> {
+    let about = |line: &&String| line.split(|c: char| !is_word(c)).any(|word| word == name);
+    (name.len() > 2)
+        .then(|| evidence.kmsg.iter().find(about))?
+        .map(String::as_str)
 }
 
 fn is_word(c: char) -> bool {

@@ -405,12 +405,12 @@ fn the_module_that_was_loaded_for_a_targets_name_is_in_the_headline() {
 /// cilium/ebpf's `fentry_fexit`: its loader attaches `fentry/target` to its own program `target`.
 #[test]
 fn a_target_that_is_a_program_of_the_object_is_its_loaders_business() {
-    let words = "libbpf: failed to find kernel BTF type ID of 'target': -3\n";
-    let mut tracer = rejected("fentry/target", "tracing", 3, "");
+    let words = "libbpf: failed to find kernel BTF type ID of 'filter': -3\n";
+    let mut tracer = rejected("fentry/filter", "tracing", 3, "");
     tracer.load.libbpf = Log::bounded(words);
     let mut evidence = alone(3, tracer);
     let mut target = program("socket", "socket_filter");
-    target.name = "target".into();
+    target.name = "filter".into();
     evidence.programs.push(target);
     let found = fails(&evidence, Code::LoaderContract);
     assert!(
@@ -480,4 +480,47 @@ fn a_kernel_without_a_system_call_that_opening_needs_is_no_fault_of_the_object()
     // Any other errno is of the object's reading.
     evidence.open.errno = Some(22);
     fails(&evidence, Code::InvalidObject);
+}
+
+// User-space probes.
+
+#[test]
+fn a_usdt_program_without_libbpfs_maps_is_the_loaders_business() {
+    let log = "libbpf: usdt: failed to find USDT support BPF maps, did you forget to include \
+               bpf/usdt.bpf.h?\n";
+    let found = fails(
+        &attaching(unattached("usdt", "kprobe", 3, log)),
+        Code::LoaderContract,
+    );
+    assert!(found.headline.contains("<bpf/usdt.bpf.h>"), "{found:?}");
+    assert!(found.hints[0].contains("__bpf_usdt_specs"), "{found:?}");
+    // The same errno without that line says nothing of maps.
+    fails(
+        &attaching(unattached("usdt", "kprobe", 3, "")),
+        Code::AttachRefused,
+    );
+}
+
+#[test]
+fn a_file_without_the_usdt_probe_or_a_matching_function_is_told_from_a_refusal() {
+    let notes = "libbpf: usdt: no USDT notes section (.note.stapsdt) found in '/bin/x'\n";
+    for (section, errno, log, words) in [
+        ("usdt//bin/x:p:n", 2, notes, "has no USDT probes"),
+        ("usdt//bin/x:p:n", 2, "", "no USDT probe `p:n`"),
+        ("usdt.s//bin/x:p:n", 2, "", "no USDT probe `p:n`"),
+        (
+            "uprobe.multi//bin/x:read_*",
+            2,
+            "",
+            "no function of `/bin/x` matches `read_*`",
+        ),
+    ] {
+        let evidence = attaching(unattached(section, "kprobe", errno, log));
+        let found = fails(&evidence, Code::AttachTargetMissing);
+        assert!(found.headline.contains(words), "{}", found.headline);
+    }
+    for (section, errno) in [("usdt//bin/x:p:n", 22), ("uprobe.multi//bin/x:a*", 22)] {
+        let evidence = attaching(unattached(section, "kprobe", errno, ""));
+        fails(&evidence, Code::AttachRefused);
+    }
 }

@@ -3,7 +3,7 @@
 use ukci_judge::judge;
 use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::{
-    AttachOutcome, Extern, FeatureKind, Log, MapEvidence, Mode, StepOutcome,
+    AttachOutcome, Evidence, Extern, FeatureKind, Log, MapEvidence, Mode, StepOutcome,
 };
 use ukci_schema::verdict::Verdict;
 
@@ -218,15 +218,29 @@ fn lsm_in_a_log_is_no_policy_and_eacces_no_missing_capability() {
 }
 
 #[test]
-fn eperm_without_a_policy_is_a_capability() {
-    fails(
-        &alone(1, rejected("kprobe/x", "kprobe", 1, "")),
-        Code::CapabilityFailure,
+fn eperm_is_a_capability_only_where_one_is_missing() {
+    let lacking = |mut evidence: Evidence| {
+        evidence.guest.capabilities_missing = vec!["CAP_BPF".into(), "CAP_PERFMON".into()];
+        evidence
+    };
+    let load = alone(1, rejected("kprobe/x", "kprobe", 1, ""));
+    let found = fails(&lacking(load.clone()), Code::CapabilityFailure);
+    assert!(
+        found.headline.contains("CAP_BPF and CAP_PERFMON"),
+        "{}",
+        found.headline
+    );
+    let found = fails(&load, Code::Unclassified);
+    assert!(
+        found.hints[0].contains("no capability"),
+        "{:?}",
+        found.hints
     );
     let trivial = "libbpf: Error in bpf_object__probe_loading(): -EPERM. Couldn't load trivial BPF \
                    program. Make sure your kernel supports BPF (CONFIG_BPF_SYSCALL=y) and/or that \
                    RLIMIT_MEMLOCK is set to big enough value.\n";
-    fails(&refused(1, trivial), Code::CapabilityFailure);
+    fails(&lacking(refused(1, trivial)), Code::CapabilityFailure);
+    fails(&refused(1, trivial), Code::PolicyDenied);
 }
 
 // BTF.

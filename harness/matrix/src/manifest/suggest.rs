@@ -80,14 +80,6 @@ impl Suggestion {
         self.choices.is_empty()
     }
 
-    /// The choices in a few words.
-    pub fn short(&self) -> Vec<&str> {
-        self.choices
-            .iter()
-            .map(|choice| choice.what.as_str())
-            .collect()
-    }
-
     /// The manifest, with each reason as a comment above its lines.
     pub fn to_toml(&self, artifact: &str) -> String {
         let mut text = format!(

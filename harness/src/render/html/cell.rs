@@ -67,7 +67,7 @@ fn inside(report: &Report, cell: &CellReport) -> Markup {
             p { span.quiet { "The matrix expects " (expected(cell)) ": " } (reason) }
         }
         @if !cell.edits.is_empty() {
-            p { "After these edits:" }
+            p { "ukci made these changes before it loaded the object:" }
             ul { @for edit in &cell.edits { li { (edit) } } }
         }
         @for note in &cell.notes { p { span.quiet { "Note: " } (prose(note)) } }
@@ -229,7 +229,7 @@ fn facts(report: &Report, cell: &CellReport) -> Markup {
                 @if let Some(kernel) = report.kernels.get(&cell.cell().kernel_key()) {
                     ", image " span.mono { (kernel.image.get(..12).unwrap_or("")) }
                 }
-                @if !cell.hermetic { ", " strong.xfail { "not hermetic" } }
+                @if !cell.hermetic { ", " strong.xfail { "not hermetic" } " (a file came from outside of the lock)" }
             }
             dt { "machine" }
             dd {

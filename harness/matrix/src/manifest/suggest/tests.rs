@@ -94,7 +94,8 @@ fn maps_without_a_size_get_one_and_its_reason() {
         "size map `go_events`",
         "size map `go_ring`",
     ];
-    assert_eq!(suggestion.short()[..3], short);
+    let whats = suggestion.choices.iter().map(|choice| choice.what.as_str());
+    assert_eq!(whats.take(3).collect::<Vec<_>>(), short);
 }
 
 #[test]
