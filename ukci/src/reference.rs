@@ -1,7 +1,7 @@
 //! docs/cli.md and the sections of README that repeat the help: written from the command line's
 //! own declarations, so that neither can say anything else.
 //!
-//! `UKCI_UPDATE_DOCS=1 cargo test -p ukci reference` writes them anew.
+//! `UKCI_UPDATE=1 cargo test -p ukci reference` writes them anew.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn tree() -> PathBuf {
 /// Holds a file against what it should be, or writes it.
 fn hold(name: &str, expected: &str) {
     let path = tree().join(name);
-    if std::env::var_os("UKCI_UPDATE_DOCS").is_some() {
+    if std::env::var_os("UKCI_UPDATE").is_some() {
         std::fs::write(&path, expected).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
@@ -26,7 +26,7 @@ fn hold(name: &str, expected: &str) {
     assert!(
         found == expected,
         "{name} is not current: {differs:?}; write it with \
-         `UKCI_UPDATE_DOCS=1 cargo test -p ukci reference`"
+         `UKCI_UPDATE=1 cargo test -p ukci reference`"
     );
 }
 
@@ -77,7 +77,7 @@ fn every_variable_that_is_read_is_declared() {
     }
     assert!(read.len() > 20, "{read:?}");
     // The tests' own, and what the build tells the executable.
-    let own = ["UKCI_TEST_", "UKCI_X", "UKCI_VERSION", "UKCI_UPDATE_DOCS"];
+    let own = ["UKCI_TEST_", "UKCI_X", "UKCI_VERSION", "UKCI_UPDATE"];
     let unknown: Vec<&String> = read
         .iter()
         .filter(|name| !is_declared(name) && !own.iter().any(|own| name.starts_with(own)))
