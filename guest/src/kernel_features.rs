@@ -13,7 +13,7 @@ use ukci_schema::history;
 
 use crate::kernel::{self, Btf};
 use crate::probe_program::{self, Function, Host};
-use crate::{bpf, modules};
+use crate::bpf;
 
 /// The tag that marks kfuncs in BTF, where the kernel was built by pahole 1.26 (from 6.10 on).
 const KFUNC_TAG: &str = "bpf_kfunc";
@@ -21,11 +21,8 @@ const KFUNC_TAG: &str = "bpf_kfunc";
 /// A function of every kernel that is no kfunc.
 const NO_KFUNC: &str = "schedule";
 
-/// Probes everything. The modules that the initramfs has are loaded first: what they bring counts.
-pub fn probe(mut guest: GuestFacts) -> KernelFeatures {
-    for name in modules::at_hand() {
-        guest.modules.extend(modules::load(&name));
-    }
+/// Probes everything.
+pub fn probe(guest: GuestFacts) -> KernelFeatures {
     let btf = Btf::vmlinux();
     let btf = btf.as_ref();
     let mut features = program_types();

@@ -21,10 +21,10 @@ use ukci_guest::channel::{Arrived, Channel};
 use ukci_guest::contract::{Terms, keep_files};
 use ukci_guest::probe::probe;
 use ukci_guest::request::ProbeRequest;
-use ukci_guest::{bpf, child, guest_facts, kernel_features, kernel_needs, libbpf_log};
+use ukci_guest::{bpf, child, guest_facts, kernel_features, kernel_needs, libbpf_log, modules};
 use ukci_schema::contract::Contract;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
-use ukci_schema::message::{FrameKind, FromGuest, FromHost, PROTOCOL, Request};
+use ukci_schema::message::{FrameKind, FromGuest, FromHost, ModuleFile, PROTOCOL, Request};
 
 use ukci_schema::verdict::Stage;
 
@@ -97,7 +97,7 @@ fn fail(message: &str, status: i32) -> ! {
 /// PID 1, from the first mount to the last word.
 fn agent() {
     // Without a way to the host the console is all there is.
-    let (mut channel, facts) = match settle() {
+    let (mut channel, facts) = match start() {
         Ok(Place::Cell(channel, facts)) => (channel, *facts),
         Ok(Place::Shell(shell)) => {
             if let Err(message) = shell.run() {
@@ -129,7 +129,7 @@ enum Place {
     Shell(shell::Shell),
 }
 
-fn settle() -> Result<Place, String> {
+fn start() -> Result<Place, String> {
     let missing = init::mounts()?;
     // 5.10 charges BPF memory to this limit; memory control groups do from 5.11 on.
     system::lift_memory_lock();
@@ -168,38 +168,31 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
             facts: Box::new(facts.clone()),
         })
         .map_err(lost)?;
-    let request = match channel.hear().map_err(lost)? {
-        FromHost::Request(request) => request,
-        FromHost::Features => {
-            let features = Box::new(kernel_features::probe(facts));
-            channel
-                .say(&FromGuest::Features { features })
-                .map_err(lost)?;
-            return channel.say(&FromGuest::Done).map_err(lost);
-        }
-    };
-    let object = match channel.receive().map_err(lost)? {
-        Arrived::Bytes(bytes) if bytes.len() as u64 == request.size => bytes,
-        Arrived::Bytes(bytes) => {
-            return Err(format!(
-                "{} bytes of an object of {} arrived",
-                bytes.len(),
-                request.size
-            ));
-        }
-        Arrived::Json(_) => return Err("expected the object, received a message".into()),
-    };
-    let mut files = Vec::new();
-    for name in &request.contract.files {
-        match channel.receive().map_err(lost)? {
-            Arrived::Bytes(bytes) => files.push(bytes),
-            Arrived::Json(_) => {
-                return Err(format!("expected the file `{name}`, received a message"));
+    let request = loop {
+        match channel.hear().map_err(lost)? {
+            FromHost::Request(request) => break request,
+            FromHost::Settle => {}
+            FromHost::Features => {
+                let features = Box::new(kernel_features::probe(facts));
+                channel
+                    .say(&FromGuest::Features { features })
+                    .map_err(lost)?;
+                return channel.say(&FromGuest::Done).map_err(lost);
             }
         }
-    }
+    };
+    // First of all: nothing may see a template's clock, or draw its numbers.
     system::set_clock(request.time);
     system::add_entropy(&request.entropy);
+    let object = receive(channel, "the object", Some(request.size))?;
+    let mut files = Vec::new();
+    for name in &request.contract.files {
+        files.push(receive(channel, &format!("the file `{name}`"), None)?);
+    }
+    for ModuleFile { name, size } in &request.modules {
+        let module = receive(channel, &format!("the module `{name}`"), Some(*size))?;
+        modules::keep(name, &module)?;
+    }
     let evidence = answer(&request, &object, &files, facts, &mut |progress| {
         channel.send(FrameKind::Json, progress).map_err(lost)
     })?;
@@ -209,6 +202,20 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
         })
         .map_err(lost)?;
     channel.say(&FromGuest::Done).map_err(lost)
+}
+
+/// The plain bytes of `what`, of which the request has said how many there are.
+fn receive(channel: &mut HostChannel, what: &str, size: Option<u64>) -> Result<Vec<u8>, String> {
+    let arrived = channel.receive();
+    match arrived.map_err(|error| format!("talk to the host: {error}"))? {
+        Arrived::Bytes(bytes) if size.is_none_or(|size| size == bytes.len() as u64) => Ok(bytes),
+        Arrived::Bytes(bytes) => Err(format!(
+            "{} bytes of {what} arrived, and the host announced {}",
+            bytes.len(),
+            size.unwrap_or_default()
+        )),
+        Arrived::Json(_) => Err(format!("expected {what}, received a message")),
+    }
 }
 
 /// Is handed each [`FromGuest::Progress`] as JSON.

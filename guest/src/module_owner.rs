@@ -1,5 +1,5 @@
-//! Finds the module in the initramfs that defines a function, tracepoint or kfunc that the kernel
-//! lacks.
+//! Finds the module, among those that came with the request, that defines a function, tracepoint or
+//! kfunc that the kernel lacks.
 //!
 //! The input is the names that an object refers to. The output is the modules that were loaded for
 //! them, each with the name that it was loaded for and the others that define the same name. A
@@ -58,7 +58,7 @@ impl Wanted {
 /// of each owner what it was loaded for.
 pub(crate) fn load(wanted: &[Wanted]) -> Vec<Module> {
     // Nothing is looked up where there is no module to look in.
-    if modules::at_hand().is_empty() {
+    if !modules::any() {
         return Vec::new();
     }
     let kernel = Kernel::default();

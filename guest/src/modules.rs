@@ -1,8 +1,8 @@
-//! Loads kernel modules that a hook needs from the initramfs: `/lib/ukci/modules/NAME.ko`, as plain
-//! ELF, together with everything that they depend on.
+//! Keeps the kernel modules that came with a request, and loads those that a hook needs, together
+//! with everything that they depend on.
 //!
-//! The input is a module's name. The output is what was loaded for it, and why anything was not.
-//! Nothing is unloaded.
+//! The input is a module's bytes, as plain ELF, and later its name. The output is what was loaded for
+//! it, and why anything was not. Nothing is unloaded.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -12,22 +12,33 @@ use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection};
 use ukci_schema::evidence::Module;
 
-/// Where a kernel's part of the initramfs keeps them.
+/// Where those of a request are kept, each as `NAME.ko`.
 pub const DIR: &str = "/lib/ukci/modules";
+
+/// Keeps a module, so that it can be loaded by its name.
+pub fn keep(name: &str, module: &[u8]) -> Result<(), String> {
+    keep_in(Path::new(DIR), name, module)
+}
+
+fn keep_in(dir: &Path, name: &str, module: &[u8]) -> Result<(), String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.is_empty() || !name.bytes().all(plain) {
+        return Err(format!("`{}` is no name of a module", name.escape_debug()));
+    }
+    let path = dir.join(format!("{name}.ko"));
+    let written = fs::create_dir_all(dir).and_then(|()| fs::write(&path, module));
+    written.map_err(|error| format!("write {}: {error}", path.display()))
+}
 
 /// Whether the module is loaded, or built in with parameters of its own.
 pub fn is_there(name: &str) -> bool {
     fs::exists(format!("/sys/module/{name}")).unwrap_or(false)
 }
 
-/// The modules that the initramfs has, by name.
-pub fn at_hand() -> Vec<String> {
-    let mut names: Vec<String> = (fs::read_dir(DIR).into_iter().flatten())
-        .flatten()
-        .filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()))
-        .collect();
-    names.sort();
-    names
+/// Whether any module was kept.
+pub(crate) fn any() -> bool {
+    let mut files = fs::read_dir(DIR).into_iter().flatten();
+    files.next().is_some()
 }
 
 /// Loads a module after those it depends on. Says of each how it went; nothing of those that were
@@ -134,6 +145,19 @@ fn info(module: &[u8], field: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_module_is_kept_by_a_name_that_cannot_be_a_path() {
+        let dir = std::env::temp_dir().join(format!("ukci-modules-{}", std::process::id()));
+        let kept = super::keep_in(&dir, "nf_conntrack", b"elf");
+        let bytes = std::fs::read(dir.join("nf_conntrack.ko"));
+        let refused = ["../x", "a/b", "", "a.ko"].map(|name| super::keep_in(&dir, name, b""));
+        let files = std::fs::read_dir(&dir).map(Iterator::count);
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!((kept, bytes.unwrap().as_slice()), (Ok(()), &b"elf"[..]));
+        assert!(refused.iter().all(Result::is_err), "{refused:?}");
+        assert_eq!(files.unwrap(), 1);
+    }
+
     #[test]
     fn a_module_that_is_not_there_says_so() {
         let done = super::load("no_such_module");

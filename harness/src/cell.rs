@@ -197,8 +197,7 @@ async fn boot<M: Machine>(
     let boot = inputs.boot(memory, dir.path().to_owned());
     let limit = inputs.timeout * machine.slowness();
     let request = FromHost::Request(Box::new(inputs.request(limit)));
-    let files = [&inputs.object].into_iter().chain(&inputs.files);
-    let request = GuestRequest::Artifact(request, files.map(|file| &file[..]).collect());
+    let request = GuestRequest::Artifact(request, inputs.parts());
     let reached = |stage| tell(Progress::Stage(stage));
     conversation::hold(machine, boot, request, limit, &reached).await
 }

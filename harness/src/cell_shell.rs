@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use ukci_schema::plan::Plan;
-use ukci_schema::shell::{BUSYBOX, CELL, COMMAND, DONE, FILES, REQUEST, object};
+use ukci_schema::shell::{BUSYBOX, CELL, COMMAND, DONE, FILES, REQUEST, module, object};
 
 use crate::cell::Inputs;
 use crate::console::CONSOLE_LOG;
@@ -120,6 +120,9 @@ fn initramfs_of(inputs: &Inputs, shell: &Shell) -> std::io::Result<Vec<u8>> {
     file(&object(&request.name), inputs.object.to_vec(), false);
     for (n, bytes) in inputs.files.iter().enumerate() {
         file(&format!("{FILES}/{n}"), bytes.to_vec(), false);
+    }
+    for (name, bytes) in &inputs.modules {
+        file(&module(name), bytes.to_vec(), false);
     }
     if let Some(command) = &shell.command {
         file(COMMAND, command.clone().into_bytes(), false);

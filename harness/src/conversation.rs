@@ -31,7 +31,7 @@ pub(crate) enum GuestRequest<'a> {
     Hello,
     /// The guest lists the eBPF features of its kernel.
     Features,
-    /// The guest probes an artifact: the message, and the files that follow it.
+    /// The guest probes an artifact: the message, and the bytes that follow it.
     Artifact(FromHost, Vec<&'a [u8]>),
 }
 
@@ -294,10 +294,10 @@ impl Conversation {
             (FromGuest::Hello { .. }, _) => {
                 return Err(Broken::unexpected("a second hello", "an answer"));
             }
-            (FromGuest::Reply { .. }, FromHost::Features) => {
+            (FromGuest::Reply { .. }, _) => {
                 return Err(Broken::unexpected("evidence", "a list of features"));
             }
-            (FromGuest::Features { .. }, FromHost::Request(_)) => {
+            (FromGuest::Features { .. }, _) => {
                 return Err(Broken::unexpected("the kernel's features", "evidence"));
             }
         };

@@ -58,30 +58,6 @@ fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     atomic_file::write(path, parts).map_err(named(path))
 }
 
-/// An initramfs that [`assemble`] made and a segment more in one file below `cache`, found again by
-/// `key`, the digest of what the segment is made of. `make` is called where it is not there yet.
-pub(crate) fn extend(
-    cache: &Path,
-    base: &Path,
-    key: &str,
-    make: impl FnOnce() -> io::Result<Vec<u8>>,
-) -> io::Result<PathBuf> {
-    let mut digest = digest::Hasher::default();
-    digest.field(RECIPE);
-    // Its name is the digest of its parts.
-    digest.field(base.as_os_str().as_encoded_bytes());
-    digest.field(key.as_bytes());
-    let dir = cache.join("initramfs");
-    std::fs::create_dir_all(&dir).map_err(named(&dir))?;
-    let path = dir.join(format!("{}.cpio", digest.finish()));
-    if std::fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
-        return Ok(path);
-    }
-    let first = std::fs::read(base).map_err(named(base))?;
-    write(&path, &[&first, &make()?])?;
-    Ok(path)
-}
-
 /// The file's bytes, if they still are what the digest says.
 fn read(file: &FileRef) -> io::Result<Vec<u8>> {
     let bytes = std::fs::read(&file.path).map_err(named(&file.path))?;

@@ -4,17 +4,17 @@
 //! The guest loads a module only if its kernel turns out to lack something. So a module too many
 //! here does no harm, but none may be missing.
 
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+use ukci_schema::message::MESSAGE_LIMIT;
 use ukci_schema::plan::FileRef;
 
 use crate::catalogue::pack::Pack;
-use crate::cpio::Archive;
-use crate::initramfs;
 
 /// Modules that the agent attaches programs with, by how their sections begin.
 const KINDS: &[(&str, &[&str])] = &[
@@ -105,42 +105,55 @@ impl Needs {
 #[derive(Debug)]
 pub(crate) struct Modules {
     pack: Pack,
-    /// The digest of the pack.
-    sha256: String,
+    /// Those that were read.
+    read: BTreeMap<String, Arc<[u8]>>,
 }
+
+/// A module's name, and its bytes.
+pub(crate) type NamedModule = (String, Arc<[u8]>);
 
 impl Modules {
     /// Opens a kernel's modules.
     pub(crate) fn open(file: &FileRef) -> io::Result<Self> {
         Ok(Self {
             pack: Pack::open(&file.path)?,
-            sha256: file.sha256.clone(),
+            read: BTreeMap::new(),
         })
     }
 
-    /// The initramfs at `base` with the modules that are named, where the agent looks for them;
-    /// `base` itself where there are none.
-    pub(crate) fn beside(&self, base: &Path, cache: &Path, needs: &Needs) -> io::Result<PathBuf> {
-        let modules = needs.within(&self.pack);
-        if modules.is_empty() {
-            return Ok(base.to_owned());
-        }
-        let list: Vec<&str> = modules.iter().map(String::as_str).collect();
-        let key = format!("{} {}", self.sha256, list.join(","));
-        initramfs::extend(cache, base, &key, || {
-            let mut archive = Archive::default();
-            for name in &modules {
-                let path = format!("lib/ukci/modules/{name}.ko");
-                archive.file(&path, self.pack.read(name)?, false);
-            }
-            Ok(archive.finish())
-        })
+    /// The modules that are needed, by name. Each is read once.
+    pub(crate) fn needed(&mut self, needs: &Needs) -> io::Result<Vec<NamedModule>> {
+        let wanted = needs.within(&self.pack).into_iter();
+        let modules = wanted.map(|name| {
+            let bytes = match self.read.entry(name.clone()) {
+                Entry::Occupied(entry) => Arc::clone(entry.get()),
+                Entry::Vacant(entry) => {
+                    let bytes = self.pack.read(entry.key())?;
+                    if bytes.len() > MESSAGE_LIMIT {
+                        return Err(io::Error::other(format!(
+                            "the module `{name}` is larger than the {} MiB that a guest is sent",
+                            MESSAGE_LIMIT >> 20
+                        )));
+                    }
+                    Arc::clone(entry.insert(bytes.into()))
+                }
+            };
+            Ok((name, bytes))
+        });
+        modules.collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Needs;
+    use std::sync::Arc;
+
+    use ukci_schema::message::MESSAGE_LIMIT;
+    use ukci_schema::plan::FileRef;
+
+    use super::{Modules, Needs};
+    use crate::catalogue::module::Module;
+    use crate::catalogue::pack::Writer;
 
     fn named(sections: &[&str]) -> (Vec<String>, Vec<String>) {
         let mut named = Needs::default();
@@ -174,6 +187,40 @@ mod tests {
                 "nf_conntrack_in"
             ]
         );
+    }
+
+    #[test]
+    fn a_module_comes_with_what_it_depends_on_and_is_read_once() {
+        let module = |bytes: &[u8], depends: &[&str]| Module {
+            bytes: bytes.to_vec(),
+            depends: depends.iter().map(|&name| name.to_owned()).collect(),
+            ..Module::default()
+        };
+        let mut pack = Writer::default();
+        pack.add("cls_bpf", &module(b"cls", &["base"])).unwrap();
+        pack.add("base", &module(b"base", &[])).unwrap();
+        pack.add("other", &module(b"other", &[])).unwrap();
+        let large = vec![0; MESSAGE_LIMIT + 1];
+        pack.add("large", &module(&large, &[])).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), pack.finish().unwrap()).unwrap();
+        let mut modules = Modules::open(&FileRef {
+            path: file.path().to_owned(),
+            sha256: String::new(),
+        })
+        .unwrap();
+        let mut needs = Needs::default();
+        needs.section("tc");
+        let needed = modules.needed(&needs).unwrap();
+        let names: Vec<_> = (needed.iter())
+            .map(|(name, bytes)| (name.as_str(), &bytes[..]))
+            .collect();
+        assert_eq!(names, [("base", &b"base"[..]), ("cls_bpf", b"cls")]);
+        let again = modules.needed(&needs).unwrap();
+        assert!(Arc::ptr_eq(&needed[0].1, &again[0].1));
+        needs.module("large");
+        let error = modules.needed(&needs).unwrap_err().to_string();
+        assert!(error.contains("`large` is larger than the 64 MiB"), "{error}");
     }
 
     #[test]

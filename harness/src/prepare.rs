@@ -49,6 +49,16 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// The modules that an artifact needs could not be read.
+    #[error("failed to read the modules of `{kernel}` that `{artifact}` needs")]
+    Modules {
+        /// The kernel's name.
+        kernel: String,
+        /// The artifact's name.
+        artifact: String,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// The plan names a kernel, artifact or agent that it does not hold.
     #[error("the plan has no {what} `{name}`, which cell `{cell}` needs")]
     Incomplete {
@@ -111,7 +121,7 @@ struct Artifact {
 /// A kernel, its initramfs and its modules.
 struct Kernel {
     planned: Arc<PlannedKernel>,
-    initramfs: PathBuf,
+    initramfs: Arc<Path>,
     modules: Option<Modules>,
 }
 
@@ -150,14 +160,14 @@ impl<'a> Files<'a> {
             .iter()
             .map(|name| self.companion(&artifact, name, cell))
             .collect::<Result<_, _>>()?;
-        let cache = &self.options.cache;
         let kernel = self.kernel(cell)?;
-        let initramfs = match &kernel.modules {
-            None => kernel.initramfs.clone(),
+        let modules = match &mut kernel.modules {
+            None => Vec::new(),
             Some(modules) => modules
-                .beside(&kernel.initramfs, cache, &needs(&object, contract))
-                .map_err(|source| Error::Initramfs {
+                .needed(&needs(&object, contract))
+                .map_err(|source| Error::Modules {
                     kernel: cell.kernel.clone(),
+                    artifact: cell.artifact.clone(),
                     source,
                 })?,
         };
@@ -169,7 +179,8 @@ impl<'a> Files<'a> {
             files,
             refused,
             unkept,
-            initramfs: initramfs.into(),
+            modules,
+            initramfs: Arc::clone(&kernel.initramfs),
             agent: agent.sha256.as_str().into(),
             mode: self.options.mode,
             strict: self.options.strict,
@@ -180,7 +191,7 @@ impl<'a> Files<'a> {
         })
     }
 
-    fn kernel(&mut self, cell: &Cell) -> Result<&Kernel, Error> {
+    fn kernel(&mut self, cell: &Cell) -> Result<&mut Kernel, Error> {
         let entry = match self.kernels.entry(cell.kernel_key()) {
             Entry::Occupied(entry) => return Ok(entry.into_mut()),
             Entry::Vacant(entry) => entry,
@@ -203,7 +214,7 @@ impl<'a> Files<'a> {
         };
         Ok(entry.insert(Kernel {
             planned: Arc::new(planned.clone()),
-            initramfs,
+            initramfs: initramfs.into(),
             modules,
         }))
     }

@@ -1,7 +1,8 @@
 //! What host and guest say to each other, and how it is framed.
 //!
 //! The guest connects. It says [`FromGuest::Hello`]; the host answers with [`FromHost::Request`],
-//! the artifact's bytes and those of the files that its contract names; the guest reports [`FromGuest::Progress`] at each stage, answers with
+//! the artifact's bytes, those of the files that its contract names, and those of the modules that
+//! it may need; the guest reports [`FromGuest::Progress`] at each stage, answers with
 //! [`FromGuest::Reply`], then [`FromGuest::Done`], and powers off.
 //!
 //! Every message is acknowledged by its receiver before the sender goes on: on a virtio-serial
@@ -22,7 +23,7 @@ use crate::features::KernelFeatures;
 use crate::verdict::Stage;
 
 /// Version of the protocol. Host and guest must agree to the number.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// The vsock port on which the host listens.
 pub const PORT: u32 = 5470;
@@ -161,10 +162,14 @@ pub enum FromGuest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum FromHost {
-    /// What to do. Messages of plain bytes follow: the artifact, then each of the contract's files.
+    /// What to do. Messages of plain bytes follow: the artifact, each of the contract's files, then
+    /// each of the modules.
     Request(Box<Request>),
     /// Probe the kernel itself: the answer is [`FromGuest::Features`], and nothing follows.
     Features,
+    /// Nothing yet: the guest is to be saved, and its copies will be sent requests. Once this is
+    /// acknowledged, nothing is on its way in either direction.
+    Settle,
 }
 
 /// What the host asks of a guest.
@@ -191,6 +196,20 @@ pub struct Request {
     /// whole. After them it answers with what it knows; none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation_seconds: Option<u64>,
+    /// The kernel modules that the artifact may need: the guest loads those whose names turn out to
+    /// be missing in its kernel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<ModuleFile>,
+}
+
+/// A module of the guest's kernel, whose bytes follow the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModuleFile {
+    /// As the kernel has it, with `_` for `-`.
+    pub name: String,
+    /// Its length in bytes, which the guest checks.
+    pub size: u64,
 }
 
 #[cfg(test)]

@@ -18,6 +18,11 @@ pub const BUSYBOX: &str = "/bin/busybox";
 /// How the line begins that ends with the exit status of the shell.
 pub const DONE: &str = "ukci-guest: the shell exited with status ";
 
+/// Where the agent looks for the module of this name.
+pub fn module(name: &str) -> String {
+    format!("/lib/ukci/modules/{name}.ko")
+}
+
 /// Where the artifact of this name lies.
 pub fn object(name: &str) -> String {
     format!("{CELL}/{}.bpf.o", name.replace('/', "_"))

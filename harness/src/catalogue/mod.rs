@@ -9,7 +9,7 @@ pub mod http;
 mod image;
 mod known_mirror;
 pub mod mirror;
-mod module;
+pub(crate) mod module;
 mod own;
 pub(crate) mod pack;
 mod package;

@@ -11,12 +11,13 @@ use serde::Serialize;
 use ukci_schema::budget::Budget;
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
-use ukci_schema::message::Request;
+use ukci_schema::message::{ModuleFile, Request};
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
 
 use crate::catalogue::digest;
 use crate::evidence_dir;
 use crate::machine::Boot;
+use crate::needed_modules::NamedModule;
 
 /// What a cell is run with.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Inputs {
     pub(crate) refused: Option<Arc<Diagnosis>>,
     /// Why the artifact could not be kept beside the evidence: then nothing is booted.
     pub(crate) unkept: Option<Arc<evidence_dir::Error>>,
+    /// Modules that the object may need.
+    pub(crate) modules: Vec<NamedModule>,
     pub(crate) initramfs: Arc<Path>,
     pub(crate) agent: Arc<str>,
     pub(crate) mode: Mode,
@@ -55,6 +58,13 @@ impl Inputs {
         }
     }
 
+    /// The bytes that follow the request, in its order.
+    pub(crate) fn parts(&self) -> Vec<&[u8]> {
+        let files = [&self.object].into_iter().chain(&self.files);
+        let modules = self.modules.iter().map(|(_, bytes)| bytes);
+        files.chain(modules).map(|part| &part[..]).collect()
+    }
+
     /// What the agent is asked, in a cell that may take as long as `limit`.
     pub(crate) fn request(&self, limit: Duration) -> Request {
         Request {
@@ -68,6 +78,12 @@ impl Inputs {
                 .map_or(0, |d| d.as_secs()),
             entropy: entropy(),
             isolation_seconds: Some((limit / ISOLATION_SHARE).as_secs().max(1)),
+            modules: (self.modules.iter())
+                .map(|(name, bytes)| ModuleFile {
+                    name: name.clone(),
+                    size: bytes.len() as u64,
+                })
+                .collect(),
         }
     }
 }
