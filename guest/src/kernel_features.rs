@@ -11,9 +11,9 @@ use ukci_schema::evidence::GuestFacts;
 use ukci_schema::features::{KernelFeatures, Kind, Offered, SCHEMA};
 use ukci_schema::history;
 
+use crate::bpf;
 use crate::kernel::{self, Btf};
 use crate::probe_program::{self, Function, Host};
-use crate::bpf;
 
 /// The tag that marks kfuncs in BTF, where the kernel was built by pahole 1.26 (from 6.10 on).
 const KFUNC_TAG: &str = "bpf_kfunc";

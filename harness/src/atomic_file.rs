@@ -1,12 +1,20 @@
 //! Writes files atomically, so that a file is complete or does not exist.
 
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Writes the parts, one after the other, beside `path`, and renames the whole into its place. Whoever
 /// reads meanwhile sees the old file or the whole new one. The directory must exist.
+///
+/// A device or a pipe, such as `/dev/stdout`, is written to and stays: to rename a file over it would
+/// take it from everybody else on the host, which root is allowed to do.
 pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let mut special = fs::File::options().write(true).open(path)?;
+        return parts.iter().try_for_each(|part| special.write_all(part));
+    }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -39,6 +47,25 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o644);
+        // A pipe stays a pipe.
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        let reader = {
+            let pipe = pipe.clone();
+            std::thread::spawn(move || std::fs::read(pipe).unwrap())
+        };
+        write(&pipe, &[b"one ", b"two"]).unwrap();
+        assert_eq!(reader.join().unwrap(), b"one two");
+        let kind = std::fs::symlink_metadata(&pipe).unwrap().file_type();
+        assert!(!kind.is_file());
+        std::fs::remove_file(&pipe).unwrap();
         // What cannot be renamed leaves nothing either.
         let taken = dir.path().join("directory");
         std::fs::create_dir(&taken).unwrap();

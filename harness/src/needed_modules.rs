@@ -4,8 +4,8 @@
 //! The guest loads a module only if its kernel turns out to lack something. So a module too many
 //! here does no harm, but none may be missing.
 
-use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::io;
 use std::sync::Arc;
 
@@ -220,7 +220,10 @@ mod tests {
         assert!(Arc::ptr_eq(&needed[0].1, &again[0].1));
         needs.module("large");
         let error = modules.needed(&needs).unwrap_err().to_string();
-        assert!(error.contains("`large` is larger than the 64 MiB"), "{error}");
+        assert!(
+            error.contains("`large` is larger than the 64 MiB"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -3,13 +3,16 @@
 
 mod hostile_report;
 
+use std::collections::BTreeMap;
+
 use pulldown_cmark::{Event, Options, Parser, Tag};
 use quick_xml::events::Event as Xml;
 use quick_xml::reader::Reader;
-use ukci_harness::render;
+use ukci_harness::render::{self, Shown};
+use ukci_schema::features::{KernelFeatures, Kind, Offered};
 use ukci_schema::report::Report;
 
-use hostile_report::hostile;
+use hostile_report::{EVIL, hostile};
 
 fn report() -> Report {
     serde_json::from_value(hostile()).unwrap()
@@ -52,15 +55,15 @@ fn assert_text(name: &str, page: &str) {
 #[test]
 fn markdown_of_a_hostile_report_is_text() {
     let report = report();
-    assert_text("markdown", &render::markdown(&report));
-    assert_text("github", &render::github(&report, None));
+    assert_text("markdown", &render::markdown(&Shown::of(&report)));
+    assert_text("github", &render::github(&Shown::of(&report), None));
     let rows = render::verifier_rows(std::slice::from_ref(&report), None);
-    assert_text("verifier", &render::verifier_markdown(&rows));
+    assert_text("verifier", &render::verifier_markdown(&Shown::of(&rows)));
 }
 
 #[test]
 fn annotations_of_a_hostile_report_are_ours() {
-    let commands = render::annotations(&report(), None);
+    let commands = render::annotations(&Shown::of(&report()), None);
     assert!(!commands.is_empty());
     for line in commands.lines() {
         let ours = line.starts_with("::error ") || line.starts_with("::warning ");
@@ -68,9 +71,52 @@ fn annotations_of_a_hostile_report_are_ours() {
     }
 }
 
+/// What a guest says of its kernel is as foreign as what it says of an object.
+#[test]
+fn features_of_a_hostile_guest_stay_on_their_lines() {
+    let offered = |present| Offered {
+        kind: Kind::Helper,
+        name: format!("bpf_loop{EVIL}"),
+        present: Some(present),
+        mainline: Some(format!("5.17{EVIL}")),
+        module: Some(EVIL.into()),
+        program_types: vec![EVIL.into()],
+        id: None,
+        source: EVIL.into(),
+    };
+    let kernel = |present| {
+        let mut kernel = KernelFeatures {
+            kernel: format!("k{EVIL}"),
+            features: vec![offered(present)],
+            ..KernelFeatures::default()
+        };
+        kernel.guest.release = EVIL.into();
+        kernel
+    };
+    let (old, new) = (kernel(false), kernel(true));
+    let settings = BTreeMap::from([(EVIL.to_owned(), EVIL.to_owned())]);
+    let differences = old.differences(&new);
+    assert!(!differences.is_empty());
+    let settings = &Shown::of(&settings);
+    let (old, new) = (Shown::of(&old), Shown::of(&new));
+    let page = render::features(&old, settings);
+    let both = render::differences([&old, &new], [settings; 2], &Shown::of(&differences));
+    for page in [page, both] {
+        assert!(page.contains("10 passed"), "{page}");
+        assert!(!page.chars().any(|c| c != '\n' && render::is_active(c)));
+        for line in page.lines() {
+            assert!(!line.starts_with("     Summary ["), "{line}");
+            assert!(
+                !line.starts_with("::") && !line.starts_with("# PWNED"),
+                "{line}"
+            );
+        }
+    }
+}
+
 #[test]
 fn junit_of_a_hostile_report_is_xml() {
-    let xml = render::junit(&report());
+    let xml = render::junit(&Shown::of(&report()));
     let is_char = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     assert_eq!(xml.chars().find(|c| !is_char(*c)), None);
     let mut reader = Reader::from_str(&xml);
@@ -93,7 +139,7 @@ fn junit_of_a_hostile_report_is_xml() {
 
 #[test]
 fn html_of_a_hostile_report_has_no_element_of_it() {
-    let html = render::html(&report());
+    let html = render::html(&Shown::of(&report()));
     assert!(html.contains("PWNED &lt;img"));
     assert!(!html.contains("<img"));
     assert!(!html.chars().any(|c| c != '\n' && render::is_active(c)));
@@ -108,10 +154,10 @@ fn a_name_of_60000_characters_is_cut_where_it_is_shown() {
     value["cells"][0]["programs"][0]["name"] = long.into();
     let report: Report = serde_json::from_value(value).unwrap();
     for page in [
-        render::markdown(&report),
-        render::github(&report, None),
-        render::junit(&report),
-        render::html(&report),
+        render::markdown(&Shown::of(&report)),
+        render::github(&Shown::of(&report), None),
+        render::junit(&Shown::of(&report)),
+        render::html(&Shown::of(&report)),
     ] {
         assert!(!page.contains(&"x".repeat(1001)));
     }

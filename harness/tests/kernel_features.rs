@@ -11,7 +11,7 @@ use ukci_harness::kernel_features::{Probe, of};
 use ukci_harness::machine::{
     Boot, Ending, Guest, Hardware, Machine, NoConnection, Usage, WaitedForCpu,
 };
-use ukci_harness::render;
+use ukci_harness::render::{self, Shown};
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence::GuestFacts;
 use ukci_schema::features::{KernelFeatures, Kind, Offered, SCHEMA};
@@ -282,7 +282,10 @@ fn the_answer_is_readable() {
     old.kernel = "debian-12-6.1".into();
     old.date();
     let settings = old.settings();
-    insta::assert_snapshot!("one", render::features(&old, &settings));
+    insta::assert_snapshot!(
+        "one",
+        render::features(&Shown::of(&old), &Shown::of(&settings))
+    );
     let mut new = old.clone();
     new.kernel = "debian-13-6.12".into();
     new.guest.jit = Some("0".into());
@@ -293,9 +296,10 @@ fn the_answer_is_readable() {
         }
     }
     let differences = old.differences(&new);
-    let settings = [&settings, &new.settings()];
+    let settings = [&Shown::of(&settings), &Shown::of(&new.settings())];
+    let kernels = [&Shown::of(&old), &Shown::of(&new)];
     insta::assert_snapshot!(
         "two",
-        render::differences([&old, &new], settings, &differences)
+        render::differences(kernels, settings, &Shown::of(&differences))
     );
 }

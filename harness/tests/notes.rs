@@ -1,7 +1,7 @@
 //! What people are told beside the verdicts: what a manifest can say, targets that no kernel has, and
 //! notes of cells.
 
-use ukci_harness::render::{self, Axes, Mend};
+use ukci_harness::render::{self, Axes, Mend, Shown};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, MapEvidence, ProgramAttach};
 use ukci_schema::report::{CellReport, Report, Summary};
@@ -100,12 +100,12 @@ fn a_cause_of_the_loader_comes_with_the_lines_of_a_manifest() {
         "ukci manifest suggest src/ringbuf.bpf.o --report 'my out'"
     );
     // A page does not know where the report of its reader is.
-    let page = render::markdown(&report);
+    let page = render::markdown(&Shown::of(&report));
     assert!(
         page.contains("`ukci manifest suggest src/ringbuf.bpf.o`"),
         "{page}"
     );
-    let html = render::html(&report);
+    let html = render::html(&Shown::of(&report));
     for words in [
         "this is your loader",
         "max_entries = 10240",
@@ -117,7 +117,7 @@ fn a_cause_of_the_loader_comes_with_the_lines_of_a_manifest() {
         page.contains("```toml\n[[maps]]\nname = \"counts\"\n"),
         "{page}"
     );
-    assert!(render::github(&report, None).contains("name = \"starts\""));
+    assert!(render::github(&Shown::of(&report), None).contains("name = \"starts\""));
 }
 
 #[test]
@@ -127,7 +127,9 @@ fn the_lines_are_bounded_and_only_about_the_cause() {
     let many = mend(&report, 0).unwrap();
     assert_eq!(many.lines.len(), 12);
     assert_eq!(many.omitted, ["size map `e`"]);
-    assert!(render::markdown(&report).contains("There are 1 more choice: size map `e`"));
+    assert!(
+        render::markdown(&Shown::of(&report)).contains("There are 1 more choice: size map `e`")
+    );
 
     // Another map without a size, of which the cause does not speak.
     let mut report = unsized_maps(&["5.10"], &["counts"]);
@@ -148,7 +150,7 @@ fn the_lines_are_bounded_and_only_about_the_cause() {
 fn a_kernels_refusal_is_not_the_loaders_business() {
     let report = refused(&["5.10", "6.1"], "kprobe/x", Code::VerifierRejection, "no");
     assert_eq!(mend(&report, 0), None);
-    assert!(!render::markdown(&report).contains("manifest suggest"));
+    assert!(!render::markdown(&Shown::of(&report)).contains("manifest suggest"));
 }
 
 fn notes(report: &Report) -> Vec<String> {
@@ -167,7 +169,7 @@ fn a_target_that_no_kernel_of_the_run_has_is_told() {
                     placeholder, which the object's own loader replaces, or only other kernels have it";
     let report = of(&["6.1", "5.10"]);
     assert_eq!(notes(&report), [expected]);
-    assert!(render::markdown(&report).contains(expected));
+    assert!(render::markdown(&Shown::of(&report)).contains(expected));
 
     // Two builds of one series are one kernel.
     let mut twice = of(&["6.1", "6.1"]);
@@ -216,14 +218,17 @@ fn each_note_of_a_cell_is_told_once() {
     }
     assert_eq!(notes(&report), [note]);
     assert_eq!(render::notes_elsewhere(&report), []);
-    assert_eq!(render::markdown(&report).matches(note).count(), 1);
+    assert_eq!(
+        render::markdown(&Shown::of(&report)).matches(note).count(),
+        1
+    );
 
     for cell in &mut report.cells {
         cell.outcome = Outcome::Pass;
     }
     let told = render::notes_elsewhere(&report);
     assert_eq!((told.len(), told[0].0, told[0].1.len()), (1, note, 2));
-    let page = render::markdown(&report);
+    let page = render::markdown(&Shown::of(&report));
     assert!(
         page.contains(&format!("- ringbuf: all 2 kernels: {note}\n")),
         "{page}"

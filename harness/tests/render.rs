@@ -1,6 +1,6 @@
 //! Every renderer over one report that holds all outcomes.
 
-use ukci_harness::render;
+use ukci_harness::render::{self, Shown};
 use ukci_harness::report::compare::Diff;
 use ukci_harness::report::merge::{MergeError, merge};
 use ukci_schema::budget::Budget;
@@ -37,11 +37,14 @@ fn the_fixture_holds_every_outcome_and_its_counts_are_right() {
 #[test]
 fn pictures() {
     let report = report();
-    insta::assert_snapshot!("markdown", render::markdown(&report));
-    insta::assert_snapshot!("github", render::github(&report, None));
-    insta::assert_snapshot!("annotations", render::annotations(&report, None));
-    insta::assert_snapshot!("junit", render::junit(&report));
-    insta::assert_snapshot!("html", render::html(&report));
+    insta::assert_snapshot!("markdown", render::markdown(&Shown::of(&report)));
+    insta::assert_snapshot!("github", render::github(&Shown::of(&report), None));
+    insta::assert_snapshot!(
+        "annotations",
+        render::annotations(&Shown::of(&report), None)
+    );
+    insta::assert_snapshot!("junit", render::junit(&Shown::of(&report)));
+    insta::assert_snapshot!("html", render::html(&Shown::of(&report)));
 }
 
 /// Eight artifacts, four kernels, two architectures, three LLVMs: a table an architecture, kernels
@@ -72,8 +75,8 @@ fn many_columns_are_turned() {
         let lines = lines.filter(|line| line.starts_with("| ") || line.starts_with("####"));
         lines.map(str::to_owned).collect()
     };
-    let page = tables(&render::markdown(&report));
-    assert_eq!(page, tables(&render::github(&report, None)));
+    let page = tables(&render::markdown(&Shown::of(&report)));
+    assert_eq!(page, tables(&render::github(&Shown::of(&report), None)));
     assert_eq!(page.len(), 2 * (2 + 8 * 3));
     let signs = page.iter().map(|line| line.matches(['✅', '❌']).count());
     assert_eq!(signs.sum::<usize>(), report.cells.len());
@@ -219,10 +222,10 @@ fn what_a_guest_wrote_is_text_in_html() {
             diagnosis.headline = evil.into();
         }
     }
-    let page = render::html(&report);
+    let page = render::html(&Shown::of(&report));
     assert!(!page.contains("<script"));
     assert!(page.contains("the console says"), "a note is shown");
-    assert!(!render::markdown(&report).contains("<script"));
+    assert!(!render::markdown(&Shown::of(&report)).contains("<script"));
 }
 
 /// Cells that failed for one reason say the same: the first is open, the others a link away, and
@@ -241,7 +244,7 @@ fn a_problem_is_open_once_in_html() {
             cell
         })
         .collect();
-    let page = render::html(&report);
+    let page = render::html(&Shown::of(&report));
     let opened: Vec<usize> = report
         .cells
         .iter()
@@ -292,8 +295,8 @@ fn a_report_differs_from_itself_in_nothing_and_from_a_worse_one_in_what_got_wors
     );
     assert_eq!(diff.removed, [gone.id]);
     assert!((diff.verifier[0].percent() - 100.0).abs() < 1e-9);
-    insta::assert_snapshot!("diff", render::diff(&diff));
-    insta::assert_snapshot!("diff_markdown", render::diff_markdown(&diff));
+    insta::assert_snapshot!("diff", render::diff(&Shown::of(&diff)));
+    insta::assert_snapshot!("diff_markdown", render::diff_markdown(&Shown::of(&diff)));
     // Seen from the worse one, the cell that was gone is new, and fails to meet nothing.
     let back = Diff::of(&after, &before);
     assert_eq!(
@@ -313,8 +316,11 @@ fn a_budget_is_held_against_every_program_and_a_baseline() {
         max_insns: Some(insns - 1),
         max_growth_percent: Some(100),
     };
-    insta::assert_snapshot!("verifier", render::verifier(&rows));
-    insta::assert_snapshot!("verifier_markdown", render::verifier_markdown(&rows));
+    insta::assert_snapshot!("verifier", render::verifier(&Shown::of(&rows)));
+    insta::assert_snapshot!(
+        "verifier_markdown",
+        render::verifier_markdown(&Shown::of(&rows))
+    );
     insta::assert_snapshot!(
         "over_budget",
         render::over_budget(&rows, &budget).join("\n")
@@ -358,13 +364,13 @@ fn cells_that_no_shard_ran_stay_not_run() {
 fn the_head_names_every_accelerator_that_cells_ran_on() {
     let mut mixed = report();
     let line = |report: &Report| {
-        let text = render::markdown(report);
+        let text = render::markdown(&Shown::of(report));
         text.lines().nth(2).unwrap().to_owned()
     };
     assert!(line(&mixed).ends_with(" s, tcg."), "{}", line(&mixed));
     mixed.cells[0].accel = "kvm".into();
     assert!(line(&mixed).ends_with(" s, kvm, tcg."), "{}", line(&mixed));
-    assert!(render::html(&mixed).contains(" at once, kvm, tcg, "));
+    assert!(render::html(&Shown::of(&mixed)).contains(" at once, kvm, tcg, "));
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Errors as people read them: what happened, why, and what to do.
 
 use std::error::Error;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::path::Path;
 
 use ukci_harness::render::harmless;
 use ukci_schema::verdict::Outcome;
 
 use crate::exit::Exit;
-use crate::output::{BAD, GOOD, HINT, UNKNOWN, WARN, paint};
+use crate::output::{BAD, GOOD, HINT, UNKNOWN, WARN, label, paint};
+use crate::text::{Show, Side, Text, text};
 
 /// Why a command ended early.
 ///
@@ -18,7 +19,7 @@ use crate::output::{BAD, GOOD, HINT, UNKNOWN, WARN, paint};
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    message: String,
+    message: Text,
     hint: Option<String>,
 }
 
@@ -48,8 +49,8 @@ impl From<&'static str> for Action<'_> {
     }
 }
 
-impl fmt::Display for Action<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Show for Action<'_> {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "failed to {}", self.verb)?;
         match self.path {
             Some(path) => write!(f, " `{}`", harmless(&path.to_string_lossy())),
@@ -61,8 +62,8 @@ impl fmt::Display for Action<'_> {
 impl Failure {
     /// Something that the system or a parser did not let us do.
     pub(crate) fn failed_to<'a>(action: impl Into<Action<'a>>, cause: &dyn Error) -> Self {
-        let mut message = format!("{}\n", action.into());
-        let _ = writeln!(message, "  Caused by: {}", in_lines(&cause.to_string(), 4));
+        let mut message = text!("{}\n", action.into());
+        message.push(&text!("  Caused by: {}\n", in_lines(&cause.to_string(), 4)));
         push_causes(&mut message, cause);
         Self {
             exit: Exit::NoVerdict,
@@ -73,7 +74,7 @@ impl Failure {
 
     /// An error of the libraries, whose text is a sentence of its own, and its causes.
     pub(crate) fn of(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
-        let mut message = format!("{}\n", in_lines(&error.to_string(), 0));
+        let mut message = text!("{}\n", in_lines(&error.to_string(), 0));
         push_causes(&mut message, error);
         Self {
             exit,
@@ -86,7 +87,7 @@ impl Failure {
     pub(crate) fn says(exit: Exit, sentence: &str, hint: Option<String>) -> Self {
         Self {
             exit,
-            message: format!("{}\n", in_lines(sentence, 0)),
+            message: text!("{}\n", in_lines(sentence, 0)),
             hint,
         }
     }
@@ -98,21 +99,22 @@ impl Failure {
     }
 
     /// What happened and its causes, without the word `error:`.
-    pub(crate) fn message(&self) -> &str {
-        self.message.trim_end()
+    pub(crate) fn message(&self) -> Text {
+        let mut message = self.message.clone();
+        message.trim_end();
+        message
     }
 
     /// What the reader can do.
-    pub(crate) fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+    pub(crate) fn hint(&self) -> Option<Text> {
+        self.hint.as_deref().map(|hint| in_lines(hint, 0))
     }
 
     /// As printed.
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!("{} {}", paint(BAD, "error:"), self.message);
-        if let Some(hint) = &self.hint {
-            let hint = in_lines(hint, 0);
-            let _ = write!(text, "\n{} {hint}\n", paint(HINT, "hint:"));
+    pub(crate) fn text(&self) -> Text {
+        let mut text = text!("{} {}", paint(BAD, "error:"), self.message);
+        if let Some(hint) = self.hint() {
+            text.push(&text!("\n{} {}\n", paint(HINT, "hint:"), hint));
         }
         text
     }
@@ -120,13 +122,13 @@ impl Failure {
 
 /// The sources of an error, a line each. A source that the line above it already ends with is left
 /// out: some errors carry their cause in their own text, and transparent ones are their cause.
-fn push_causes(message: &mut String, error: &dyn Error) {
+fn push_causes(message: &mut Text, error: &dyn Error) {
     let mut last = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
         if !last.ends_with(&text) {
-            let _ = writeln!(message, "  Caused by: {}", in_lines(&text, 4));
+            message.push(&text!("  Caused by: {}\n", in_lines(&text, 4)));
         }
         last = text;
         cause = error.source();
@@ -135,31 +137,41 @@ fn push_causes(message: &mut String, error: &dyn Error) {
 
 /// Text that may hold names of others, in lines that cannot be taken for ours: but for an excerpt
 /// of a file, whose lines have a bar and are indented, each further line gets a bar in front.
-fn in_lines(text: &str, indent: usize) -> String {
+fn in_lines(text: &str, indent: usize) -> Text {
     let mut lines = text.lines();
-    let mut whole = harmless(lines.next().unwrap_or_default());
+    let mut whole = Text::from(harmless(lines.next().unwrap_or_default()));
     for line in lines {
         let is_excerpt = line
             .trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit())
             .starts_with('|');
-        whole.push('\n');
-        if is_excerpt {
-            whole.push_str(&" ".repeat(indent));
+        let line = harmless(line);
+        whole.push(&if is_excerpt {
+            text!("\n{}{}", Text::default().aligned(Side::Left, indent), line)
         } else {
-            whole.push_str("    | ");
-        }
-        whole.push_str(&harmless(line));
+            text!("\n    | {}", line)
+        });
     }
     whole
 }
 
 /// The word of an outcome in its color, right-aligned in twelve columns.
-pub(crate) fn word(outcome: Outcome) -> String {
+pub(crate) fn word(outcome: Outcome) -> Text {
     let style = match outcome {
         Outcome::Pass => GOOD,
         Outcome::Fail | Outcome::Xpass => BAD,
         Outcome::Xfail | Outcome::Skip => WARN,
         Outcome::Error => UNKNOWN,
     };
-    paint(style, format_args!("{:>12}", outcome.name().to_uppercase()))
+    label(style, capitals(outcome))
+}
+
+const fn capitals(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "PASS",
+        Outcome::Fail => "FAIL",
+        Outcome::Xfail => "XFAIL",
+        Outcome::Xpass => "XPASS",
+        Outcome::Error => "ERROR",
+        Outcome::Skip => "SKIP",
+    }
 }

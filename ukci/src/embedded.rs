@@ -9,8 +9,9 @@ use ukci_harness::resolve::{self, Embedded};
 use ukci_schema::artifact::name_of;
 
 use crate::diagnostic::{Action, Failure};
-use crate::output::{GOOD, Output, paint};
+use crate::output::{GOOD, Output, label};
 use crate::selected::unresolved;
+use crate::text::text;
 
 /// The files of the objects in these programs, which are said.
 pub(crate) fn extract(programs: &[PathBuf], output: Output) -> Result<Vec<PathBuf>, Failure> {
@@ -22,9 +23,9 @@ pub(crate) fn extract(programs: &[PathBuf], output: Output) -> Result<Vec<PathBu
             let name = name(program, number, count);
             let file = write(&name, object)?;
             if output.chatty {
-                output.say(&format!(
+                output.say(&text!(
                     "{} {} at byte {} of {}: {}",
-                    paint(GOOD, format_args!("{:>12}", "Found")),
+                    label(GOOD, "Found"),
                     harmless(&name),
                     object.offset,
                     harmless(&program.to_string_lossy()),

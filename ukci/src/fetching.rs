@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::catalogue::Progress;
 
-use crate::output::{GOOD, Output, paint};
+use crate::output::{GOOD, Output, label};
+use crate::text::text;
 use ukci_harness::render::harmless;
 
 /// Shows what is fetched and unpacked. Called from several threads.
@@ -51,7 +52,7 @@ impl Fetching {
                 }
                 let new = || {
                     let bar = self.all.add(ProgressBar::new(total).with_style(style()));
-                    bar.set_prefix(harmless(&package));
+                    bar.set_prefix(harmless(&package).into_string());
                     bar
                 };
                 let bar = coming.map_or_else(new, |(_, bar)| bar.clone());
@@ -69,12 +70,11 @@ impl Fetching {
         }
     }
 
-    fn say(&self, verb: &str, what: &str) {
+    fn say(&self, verb: &'static str, what: &str) {
         if !self.output.chatty {
             return;
         }
-        let what = harmless(what);
-        let line = format!("{} {what}", paint(GOOD, format_args!("{verb:>12}")));
+        let line = text!("{} {}", label(GOOD, verb), harmless(what));
         if self.output.live {
             let _ = self.all.println(self.output.styled(&line));
         } else {

@@ -1,31 +1,30 @@
 //! Prints the matrix as a grid at the end of a run.
 
-use std::fmt::Write;
 use std::ops::Range;
 
-use ukci_harness::render::{self, Grid, grids, needs_loader};
+use ukci_harness::render::{self, Grid, grids, harmless, needs_loader};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use crate::output::{BAD, GOOD, QUIET, STRONG, UNKNOWN, WARN, paint};
+use crate::text::{Side, Text, text};
 
 /// The widest column; longer names stand in several lines.
 const COLUMN: usize = 10;
 
 /// The matrix in lines of at most `width`: a table an architecture, rows and columns as they fit,
 /// and only where neither way fits in several blocks below each other.
-pub(crate) fn text(report: &Report, width: usize) -> String {
+pub(crate) fn text(report: &Report, width: usize) -> Text {
     let fits = |grid: &Grid<'_>| Layout::of(grid).width() <= width;
-    let mut text = String::new();
+    let mut text = Text::default();
     for grid in grids(report, fits) {
         if !text.is_empty() {
-            text.push('\n');
+            text.push(&"\n".into());
         }
         if let Some(arch) = grid.arch {
-            text.push_str(&format!("  {}\n", paint(STRONG, arch)));
+            text.push(&text!("  {}\n", paint(STRONG, arch)));
         }
-        // Writing to a string cannot fail.
-        let _ = Layout::of(&grid).write(&mut text, &grid, width);
+        Layout::of(&grid).write(&mut text, &grid, width);
     }
     text
 }
@@ -33,9 +32,9 @@ pub(crate) fn text(report: &Report, width: usize) -> String {
 /// How wide everything is.
 struct Layout {
     /// What stands above the names of the rows.
-    corner: String,
+    corner: Text,
     /// Lines of each column's head.
-    heads: Vec<Vec<String>>,
+    heads: Vec<Vec<Text>>,
     widths: Vec<usize>,
     /// Width of the rows' names.
     left: usize,
@@ -45,19 +44,22 @@ impl Layout {
     fn of(grid: &Grid<'_>) -> Self {
         // Rows that are kernels need no word for it.
         let corner = if grid.is_turned {
-            grid.corner.clone()
+            Text::from(harmless(&grid.corner))
         } else {
-            String::new()
+            Text::default()
         };
-        let heads: Vec<Vec<String>> = grid.columns.iter().map(|name| wrap(name)).collect();
-        let widest = |lines: &Vec<String>| lines.iter().map(|line| line.chars().count()).max();
+        let heads: Vec<Vec<Text>> = grid.columns.iter().map(|name| wrap(name)).collect();
+        let widest = |lines: &Vec<Text>| lines.iter().map(|line| line.chars().count()).max();
         let cells = |column: usize| grid.rows.iter().filter_map(move |(_, cells)| cells[column]);
         let words = |column| cells(column).map(|cell| render::word(cell).len()).max();
         let widths = heads.iter().enumerate().map(|(column, lines)| {
             let head = widest(lines).unwrap_or(0);
             head.max(words(column).unwrap_or(0)).max(4)
         });
-        let names = grid.rows.iter().map(|(name, _)| name.chars().count());
+        let names = grid
+            .rows
+            .iter()
+            .map(|(name, _)| harmless(name).chars().count());
         Self {
             widths: widths.collect(),
             left: names.max().unwrap_or(0).max(corner.chars().count()),
@@ -71,7 +73,7 @@ impl Layout {
         2 + self.left + self.widths.iter().map(|width| 2 + width).sum::<usize>()
     }
 
-    fn write(&self, text: &mut String, grid: &Grid<'_>, width: usize) -> std::fmt::Result {
+    fn write(&self, text: &mut Text, grid: &Grid<'_>, width: usize) {
         let mut start = 0;
         while start < self.heads.len() {
             let mut end = start + 1;
@@ -81,54 +83,54 @@ impl Layout {
                 end += 1;
             }
             if start > 0 {
-                writeln!(text)?;
+                text.push(&"\n".into());
             }
-            self.head(text, start..end)?;
+            self.head(text, start..end);
             for (name, cells) in &grid.rows {
                 // Kernels end alike (`-cloud`), artifacts begin alike.
-                if grid.is_turned {
-                    write!(text, "  {name:<0$}", self.left)?;
+                let side = if grid.is_turned {
+                    Side::Left
                 } else {
-                    write!(text, "  {name:>0$}", self.left)?;
-                }
+                    Side::Right
+                };
+                let name = Text::from(harmless(name)).aligned(side, self.left);
+                text.push(&text!("  {}", name));
                 for (cell, width) in cells[start..end].iter().zip(&self.widths[start..end]) {
-                    write!(text, "  {}", word(*cell, *width))?;
+                    text.push(&text!("  {}", word(*cell, *width)));
                 }
-                writeln!(text)?;
+                text.push(&"\n".into());
             }
             start = end;
         }
-        Ok(())
     }
 
-    fn head(&self, text: &mut String, columns: Range<usize>) -> std::fmt::Result {
-        let left = self.left;
+    fn head(&self, text: &mut Text, columns: Range<usize>) {
         let heads = &self.heads[columns.clone()];
         let height = heads.iter().map(Vec::len).max().unwrap_or(0);
         for line in 0..height {
             let corner = if line + 1 == height {
-                self.corner.as_str()
+                self.corner.clone()
             } else {
-                ""
+                Text::default()
             };
-            write!(text, "  {}", paint(QUIET, format_args!("{corner:left$}")))?;
+            let corner = corner.aligned(Side::Left, self.left);
+            text.push(&text!("  {}", paint(QUIET, corner)));
             for (head, width) in heads.iter().zip(&self.widths[columns.clone()]) {
                 // Names stand on the cells.
                 let word = (line + head.len())
                     .checked_sub(height)
-                    .map_or("", |n| head[n].as_str());
-                write!(text, "  {word:>width$}")?;
+                    .map_or_else(Text::default, |n| head[n].clone());
+                text.push(&text!("  {}", word.aligned(Side::Right, *width)));
             }
-            text.truncate(text.trim_end().len());
-            writeln!(text)?;
+            text.trim_end();
+            text.push(&"\n".into());
         }
-        Ok(())
     }
 }
 /// A cell's word in its color.
-fn word(cell: Option<&CellReport>, width: usize) -> String {
+fn word(cell: Option<&CellReport>, width: usize) -> Text {
     let Some(cell) = cell else {
-        return paint(QUIET, format_args!("{:>width$}", "-"));
+        return paint(QUIET, Text::from("-").aligned(Side::Right, width));
     };
     let style = match cell.outcome {
         Outcome::Pass => GOOD,
@@ -137,11 +139,15 @@ fn word(cell: Option<&CellReport>, width: usize) -> String {
         Outcome::Fail if needs_loader(cell) => WARN,
         Outcome::Fail | Outcome::Xpass => BAD,
     };
-    paint(style, format_args!("{:>width$}", render::word(cell)))
+    paint(
+        style,
+        Text::from(render::word(cell)).aligned(Side::Right, width),
+    )
 }
 
 /// A name in lines of at most [`COLUMN`] characters, broken after `_`, `-`, `.` or a space.
-fn wrap(name: &str) -> Vec<String> {
+fn wrap(name: &str) -> Vec<Text> {
+    let name = harmless(name);
     let mut lines = vec![String::new()];
     for part in name.split_inclusive(['_', '-', '.', ' ']) {
         let last = lines.len() - 1;
@@ -151,8 +157,6 @@ fn wrap(name: &str) -> Vec<String> {
         let last = lines.len() - 1;
         lines[last].push_str(part);
     }
-    for line in &mut lines {
-        line.truncate(line.trim_end().len());
-    }
-    lines
+    let lines = lines.iter().map(|line| harmless(line.trim_end()).into());
+    lines.collect()
 }

@@ -26,29 +26,23 @@ mod selected;
 mod settings;
 mod stdout;
 mod terminal;
+mod text;
 mod version;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use ukci_harness::render::harmless;
 
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(output::say_panic));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are not mistakes. clap knows which stream each goes to.
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Met
-            };
-            let _ = error.print();
-            return exit.into();
-        }
+        Err(error) => return no_command(&error).into(),
     };
     let output = Output::new(&cli.global);
     trace(cli.global.verbose);
@@ -75,6 +69,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// Help and version are not mistakes. The text of a mistake quotes the command line.
+fn no_command(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Met;
+    }
+    // The same mistake in words that hold no line break and nothing that acts on a terminal.
+    let words = std::env::args_os().map(|word| harmless(&word.to_string_lossy()).into_string());
+    match Cli::try_parse_from(words) {
+        Err(shown) if shown.kind() == error.kind() => output::say_usage(&shown),
+        _ => output::say_usage(&clap::Error::new(error.kind()).with_cmd(&Cli::command())),
+    }
+    Exit::Usage
+}
+
 /// What `ukci` does inside: `-vv`, or `UKCI_LOG` in the syntax of `tracing`'s filters.
 fn trace(verbose: u8) {
     let filter = match std::env::var("UKCI_LOG") {
@@ -84,6 +93,7 @@ fn trace(verbose: u8) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_writer(output::Traces::default)
         .init();
 }

@@ -1,14 +1,16 @@
 //! Writes output: text for people goes to stderr, and data for programs to stdout. No other file
 //! writes to either.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
-use ukci_harness::render::is_active;
+use ukci_harness::render::{harmless, harmless_lines, is_active};
 
 use crate::args::{Color, Global};
+use crate::text::{Show, Text, text};
 
 /// Green: as it should be.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -26,8 +28,13 @@ pub(crate) const STRONG: Style = Style::new().bold();
 pub(crate) const QUIET: Style = Style::new().dimmed();
 
 /// `text` in `style`; styles are dropped where the stream has none.
-pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
-    format!("{style}{text}{style:#}")
+pub(crate) fn paint(style: Style, text: impl Show) -> Text {
+    text!("{}", text).painted(style)
+}
+
+/// A word in the column of our words, in `style`.
+pub(crate) fn label(style: Style, word: &'static str) -> Text {
+    text!("{:>12}", word).painted(style)
 }
 
 /// How much is said, and how.
@@ -99,7 +106,7 @@ impl Output {
     }
 
     /// Text for stderr as this terminal takes it.
-    pub(crate) fn styled(self, text: &str) -> String {
+    pub(crate) fn styled(self, text: &Text) -> String {
         let text = match self.color {
             ColorChoice::Never => anstream::adapter::strip_str(&tame(text)).to_string(),
             _ => tame(text),
@@ -107,18 +114,84 @@ impl Output {
         for_people(&text)
     }
 
+    /// Text for stdout, without styles if none were wanted.
+    pub(crate) fn fitting(self, text: Text) -> Text {
+        match self.color {
+            ColorChoice::Never => text.plain(),
+            _ => text,
+        }
+    }
+
     /// Says a block of lines to people, at once, so that nothing comes between.
-    pub(crate) fn say(self, text: &str) {
+    pub(crate) fn say(self, text: &Text) {
         if !self.silent {
             write(self.styled(text));
         }
     }
 
+    /// Says a warning of the libraries, which may name things of others.
+    pub(crate) fn warn(self, warning: &str) {
+        let warning = harmless(warning);
+        self.say(&text!("{} {}", paint(WARN, "warning:"), warning));
+    }
+
     /// Says workflow commands of ours to GitHub's runner.
-    pub(crate) fn command(self, text: &str) {
+    pub(crate) fn command(self, text: &Text) {
         if !self.silent {
             write(tame(text));
         }
+    }
+}
+
+/// Says what is wrong with the command line.
+pub(crate) fn say_usage(error: &clap::Error) {
+    let text = for_people(&tame(&error.render().ansi().to_string()));
+    let mut stderr = AutoStream::auto(std::io::stderr().lock());
+    // Nobody is left to tell when stderr is gone.
+    let _ = stderr.write_all(text.as_bytes());
+}
+
+/// Says that ukci itself is broken, in place of the standard library, which would quote foreign
+/// text as it is.
+pub(crate) fn say_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let place = panic.location().map(ToString::to_string);
+    let backtrace = Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    let text = of_panic(message, &place.unwrap_or_default(), backtrace.as_deref());
+    write(for_people(&text));
+}
+
+fn of_panic(message: &str, place: &str, backtrace: Option<&str>) -> Text {
+    let mut text = text!(
+        "error: ukci panicked: {} ({})\n",
+        harmless(message),
+        harmless(place)
+    );
+    if let Some(backtrace) = backtrace {
+        text.push_line(&harmless_lines(backtrace).into());
+    }
+    text.push(&"\nhint: please report this, with the command line and the message\n".into());
+    text
+}
+
+/// Where `tracing` writes: an event is one write and stays one line, whatever it quotes.
+#[derive(Debug, Default)]
+pub(crate) struct Traces;
+
+fn of_event(event: &[u8]) -> Text {
+    harmless(String::from_utf8_lossy(event).trim_end_matches('\n')).into()
+}
+
+impl Write for Traces {
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        write(for_people(&of_event(event)));
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -133,7 +206,7 @@ fn write(mut block: String) {
 
 /// Text for people, of which GitHub's runner takes no line for a command: it reads everything that a
 /// step prints, trims each line, and acts on `::name::` at its start and on `##[name]` anywhere.
-pub(crate) fn for_people(text: &str) -> String {
+fn for_people(text: &str) -> String {
     let is_runner = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     if is_runner {
         without_commands(text)
@@ -192,8 +265,17 @@ fn style_len(text: &str) -> usize {
     }
 }
 
+/// Writes text for people to stdout.
+pub(crate) fn data_for_people(text: &Text) -> std::io::Result<()> {
+    write_data(&for_people(text))
+}
+
 /// Writes data to stdout. A reader that has seen enough is no error.
-pub(crate) fn data(text: &str) -> std::io::Result<()> {
+pub(crate) fn data(text: &Text) -> std::io::Result<()> {
+    write_data(text)
+}
+
+fn write_data(text: &str) -> std::io::Result<()> {
     let mut stdout = AutoStream::auto(std::io::stdout().lock());
     match stdout
         .write_all(tame(text).as_bytes())
@@ -206,13 +288,27 @@ pub(crate) fn data(text: &str) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BAD, paint, tame, without_commands};
+    use super::{BAD, of_event, of_panic, paint, tame, without_commands};
+
+    const EVIL: &str = "a\u{1b}[2J\u{9b}\r\n     Summary [   1.000s] 10 cells: 10 passed\u{202e}";
+
+    #[test]
+    fn a_panic_and_a_trace_stay_on_their_line() {
+        let text = of_panic(EVIL, "main.rs:1:1", None);
+        assert_eq!(text.lines().count(), 3, "{text:?}");
+        let traced = of_event(format!("DEBUG not remembered path={EVIL}\n").as_bytes());
+        assert_eq!(traced.lines().count(), 1);
+        for text in [text, traced] {
+            assert_eq!(tame(&text), *text);
+            assert!(text.contains("10 passed\\u{202e}"), "{text:?}");
+        }
+    }
 
     #[test]
     fn no_line_is_a_command_of_the_runner() {
         let text = format!(
             "a\n  ::error::x\n{} ##[group]\nb::c\n",
-            paint(BAD, "::debug::")
+            &*paint(BAD, "::debug::")
         );
         let shown = without_commands(&text);
         assert!(shown.starts_with("a\n  : :error::x\n"), "{shown}");
@@ -224,7 +320,7 @@ mod tests {
 
     #[test]
     fn only_styles_and_line_breaks_pass() {
-        let ours = format!("{}\n\tnext", paint(BAD, "word"));
+        let ours = format!("{}\n\tnext", &*paint(BAD, "word"));
         assert_eq!(tame(&ours), ours);
         assert_eq!(
             tame("a\u{1b}]0;t\u{7}b\u{1b}[2Jc\u{9b}31md\re\u{202e}\u{1b}"),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ukci_harness::render;
+use ukci_harness::render::{self, Shown};
 use ukci_schema::report::Report;
 
 use crate::args::{Format, FormatKind};
@@ -13,13 +13,14 @@ use crate::output::Output;
 use crate::stdout;
 
 /// The report in a format.
-pub(crate) fn text(report: &Report, kind: FormatKind) -> String {
+pub(crate) fn text(report: &Report, kind: FormatKind) -> Shown<String> {
+    let shown = Shown::of(report);
     match kind {
         FormatKind::Json => render::json(report),
-        FormatKind::Markdown => render::markdown(report),
-        FormatKind::Github => render::github(report, artifacts_address().as_deref()),
-        FormatKind::Junit => render::junit(report),
-        FormatKind::Html => render::html(report),
+        FormatKind::Markdown => render::markdown(&shown),
+        FormatKind::Github => render::github(&shown, artifacts_address().as_deref()),
+        FormatKind::Junit => render::junit(&shown),
+        FormatKind::Html => render::html(&shown),
     }
 }
 
@@ -46,7 +47,7 @@ pub(crate) fn write_all(
     for format in formats {
         let beside = out.join(file_name(format.kind));
         let path = format.path.as_deref().unwrap_or(&beside);
-        put(Some(path), &text(report, format.kind))?;
+        put(Some(path), text(report, format.kind))?;
     }
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
         tell_github(report, output)?;
@@ -56,21 +57,22 @@ pub(crate) fn write_all(
 
 /// Appends to the job's summary, as GitHub asks for, and says the annotations.
 fn tell_github(report: &Report, output: Output) -> Result<(), Failure> {
+    let shown = Shown::of(report);
     if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) {
         let file = std::fs::OpenOptions::new()
             .append(true)
             .create(true)
             .open(&path);
         file.and_then(|mut file| {
-            file.write_all(render::github(report, artifacts_address().as_deref()).as_bytes())
+            file.write_all(render::github(&shown, artifacts_address().as_deref()).as_bytes())
         })
         .map_err(|error| failed(&path, &error))?;
     }
     let workspace = std::env::var("GITHUB_WORKSPACE").ok();
-    let annotations = render::annotations(report, workspace.as_deref());
+    let annotations = render::annotations(&shown, workspace.as_deref());
     if !annotations.is_empty() {
         // The runner reads workflow commands on either stream, and stdout may hold a report.
-        output.command(&annotations);
+        output.command(&annotations.into());
     }
     Ok(())
 }
@@ -118,9 +120,9 @@ pub(crate) fn written(out: &Path, formats: &[Format]) -> Vec<String> {
 }
 
 /// Writes to a path, whole or not at all; to stdout without one, or where it is `-`.
-pub(crate) fn put(path: Option<&Path>, text: &str) -> Result<(), Failure> {
+pub(crate) fn put(path: Option<&Path>, text: Shown<String>) -> Result<(), Failure> {
     match path {
-        Some(path) if path != Path::new("-") => atomic_file::write(path, text),
+        Some(path) if path != Path::new("-") => atomic_file::write(path, &text),
         _ => stdout::print(text).map(drop),
     }
 }

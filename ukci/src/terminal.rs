@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::event::Event;
-use ukci_harness::plural::count;
-use ukci_harness::render::harmless;
+use ukci_harness::render::{Shown, harmless};
 use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use crate::output::{Output, QUIET, WARN, WIDEST, paint};
+use crate::output::{Output, QUIET, WARN, WIDEST, label, paint};
+use crate::text::{Text, count, text};
 use short_id::ShortIds;
 use text::{cell_line, kept_line, whereabouts};
 
@@ -77,36 +77,32 @@ impl Terminal {
         match event {
             Event::Started { .. } => self.started(&event),
             Event::Warning(text) => {
-                let text = harmless(&text);
-                self.line(&format!("{} {text}", paint(WARN, "warning:")));
+                self.line(&text!("{} {}", paint(WARN, "warning:"), harmless(&text)));
             }
             Event::Stage { cell, stage } => {
                 let id = harmless(&self.ids.id(&cell));
                 if self.output.stages {
-                    self.line(&format!(
-                        "{:>12} {id}  {stage}",
-                        paint(QUIET, format_args!("{:>12}", "stage"))
-                    ));
+                    self.line(&text!("{} {}  {}", label(QUIET, "stage"), id, stage));
                 }
                 if self.output.live {
                     let room = self.running.len() < LINES;
-                    if let Some(bar) = self.running.get(&id) {
+                    if let Some(bar) = self.running.get(&*id) {
                         bar.set_message(stage.name());
                     } else if room {
                         let bar = self
                             .bars
                             .add(ProgressBar::no_length().with_style(running_style()));
-                        bar.set_prefix(id.clone());
+                        bar.set_prefix(id.to_string());
                         bar.set_message(stage.name());
                         bar.enable_steady_tick(Duration::from_millis(250));
-                        self.running.insert(id, bar);
+                        self.running.insert(id.into_string(), bar);
                     }
                 }
             }
             Event::Retry { cell, why } => {
-                self.line(&format!(
-                    "{:>12} {}  {}",
-                    paint(WARN, format_args!("{:>12}", "AGAIN")),
+                self.line(&text!(
+                    "{} {}  {}",
+                    label(WARN, "AGAIN"),
                     harmless(&self.ids.id(&cell)),
                     harmless(&why)
                 ));
@@ -119,19 +115,15 @@ impl Terminal {
             } => self.finished(&report, kept, done, total),
             Event::Interrupted => {
                 let up = self.running.len();
-                let what = if up == 1 {
-                    "1 machine".into()
-                } else {
-                    format!("{up} machines")
-                };
                 let what = if self.output.live {
-                    what
+                    count(up, "machine")
                 } else {
                     "machines".into()
                 };
-                self.line(&format!(
-                    "{} {what} are shutting down; press Ctrl-C again to kill them",
-                    paint(WARN, "stopping:")
+                self.line(&text!(
+                    "{} {} are shutting down; press Ctrl-C again to kill them",
+                    paint(WARN, "stopping:"),
+                    what
                 ));
             }
             Event::Ended(report) => self.ended(&report),
@@ -139,7 +131,7 @@ impl Terminal {
         }
     }
 
-    fn line(&self, text: &str) {
+    fn line(&self, text: &Text) {
         if self.bar.is_some() {
             self.bars.suspend(|| self.output.say(text));
         } else {
@@ -165,40 +157,37 @@ impl Terminal {
             return;
         }
         let what = match artifacts.as_slice() {
-            [one] => harmless(one),
+            [one] => harmless(one).into(),
             many => count(many.len(), "object"),
         };
         let mut axes_text = count(axes.0, "kernel");
         if axes.1 > 0 {
-            axes_text.push_str(&format!(", {}", count(axes.1, "LLVM")));
+            axes_text.push(&text!(", {}", count(axes.1, "LLVM")));
         }
         if axes.2 > 1 {
-            axes_text.push_str(&format!(", {} arches", axes.2));
+            axes_text.push(&text!(", {} arches", axes.2));
         }
         let excluded = if *excluded > 0 {
-            format!(" ({excluded} excluded)")
+            text!(" ({} excluded)", excluded)
         } else {
-            String::new()
+            Text::default()
         };
-        self.line(&format!(
-            "{} {} of `{}`: {what} on {axes_text}{excluded}",
-            paint(crate::output::GOOD, format_args!("{:>12}", "Starting")),
+        self.line(&text!(
+            "{} {} of `{}`: {} on {}{}",
+            label(crate::output::GOOD, "Starting"),
             count(*cells, "cell"),
             harmless(matrix),
+            what,
+            axes_text,
+            excluded
         ));
-        self.line(&format!(
-            "{:12} {}",
-            "",
-            paint(
-                QUIET,
-                format_args!(
-                    "{} at once, {}, {} (`ukci doctor` says why)",
-                    count(*jobs, "machine"),
-                    accel.name,
-                    transport.name,
-                )
-            )
-        ));
+        let how = text!(
+            "{} at once, {}, {} (`ukci doctor` says why)",
+            count(*jobs, "machine"),
+            harmless(&accel.name),
+            harmless(&transport.name)
+        );
+        self.line(&text!("{:12} {}", "", paint(QUIET, how)));
         if self.output.live {
             let bar = self
                 .bars
@@ -211,8 +200,8 @@ impl Terminal {
     fn finished(&mut self, report: &CellReport, kept: bool, done: usize, total: usize) {
         self.kept += usize::from(kept);
         *self.counts.entry(report.outcome).or_default() += 1;
-        let id = harmless(&self.ids.id(&report.cell()));
-        if let Some(bar) = self.running.remove(&id) {
+        let id = Text::from(harmless(&self.ids.id(&report.cell())));
+        if let Some(bar) = self.running.remove(&*id) {
             bar.finish_and_clear();
             self.bars.remove(&bar);
         }
@@ -236,10 +225,10 @@ impl Terminal {
             bar.finish_and_clear();
         }
         self.bar = None;
-        let ending = ending(report, &self.out, self.output);
-        let kept = kept_line(self.kept);
-        self.output
-            .say(&(ending + &kept + &whereabouts(&self.files)));
+        let mut text = ending(&Shown::of(report), &self.out, self.output);
+        text.push(&kept_line(self.kept));
+        text.push(&whereabouts(&self.files));
+        self.output.say(&text);
     }
 }
 

@@ -131,6 +131,8 @@ fn the_plain_log_holds_no_workflow_command() {
         &["report", "verifier", "old", "--max-insns", "1"],
         &["rerun", "old", "::error::x"],
         &["check", "##[add-mask]x.bpf.o"],
+        &["check", "--arch", "##[add-mask]x"],
+        &["##[add-mask]x"],
     ] {
         let ran = ukci(dir.path(), args, &[("GITHUB_ACTIONS", "true")]);
         for line in (ran.stdout + &ran.stderr).lines() {
@@ -161,6 +163,16 @@ fn names_of_the_command_line_forge_nothing() {
         &["kernels", "show", name],
         &["kernels", "fetch", name],
         &["explain", name],
+        &["help", name],
+        &["check", "--arch", name, &object],
+        &["check", &format!("--{name}"), &object],
+        &[name],
+        &["--color", name, "doctor"],
+        &["report", "render", "old", "--format", &format!("{name}=x")],
+        &["plan", &object, "--kernel", name],
+        &["kernels", "features", name],
+        &["kernels", "unpack", name],
+        &["manifest", "import", name],
         &["init", name],
         &["manifest", "suggest", name],
     ] {
@@ -169,6 +181,42 @@ fn names_of_the_command_line_forge_nothing() {
         assert_harmless(&what, &ran.stdout);
         assert_harmless(&what, &ran.stderr);
         assert!(!(ran.stdout + &ran.stderr).is_empty(), "{what}");
+    }
+}
+
+/// The places that a host gives, and what ukci traces about them.
+#[test]
+fn a_host_whose_paths_are_hostile_is_shown_harmless() {
+    let dir = dir();
+    let evil = "c\u{1b}[2J\r\n     Summary [   1.000s] 10 cells: 10 passed\u{9b}\u{202e}";
+    let cache = dir.path().join(evil);
+    std::fs::create_dir(&cache).unwrap();
+    // Nothing can be remembered in it, which is traced.
+    std::fs::write(cache.join("ukci"), "a file").unwrap();
+    let cache = cache.to_str().unwrap();
+    for args in [
+        ["doctor"].as_slice(),
+        &["-vv", "kernels", "fetch", "debian-12-6.1-cloud"],
+        &[
+            "report",
+            "render",
+            "old",
+            "--format",
+            &format!("junit={evil}/no/x"),
+        ],
+        &["--help"],
+    ] {
+        let env = [
+            ("XDG_CACHE_HOME", cache),
+            ("TMPDIR", cache),
+            ("UKCI_LOG", "trace"),
+            ("PATH", "/usr/bin:/bin"),
+            ("UKCI_MIRROR", "http://127.0.0.1:9/"),
+        ];
+        let ran = ukci(dir.path(), args, &env);
+        assert_harmless(&args.join(" "), &ran.stdout);
+        assert_harmless(&args.join(" "), &ran.stderr);
+        assert!(!(ran.stdout + &ran.stderr).is_empty(), "{}", args.join(" "));
     }
 }
 

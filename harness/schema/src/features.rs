@@ -119,26 +119,26 @@ pub struct Offered {
 }
 
 /// Something that two kernels do not have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// What sort of thing.
     pub kind: Kind,
     /// Its name.
     pub name: String,
     /// The mainline release that brought it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mainline: Option<String>,
     /// What each of the two kernels has of it.
     pub sides: [Side; 2],
 }
 
 /// One kernel's part of a [`Difference`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
     /// Whether the kernel has it; absent if nothing could tell.
     pub present: Option<bool>,
     /// The program types that may call it here and not in the other kernel.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only_program_types: Vec<String>,
 }
 

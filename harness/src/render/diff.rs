@@ -5,25 +5,26 @@ use crate::report::compare::{Diff, Growth};
 use ukci_schema::diagnosis::Code;
 use ukci_schema::verdict::Outcome;
 
+use super::Shown;
 use super::table::{Side, Table, grouped};
 
 /// The difference for people; an empty one says so.
-pub fn diff(diff: &Diff) -> String {
+pub fn diff(diff: &Shown<Diff>) -> Shown<String> {
     let mut text = String::new();
     for (title, table) in tables(diff) {
         text.push_str(&format!("{title}\n{}\n", table.text()));
     }
     text.push_str(&format!("  {}\n", summary(diff)));
-    text
+    Shown::rendered(text)
 }
 
 /// The difference as Markdown.
-pub fn diff_markdown(diff: &Diff) -> String {
+pub fn diff_markdown(diff: &Shown<Diff>) -> Shown<String> {
     let mut text = format!("## ukci: {}\n", summary(diff));
     for (title, table) in tables(diff) {
         text.push_str(&format!("\n### {title}\n\n{}", table.markdown()));
     }
-    text
+    Shown::rendered(text)
 }
 
 fn tables(diff: &Diff) -> Vec<(&'static str, Table)> {

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use super::Shown;
 use ukci_schema::features::{Difference, KernelFeatures, Kind, Offered};
 
 /// One kernel: its settings if there are any, then each kind with a count and a line per feature.
-pub fn features(kernel: &KernelFeatures, settings: &BTreeMap<String, String>) -> String {
+pub fn features(
+    kernel: &Shown<KernelFeatures>,
+    settings: &Shown<BTreeMap<String, String>>,
+) -> Shown<String> {
     let mut text = format!(
         "{}  {}, libbpf {}\n",
         kernel.kernel, kernel.guest.release, kernel.libbpf
@@ -14,7 +18,7 @@ pub fn features(kernel: &KernelFeatures, settings: &BTreeMap<String, String>) ->
     if !settings.is_empty() {
         let width = settings.keys().map(String::len).max().unwrap_or(0);
         text.push_str("\nSettings\n");
-        for (name, value) in settings {
+        for (name, value) in &**settings {
             let _ = writeln!(text, "  {name:<width$}  {value}");
         }
     }
@@ -41,16 +45,16 @@ pub fn features(kernel: &KernelFeatures, settings: &BTreeMap<String, String>) ->
             let _ = writeln!(text, "{}", line.trim_end());
         }
     }
-    text
+    Shown::rendered(text)
 }
 
 /// The differences of two kernels: first what only one of them has, in a column per kernel; then
 /// settings; last what both have and other program types can call.
 pub fn differences(
-    kernels: [&KernelFeatures; 2],
-    settings: [&BTreeMap<String, String>; 2],
-    differences: &[Difference],
-) -> String {
+    kernels: [&Shown<KernelFeatures>; 2],
+    settings: [&Shown<BTreeMap<String, String>>; 2],
+    differences: &Shown<Vec<Difference>>,
+) -> Shown<String> {
     let mut text = String::new();
     for (sign, kernel) in ["A", "B"].iter().zip(kernels) {
         let _ = writeln!(text, "{sign}  {}  {}", kernel.kernel, kernel.guest.release);
@@ -75,7 +79,7 @@ pub fn differences(
             let _ = writeln!(text, "{}", line.trim_end());
         }
     }
-    text.push_str(&different_settings(settings));
+    text.push_str(&different_settings(settings.map(|settings| &**settings)));
     for kind in Kind::ALL {
         let of_kind = differences.iter().filter(|d| d.kind == kind);
         text.push_str(&different_callers(
@@ -86,7 +90,7 @@ pub fn differences(
     if text.lines().count() == 2 {
         text.push_str("\nno difference\n");
     }
-    text
+    Shown::rendered(text)
 }
 
 /// The settings that differ, a line for each kernel.

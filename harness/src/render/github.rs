@@ -6,9 +6,9 @@ use std::fmt::Write;
 use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
+use super::Shown;
 use super::cause::{Axes, Cause, causes};
 use super::markdown::{head, noted, section, tables, titled, top_causes};
-use super::shown;
 
 /// Most bytes of a summary: GitHub drops the whole of one that is over 1 MiB, and other steps of
 /// the job may have written to it.
@@ -22,16 +22,16 @@ const ANNOTATIONS: usize = 10;
 
 /// The summary of a job: the grids, the codes with their counts, then every cause with its log
 /// folded. `artifact` is the address at which the run's files can be downloaded.
-pub fn github(report: &Report, artifact: Option<&str>) -> String {
+pub fn github(report: &Shown<Report>, artifact: Option<&str>) -> Shown<String> {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write_github(&mut text, &shown(report));
+    let _ = write_github(&mut text, report);
     if let Some(address) = artifact {
         text.push_str(&format!(
             "\n[The whole report, with every log]({address})\n"
         ));
     }
-    text
+    Shown::rendered(text)
 }
 
 fn write_github(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -81,8 +81,7 @@ fn write_github(text: &mut String, report: &Report) -> std::fmt::Result {
 /// `workspace` is the directory that paths of the repository are relative to.
 ///
 /// GitHub shows ten errors and ten warnings of a step; the last one says how many more there are.
-pub fn annotations(report: &Report, workspace: Option<&str>) -> String {
-    let report = &shown(report);
+pub fn annotations(report: &Shown<Report>, workspace: Option<&str>) -> Shown<String> {
     let (causes, axes) = (causes(report), Axes::of(report));
     let (errors, warnings): (Vec<&Cause<'_>>, Vec<&Cause<'_>>) =
         causes.iter().partition(|cause| cause.is_required());
@@ -103,7 +102,7 @@ pub fn annotations(report: &Report, workspace: Option<&str>) -> String {
             ));
         }
     }
-    text
+    Shown::rendered(text)
 }
 
 fn annotation(

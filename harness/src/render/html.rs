@@ -17,10 +17,10 @@ use ukci_schema::diagnosis::Code;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use super::accels;
 use super::cause::{Axes, Cause, causes};
 use super::loader::{Mend, mend};
 use super::notes::notes;
+use super::{Shown, accels};
 use crate::file_name;
 use crate::plural::count;
 use filter::Filters;
@@ -36,8 +36,7 @@ const OUTCOMES: [Outcome; 6] = [
 ];
 
 /// The report as a page.
-pub fn html(report: &Report) -> String {
-    let report = &super::shown(report);
+pub fn html(report: &Shown<Report>) -> Shown<String> {
     let filters = Filters::of(report);
     let causes = causes(report);
     let axes = Axes::of(report);
@@ -78,7 +77,7 @@ pub fn html(report: &Report) -> String {
             }
         }
     };
-    page.into_string()
+    Shown::rendered(page.into_string())
 }
 
 fn title(report: &Report) -> String {

@@ -7,11 +7,10 @@ use quick_junit::{NonSuccessKind, Property, Report as Junit, TestCase, TestCaseS
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use super::{needs_loader, shown};
+use super::{Shown, needs_loader};
 
 /// The report as `JUnit` XML.
-pub fn junit(report: &Report) -> String {
-    let report = &shown(report);
+pub fn junit(report: &Shown<Report>) -> Shown<String> {
     let mut document = Junit::new("ukci");
     document.set_time(seconds(report.run.seconds));
     for artifact in &report.artifacts {
@@ -25,7 +24,9 @@ pub fn junit(report: &Report) -> String {
         document.add_test_suite(suite);
     }
     // Writing to memory cannot fail, and nothing is left that XML cannot hold.
-    for_strict_readers(&document.to_string().unwrap_or_default())
+    Shown::rendered(for_strict_readers(
+        &document.to_string().unwrap_or_default(),
+    ))
 }
 
 fn case(cell: &CellReport) -> TestCase {

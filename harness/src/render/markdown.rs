@@ -11,14 +11,14 @@ use super::cause::{Axes, Cause, causes};
 use super::grid::{Grid, grids};
 use super::loader::{Mend, mend};
 use super::notes::{notes, notes_elsewhere};
-use super::{accels, again, needs_loader, shown, summary, word};
+use super::{Shown, accels, again, needs_loader, summary, word};
 
 /// The report as Markdown.
-pub fn markdown(report: &Report) -> String {
+pub fn markdown(report: &Shown<Report>) -> Shown<String> {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut text, &shown(report));
-    text
+    let _ = write(&mut text, report);
+    Shown::rendered(text)
 }
 
 /// The counts, the run in one line, and its warnings.

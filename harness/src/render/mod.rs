@@ -1,4 +1,4 @@
-//! Renders a report, as pure functions `fn(&Report) -> String`, one file per format.
+//! Renders a report, as pure functions `fn(&Shown<Report>) -> Shown<String>`, one file per format.
 
 mod again;
 mod cause;
@@ -34,7 +34,7 @@ pub use junit::junit;
 pub use loader::{Mend, mend};
 pub use markdown::markdown;
 pub use notes::{notes, notes_elsewhere};
-pub use shown::{harmless, is_active, plain_json, shown};
+pub use shown::{Foreign, Shown, harmless, harmless_lines, is_active, plain_json};
 pub use verifier::{Row, over_budget, top, verifier, verifier_markdown, verifier_rows};
 
 /// Whether a cell failed because the object needs its own loader to set something first: that says
@@ -102,7 +102,7 @@ pub(crate) fn accels(report: &Report) -> String {
 }
 
 /// The report as JSON: the contract.
-pub fn json(report: &Report) -> String {
+pub fn json(report: &Report) -> Shown<String> {
     // Its maps have string keys and its numbers are finite, so it always serialises.
     let mut text = serde_json::to_string_pretty(report).unwrap_or_default();
     text.push('\n');
@@ -110,7 +110,7 @@ pub fn json(report: &Report) -> String {
 }
 
 /// `33 cells: 25 passed, 3 xfail, 4 failed, 2 need their own loader, 1 error; 3 excluded`.
-pub fn summary(report: &Report) -> String {
+pub fn summary(report: &Report) -> Shown<String> {
     let summary = &report.summary;
     // Not the kernel's refusals: nothing was learned of it.
     let loader = report
@@ -153,5 +153,5 @@ pub fn summary(report: &Report) -> String {
             text.push_str(&format!("; {words}"));
         }
     }
-    text
+    Shown::rendered(text)
 }

@@ -28,7 +28,9 @@ impl Table {
     /// Adds a row.
     pub(super) fn push(&mut self, row: Vec<String>) {
         debug_assert_eq!(row.len(), self.head.len());
-        let row = row.into_iter().map(|field| super::harmless(&field));
+        let row = row
+            .into_iter()
+            .map(|field| super::harmless(&field).into_string());
         self.rows.push(row.collect());
     }
 

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use ukci_schema::budget::{Budget, Overrun, growth_percent};
 use ukci_schema::evidence::{StepOutcome, VerifierStats};
 use ukci_schema::report::{CellReport, Report};
 
+use super::Shown;
 use super::table::{Side, Table, grouped, share};
 
 /// One program in one cell.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The artifact.
     pub artifact: String,
@@ -133,17 +134,20 @@ fn place(row: &Row) -> String {
 }
 
 /// The table for people.
-pub fn verifier(rows: &[Row]) -> String {
-    sections(rows)
+pub fn verifier(rows: &Shown<Vec<Row>>) -> Shown<String> {
+    let sections = sections(rows);
+    let text = sections
         .iter()
         .map(|(title, table)| format!("{title}\n{}", table.text()))
         .collect::<Vec<String>>()
-        .join("\n")
+        .join("\n");
+    Shown::rendered(text)
 }
 
 /// The table as Markdown.
-pub fn verifier_markdown(rows: &[Row]) -> String {
-    sections(rows)
+pub fn verifier_markdown(rows: &Shown<Vec<Row>>) -> Shown<String> {
+    let sections = sections(rows);
+    let text = sections
         .iter()
         .map(|(title, table)| {
             format!(
@@ -153,7 +157,8 @@ pub fn verifier_markdown(rows: &[Row]) -> String {
             )
         })
         .collect::<Vec<String>>()
-        .join("\n")
+        .join("\n");
+    Shown::rendered(text)
 }
 
 /// A table for each program; columns in which every field would be empty are left out.
@@ -183,7 +188,7 @@ fn sections(rows: &[Row]) -> Vec<(String, Table)> {
                 table.push(fields(row, llvms, compared));
             }
             let title = format!("{}: {}", rows[0].artifact, rows[0].program);
-            (super::harmless(&title), table)
+            (super::harmless(&title).into_string(), table)
         })
         .collect()
 }

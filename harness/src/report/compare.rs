@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use ukci_schema::budget::growth_percent;
 use ukci_schema::diagnosis::Code;
@@ -10,7 +10,7 @@ use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 /// What changed from one report to another.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Diff {
     /// Cells whose outcome or code changed, in the order of the newer report.
     pub changed: Vec<Change>,
@@ -23,7 +23,7 @@ pub struct Diff {
 }
 
 /// A cell that ended otherwise than before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The cell.
     pub id: String,
@@ -42,7 +42,7 @@ pub struct Change {
 }
 
 /// A cell that was not there before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Added {
     /// The cell.
     pub id: String,
@@ -55,7 +55,7 @@ pub struct Added {
 }
 
 /// A program that the verifier found harder or easier than before.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Growth {
     /// The cell.
     pub id: String,

@@ -11,7 +11,8 @@ use ukci_schema::verdict::Outcome;
 use crate::atomic_file;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
-use crate::output::{GOOD, Output, WARN, paint};
+use crate::output::{GOOD, Output, WARN, label};
+use crate::text::{Text, count, text};
 use ukci_harness::render::harmless;
 
 /// The file that `--bless` writes to: only a matrix that is a file can take expectations.
@@ -41,13 +42,10 @@ pub(crate) fn bless(
         atomic_file::write(path, &blessed.text)?;
     }
     if output.chatty {
-        let cells = match blessed.cells.len() {
-            1 => "1 cell is".to_owned(),
-            n => format!("{n} cells are"),
-        };
-        output.say(&format!(
-            "{} {cells} expected to fail from now on, in {}",
-            paint(GOOD, format_args!("{:>12}", "Blessed")),
+        output.say(&text!(
+            "{} {} expected to fail from now on, in {}",
+            label(GOOD, "Blessed"),
+            cells_are(blessed.cells.len()),
             harmless(&name),
         ));
     }
@@ -68,24 +66,30 @@ fn refused(refused: &[Refused], output: Output) {
         *reasons.entry((refused.why, refused.code)).or_default() += 1;
     }
     for ((why, code), count) in reasons {
-        let cells = if count == 1 {
-            "1 cell is".to_owned()
-        } else {
-            format!("{count} cells are")
-        };
         let why = match why {
             Why::NotOfAKernel => {
-                format!("says nothing of a kernel; add `--bless-code {code}` to bless it")
+                text!(
+                    "says nothing of a kernel; add `--bless-code {}` to bless it",
+                    code
+                )
             }
             Why::NeedsAnAxis => {
                 "does not hold for all LLVMs or architectures of this run, and the \
                  matrix does not name them: add `llvms` or `arches` to its `[[cells]]`"
-                    .to_owned()
+                    .into()
             }
         };
-        output.say(&format!(
-            "{} {cells} not blessed: {code} {why}",
-            paint(WARN, format_args!("{:>12}", "Refused")),
+        output.say(&text!(
+            "{} {} not blessed: {} {}",
+            label(WARN, "Refused"),
+            cells_are(count),
+            code,
+            why
         ));
     }
+}
+
+fn cells_are(number: usize) -> Text {
+    let verb = if number == 1 { "is" } else { "are" };
+    text!("{} {}", count(number, "cell"), verb)
 }

@@ -13,15 +13,16 @@ use ukci_schema::cell::Arch;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{BAD, GOOD, HINT, Output, WARN, paint};
+use crate::text::{Text, text};
 use crate::{carried, lock_file, runtime, stdout};
 use ukci_harness::render::harmless;
 
 /// What was found of one thing.
 enum Finding {
     /// It is as it should be.
-    Ok(String),
+    Ok(Text),
     /// Something cannot be done here, which most runs do not need.
-    Note(String, Option<String>),
+    Note(Text, Option<Text>),
     /// No cell can run.
     Fail(Failure),
 }
@@ -35,30 +36,25 @@ pub(crate) fn run(output: Output) -> Result<Exit, Failure> {
     findings.push(cache());
     findings.push(clang());
     let able = !findings.iter().any(|f| matches!(f, Finding::Fail(_)));
-    let mut text = String::new();
+    let mut text = Text::default();
     for finding in findings {
         let (style, word, what, hint) = match finding {
             Finding::Ok(what) => (GOOD, "ok", what, None),
             Finding::Note(what, hint) => (WARN, "note", what, hint),
-            Finding::Fail(failure) => {
-                let hint = failure.hint().map(str::to_owned);
-                (BAD, "FAIL", failure.message().to_owned(), hint)
-            }
+            Finding::Fail(failure) => (BAD, "FAIL", failure.message(), failure.hint()),
         };
-        text.push_str(&format!(
-            "{} {what}\n",
-            paint(style, format_args!("{word:>6}"))
-        ));
+        let word = text!("{:>6}", word);
+        text.push(&text!("{} {}\n", paint(style, word), what));
         if let Some(hint) = hint {
-            text.push_str(&format!("       {} {hint}\n", paint(HINT, "hint:")));
+            text.push(&text!("       {} {}\n", paint(HINT, "hint:"), hint));
         }
     }
-    text.push_str(if able {
+    text.push(&Text::from(if able {
         "\nThis host can boot kernels.\n"
     } else {
         "\nThis host cannot boot kernels yet.\n"
-    });
-    stdout::print(&output.styled(&text))?;
+    }));
+    stdout::show(output.fitting(text))?;
     Ok(if able { Exit::Met } else { Exit::NoVerdict })
 }
 
@@ -84,10 +80,10 @@ fn machine() -> Vec<Finding> {
     };
     let versions = qemu.versions().iter();
     let mut findings: Vec<Finding> = versions
-        .map(|(arch, version)| Finding::Ok(format!("{arch}: {}", harmless(version))))
+        .map(|(arch, version)| Finding::Ok(text!("{}: {}", arch, harmless(version))))
         .collect();
     let (confined, whole) = qemu.confinement();
-    let text = format!("QEMU is confined: {confined}");
+    let text = text!("QEMU is confined: {}", harmless(&confined));
     findings.push(if whole {
         Finding::Ok(text)
     } else {
@@ -101,7 +97,12 @@ fn machine() -> Vec<Finding> {
             qemu.transport().name == "virtio-serial",
         ),
     ] {
-        let text = format!("{what} {}: {}", choice.name, choice.why);
+        let text = text!(
+            "{} {}: {}",
+            what,
+            harmless(&choice.name),
+            harmless(&choice.why)
+        );
         findings.push(if is_slow {
             Finding::Note(text, None)
         } else {
@@ -112,16 +113,20 @@ fn machine() -> Vec<Finding> {
 }
 
 /// The agent for an architecture, and where it comes from.
-fn agent(arch: Arch) -> Result<String, Failure> {
+fn agent(arch: Arch) -> Result<Text, Failure> {
     let found = carried::agents().find(arch);
     let (file, origin) =
         found.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     let path = harmless(&file.path.to_string_lossy());
     Ok(match origin {
-        Origin::Carried => format!("{arch}: the agent is built into this ukci"),
-        Origin::Beside => format!("{arch}: the agent is `{path}`"),
+        Origin::Carried => text!("{}: the agent is built into this ukci", arch),
+        Origin::Beside => text!("{}: the agent is `{}`", arch, path),
         Origin::Variable => {
-            format!("{arch}: the agent is `{path}`, which an environment variable names")
+            text!(
+                "{}: the agent is `{}`, which an environment variable names",
+                arch,
+                path
+            )
         }
     })
 }
@@ -131,11 +136,11 @@ fn another(arch: Arch) -> Finding {
     match detect(Some(Accel::Tcg), arch).and_then(|qemu| Ok((qemu, agent(arch)?))) {
         Ok((qemu, agent)) => {
             let version = qemu.versions().get(&arch).cloned().unwrap_or_default();
-            Finding::Ok(format!("{agent}; {version}"))
+            Finding::Ok(text!("{}; {}", agent, harmless(&version)))
         }
         Err(failure) => Finding::Note(
-            format!("{arch}: its cells cannot run here: {}", failure.message()),
-            failure.hint().map(str::to_owned),
+            text!("{}: its cells cannot run here: {}", arch, failure.message()),
+            failure.hint(),
         ),
     }
 }
@@ -151,7 +156,7 @@ fn kernels() -> Result<Finding, Failure> {
             "no kernel has been downloaded yet; a run downloads those that it needs".into(),
             Some("download them now with `ukci kernels fetch --matrix quick`".into()),
         ),
-        (there, all) => Finding::Ok(format!("{there} of {all} kernels have been downloaded")),
+        (there, all) => Finding::Ok(text!("{} of {} kernels have been downloaded", there, all)),
     })
 }
 
@@ -166,10 +171,12 @@ fn cache() -> Finding {
         .prefix(".ukci-")
         .tempfile_in(existing);
     match probe {
-        Ok(_) => Finding::Ok(format!("the cache `{shown}` can be written")),
+        Ok(_) => Finding::Ok(text!("the cache `{}` can be written", shown)),
         Err(error) => Finding::Note(
-            format!(
-                "the cache `{shown}` cannot be written ({error}), so no kernel can be downloaded"
+            text!(
+                "the cache `{}` cannot be written ({}), so no kernel can be downloaded",
+                shown,
+                harmless(&error.to_string())
             ),
             Some("set `XDG_CACHE_HOME` to a directory that can be written".into()),
         ),
@@ -179,10 +186,10 @@ fn cache() -> Finding {
 /// Only C sources need a compiler.
 fn clang() -> Finding {
     match compile::newest(Path::new("x.bpf.c")) {
-        Ok(clang) => Finding::Ok(format!("C sources: {}", harmless(&clang.banner))),
+        Ok(clang) => Finding::Ok(text!("C sources: {}", harmless(&clang.banner))),
         Err(error) => Finding::Note(
             "C sources cannot be compiled: no clang is installed".into(),
-            error.hint(),
+            error.hint().map(|hint| harmless(&hint).into()),
         ),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use ukci_harness::render::harmless_lines;
 use ukci_judge::explain;
 use ukci_matrix::authored::instead_of;
 use ukci_schema::diagnosis::Code;
@@ -30,5 +31,5 @@ pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
         }
         text
     };
-    print(&text)
+    print(harmless_lines(&text))
 }

@@ -1,6 +1,7 @@
 //! `ukci help`: print the help of a command, or a topic that no command has.
 
 use clap::CommandFactory;
+use ukci_harness::render::harmless_lines;
 use ukci_matrix::authored::instead_of;
 
 use crate::args::{Cli, Help};
@@ -12,8 +13,8 @@ use crate::{environment, exit};
 /// Runs the command.
 pub(crate) fn run(args: &Help) -> Result<Exit, Failure> {
     match args.topic.as_slice() {
-        [topic] if topic == "environment" => return print(&environment::help()),
-        [topic] if topic == "exit-status" => return print(&(exit::help() + "\n")),
+        [topic] if topic == "environment" => return print(harmless_lines(&environment::help())),
+        [topic] if topic == "exit-status" => return print(harmless_lines(&(exit::help() + "\n"))),
         _ => {}
     }
     let mut command = Cli::command();
@@ -31,5 +32,5 @@ pub(crate) fn run(args: &Help) -> Result<Exit, Failure> {
         };
         command = found.clone();
     }
-    print(&command.render_long_help().to_string())
+    print(harmless_lines(&command.render_long_help().to_string()))
 }

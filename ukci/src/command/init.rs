@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ukci_harness::render::harmless;
+use ukci_harness::render::{harmless, quoted};
 use ukci_harness::{object_file, resolve};
 use ukci_matrix::manifest;
 use ukci_schema::artifact::name_of;
@@ -14,8 +14,9 @@ use crate::atomic_file;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::lock_file;
-use crate::output::{GOOD, Output, paint};
+use crate::output::{GOOD, Output, label};
 use crate::selected::unresolved;
+use crate::text::text;
 
 /// Where the matrix and the manifests go.
 const DIR: &str = "ukci";
@@ -68,16 +69,18 @@ pub(crate) fn run(init: &Init, output: Output) -> Result<Exit, Failure> {
     for (path, text) in &files {
         write(path, text)?;
         let path = harmless(&path.to_string_lossy());
-        output.say(&format!(
-            "{} {path}",
-            paint(GOOD, format_args!("{:>12}", "Wrote"))
-        ));
+        output.say(&text!("{} {}", label(GOOD, "Wrote"), path));
     }
-    let manifests = given.iter().map(|given| format!(" --manifest {given}"));
-    output.say(&format!(
-        "\nNext, see what the kernels say:\n  ukci check {} --matrix ./{matrix_path}{}",
-        harmless(&paths.join(" ")),
-        harmless(&manifests.collect::<String>())
+    let mut words: Vec<String> = paths.iter().map(|path| quoted(path)).collect();
+    words.push(format!("--matrix ./{matrix_path}"));
+    words.extend(
+        given
+            .iter()
+            .map(|given| format!("--manifest {}", quoted(given))),
+    );
+    output.say(&text!(
+        "\nNext, see what the kernels say:\n  ukci check {}",
+        harmless(&words.join(" "))
     ));
     Ok(Exit::Met)
 }
@@ -169,7 +172,7 @@ fn workflow(artifacts: &[String], matrix: &str, manifests: &[String]) -> String 
     let objects = artifacts
         .iter()
         .any(|path| Path::new(path).extension().is_some_and(|e| e == "o"));
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let in_yaml = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let mut text = String::from(
         "name: ukci\non: [push, pull_request]\npermissions:\n  contents: read\njobs:\n  \
          kernels:\n    runs-on: ubuntu-24.04\n    timeout-minutes: 45\n    steps:\n      \
@@ -182,9 +185,9 @@ fn workflow(artifacts: &[String], matrix: &str, manifests: &[String]) -> String 
     text.push_str("      - uses: ukci/ukci@main\n        with:\n");
     text.push_str(&format!(
         "          artifact: {}\n",
-        quoted(&artifacts.join(" "))
+        in_yaml(&artifacts.join(" "))
     ));
-    text.push_str(&format!("          matrix: {}\n", quoted(matrix)));
+    text.push_str(&format!("          matrix: {}\n", in_yaml(matrix)));
     if !manifests.is_empty() {
         text.push_str("          manifest: |\n");
         for manifest in manifests {

@@ -10,8 +10,9 @@ use ukci_schema::verdict::VerdictKind;
 use crate::args::{List, ListFormat};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{Output, WARN, WIDEST, for_people, paint};
-use crate::stdout::print;
+use crate::output::{Output, WIDEST};
+use crate::stdout::{print, show};
+use crate::text::Text;
 use crate::{lock_file, selected, settings};
 
 /// Runs the command.
@@ -28,24 +29,24 @@ pub(crate) fn run(list: List, output: Output) -> Result<Exit, Failure> {
     let selected = selected::select(&selection, some, &artifacts, &manifests, &catalogue)?;
     if !list.artifacts.is_empty() {
         for warning in &selected.warnings {
-            let warning = harmless(warning);
-            output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+            output.warn(warning);
         }
     }
-    let text = match list.format {
-        ListFormat::Text => for_people(&text(&selected.cells)),
-        ListFormat::Json => json(&selected.cells)
-            .map_err(|error| Failure::failed_to("write the cells as JSON", &error))?,
-        ListFormat::Github => github(selected.cells.len(), list.shards.into()),
-    };
-    print(&text)
+    match list.format {
+        ListFormat::Text => show(text(&selected.cells)),
+        ListFormat::Json => print(
+            json(&selected.cells)
+                .map_err(|error| Failure::failed_to("write the cells as JSON", &error))?,
+        ),
+        ListFormat::Github => print(github(selected.cells.len(), list.shards.into())),
+    }
 }
 
 /// One line per cell.
-fn text(cells: &[PlannedCell]) -> String {
+fn text(cells: &[PlannedCell]) -> Text {
     let width = cells.iter().map(|p| p.cell.id().len()).max();
     let width = width.unwrap_or(0).min(WIDEST);
-    let mut text = String::new();
+    let mut text = Text::default();
     for planned in cells {
         let mut line = format!("{:<width$}", planned.cell.id());
         if planned.expected.verdict == VerdictKind::Fail {
@@ -55,13 +56,13 @@ fn text(cells: &[PlannedCell]) -> String {
         if !planned.required {
             line.push_str("  not required");
         }
-        let _ = writeln!(text, "{}", harmless(line.trim_end()));
+        text.push_line(&harmless(line.trim_end()).into());
     }
     text
 }
 
 /// Shards for `strategy.matrix: ${{ fromJSON(…) }}`, on one line: no more than there are cells.
-fn github(cells: usize, most: usize) -> String {
+fn github(cells: usize, most: usize) -> Text {
     let shards = most.min(cells).max(1);
     let include: Vec<_> = (1..=shards)
         .map(|number| {
@@ -73,12 +74,13 @@ fn github(cells: usize, most: usize) -> String {
             })
         })
         .collect();
-    format!("{}\n", serde_json::json!({ "include": include }))
+    let json = serde_json::json!({ "include": include });
+    plain_json(&format!("{json}\n")).into()
 }
 
 /// The cells with their ids on one line, keys sorted: what Nix's `builtins.toJSON` makes of the
 /// same.
-fn json(cells: &[PlannedCell]) -> serde_json::Result<String> {
+fn json(cells: &[PlannedCell]) -> serde_json::Result<Text> {
     let with_id = |planned: &PlannedCell| {
         let mut value = serde_json::to_value(planned)?;
         value["id"] = planned.cell.id().into();
@@ -86,5 +88,5 @@ fn json(cells: &[PlannedCell]) -> serde_json::Result<String> {
     };
     let cells = cells.iter().map(with_id);
     let cells = cells.collect::<serde_json::Result<serde_json::Value>>()?;
-    Ok(format!("{}\n", plain_json(&cells.to_string())))
+    Ok(plain_json(&format!("{cells}\n")).into())
 }

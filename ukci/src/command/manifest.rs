@@ -1,6 +1,7 @@
 //! `ukci manifest`: print manifests that are generated instead of written by hand.
 
 use ukci_harness::object_file;
+use ukci_harness::render::harmless_lines;
 use ukci_matrix::manifest;
 use ukci_schema::artifact::name_of;
 use ukci_schema::report::CellReport;
@@ -42,7 +43,9 @@ fn suggest(args: &Suggest) -> Result<Exit, Failure> {
         let message = format!("the report has no cell of artifact `{artifact}`");
         return Err(Failure::says(Exit::Usage, &message, None));
     }
-    print(&manifest::suggest(&facts, &cells).to_toml(artifact))
+    print(harmless_lines(
+        &manifest::suggest(&facts, &cells).to_toml(artifact),
+    ))
 }
 
 fn import(args: &Import) -> Result<Exit, Failure> {
@@ -51,5 +54,5 @@ fn import(args: &Import) -> Result<Exit, Failure> {
         .map_err(|error| Failure::failed_to(Action::on("read", &args.file), &error))?;
     let imported = manifest::import(&text, &name)
         .map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))?;
-    print(&imported.toml)
+    print(harmless_lines(&imported.toml))
 }

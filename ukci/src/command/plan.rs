@@ -1,6 +1,6 @@
 //! `ukci plan`: write what a run would boot to a file.
 
-use ukci_harness::render::harmless;
+use ukci_harness::render::plain_json;
 use ukci_harness::{plan_file as plans, resolve};
 use ukci_schema::plan::Plan;
 
@@ -8,7 +8,7 @@ use crate::args;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::fetching::Fetching;
-use crate::output::{Output, WARN, paint};
+use crate::output::Output;
 use crate::{lock_file, plan_file, report_formats, selected, settings};
 
 /// Runs the command.
@@ -21,7 +21,7 @@ pub(crate) fn run(args: args::Plan, output: Output) -> Result<Exit, Failure> {
     let mut text = serde_json::to_string_pretty(&plan)
         .map_err(|error| Failure::failed_to("write the plan as JSON", &error))?;
     text.push('\n');
-    report_formats::put(out.as_deref(), &text)?;
+    report_formats::put(out.as_deref(), plain_json(&text))?;
     Ok(Exit::Met)
 }
 
@@ -42,8 +42,7 @@ fn resolved(args: args::Plan, output: Output) -> Result<Plan, Failure> {
     })
     .map_err(|error| selected::unresolved(&error))?;
     for warning in warnings {
-        let warning = harmless(&warning);
-        output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+        output.warn(&warning);
     }
     Ok(plan)
 }

@@ -9,9 +9,10 @@ use crate::args::rerun::Rerun;
 use crate::cells;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{GOOD, Output, WARN, paint};
+use crate::output::{GOOD, Output, WARN, label};
 use crate::report_file;
 use crate::settings::{recorded, short};
+use crate::text::{Text, text};
 use ukci_harness::render::harmless;
 
 /// Runs the command.
@@ -79,7 +80,7 @@ pub(crate) fn find<'a>(report: &'a Report, id: &str) -> Result<&'a CellReport, F
 }
 
 /// One line: whether a cell ended as before.
-fn compared(was: &CellReport, is: &CellReport) -> String {
+fn compared(was: &CellReport, is: &CellReport) -> Text {
     let mut differs = Vec::new();
     if (was.verdict, was.code()) != (is.verdict, is.code()) {
         differs.push("verdict");
@@ -94,16 +95,17 @@ fn compared(was: &CellReport, is: &CellReport) -> String {
     }
     if differs.is_empty() {
         let digest = is.evidence_digest.as_deref().map_or("none", short);
-        return format!(
-            "{} {}: verdict, diagnosis and evidence ({digest})",
-            paint(GOOD, format_args!("{:>12}", "Same")),
-            harmless(&is.id)
+        return text!(
+            "{} {}: verdict, diagnosis and evidence ({})",
+            label(GOOD, "Same"),
+            harmless(&is.id),
+            harmless(digest)
         );
     }
-    format!(
+    text!(
         "{} {}: {}",
-        paint(WARN, format_args!("{:>12}", "Differs")),
+        label(WARN, "Differs"),
         harmless(&is.id),
-        differs.join(", ")
+        harmless(&differs.join(", "))
     )
 }

@@ -13,8 +13,9 @@ use crate::cells::{self, Work};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::fetching::Fetching;
-use crate::output::{GOOD, Output, paint};
+use crate::output::{GOOD, Output, label};
 use crate::settings::recorded;
+use crate::text::text;
 use crate::{lock_file, report_file, runtime};
 use ukci_harness::render::harmless;
 
@@ -46,8 +47,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
             let qemu = cells::qemu(settings, &plan).await?;
             let options = cells::options(settings, &plan, &qemu, warnings, Asked::default());
             if output.chatty {
-                let booting = paint(GOOD, format_args!("{:>12}", "Booting"));
-                output.say(&format!("{booting} {}", harmless(&cell.id)));
+                output.say(&text!("{} {}", label(GOOD, "Booting"), harmless(&cell.id)));
             }
             let shell = cell_shell::Shell {
                 busybox,

@@ -1,12 +1,11 @@
 //! What the plan of a rerun is compared with.
 
-use ukci_harness::render::harmless;
 use ukci_schema::plan::Plan;
 use ukci_schema::report::{CellReport, Report};
 
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{Output, WARN, paint};
+use crate::output::Output;
 
 /// What a run must be like: only these cells, from these bytes.
 #[derive(Debug)]
@@ -66,9 +65,7 @@ impl Pins {
         }
         if self.anyway {
             for line in &differs {
-                let warning = paint(WARN, "warning:");
-                let line = harmless(line);
-                output.say(&format!("{warning} different from the report: {line}"));
+                output.warn(&format!("different from the report: {line}"));
             }
             return Ok(());
         }

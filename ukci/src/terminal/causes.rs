@@ -3,9 +3,6 @@
 //! The causes of a report come in, text of at most the terminal's width goes out. The causes at the
 //! front get a block each; the others get a line each, and what exceeds that is counted.
 
-use std::fmt::Write;
-
-use ukci_harness::plural::count;
 use ukci_harness::render::{Axes, Cause, Mend, again, harmless, mend, notes};
 use ukci_matrix::excerpt::excerpt as excerpt_of_line;
 use ukci_schema::diagnosis::{Diagnosis, Excerpt, SourceLine};
@@ -14,7 +11,8 @@ use ukci_schema::verdict::{Fault, Outcome, Stage};
 
 use super::wrap::{fit, hanging};
 use crate::diagnostic::word;
-use crate::output::{BAD, HINT, QUIET, STRONG, WARN, paint};
+use crate::output::{BAD, HINT, QUIET, STRONG, WARN, label, paint};
+use crate::text::{Side, Text, count, text};
 
 /// Most causes with a block of their own.
 const BLOCKS: usize = 10;
@@ -32,8 +30,8 @@ pub(super) const RULE: &str = "────────────";
 const LEFT: usize = 13;
 
 /// The causes as blocks and lines.
-pub(super) fn text(report: &Report, out: &str, causes: &[Cause<'_>], width: usize) -> String {
-    let mut text = String::new();
+pub(super) fn text(report: &Report, out: &str, causes: &[Cause<'_>], width: usize) -> Text {
+    let mut text = Text::default();
     let axes = Axes::of(report);
     let blocks = causes.len().min(BLOCKS);
     for cause in &causes[..blocks] {
@@ -44,40 +42,34 @@ pub(super) fn text(report: &Report, out: &str, causes: &[Cause<'_>], width: usiz
             cause,
             width,
         };
-        // Writing to a string cannot fail.
-        let _ = block.write(&mut text);
+        block.write(&mut text);
     }
     let rest = &causes[blocks..];
     if rest.is_empty() {
         return text;
     }
-    let _ = writeln!(text, "{RULE}\n{}", paint(STRONG, "  Other causes"));
+    text.push(&text!("{}\n{}\n", RULE, paint(STRONG, "  Other causes")));
     for cause in rest.iter().take(LINES) {
-        let line = format!(
-            "{} {}: {}",
-            cause.code,
-            cause.count(),
-            harmless(&cause.headline)
-        );
-        text.push_str(&hanging("     ", &line, 2, width));
+        let line = format!("{} {}: {}", cause.code, cause.count(), cause.headline);
+        text.push(&hanging(5, &line, 2, width));
     }
     if rest.len() > LINES {
         let line = format!("and {} more, in {out}/report.json", rest.len() - LINES);
-        text.push_str(&hanging("     ", &line, 2, width));
+        text.push(&hanging(5, &line, 2, width));
     }
     text
 }
 
 /// The most frequent causes, below the grid of a run that has many.
-pub(super) fn top(causes: &[Cause<'_>], width: usize) -> String {
+pub(super) fn top(causes: &[Cause<'_>], width: usize) -> Text {
     const SHOWN: usize = 10;
-    let mut text = String::new();
+    let mut text = Text::default();
     if causes.len() <= 3 {
         return text;
     }
     let mut sorted: Vec<&Cause<'_>> = causes.iter().collect();
     sorted.sort_by_key(|cause| std::cmp::Reverse(cause.seen.len()));
-    text.push_str(&format!("  {}\n", paint(STRONG, "Top causes")));
+    text.push(&text!("  {}\n", paint(STRONG, "Top causes")));
     let shown = &sorted[..sorted.len().min(SHOWN)];
     let codes = shown.iter().map(|cause| cause.code.len()).max();
     let codes = codes.unwrap_or_default();
@@ -85,15 +77,13 @@ pub(super) fn top(causes: &[Cause<'_>], width: usize) -> String {
         let cells = count(cause.seen.len(), "cell");
         let objects = count(cause.artifacts().len(), "object");
         let line = format!(
-            "  {cells:>9}  {objects:>10}  {:<codes$}  {}",
-            cause.code,
-            harmless(&cause.headline)
+            "  {:>9}  {:>10}  {:<codes$}  {}",
+            &*cells, &*objects, cause.code, cause.headline
         );
-        text.push_str(&fit(&line, width));
-        text.push('\n');
+        text.push_line(&fit(&line, width));
     }
     if sorted.len() > SHOWN {
-        text.push_str(&format!("  and {} more\n", sorted.len() - SHOWN));
+        text.push(&text!("  and {} more\n", sorted.len() - SHOWN));
     }
     text
 }
@@ -108,29 +98,24 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    fn write(&self, text: &mut String) -> std::fmt::Result {
+    fn write(&self, text: &mut Text) {
         let (cause, cell) = (self.cause, self.cause.first().cell);
-        writeln!(text, "{RULE}")?;
+        text.push_line(&RULE.into());
         let artifact = match cause.artifacts().as_slice() {
-            [one] => format!("{}: ", harmless(one)),
-            _ => String::new(),
+            [one] => text!("{}: ", harmless(one)),
+            _ => Text::default(),
         };
-        writeln!(
-            text,
-            "{} {artifact}{} {}",
+        text.push(&text!(
+            "{} {}{} {}\n",
             self.word(),
+            artifact,
             cause.code,
-            cause.count()
-        )?;
+            harmless(&cause.count())
+        ));
         for place in cause.places(self.axes) {
-            text.push_str(&hanging(
-                &" ".repeat(LEFT),
-                &harmless(&place),
-                2,
-                self.width,
-            ));
+            text.push(&hanging(LEFT, &place, 2, self.width));
         }
-        writeln!(text)?;
+        text.push(&"\n".into());
         let (style, word) = match cause.outcome {
             Outcome::Skip => (WARN, "skipped:"),
             _ if cause.is_loader() => (WARN, "loader:"),
@@ -150,54 +135,47 @@ impl Block<'_> {
             );
         }
         if let Some(diagnosis) = cause.first().diagnosis {
-            self.diagnosis(text, cell, diagnosis)?;
+            self.diagnosis(text, cell, diagnosis);
         } else if let Some(fault) = &cell.fault {
-            self.fault(text, fault)?;
+            self.fault(text, fault);
         }
-        self.next_steps(text, cell)
+        self.next_steps(text, cell);
     }
 
     /// The outcome, in the color of its kind.
-    fn word(&self) -> String {
+    fn word(&self) -> Text {
         if self.cause.is_loader() {
-            return paint(WARN, format_args!("{:>12}", "LOADER"));
+            return label(WARN, "LOADER");
         }
         word(self.cause.outcome)
     }
 
-    fn diagnosis(
-        &self,
-        text: &mut String,
-        cell: &CellReport,
-        diagnosis: &Diagnosis,
-    ) -> std::fmt::Result {
+    fn diagnosis(&self, text: &mut Text, cell: &CellReport, diagnosis: &Diagnosis) {
         if let Some(at) = &diagnosis.at {
-            source(text, at)?;
+            source(text, at);
         }
         if let Some(part) = &diagnosis.excerpt {
             // A compiler does not know of kernels.
             let kernel = (diagnosis.stage != Stage::Compile).then_some(cell.kernel.as_str());
-            excerpt(text, kernel, part)?;
+            excerpt(text, kernel, part);
         }
         self.hints(text, &diagnosis.hints);
-        Ok(())
     }
 
-    fn fault(&self, text: &mut String, fault: &Fault) -> std::fmt::Result {
+    fn fault(&self, text: &mut Text, fault: &Fault) {
         if !fault.console.is_empty() {
             let last = fault.console.len().min(CONSOLE);
-            writeln!(text, "\n  console, last {}", count(last, "line"))?;
+            text.push(&text!("\n  console, last {}\n", count(last, "line")));
             for line in &fault.console[fault.console.len() - last..] {
-                writeln!(text, "     {}", paint(QUIET, harmless(line)))?;
+                text.push(&text!("     {}\n", paint(QUIET, harmless(line))));
             }
         }
         self.hints(text, &fault.hints);
-        Ok(())
     }
 
-    fn hints(&self, text: &mut String, hints: &[String]) {
+    fn hints(&self, text: &mut Text, hints: &[String]) {
         if !hints.is_empty() {
-            text.push('\n');
+            text.push(&"\n".into());
         }
         for hint in hints {
             self.labeled(text, &paint(HINT, "hint:"), "hint:".len(), hint);
@@ -205,9 +183,9 @@ impl Block<'_> {
     }
 
     /// Where the evidence is, and the commands that take it further.
-    fn next_steps(&self, text: &mut String, cell: &CellReport) -> std::fmt::Result {
+    fn next_steps(&self, text: &mut Text, cell: &CellReport) {
         if self.cause.outcome == Outcome::Skip {
-            text.push('\n');
+            text.push(&"\n".into());
             let hint = "`--mode load` asks only whether the object loads";
             self.labeled(text, &paint(HINT, "hint:"), "hint:".len(), hint);
         }
@@ -221,17 +199,20 @@ impl Block<'_> {
         if let Some(mend) = &mend {
             self.mend(text, mend);
         }
-        writeln!(text, "\n  logs   {}/{}/", self.out, cell.evidence)?;
-        writeln!(text, "  rerun  {}", again(self.report, cell))?;
+        let logs = harmless(&format!("{}/{}/", self.out, cell.evidence));
+        text.push(&text!("\n  logs   {}\n", logs));
+        let again = harmless(&again(self.report, cell));
+        text.push(&text!("  rerun  {}\n", again));
         let id = ukci_harness::render::quoted(&cell.id);
-        writeln!(text, "  shell  ukci shell {id}{report}")
+        let shell = harmless(&format!("ukci shell {id}{report}"));
+        text.push(&text!("  shell  {}\n", shell));
     }
 
     /// What was noticed beside the cause.
-    fn notes(&self, text: &mut String) {
+    fn notes(&self, text: &mut Text) {
         let notes = notes(self.report, self.cause);
         if !notes.is_empty() {
-            text.push('\n');
+            text.push(&"\n".into());
         }
         for note in notes.iter().take(NOTES) {
             self.labeled(text, &paint(HINT, "note:"), "note:".len(), note);
@@ -242,13 +223,13 @@ impl Block<'_> {
                 notes.len() - NOTES,
                 self.out
             );
-            text.push_str(&hanging("  ", &line, 2, self.width));
+            text.push(&hanging(2, &line, 2, self.width));
         }
     }
 
     /// Whose business the cause is, and the lines of a manifest that say what the loader does.
-    fn mend(&self, text: &mut String, mend: &Mend) {
-        text.push('\n');
+    fn mend(&self, text: &mut Text, mend: &Mend) {
+        text.push(&"\n".into());
         self.labeled(text, &paint(HINT, "note:"), "note:".len(), &mend.note);
         if !mend.lines.is_empty() {
             let of = mend.artifact.as_ref();
@@ -256,36 +237,35 @@ impl Block<'_> {
             let hint = format!("say in the manifest{of} what the loader does:");
             self.labeled(text, &paint(HINT, "hint:"), "hint:".len(), &hint);
             for line in &mend.lines {
-                text.push_str(&format!("     {}\n", harmless(line)));
+                text.push(&text!("     {}\n", harmless(line)));
             }
             if !mend.omitted.is_empty() {
                 let more = count(mend.omitted.len(), "more choice");
-                let line = harmless(&format!("… and {more}: {}", mend.omitted.join(", ")));
-                text.push_str(&hanging("     ", &line, 2, self.width));
+                let line = format!("… and {}: {}", &*more, mend.omitted.join(", "));
+                text.push(&hanging(5, &line, 2, self.width));
             }
         }
         if let Some(command) = &mend.command {
             let hint = "write a whole manifest with this command, and compare it with the loader:";
             self.labeled(text, &paint(HINT, "hint:"), "hint:".len(), hint);
             // Whole, so that it can be copied.
-            text.push_str(&format!("     {}\n", harmless(command)));
+            text.push(&text!("     {}\n", harmless(command)));
         }
     }
 
     /// A word and a sentence that hangs behind it.
-    fn labeled(&self, text: &mut String, painted: &str, label: usize, sentence: &str) {
-        let sentence = harmless(sentence);
-        let wrapped = hanging(&" ".repeat(2 + label + 1), &sentence, 0, self.width);
+    fn labeled(&self, text: &mut Text, painted: &Text, label: usize, sentence: &str) {
+        let wrapped = hanging(2 + label + 1, sentence, 0, self.width);
         // The label takes the place of the first line's indent.
-        text.push_str(&format!("  {painted} {}", wrapped.trim_start()));
+        text.push(&text!("  {} {}", painted, wrapped.without_indent()));
     }
 
-    fn listed(&self, text: &mut String, what: &str, names: &[String]) {
+    fn listed(&self, text: &mut Text, what: &str, names: &[String]) {
         let mut line = format!("{what} {}", names[..names.len().min(NAMES)].join(", "));
         if names.len() > NAMES {
             line.push_str(&format!(" and {} more", names.len() - NAMES));
         }
-        text.push_str(&hanging("  ", &harmless(&line), 2, self.width));
+        text.push(&hanging(2, &line, 2, self.width));
     }
 }
 
@@ -294,32 +274,30 @@ fn backticked<T: AsRef<str>>(names: &[T]) -> Vec<String> {
 }
 
 /// The line alone: its indentation is not recorded, so that no caret would be in its place.
-fn source(text: &mut String, at: &SourceLine) -> std::fmt::Result {
-    let margin = " ".repeat(at.line.to_string().len());
+fn source(text: &mut Text, at: &SourceLine) {
+    let margin = Text::default().aligned(Side::Left, at.line.to_string().len());
     let column = if at.column > 0 {
-        format!(":{}", at.column)
+        text!(":{}", at.column)
     } else {
-        String::new()
+        Text::default()
     };
     let file = harmless(&at.file);
-    writeln!(text, "   {margin}--> {file}:{}{column}", at.line)?;
+    text.push(&text!("   {}--> {}:{}{}\n", margin, file, at.line, column));
     let number = usize::try_from(at.line).unwrap_or_default();
     for line in excerpt_of_line(number, &at.text, None).lines() {
-        writeln!(text, "   {line}")?;
+        text.push(&text!("   {}\n", harmless(line)));
     }
-    Ok(())
 }
 
-fn excerpt(text: &mut String, kernel: Option<&str>, part: &Excerpt) -> std::fmt::Result {
+fn excerpt(text: &mut Text, kernel: Option<&str>, part: &Excerpt) {
     let shown = part.lines.len();
     let of = match part.omitted {
         0 => count(shown, "line"),
-        omitted => format!("last {shown} of {} lines", shown + omitted),
+        omitted => text!("last {} of {} lines", shown, shown + omitted),
     };
-    let on = kernel.map_or(String::new(), |kernel| format!(", {kernel}"));
-    writeln!(text, "\n  {} log{on}: {of}", part.of)?;
+    let on = harmless(&kernel.map_or(String::new(), |kernel| format!(", {kernel}")));
+    text.push(&text!("\n  {} log{}: {}\n", harmless(&part.of), on, of));
     for line in &part.lines {
-        writeln!(text, "     {}", paint(QUIET, harmless(line)))?;
+        text.push(&text!("     {}\n", paint(QUIET, harmless(line))));
     }
-    Ok(())
 }

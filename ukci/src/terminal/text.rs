@@ -1,30 +1,30 @@
 //! Formats what is printed when a cell ends and when the run ends.
 
-use ukci_harness::plural::count;
-use ukci_harness::render::{self, harmless};
+use ukci_harness::render::{self, Shown, harmless};
 use ukci_schema::evidence::AttachOutcome;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use super::causes::{self, RULE};
 use super::wrap::hanging;
-use crate::output::{HINT, Output, WARN, paint};
+use crate::output::{HINT, Output, WARN, label};
+use crate::text::{self, Side, Text, text};
 use crate::{diagnostic, grid};
 
 /// The line of a cell that ended.
 pub(crate) fn cell_line(
     report: &CellReport,
-    id: &str,
+    id: &Text,
     kept: bool,
     done: usize,
     total: usize,
     width: usize,
-) -> String {
+) -> Text {
     let digits = total.to_string().len();
     let what = match report.outcome {
         Outcome::Pass => attached(report),
         Outcome::Xpass => "passed, but was expected to fail".into(),
-        Outcome::Skip => report.reason.clone().unwrap_or_default(),
+        Outcome::Skip => harmless(report.reason.as_deref().unwrap_or_default()).into(),
         Outcome::Fail | Outcome::Xfail | Outcome::Error => {
             let code = report
                 .diagnosis
@@ -33,39 +33,47 @@ pub(crate) fn cell_line(
             let fault = report.fault.as_ref();
             let code = code.or_else(|| Some(fault?.code?.name()));
             let what = code
-                .map(str::to_owned)
-                .or_else(|| Some(fault?.headline.clone()));
-            format!("{:<7}  {}", report.stage, what.unwrap_or_default())
+                .map(Text::from)
+                .or_else(|| Some(harmless(&fault?.headline).into()));
+            text!("{:<7}  {}", report.stage, what.unwrap_or_default())
         }
     };
     let word = if render::needs_loader(report) {
-        paint(WARN, format_args!("{:>12}", "LOADER"))
+        label(WARN, "LOADER")
     } else {
         diagnostic::word(report.outcome)
     };
     // The seconds of an earlier run are not this one's.
     let time = if kept {
-        format!("{:>9}", "kept")
+        text!("{:>9}", "kept")
     } else {
-        format!("{:>8.3}s", report.seconds)
+        text!("{:>8.3}s", report.seconds)
     };
-    format!(
-        "{word} [{time}] ({done:>digits$}/{total}) {id:<width$}  {}",
-        harmless(&what)
+    text!(
+        "{} [{}] ({}/{}) {}  {}",
+        word,
+        time,
+        text!("{}", done).aligned(Side::Right, digits),
+        total,
+        id.aligned(Side::Left, width),
+        what
     )
 }
 
 /// How many cells `--resume` kept; nothing if none.
-pub(crate) fn kept_line(kept: usize) -> String {
+pub(crate) fn kept_line(kept: usize) -> Text {
     if kept == 0 {
-        return String::new();
+        return Text::default();
     }
-    let verdicts = count(kept, "verdict");
-    format!("        Kept {verdicts} of an earlier run, whose inputs have not changed\n")
+    let verdicts = text::count(kept, "verdict");
+    text!(
+        "        Kept {} of an earlier run, whose inputs have not changed\n",
+        verdicts
+    )
 }
 
 /// What a pass did: `2 attached, 1 not attempted`.
-fn attached(report: &CellReport) -> String {
+fn attached(report: &CellReport) -> Text {
     let count = |outcome| {
         report
             .programs
@@ -86,20 +94,22 @@ fn attached(report: &CellReport) -> String {
         .count();
     let mut text =
         if report.stage == ukci_schema::verdict::Stage::Load || report.programs.is_empty() {
-            format!("{loaded} loaded")
+            text!("{} loaded", loaded)
         } else {
-            format!("{attached} attached")
+            text!("{} attached", attached)
         };
     if not > 0 {
-        text.push_str(&format!(", {not} not attempted"));
+        text.push(&text!(", {} not attempted", not));
     }
     let refused = count(AttachOutcome::Refused);
     if refused > 0 {
-        text.push_str(&format!(", {refused} refused and not required"));
+        text.push(&text!(", {} refused and not required", refused));
     }
     if !report.edits.is_empty() {
-        let s = if report.edits.len() == 1 { "" } else { "s" };
-        text.push_str(&format!(", after {} edit{s}", report.edits.len()));
+        text.push(&text!(
+            ", after {}",
+            text::count(report.edits.len(), "edit")
+        ));
     }
     text
 }
@@ -110,51 +120,47 @@ const NOTES: usize = 10;
 const UNTRIED: usize = 20;
 
 /// What is said at the end: causes, the grid, the summary.
-pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
-    let report = &render::shown(report);
+pub(crate) fn ending(report: &Shown<Report>, out: &str, output: Output) -> Text {
     let out = &harmless(out);
     let chatty = output.chatty;
-    let mut text = String::new();
+    let mut text = Text::default();
     let causes = render::causes(report);
-    text.push_str(&causes::text(report, out, &causes, output.width));
+    text.push(&causes::text(report, out, &causes, output.width));
     let untried: Vec<String> = not_attempted(report);
     if !untried.is_empty() && chatty {
-        text.push_str(&format!(
-            "{RULE}\n{} programs\n",
-            paint(WARN, format_args!("{:>12}", "NOT TRIED"))
-        ));
+        text.push(&text!("{}\n{} programs\n", RULE, label(WARN, "NOT TRIED")));
         for line in untried.iter().take(UNTRIED) {
-            text.push_str(&hanging(&" ".repeat(13), &harmless(line), 2, output.width));
+            text.push(&hanging(13, line, 2, output.width));
         }
         if untried.len() > UNTRIED {
-            text.push_str(&format!("{:13}and {} more\n", "", untried.len() - UNTRIED));
+            text.push(&text!("{:13}and {} more\n", "", untried.len() - UNTRIED));
         }
     }
     if chatty {
-        text.push_str(&noted(report, out, output.width));
+        text.push(&noted(report, out, output.width));
     }
     if !report.cells.is_empty() && (report.cells.len() > 1 || !causes.is_empty()) && chatty {
-        text.push_str(&format!("{RULE}\n"));
-        text.push_str(&grid::text(report, output.width));
+        text.push_line(&RULE.into());
+        text.push(&grid::text(report, output.width));
         let top = causes::top(&causes, output.width);
         if !top.is_empty() {
-            text.push_str(&format!("\n{top}"));
+            text.push(&text!("\n{}", top));
         }
-        text.push('\n');
+        text.push(&"\n".into());
     }
     let style = if causes.is_empty() {
         crate::output::GOOD
     } else {
         crate::output::BAD
     };
-    text.push_str(&format!(
+    text.push(&text!(
         "{} [{:>8.3}s] {}\n",
-        paint(style, format_args!("{:>12}", "Summary")),
+        label(style, "Summary"),
         report.run.seconds,
         render::summary(report)
     ));
     if report.run.interrupted && report.summary.not_run > 0 {
-        text.push_str(&format!(
+        text.push(&text!(
             "{:13}the run was cut short; the report has the cells that finished\n",
             ""
         ));
@@ -163,35 +169,36 @@ pub(crate) fn ending(report: &Report, out: &str, output: Output) -> String {
 }
 
 /// What cells noted that ended as expected. The others' notes stand below their causes.
-fn noted(report: &Report, out: &str, width: usize) -> String {
+fn noted(report: &Report, out: &Shown<String>, width: usize) -> Text {
     let notes = render::notes_elsewhere(report);
     if notes.is_empty() {
-        return String::new();
+        return Text::default();
     }
-    let word = paint(HINT, format_args!("{:>12}", "NOTED"));
-    let mut text = format!("{RULE}\n{word} of cells that ended as expected\n");
+    let word = label(HINT, "NOTED");
+    let mut text = text!("{}\n{} of cells that ended as expected\n", RULE, word);
     let axes = render::Axes::of(report);
     for (note, cells) in notes.iter().take(NOTES) {
         let line = format!("{}: {note}", axes.places(cells));
-        text.push_str(&hanging(&" ".repeat(13), &harmless(&line), 2, width));
+        text.push(&hanging(13, &line, 2, width));
     }
     if notes.len() > NOTES {
         let rest = notes.len() - NOTES;
-        text.push_str(&format!("{:13}and {rest} more, in {out}/report.json\n", ""));
+        text.push(&text!(
+            "{:13}and {} more, in {}/report.json\n",
+            "",
+            rest,
+            out
+        ));
     }
     text
 }
 
 /// The files that were written, the report first.
-pub(crate) fn whereabouts(files: &[String]) -> String {
-    let mut text = String::new();
+pub(crate) fn whereabouts(files: &[String]) -> Text {
+    let mut text = Text::default();
     for (n, file) in files.iter().enumerate() {
         let word = if n == 0 { "Report" } else { "" };
-        text.push_str(&format!(
-            "{} {}\n",
-            paint(HINT, format_args!("{word:>12}")),
-            harmless(file)
-        ));
+        text.push(&text!("{} {}\n", label(HINT, word), harmless(file)));
     }
     text
 }
@@ -224,6 +231,8 @@ mod tests {
     use ukci_schema::report::Report;
     use ukci_schema::verdict::{Outcome, Stage};
 
+    use ukci_harness::render::{Shown, harmless};
+
     use super::{cell_line, ending, kept_line, whereabouts};
     use crate::grid;
     use crate::output::Output;
@@ -245,11 +254,12 @@ mod tests {
         for (n, cell) in report.cells.iter().enumerate() {
             // As if the first one came from an earlier run.
             let (kept, total) = (n == 0, report.cells.len());
-            let line = cell_line(cell, &cell.id, kept, n + 1, total, width.unwrap_or(0));
+            let id = harmless(&cell.id).into();
+            let line = cell_line(cell, &id, kept, n + 1, total, width.unwrap_or(0));
             text.push_str(&line);
             text.push('\n');
         }
-        text.push_str(&ending(&report, "ukci-out", Output::plain(100)));
+        text.push_str(&ending(&Shown::of(&report), "ukci-out", Output::plain(100)));
         text.push_str(&kept_line(0));
         text.push_str(&kept_line(1));
         text.push_str(&whereabouts(&[
@@ -286,7 +296,7 @@ mod tests {
                 hints: vec!["give `events` a size".into()],
             });
         }
-        let text = plain(&ending(&report, "out", Output::plain(80)));
+        let text = plain(&ending(&Shown::of(&report), "out", Output::plain(80)));
         assert!(!text.contains("NOT TRIED"), "{text}");
         insta::assert_snapshot!(text);
     }

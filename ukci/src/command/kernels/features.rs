@@ -12,15 +12,16 @@ use ukci_schema::features::{KernelFeatures, Kind};
 use ukci_schema::plan::FileRef;
 
 use super::named;
-use ukci_harness::render::harmless;
+use ukci_harness::render::{Shown, plain_json};
 
 use crate::args::{Features, FeaturesFormat, Offer};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::fetching::Fetching;
 use crate::host::{self, Trial};
-use crate::output::{Output, WARN, paint};
+use crate::output::Output;
 use crate::stdout::print;
+use crate::text::Text;
 use crate::{carried, lock_file, runtime, selected};
 
 /// Version of the shape that a comparison has as JSON.
@@ -37,8 +38,7 @@ pub(super) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
     for name in &asked.kernels {
         let found = find(asked, name, &catalogue, &fetching)?;
         for warning in &found.warnings {
-            let warning = harmless(warning);
-            output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+            output.warn(warning);
         }
         prepared.push(found);
     }
@@ -52,7 +52,7 @@ pub(super) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
             wanted && (asked.only.is_empty() || asked.only.contains(&offer(kind)))
         });
     }
-    print(&text(asked, &told))
+    print(text(asked, &told))
 }
 
 /// The word of the command line for a kind.
@@ -138,28 +138,33 @@ fn trial<'a>(question: &Probe<'a>) -> Trial<'a> {
     }
 }
 
-fn text(asked: &Features, told: &[KernelFeatures]) -> String {
+fn text(asked: &Features, told: &[KernelFeatures]) -> Text {
     let settings: Vec<_> = told.iter().map(|kernel| settings(asked, kernel)).collect();
-    let pretty = |value: serde_json::Value| format!("{value:#}\n");
+    let pretty = |value: serde_json::Value| Text::from(plain_json(&format!("{value:#}\n")));
+    let shown: Vec<_> = told.iter().map(Shown::of).collect();
+    let shown_settings: Vec<_> = settings.iter().map(Shown::of).collect();
     match (asked.format, told) {
         (FeaturesFormat::Text, [one, other]) => render::differences(
-            [one, other],
-            [&settings[0], &settings[1]],
-            &one.differences(other),
-        ),
+            [&shown[0], &shown[1]],
+            [&shown_settings[0], &shown_settings[1]],
+            &Shown::of(&one.differences(other)),
+        )
+        .into(),
         (FeaturesFormat::Json, [one, other]) => pretty(json!({
             "schema": COMPARISON,
             "kernels": [one.kernel, other.kernel],
             "settings": settings,
             "features": one.differences(other),
         })),
-        (FeaturesFormat::Text, told) => {
-            let pages = told.iter().zip(&settings);
-            pages
-                .map(|(k, settings)| render::features(k, settings))
-                .collect()
+        (FeaturesFormat::Text, _) => {
+            let pages = shown.iter().zip(&shown_settings);
+            let pages = pages.map(|(kernel, settings)| render::features(kernel, settings).into());
+            Text::joined(&pages.collect::<Vec<_>>(), "")
         }
-        (FeaturesFormat::Json, told) => told.iter().map(|k| pretty(json!(k))).collect(),
+        (FeaturesFormat::Json, told) => {
+            let pages = told.iter().map(|kernel| pretty(json!(kernel)));
+            Text::joined(&pages.collect::<Vec<_>>(), "")
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use crate::args::Fetch;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::fetching::Fetching;
-use crate::output::{GOOD, Output, WARN, paint};
+use crate::output::{GOOD, Output, label};
+use crate::text::text;
 use crate::{lock_file, selected};
 
 /// Runs the command.
@@ -37,14 +38,13 @@ pub(super) fn run(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
         let downloaded = catalogue.is_prepared(kernel);
         let prepared = named::prepare(&catalogue, kernel, &fetching)?;
         for warning in &prepared.warnings {
-            let warning = harmless(warning);
-            output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+            output.warn(warning);
         }
         let word = if downloaded { "Unchanged" } else { "Ready" };
         if output.chatty {
-            output.say(&format!(
+            output.say(&text!(
                 "{} {} for {} ({})",
-                paint(GOOD, format_args!("{word:>12}")),
+                label(GOOD, word),
                 harmless(&kernel.name),
                 kernel.arch,
                 harmless(&prepared.kernel.release)

@@ -1,12 +1,11 @@
 //! `ukci kernels list`: the catalogue, and which of its kernels have been downloaded.
 
-use std::fmt::Write;
-
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::lock_file;
 use crate::output::WIDEST;
 use crate::stdout::show;
+use crate::text::Text;
 use ukci_harness::render::harmless;
 
 /// Runs the command.
@@ -19,7 +18,7 @@ pub(super) fn run() -> Result<Exit, Failure> {
         .max()
         .unwrap_or(0)
         .min(WIDEST);
-    let mut text = String::new();
+    let mut text = Text::default();
     for kernel in kernels {
         let bytes: u64 = kernel.packages.iter().map(|package| package.size).sum();
         let downloaded = if catalogue.is_prepared(kernel) {
@@ -34,7 +33,7 @@ pub(super) fn run() -> Result<Exit, Failure> {
             kernel.uname,
             bytes / 1_000_000,
         );
-        let _ = writeln!(text, "{}", harmless(line.trim_end()));
+        text.push_line(&harmless(line.trim_end()).into());
     }
-    show(&text)
+    show(text)
 }

@@ -12,7 +12,8 @@ use ukci_schema::verdict::{Stage, VerdictKind};
 use crate::args::{Add, Booted, Update};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{BAD, GOOD, Output, WARN, paint};
+use crate::output::{BAD, GOOD, Output, WARN, label, paint};
+use crate::text::text;
 use crate::{lock_file, report_file};
 use ukci_harness::render::harmless;
 
@@ -58,9 +59,9 @@ fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
         let same = newest.package == tool.package;
         if output.chatty {
             let word = if same { "Unchanged" } else { "Updated" };
-            output.say(&format!(
+            output.say(&text!(
                 "{} {} on {} ({})",
-                paint(GOOD, format_args!("{word:>12}")),
+                label(GOOD, word),
                 harmless(&tool.name),
                 tool.arch,
                 harmless(&newest.package.version)
@@ -94,8 +95,8 @@ fn pin_all(
             Ok(pinned) => pinned,
             Err(error) => {
                 if output.chatty {
-                    let word = paint(BAD, format_args!("{:>12}", "Failed"));
-                    output.say(&format!("{word} {} on {arch}", harmless(name)));
+                    let word = label(BAD, "Failed");
+                    output.say(&text!("{} {} on {}", word, harmless(name), arch));
                 }
                 failed.push((format!("`{name}` on {arch}"), error));
                 continue;
@@ -111,15 +112,16 @@ fn pin_all(
             .filter(|_| word == "Kept")
             .map_or(&pinned.uname, |k| &k.uname);
         if output.chatty {
-            output.say(&format!(
-                "{} {} on {arch} ({})",
-                paint(style, format_args!("{word:>12}")),
+            output.say(&text!(
+                "{} {} on {} ({})",
+                label(style, word),
                 harmless(name),
+                arch,
                 harmless(release)
             ));
         }
         if word == "Kept" {
-            output.say(&format!(
+            output.say(&text!(
                 "{} {} is the newest that the mirrors have, and older than the pinned one",
                 paint(WARN, "warning:"),
                 harmless(&pinned.uname)
@@ -159,9 +161,10 @@ pub(super) fn booted(booted: &Booted, output: Output) -> Result<Exit, Failure> {
                 kernel.verified = Verified::Booted;
                 marked += 1;
                 if output.chatty {
-                    let word = paint(GOOD, format_args!("{:>12}", "Booted"));
-                    output.say(&format!(
-                        "{word} {} on {}",
+                    let word = label(GOOD, "Booted");
+                    output.say(&text!(
+                        "{} {} on {}",
+                        word,
                         harmless(&kernel.name),
                         kernel.arch
                     ));
@@ -170,7 +173,7 @@ pub(super) fn booted(booted: &Booted, output: Output) -> Result<Exit, Failure> {
         }
     }
     if marked == 0 {
-        output.say(&format!(
+        output.say(&text!(
             "{} no kernel was marked: each locked kernel that booted in these reports is marked already",
             paint(WARN, "warning:")
         ));

@@ -1,7 +1,5 @@
 //! `ukci kernels show`: one kernel's packages, digests and files.
 
-use std::fmt::Write;
-
 use ukci_schema::lock::Verified;
 
 use super::named;
@@ -10,63 +8,60 @@ use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::lock_file;
 use crate::stdout::show;
+use crate::text::{Text, text};
 use ukci_harness::render::harmless;
 
 /// Runs the command.
 pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
     let catalogue = lock_file::catalogue()?;
-    let mut text = String::new();
+    let mut text = Text::default();
     for kernel in named::find(&catalogue, &args.name)? {
         let verified = match kernel.verified {
             Verified::Never => "not verified",
             Verified::Metadata => "by the signed index",
             Verified::Booted => "by a boot",
         };
-        let _ = writeln!(text, "name        {}", harmless(&kernel.name));
-        let _ = writeln!(text, "arch        {}", kernel.arch);
-        let _ = writeln!(text, "release     {}", harmless(&kernel.uname));
-        let _ = writeln!(text, "verified    {verified}");
+        text.push_line(&text!("name        {}", harmless(&kernel.name)));
+        text.push_line(&text!("arch        {}", kernel.arch));
+        text.push_line(&text!("release     {}", harmless(&kernel.uname)));
+        text.push_line(&text!("verified    {}", verified));
         let from = &kernel.provenance;
-        let _ = writeln!(
-            text,
+        text.push_line(&text!(
             "provenance  {}, {}, {}",
             harmless(&from.source),
             harmless(&from.suite),
             harmless(&from.date)
-        );
+        ));
         for package in &kernel.packages {
             let roles: Vec<String> = package
                 .roles
                 .iter()
                 .map(|role| format!("{role:?}").to_lowercase())
                 .collect();
-            let _ = writeln!(
-                text,
+            text.push_line(&text!(
                 "\npackage     {} {}",
                 harmless(&package.name),
                 harmless(&package.version)
-            );
-            let _ = writeln!(text, "  roles     {}", roles.join(", "));
-            let _ = writeln!(text, "  archive   {}", harmless(&package.archive));
-            let _ = writeln!(text, "  path      {}", harmless(&package.path));
-            let _ = writeln!(text, "  size      {}", package.size);
-            let _ = writeln!(text, "  sha256    {}", package.sha256);
+            ));
+            text.push_line(&text!("  roles     {}", harmless(&roles.join(", "))));
+            text.push_line(&text!("  archive   {}", harmless(&package.archive)));
+            text.push_line(&text!("  path      {}", harmless(&package.path)));
+            text.push_line(&text!("  size      {}", package.size));
+            text.push_line(&text!("  sha256    {}", harmless(&package.sha256)));
         }
         if catalogue.is_prepared(kernel) {
             let prepared = catalogue
                 .prepare(kernel, &|_| {})
                 .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
-            let _ = writeln!(
-                text,
+            text.push_line(&text!(
                 "\nimage       {}",
-                prepared.kernel.image.path.display()
-            );
-            let _ = writeln!(
-                text,
+                harmless(&prepared.kernel.image.path.to_string_lossy())
+            ));
+            text.push_line(&text!(
                 "segment     {}",
-                prepared.kernel.segment.path.display()
-            );
+                harmless(&prepared.kernel.segment.path.to_string_lossy())
+            ));
         }
     }
-    show(&text)
+    show(text)
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use ukci_harness::catalogue::{self, digest};
 use ukci_harness::initramfs::assemble;
-use ukci_harness::render::harmless;
 use ukci_harness::scratch::Scratch;
 use ukci_schema::plan::FileRef;
 
@@ -13,15 +12,14 @@ use crate::args::{Initramfs, Unpack};
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::lock_file;
-use crate::output::{Output, WARN, paint};
+use crate::output::Output;
 
 /// Makes boot files.
 pub(super) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
     if let Some(image) = &unpack.image {
         let made = catalogue::unpack_own(image, &unpack.modules, unpack.arch, &unpack.out);
         for warning in made.map_err(|error| failed(&error))? {
-            let warning = harmless(&warning);
-            output.say(&format!("{} {warning}", paint(WARN, "warning:")));
+            output.warn(&warning);
         }
         return Ok(Exit::Met);
     }

@@ -11,6 +11,7 @@ use crate::args::report::Merge;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::text::text;
 use crate::{atomic_file, report_file};
 
 /// Runs the command. The exit status is that of the run which the merged report describes.
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Merge, output: Output) -> Result<Exit, Failure> {
     }
     atomic_file::write(&args.out.join("report.json"), &render::json(&merged))?;
     if output.chatty {
-        output.say(&format!(
+        output.say(&text!(
             "      Merged {} reports: {}\n      Report {}",
             args.reports.len(),
             render::summary(&merged),

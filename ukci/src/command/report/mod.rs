@@ -20,7 +20,7 @@ pub(crate) fn run(args: &args::report::Report, output: Output) -> Result<Exit, F
         args::report::Report::Verifier(args) => verifier::run(args, output),
         args::report::Report::Schema => {
             let schema = ukci_schema::json_schema::report();
-            print(&pretty(&schema))
+            print(pretty(&schema))
         }
     }
 }

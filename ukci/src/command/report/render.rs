@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ukci_harness::render::Shown;
+
 use crate::args::report::Render;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
@@ -17,11 +19,11 @@ pub(super) fn run(args: &Render, output: Output) -> Result<Exit, Failure> {
         let file = report_file::file_of(&args.report);
         let dir = file.parent().unwrap_or(Path::new("")).to_string_lossy();
         let out = if dir.is_empty() { "." } else { &dir };
-        show(&terminal::ending(&report, out, output))?;
+        show(terminal::ending(&Shown::of(&report), out, output))?;
     }
     for format in &args.format {
         let text = report_formats::text(&report, format.kind);
-        report_formats::put(format.path.as_deref(), &text)?;
+        report_formats::put(format.path.as_deref(), text)?;
     }
     Ok(Exit::Met)
 }

@@ -1,14 +1,15 @@
 //! `ukci report verifier`: show what programs cost the verifier, and check it against limits.
 
-use ukci_harness::render::{self, harmless};
+use ukci_harness::render::{self, Shown, harmless};
 use ukci_schema::budget::Budget;
 
 use crate::args::report::{Shape, Verifier};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::output::{BAD, Output, for_people, paint};
+use crate::output::{BAD, Output, paint};
 use crate::report_file;
-use crate::stdout::{pretty, print};
+use crate::stdout::{pretty, print, show};
+use crate::text::text;
 
 /// Runs the command.
 pub(super) fn run(args: &Verifier, output: Output) -> Result<Exit, Failure> {
@@ -35,19 +36,23 @@ pub(super) fn run(args: &Verifier, output: Output) -> Result<Exit, Failure> {
         Some(top) => render::top(&rows, top.into()),
         None => &rows,
     };
-    print(&match args.format {
-        Shape::Text => for_people(&render::verifier(shown)),
-        Shape::Markdown => render::verifier_markdown(shown),
-        Shape::Json => pretty(&shown),
-    })?;
+    let for_people = Shown::of(&shown.to_vec());
+    match args.format {
+        Shape::Text => show(render::verifier(&for_people)),
+        Shape::Markdown => print(render::verifier_markdown(&for_people)),
+        Shape::Json => print(pretty(&shown)),
+    }?;
     let budget = Budget {
         max_insns: args.max_insns,
         max_growth_percent: args.max_growth_percent,
     };
     let over = render::over_budget(&rows, &budget);
     for sentence in &over {
-        let sentence = harmless(sentence);
-        output.say(&format!("{} {sentence}", paint(BAD, "over budget:")));
+        output.say(&text!(
+            "{} {}",
+            paint(BAD, "over budget:"),
+            harmless(sentence)
+        ));
     }
     Ok(if over.is_empty() {
         Exit::Met
