@@ -6,7 +6,8 @@
 //!
 //! `UKCI_EMBED_AGENTS` names the directory with the `ukci-guest-<arch>`; if it is empty, no agent is
 //! put in. Without the variable a release build takes those that lie where `make agent` puts them,
-//! if there are any. `UKCI_COMMIT` names the commit if git is not available, as in Nix.
+//! if there are any. `UKCI_COMMIT` names the commit if git is not available, and ends in `-dirty` if
+//! the tree has other changes.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -58,7 +59,12 @@ fn embed(dir: Option<&Path>, out: &Path) -> io::Result<()> {
             continue;
         };
         let packed = out.join(format!("{arch}.zst"));
-        fs::write(&packed, zstd::encode_all(bytes.as_slice(), LEVEL)?)?;
+        // Most runs of this program are for another change.
+        let is_packed =
+            |packed: Vec<u8>| zstd::decode_all(packed.as_slice()).ok().as_ref() == Some(&bytes);
+        if !fs::read(&packed).is_ok_and(is_packed) {
+            fs::write(&packed, zstd::encode_all(bytes.as_slice(), LEVEL)?)?;
+        }
         let _ = writeln!(
             list,
             "    Carried {{ arch: ukci_schema::cell::Arch::{variant}, zstd: include_bytes!({packed:?}) }},",
@@ -124,8 +130,22 @@ fn libbpf_source() -> Option<PathBuf> {
     dir.is_dir().then_some(dir)
 }
 
-/// The commit that is built. Only a release says it: a debug build would be linked anew after every
-/// commit.
+/// What goes into the executable, seen from this package. Cargo runs this program again if one of
+/// them changes, so that a build knows whether it is of its commit alone.
+const SOURCES: &[&str] = &[
+    "../Cargo.lock",
+    "../Cargo.toml",
+    "../guest",
+    "../harness",
+    "../kernels",
+    "../matrices",
+    "Cargo.toml",
+    "build.rs",
+    "src",
+];
+
+/// The commit that is built, which ends in `-dirty` if anything else is built, too. Only a release
+/// says it: a debug build would be linked anew after every commit.
 fn commit(release: bool) -> Option<String> {
     if let Ok(commit) = env::var("UKCI_COMMIT") {
         return Some(commit).filter(|commit| !commit.is_empty());
@@ -143,5 +163,12 @@ fn commit(release: bool) -> Option<String> {
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");
     }
-    Some(commit)
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={source}");
+    }
+    let changed = [&["diff", "--quiet", "HEAD", "--"], SOURCES].concat();
+    Some(match git(&changed) {
+        Some(_) => commit,
+        None => commit + "-dirty",
+    })
 }

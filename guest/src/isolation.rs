@@ -211,7 +211,8 @@ impl Isolation<'_> {
         }
         let (_, time) = self.until.filter(|_| self.is_late())?;
         Some(format!(
-            "not tried alone: the time limit of {} s for trying parts of the object alone was over",
+            "{} of {} s for trying parts of the object alone was over",
+            ProgramLoad::TIME_WAS_OVER,
             time.as_secs()
         ))
     }

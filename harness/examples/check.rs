@@ -69,6 +69,7 @@ async fn check(
         fail_fast: false,
         out: out.to_owned(),
         cache: cache_dir(),
+        remember: ukci_harness::run::Remember::Nothing,
         resume: false,
         baseline: None,
         info: info(&plan, &qemu, jobs, warnings),

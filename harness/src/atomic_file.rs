@@ -1,6 +1,6 @@
 //! Writes files atomically, so that a file is complete or does not exist.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,10 +15,7 @@ pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
         let mut special = fs::File::options().write(true).open(path)?;
         return parts.iter().try_for_each(|part| special.write_all(part));
     }
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory(path);
     let mut file = tempfile::Builder::new()
         .prefix(".ukci-")
         // As a file that is written plainly; a temporary file is closed to others.
@@ -30,7 +27,30 @@ pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     // Else a power cut could leave the name with a part of the bytes.
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    sync_directory(directory)
+}
+
+/// Renames what is complete and on the disk, a file or a directory, into its place, so that a power
+/// cut afterwards does not undo it.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_directory(directory(to))
+}
+
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Writes a directory's names to the disk.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    match File::open(directory).and_then(|directory| directory.sync_all()) {
+        // Some file systems know no such thing: then the name is as safe as it gets.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        result => result,
+    }
 }
 
 #[cfg(test)]

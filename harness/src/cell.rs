@@ -10,16 +10,18 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use ukci_judge::{Judgement, Terms, judge_on};
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt};
+use ukci_schema::evidence::{Evidence, ProgramLoad};
 use ukci_schema::message::FromHost;
 use ukci_schema::report::CellReport;
-use ukci_schema::verdict::{Fault, Outcome, Stage, Verdict};
+use ukci_schema::verdict::{Fault, Outcome, Stage, Verdict, VerdictKind};
 
 use self::inputs::PlanFile;
 use self::report::{Cost, report};
 use self::retry::{died_with_artifact, second_chance};
 use crate::conversation::{self, Answer, BootResult, GuestRequest};
 use crate::evidence_dir::{self, EvidenceDir};
-use crate::machine::{Machine, Usage};
+use crate::machine::{Hardware, Machine, Usage};
+use crate::remembered::Verdicts;
 
 pub(crate) use self::inputs::Inputs;
 
@@ -55,15 +57,63 @@ struct CellFile {
     cell: CellReport,
 }
 
+/// The report of this cell from the evidence that an earlier run has left in the cache, if there is
+/// any: it is judged again, on today's terms. Its logs are put where a boot would have left them.
+pub(crate) fn recalled<M: Machine>(
+    machine: &M,
+    inputs: &Inputs,
+    verdicts: &Verdicts,
+) -> Option<CellReport> {
+    if inputs.refused.is_some() || inputs.unkept.is_some() {
+        return None;
+    }
+    let started = Instant::now();
+    let key = verdicts.key(inputs, &hardware(machine, inputs))?;
+    let mut kept = verdicts.recall(&key)?;
+    let result = kept.result();
+    let judgement = judgement(&result, inputs, 1);
+    // Today's judge may want another boot, with more memory.
+    let again = second_chance(&result, &judgement, kept.ran.memory);
+    if again.is_some() || matches!(judgement.verdict, Verdict::Error { .. }) {
+        return None;
+    }
+    // Where the evidence cannot be written, the cell runs, and says so.
+    let dir = EvidenceDir::create(&inputs.out, &inputs.planned.cell).ok()?;
+    let plan = PlanFile::of(inputs);
+    dir.write_json("plan.json", &plan).ok()?;
+    kept.restore(dir.path()).ok()?;
+    let cost = Cost {
+        seconds: 0.0,
+        usage: Usage::default(),
+        boots: 0,
+        memory: kept.ran.memory,
+    };
+    let mut cell = report(machine, inputs, dir.relative(), result, judgement, cost);
+    cell.transport.clone_from(&kept.ran.transport);
+    cell.release.clone_from(&kept.ran.release);
+    cell.cached = Some(kept.ran.from);
+    cell.seconds = started.elapsed().as_secs_f64();
+    let plan = plan.digest().ok()?;
+    let file = CellFile { plan, cell };
+    dir.write_json("cell.json", &file).ok()?;
+    Some(file.cell)
+}
+
+/// What the cell's guest runs on.
+fn hardware<M: Machine>(machine: &M, inputs: &Inputs) -> Hardware {
+    machine.hardware(inputs.planned.cell.arch, &inputs.kernel.release)
+}
+
 /// Runs one cell to its report, whatever happens: a cell whose evidence cannot be written has no
 /// verdict, and the others go on.
 pub(crate) async fn run<M: Machine>(
     machine: &M,
     inputs: &Inputs,
+    verdicts: &Verdicts,
     tell: impl Fn(Progress),
 ) -> CellReport {
     let started = Instant::now();
-    match attempt(machine, inputs, started, tell).await {
+    match attempt(machine, inputs, verdicts, started, tell).await {
         Ok(report) => report,
         Err(error) => unkept(machine, inputs, &error, started),
     }
@@ -108,6 +158,7 @@ fn unkept<M: Machine>(
 async fn attempt<M: Machine>(
     machine: &M,
     inputs: &Inputs,
+    verdicts: &Verdicts,
     started: Instant,
     tell: impl Fn(Progress),
 ) -> Result<CellReport, evidence_dir::Error> {
@@ -145,10 +196,13 @@ async fn attempt<M: Machine>(
     let mut memory = inputs.planned.memory;
     let mut boots = 1;
     let mut usage = Usage::default();
+    // Of a cell that a fault had booted twice, chance had a part in it.
+    let mut faultless = true;
     let (result, judgement) = loop {
         let result = boot(machine, inputs, &dir, memory, &tell).await;
         usage.cpu_seconds += result.usage.cpu_seconds;
         usage.peak_kib = usage.peak_kib.max(result.usage.peak_kib);
+        faultless &= result.fault.is_none() && result.stall.is_none();
         if let Some(Answer::Evidence(evidence)) = &result.answer {
             dir.write_evidence(evidence)?;
         }
@@ -164,6 +218,10 @@ async fn attempt<M: Machine>(
         memory = more;
         boots = 2;
     };
+    let of_evidence = match &result.answer {
+        Some(Answer::Evidence(evidence)) if faultless => Some(is_complete(evidence)),
+        _ => None,
+    };
     let report = report(
         machine,
         inputs,
@@ -177,6 +235,12 @@ async fn attempt<M: Machine>(
             memory,
         },
     );
+    if of_evidence == Some(true)
+        && report.verdict != VerdictKind::Error
+        && let Some(key) = verdicts.key(inputs, &hardware(machine, inputs))
+    {
+        verdicts.keep(&key, dir.path(), &inputs.kernel.image.sha256, &report);
+    }
     // The last file: where it lies, the cell is finished.
     let file = CellFile {
         plan: plan_digest,
@@ -231,6 +295,18 @@ fn judgement(result: &BootResult, inputs: &Inputs, boots: u32) -> Judgement {
         verdict,
         programs: Vec::new(),
     }
+}
+
+/// Whether the evidence would be the same however busy the host was.
+fn is_complete(evidence: &Evidence) -> bool {
+    let late = |reason: &Option<String>| {
+        let reason = reason.as_deref().unwrap_or_default();
+        reason.starts_with(ProgramLoad::TIME_WAS_OVER)
+    };
+    !evidence
+        .programs
+        .iter()
+        .any(|program| late(&program.load.reason))
 }
 
 /// A panic that repeats is the artifact's failure.

@@ -21,6 +21,7 @@ use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::plan::FileRef;
 
 use crate::catalogue::digest;
+use crate::checked_file;
 
 /// The LLVM majors that are looked for where nobody names one, newest first.
 const KNOWN: std::ops::RangeInclusive<u32> = 12..=29;
@@ -347,12 +348,13 @@ pub fn compile(
         key.field(&std::fs::read(&path).map_err(on("read", &path))?);
     }
     let object = dir.join(format!("{}.bpf.o", key.finish()));
-    if !object.is_file() {
+    if !checked_file::is_whole(&object) {
         let made = scratch.path().join("object");
         if let Some(refused) = run(&["-c"], &made)? {
             return Ok(refused);
         }
-        std::fs::rename(&made, &object).map_err(on("rename", &made))?;
+        let bytes = std::fs::read(&made).map_err(on("read", &made))?;
+        checked_file::write(&object, &[&bytes]).map_err(on("write", &object))?;
     }
     let bytes = std::fs::read(&object).map_err(on("read", &object))?;
     Ok(Compiled::Object(FileRef {

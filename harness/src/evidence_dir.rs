@@ -81,7 +81,8 @@ const FILES: &[&str] = &[
     "libbpf.log",
     "kmsg.log",
 ];
-const DIRS: &[&str] = &["verifier", "first-boot"];
+/// The directories of a cell, which are emptied before it begins.
+pub(crate) const DIRS: &[&str] = &["verifier", "first-boot"];
 
 impl EvidenceDir {
     /// Makes `<out>/cells/<cell>`, and empties it of what an older run left there.

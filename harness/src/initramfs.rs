@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use ukci_schema::plan::FileRef;
 
-use crate::atomic_file;
 use crate::catalogue::digest;
+use crate::checked_file;
 use crate::cpio::Archive;
 
 /// Goes into every key below `initramfs/`: raised when the archives' layout changes.
@@ -44,8 +44,7 @@ pub fn assemble(cache: &Path, agent: &FileRef, segment: &FileRef) -> io::Result<
     let dir = cache.join("initramfs");
     std::fs::create_dir_all(&dir).map_err(named(&dir))?;
     let path = dir.join(format!("{}.cpio", key.finish()));
-    // Renamed into place when complete, so whatever has the name and bytes is whole.
-    if std::fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
+    if checked_file::is_whole(&path) {
         return Ok(path);
     }
     let agent_bytes = read(agent)?;
@@ -55,7 +54,7 @@ pub fn assemble(cache: &Path, agent: &FileRef, segment: &FileRef) -> io::Result<
 }
 
 fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    atomic_file::write(path, parts).map_err(named(path))
+    checked_file::write(path, parts).map_err(named(path))
 }
 
 /// The file's bytes, if they still are what the digest says.
@@ -123,13 +122,9 @@ mod tests {
         assert_eq!(assemble(cache.path(), &agent, &segment).unwrap(), path);
         let other = file(cache.path(), "agent", b"another agent");
         assert_ne!(assemble(cache.path(), &other, &segment).unwrap(), path);
-        // One file each, nothing half-made beside them.
-        assert_eq!(
-            std::fs::read_dir(cache.path().join("initramfs"))
-                .unwrap()
-                .count(),
-            2
-        );
+        // One file and one record each, nothing half-made beside them.
+        let made = std::fs::read_dir(cache.path().join("initramfs")).unwrap();
+        assert_eq!(made.count(), 4);
     }
 
     #[test]

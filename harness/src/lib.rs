@@ -6,10 +6,12 @@
 
 pub mod arch;
 pub mod atomic_file;
+pub mod cache;
 pub mod catalogue;
 pub mod cell;
 pub mod cell_shell;
 pub mod channel;
+mod checked_file;
 pub mod compile;
 pub mod console;
 mod conversation;
@@ -27,6 +29,7 @@ pub mod object_file;
 pub mod plan_file;
 pub mod plural;
 pub mod prepare;
+mod remembered;
 pub mod render;
 pub mod report;
 pub mod resolve;

@@ -1,6 +1,7 @@
 //! Reads what the cells of a plan are run with: a plan and the options of a run go in, and the
 //! bytes of every file come out. What several cells share is read only once. Nothing is booted
-//! here.
+//! here. What only a boot needs is made when a cell asks for it, because most cells of a repeated
+//! run have their evidence in the cache.
 
 use std::collections::HashMap;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -81,20 +82,21 @@ impl Error {
     }
 }
 
-/// The cells of a plan, in its order, with all that they are run with.
-#[derive(Debug)]
-pub(crate) struct Prepared {
+/// The cells of a plan, in its order, with all that is known of them without a boot.
+pub(crate) struct Prepared<'a> {
     pub(crate) cells: Vec<Inputs>,
+    pub(crate) files: Files<'a>,
 }
 
-impl Prepared {
-    /// Reads and assembles everything that `plan` names.
-    pub(crate) fn of(plan: &Plan, options: &Options) -> Result<Self, Error> {
+impl<'a> Prepared<'a> {
+    /// Reads everything that `plan` names, except for what kernels boot.
+    pub(crate) fn of(plan: &'a Plan, options: &'a Options) -> Result<Self, Error> {
         let mut files = Files {
             plan,
             options,
             out: options.out.as_path().into(),
             kernels: BTreeMap::new(),
+            assembled: BTreeMap::new(),
             artifacts: BTreeMap::new(),
             objects: BTreeMap::new(),
             companions: BTreeMap::new(),
@@ -103,12 +105,13 @@ impl Prepared {
         let cells = plan.cells.iter().map(|planned| files.inputs(planned));
         Ok(Self {
             cells: cells.collect::<Result<_, _>>()?,
+            files,
         })
     }
 }
 
-/// An object's bytes, or why there is none.
-type Object = Result<Arc<[u8]>, Arc<Diagnosis>>;
+/// An object's bytes and their digest, or why there is none.
+type Object = Result<(Arc<[u8]>, Arc<str>), Arc<Diagnosis>>;
 
 /// An artifact, its bytes, and why they could not be kept beside the evidence.
 #[derive(Clone)]
@@ -118,19 +121,19 @@ struct Artifact {
     unkept: Option<Arc<evidence_dir::Error>>,
 }
 
-/// A kernel, its initramfs and its modules.
-struct Kernel {
-    planned: Arc<PlannedKernel>,
+/// A kernel's initramfs and its modules.
+struct BootFiles {
     initramfs: Arc<Path>,
     modules: Option<Modules>,
 }
 
 /// What has been read so far.
-struct Files<'a> {
+pub(crate) struct Files<'a> {
     plan: &'a Plan,
     options: &'a Options,
     out: Arc<Path>,
-    kernels: BTreeMap<String, Kernel>,
+    kernels: BTreeMap<String, Arc<PlannedKernel>>,
+    assembled: BTreeMap<String, BootFiles>,
     artifacts: BTreeMap<&'a str, Artifact>,
     objects: BTreeMap<String, Object>,
     /// By digest.
@@ -149,10 +152,11 @@ impl<'a> Files<'a> {
             bytes: source,
             unkept,
         } = self.artifact(cell)?;
-        let (object, refused) = match self.object(cell)? {
-            None => (source, None),
-            Some(Ok(object)) => (object, None),
-            Some(Err(diagnosis)) => (source, Some(diagnosis)),
+        let source_sha256 = artifact.file.sha256.as_str();
+        let (object, sha256, refused) = match self.object(cell)? {
+            None => (source, source_sha256.into(), None),
+            Some(Ok((object, sha256))) => (object, sha256, None),
+            Some(Err(diagnosis)) => (source, source_sha256.into(), Some(diagnosis)),
         };
         let contract = &planned.contract;
         let files = contract
@@ -160,27 +164,17 @@ impl<'a> Files<'a> {
             .iter()
             .map(|name| self.companion(&artifact, name, cell))
             .collect::<Result<_, _>>()?;
-        let kernel = self.kernel(cell)?;
-        let modules = match &mut kernel.modules {
-            None => Vec::new(),
-            Some(modules) => modules
-                .needed(&needs(&object, contract))
-                .map_err(|source| Error::Modules {
-                    kernel: cell.kernel.clone(),
-                    artifact: cell.artifact.clone(),
-                    source,
-                })?,
-        };
         Ok(Inputs {
             planned: planned.clone(),
-            kernel: Arc::clone(&kernel.planned),
+            kernel: self.kernel(cell)?,
             artifact,
             object,
+            object_sha256: sha256,
             files,
             refused,
             unkept,
-            modules,
-            initramfs: Arc::clone(&kernel.initramfs),
+            modules: Vec::new(),
+            initramfs: Path::new("").into(),
             agent: agent.sha256.as_str().into(),
             mode: self.options.mode,
             strict: self.options.strict,
@@ -191,13 +185,39 @@ impl<'a> Files<'a> {
         })
     }
 
-    fn kernel(&mut self, cell: &Cell) -> Result<&mut Kernel, Error> {
+    /// Makes what the cell's guest boots, or finds it in the cache, and reads the modules that its
+    /// object may need.
+    pub(crate) fn assemble(&mut self, inputs: &mut Inputs) -> Result<(), Error> {
+        let cell = &inputs.planned.cell;
+        let boot_files = self.boot_files(cell)?;
+        if let Some(modules) = &mut boot_files.modules {
+            let needs = needs(&inputs.object, &inputs.planned.contract);
+            inputs.modules = modules.needed(&needs).map_err(|source| Error::Modules {
+                kernel: cell.kernel.clone(),
+                artifact: cell.artifact.clone(),
+                source,
+            })?;
+        }
+        inputs.initramfs = Arc::clone(&boot_files.initramfs);
+        Ok(())
+    }
+
+    fn kernel(&mut self, cell: &Cell) -> Result<Arc<PlannedKernel>, Error> {
         let entry = match self.kernels.entry(cell.kernel_key()) {
-            Entry::Occupied(entry) => return Ok(entry.into_mut()),
+            Entry::Occupied(entry) => return Ok(Arc::clone(entry.get())),
             Entry::Vacant(entry) => entry,
         };
         let planned = self.plan.kernels.get(entry.key());
         let planned = planned.ok_or_else(|| incomplete("kernel", entry.key(), cell))?;
+        Ok(Arc::clone(entry.insert(Arc::new(planned.clone()))))
+    }
+
+    fn boot_files(&mut self, cell: &Cell) -> Result<&mut BootFiles, Error> {
+        let planned = self.kernel(cell)?;
+        let entry = match self.assembled.entry(cell.kernel_key()) {
+            Entry::Occupied(entry) => return Ok(entry.into_mut()),
+            Entry::Vacant(entry) => entry,
+        };
         let agent = self.plan.agents.get(&cell.arch);
         let agent = agent.ok_or_else(|| incomplete("agent", cell.arch.name(), cell))?;
         let initramfs = initramfs::assemble(&self.options.cache, agent, &planned.segment);
@@ -212,8 +232,7 @@ impl<'a> Files<'a> {
                 source,
             })?),
         };
-        Ok(entry.insert(Kernel {
-            planned: Arc::new(planned.clone()),
+        Ok(entry.insert(BootFiles {
             initramfs: initramfs.into(),
             modules,
         }))
@@ -255,7 +274,9 @@ impl<'a> Files<'a> {
         let planned = self.plan.objects.get(entry.key());
         let object = match planned.ok_or_else(|| incomplete("object", entry.key(), cell))? {
             PlannedObject::Refused { diagnosis, .. } => Err(Arc::new(diagnosis.clone())),
-            PlannedObject::Object { file, .. } => Ok(read(file, &Kept::default())?),
+            PlannedObject::Object { file, .. } => {
+                Ok((read(file, &Kept::default())?, file.sha256.as_str().into()))
+            }
         };
         Ok(Some(entry.insert(object).clone()))
     }

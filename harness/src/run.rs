@@ -15,8 +15,9 @@ use crate::cell::{self, Inputs, Progress};
 use crate::event::Event;
 use crate::machine::Machine;
 use crate::prepare::{self, Prepared};
+use crate::remembered::Verdicts;
 
-pub use crate::run_options::Options;
+pub use crate::run_options::{Options, Remember};
 
 /// A run that could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +58,8 @@ pub async fn run<M: Machine>(
     mut observe: impl FnMut(Event) + Send,
 ) -> Result<Report, Error> {
     let started = Instant::now();
-    let Prepared { cells } = Prepared::of(&plan, &options)?;
+    let Prepared { cells, mut files } = Prepared::of(&plan, &options)?;
+    let verdicts = Verdicts::of(&options);
     observe(started_event(&plan, &options));
     for warning in &options.info.warnings {
         observe(Event::Warning(warning.clone()));
@@ -65,20 +67,33 @@ pub async fn run<M: Machine>(
 
     let total = cells.len();
     let mut finished: BTreeMap<usize, CellReport> = BTreeMap::new();
-    let mut running = Running::new(machine, options.jobs);
+    let mut running = Running::new(machine, Arc::clone(&verdicts), options.jobs);
+    let mut booted = Vec::new();
     for (index, inputs) in cells.into_iter().enumerate() {
+        if *cancel.borrow() {
+            break;
+        }
         let kept = options.resume.then(|| cell::finished(&inputs)).flatten();
-        let Some(report) = kept else {
-            running.start(index, inputs);
+        let is_kept = kept.is_some();
+        let known = kept.or_else(|| cell::recalled(&*running.machine, &inputs, &verdicts));
+        let Some(report) = known else {
+            booted.push((index, inputs));
             continue;
         };
         finished.insert(index, report.clone());
         observe(Event::Finished {
             report: Box::new(report),
-            kept: true,
+            kept: is_kept,
             done: finished.len(),
             total,
         });
+    }
+    // Nothing is booted for a plan of which some file is missing or was changed.
+    for (_, inputs) in &mut booted {
+        files.assemble(inputs)?;
+    }
+    for (index, inputs) in booted {
+        running.start(index, inputs);
     }
     let mut interrupted = false;
     loop {
@@ -127,6 +142,7 @@ pub async fn run<M: Machine>(
 /// The cells that run or wait for their turn. Dropping it kills every guest.
 struct Running<M> {
     machine: Arc<M>,
+    verdicts: Arc<Verdicts>,
     /// One permit per machine.
     gate: Arc<Semaphore>,
     tasks: JoinSet<CellReport>,
@@ -138,10 +154,11 @@ struct Running<M> {
 }
 
 impl<M: Machine> Running<M> {
-    fn new(machine: M, jobs: usize) -> Self {
+    fn new(machine: M, verdicts: Arc<Verdicts>, jobs: usize) -> Self {
         let (sender, progress) = mpsc::unbounded_channel();
         Self {
             machine: Arc::new(machine),
+            verdicts,
             gate: Arc::new(Semaphore::new(jobs.max(1))),
             tasks: JoinSet::new(),
             indices: HashMap::new(),
@@ -153,12 +170,12 @@ impl<M: Machine> Running<M> {
     /// Starts a cell as soon as there is a permit.
     fn start(&mut self, index: usize, inputs: Inputs) {
         let (machine, gate) = (Arc::clone(&self.machine), Arc::clone(&self.gate));
-        let sender = self.sender.clone();
+        let (verdicts, sender) = (Arc::clone(&self.verdicts), self.sender.clone());
         let task = self.tasks.spawn(async move {
             let _permit = gate.acquire_owned().await;
             // Nobody listens any more when the run is being stopped.
             let tell = |progress| drop(sender.send((index, progress)));
-            cell::run(machine.as_ref(), &inputs, tell).await
+            cell::run(machine.as_ref(), &inputs, &verdicts, tell).await
         });
         self.indices.insert(task.id(), index);
     }

@@ -25,6 +25,8 @@ pub struct Options {
     pub out: PathBuf,
     /// Where assembled initramfs files are kept.
     pub cache: PathBuf,
+    /// What becomes of verdicts that earlier runs reached.
+    pub remember: Remember,
     /// Whether cells are kept that an earlier run into `out` finished with the same inputs.
     pub resume: bool,
     /// The report that the growth of the plan's budget is held against.
@@ -32,4 +34,20 @@ pub struct Options {
     /// What the report says of the run; `seconds`, `interrupted`, `hermetic`, `toolchains` and
     /// `budget` are filled in.
     pub info: RunInfo,
+}
+
+/// Whether evidence of cells is kept in the cache, and judged again in place of a boot.
+///
+/// What a guest is given is known by digests, but what ukci itself does to a guest is not. So only a
+/// build whose commit is known, and which has no other changes, may say anything but
+/// [`Remember::Nothing`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Remember {
+    /// Every cell is booted, and the cache is left as it is.
+    #[default]
+    Nothing,
+    /// Every cell is booted. What it comes to takes the place of what was kept.
+    Anew,
+    /// A cell is only booted if no evidence of it is kept.
+    Reuse,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
+use ukci_harness::cache;
 use ukci_harness::catalogue::{Catalogue, cache_dir};
 use ukci_harness::machine::budget;
 use ukci_harness::machine::qemu::Qemu;
@@ -35,6 +36,10 @@ pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Option<Report>
     let Some(report) = ran.flatten() else {
         return Ok((None, Exit::Interrupted));
     };
+    // Only what was booted has left anything.
+    if report.cells.iter().any(|cell| cell.boots > 0) {
+        cache::evict(&cache_dir(), settings.cache_limit);
+    }
     report_formats::write_all(&settings.out, &settings.formats, &report, output)?;
     let exit = Exit::of(&report);
     Ok((Some(report), exit))
@@ -181,6 +186,7 @@ pub(crate) fn options(
         timeout: settings.machines.timeout,
         fail_fast: settings.fail_fast,
         resume: settings.resume,
+        remember: settings.remember,
         baseline: baseline.map(|baseline| Arc::new(baseline.report.clone())),
         out: settings.out.clone(),
         cache: cache_dir(),

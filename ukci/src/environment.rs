@@ -42,6 +42,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "off",
     ),
     variable(
+        &["UKCI_NO_CACHE"],
+        "The same as `--no-cache`: boot every cell, even if the cache has its evidence.",
+        "off",
+    ),
+    variable(
         &["UKCI_MIRROR_DEBIAN"],
         "Root URLs of Debian mirrors, separated by commas.",
         "the mirrors in apt's sources, else those that debootstrap, pbuilder or python-apt know, \
@@ -102,6 +107,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "none",
     ),
     variable(&["NO_PROXY"], "Hosts for which no proxy is used.", "none"),
+    variable(
+        &["UKCI_CACHE_MAX_SIZE"],
+        "The limit for templates and verdicts after a run, and for `ukci cache prune`, such as `5GB`.",
+        "`10GB`",
+    ),
     variable(
         &["COLUMNS"],
         "The width of tables and text, in columns.",

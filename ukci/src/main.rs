@@ -34,7 +34,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use ukci_harness::render::harmless;
 
-use crate::args::{Cli, Command};
+use ukci_harness::cache::InUse;
+use ukci_harness::catalogue::cache_dir;
+
+use crate::args::{Cli, Command, Kernels};
 use crate::exit::Exit;
 use crate::output::Output;
 
@@ -46,6 +49,8 @@ fn main() -> ExitCode {
     };
     let output = Output::new(&cli.global);
     trace(cli.global.verbose);
+    // Nothing is removed from the cache while a command uses it.
+    let _in_use = uses_cache(&cli.command).then(|| InUse::shared(&cache_dir()));
     let result = match cli.command {
         Command::Check(check) => command::check::run(*check, output),
         Command::List(list) => command::list::run(*list, output),
@@ -54,9 +59,10 @@ fn main() -> ExitCode {
         Command::Report(report) => command::report::run(&report, output),
         Command::Plan(plan) => command::plan::run(*plan, output),
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),
+        Command::Cache(cache) => command::cache::run(&cache, output),
         Command::Manifest(manifest) => command::manifest::run(&manifest),
         Command::Init(init) => command::init::run(&init, output),
-        Command::Doctor => command::doctor::run(output),
+        Command::Doctor(doctor) => command::doctor::run(&doctor, output),
         Command::Explain(explain) => command::explain::run(&explain),
         Command::Help(help) => command::help::run(&help),
     };
@@ -82,6 +88,15 @@ fn no_command(error: &clap::Error) -> Exit {
         _ => output::say_usage(&clap::Error::new(error.kind()).with_cmd(&Cli::command())),
     }
     Exit::Usage
+}
+
+/// Whether a command boots or prepares kernels. `ukci cache` says itself what it does.
+fn uses_cache(command: &Command) -> bool {
+    match command {
+        Command::Check(_) | Command::Rerun(_) | Command::Shell(_) | Command::Plan(_) => true,
+        Command::Kernels(kernels) => matches!(kernels, Kernels::Fetch(_) | Kernels::Features(_)),
+        _ => false,
+    }
 }
 
 /// What `ukci` does inside: `-vv`, or `UKCI_LOG` in the syntax of `tracing`'s filters.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use ukci_harness::arch::Version;
 use ukci_harness::resolve::{ArtifactFile, Compilation, Selection};
+use ukci_harness::run::Remember;
 use ukci_matrix::partition::Partition;
 use ukci_schema::evidence::Mode;
 use ukci_schema::report::Report;
@@ -15,7 +16,7 @@ use ukci_schema::report::Report;
 use crate::args::{self, Format, Machines, ManifestOf};
 use crate::carried;
 use crate::diagnostic::Failure;
-use crate::report_file;
+use crate::{report_file, version};
 
 pub(crate) use pins::{Pins, short};
 
@@ -34,6 +35,9 @@ pub(crate) struct Settings {
     pub(crate) strict: bool,
     pub(crate) fail_fast: bool,
     pub(crate) resume: bool,
+    pub(crate) remember: Remember,
+    /// Most bytes of templates and verdicts in the cache after the run.
+    pub(crate) cache_limit: u64,
     pub(crate) baseline: Option<Baseline>,
     pub(crate) machines: Machines,
     pub(crate) out: PathBuf,
@@ -73,12 +77,24 @@ impl Settings {
             strict: check.strict,
             fail_fast: check.fail_fast,
             resume: check.resume,
+            remember: remember(check.no_cache),
+            cache_limit: check.limit.cache_max_size.as_u64(),
             baseline: check.baseline.map(Baseline::read).transpose()?,
             machines: check.machines,
             out: check.outputs.out,
             formats: check.outputs.format,
             pins: None,
         })
+    }
+}
+
+/// What becomes of remembered verdicts. A build whose sources nobody can name neither uses nor keeps
+/// any: it may do other things to a guest than the build that kept them, or than the next one.
+pub(crate) fn remember(no_cache: bool) -> Remember {
+    match (version::is_commit(version::VERSION), no_cache) {
+        (false, _) => Remember::Nothing,
+        (true, true) => Remember::Anew,
+        (true, false) => Remember::Reuse,
     }
 }
 

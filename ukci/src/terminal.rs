@@ -18,7 +18,7 @@ use ukci_schema::verdict::Outcome;
 use crate::output::{Output, QUIET, WARN, WIDEST, label, paint};
 use crate::text::{Text, count, text};
 use short_id::ShortIds;
-use text::{cell_line, kept_line, whereabouts};
+use text::{cached_line, cell_line, kept_line, whereabouts};
 
 pub(crate) use text::ending;
 
@@ -38,6 +38,8 @@ pub(crate) struct Terminal {
     width: usize,
     /// Cells whose verdict an earlier run reached.
     kept: usize,
+    /// Cells whose evidence was in the cache.
+    cached: usize,
 }
 
 impl Terminal {
@@ -69,6 +71,7 @@ impl Terminal {
                 .unwrap_or(0)
                 .min(WIDEST),
             kept: 0,
+            cached: 0,
         }
     }
 
@@ -199,6 +202,7 @@ impl Terminal {
 
     fn finished(&mut self, report: &CellReport, kept: bool, done: usize, total: usize) {
         self.kept += usize::from(kept);
+        self.cached += usize::from(!kept && report.cached.is_some());
         *self.counts.entry(report.outcome).or_default() += 1;
         let id = Text::from(harmless(&self.ids.id(&report.cell())));
         if let Some(bar) = self.running.remove(&*id) {
@@ -227,6 +231,7 @@ impl Terminal {
         self.bar = None;
         let mut text = ending(&Shown::of(report), &self.out, self.output);
         text.push(&kept_line(self.kept));
+        text.push(&cached_line(self.cached));
         text.push(&whereabouts(&self.files));
         self.output.say(&text);
     }

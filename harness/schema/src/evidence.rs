@@ -329,6 +329,12 @@ pub struct ProgramEvidence {
     pub attach: ProgramAttach,
 }
 
+impl ProgramLoad {
+    /// How the reason begins of a program that was not tried alone because the time for that was over.
+    /// A host that is less busy may have got to it.
+    pub const TIME_WAS_OVER: &str = "not tried alone: the time limit";
+}
+
 /// How a program's load ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -152,7 +152,8 @@ pub struct CellReport {
     pub cpu_seconds: f64,
     /// Peak resident memory of QEMU in KiB.
     pub peak_kib: u64,
-    /// How often the cell was booted. It is 2 if the cell was booted again.
+    /// How often the cell was booted. It is 2 if the cell was booted again, and 0 if its evidence came
+    /// from the cache or if nothing had to be booted.
     pub boots: u32,
     /// Only the verdict.
     pub verdict: VerdictKind,
@@ -190,6 +191,27 @@ pub struct CellReport {
     /// observations have the same digest. Absent if there is no evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence_digest: Option<String>,
+    /// The run that booted the cell, if this one did not: its evidence came from the cache, and was
+    /// judged again. `seconds` and `cpu_seconds` of the cell are then of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached: Option<CachedFrom>,
+}
+
+/// The run whose evidence of a cell was judged again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct CachedFrom {
+    /// Its start, UTC, RFC 3339.
+    pub started: String,
+    /// The version of `ukci` that ran it.
+    pub ukci: String,
+    /// The name of its host.
+    pub host: String,
+    /// What the cell cost then: wall time in seconds.
+    pub seconds: f64,
+    /// CPU time of QEMU and its vsock device then, in seconds.
+    pub cpu_seconds: f64,
 }
 
 impl CellReport {

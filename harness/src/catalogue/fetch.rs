@@ -21,6 +21,7 @@ use super::http;
 use super::mirror::{self, Mirrors};
 use super::store::Store;
 use super::transfer::{Transfer, is_intact, keep_aside, take_from_nix_store};
+use crate::atomic_file;
 
 /// Packages that come at once, over all kernels of this process.
 const AT_ONCE: usize = 4;
@@ -223,7 +224,7 @@ impl<'a> Fetcher<'a> {
                             .file
                             .sync_all()
                             .map_err(Error::on("write", &part))?;
-                        fs::rename(&part, path).map_err(Error::on("rename", &part))?;
+                        atomic_file::rename(&part, path).map_err(Error::on("rename", &part))?;
                         return Ok(());
                     }
                     let kept = keep_aside(&part, path)?;

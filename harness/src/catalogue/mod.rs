@@ -13,7 +13,7 @@ pub(crate) mod module;
 mod own;
 pub(crate) mod pack;
 mod package;
-mod store;
+pub(crate) mod store;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ukci_schema::cell::Arch;
-use ukci_schema::lock::{Lock, LockedKernel};
+use ukci_schema::lock::{Lock, LockedKernel, Package};
 use ukci_schema::plan::PlannedKernel;
 
 pub use error::Error;
@@ -127,6 +127,19 @@ impl Catalogue {
     /// Whether every byte that [`Self::prepare`] needs is in the store already.
     pub fn is_prepared(&self, kernel: &LockedKernel) -> bool {
         self.find(kernel).is_some()
+    }
+
+    /// The entry of a kernel that was prepared, and its key.
+    pub(crate) fn stored(&self, kernel: &LockedKernel) -> Option<(String, Entry)> {
+        let key = key(kernel);
+        let entry = self.store.get(&key)?;
+        Some((key, entry))
+    }
+
+    /// Where a package lies, if it was downloaded.
+    pub(crate) fn package(&self, package: &Package) -> PathBuf {
+        let name = format!("{}.deb", package.sha256);
+        self.store.packages().join(name)
     }
 
     /// Boot files of the user's own kernel: a `bzImage`, `vmlinux` or `Image`, and directories

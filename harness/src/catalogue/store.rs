@@ -9,8 +9,9 @@
 //! ```
 //!
 //! An entry is made in a directory beside its place and renamed there, so nobody sees an
-//! incomplete one. A populated entry is trusted by its manifest: sizes are compared, nothing is read again.
-//! Nothing is written for an entry that is there, so a read-only store works.
+//! incomplete one. The files of an entry are checked against its manifest before they are used
+//! ([`checked_file`]), and an entry with a damaged file is made again. A store that cannot be written
+//! works, too.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -23,9 +24,14 @@ use ukci_schema::plan::FileRef;
 
 use super::digest;
 use super::error::Error;
+use crate::{atomic_file, checked_file};
 
 /// The manifest of an entry, and the last file written to it.
-const MANIFEST: &str = "kernel.json";
+pub(crate) const MANIFEST: &str = "kernel.json";
+
+/// The directories below the cache.
+pub(crate) const DIR: &str = "store";
+pub(crate) const PACKAGES: &str = "packages";
 
 /// What QEMU boots.
 pub(crate) const IMAGE: &str = "vmlinux";
@@ -71,7 +77,8 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The entry in `dir`, where it is there and whole.
+    /// The entry in `dir`, where it is there and has all files in their size. Their bytes are not
+    /// checked: in a directory outside the cache that is for its owner to do.
     pub(crate) fn open(dir: PathBuf) -> Option<Self> {
         let manifest: Manifest =
             serde_json::from_slice(&fs::read(dir.join(MANIFEST)).ok()?).ok()?;
@@ -82,6 +89,16 @@ impl Entry {
                 fs::metadata(dir.join(name)).is_ok_and(|found| found.len() == stored.size)
             });
         whole.then_some(Self { dir, manifest })
+    }
+
+    /// Whether all of its files have the bytes that they were made with.
+    fn is_whole(&self) -> bool {
+        let manifest = self.dir.join(MANIFEST);
+        // Entries of the first versions have no record of their manifest.
+        (!checked_file::record_of(&manifest).exists() || checked_file::is_whole(&manifest))
+            && self.manifest.files.iter().all(|(name, stored)| {
+                checked_file::holds(&self.dir.join(name), stored.size, &stored.sha256)
+            })
     }
 
     /// What QEMU boots.
@@ -98,6 +115,13 @@ impl Entry {
     pub(crate) fn modules(&self) -> Option<FileRef> {
         let there = self.manifest.files.contains_key(MODULES);
         there.then(|| self.file(MODULES))
+    }
+
+    /// All of its files, with the manifest.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let names = self.manifest.files.keys().map(String::as_str);
+        let names = names.chain([MANIFEST]);
+        names.map(|name| self.dir.join(name)).collect()
     }
 
     /// A file that the entry has: [`Store::get`] and [`Store::put`] see to those that all have.
@@ -133,36 +157,31 @@ impl Store {
     }
 
     pub(crate) fn packages(&self) -> PathBuf {
-        self.cache.join("packages")
+        self.cache.join(PACKAGES)
     }
 
     fn entry_dir(&self, key: &str) -> PathBuf {
-        self.cache.join("store").join(key)
+        self.cache.join(DIR).join(key)
     }
 
     /// The entry, where it is there and whole.
     pub(crate) fn get(&self, key: &str) -> Option<Entry> {
-        Entry::open(self.entry_dir(key))
+        Entry::open(self.entry_dir(key)).filter(Entry::is_whole)
     }
 
     /// Makes the entry of `key` from what `make` returns. The caller holds the key's lock.
     pub(crate) fn put(&self, key: &str, contents: Contents) -> Result<Entry, Error> {
         let dir = self.entry_dir(key);
-        let store = self.cache.join("store");
+        let store = self.cache.join(DIR);
         fs::create_dir_all(&store).map_err(Error::on("create", &store))?;
         // What a killed process left, and an entry that is not whole. The lock keeps others away.
         let temporary = store.join(format!(".tmp-{key}"));
-        for stale in [&temporary, &dir] {
-            match fs::remove_dir_all(stale) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", stale, error));
-                }
-                _ => {}
-            }
-        }
+        remove(&temporary)?;
+        remove(&dir)?;
         fs::create_dir(&temporary).map_err(Error::on("create", &temporary))?;
         let written = Self::fill(&temporary, contents).and_then(|manifest| {
-            fs::rename(&temporary, &dir).map_err(Error::on("rename", &temporary))?;
+            Self::record(&temporary, &manifest).map_err(Error::on("write", &temporary))?;
+            atomic_file::rename(&temporary, &dir).map_err(Error::on("rename", &temporary))?;
             Ok(manifest)
         });
         match written {
@@ -194,11 +213,50 @@ impl Store {
             transports: contents.transports,
             packages: contents.packages,
         };
-        let path = dir.join(MANIFEST);
-        let text = serde_json::to_vec_pretty(&manifest)
-            .map_err(|error| Error::io("write", &path, error.into()))?;
-        fs::write(&path, text).map_err(Error::on("write", dir))?;
+        Self::write_manifest(dir, &manifest)?;
         Ok(manifest)
+    }
+
+    /// Moves an entry that another host made, and whose files were compared with its manifest, into its
+    /// place. False if there is one.
+    pub(crate) fn take(&self, key: &str, from: &Path) -> Result<bool, Error> {
+        let _lock = self.lock(key, &|| {})?;
+        if self.get(key).is_some() {
+            return Ok(false);
+        }
+        let path = from.join(MANIFEST);
+        let text = fs::read(&path).map_err(Error::on("read", &path))?;
+        let mut manifest: Manifest = serde_json::from_slice(&text)
+            .map_err(|error| Error::io("read", &path, error.into()))?;
+        for package in manifest.packages.values_mut() {
+            // The other host's cache was elsewhere. The digest comes from the manifest and may be none.
+            let file = package.path.file_name().unwrap_or_default();
+            package.path = self.packages().join(file);
+        }
+        Self::write_manifest(from, &manifest)?;
+        Self::record(from, &manifest).map_err(Error::on("write", from))?;
+        let dir = self.entry_dir(key);
+        let store = self.cache.join(DIR);
+        fs::create_dir_all(&store).map_err(Error::on("create", &store))?;
+        remove(&dir)?;
+        atomic_file::rename(from, &dir).map_err(Error::on("rename", from))?;
+        Ok(true)
+    }
+
+    fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
+        let path = dir.join(MANIFEST);
+        let text = serde_json::to_vec_pretty(manifest)
+            .map_err(|error| Error::io("write", &path, error.into()))?;
+        fs::write(&path, text).map_err(Error::on("write", dir))
+    }
+
+    /// Makes sure that an entry's files are on the disk, and records what they hold.
+    fn record(dir: &Path, manifest: &Manifest) -> std::io::Result<()> {
+        for (name, stored) in &manifest.files {
+            checked_file::record(&dir.join(name), &stored.sha256)?;
+        }
+        let path = dir.join(MANIFEST);
+        checked_file::record(&path, &digest::of_file(&path)?)
     }
 
     /// Waits until no other process or thread makes `key`, then keeps others waiting until the
@@ -226,6 +284,16 @@ impl Store {
                 Err(error) => return Err(Error::io("lock", &path, error)),
             }
         }
+    }
+}
+
+/// Removes a directory that may be there.
+fn remove(dir: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", dir, error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ use ukci_schema::lock::Package;
 
 use super::digest::{self, Hasher};
 use super::error::Error;
+use crate::atomic_file;
 use crate::nix::{StorePath, store_name};
 
 /// A file that is coming, with the digest of what has come.
@@ -96,9 +97,13 @@ pub(crate) fn take_from_nix_store(package: &Package, path: &Path) -> Result<bool
     let copy = path.with_extension("copy");
     // Not `fs::copy`, which would make it read-only, as the store's files are.
     File::open(kept.path())
-        .and_then(|mut kept| io::copy(&mut kept, &mut File::create(&copy)?))
+        .and_then(|mut kept| {
+            let mut file = File::create(&copy)?;
+            io::copy(&mut kept, &mut file)?;
+            file.sync_all()
+        })
         .map_err(Error::on("write", &copy))?;
-    fs::rename(&copy, path).map_err(Error::on("rename", &copy))?;
+    atomic_file::rename(&copy, path).map_err(Error::on("rename", &copy))?;
     Ok(true)
 }
 

@@ -26,14 +26,18 @@ pub(crate) struct Inputs {
     pub(crate) kernel: Arc<PlannedKernel>,
     pub(crate) artifact: Arc<PlannedArtifact>,
     pub(crate) object: Arc<[u8]>,
+    /// The digest of the object.
+    pub(crate) object_sha256: Arc<str>,
     /// The files of the cell's contract, in its order.
     pub(crate) files: Vec<Arc<[u8]>>,
     /// Why a compiler made no object of the source: then nothing is booted.
     pub(crate) refused: Option<Arc<Diagnosis>>,
     /// Why the artifact could not be kept beside the evidence: then nothing is booted.
     pub(crate) unkept: Option<Arc<evidence_dir::Error>>,
-    /// Modules that the object may need.
+    /// Modules that the object may need; none until they are
+    /// [assembled](crate::prepare::Files::assemble).
     pub(crate) modules: Vec<NamedModule>,
+    /// What the guest boots; empty until it is assembled.
     pub(crate) initramfs: Arc<Path>,
     pub(crate) agent: Arc<str>,
     pub(crate) mode: Mode,
@@ -110,7 +114,7 @@ pub(super) struct PlanFile<'a> {
     agent: &'a str,
     mode: Mode,
     /// SHA-256 of the bytes that the guest is handed.
-    object: String,
+    object: &'a str,
     strict: bool,
     budget: Budget,
     baseline: &'a BTreeMap<String, u64>,
@@ -125,7 +129,7 @@ impl<'a> PlanFile<'a> {
             kernel: &inputs.kernel,
             agent: &inputs.agent,
             mode: inputs.mode,
-            object: digest::of(&inputs.object),
+            object: &inputs.object_sha256,
             strict: inputs.strict,
             budget: inputs.budget,
             baseline: &inputs.baseline,

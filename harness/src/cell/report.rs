@@ -106,6 +106,7 @@ pub(super) fn report<M: Machine>(
         notes: stall.into_iter().collect(),
         evidence: dir.to_owned(),
         evidence_digest,
+        cached: None,
     }
 }
 

@@ -14,6 +14,7 @@ use ukci_schema::plan::FileRef;
 
 use crate::arch::kernel_version;
 use crate::catalogue::digest;
+use crate::checked_file;
 
 /// Names another bpftool.
 const VARIABLE: &str = "UKCI_BPFTOOL";
@@ -90,7 +91,7 @@ pub fn kernel(lock: &Lock, arch: Arch) -> Result<&LockedKernel, Error> {
 pub fn of_image(image: &FileRef, cache: &Path) -> Result<PathBuf, Error> {
     let dir = cache.join("vmlinux-h").join(&image.sha256);
     let header = dir.join("vmlinux.h");
-    if header.is_file() {
+    if checked_file::is_whole(&header) {
         return Ok(dir);
     }
     let bpftool = bpftool().ok_or(Error::NoBpftool)?;
@@ -122,9 +123,7 @@ pub fn of_image(image: &FileRef, cache: &Path) -> Result<PathBuf, Error> {
             said: said.trim().lines().last().unwrap_or_default().to_owned(),
         });
     }
-    let made = scratch.path().join("vmlinux.h");
-    std::fs::write(&made, output.stdout).map_err(on("write", &made))?;
-    std::fs::rename(&made, &header).map_err(on("rename", &made))?;
+    checked_file::write(&header, &[&output.stdout]).map_err(on("write", &header))?;
     Ok(dir)
 }
 
@@ -141,11 +140,9 @@ pub fn of_file(file: &Path, cache: &Path) -> Result<PathBuf, Error> {
     let bytes = std::fs::read(file).map_err(on("read", file))?;
     let dir = cache.join("vmlinux-h").join(digest::of(&bytes));
     let header = dir.join("vmlinux.h");
-    if !header.is_file() {
+    if !checked_file::is_whole(&header) {
         std::fs::create_dir_all(&dir).map_err(on("create", &dir))?;
-        let made = dir.join(format!(".new-{}", std::process::id()));
-        std::fs::write(&made, bytes).map_err(on("write", &made))?;
-        std::fs::rename(&made, &header).map_err(on("rename", &made))?;
+        checked_file::write(&header, &[&bytes]).map_err(on("write", &header))?;
     }
     Ok(dir)
 }

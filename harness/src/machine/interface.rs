@@ -61,6 +61,11 @@ pub struct Hardware {
     pub cpu: String,
     /// `vhost-vsock`, `vhost-user-vsock` or `virtio-serial`.
     pub transport: String,
+    /// The version of the program that runs the guest, as it states it.
+    pub emulator: String,
+    /// The model of the host's processor, if guests run on it and not on an emulated one: they can
+    /// see it then. Empty under emulation.
+    pub processor: String,
 }
 
 /// How a guest ended, other than by being told to.

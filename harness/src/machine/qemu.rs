@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use ukci_schema::cell::Arch;
 use ukci_schema::report::Choice;
@@ -205,6 +206,11 @@ impl Qemu {
             accel: self.accelerated(arch).accel().name().to_owned(),
             cpu: self.cpu(arch, release),
             transport: self.host.link.name().to_owned(),
+            emulator: self.host.versions.get(&arch).cloned().unwrap_or_default(),
+            processor: match self.accelerated(arch) {
+                Accelerated::Kvm { .. } => host_processor(),
+                Accelerated::Tcg => String::new(),
+            },
         }
     }
 
@@ -256,6 +262,50 @@ impl Qemu {
     }
 }
 
+/// The model of this host's processor: what `/proc/cpuinfo` says of the first one, without what
+/// changes from moment to moment or differs between the cores.
+fn host_processor() -> String {
+    static PROCESSOR: OnceLock<String> = OnceLock::new();
+    let read = || processor(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
+    PROCESSOR.get_or_init(read).clone()
+}
+
+fn processor(cpuinfo: &str) -> String {
+    const OF_THE_MODEL: &[&str] = &[
+        // x86: the microcode adds and hides features.
+        "vendor_id",
+        "cpu family",
+        "model",
+        "model name",
+        "stepping",
+        "microcode",
+        "flags",
+        // arm64
+        "Features",
+        "CPU implementer",
+        "CPU architecture",
+        "CPU variant",
+        "CPU part",
+        "CPU revision",
+        // riscv64
+        "isa",
+        "mmu",
+        "uarch",
+        "mvendorid",
+        "marchid",
+        "mimpid",
+    ];
+    let first = cpuinfo.split("\n\n").next().unwrap_or_default();
+    let lines = first.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let (name, value) = (name.trim(), value.trim());
+        OF_THE_MODEL
+            .contains(&name)
+            .then(|| format!("{name}: {value}"))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The rate of this host's time stamp counter in kHz, if it is an x86 one that never stops. The
 /// kernel states it as `bogomips`, which is twice the rate in MHz where the TSC is the delay timer.
 fn host_tsc_khz() -> Option<u32> {
@@ -285,7 +335,21 @@ fn tsc_khz(cpuinfo: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, checked_tool, tsc_khz};
+    use super::{Error, checked_tool, processor, tsc_khz};
+
+    #[test]
+    fn a_processor_is_its_model_and_not_its_momentary_clock() {
+        let of = |mhz: &str, model: &str| {
+            let core = format!(
+                "processor\t: 0\nmodel name\t: {model}\ncpu MHz\t\t: {mhz}\nflags\t\t: fpu avx\n\n"
+            );
+            processor(&core.repeat(2))
+        };
+        assert_eq!(of("2600.0", "Xeon"), "model name: Xeon\nflags: fpu avx");
+        assert_eq!(of("2600.0", "Xeon"), of("3100.5", "Xeon"));
+        assert_ne!(of("2600.0", "Xeon"), of("2600.0", "EPYC"));
+        assert_eq!(processor(""), "");
+    }
 
     #[test]
     fn a_tool_runs_only_as_it_was_built() {

@@ -7,7 +7,7 @@ use quick_junit::{NonSuccessKind, Property, Report as Junit, TestCase, TestCaseS
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use super::{Shown, needs_loader};
+use super::{Shown, cached, needs_loader};
 
 /// The report as `JUnit` XML.
 pub fn junit(report: &Shown<Report>) -> Shown<String> {
@@ -94,6 +94,11 @@ fn case(cell: &CellReport) -> TestCase {
         format!("machine: {} {}, {}", cell.accel, cell.cpu, cell.transport),
         format!("evidence: {}", cell.evidence),
     ];
+    facts.extend(
+        cell.cached
+            .as_ref()
+            .map(|from| format!("cached: {}", cached(from))),
+    );
     if let (Outcome::Xfail, Some(diagnosis)) = (cell.outcome, &cell.diagnosis) {
         facts.push(format!("failed as expected: {}", diagnosis.code));
         facts.extend(cell.expected.reason.clone());

@@ -18,7 +18,7 @@ mod verifier;
 use std::collections::BTreeSet;
 
 use ukci_schema::diagnosis::Code;
-use ukci_schema::report::{CellReport, Report};
+use ukci_schema::report::{CachedFrom, CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use crate::plural::count;
@@ -84,6 +84,21 @@ fn refusal(code: Code) -> &'static str {
         Code::GuestResources => "MEMORY",
         Code::UnsupportedTransport | Code::Unclassified => "FAIL",
     }
+}
+
+/// Where a cell's evidence comes from if this run did not boot it: a clause without its subject.
+pub fn cached(from: &CachedFrom) -> String {
+    format!(
+        "booted by the run of {} on `{}` with ukci {}, in {:.1} s",
+        from.started, from.host, from.ukci, from.seconds
+    )
+}
+
+/// How many cells this run did not boot, because their evidence was in the cache; nothing if none.
+pub(crate) fn cached_cells(report: &Report) -> Option<String> {
+    let cached = report.cells.iter().filter(|cell| cell.cached.is_some());
+    let cached = cached.count();
+    (cached > 0).then(|| format!("{} from the cache", count(cached, "verdict")))
 }
 
 /// What the cells ran on, each once: `tcg`, or `kvm, tcg` where shards or architectures differ. What

@@ -98,6 +98,7 @@ pub(crate) fn options(dir: &Path) -> Options {
         jobs: 2,
         timeout: Duration::from_mins(1),
         fail_fast: false,
+        remember: run::Remember::Nothing,
         resume: false,
         baseline: None,
         out: dir.join("out"),

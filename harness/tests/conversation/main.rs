@@ -3,6 +3,7 @@
 
 mod fixture;
 mod identity;
+mod remembered;
 mod scripted;
 
 use std::collections::BTreeMap;

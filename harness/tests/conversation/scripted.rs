@@ -1,8 +1,8 @@
 //! A machine whose guests do what a script says, over `tokio::io::duplex`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -79,6 +79,8 @@ pub(crate) struct Ledger {
     pub(crate) up: AtomicUsize,
     pub(crate) most: AtomicUsize,
     pub(crate) boots: AtomicUsize,
+    /// What guests run on, if not on the usual.
+    pub(crate) hardware: Mutex<Option<Hardware>>,
 }
 
 pub(crate) struct Scripted {
@@ -107,11 +109,13 @@ impl Machine for Scripted {
     type Guest = ScriptedGuest;
 
     fn hardware(&self, _: Arch, _: &str) -> Hardware {
-        Hardware {
+        let other = self.ledger.hardware.lock().unwrap().clone();
+        other.unwrap_or_else(|| Hardware {
             accel: "tcg".into(),
             cpu: "qemu64".into(),
             transport: "vhost-user-vsock".into(),
-        }
+            ..Hardware::default()
+        })
     }
 
     fn slowness(&self) -> u32 {

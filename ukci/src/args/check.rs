@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence;
 
+use super::cache::Limit;
 use super::selection::{Compilation, ManifestOf, Selection, manifest};
 use super::{Machines, Outputs};
 
@@ -109,6 +111,18 @@ pub(crate) struct Check {
     /// options.
     #[arg(long, help_heading = "Run options")]
     pub(crate) resume: bool,
+
+    /// Boot every cell, even if the cache has its evidence
+    ///
+    /// Without this option, a cell is not booted again if the same agent has already examined the same
+    /// object on the same kernel, machine and settings: the evidence of that run is judged again. The
+    /// report marks such cells as `cached`. With this option, the new evidence replaces the old. See
+    /// docs/cache.md.
+    #[arg(long, env = "UKCI_NO_CACHE", hide_env = true, value_parser = FalseyValueParser::new(), help_heading = "Run options")]
+    pub(crate) no_cache: bool,
+
+    #[command(flatten)]
+    pub(crate) limit: Limit,
 
     #[command(flatten)]
     pub(crate) machines: Machines,

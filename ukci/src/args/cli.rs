@@ -4,8 +4,8 @@ use clap::builder::{Styles, styling::AnsiColor};
 use clap::{Parser, Subcommand};
 
 use super::{
-    Check, Explain, Global, Help, Kernels, List, Plan, check, init, kernels, list, manifest, plan,
-    report, rerun, shell,
+    Check, Doctor, Explain, Global, Help, Kernels, List, Plan, cache, check, init, kernels, list,
+    manifest, plan, report, rerun, shell,
 };
 use crate::{exit, version};
 
@@ -89,6 +89,13 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = kernels::HELP)]
     Kernels(Kernels),
 
+    /// Show, limit, clear and move what ukci keeps between runs
+    ///
+    /// ukci keeps packages, boot files, compiled objects and the evidence of cells below
+    /// `~/.cache/ukci`, or below `$XDG_CACHE_HOME/ukci`. See docs/cache.md.
+    #[command(subcommand, after_help = cache::HELP)]
+    Cache(cache::Cache),
+
     /// Write a manifest, which describes what an object's own loader does
     #[command(subcommand, after_help = manifest::HELP)]
     Manifest(manifest::Manifest),
@@ -105,7 +112,7 @@ pub(crate) enum Command {
     ///
     /// It looks for QEMU, KVM, a transport between guest and host, the agents, downloaded kernels
     /// and a writable cache. If something is missing, a hint says how to get it. Nothing is booted.
-    Doctor,
+    Doctor(Doctor),
 
     /// Explain a diagnosis: what it means, its usual causes and its remedies
     Explain(Explain),

@@ -2,8 +2,10 @@
 //! Its first line must make sense alone, because `-h` prints nothing else of it.
 
 mod arch;
+pub(crate) mod cache;
 mod check;
 mod cli;
+mod doctor;
 mod explain;
 mod format;
 mod global;
@@ -21,6 +23,7 @@ pub(crate) mod shell;
 
 pub(crate) use check::{Check, Mode};
 pub(crate) use cli::{Cli, Command};
+pub(crate) use doctor::Doctor;
 pub(crate) use explain::{Explain, Help};
 pub(crate) use format::{Format, FormatKind};
 pub(crate) use global::{Color, Global};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::cache::Limit;
 use super::{Machines, Outputs};
 
 pub(super) const HELP: &str = "\
@@ -28,6 +29,9 @@ pub(crate) struct Rerun {
     /// Run even if the artifact, kernel or agent differs from the report
     #[arg(long)]
     pub(crate) anyway: bool,
+
+    #[command(flatten)]
+    pub(crate) limit: Limit,
 
     #[command(flatten)]
     pub(crate) machines: Machines,

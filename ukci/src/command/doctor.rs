@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use ukci_harness::arch::Accel;
+use ukci_harness::cache;
 use ukci_harness::catalogue::cache_dir;
 use ukci_harness::compile;
-
 use ukci_harness::machine::qemu::{Qemu, Settings};
 use ukci_harness::resolve::Origin;
 use ukci_schema::cell::Arch;
 
+use crate::args::Doctor;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{BAD, GOOD, HINT, Output, WARN, paint};
-use crate::text::{Text, text};
+use crate::text::{Text, count, text};
 use crate::{carried, lock_file, runtime, stdout};
 use ukci_harness::render::harmless;
 
@@ -28,12 +30,15 @@ enum Finding {
 }
 
 /// Runs the command: one line for each finding, with a hint below what is missing.
-pub(crate) fn run(output: Output) -> Result<Exit, Failure> {
+pub(crate) fn run(doctor: &Doctor, output: Output) -> Result<Exit, Failure> {
     let mut findings = machine();
     findings.push(agent(Arch::X86_64).map_or_else(Finding::Fail, Finding::Ok));
     findings.extend([Arch::Aarch64, Arch::Riscv64].map(another));
     findings.push(kernels()?);
-    findings.push(cache());
+    findings.push(writable_cache());
+    if doctor.verify {
+        findings.extend(verified(output));
+    }
     findings.push(clang());
     let able = !findings.iter().any(|f| matches!(f, Finding::Fail(_)));
     let mut text = Text::default();
@@ -160,7 +165,7 @@ fn kernels() -> Result<Finding, Failure> {
     })
 }
 
-fn cache() -> Finding {
+fn writable_cache() -> Finding {
     let dir = cache_dir();
     let shown = harmless(&dir.to_string_lossy());
     let existing = dir
@@ -181,6 +186,50 @@ fn cache() -> Finding {
             Some("set `XDG_CACHE_HOME` to a directory that can be written".into()),
         ),
     }
+}
+
+/// Reads all files of the cache, and removes the damaged ones but for tools, which only `make` makes.
+fn verified(output: Output) -> Vec<Finding> {
+    let bar = if output.live {
+        ProgressBar::new(0)
+    } else {
+        ProgressBar::hidden()
+    };
+    bar.set_style(
+        ProgressStyle::with_template("{prefix:>12} {bar:20.cyan/dim} {bytes}/{total_bytes} {eta}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    bar.set_prefix("Verifying");
+    let (damaged, compared) = cache::verify(&cache_dir(), &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let whole = compared - damaged.len();
+    let mut findings = vec![Finding::Ok(text!(
+        "{} in the cache are as they were written",
+        count(whole, "file")
+    ))];
+    findings.extend(damaged.into_iter().map(|damage| {
+        let file = harmless(&damage.file.to_string_lossy());
+        if !damage.entry.kind.is_made_again() {
+            let hint = "build it again with `make tools` in a checkout of ukci";
+            return Finding::Note(text!("`{}` is damaged", file), Some(hint.into()));
+        }
+        let what = match cache::discard(&damage) {
+            Ok(()) => text!(
+                "`{}` was damaged and has been removed; it is made again when a run needs it",
+                file
+            ),
+            Err(error) => text!(
+                "`{}` is damaged and cannot be removed: {}",
+                file,
+                harmless(&error.to_string())
+            ),
+        };
+        Finding::Note(what, None)
+    }));
+    findings
 }
 
 /// Only C sources need a compiler.

@@ -1,6 +1,7 @@
 //! The commands, one file per subcommand. What several of them need is beside this directory.
 
 pub(crate) mod bless;
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod explain;

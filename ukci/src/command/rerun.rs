@@ -34,6 +34,7 @@ pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
         &chosen,
         &dir,
         args.anyway,
+        args.limit.cache_max_size.as_u64(),
         args.machines,
         args.outputs,
     )?;

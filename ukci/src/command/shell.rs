@@ -30,6 +30,8 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
         std::slice::from_ref(&cell),
         &report_file::dir_of(&args.report),
         args.anyway,
+        // A shell leaves nothing in the cache.
+        u64::MAX,
         Machines::with_accel(args.accel),
         Outputs::only(scratch.path()),
     )?;

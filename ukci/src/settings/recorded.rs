@@ -94,6 +94,7 @@ pub(crate) fn read(
     chosen: &[CellReport],
     dir: &Path,
     anyway: bool,
+    cache_limit: u64,
     machines: Machines,
     outputs: Outputs,
 ) -> Result<Settings, Failure> {
@@ -145,6 +146,9 @@ pub(crate) fn read(
         strict: recorded.strict,
         fail_fast: false,
         resume: false,
+        // To run a cell again is to boot it.
+        remember: super::remember(true),
+        cache_limit,
         baseline: recorded.baseline.map(Baseline::read).transpose()?,
         machines,
         out: outputs.out,

@@ -44,8 +44,8 @@ pub(crate) fn cell_line(
         diagnostic::word(report.outcome)
     };
     // The seconds of an earlier run are not this one's.
-    let time = if kept {
-        text!("{:>9}", "kept")
+    let time = if kept || report.cached.is_some() {
+        text!("{:>9}", if kept { "kept" } else { "cached" })
     } else {
         text!("{:>8.3}s", report.seconds)
     };
@@ -69,6 +69,17 @@ pub(crate) fn kept_line(kept: usize) -> Text {
     text!(
         "        Kept {} of an earlier run, whose inputs have not changed\n",
         verdicts
+    )
+}
+
+/// How many cells were not booted because their evidence was in the cache; nothing if none.
+pub(crate) fn cached_line(cached: usize) -> Text {
+    if cached == 0 {
+        return Text::default();
+    }
+    text!(
+        "      Cached {} from evidence of earlier runs (`--no-cache` boots every cell)\n",
+        text::count(cached, "verdict")
     )
 }
 

@@ -9,6 +9,8 @@ use ukci_schema::lock::Role;
 use super::testing::{Mirror, Reply, kernel_package, locked, module, vmlinux, vmlinuz};
 use super::*;
 
+mod damage;
+mod moved;
 mod own;
 mod unpacked;
 

@@ -11,8 +11,8 @@ use super::filter::Filters;
 use super::{anchor, prose};
 use crate::file_name;
 use crate::plural::count;
-use crate::render::again;
 use crate::render::table::{grouped, share};
+use crate::render::{again, cached};
 
 /// The cell, open or folded.
 pub(super) fn fragment(
@@ -30,7 +30,9 @@ pub(super) fn fragment(
                 span class={ "badge " (cell.outcome.name()) } { (cell.outcome) }
                 span.id { (cell.id) }
                 span.why { (prose(&in_short(cell))) }
-                span.time { (format!("{:.1} s", cell.seconds)) }
+                span.time {
+                    @if cell.cached.is_some() { "cached" } @else { (format!("{:.1} s", cell.seconds)) }
+                }
             }
             // The anchor is inside, so that a link to it opens what is around it.
             div.inside id=(anchor(cell)) { (inside(report, cell)) }
@@ -236,6 +238,7 @@ fn facts(report: &Report, cell: &CellReport) -> Markup {
                 (cell.accel) " " (cell.cpu) ", " (cell.memory) " MiB, " (count(cell.cpus, "CPU")) ", " (cell.transport)
                 @if cell.boots > 1 { ", booted " (cell.boots) " times" }
             }
+            @if let Some(from) = &cell.cached { dt { "cached" } dd { (cached(from)) } }
             dt { "cost" }
             dd {
                 (format!("{:.2} s, {:.2} s of CPU, {} MiB", cell.seconds, cell.cpu_seconds, cell.peak_kib / 1024))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ukci_harness::catalogue::Catalogue;
 use ukci_harness::resolve::{self, Manifests};
-use ukci_schema::cell::Cell;
+use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::lock::LockedKernel;
 
 use super::named;
@@ -23,7 +23,12 @@ pub(super) fn run(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
     let catalogue = lock_file::catalogue()?;
     let mut kernels: Vec<&LockedKernel> = Vec::new();
     if fetch.matrix.is_some() || !fetch.names.is_empty() {
-        kernels = wanted(fetch, &catalogue)?;
+        kernels = wanted(
+            &fetch.names,
+            &fetch.arch,
+            fetch.matrix.as_deref(),
+            &catalogue,
+        )?;
     }
     if kernels.is_empty() {
         let hint = "name one, or a matrix: `ukci kernels fetch --matrix quick`".to_owned();
@@ -55,20 +60,25 @@ pub(super) fn run(fetch: &Fetch, output: Output) -> Result<Exit, Failure> {
 }
 
 /// The kernels that are named, and those of the matrix, for the architectures that are requested.
-fn wanted<'a>(fetch: &Fetch, catalogue: &'a Catalogue) -> Result<Vec<&'a LockedKernel>, Failure> {
+pub(in crate::command) fn wanted<'a>(
+    names: &[String],
+    arches: &[Arch],
+    matrix: Option<&str>,
+    catalogue: &'a Catalogue,
+) -> Result<Vec<&'a LockedKernel>, Failure> {
     let mut wanted: Vec<&LockedKernel> = Vec::new();
-    for name in &fetch.names {
-        if fetch.arch.is_empty() {
+    for name in names {
+        if arches.is_empty() {
             wanted.push(named::find_one(catalogue, name)?);
         }
-        for arch in &fetch.arch {
+        for arch in arches {
             wanted.push(named::find_one(catalogue, &format!("{name}/{arch}"))?);
         }
     }
-    if let Some(matrix) = &fetch.matrix {
+    if let Some(matrix) = matrix {
         let selection = resolve::Selection {
-            matrix: Some(matrix.clone()),
-            arches: fetch.arch.clone(),
+            matrix: Some(matrix.to_owned()),
+            arches: arches.to_vec(),
             ..resolve::Selection::default()
         };
         let artifacts = [selected::any_artifact()];

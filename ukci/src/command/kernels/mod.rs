@@ -1,10 +1,10 @@
 //! `ukci kernels`: one file per subcommand.
 
 mod features;
-mod fetch;
+pub(super) mod fetch;
 mod list;
 mod lock;
-mod named;
+pub(super) mod named;
 mod show;
 mod unpack;
 

@@ -55,7 +55,7 @@ pub(super) fn find_one<'a>(
 }
 
 /// Fetches and unpacks a kernel, unless that has been done.
-pub(super) fn prepare(
+pub(in crate::command) fn prepare(
     catalogue: &Catalogue,
     kernel: &LockedKernel,
     fetching: &Fetching,

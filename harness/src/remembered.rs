@@ -1,0 +1,366 @@
+//! Remembers the evidence of cells between runs. Everything that a guest's answer depends on goes in
+//! as a key, and the evidence that a guest gave under the same key comes out. It is not judged here.
+//!
+//! | In the key | Why |
+//! |---|---|
+//! | the request: artifact's name, mode, contract, sysctls | what the agent is asked |
+//! | the object, the contract's files, by digest | what it is given |
+//! | kernel image, segment, modules, by digest; kernel arguments | what is booted |
+//! | memory, CPUs, accelerator, CPU model, the emulator's version | on what |
+//! | the host's processor, with KVM only | an emulated one does not show it |
+//! | the agent, by digest; the protocol; [`RECIPE`] | who asks, and how |
+//!
+//! Not in the key, because the evidence must not depend on them: the transport, the clock, the time
+//! limits, whether the guest was booted or cloned, and the version of ukci.
+//!
+//! An entry is one file below `verdicts/` of the cache: an archive of the cell's evidence directory,
+//! compressed by zstd with a checksum, so that a damaged one is noticed. Such an entry is removed.
+//! The time of the last use is the file's modification time.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use ukci_schema::evidence::Evidence;
+use ukci_schema::message::{PROTOCOL, Request};
+use ukci_schema::report::{CachedFrom, CellReport};
+use ukci_schema::verdict::Stage;
+
+use crate::atomic_file;
+use crate::catalogue::digest;
+use crate::cell::Inputs;
+use crate::conversation::{Answer, BootResult, Hello};
+use crate::evidence_dir;
+use crate::machine::Hardware;
+use crate::run_options::{Options, Remember};
+
+/// Goes into every key: raised when ukci does something else to a guest that has the same inputs,
+/// such as giving it other modules or devices.
+const RECIPE: &str = "ukci.verdict/1";
+
+/// The directory below the cache.
+pub(crate) const DIR: &str = "verdicts";
+/// How the names of entries end.
+pub(crate) const SUFFIX: &str = ".tar.zst";
+
+/// The first member of an archive: what is known of the run.
+const RUN: &str = "run.json";
+const EVIDENCE: &str = "evidence.json";
+/// These are written anew for each run.
+const OF_A_RUN: &[&str] = &["plan.json", "cell.json"];
+
+/// Most bytes of an archive, packed and unpacked. The console is at most 16 MiB, a message 64.
+const LONGEST: u64 = 256 << 20;
+/// Most members of an archive.
+const MOST_FILES: usize = 20_000;
+
+/// Machine code compresses well at any level, and text, too.
+const LEVEL: i32 = 3;
+
+/// The remembered evidence of a cache.
+#[derive(Debug)]
+pub(crate) struct Verdicts {
+    dir: PathBuf,
+    mode: Remember,
+    /// The run that keeps entries.
+    started: String,
+    ukci: String,
+    host: String,
+}
+
+/// What tells one remembered cell from another: 64 hex digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key(String);
+
+/// All that the evidence depends on.
+#[derive(Serialize)]
+struct KeyOf<'a> {
+    recipe: &'a str,
+    protocol: u32,
+    request: Request,
+    object: &'a str,
+    files: Vec<String>,
+    image: &'a str,
+    segment: &'a str,
+    modules: Option<&'a str>,
+    cmdline: Vec<&'a str>,
+    memory: u32,
+    cpus: u32,
+    agent: &'a str,
+    accel: &'a str,
+    cpu: &'a str,
+    emulator: &'a str,
+    processor: &'a str,
+}
+
+/// What an entry says of the run that it comes from.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ran {
+    /// The run.
+    pub(crate) from: CachedFrom,
+    /// Guest memory in MiB: more than planned if the cell was booted again with more.
+    pub(crate) memory: u32,
+    /// The transport that was used.
+    pub(crate) transport: String,
+    /// SHA-256 of the kernel image.
+    pub(crate) image: String,
+    /// `uname -r` as the guest said it.
+    pub(crate) release: String,
+    /// The libbpf of the agent.
+    pub(crate) libbpf: String,
+}
+
+/// Evidence that was kept.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    pub(crate) ran: Ran,
+    evidence: Evidence,
+    /// The files of the cell's directory.
+    files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Verdicts {
+    /// Those in the cache of a run.
+    pub(crate) fn of(options: &Options) -> Arc<Self> {
+        let host = rustix::system::uname();
+        Arc::new(Self {
+            dir: options.cache.join(DIR),
+            mode: options.remember,
+            started: options.info.started.clone(),
+            ukci: options.info.ukci.clone(),
+            host: host.nodename().to_string_lossy().into_owned(),
+        })
+    }
+
+    /// The key of a cell; none if this run remembers nothing.
+    pub(crate) fn key(&self, inputs: &Inputs, hardware: &Hardware) -> Option<Key> {
+        if self.mode == Remember::Nothing {
+            return None;
+        }
+        let (planned, kernel) = (&inputs.planned, &inputs.kernel);
+        let of = KeyOf {
+            recipe: RECIPE,
+            protocol: PROTOCOL,
+            request: Request {
+                time: 0,
+                entropy: String::new(),
+                isolation_seconds: None,
+                // They are chosen by the object and the manifest, out of the kernel's.
+                modules: Vec::new(),
+                ..inputs.request(inputs.timeout)
+            },
+            object: &inputs.object_sha256,
+            files: inputs.files.iter().map(|file| digest::of(file)).collect(),
+            image: &kernel.image.sha256,
+            segment: &kernel.segment.sha256,
+            modules: kernel.modules.as_ref().map(|file| file.sha256.as_str()),
+            cmdline: (kernel.cmdline.iter())
+                .chain(&planned.cmdline)
+                .map(String::as_str)
+                .collect(),
+            memory: planned.memory,
+            cpus: planned.cpus,
+            agent: &inputs.agent,
+            accel: &hardware.accel,
+            cpu: &hardware.cpu,
+            emulator: &hardware.emulator,
+            processor: &hardware.processor,
+        };
+        Some(Key(digest::of(&serde_json::to_vec(&of).ok()?)))
+    }
+
+    /// What is kept under this key. An entry that cannot be read is removed, and its cell runs.
+    pub(crate) fn recall(&self, key: &Key) -> Option<Remembered> {
+        if self.mode != Remember::Reuse {
+            return None;
+        }
+        let path = self.path(key);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => return damaged(&path, &error),
+        };
+        match read(&mut file) {
+            Ok(kept) => {
+                // In a cache that cannot be written, nothing is removed either.
+                let _ = file.set_modified(SystemTime::now());
+                Some(kept)
+            }
+            Err(error) => damaged(&path, &error),
+        }
+    }
+
+    /// Keeps what lies in the directory of a cell that was booted. A cache that cannot be written
+    /// only costs time.
+    pub(crate) fn keep(&self, key: &Key, dir: &Path, image: &str, cell: &CellReport) {
+        let ran = Ran {
+            from: CachedFrom {
+                started: self.started.clone(),
+                ukci: self.ukci.clone(),
+                host: self.host.clone(),
+                seconds: cell.seconds,
+                cpu_seconds: cell.cpu_seconds,
+            },
+            memory: cell.memory,
+            transport: cell.transport.clone(),
+            image: image.to_owned(),
+            release: cell.release.clone(),
+            libbpf: cell.libbpf.clone(),
+        };
+        let path = self.path(key);
+        let kept = fs::create_dir_all(&self.dir)
+            .and_then(|()| pack(&ran, dir))
+            .and_then(|packed| atomic_file::write(&path, &[&packed]));
+        if let Err(error) = kept {
+            tracing::debug!(path = %path.display(), %error, "not remembered");
+        }
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        self.dir.join(format!("{}{SUFFIX}", key.0))
+    }
+}
+
+/// Removes an entry that cannot be read.
+fn damaged<T>(path: &Path, error: &io::Error) -> Option<T> {
+    tracing::warn!(path = %path.display(), %error, "a remembered verdict is damaged");
+    let _ = fs::remove_file(path);
+    None
+}
+
+impl Remembered {
+    /// As if the guest had answered just now.
+    pub(crate) fn result(&mut self) -> BootResult {
+        let evidence = std::mem::take(&mut self.evidence);
+        BootResult {
+            stage: Some(Stage::Behave),
+            hello: Some(Hello {
+                libbpf: self.ran.libbpf.clone(),
+                facts: Box::new(evidence.guest.clone()),
+            }),
+            answer: Some(Answer::Evidence(Box::new(evidence))),
+            spoke: true,
+            ..BootResult::default()
+        }
+    }
+
+    /// Writes the evidence and the logs into a cell's directory.
+    pub(crate) fn restore(&self, dir: &Path) -> io::Result<()> {
+        for (name, bytes) in &self.files {
+            let path = dir.join(name);
+            if let Some(parent) = path.parent().filter(|parent| *parent != dir) {
+                fs::create_dir_all(parent)?;
+            }
+            // A link that lies there is replaced, and not followed.
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => fs::write(path, bytes)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The archive of a cell's directory.
+fn pack(ran: &Ran, dir: &Path) -> io::Result<Vec<u8>> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
+    encoder.include_checksum(true)?;
+    let mut archive = tar::Builder::new(encoder);
+    append(&mut archive, Path::new(RUN), &serde_json::to_vec(ran)?)?;
+    let mut files = Vec::new();
+    list(dir, Path::new(""), &mut files)?;
+    files.sort();
+    for name in files {
+        append(&mut archive, &name, &fs::read(dir.join(&name))?)?;
+    }
+    archive.into_inner()?.finish()
+}
+
+fn append(archive: &mut tar::Builder<impl Write>, name: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, name, bytes)
+}
+
+/// The regular files below `dir`, but for those of one run.
+fn list(dir: &Path, below: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(dir.join(below))? {
+        let entry = entry?;
+        let name = below.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() && is_kept(&name) {
+            list(dir, &name, files)?;
+        } else if kind.is_file() && is_kept(&name) {
+            files.push(name);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file or directory of a cell's directory has a place in an archive: any file but those of
+/// one run, and the directories that are emptied before a cell begins.
+fn is_kept(name: &Path) -> bool {
+    let mut parts = name.components();
+    let Some(Component::Normal(first)) = parts.next() else {
+        return false;
+    };
+    match parts.next() {
+        None => !OF_A_RUN.iter().any(|own| first == *own),
+        Some(_) => {
+            evidence_dir::DIRS.iter().any(|dir| first == *dir)
+                && parts.all(|part| matches!(part, Component::Normal(_)))
+        }
+    }
+}
+
+/// Reads an archive as [`pack`] makes it. Nothing is written, and sizes are limited: it may come from
+/// another host.
+pub(crate) fn read(archive: &mut impl Read) -> io::Result<Remembered> {
+    let decoder = zstd::Decoder::new(archive.take(LONGEST))?;
+    let mut archive = tar::Archive::new(decoder.take(LONGEST));
+    let (mut ran, mut evidence, mut files) = (None, None, Vec::new());
+    for member in archive.entries()? {
+        let mut member = member?;
+        let name = member.path()?.into_owned();
+        let is_file = member.header().entry_type().is_file();
+        if !is_file || !is_kept(&name) || files.len() == MOST_FILES {
+            return Err(unexpected(&name));
+        }
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != member.size() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if name == Path::new(RUN) {
+            ran = Some(serde_json::from_slice(&bytes)?);
+            continue;
+        }
+        if name == Path::new(EVIDENCE) {
+            evidence = Some(serde_json::from_slice(&bytes)?);
+        }
+        files.push((name, bytes));
+    }
+    // To the end, where the checksum is.
+    io::copy(&mut archive.into_inner(), &mut io::sink())?;
+    match (ran, evidence) {
+        (Some(ran), Some(evidence)) => Ok(Remembered {
+            ran,
+            evidence,
+            files,
+        }),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it has no evidence",
+        )),
+    }
+}
+
+fn unexpected(name: &Path) -> io::Error {
+    let what = format!("it has a member `{}`", name.display());
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
