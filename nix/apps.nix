@@ -2,9 +2,11 @@
 {
   autotools,
   cc,
+  guests,
   rustTools,
   runCommand,
   ukci,
+  ukciWith,
 }:
 let
   app =
@@ -38,12 +40,23 @@ let
       ++ builtins.attrValues autotools
     )
   );
-  check = app "check" "Check an eBPF object on every kernel of a matrix" ''
-    #!/bin/sh
-    exec ${ukci}/bin/ukci check "$@"
-  '';
+  # Each has one agent only, so that it needs no cross compilers for the others.
+  checkOn =
+    name: arch:
+    app name "Check an eBPF object on the ${arch} kernels of a matrix" ''
+      #!/bin/sh
+      exec ${ukciWith [ arch ]}/bin/ukci check "$@"
+    '';
+  check = checkOn "check" "x86_64";
+  others = builtins.removeAttrs guests [ "x86_64" ];
 in
-{
+builtins.listToAttrs (
+  map (arch: {
+    name = "check-${arch}";
+    value = checkOn "check-${arch}" arch;
+  }) (builtins.attrNames others)
+)
+// {
   inherit check;
   default = check;
   test = app "test" "Run the tests of a checkout of ukci" ''

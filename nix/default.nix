@@ -57,7 +57,8 @@ let
     shell = call ./shell.nix;
     source = call ./source.nix;
     toolchain = call ./toolchain.nix;
-    ukci = call ./ukci.nix;
+    ukci = scope.ukciWith (builtins.attrNames scope.guests);
+    ukciWith = call ./ukci.nix;
     ukciUnwrapped = call ./ukciUnwrapped.nix;
   };
 in

@@ -1,5 +1,5 @@
-# The tool for people, which finds the lock, the agents, QEMU, the vsock device and the keys of
-# Debian.
+# The tool for people, which finds the lock, the agents of some architectures, QEMU, the vsock device
+# and the keys of Debian.
 {
   debian-archive-keyring,
   guests,
@@ -10,9 +10,8 @@
   ukciUnwrapped,
   vhost-device-vsock,
 }:
-let
-  arches = builtins.attrNames guests;
-in
+# Each agent but that of this system needs cross compilers.
+arches:
 runCommand "ukci"
   {
     inherit arches;

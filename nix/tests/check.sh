@@ -229,6 +229,16 @@ diff <(unmet) - <<<"$failed" || {
   fail 'the gate names other cells'
 }
 
+step 'the app that checks has one agent, so it needs no cross compilers for the others'
+app() { # app NAME: the agents that an app needs
+  local derivation
+  derivation=$(flake eval --raw "path:$work/tree#apps.$system.$1.program" \
+    --apply 'program: builtins.head (builtins.attrNames (builtins.getContext program))')
+  nix-store --query --requisites "$derivation" | sed -n 's/.*-ukci-guest-\([a-z0-9_]*\)-.*\.drv$/\1/p'
+}
+[ "$(app check)" = x86_64 ] || fail "the app \`check\` needs the agents $(app check)"
+[ "$(app check-riscv64)" = riscv64 ] || fail "\`check-riscv64\` needs the agents $(app check-riscv64)"
+
 step 'cells of other architectures pass, if this host has their agents and kernels'
 for cell in "$kernel aarch64" "$kernel_riscv64 riscv64"; do
   read -r name arch <<<"$cell"
