@@ -14,9 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-/// Compressing is done once, decompressing in every run; it costs the same at every level.
-const LEVEL: i32 = 19;
-
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=UKCI_EMBED_AGENTS");
@@ -55,20 +52,16 @@ fn embed(dir: Option<&Path>, out: &Path) -> io::Result<()> {
         let Some(dir) = dir else { continue };
         let agent = dir.join(format!("ukci-guest-{arch}"));
         println!("cargo::rerun-if-changed={}", agent.display());
-        let Ok(bytes) = fs::read(&agent) else {
+        if !agent.exists() {
             continue;
-        };
-        let packed = out.join(format!("{arch}.zst"));
-        // Most runs of this program are for another change.
-        let is_packed =
-            |packed: Vec<u8>| zstd::decode_all(packed.as_slice()).ok().as_ref() == Some(&bytes);
-        if !fs::read(&packed).is_ok_and(is_packed) {
-            fs::write(&packed, zstd::encode_all(bytes.as_slice(), LEVEL)?)?;
         }
+        // Not compressed: every run would unpack it, and every build would build zstd a second time
+        // for this script.
+        let agent = agent.canonicalize()?;
         let _ = writeln!(
             list,
-            "    Carried {{ arch: ukci_schema::cell::Arch::{variant}, zstd: include_bytes!({packed:?}) }},",
-            packed = packed.to_string_lossy()
+            "    Carried {{ arch: ukci_schema::cell::Arch::{variant}, bytes: include_bytes!({agent:?}) }},",
+            agent = agent.to_string_lossy()
         );
     }
     list.push_str("];\n");
@@ -85,7 +78,7 @@ const HEADERS: &[&str] = &[
     "usdt.bpf.h",
 ];
 
-/// Writes `headers.rs`: libbpf's headers as a packed archive, if their source can be found.
+/// Writes `headers.rs`: libbpf's headers as an archive, if their source can be found.
 fn headers(out: &Path) -> io::Result<()> {
     let mut archive = tar::Builder::new(Vec::new());
     let source = libbpf_source();
@@ -97,13 +90,10 @@ fn headers(out: &Path) -> io::Result<()> {
         header.set_mode(0o644);
         archive.append_data(&mut header, format!("bpf/{name}"), text.as_slice())?;
     }
-    let packed = out.join("libbpf-headers.tar.zst");
-    fs::write(
-        &packed,
-        zstd::encode_all(archive.into_inner()?.as_slice(), LEVEL)?,
-    )?;
+    let archive_path = out.join("libbpf-headers.tar");
+    fs::write(&archive_path, archive.into_inner()?)?;
     let value = match source {
-        Some(_) => format!("Some(include_bytes!({:?}))", packed.to_string_lossy()),
+        Some(_) => format!("Some(include_bytes!({:?}))", archive_path.to_string_lossy()),
         None => "None".to_owned(),
     };
     let declared = "pub(crate) const LIBBPF_HEADERS: Option<&'static [u8]>";

@@ -5,18 +5,17 @@ use std::path::{Path, PathBuf};
 
 use crate::catalogue::digest;
 
-/// A directory with `bpf/bpf_helpers.h` and its neighbors, from a `tar` compressed with zstd. Its
-/// name has the digest of the archive, so that it never changes.
-pub fn unpack(packed: &[u8], cache: &Path) -> io::Result<PathBuf> {
+/// A directory with `bpf/bpf_helpers.h` and its neighbors, from a `tar`. Its name has the digest of
+/// the archive, so that it never changes.
+pub fn unpack(archive: &[u8], cache: &Path) -> io::Result<PathBuf> {
     let all = cache.join("libbpf-headers");
-    let dir = all.join(digest::of(packed));
-    let archive = zstd::decode_all(packed)?;
-    if is_unpacked(&archive, &dir)? {
+    let dir = all.join(digest::of(archive));
+    if is_unpacked(archive, &dir)? {
         return Ok(dir);
     }
     std::fs::create_dir_all(&all)?;
     let scratch = tempfile::tempdir_in(&all)?;
-    tar::Archive::new(archive.as_slice()).unpack(scratch.path())?;
+    tar::Archive::new(archive).unpack(scratch.path())?;
     // One that is damaged makes room.
     let aside = tempfile::tempdir_in(&all)?;
     let _ = std::fs::rename(&dir, aside.path().join("damaged"));
@@ -57,7 +56,7 @@ mod tests {
         archive
             .append_data(&mut header, name, b"one".as_slice())
             .unwrap();
-        let packed = zstd::encode_all(archive.into_inner().unwrap().as_slice(), 3).unwrap();
+        let packed = archive.into_inner().unwrap();
         let cache = tempfile::tempdir().unwrap();
         let dir = unpack(&packed, cache.path()).unwrap();
         assert_eq!(std::fs::read(dir.join(name)).unwrap(), b"one");
