@@ -1,8 +1,10 @@
 //! `ukci kernels`: one file per subcommand.
 
+mod booted;
 mod features;
 pub(super) mod fetch;
 mod list;
+#[cfg_attr(not(feature = "pin"), path = "without_pin.rs")]
 mod lock;
 pub(super) mod named;
 mod show;
@@ -22,7 +24,7 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
         Kernels::Fetch(args) => fetch::run(args, output),
         Kernels::Add(args) => lock::add(args, output),
         Kernels::Update(args) => lock::update(args, output),
-        Kernels::Booted(args) => lock::booted(args, output),
+        Kernels::Booted(args) => booted::run(args, output),
         Kernels::Unpack(args) => unpack::run(args, output),
         Kernels::Initramfs(args) => unpack::initramfs(args),
     }
