@@ -8,6 +8,7 @@ mod retry;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 use ukci_judge::{Judgement, Terms, judge_on};
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt};
 use ukci_schema::evidence::{Evidence, ProgramLoad};
@@ -22,6 +23,7 @@ use crate::conversation::{self, Answer, BootResult, GuestRequest};
 use crate::evidence_dir::{self, EvidenceDir};
 use crate::machine::{Hardware, Machine, Usage};
 use crate::remembered::Verdicts;
+use crate::schedule::Lease;
 
 pub(crate) use self::inputs::Inputs;
 
@@ -110,10 +112,16 @@ pub(crate) async fn run<M: Machine>(
     machine: &M,
     inputs: &Inputs,
     verdicts: &Verdicts,
+    lease: &mut Lease,
     tell: impl Fn(Progress),
 ) -> CellReport {
     let started = Instant::now();
-    match attempt(machine, inputs, verdicts, started, tell).await {
+    // Quoted, because an artifact's name may have any character.
+    let span = tracing::debug_span!("cell", id = ?inputs.planned.cell.id());
+    match attempt(machine, inputs, verdicts, started, lease, tell)
+        .instrument(span)
+        .await
+    {
         Ok(report) => report,
         Err(error) => unkept(machine, inputs, &error, started),
     }
@@ -160,6 +168,7 @@ async fn attempt<M: Machine>(
     inputs: &Inputs,
     verdicts: &Verdicts,
     started: Instant,
+    lease: &mut Lease,
     tell: impl Fn(Progress),
 ) -> Result<CellReport, evidence_dir::Error> {
     if let Some(error) = &inputs.unkept {
@@ -215,6 +224,9 @@ async fn attempt<M: Machine>(
         };
         dir.set_first_boot_aside()?;
         tell(Progress::Retry(why));
+        if more > memory {
+            lease.resize(more).await;
+        }
         memory = more;
         boots = 2;
     };

@@ -78,6 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             self.stream.write_all(payload).await?;
         }
         self.stream.flush().await?;
+        tracing::trace!(?kind, bytes = message.len(), "sent");
         match self.read_header().await? {
             (FrameKind::Ack, 0) => Ok(()),
             (FrameKind::Ack, _) => Err(Error::Unexpected("a long acknowledgement", "an empty one")),
@@ -115,6 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             .write_all(&encode_header(FrameKind::Ack, 0))
             .await?;
         self.stream.flush().await?;
+        tracing::trace!(bytes = message.len(), "received and acknowledged");
         Ok(parsed)
     }
 

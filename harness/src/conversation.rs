@@ -13,14 +13,14 @@ use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::{Evidence, GuestFacts};
 use ukci_schema::features::KernelFeatures;
 use ukci_schema::message::{FromGuest, FromHost, PROTOCOL};
+use ukci_schema::report::StageTime;
 use ukci_schema::verdict::{Fault, Stage};
 
 use crate::channel::{self, Channel};
 use crate::deadline::{self, Passed};
 use crate::machine::interface::{Boot, Ending, Exited, Guest, Machine, NoConnection, Usage};
+use crate::timeline::Timeline;
 
-/// How long an agent may take to power off after its last word, on bare hardware.
-const POWER_OFF: Duration = Duration::from_secs(2);
 /// How long to wait for the cause when the connection broke, on bare hardware.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -63,6 +63,8 @@ pub(crate) struct BootResult {
     pub(crate) powered_off_early: bool,
     /// The first line with which the kernel reported a stall.
     pub(crate) stall: Option<String>,
+    /// What each stage took, in order.
+    pub(crate) stages: Vec<StageTime>,
     pub(crate) usage: Usage,
 }
 
@@ -87,6 +89,7 @@ pub(crate) async fn hold<M: Machine>(
     let slowness = machine.slowness();
     let began = Instant::now();
     reached(Stage::Boot);
+    let mut conversation = Conversation::new();
     let mut guest = match timeout_at(began + limit, machine.boot(boot)).await {
         Ok(Ok(guest)) => guest,
         Ok(Err(fault)) => return fault.into(),
@@ -96,9 +99,12 @@ pub(crate) async fn hold<M: Machine>(
         }
     };
     let waited_for_cpu = guest.waited_for_cpu();
-    let mut conversation = Conversation::default();
+    tracing::debug!("QEMU runs");
+    conversation.timeline.watch(guest.cpu_time());
     let spoken = conversation.speak(&mut guest, request, reached);
     let outcome = deadline::within(began, limit, &waited_for_cpu, spoken).await;
+    let stages = conversation.timeline.end();
+    tracing::debug!(done = conversation.done, "the conversation is over");
     let stall = guest.stall();
     let mut powered_off_early = false;
     let fault = match outcome {
@@ -115,12 +121,14 @@ pub(crate) async fn hold<M: Machine>(
             Some(conversation.was_late(passed, stall, guest.console_tail()))
         }
     };
-    let grace = if conversation.done && fault.is_none() {
-        POWER_OFF * slowness
-    } else {
-        Duration::ZERO
-    };
-    let usage = guest.stop(grace).await;
+    // The agent's last word was acknowledged, so nothing is lost with the guest: its console is
+    // written as its kernel prints, and powering off would take it time.
+    let usage = guest.stop().await;
+    tracing::debug!(
+        cpu_seconds = usage.cpu_seconds,
+        peak_kib = usage.peak_kib,
+        "QEMU ended"
+    );
     BootResult {
         stage: Some(conversation.stage),
         hello: conversation.hello,
@@ -130,6 +138,7 @@ pub(crate) async fn hold<M: Machine>(
         spoke: conversation.spoke,
         powered_off_early,
         stall,
+        stages,
         usage,
     }
 }
@@ -205,7 +214,6 @@ async fn alive<G: Guest, T>(
 }
 
 /// How far a conversation came.
-#[derive(Debug)]
 struct Conversation {
     stage: Stage,
     waiting_for: String,
@@ -213,10 +221,12 @@ struct Conversation {
     hello: Option<Hello>,
     answer: Option<Answer>,
     done: bool,
+    timeline: Timeline,
 }
 
-impl Default for Conversation {
-    fn default() -> Self {
+impl Conversation {
+    /// One whose guest begins to boot now.
+    fn new() -> Self {
         Self {
             stage: Stage::Boot,
             waiting_for: "hello from the guest".into(),
@@ -224,11 +234,17 @@ impl Default for Conversation {
             hello: None,
             answer: None,
             done: false,
+            timeline: Timeline::new(),
         }
     }
-}
 
-impl Conversation {
+    /// Begins a stage.
+    fn begin(&mut self, stage: Stage, reached: &impl Fn(Stage)) {
+        self.stage = stage;
+        self.timeline.begin(stage);
+        reached(stage);
+    }
+
     /// From the agent's dial to its last word.
     async fn speak<G: Guest>(
         &mut self,
@@ -240,12 +256,12 @@ impl Conversation {
             NoConnection::Ended(ending) => Broken::Ended(ending),
             NoConnection::Failed(why) => Broken::Host(why),
         })?;
+        tracing::debug!("the agent connected");
         let mut channel = Channel::new(stream);
         let first = alive(guest, channel.receive()).await;
         self.spoke = !first.as_ref().is_err_and(Broken::is_silence);
         self.hello = Some(hello(first?)?);
-        self.stage = Stage::Connect;
-        reached(Stage::Connect);
+        self.begin(Stage::Connect, reached);
 
         let (request, files) = match request {
             GuestRequest::Hello => return Ok(()),
@@ -257,6 +273,7 @@ impl Conversation {
         for file in files {
             alive(guest, channel.send_bytes(file)).await?;
         }
+        tracing::debug!("the request was acknowledged");
         self.waiting_for = "answer from the agent".into();
         while !self.done {
             let message = alive(guest, channel.receive()).await?;
@@ -275,13 +292,13 @@ impl Conversation {
         let answer = match (message, request) {
             (FromGuest::Progress { stage, doing }, _) => {
                 if stage > self.stage {
-                    self.stage = stage;
-                    reached(stage);
+                    self.begin(stage, reached);
                 }
                 self.waiting_for = format!("end of {stage} ({})", bounded(&doing));
                 return Ok(());
             }
             (FromGuest::Done, _) if self.answer.is_some() => {
+                tracing::debug!("the agent said its last word");
                 self.done = true;
                 return Ok(());
             }

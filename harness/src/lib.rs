@@ -35,5 +35,7 @@ pub mod report;
 pub mod resolve;
 pub mod run;
 mod run_options;
+mod schedule;
 pub mod scratch;
+mod timeline;
 pub mod transport;

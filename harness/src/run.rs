@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use ukci_schema::cell::Cell;
 use ukci_schema::plan::{Plan, PlannedKernel, PlannedObject};
@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::machine::Machine;
 use crate::prepare::{self, Prepared};
 use crate::remembered::Verdicts;
+use crate::schedule::{self, Lease, Room};
 
 pub use crate::run_options::{Options, Remember};
 
@@ -67,9 +68,10 @@ pub async fn run<M: Machine>(
 
     let total = cells.len();
     let mut finished: BTreeMap<usize, CellReport> = BTreeMap::new();
-    let mut running = Running::new(machine, Arc::clone(&verdicts), options.jobs);
+    let room = Room::new(options.jobs, options.memory);
+    let mut running = Running::new(machine, Arc::clone(&verdicts), room);
     let mut booted = Vec::new();
-    for (index, inputs) in cells.into_iter().enumerate() {
+    for (index, inputs) in in_order(cells, running.machine.as_ref()) {
         if *cancel.borrow() {
             break;
         }
@@ -114,7 +116,8 @@ pub async fn run<M: Machine>(
             }
             ended = running.tasks.join_next_with_id() => {
                 let Some(ended) = ended else { break };
-                let (index, report) = running.ended(ended, &plan)?;
+                // Another cell starts only when this one's end was looked at.
+                let (index, report, _lease) = running.ended(ended, &plan)?;
                 let stop = options.fail_fast && report.required && !report.outcome.is_met();
                 finished.insert(index, report.clone());
                 let (report, done) = (Box::new(report), finished.len());
@@ -139,13 +142,24 @@ pub async fn run<M: Machine>(
     Ok(report)
 }
 
+/// The cells in the order in which they start, with their places in the plan.
+fn in_order<M: Machine>(cells: Vec<Inputs>, machine: &M) -> Vec<(usize, Inputs)> {
+    let slowness = |inputs: &Inputs| {
+        let (arch, release) = (inputs.kernel.arch, &inputs.kernel.release);
+        (arch, machine.hardware(arch, release).accel != "kvm")
+    };
+    let order = schedule::order(cells.iter().map(slowness));
+    let mut cells: Vec<Option<Inputs>> = cells.into_iter().map(Some).collect();
+    let take = |place: usize| Some((place, cells[place].take()?));
+    order.into_iter().filter_map(take).collect()
+}
+
 /// The cells that run or wait for their turn. Dropping it kills every guest.
 struct Running<M> {
     machine: Arc<M>,
     verdicts: Arc<Verdicts>,
-    /// One permit per machine.
-    gate: Arc<Semaphore>,
-    tasks: JoinSet<CellReport>,
+    room: Room,
+    tasks: JoinSet<(CellReport, Lease)>,
     /// The place in the plan of each task's cell.
     indices: HashMap<Id, usize>,
     /// What the cells are doing, by their places in the plan.
@@ -154,12 +168,12 @@ struct Running<M> {
 }
 
 impl<M: Machine> Running<M> {
-    fn new(machine: M, verdicts: Arc<Verdicts>, jobs: usize) -> Self {
+    fn new(machine: M, verdicts: Arc<Verdicts>, room: Room) -> Self {
         let (sender, progress) = mpsc::unbounded_channel();
         Self {
             machine: Arc::new(machine),
             verdicts,
-            gate: Arc::new(Semaphore::new(jobs.max(1))),
+            room,
             tasks: JoinSet::new(),
             indices: HashMap::new(),
             progress,
@@ -167,27 +181,28 @@ impl<M: Machine> Running<M> {
         }
     }
 
-    /// Starts a cell as soon as there is a permit.
+    /// Starts a cell as soon as there is room.
     fn start(&mut self, index: usize, inputs: Inputs) {
-        let (machine, gate) = (Arc::clone(&self.machine), Arc::clone(&self.gate));
+        let (machine, room) = (Arc::clone(&self.machine), self.room.clone());
         let (verdicts, sender) = (Arc::clone(&self.verdicts), self.sender.clone());
         let task = self.tasks.spawn(async move {
-            let _permit = gate.acquire_owned().await;
+            let mut lease = room.take(inputs.planned.memory).await;
             // Nobody listens any more when the run is being stopped.
             let tell = |progress| drop(sender.send((index, progress)));
-            cell::run(machine.as_ref(), &inputs, &verdicts, tell).await
+            let report = cell::run(machine.as_ref(), &inputs, &verdicts, &mut lease, tell).await;
+            (report, lease)
         });
         self.indices.insert(task.id(), index);
     }
 
-    /// The place and the report of a cell whose task ended.
+    /// The place and the report of a cell whose task ended, and its room.
     fn ended(
         &self,
-        ended: Result<(Id, CellReport), JoinError>,
+        ended: Result<(Id, (CellReport, Lease)), JoinError>,
         plan: &Plan,
-    ) -> Result<(usize, CellReport), Error> {
+    ) -> Result<(usize, CellReport, Lease), Error> {
         match ended {
-            Ok((id, report)) => Ok((self.indices[&id], report)),
+            Ok((id, (report, lease))) => Ok((self.indices[&id], report, lease)),
             Err(error) => Err(Error::Task {
                 cell: plan.cells[self.indices[&error.id()]].cell.id(),
                 reason: error.to_string(),

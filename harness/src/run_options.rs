@@ -16,6 +16,8 @@ pub struct Options {
     pub strict: bool,
     /// Machines at once; at least 1.
     pub jobs: usize,
+    /// Most memory of all machines together, in MiB; `None` if only `jobs` counts.
+    pub memory: Option<u64>,
     /// Longest time for a cell on bare hardware; multiplied by
     /// [`Machine::slowness`](crate::machine::Machine::slowness).
     pub timeout: Duration,

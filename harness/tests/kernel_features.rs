@@ -89,7 +89,7 @@ impl Guest for ScriptedGuest {
         Box::new(|| Duration::ZERO)
     }
 
-    async fn stop(self, _: Duration) -> Usage {
+    async fn stop(self) -> Usage {
         self.task.abort();
         Usage::default()
     }

@@ -175,14 +175,21 @@ pub(crate) fn options(
     warnings: Vec<String>,
     asked: Asked,
 ) -> run::Options {
-    let memory = plan.cells.iter().map(|planned| planned.memory).max();
-    let jobs = settings.machines.jobs.map(usize::from);
-    let jobs = budget::jobs(jobs, memory.unwrap_or(256)).min(plan.cells.len().max(1));
+    let smallest = plan.cells.iter().map(|planned| planned.memory).min();
+    let machines = &settings.machines;
+    let memory = machines.max_memory.map(|bytes| bytes.as_u64() >> 20);
+    let budget::Budget { jobs, memory } = budget::Budget::of(
+        machines.jobs.map(usize::from),
+        memory,
+        smallest.unwrap_or(256),
+    );
+    let jobs = jobs.min(plan.cells.len().max(1));
     let baseline = settings.baseline.as_ref();
     run::Options {
         mode: settings.mode,
         strict: settings.strict,
         jobs,
+        memory,
         timeout: settings.machines.timeout,
         fail_fast: settings.fail_fast,
         resume: settings.resume,

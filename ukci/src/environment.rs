@@ -47,6 +47,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "off",
     ),
     variable(
+        &["UKCI_MAX_MEMORY"],
+        "The same as `--max-memory`: most memory for all machines together, such as `4GiB`.",
+        "what is available when a run starts",
+    ),
+    variable(
         &["UKCI_MIRROR_DEBIAN"],
         "Root URLs of Debian mirrors, separated by commas.",
         "the mirrors in apt's sources, else those that debootstrap, pbuilder or python-apt know, \

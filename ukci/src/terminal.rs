@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::event::Event;
-use ukci_harness::render::{Shown, harmless};
+use ukci_harness::render::{self, Shown, harmless};
 use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
@@ -212,6 +212,10 @@ impl Terminal {
         let counted = self.output.live && report.outcome == Outcome::Pass;
         if (self.output.chatty && !counted) || !report.outcome.is_met() {
             self.line(&cell_line(report, &id, kept, done, total, self.width));
+        }
+        if self.output.stages && !kept && !report.stages.is_empty() {
+            let times = harmless(&render::stage_times(report));
+            self.line(&text!("{} {}  {}", label(QUIET, "time"), id, times));
         }
         if let Some(bar) = &self.bar {
             let counts: Vec<String> = self

@@ -12,6 +12,8 @@ use crate::diagnosis::{Code, Diagnosis, SourceLine};
 use crate::evidence::{AttachOutcome, MapEvidence, ProgramAttach, StepOutcome, VerifierStats};
 use crate::verdict::{Expectation, Fault, Outcome, Stage, Verdict, VerdictKind};
 
+pub use crate::stage::StageTime;
+
 /// Version of the report's shape.
 pub const SCHEMA: &str = "ukci.report/1";
 
@@ -150,6 +152,10 @@ pub struct CellReport {
     pub seconds: f64,
     /// CPU time of QEMU and its vsock device in seconds.
     pub cpu_seconds: f64,
+    /// What each stage of the last boot took, in order. What is missing from `seconds` is what
+    /// earlier boots, shutting down and saving the evidence took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageTime>,
     /// Peak resident memory of QEMU in KiB.
     pub peak_kib: u64,
     /// How often the cell was booted. It is 2 if the cell was booted again, and 0 if its evidence came

@@ -40,6 +40,22 @@ impl Stage {
     }
 }
 
+/// What one stage of a cell took.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct StageTime {
+    /// The stage.
+    pub stage: Stage,
+    /// Wall time from its beginning to the beginning of the next stage, in seconds. The last stage
+    /// ends with the agent's last word, or with the fault.
+    pub seconds: f64,
+    /// CPU time of QEMU and its vsock device in that time, in seconds. Absent if the host does not
+    /// say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
+}
+
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

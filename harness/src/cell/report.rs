@@ -85,6 +85,7 @@ pub(super) fn report<M: Machine>(
         cpus: planned.cpus,
         seconds: cost.seconds,
         cpu_seconds: cost.usage.cpu_seconds,
+        stages: result.stages,
         peak_kib: cost.usage.peak_kib,
         boots: cost.boots,
         verdict: kind,

@@ -7,29 +7,48 @@ use std::{fs, thread};
 /// What QEMU and the vsock device beside it take in addition to the guest's own memory, in MiB. Measured:
 /// 205 MiB resident for a guest that had touched about 75 MiB of its 256, plus 14–25 MiB of
 /// vhost-device-vsock.
-const OVERHEAD: u64 = 150;
+const OVERHEAD: u32 = 150;
 
-/// How many machines run at once: as many as requested, else one per core, but no more than fit in
-/// memory (each needs `memory` MiB and what QEMU itself takes), and at least one.
-pub fn jobs(asked: Option<usize>, memory: u32) -> usize {
-    asked.map_or_else(
-        || {
-            fit(
-                thread::available_parallelism().map_or(1, NonZero::get),
-                available(),
-                memory,
-            )
-        },
-        |asked| asked.max(1),
-    )
+/// What this run may take of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Machines at once; at least 1.
+    pub jobs: usize,
+    /// Memory for all machines together, in MiB; `None` if only the jobs count.
+    pub memory: Option<u64>,
 }
 
-/// The smaller of `cores` and the machines that `available` MiB hold, where that is known.
-fn fit(cores: usize, available: Option<u64>, memory: u32) -> usize {
+impl Budget {
+    /// `jobs` and `memory` (in MiB) as requested. Without a request there is one machine per core,
+    /// in the memory that is available now. A requested number of machines is not reduced unless a
+    /// limit of the memory was requested too.
+    ///
+    /// `smallest` is the guest memory of the smallest cell, in MiB. Larger ones wait until there is
+    /// room for them.
+    pub fn of(jobs: Option<usize>, memory: Option<u64>, smallest: u32) -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let memory = match (memory, jobs) {
+            (None, None) => available(),
+            (requested, _) => requested,
+        };
+        Self {
+            jobs: fit(jobs.unwrap_or(cores), memory, smallest),
+            memory,
+        }
+    }
+}
+
+/// The memory of a machine whose guest has `memory` MiB.
+pub(crate) fn with_overhead(memory: u32) -> u32 {
+    memory.saturating_add(OVERHEAD)
+}
+
+/// The smaller of `most` and the machines that `available` MiB hold, where that is known.
+fn fit(most: usize, available: Option<u64>, memory: u32) -> usize {
     let by_memory = available.map_or(usize::MAX, |available| {
-        usize::try_from(available / (u64::from(memory) + OVERHEAD)).unwrap_or(usize::MAX)
+        usize::try_from(available / u64::from(with_overhead(memory))).unwrap_or(usize::MAX)
     });
-    cores.min(by_memory).max(1)
+    most.min(by_memory).max(1)
 }
 
 /// Memory that can be used without swapping, in MiB: the host's, or what is left of the control
@@ -113,9 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn a_requested_number_is_taken() {
-        assert_eq!(jobs(Some(7), 1 << 20), 7);
-        assert_eq!(jobs(Some(0), 256), 1);
+    fn a_requested_number_is_taken_unless_the_memory_is_limited_too() {
+        let of = |jobs, memory| Budget::of(jobs, memory, 256);
+        assert_eq!(
+            of(Some(7), None),
+            Budget {
+                jobs: 7,
+                memory: None
+            }
+        );
+        assert_eq!(of(Some(0), None).jobs, 1);
+        let memory = Some(1000);
+        assert_eq!(of(Some(7), memory), Budget { jobs: 2, memory });
+        assert_eq!(of(None, Some(1)).jobs, 1);
+        assert!(of(None, None).memory.is_some_and(|mib| mib > 0));
     }
 
     #[test]

@@ -5,7 +5,6 @@
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use ukci_schema::cell::{Arch, Cell};
@@ -13,6 +12,7 @@ use ukci_schema::plan::PlannedKernel;
 use ukci_schema::verdict::Fault;
 
 use crate::deadline::WaitedForCpu;
+use crate::timeline::CpuTime;
 
 /// What a machine must boot.
 #[derive(Clone, Debug)]
@@ -156,6 +156,12 @@ pub trait Guest: Send + 'static {
     /// borrowed or gone.
     fn waited_for_cpu(&self) -> WaitedForCpu;
 
-    /// Gives it `grace` to power off, then kills it; reaps it and what was started for it.
-    fn stop(self, grace: Duration) -> impl Future<Output = Usage> + Send;
+    /// The CPU time that it has taken until now; can be asked when the guest is borrowed or gone. A
+    /// guest that is no process takes none that could be measured.
+    fn cpu_time(&self) -> CpuTime {
+        Box::new(|| None)
+    }
+
+    /// Kills it, and reaps it and what was started for it.
+    fn stop(self) -> impl Future<Output = Usage> + Send;
 }

@@ -318,7 +318,7 @@ mod tests {
             Box::new(|| Duration::ZERO)
         }
 
-        async fn stop(self, _: Duration) -> Usage {
+        async fn stop(self) -> Usage {
             Usage::default()
         }
     }

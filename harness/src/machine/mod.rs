@@ -14,10 +14,11 @@ mod process;
 pub mod qemu;
 mod qemu_guest;
 mod qmp;
-mod run_delay;
+mod schedstat;
 mod vhost_user;
 
 pub use crate::deadline::WaitedForCpu;
+pub use crate::timeline::CpuTime;
 pub use error::Error;
 pub use interface::{Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage};
 pub use qemu_guest::QemuGuest;

@@ -20,10 +20,11 @@ use super::private_dir::PrivateDir;
 use super::process::{Exit, Process};
 use super::qemu::Qemu;
 use super::qmp::Qmp;
-use super::run_delay::RunDelay;
+use super::schedstat::SchedStat;
 use super::vhost_user::VhostUserVsock;
 use crate::console::{CONSOLE_LOG, Follower, State, last_line};
 use crate::deadline::WaitedForCpu;
+use crate::timeline::CpuTime;
 use crate::transport::{Listener, Stream, Transport, VHOST_DEVICE_VSOCK};
 
 /// What QEMU said.
@@ -153,6 +154,7 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
                 .start(&boot.evidence.join(VSOCK_LOG))
                 .await
                 .map_err(|error| fault(format!("cannot start `{}`: {error}", program.display())))?;
+            tracing::debug!("vhost-device-vsock listens");
             vhost_device_vsock = Some(process);
             (listener, Device::VhostUserVsock(dir.vhost_user()))
         }
@@ -171,6 +173,7 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
     let mut qemu = Process::spawn(command(&emulator.path, &flags, qemu_log))
         .await
         .map_err(|error| fault(format!("cannot run `{}`: {error}", emulator.path.display())))?;
+    tracing::debug!(pid = qemu.pid().as_raw_nonzero(), "QEMU starts");
     let qmp = answer(&mut qemu, &monitor, &boot.evidence.join(QEMU_LOG))
         .await
         .map_err(fault)?;
@@ -282,6 +285,15 @@ impl Running {
             .clone()
     }
 
+    /// The times of QEMU and of what runs beside it.
+    fn sched_stats(&self) -> Vec<SchedStat> {
+        let processes = [Some(&self.qemu), self.vhost_device_vsock.as_ref()];
+        let processes = processes.into_iter().flatten();
+        processes
+            .filter_map(|process| SchedStat::of(process.pid()).ok())
+            .collect()
+    }
+
     /// Waits for the end, or for a sign of it. May be dropped and called again.
     async fn ended(&mut self) -> Ending {
         let mut tick = interval(TICK);
@@ -386,28 +398,25 @@ impl Guest for QemuGuest {
     }
 
     fn waited_for_cpu(&self) -> WaitedForCpu {
-        let processes = [
-            Some(&self.running.qemu),
-            self.running.vhost_device_vsock.as_ref(),
-        ];
-        let delays = processes.into_iter().flatten();
-        let delays: Vec<RunDelay> = delays.filter_map(|p| RunDelay::of(p.pid()).ok()).collect();
+        let processes = self.running.sched_stats();
         Box::new(move || {
-            let longest = delays.iter().map(RunDelay::longest).max();
+            let longest = processes.iter().map(SchedStat::longest_delay).max();
             longest.unwrap_or_default()
         })
     }
 
-    async fn stop(self, grace: Duration) -> Usage {
+    fn cpu_time(&self) -> CpuTime {
+        let processes = self.running.sched_stats();
+        Box::new(move || processes.iter().map(SchedStat::ran).sum())
+    }
+
+    async fn stop(self) -> Usage {
         let Running {
-            mut qemu,
+            qemu,
             vhost_device_vsock,
             evidence,
             ..
         } = self.running;
-        if !grace.is_zero() {
-            let _ = timeout(grace, qemu.exited()).await;
-        }
         let qemu = qemu.kill().await.ok();
         let beside = match vhost_device_vsock {
             Some(process) => process.kill().await.ok(),

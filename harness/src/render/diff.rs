@@ -76,7 +76,23 @@ fn tables(diff: &Diff) -> Vec<(&'static str, Table)> {
             growth.id.clone(),
         ]);
     }
-    let tables = [("Cells", cells), ("Verifier", verifier)];
+    let mut stages = Table::new(&[
+        ("growth", Side::Right),
+        ("CPU s per cell before", Side::Right),
+        ("now", Side::Right),
+        ("stage", Side::Left),
+        ("cells", Side::Right),
+    ]);
+    for change in &diff.stages {
+        stages.push(vec![
+            format!("{:+.1} %", change.percent()),
+            format!("{:.2}", change.before),
+            format!("{:.2}", change.after),
+            change.stage.to_string(),
+            change.cells.to_string(),
+        ]);
+    }
+    let tables = [("Cells", cells), ("Verifier", verifier), ("Time", stages)];
     let tables = tables.into_iter().filter(|(_, table)| !table.is_empty());
     tables.collect()
 }
@@ -125,6 +141,15 @@ fn summary(diff: &Diff) -> String {
             0 => {}
             1 => parts.push(format!("1 program {word}")),
             n => parts.push(format!("{n} programs {word}")),
+        }
+    }
+    for (word, slower) in [("slower", true), ("faster", false)] {
+        let stages = diff.stages.iter();
+        let count = stages.filter(|s| (s.after > s.before) == slower).count();
+        match count {
+            0 => {}
+            1 => parts.push(format!("1 stage is {word}")),
+            n => parts.push(format!("{n} stages are {word}")),
         }
     }
     if parts.is_empty() {

@@ -12,6 +12,7 @@ mod loader;
 mod markdown;
 mod notes;
 mod shown;
+mod stage_times;
 mod table;
 mod verifier;
 
@@ -35,6 +36,7 @@ pub use loader::{Mend, mend};
 pub use markdown::markdown;
 pub use notes::{notes, notes_elsewhere};
 pub use shown::{Foreign, Shown, harmless, harmless_lines, is_active, plain_json};
+pub use stage_times::stage_times;
 pub use verifier::{Row, over_budget, top, verifier, verifier_markdown, verifier_rows};
 
 /// Whether a cell failed because the object needs its own loader to set something first: that says

@@ -9,6 +9,8 @@ use ukci_schema::diagnosis::Code;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
+use super::stage_change::{self, StageChange};
+
 /// What changed from one report to another.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Diff {
@@ -20,6 +22,8 @@ pub struct Diff {
     pub removed: Vec<String>,
     /// Programs whose instruction count changed, most grown first.
     pub verifier: Vec<Growth>,
+    /// Stages whose CPU time changed markedly.
+    pub stages: Vec<StageChange>,
 }
 
 /// A cell that ended otherwise than before.
@@ -115,6 +119,9 @@ impl Diff {
             }
             diff.verifier.extend(growths(was, cell));
         }
+        let pairs = after.cells.iter();
+        let pairs = pairs.filter_map(|cell| Some((*old.get(cell.id.as_str())?, cell)));
+        diff.stages = stage_change::changes(pairs);
         diff.verifier
             .sort_by(|a, b| b.percent().total_cmp(&a.percent()));
         diff

@@ -2,3 +2,6 @@
 
 pub mod compare;
 pub mod merge;
+mod stage_change;
+
+pub use stage_change::StageChange;

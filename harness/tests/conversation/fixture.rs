@@ -96,6 +96,7 @@ pub(crate) fn options(dir: &Path) -> Options {
         mode: Mode::Load,
         strict: false,
         jobs: 2,
+        memory: None,
         timeout: Duration::from_mins(1),
         fail_fast: false,
         remember: run::Remember::Nothing,

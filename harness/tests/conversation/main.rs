@@ -58,6 +58,30 @@ async fn a_good_agent_is_heard_to_the_end() {
             .exists()
     );
     assert!(!ran.report.run.interrupted);
+    // What each stage took is in the report; a scripted guest takes no CPU time.
+    let reported: Vec<_> = cell.stages.iter().map(|time| time.stage).collect();
+    assert_eq!(reported, stages);
+    assert!(cell.stages.iter().all(|time| time.cpu_seconds.is_none()));
+}
+
+/// Where the time of a cell that failed went is in the report as well.
+#[tokio::test(start_paused = true)]
+async fn the_stage_that_took_long_is_in_the_report() {
+    let (cell, _) = one(Script::Starved).await;
+    let took = |stage| {
+        let times = cell.stages.iter();
+        let times = times.filter(|time| time.stage == stage);
+        times.map(|time| time.seconds).sum::<f64>()
+    };
+    assert!(took(Stage::Load) > 400.0, "{:?}", cell.stages);
+    assert!(took(Stage::Boot) < 1.0, "{:?}", cell.stages);
+    let (cell, _) = one(Script::Silent).await;
+    assert_eq!(cell.stages.len(), 1);
+    assert!(
+        (cell.stages[0].seconds - 120.0).abs() < 1.0,
+        "{:?}",
+        cell.stages
+    );
 }
 
 /// The run of one costly cell, held to `budget` by its plan.
@@ -296,6 +320,84 @@ async fn fail_fast_stops_at_the_first_unmet_cell() {
         (ran.report.summary.error, ran.report.summary.not_run),
         (1, 2)
     );
+}
+
+/// The machines of other cells are not waited for.
+#[tokio::test(start_paused = true)]
+async fn fail_fast_is_immediate() {
+    let (_keep, cancel) = watch::channel(false);
+    let scripts = [
+        ("a", Script::Silent),
+        ("b", Script::NeverDials),
+        ("c", Script::PanicAtBoot),
+        ("d", Script::Good),
+    ];
+    let adjust = |_: &mut Plan, options: &mut Options| {
+        options.fail_fast = true;
+        options.jobs = 3;
+    };
+    let began = tokio::time::Instant::now();
+    let ran = run_with(&scripts, adjust, cancel).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        (ran.report.summary.error, ran.report.summary.not_run),
+        (1, 3)
+    );
+    assert_eq!(ran.ledger.boots.load(Ordering::SeqCst), 3);
+}
+
+/// A guest that says nothing keeps its own machine until its time is over, and no other.
+#[tokio::test(start_paused = true)]
+async fn one_stuck_cell_does_not_hold_up_the_rest() {
+    let (_keep, cancel) = watch::channel(false);
+    let names: Vec<String> = (0..20).map(|n| format!("k{n:02}")).collect();
+    let script = |n| match n {
+        0 => Script::Silent,
+        _ => Script::GoodAndSlow,
+    };
+    let scripts: Vec<_> = (names.iter().enumerate())
+        .map(|(n, name)| (name.as_str(), script(n)))
+        .collect();
+    let began = tokio::time::Instant::now();
+    let ran = run_with(&scripts, |_, options| options.jobs = 2, cancel).await;
+    // 19 cells of 5 seconds one after another, while the first one's 120 seconds pass.
+    assert!(
+        began.elapsed() < Duration::from_secs(125),
+        "{:?}",
+        began.elapsed()
+    );
+    let finished = ran.events.iter().filter_map(|event| match event {
+        Event::Finished { report, .. } => Some(report.kernel.as_str()),
+        _ => None,
+    });
+    assert_eq!(finished.last(), Some("k00"));
+    assert_eq!((ran.report.summary.pass, ran.report.summary.error), (19, 1));
+}
+
+/// Memory counts as well as jobs, and a cell that is booted again with more waits for it.
+#[tokio::test(start_paused = true)]
+async fn no_more_machines_than_fit_into_memory() {
+    let (_keep, cancel) = watch::channel(false);
+    let names: Vec<String> = (0..12).map(|n| format!("k{n:02}")).collect();
+    let script = |n| match n {
+        3 | 4 => Script::OutOfMemory,
+        _ => Script::GoodAndSlow,
+    };
+    let scripts: Vec<_> = (names.iter().enumerate())
+        .map(|(n, name)| (name.as_str(), script(n)))
+        .collect();
+    let adjust = |_: &mut Plan, options: &mut Options| {
+        options.jobs = 8;
+        // Two machines with 256 MiB and what QEMU takes.
+        options.memory = Some(2 * (256 + 150));
+    };
+    let ran = run_with(&scripts, adjust, cancel).await;
+    assert_eq!(ran.ledger.most.load(Ordering::SeqCst), 2);
+    assert_eq!((ran.report.summary.pass, ran.report.summary.error), (10, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -198,7 +198,7 @@ impl Guest for ScriptedGuest {
         })
     }
 
-    async fn stop(self, _: Duration) -> Usage {
+    async fn stop(self) -> Usage {
         Usage {
             cpu_seconds: 1.5,
             peak_kib: 2048,

@@ -99,7 +99,7 @@ async fn converse(machine: &Qemu, fixture: &Fixture, evidence: &Path) {
         "QEMU exited with status 0 (guest-shutdown)"
     );
     assert_eq!(exited.complaint, None);
-    let usage = guest.stop(Duration::ZERO).await;
+    let usage = guest.stop().await;
     assert!(usage.cpu_seconds > 0.2, "{usage:?}");
     assert!(usage.peak_kib > 50 * 1024, "{usage:?}");
 }
@@ -198,7 +198,7 @@ async fn a_guest_that_hangs_is_killed_and_nothing_is_left() {
     let sockets = fixture::sockets(evidence.path());
     assert!(sockets.exists());
     let asked = Instant::now();
-    let usage = guest.stop(Duration::from_millis(100)).await;
+    let usage = guest.stop().await;
     assert!(
         asked.elapsed() < Duration::from_secs(10),
         "{:?}",

@@ -11,9 +11,11 @@ pub(crate) struct Global {
     #[arg(short, long, action = clap::ArgAction::Count, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: u8,
 
-    /// Show every stage of every cell
+    /// Show every stage of every cell, and what each stage took
     ///
-    /// If you give it twice, ukci also prints its internal log. `UKCI_LOG` selects the messages.
+    /// If you give it twice, ukci also prints its internal log, with a time on each line.
+    /// `UKCI_LOG` selects the messages: `UKCI_LOG=ukci_harness=trace` also shows each message to
+    /// and from the guest.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use ukci_harness::{arch, transport};
 
@@ -14,6 +15,14 @@ pub(crate) struct Machines {
     /// How many machines to run at once [default: as many as cores and memory allow]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
+
+    /// Most memory for all machines together, such as `4GiB` [default: what is available]
+    ///
+    /// A machine counts with its guest's memory and 150 MiB for QEMU. Cells wait until there is
+    /// room for them. One that needs more than this runs alone. With `--jobs` and without this
+    /// option, the memory is not limited.
+    #[arg(long, value_name = "SIZE", env = "UKCI_MAX_MEMORY", hide_env = true, value_parser = size)]
+    pub(crate) max_memory: Option<ByteSize>,
 
     /// Give up on a cell after this time, such as `90s` or `2m`
     ///
@@ -35,6 +44,7 @@ impl Machines {
     pub(crate) fn with_accel(accel: Accel) -> Self {
         Self {
             jobs: None,
+            max_memory: None,
             timeout: TIMEOUT,
             accel,
             transport: Transport::Auto,
@@ -93,4 +103,16 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         return Err("must be greater than zero".into());
     }
     Ok(duration)
+}
+
+/// A size with its unit. One without is bytes, which nobody means for memory.
+fn size(text: &str) -> Result<ByteSize, String> {
+    if text.ends_with(|c: char| c.is_ascii_digit()) {
+        return Err("give a unit, such as `4GiB` or `512MiB`".into());
+    }
+    let size: ByteSize = text.parse()?;
+    if size.as_u64() < 1 << 20 {
+        return Err("must be at least 1MiB".into());
+    }
+    Ok(size)
 }

@@ -12,7 +12,7 @@ use super::{anchor, prose};
 use crate::file_name;
 use crate::plural::count;
 use crate::render::table::{grouped, share};
-use crate::render::{again, cached};
+use crate::render::{again, cached, stage_times};
 
 /// The cell, open or folded.
 pub(super) fn fragment(
@@ -243,6 +243,7 @@ fn facts(report: &Report, cell: &CellReport) -> Markup {
             dd {
                 (format!("{:.2} s, {:.2} s of CPU, {} MiB", cell.seconds, cell.cpu_seconds, cell.peak_kib / 1024))
             }
+            @if !cell.stages.is_empty() { dt { "stages" } dd { (stage_times(cell)) } }
             @if !cell.libbpf.is_empty() { dt { "libbpf" } dd { (cell.libbpf) } }
             dt { "evidence" }
             dd {
