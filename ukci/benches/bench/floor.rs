@@ -75,13 +75,13 @@ pub(crate) fn initramfs(dir: &Path, arch: &str) -> PathBuf {
         "x86_64" => "gcc".to_owned(),
         arch => format!("{arch}-linux-gnu-gcc"),
     };
-    let compiled = Command::new(&compiler)
+    let status = Command::new(&compiler)
         .args(["-O2", "-static", "-nostdlib", "-o"])
         .arg(&program)
         .arg(&source)
         .status();
     assert!(
-        compiled.is_ok_and(|status| status.success()),
+        status.is_ok_and(|status| status.success()),
         "{compiler} is installed by `make setup ARCHES={arch}`"
     );
     let mut archive = ukci_harness::cpio::Archive::default();

@@ -71,7 +71,7 @@ fn memory(pid: u32, ended: &AtomicBool) -> (f64, f64) {
     while !ended.load(Ordering::Relaxed) {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         own = own.max(kib(&status, "VmHWM:"));
-        let sum = family(pid).iter().map(|pid| {
+        let sum = family(pid).into_iter().map(|pid| {
             let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
             kib(&rollup.unwrap_or_default(), "Pss:")
         });
