@@ -25,8 +25,11 @@ use std::process::ExitCode;
 use figures::Figures;
 use setting::Setting;
 
+/// Measures something.
+type Part = fn(&Setting, &mut Figures);
+
 /// Each part, in the order in which they run.
-const PARTS: &[(&str, fn(&Setting, &mut Figures))] = &[
+const PARTS: &[(&str, Part)] = &[
     ("cold", parts::cold),
     ("warm", parts::warm),
     ("matrix", parts::matrix),
@@ -40,7 +43,7 @@ fn main() -> ExitCode {
     let chosen: Vec<&str> = chosen.split(',').filter(|part| !part.is_empty()).collect();
     let known = |part: &&str| PARTS.iter().any(|(name, _)| name == part);
     assert!(
-        chosen.iter().all(|part| known(part)),
+        chosen.iter().all(known),
         "UKCI_BENCH_PARTS takes {:?}",
         PARTS.iter().map(|(name, _)| name).collect::<Vec<_>>()
     );

@@ -155,11 +155,11 @@ pub(crate) fn matrix(setting: &Setting, figures: &mut Figures) {
 
 /// Eight cells on one kernel with 1, 2, 4 and 8 machines at once.
 pub(crate) fn jobs(setting: &Setting, figures: &mut Figures) {
-    let objects = vec![setting.object()];
+    let object = setting.object();
     let objects: Vec<PathBuf> = (0..8)
         .map(|number| {
             let to = setting.dir.path().join(format!("job{number}.bpf.o"));
-            fs::copy(&objects[0], &to).expect("copy the object");
+            fs::copy(&object, &to).expect("copy the object");
             to
         })
         .collect();
