@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use ukci_harness::catalogue::{Catalogue, cache_dir};
 use ukci_harness::event::Event;
-use ukci_harness::machine::budget::Budget;
+use ukci_harness::machine::budget::Limits;
 use ukci_harness::machine::qemu::{Qemu, Settings};
 use ukci_harness::{render, resolve, run};
 use ukci_schema::budget::Budget;
@@ -60,7 +60,7 @@ async fn check(
     // Without a kernel to try it with, KVM is not used.
     let qemu = Qemu::detect(settings, None).await?;
     let smallest = plan.cells.iter().map(|cell| cell.memory).min();
-    let Budget { jobs, memory } = Budget::of(None, None, smallest.unwrap_or(256));
+    let Limits { jobs, memory } = Limits::of(None, None, smallest.unwrap_or(256));
     let options = run::Options {
         mode: Mode::Attach,
         strict: false,

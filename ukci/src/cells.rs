@@ -178,7 +178,7 @@ pub(crate) fn options(
     let smallest = plan.cells.iter().map(|planned| planned.memory).min();
     let machines = &settings.machines;
     let memory = machines.max_memory.map(|bytes| bytes.as_u64() >> 20);
-    let budget::Budget { jobs, memory } = budget::Budget::of(
+    let budget::Limits { jobs, memory } = budget::Limits::of(
         machines.jobs.map(usize::from),
         memory,
         smallest.unwrap_or(256),

@@ -11,14 +11,14 @@ const OVERHEAD: u32 = 150;
 
 /// What this run may take of this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
+pub struct Limits {
     /// Machines at once; at least 1.
     pub jobs: usize,
     /// Memory for all machines together, in MiB; `None` if only the jobs count.
     pub memory: Option<u64>,
 }
 
-impl Budget {
+impl Limits {
     /// `jobs` and `memory` (in MiB) as requested. Without a request there is one machine per core,
     /// in the memory that is available now. A requested number of machines is not reduced unless a
     /// limit of the memory was requested too.
@@ -133,17 +133,17 @@ mod tests {
 
     #[test]
     fn a_requested_number_is_taken_unless_the_memory_is_limited_too() {
-        let of = |jobs, memory| Budget::of(jobs, memory, 256);
+        let of = |jobs, memory| Limits::of(jobs, memory, 256);
         assert_eq!(
             of(Some(7), None),
-            Budget {
+            Limits {
                 jobs: 7,
                 memory: None
             }
         );
         assert_eq!(of(Some(0), None).jobs, 1);
         let memory = Some(1000);
-        assert_eq!(of(Some(7), memory), Budget { jobs: 2, memory });
+        assert_eq!(of(Some(7), memory), Limits { jobs: 2, memory });
         assert_eq!(of(None, Some(1)).jobs, 1);
         assert!(of(None, None).memory.is_some_and(|mib| mib > 0));
     }

@@ -11,9 +11,9 @@ use ukci_schema::lock::LockedKernel;
 use crate::args::{Add, Update};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
+use crate::lock_file;
 use crate::output::{BAD, GOOD, Output, WARN, label, paint};
 use crate::text::text;
-use crate::lock_file;
 use ukci_harness::render::harmless;
 
 /// Pins kernels that the lock has not got, or pins them anew.
