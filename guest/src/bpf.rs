@@ -5,6 +5,7 @@
 //! `Cargo.toml` says why libbpf-rs is not enough. Nothing here decides what an answer means.
 #![expect(unsafe_code, reason = "libbpf is a C library")]
 
+mod log_buffer;
 mod names;
 mod parts;
 mod struct_ops;
@@ -18,6 +19,7 @@ use std::ptr::{self, NonNull};
 use libbpf_sys as sys;
 use ukci_schema::diagnosis::SourceLine;
 
+use log_buffer::LogBuffer;
 pub use names::*;
 pub use parts::{Map, Program};
 
@@ -41,7 +43,7 @@ pub const SHORT_LOG: usize = 256 * 1024;
 pub struct Object {
     ptr: NonNull<sys::bpf_object>,
     /// Where the kernel writes; they must outlive the object.
-    logs: Vec<Box<[u8]>>,
+    logs: Vec<LogBuffer>,
     /// Prototypes of inner maps and replaced programs, which libbpf needs until the load.
     held: Vec<OwnedFd>,
     /// Objects whose programs are replaced.
@@ -154,21 +156,24 @@ impl Object {
         }
     }
 
-    /// Gives the program at `index` a verifier log of `size` bytes of its own.
-    pub fn give_log(&mut self, index: usize, size: usize) {
-        let Some(program) = self.programs().get(index).map(|program| program.ptr) else {
-            return;
-        };
-        let mut log = vec![0; size].into_boxed_slice();
-        // SAFETY: the buffer lives in `self.logs`, unmoved on the heap, until the object is gone.
-        unsafe {
-            sys::bpf_program__set_log_buf(
-                program.as_ptr(),
-                log.as_mut_ptr().cast::<c_char>(),
-                size as sys::size_t,
-            );
+    /// Gives each of the programs at `indices` a verifier log of `size` bytes of its own.
+    pub fn give_logs(&mut self, indices: impl IntoIterator<Item = usize>, size: usize) {
+        let programs: Vec<_> = self.programs().iter().map(|program| program.ptr).collect();
+        for index in indices {
+            // Without memory for a log the program is loaded without one.
+            let (Some(program), Some(log)) = (programs.get(index), LogBuffer::new(size)) else {
+                continue;
+            };
+            // SAFETY: the buffer lives in `self.logs` until the object is gone.
+            unsafe {
+                sys::bpf_program__set_log_buf(
+                    program.as_ptr(),
+                    log.as_mut_ptr(),
+                    size as sys::size_t,
+                );
+            }
+            self.logs.push(log);
         }
-        self.logs.push(log);
     }
 
     /// Makes a map that stands for the inner maps of the map at `index`.

@@ -36,6 +36,18 @@ const ENOSPC: Errno = libc::ENOSPC;
 
 const STRUCT_OPS: &str = "struct_ops";
 
+/// How many programs are found out by loading all of them without the refused ones, again and again.
+/// If more than these are refused, each of those that are left is tried alone, which takes one load
+/// for each and not two.
+const REFUSED_TOGETHER: usize = 8;
+
+/// Bytes of verifier logs that are kept of one object before each further one is cut to
+/// [`LEAST_LOG`]: a message to the host holds no more than 64 MiB.
+const LOGS: usize = 16 << 20;
+
+/// What is kept of any log, in bytes.
+const LEAST_LOG: usize = 4 << 10;
+
 /// The copy, and what was found out so far.
 struct Isolation<'a> {
     request: ProbeRequest<'a>,
@@ -253,10 +265,15 @@ impl Isolation<'_> {
                 left.remove(&n);
             }
         }
+        let mut refused = 0;
         while !left.is_empty() {
             self.leave_out(programs, &mut left);
             if left.is_empty() {
                 return;
+            }
+            if refused > REFUSED_TOGETHER {
+                self.each_alone(programs, &mut left, progress);
+                continue;
             }
             progress(
                 Stage::Load,
@@ -286,6 +303,7 @@ impl Isolation<'_> {
                 progress(Stage::Load, &format!("{} alone", programs[n].name));
                 let load = self.load_alone(n, programs);
                 found |= load.outcome != StepOutcome::Ok;
+                refused += usize::from(load.outcome != StepOutcome::Ok);
                 if blamed.is_none() || load.outcome != StepOutcome::Ok {
                     programs[n].load = load;
                     left.remove(&n);
@@ -293,15 +311,23 @@ impl Isolation<'_> {
             }
             if !found && blamed.is_some() {
                 // Fine alone, refused in company: let every one be tried alone.
-                for n in left.clone() {
-                    if self.is_late() {
-                        break;
-                    }
-                    progress(Stage::Load, &format!("{} alone", programs[n].name));
-                    programs[n].load = self.load_alone(n, programs);
-                    left.remove(&n);
-                }
+                self.each_alone(programs, &mut left, progress);
             }
+        }
+    }
+
+    /// Loads each that is left alone, until the time is over.
+    fn each_alone(
+        &self,
+        programs: &mut [ProgramEvidence],
+        left: &mut BTreeSet<usize>,
+        progress: &mut impl FnMut(Stage, &str),
+    ) {
+        while !self.is_late()
+            && let Some(n) = left.pop_first()
+        {
+            progress(Stage::Load, &format!("{} alone", programs[n].name));
+            programs[n].load = self.load_alone(n, programs);
         }
     }
 
@@ -378,9 +404,7 @@ impl Isolation<'_> {
             let Ok(mut object) = self.open(&self.copy, programs, LOG_STATS) else {
                 return;
             };
-            for n in programs {
-                object.give_log(*n, SHORT_LOG);
-            }
+            object.give_logs(programs.iter().copied(), SHORT_LOG);
             if object.load().is_err() {
                 return;
             }
@@ -436,7 +460,7 @@ impl Isolation<'_> {
                 return load;
             }
         };
-        object.give_log(index, room);
+        object.give_logs([index], room);
         let code = object.instructions(index);
         let mut lines = None;
         let (result, libbpf) = captured(|| {
@@ -484,7 +508,8 @@ impl Isolation<'_> {
                 load.libbpf = without_verifier_log(&libbpf);
             }
         }
-        load.log = Log::bounded(&log);
+        let kept: usize = programs.iter().map(|program| program.load.log.len()).sum();
+        load.log = Log::within(&log, LOGS.saturating_sub(kept).max(LEAST_LOG));
         load
     }
 }

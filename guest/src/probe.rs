@@ -71,9 +71,7 @@ pub fn probe(
     evidence.guest.modules.extend(owners);
 
     progress(Stage::Load, request.name);
-    for index in 0..evidence.programs.len() {
-        object.give_log(index, SHORT_LOG);
-    }
+    object.give_logs(0..evidence.programs.len(), SHORT_LOG);
     let start = Instant::now();
     let (loaded, log) = captured(|| shaped.and_then(|()| object.load()));
     append(&mut evidence.log, &log);

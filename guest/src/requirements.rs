@@ -79,10 +79,18 @@ pub fn read(bytes: &[u8]) -> Read {
         }
     }
     let functions = functions(&elf);
+    let mut relocations = Relocations::new();
     for function in &functions {
         let mut needs = Needs::default();
         let mut seen = BTreeSet::new();
-        collect(&elf, &functions, function, &mut needs, &mut seen);
+        collect(
+            &elf,
+            &functions,
+            function,
+            &mut needs,
+            &mut seen,
+            &mut relocations,
+        );
         read.functions.insert(function.name.clone(), needs);
     }
     read.struct_ops = struct_ops::programs_by_map(&elf);
@@ -118,12 +126,16 @@ fn at(functions: &[Function], section: object::SectionIndex, offset: u64) -> Opt
         .find(|f| f.section == section && f.start <= offset && offset < f.end)
 }
 
+/// The relocations of each section that was looked at, by their offsets.
+type Relocations = BTreeMap<usize, BTreeMap<u64, SymbolIndex>>;
+
 fn collect(
     elf: &Elf<'_>,
     functions: &[Function],
     function: &Function,
     needs: &mut Needs,
     seen: &mut BTreeSet<(usize, u64)>,
+    of_sections: &mut Relocations,
 ) {
     let mut left = vec![function];
     while let Some(function) = left.pop() {
@@ -134,13 +146,14 @@ fn collect(
             continue;
         };
         let Ok(data) = section.data() else { continue };
-        let relocations: BTreeMap<u64, SymbolIndex> = section
-            .relocations()
-            .filter_map(|(offset, relocation)| match relocation.target() {
+        let relocations = of_sections.entry(function.section.0).or_insert_with(|| {
+            let relocations = section.relocations();
+            let symbols = relocations.filter_map(|(offset, to)| match to.target() {
                 RelocationTarget::Symbol(symbol) => Some((offset, symbol)),
                 _ => None,
-            })
-            .collect();
+            });
+            symbols.collect()
+        });
         let mut offset = function.start;
         while offset < function.end {
             let Some(insn) = usize::try_from(offset)

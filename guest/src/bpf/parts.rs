@@ -67,7 +67,7 @@ impl Program<'_> {
     /// What the kernel wrote about it, up to the first NUL.
     pub fn log(&self) -> String {
         let mut size: sys::size_t = 0;
-        // SAFETY: libbpf returns the buffer that `give_log` set, or NULL.
+        // SAFETY: libbpf returns the buffer that `give_logs` set, or NULL.
         unsafe {
             let log = sys::bpf_program__log_buf(self.ptr.as_ptr(), &raw mut size);
             if log.is_null() || size == 0 {

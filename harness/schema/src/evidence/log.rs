@@ -24,17 +24,23 @@ impl Log {
 
     /// Keeps the head and the tail of `text`, cut at line ends where there are any.
     pub fn bounded(text: &str) -> Self {
-        if text.len() <= Self::HEAD + Self::TAIL {
+        Self::within(text, Self::HEAD + Self::TAIL)
+    }
+
+    /// The same, with at most this many bytes of it.
+    pub fn within(text: &str, most: usize) -> Self {
+        let most = most.min(Self::HEAD + Self::TAIL);
+        if text.len() <= most {
             return Self {
                 head: text.to_owned(),
                 ..Self::default()
             };
         }
-        let mut head = text.floor_char_boundary(Self::HEAD);
+        let mut head = text.floor_char_boundary(most / 4);
         if let Some(end) = text[..head].rfind('\n') {
             head = end + 1;
         }
-        let mut tail = text.ceil_char_boundary(text.len() - Self::TAIL);
+        let mut tail = text.ceil_char_boundary(text.len() - (most - most / 4));
         if let Some(start) = text[tail..].find('\n') {
             tail += start + 1;
         }
@@ -43,6 +49,11 @@ impl Log {
             tail: text[tail..].to_owned(),
             cut_bytes: (tail - head) as u64,
         }
+    }
+
+    /// Bytes that are kept.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.tail.len()
     }
 
     /// Whether nothing was logged.
@@ -84,5 +95,8 @@ mod tests {
         );
         assert!(log.text().contains("bytes cut"));
         assert_eq!(Log::bounded("short").text(), "short");
+        let short = Log::within(&text, 400);
+        assert!(short.head.starts_with("line 0\n") && short.tail.ends_with("line 39999\n"));
+        assert!((300..=400).contains(&short.len()), "{}", short.len());
     }
 }
