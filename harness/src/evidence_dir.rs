@@ -15,7 +15,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -43,6 +43,9 @@ impl Error {
             return "give the files of the run, and the directories above them, names in UTF-8"
                 .into();
         }
+        if self.source.kind() == io::ErrorKind::AlreadyExists {
+            return format!("remove what is there, or {other}");
+        }
         if self.source.kind() == io::ErrorKind::StorageFull {
             return format!("free some space, or {other}");
         }
@@ -58,9 +61,31 @@ impl Error {
     }
 }
 
+/// The directory of the cells' directories, below the run's.
+pub const CELLS: &str = "cells";
+
+/// The directory of the artifacts, below the run's.
+pub const ARTIFACTS: &str = "artifacts";
+
+/// Makes a directory of a run, unless it is there. Its parent is. A link is refused: in a directory
+/// that others can write to, it could lead what we write anywhere.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let there = fs::symlink_metadata(path)?;
+            if there.is_symlink() {
+                let text = "it is a symbolic link, which ukci does not follow here";
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+            }
+            if there.is_dir() { Ok(()) } else { Err(error) }
+        }
+        made => made,
+    }
+}
+
 /// The path of a cell's directory below the run's.
 pub(crate) fn relative(cell: &Cell) -> String {
-    format!("cells/{}", file_name::of_cell(cell))
+    format!("{CELLS}/{}", file_name::of_cell(cell))
 }
 
 /// The directory of one cell.
@@ -89,10 +114,14 @@ impl EvidenceDir {
     pub fn create(out: &Path, cell: &Cell) -> Result<Self, Error> {
         let relative = relative(cell);
         let path = out.join(&relative);
-        fs::create_dir_all(&path).map_err(|source| Error {
-            path: path.clone(),
-            source,
-        })?;
+        let error = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error { path, source }
+        };
+        fs::create_dir_all(out).map_err(error(out))?;
+        for dir in [&out.join(CELLS), &path] {
+            make_directory(dir).map_err(error(dir))?;
+        }
         for name in FILES {
             ignore_missing(&path.join(name), |p| fs::remove_file(p))?;
         }
@@ -186,7 +215,7 @@ impl EvidenceDir {
 /// Where a run keeps an artifact's bytes, below its directory: they are what `rerun` takes. The
 /// report says which artifact that is: the file's name need not be the artifact's.
 pub fn artifact_path(name: &str) -> String {
-    format!("artifacts/{}.bpf.o", file_name::of(name))
+    format!("{ARTIFACTS}/{}.bpf.o", file_name::of(name))
 }
 
 /// Keeps an artifact's bytes.
@@ -196,10 +225,14 @@ pub(crate) fn keep_artifact(out: &Path, name: &str, bytes: &[u8]) -> Result<(), 
         path: path.clone(),
         source,
     };
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(error)?;
-    }
-    fs::write(&path, bytes).map_err(error)
+    fs::create_dir_all(out)
+        .and_then(|()| make_directory(&out.join(ARTIFACTS)))
+        .map_err(error)?;
+    // Replaces a link, and the copy of a file that may not be written to.
+    ignore_missing(&path, |p| fs::remove_file(p))?;
+    let file = fs::File::create_new(&path);
+    file.and_then(|mut file| file.write_all(bytes))
+        .map_err(error)
 }
 
 /// What an earlier run left of a cell.
@@ -229,10 +262,12 @@ fn ignore_missing(path: &Path, act: impl FnOnce(&Path) -> io::Result<()>) -> Res
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use ukci_schema::cell::{Arch, Cell};
     use ukci_schema::evidence::{Evidence, Log, ProgramEvidence, ProgramLoad};
 
-    use super::{EvidenceDir, artifact_path};
+    use super::{EvidenceDir, artifact_path, keep_artifact, relative};
 
     #[test]
     fn a_guests_names_stay_inside_the_cells_directory() {
@@ -275,6 +310,51 @@ mod tests {
         dir.set_first_boot_aside().unwrap();
         assert!(dir.path().join("first-boot/evidence.json").exists());
         assert!(!dir.path().join("evidence.json").exists());
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let (out, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let cell = Cell {
+            artifact: "x".into(),
+            kernel: "k".into(),
+            llvm: None,
+            arch: Arch::X86_64,
+        };
+        let link = |name: &str| symlink(outside.path(), out.path().join(name)).unwrap();
+        link("cells");
+        let error = EvidenceDir::create(out.path(), &cell).unwrap_err();
+        assert!(
+            error.source.to_string().contains("symbolic link"),
+            "{error:?}"
+        );
+        assert!(error.hint().starts_with("remove what is there"));
+        std::fs::remove_file(out.path().join("cells")).unwrap();
+        EvidenceDir::create(out.path(), &cell).unwrap();
+        std::fs::remove_dir(out.path().join(relative(&cell))).unwrap();
+        link(&relative(&cell));
+        EvidenceDir::create(out.path(), &cell).unwrap_err();
+
+        link("artifacts");
+        keep_artifact(out.path(), "x", b"object").unwrap_err();
+        std::fs::remove_file(out.path().join("artifacts")).unwrap();
+        std::fs::create_dir(out.path().join("artifacts")).unwrap();
+        std::fs::write(outside.path().join("target"), "kept").unwrap();
+        symlink(
+            outside.path().join("target"),
+            out.path().join(artifact_path("x")),
+        )
+        .unwrap();
+        keep_artifact(out.path(), "x", b"object").unwrap();
+        assert_eq!(
+            std::fs::read(out.path().join(artifact_path("x"))).unwrap(),
+            b"object"
+        );
+        assert_eq!(
+            std::fs::read(outside.path().join("target")).unwrap(),
+            b"kept"
+        );
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
     }
 
     #[test]

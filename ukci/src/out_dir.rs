@@ -1,9 +1,12 @@
-//! The directory of a run: one run at a time writes into it, and no report lies there that is not
-//! of the last run.
+//! The directory of a report: one command at a time writes into it, and no report lies there that
+//! is not of the last one.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use crate::args::Format;
 use crate::diagnostic::{Action, Failure};
@@ -33,7 +36,8 @@ impl OutDir {
         Ok(locked)
     }
 
-    fn lock(out: &Path) -> Result<Self, Failure> {
+    /// Makes the directory if it is not there, and locks it.
+    pub(crate) fn lock(out: &Path) -> Result<Self, Failure> {
         fs::create_dir_all(out).map_err(|error| {
             let action = Action::on("create", out);
             Failure::failed_to(action, &error).with_hint("choose another directory with `--out`")
@@ -48,8 +52,10 @@ impl OutDir {
             .truncate(false)
             .read(true)
             .write(true)
+            // In a directory that others can write to, a link could lead to any file of ours.
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
-            .map_err(failed("create"))?;
+            .map_err(failed("open"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(out, &lock)),
@@ -68,7 +74,8 @@ impl OutDir {
     }
 }
 
-fn remove_reports(out: &Path, formats: &[Format]) -> Result<(), Failure> {
+/// Removes the report and its renderings, of which those in these formats may lie elsewhere.
+pub(crate) fn remove_reports(out: &Path, formats: &[Format]) -> Result<(), Failure> {
     for path in report_formats::files(out, formats) {
         // A device or a pipe that a report is written to is not the report.
         if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {

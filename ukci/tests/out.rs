@@ -1,6 +1,8 @@
 //! The directory of a run belongs to one run at a time, and holds no report but that run's.
 
 use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -41,6 +43,86 @@ fn a_second_run_into_a_directory_is_told_who_holds_it() {
     assert!(stderr.contains("absent.bpf.o"), "{stderr}");
     let holder = fs::read_to_string(&path).unwrap();
     assert!(holder.starts_with("process ") && holder.ends_with(" check absent.bpf.o --out out\n"));
+}
+
+#[test]
+fn a_merge_waits_for_nobody_and_writes_through_no_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let report = include_str!("../../harness/tests/fixtures/report.json");
+    for name in ["one/cells/x", "one/artifacts", "all", "outside"] {
+        fs::create_dir_all(at(name)).unwrap();
+    }
+    fs::write(at("one/report.json"), report).unwrap();
+    fs::write(at("one/cells/x/cell.json"), "new").unwrap();
+    fs::write(at("all/junit.xml"), "of a former run").unwrap();
+    fs::write(at("outside/cell.json"), "kept").unwrap();
+    let merge = ["report", "merge", "one", "--out", "all"];
+
+    let lock = File::create(at("all/.ukci-lock")).unwrap();
+    lock.lock().unwrap();
+    let (status, stderr) = ukci(dir.path(), &merge);
+    assert_eq!(status, 1, "{stderr}");
+    let said = "error: another ukci is writing to `all`";
+    assert!(stderr.starts_with(said), "{stderr}");
+    drop(lock);
+
+    fs::remove_file(at("all/.ukci-lock")).unwrap();
+    symlink(at("outside/cell.json"), at("all/.ukci-lock")).unwrap();
+    let (status, stderr) = ukci(dir.path(), &merge);
+    assert_eq!(status, 1, "{stderr}");
+    assert!(
+        stderr.contains("failed to open `all/.ukci-lock`"),
+        "{stderr}"
+    );
+    fs::remove_file(at("all/.ukci-lock")).unwrap();
+
+    for link in ["all/cells", "all/cells/x"] {
+        fs::create_dir_all(at(link).parent().unwrap()).unwrap();
+        symlink(at("outside"), at(link)).unwrap();
+        let (status, stderr) = ukci(dir.path(), &merge);
+        assert_eq!(status, 1, "{stderr}");
+        assert!(stderr.contains("symbolic link"), "{stderr}");
+        fs::remove_file(at(link)).unwrap();
+    }
+    assert!(!at("all/junit.xml").exists() && !at("all/report.json").exists());
+    assert_eq!(fs::read_to_string(at("outside/cell.json")).unwrap(), "kept");
+
+    let (_, stderr) = ukci(dir.path(), &merge);
+    assert!(at("all/report.json").exists(), "{stderr}");
+    assert_eq!(
+        fs::read_to_string(at("all/cells/x/cell.json")).unwrap(),
+        "new"
+    );
+    // Its own report is one of those that it is made of.
+    let (_, stderr) = ukci(dir.path(), &["report", "merge", "all", "--out", "all"]);
+    assert!(at("all/report.json").exists(), "{stderr}");
+}
+
+#[test]
+fn a_pipe_that_a_report_is_written_to_stays_a_pipe() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = include_str!("../../harness/tests/fixtures/report.json");
+    fs::write(dir.path().join("report.json"), report).unwrap();
+    let pipe = dir.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    // Both ends, so that nobody waits.
+    let mut held = File::options().read(true).write(true).open(&pipe).unwrap();
+    let render = ["report", "render", ".", "--format", "markdown=pipe"];
+    let (_, stderr) = ukci(dir.path(), &render);
+    assert!(
+        fs::metadata(&pipe).unwrap().file_type().is_fifo(),
+        "{stderr}"
+    );
+    let mut start = [0; 2];
+    held.read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"# ", "{stderr}");
 }
 
 #[test]

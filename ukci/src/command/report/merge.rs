@@ -4,27 +4,35 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ukci_harness::evidence_dir;
 use ukci_harness::render::{self, harmless};
 use ukci_harness::report::merge;
 
 use crate::args::report::Merge;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
+use crate::out_dir::{OutDir, remove_reports};
 use crate::output::Output;
 use crate::text::text;
 use crate::{atomic_file, report_file};
 
 /// Runs the command. The exit status is that of the run which the merged report describes.
 pub(super) fn run(args: &Merge, output: Output) -> Result<Exit, Failure> {
+    let lock = || OutDir::lock(&args.out);
+    // Before it is read: it may hold one of the reports. It is made only for a report that there is.
+    let locked = args.out.exists().then(lock).transpose()?;
     let reports = report_file::read_all(&args.reports)?;
     let merged = merge::merge(reports)
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
-    fs::create_dir_all(&args.out)
-        .map_err(|error| Failure::failed_to(Action::on("create", &args.out), &error))?;
+    let _locked = locked.map_or_else(lock, Ok)?;
+    // One that is merged stays until the merged one takes its place.
+    if !args.reports.iter().any(|report| is_in(report, &args.out)) {
+        remove_reports(&args.out, &[])?;
+    }
     for report in &args.reports {
         let file = report_file::file_of(report);
         let Some(dir) = file.parent() else { continue };
-        for name in ["cells", "artifacts"] {
+        for name in [evidence_dir::CELLS, evidence_dir::ARTIFACTS] {
             copy(&dir.join(name), &args.out.join(name))
                 .map_err(|(path, error)| Failure::failed_to(Action::on("copy", &path), &error))?;
         }
@@ -41,6 +49,13 @@ pub(super) fn run(args: &Merge, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::of(&merged))
 }
 
+/// Whether a report, named by its file or its directory, is the one in `out`.
+fn is_in(report: &Path, out: &Path) -> bool {
+    let canonical = |path: &Path| fs::canonicalize(path).ok();
+    let file = canonical(&report_file::file_of(report));
+    file.is_some() && file == canonical(&out.join("report.json"))
+}
+
 /// Copies a directory's files over those of another; a directory that is not there holds nothing.
 /// Only files and directories: evidence has no links.
 fn copy(from: &Path, to: &Path) -> Result<(), (PathBuf, io::Error)> {
@@ -53,7 +68,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), (PathBuf, io::Error)> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err((from.to_owned(), error)),
     };
-    fs::create_dir_all(to).map_err(at(to))?;
+    evidence_dir::make_directory(to).map_err(at(to))?;
     if fs::canonicalize(from).map_err(at(from))? == fs::canonicalize(to).map_err(at(to))? {
         return Ok(());
     }
