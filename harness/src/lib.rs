@@ -37,5 +37,6 @@ pub mod run;
 mod run_options;
 mod schedule;
 pub mod scratch;
+mod threads;
 mod timeline;
 pub mod transport;

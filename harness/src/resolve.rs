@@ -13,7 +13,7 @@ mod toolchain;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ukci_matrix::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 use ukci_schema::artifact::{Artifact, Form, name_of};
@@ -23,6 +23,7 @@ use ukci_schema::lock::Lock;
 use ukci_schema::plan::{FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{Catalogue, Prepared, Progress, digest};
+use crate::threads;
 pub use agent::{Agents, Carried, Origin};
 pub use alias::full_name;
 pub use error::Error;
@@ -312,32 +313,20 @@ pub fn resolve(
         .iter()
         .map(|p| (p.cell.kernel.clone(), p.cell.arch))
         .collect();
-    let queue = Mutex::new(wanted.into_iter());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let next = lock(&queue).next();
-                    let Some((kernel, arch)) = next else { break };
-                    let prepared = prepare(&selected, &kernel, arch, catalogue, progress);
-                    let failed = prepared.is_err();
-                    lock(&done).push((kernel_key(&kernel, arch), prepared));
-                    if failed {
-                        // Nothing will run: let the others finish what they have begun.
-                        while lock(&queue).next().is_some() {}
-                    }
-                }
-            });
+    let failed = AtomicBool::new(false);
+    let mut done = threads::for_each(AT_ONCE, wanted, |(kernel, arch)| {
+        // If nothing will run, the others only finish what they have begun.
+        if failed.load(Ordering::Relaxed) {
+            return None;
         }
+        let prepared = prepare(&selected, &kernel, arch, catalogue, progress);
+        failed.fetch_or(prepared.is_err(), Ordering::Relaxed);
+        Some((kernel_key(&kernel, arch), prepared))
     });
-    let mut done = done
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    // Threads finish in any order; which error is reported should not depend on it.
-    done.sort_by(|a, b| a.0.cmp(&b.0));
+    // Which error is reported does not depend on who finished first.
+    done.sort_by(|a, b| a.as_ref().map(|a| &a.0).cmp(&b.as_ref().map(|b| &b.0)));
     let (mut kernels, mut warnings) = (BTreeMap::new(), selected.warnings);
-    for (key, prepared) in done {
+    for (key, prepared) in done.into_iter().flatten() {
         let prepared = prepared?;
         warnings.extend(prepared.warnings);
         let kernel = PlannedKernel {
@@ -362,12 +351,6 @@ pub fn resolve(
         budget: selected.budget,
     };
     Ok((plan, warnings))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn prepare(

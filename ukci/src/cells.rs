@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 use std::time::SystemTime;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use ukci_harness::cache;
 use ukci_harness::catalogue::{Catalogue, cache_dir};
 use ukci_harness::machine::budget;
@@ -32,7 +33,13 @@ pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Option<Report>
     let taken = settings.out.exists().then(take).transpose()?;
     let work = Work::of(settings)?;
     let _taken = taken.map_or_else(take, Ok)?;
-    let ran = runtime::run(|cancel| resolve_and_run(settings, output, work, cancel))?;
+    let ran = runtime::run(|cancel| async {
+        let report = resolve_and_run(settings, output, work, cancel).await?;
+        if let Some(report) = &report {
+            report_formats::write_all(&settings.out, &settings.formats, report, output)?;
+        }
+        Ok(report)
+    })?;
     let Some(report) = ran.flatten() else {
         return Ok((None, Exit::Interrupted));
     };
@@ -40,7 +47,6 @@ pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Option<Report>
     if report.cells.iter().any(|cell| cell.boots > 0) {
         cache::evict(&cache_dir(), settings.cache_limit);
     }
-    report_formats::write_all(&settings.out, &settings.formats, &report, output)?;
     let exit = Exit::of(&report);
     Ok((Some(report), exit))
 }
@@ -135,11 +141,18 @@ pub(crate) async fn resolve(
         Work::Selected(catalogue, selected, artifacts) => (catalogue, selected, artifacts),
     };
     let fetching = Fetching::new(output);
-    let resolving = tokio::task::spawn_blocking(move || {
-        resolve::resolve(*selected, artifacts, &catalogue, &|progress| {
+    // Not the runtime's: it panics where no thread can be started.
+    let (send, resolving) = oneshot::channel();
+    let resolve = move || {
+        let resolved = resolve::resolve(*selected, artifacts, &catalogue, &|progress| {
             fetching.show(progress);
-        })
-    });
+        });
+        // Nobody waits for it in a run that was stopped.
+        drop(send.send(resolved));
+    };
+    (thread::Builder::new().name("ukci-resolve".into()))
+        .spawn(resolve)
+        .map_err(|error| runtime::no_thread(&error))?;
     let mut stop = cancel.clone();
     let resolved = tokio::select! {
         resolved = resolving => resolved,

@@ -18,7 +18,7 @@ pub(crate) enum Exit {
     NoCells,
     /// The command line is wrong.
     Usage,
-    /// Killed by a second Ctrl-C.
+    /// Ended by a second Ctrl-C; a command that leaves no report, by the first.
     Interrupted,
     /// What `ukci shell --command` ran ended so.
     Guest(u8),
@@ -40,7 +40,10 @@ pub(crate) const STATUSES: &[(u8, &str)] = &[
     ),
     (3, "No cell was selected."),
     (64, "The command line is wrong."),
-    (130, "You pressed Ctrl-C twice, and the run ended at once."),
+    (
+        130,
+        "A second Ctrl-C or signal ended the run at once. Other commands end at the first.",
+    ),
 ];
 
 /// What the table cannot say.
@@ -57,6 +60,19 @@ pub(crate) fn help() -> String {
 }
 
 impl Exit {
+    /// The number.
+    pub(crate) const fn status(self) -> u8 {
+        match self {
+            Self::Met => 0,
+            Self::NoVerdict => 1,
+            Self::Unmet => 2,
+            Self::NoCells => 3,
+            Self::Usage => 64,
+            Self::Interrupted => 130,
+            Self::Guest(status) => status,
+        }
+    }
+
     /// What a finished run means.
     pub(crate) fn of(report: &Report) -> Self {
         let required = || report.cells.iter().filter(|cell| cell.required);
@@ -74,15 +90,7 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Met => 0,
-            Exit::NoVerdict => 1,
-            Exit::Unmet => 2,
-            Exit::NoCells => 3,
-            Exit::Usage => 64,
-            Exit::Interrupted => 130,
-            Exit::Guest(status) => status,
-        })
+        Self::from(exit.status())
     }
 }
 

@@ -22,6 +22,7 @@ use super::mirror::{self, Mirrors};
 use super::store::Store;
 use super::transfer::{Transfer, is_intact, keep_aside, take_from_nix_store};
 use crate::atomic_file;
+use crate::threads;
 
 /// Packages that come at once, over all kernels of this process.
 const AT_ONCE: usize = 4;
@@ -76,23 +77,10 @@ impl<'a> Fetcher<'a> {
         progress: &(dyn Fn(Progress) + Sync),
         warnings: &mut Vec<String>,
     ) -> Result<Vec<PathBuf>, Error> {
-        let fetched: Vec<Result<(PathBuf, Vec<String>), Error>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = kernel
-                .packages
-                .iter()
-                .map(|package| {
-                    scope.spawn(move || {
-                        let _slot = SLOTS.take();
-                        self.fetch(package, &kernel.provenance.date, progress)
-                    })
-                })
-                .collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            threads.into_iter().map(join).collect()
+        let packages = &kernel.packages;
+        let fetched = threads::for_each(packages.len(), packages, |package| {
+            let _slot = SLOTS.take();
+            self.fetch(package, &kernel.provenance.date, progress)
         });
         let mut paths = Vec::new();
         for one in fetched {

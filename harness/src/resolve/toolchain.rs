@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedObject};
 
-use super::{Error, Selected, lock};
+use super::{Error, Selected};
 use crate::catalogue::{Catalogue, Progress, digest};
 use crate::compile::{self, Clang, Compiled, Options, vmlinux};
+use crate::threads;
 
 /// How sources are compiled, in the user's words.
 #[derive(Clone, Debug, Default)]
@@ -113,35 +113,18 @@ pub(super) fn compile_all(
         vmlinux_h: headers(&selected.compilation, arches, catalogue, progress)?,
         cache: catalogue.cache().to_owned(),
     };
-    let queue = Mutex::new(wanted.into_iter());
-    let done = Mutex::new(BTreeMap::new());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                loop {
-                    let next = lock(&queue).next();
-                    let Some((key, (name, llvm, arch))) = next else {
-                        break;
-                    };
-                    let source = artifacts.iter().find(|a| a.artifact.name == name);
-                    let (Some(source), Some(clang)) = (source, clangs.get(llvm)) else {
-                        continue;
-                    };
-                    let path = source.artifact.path.as_ref();
-                    let compiled = compile::compile(path, clang, arch, &options)
-                        .map_err(Error::from)
-                        .and_then(|compiled| unchanged(source).map(|()| compiled));
-                    lock(&done).insert(key, (clang.banner.clone(), compiled));
-                }
-            });
-        }
+    let done = threads::for_each(cores, wanted, |(key, (name, llvm, arch))| {
+        let source = artifacts.iter().find(|a| a.artifact.name == name)?;
+        let clang = clangs.get(llvm)?;
+        let path = source.artifact.path.as_ref();
+        let compiled = compile::compile(path, clang, arch, &options)
+            .map_err(Error::from)
+            .and_then(|compiled| unchanged(source).map(|()| compiled));
+        Some((key, (clang.banner.clone(), compiled)))
     });
-    let done = done
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut objects = BTreeMap::new();
-    for (key, (clang, compiled)) in done {
+    for (key, (clang, compiled)) in done.into_iter().flatten() {
         let object = match compiled? {
             Compiled::Object(file) => PlannedObject::Object { clang, file },
             Compiled::Refused(diagnosis) => PlannedObject::Refused {

@@ -1,10 +1,12 @@
 //! `ukci shell`: boot a cell of a report and look around in it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::Accel;
+use super::machine::duration;
 
 #[derive(Debug, Args)]
 pub(crate) struct Shell {
@@ -21,6 +23,13 @@ pub(crate) struct Shell {
     /// `ukci shell` then ends with the status of that command.
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) command: Option<String>,
+
+    /// End the machine after this time, such as `90s` or `2m` [default: 10m with `--command`]
+    ///
+    /// The time includes the boot. Without `--command` and without this option, the machine runs
+    /// until you end it.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
 
     /// Boot even if the artifact, kernel or agent differs from the report
     #[arg(long)]

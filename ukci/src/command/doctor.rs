@@ -71,9 +71,18 @@ fn detect(accel: Option<Accel>, arch: Arch) -> Result<Qemu, Failure> {
         arches: vec![arch],
         cache: cache_dir(),
     };
-    runtime::build()?
-        .block_on(Qemu::detect(settings, None))
-        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
+    let found = runtime::run_to_first_signal(|_| async {
+        Qemu::detect(settings, None)
+            .await
+            .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
+    })?;
+    found.ok_or_else(|| {
+        Failure::says(
+            Exit::Interrupted,
+            "a signal ended the search for QEMU",
+            None,
+        )
+    })
 }
 
 /// QEMU, accelerator, transport. KVM is not tried here: that takes a kernel.

@@ -1,6 +1,9 @@
 //! `ukci shell`: boot a cell's machine with a shell in it.
 
+use std::time::Duration;
+
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::time::timeout;
 use ukci_harness::cell_shell;
 use ukci_harness::scratch::Scratch;
 use ukci_schema::cell::Arch;
@@ -38,6 +41,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
     let work = Work::of(&settings)?;
     let busybox = busybox(cell.arch, output)?;
     let commanded = args.command.is_some();
+    let limit = args.timeout.or(commanded.then_some(LIMIT));
     let _terminal = Terminal::kept();
     let ended = runtime::run_to_first_signal(|cancel| {
         let settings = &settings;
@@ -58,8 +62,13 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
                     .map_or((80, 24), |size| (size.ws_col, size.ws_row)),
                 term: std::env::var("TERM").unwrap_or_else(|_| "dumb".into()),
             };
-            cell_shell::run(&plan, &qemu, &options, &shell)
-                .await
+            let shell = cell_shell::run(&plan, &qemu, &options, &shell);
+            let ended = match limit {
+                // The machine is killed when this is dropped.
+                Some(limit) => (timeout(limit, shell).await).map_err(|_| too_late(limit))?,
+                None => shell.await,
+            };
+            ended
                 .map(Some)
                 .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
         }
@@ -69,6 +78,17 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
         // An interactive shell's last status says nothing of ukci's work.
         Some(Some(status)) => status.filter(|_| commanded).map_or(Exit::Met, Exit::Guest),
     })
+}
+
+/// How long a command may take unless the command line says so.
+const LIMIT: Duration = Duration::from_mins(10);
+
+fn too_late(limit: Duration) -> Failure {
+    let limit = humantime::format_duration(limit);
+    let message =
+        format!("the guest's shell did not end within {limit}, and its machine was killed");
+    let hint = "allow more time with `--timeout`".to_owned();
+    Failure::says(Exit::NoVerdict, &message, Some(hint))
 }
 
 /// The terminal's settings, which QEMU changes and does not restore where it is killed.

@@ -1,7 +1,7 @@
 //! Ends of runs: what is written, and that nothing is left.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
@@ -36,6 +36,83 @@ fn ctrl_c_writes_the_report_of_what_finished_and_leaves_nothing() {
     assert!(report.run.interrupted);
     assert!(report.summary.not_run > 0);
     assert_eq!(status.code(), Some(1), "cells have no verdict");
+}
+
+/// `timeout` signals its command and then its whole group: two signals within a moment, and one wish.
+#[test]
+fn what_timeout_ends_has_a_report() {
+    let Some(_machine) = machine() else { return };
+    for signal in ["INT", "HUP"] {
+        let out = tempfile::tempdir().unwrap();
+        let ringbuf = object("ringbuf");
+        let check = command(&["check", text(&ringbuf), "--out", text(out.path())]);
+        let mut timeout = Command::new("timeout");
+        timeout.args(["-s", signal, "600"]).arg(check.get_program());
+        timeout.args(check.get_args());
+        timeout.args(["--matrix", "quick", "--jobs", "1"]);
+        let variables = check
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?)));
+        timeout
+            .envs(variables)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = timeout.spawn().unwrap();
+        let marker = out.path().display().to_string();
+        wait_until("a machine is up", Duration::from_mins(1), || {
+            !machines(&marker).is_empty()
+        });
+        // Its time is over.
+        rustix::process::kill_process(Pid::from_child(&child), Signal::ALARM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(124), "{signal}");
+        wait_until("every machine is gone", Duration::from_secs(10), || {
+            machines(&marker).is_empty()
+        });
+        let report = report(out.path());
+        assert!(
+            report.run.interrupted && report.summary.not_run > 0,
+            "{signal}"
+        );
+    }
+}
+
+/// The report cannot be written, because nobody reads the pipe.
+#[test]
+fn a_second_signal_ends_a_run_that_the_first_cannot() {
+    let Some(_machine) = machine() else { return };
+    let out = tempfile::tempdir().unwrap();
+    let pipe = out.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let (ringbuf, to) = (object("ringbuf"), out.path().join("out"));
+    let mut command = command(&[
+        "check",
+        text(&ringbuf),
+        "--out",
+        text(&to),
+        "--kernel",
+        K612,
+    ]);
+    command
+        .arg("--format")
+        .arg(format!("junit={}", text(&pipe)));
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    wait_until("the report is written", Duration::from_mins(2), || {
+        to.join("report.json").exists()
+    });
+    let pid = Pid::from_child(&child);
+    rustix::process::kill_process(pid, Signal::INT).unwrap();
+    wait_until("it has ended", Duration::from_secs(30), || {
+        // The first of them that is a moment later than the first of all is the second.
+        let _ = rustix::process::kill_process(pid, Signal::INT);
+        child.try_wait().unwrap().is_some()
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[test]

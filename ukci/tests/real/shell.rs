@@ -1,6 +1,11 @@
 //! `ukci shell`: the cell's machine, with a command in place of a person.
 
-use crate::fixture::{K612, check, machine, object, text, ukci};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fixture::{K612, check, command, machine, object, text, ukci};
 
 #[test]
 fn a_shell_has_the_cell_and_ends_with_the_commands_status() {
@@ -34,6 +39,26 @@ fn a_shell_has_the_cell_and_ends_with_the_commands_status() {
         said.contains("R0 invalid mem access 'map_value_or_null'"),
         "{said}"
     );
+
+    let late = ["shell", &cell.id, "--report", text(out.path())];
+    let late = [&late[..], &["-c", "sleep 600", "--timeout", "5s"]].concat();
+    let (output, stderr) = ukci(&late);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("did not end within 5s"), "{stderr}");
+    // As `timeout` and a job that is canceled end it.
+    let args = [
+        "shell",
+        &cell.id,
+        "--report",
+        text(out.path()),
+        "-c",
+        "echo up; sleep 600",
+    ];
+    let mut child = command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().trim() == "up"));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 
     let (output, stderr) = ukci(&[
         "shell",
