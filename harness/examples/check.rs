@@ -93,6 +93,7 @@ fn info(plan: &Plan, qemu: &Qemu, jobs: usize, warnings: Vec<String>) -> RunInfo
         qemu: qemu.versions().clone(),
         accel: qemu.accel().clone(),
         transport: qemu.transport().clone(),
+        confinement: Some(qemu.confinement()),
         agents: agents
             .map(|(arch, file)| (*arch, file.sha256.clone()))
             .collect(),

@@ -222,6 +222,7 @@ pub(crate) fn options(
             qemu: qemu.versions().clone(),
             accel: qemu.accel().clone(),
             transport: qemu.transport().clone(),
+            confinement: Some(qemu.confinement()),
             agents: plan
                 .agents
                 .iter()

@@ -61,6 +61,9 @@ pub struct RunInfo {
     pub accel: Choice,
     /// The transport that was chosen, and why.
     pub transport: Choice,
+    /// How QEMU was confined: `full` or `partial`, and what held. Older reports lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement: Option<Choice>,
     /// SHA-256 of the agent by architecture.
     pub agents: BTreeMap<Arch, String>,
     /// The first line of each compiler's `--version`, by the major version of its LLVM.
@@ -96,7 +99,7 @@ pub struct Asked {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Choice {
-    /// `kvm` or `tcg`; `vhost-vsock`, `vhost-user-vsock` or `virtio-serial`.
+    /// `kvm` or `tcg`; `vhost-vsock`, `vhost-user-vsock` or `virtio-serial`; `full` or `partial`.
     pub name: String,
     /// One sentence.
     pub why: String,

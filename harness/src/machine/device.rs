@@ -253,7 +253,7 @@ impl Emulated {
 }
 
 /// `prefix` and a path in the syntax of QEMU's options, where a comma is written twice.
-fn with_path(prefix: &str, path: &Path) -> OsString {
+pub(super) fn with_path(prefix: &str, path: &Path) -> OsString {
     let mut value = prefix.as_bytes().to_vec();
     for byte in path.as_os_str().as_bytes() {
         value.push(*byte);

@@ -15,6 +15,7 @@ pub mod qemu;
 mod qemu_guest;
 mod qmp;
 mod schedstat;
+mod unprivileged;
 mod vhost_user;
 
 pub use crate::deadline::WaitedForCpu;

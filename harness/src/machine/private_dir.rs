@@ -29,8 +29,9 @@ pub(super) struct PrivateDir {
 }
 
 impl PrivateDir {
-    /// Makes one below `base`.
-    pub(super) fn create(base: &Path) -> io::Result<Self> {
+    /// Makes one below `base`, which this group may enter and write to, if there is one: it is the
+    /// group of no user but the guest's.
+    pub(super) fn create(base: &Path, group: Option<u32>) -> io::Result<Self> {
         loop {
             let path = tempfile::Builder::new()
                 .prefix(PREFIX)
@@ -44,7 +45,13 @@ impl PrivateDir {
             // Before it was locked, a sweep may have taken it for left over.
             match (lock, fs::symlink_metadata(&path)) {
                 (Ok(lock), Ok(there)) if lock.metadata()?.ino() == there.ino() => {
-                    return Ok(Self { path, _lock: lock });
+                    let made = Self { path, _lock: lock };
+                    if let Some(group) = group {
+                        std::os::unix::fs::chown(&made.path, None, Some(group))?;
+                        // What is made in it is of the same group.
+                        fs::set_permissions(&made.path, Permissions::from_mode(0o2770))?;
+                    }
+                    return Ok(made);
                 }
                 (Err(error), Ok(_)) => return Err(error),
                 (_, Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -81,6 +88,17 @@ impl PrivateDir {
     /// Where vhost-device-vsock dials when the guest dials the host's [`PORT`].
     pub(super) fn vsock_port(&self) -> PathBuf {
         self.path.join(format!("vsock_{PORT}"))
+    }
+
+    /// Lets the directory's group connect to the sockets that are in it by now.
+    pub(super) fn admit(&self) -> io::Result<()> {
+        for name in Self::names() {
+            match fs::set_permissions(self.path.join(name), Permissions::from_mode(0o770)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Every name that is ever made in it.
@@ -121,8 +139,9 @@ fn open_dir(path: &Path) -> io::Result<File> {
 }
 
 /// The directory for guests' directories: the user's runtime directory, else the temporary one,
-/// the first that can be written and leaves room for a socket's path.
-pub(super) fn base() -> PathBuf {
+/// the first that can be written and leaves room for a socket's path. Where guests run as other
+/// users, these must be able to enter it.
+pub(super) fn base(for_others: bool) -> PathBuf {
     // Neither a shell nor QEMU's options give these a meaning.
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
@@ -135,9 +154,18 @@ pub(super) fn base() -> PathBuf {
                 && bytes.iter().all(plain)
                 && bytes.len() <= LONGEST_BASE
                 && path.is_dir()
+                && (!for_others || is_open_to_others(path))
                 && rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
         })
         .unwrap_or_else(|| PathBuf::from("/tmp"))
+}
+
+/// Whether everybody may enter this directory and those above it.
+fn is_open_to_others(path: &Path) -> bool {
+    fs::canonicalize(path).is_ok_and(|path| {
+        let mut directories = path.ancestors();
+        directories.all(|dir| fs::metadata(dir).is_ok_and(|there| there.mode() & 0o001 != 0))
+    })
 }
 
 /// Removes what owners that were killed left below `base`; tells how many directories that were.
@@ -176,7 +204,7 @@ mod tests {
     #[test]
     fn it_is_private_and_goes_away_with_its_sockets() {
         let base = tempfile::tempdir().unwrap();
-        let dir = PrivateDir::create(base.path()).unwrap();
+        let dir = PrivateDir::create(base.path(), None).unwrap();
         let path = dir.path().to_owned();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
         let _listener = UnixListener::bind(dir.vsock_port()).unwrap();
@@ -185,9 +213,28 @@ mod tests {
     }
 
     #[test]
+    fn a_group_of_its_own_may_use_the_sockets() {
+        if !rustix::process::geteuid().is_root() {
+            #[expect(clippy::print_stderr, reason = "a skipped test says why")]
+            return eprintln!("skipped: only root gives a directory to another group");
+        }
+        let base = tempfile::tempdir().unwrap();
+        let dir = PrivateDir::create(base.path(), Some(61_200)).unwrap();
+        let _listener = UnixListener::bind(dir.qmp()).unwrap();
+        dir.admit().unwrap();
+        for (path, mode) in [(dir.path().to_owned(), 0o2770), (dir.qmp(), 0o770)] {
+            let there = fs::metadata(&path).unwrap();
+            let found = (there.uid(), there.gid(), there.mode() & 0o7777);
+            assert_eq!(found, (0, 61_200, mode), "{}", path.display());
+        }
+        fs::set_permissions(base.path(), Permissions::from_mode(0o700)).unwrap();
+        assert!(!is_open_to_others(base.path()) && is_open_to_others(Path::new("/")));
+    }
+
+    #[test]
     fn a_sweep_takes_what_is_left_over_and_nothing_else() {
         let base = tempfile::tempdir().unwrap();
-        let living = PrivateDir::create(base.path()).unwrap();
+        let living = PrivateDir::create(base.path(), None).unwrap();
 
         // As after `kill -9`: no destructor ran and the lock's descriptor is closed.
         let dead = base.path().join("ukci-vm.aaaaaa");

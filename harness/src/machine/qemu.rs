@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use ukci_schema::cell::Arch;
@@ -11,10 +10,12 @@ use ukci_schema::report::Choice;
 use super::device::{self, Device, Emulated};
 use super::emulator::{Emulator, find_program};
 use super::error::Error;
+use super::evidence_file;
 use super::interface::{Boot, Hardware};
 use super::kvm::{self, Accelerator};
 use super::private_dir;
-use super::process::Process;
+use super::process::{Process, Rights};
+use super::unprivileged::{self, Handed, Root, User};
 use crate::arch::{self, Accel, Accelerated};
 use crate::catalogue::digest;
 use crate::console::CONSOLE_LOG;
@@ -79,7 +80,7 @@ impl Host {
             link,
             transport,
             vhost_device_vsock,
-            base: private_dir::base(),
+            base: private_dir::base(unprivileged::may_draw()),
         })
     }
 }
@@ -128,25 +129,52 @@ impl Qemu {
         &self.host.transport
     }
 
-    /// How QEMU is confined on this host, in words, and whether all of it holds.
-    pub fn confinement(&self) -> (String, bool) {
-        let always = "no new privileges, an environment and descriptors of its own, no core files";
-        let without: Vec<String> = (self.host.emulators.iter())
+    /// How QEMU and the vsock device are confined on this host: `full` if all of it holds, `partial`
+    /// otherwise, and what does hold.
+    pub fn confinement(&self) -> Choice {
+        let mut held =
+            "no new privileges, an environment and descriptors of its own, no core files"
+                .to_owned();
+        let mut lacks = Vec::new();
+        let arches = || self.host.emulators.iter();
+        let without: Vec<&str> = arches()
             .filter(|(_, emulator)| !emulator.sandbox)
-            .map(|(arch, _)| arch.to_string())
+            .map(|(arch, _)| arch.name())
             .collect();
-        let root = if rustix::process::geteuid().is_root() {
-            "; it runs as root, without root's capabilities but for reading and writing any file"
-        } else {
-            ""
-        };
-        let whole = without.is_empty() && root.is_empty();
         if without.is_empty() {
-            return (format!("a seccomp sandbox, {always}{root}"), whole);
+            held.insert_str(0, "a seccomp sandbox, ");
+        } else {
+            let without = without.join(" and ");
+            lacks.push(format!("QEMU for {without} was built without seccomp"));
         }
-        let arches = without.join(", ");
-        let text = format!("{always}; QEMU for {arches} was built without seccomp{root}");
-        (text, whole)
+        let root = arches().find_map(|(arch, _)| self.user(*arch).err()?.words());
+        if let Some(why) = root {
+            lacks.push(format!(
+                "it runs as root, without root's capabilities but for reading and writing any \
+                 file, because {why}"
+            ));
+        } else if rustix::process::geteuid().is_root() {
+            held.push_str(", a user without an account for each guest");
+        }
+        let name = if lacks.is_empty() { "full" } else { "partial" };
+        lacks.insert(0, held);
+        Choice {
+            name: name.to_owned(),
+            why: lacks.join("; "),
+        }
+    }
+
+    /// The user that a guest's processes run as.
+    pub(super) fn user(&self, arch: Arch) -> Result<User, Root> {
+        let mut devices = Vec::new();
+        if self.accelerated(arch) != Accelerated::Tcg {
+            devices.push(arch::KVM_DEVICE);
+        }
+        if self.host.link == Transport::VhostVsock {
+            devices.push(transport::VHOST_VSOCK_DEVICE);
+        }
+        let program = self.emulator(arch).map(|emulator| emulator.path.as_path());
+        User::draw(program.unwrap_or(Path::new("")), &devices)
     }
 
     /// `QEMU emulator version …`, by architecture.
@@ -171,11 +199,21 @@ impl Qemu {
             log: boot.evidence.join(CONSOLE_LOG),
         };
         let machine = self.made_of(boot, terminal, Vec::new());
-        let mut command = Command::new(&emulator.path);
-        for (flag, value) in device::flags(&machine.devices(boot)) {
-            command.arg(flag).args(value);
-        }
-        let process = Process::spawn_on_terminal(command).await;
+        let user = self.user(boot.cell.arch).ok();
+        let log = boot.evidence.join(CONSOLE_LOG);
+        let written = evidence_file::create(&log).map_err(failed)?;
+        let Handed {
+            command,
+            descriptors,
+        } = Handed::to(
+            user.as_ref(),
+            &emulator.path,
+            &device::flags(&machine.devices(boot)),
+            &[&boot.kernel, &boot.initramfs],
+            Some((&log, written)),
+        )
+        .map_err(failed)?;
+        let process = Process::spawn_on_terminal(command, Rights { user, descriptors }).await;
         let exit = process.map_err(failed)?.exited().await.map_err(failed)?;
         Ok(exit.words())
     }

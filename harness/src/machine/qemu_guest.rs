@@ -13,14 +13,15 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use ukci_schema::cell::Arch;
 use ukci_schema::verdict::{Fault, Stage};
 
-use super::device::{Device, Flag, flags, shell};
+use super::device::{Device, flags, shell};
 use super::evidence_file::create;
 use super::interface::{Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage};
 use super::private_dir::PrivateDir;
-use super::process::{Exit, Process};
+use super::process::{Exit, Process, Rights};
 use super::qemu::Qemu;
 use super::qmp::Qmp;
 use super::schedstat::SchedStat;
+use super::unprivileged::Handed;
 use super::vhost_user::VhostUserVsock;
 use crate::console::{CONSOLE_LOG, Follower, State, last_line};
 use crate::deadline::WaitedForCpu;
@@ -116,7 +117,9 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
     let emulator = machine
         .emulator(arch)
         .ok_or_else(|| fault(format!("no QEMU for {arch} was looked for on this host")))?;
-    let dir = PrivateDir::create(machine.base()).map_err(|error| {
+    let user = machine.user(arch).ok();
+    let group = user.as_ref().map(|user| user.id);
+    let dir = PrivateDir::create(machine.base(), group).map_err(|error| {
         let base = machine.base().display();
         fault(format!(
             "cannot make a directory for the guest's sockets below `{base}`: {error}"
@@ -146,7 +149,11 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
                 .vhost_device_vsock()
                 .ok_or_else(|| fault("no vhost-device-vsock was found on this host".to_owned()))?;
             let listener = Listener::vhost_user_vsock(&dir.vsock_port()).map_err(listening)?;
-            let device = VhostUserVsock { program, dir: &dir };
+            let device = VhostUserVsock {
+                program,
+                dir: &dir,
+                user: user.as_ref(),
+            };
             prelude.extend_from_slice(listen_by_hand(&dir.vsock_port()).as_bytes());
             prelude.extend_from_slice(device.shell().trim_ascii_end());
             prelude.extend_from_slice(b" &\n");
@@ -169,10 +176,28 @@ async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
     prelude.extend_from_slice(b"sleep 1\n");
 
     let flags = flags(&machine.emulated(boot, link, dir.qmp()).devices(boot));
-    let (console, qemu_log) = evidence(boot, prelude, &shell(&emulator.path, &flags))?;
-    let mut qemu = Process::spawn(command(&emulator.path, &flags, qemu_log))
+    let written = evidence(boot, prelude, &shell(&emulator.path, &flags))?;
+    let (console, qemu_log, console_log) = written;
+    let cannot_run =
+        |error: io::Error| fault(format!("cannot run `{}`: {error}", emulator.path.display()));
+    let Handed {
+        command,
+        descriptors,
+    } = Handed::to(
+        user.as_ref(),
+        &emulator.path,
+        &flags,
+        &[&boot.kernel, &boot.initramfs],
+        Some((&boot.evidence.join(CONSOLE_LOG), console_log)),
+    )
+    .map_err(cannot_run)?;
+    if user.is_some() {
+        dir.admit().map_err(listening)?;
+    }
+    let rights = Rights { user, descriptors };
+    let mut qemu = Process::spawn(with_log(command, qemu_log), rights)
         .await
-        .map_err(|error| fault(format!("cannot run `{}`: {error}", emulator.path.display())))?;
+        .map_err(cannot_run)?;
     tracing::debug!(pid = qemu.pid().as_raw_nonzero(), "QEMU starts");
     let qmp = answer(&mut qemu, &monitor, &boot.evidence.join(QEMU_LOG))
         .await
@@ -235,8 +260,12 @@ fn listen_by_hand(path: &Path) -> String {
     format!("socat -u UNIX-LISTEN:{} STDOUT &\n", path.display())
 }
 
-/// Writes `command.txt`, and opens the console's file and QEMU's.
-fn evidence(boot: &Boot, mut prelude: Vec<u8>, command: &[u8]) -> Result<(Follower, File), Fault> {
+/// Writes `command.txt`, and makes the files of QEMU and of the console, to follow and to write.
+fn evidence(
+    boot: &Boot,
+    mut prelude: Vec<u8>,
+    command: &[u8],
+) -> Result<(Follower, File, File), Fault> {
     let at = |name: &str| boot.evidence.join(name);
     let cannot = |path: PathBuf| {
         move |error: io::Error| fault(format!("cannot write `{}`: {error}", path.display()))
@@ -244,17 +273,13 @@ fn evidence(boot: &Boot, mut prelude: Vec<u8>, command: &[u8]) -> Result<(Follow
     prelude.extend_from_slice(command);
     let written = create(&at(COMMAND)).and_then(|mut file| file.write_all(&prelude));
     written.map_err(cannot(at(COMMAND)))?;
-    create(&at(CONSOLE_LOG)).map_err(cannot(at(CONSOLE_LOG)))?;
+    let console_log = create(&at(CONSOLE_LOG)).map_err(cannot(at(CONSOLE_LOG)))?;
     let console = Follower::open(&at(CONSOLE_LOG)).map_err(cannot(at(CONSOLE_LOG)))?;
     let log = create(&at(QEMU_LOG)).map_err(cannot(at(QEMU_LOG)))?;
-    Ok((console, log))
+    Ok((console, log, console_log))
 }
 
-fn command(program: &Path, flags: &[Flag], log: File) -> Command {
-    let mut command = Command::new(program);
-    for (flag, value) in flags {
-        command.arg(flag).args(value);
-    }
+fn with_log(mut command: Command, log: File) -> Command {
     // One writer is enough: QEMU prints nothing on stdout, and complains on stderr.
     command
         .stdin(Stdio::null())

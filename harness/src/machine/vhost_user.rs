@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep};
 use super::device::{Flag, shell};
 use super::evidence_file::create;
 use super::private_dir::PrivateDir;
-use super::process::Process;
+use super::process::{Process, Rights};
+use super::unprivileged::{Handed, User};
 use crate::console::last_line;
 
 /// The guest's address. Each guest has its own device and so its own address space.
@@ -28,6 +29,8 @@ pub(super) struct VhostUserVsock<'a> {
     pub(super) program: &'a Path,
     /// The guest's directory.
     pub(super) dir: &'a PrivateDir,
+    /// The user that it runs as, if not ours.
+    pub(super) user: Option<&'a User>,
 }
 
 impl VhostUserVsock<'_> {
@@ -47,16 +50,20 @@ impl VhostUserVsock<'_> {
 
     /// Starts it with its complaints in `log` and waits until it listens for QEMU.
     pub(super) async fn start(&self, log: &Path) -> io::Result<Process> {
-        let mut command = Command::new(self.program);
-        for (flag, value) in self.flags() {
-            command.arg(flag).args(value);
-        }
+        let Handed {
+            mut command,
+            descriptors,
+        } = Handed::to(self.user, self.program, &self.flags(), &[], None)?;
+        let rights = Rights {
+            user: self.user.cloned(),
+            descriptors,
+        };
         let file = create(log)?;
         command
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file);
-        let mut process = Process::spawn(command).await?;
+        let mut process = Process::spawn(command, rights).await?;
         let exited = tokio::select! {
             biased;
             exit = process.exited() => Some(exit?),

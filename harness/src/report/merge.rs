@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ukci_schema::report::{CellReport, Report, Summary};
+use ukci_schema::report::{CellReport, Choice, Report, Summary};
 
 /// Reports that do not belong together.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +91,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         }
         whole.run.seconds += report.run.seconds;
         whole.run.hermetic &= report.run.hermetic;
+        whole.run.confinement = least(whole.run.confinement, report.run.confinement);
         whole.run.qemu.extend(report.run.qemu);
         for warning in report.run.warnings {
             if !whole.run.warnings.contains(&warning) {
@@ -106,6 +107,12 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     whole.run.interrupted = left > 0;
     whole.summary = Summary::of(&whole.cells, whole.summary.excluded, left);
     Ok(whole)
+}
+
+/// What held in both runs: no more than in the one that was confined less, or that does not say.
+fn least(one: Option<Choice>, other: Option<Choice>) -> Option<Choice> {
+    let (one, other) = (one?, other?);
+    Some(if one.name == "full" { other } else { one })
 }
 
 fn place((n, cell): (usize, &CellReport)) -> (String, usize) {

@@ -14,7 +14,7 @@ use ukci_schema::report::Choice;
 pub use listener::{Listener, Stream};
 
 /// The device through which the host's kernel offers vsock to guests.
-const VHOST_VSOCK: &str = "/dev/vhost-vsock";
+pub(crate) const VHOST_VSOCK_DEVICE: &str = "/dev/vhost-vsock";
 
 /// The program that offers it without the kernel.
 pub const VHOST_DEVICE_VSOCK: &str = "vhost-device-vsock";
@@ -46,7 +46,7 @@ impl Transport {
 #[non_exhaustive]
 pub enum Unusable {
     /// The device cannot be opened.
-    #[error("failed to open `{VHOST_VSOCK}` for the transport vhost-vsock")]
+    #[error("failed to open `{VHOST_VSOCK_DEVICE}` for the transport vhost-vsock")]
     VhostVsock(#[source] io::Error),
     /// The program is missing.
     #[error(
@@ -63,7 +63,7 @@ impl Unusable {
                 "load the module with `modprobe vhost_vsock`".to_owned()
             }
             Self::VhostVsock(_) => {
-                format!("join the group that owns `{VHOST_VSOCK}`, which is often named kvm")
+                format!("join the group that owns `{VHOST_VSOCK_DEVICE}`, which is often named kvm")
             }
             Self::VhostUserVsock => format!(
                 "build it with `make setup` or `cargo install {VHOST_DEVICE_VSOCK} --locked`"
@@ -87,7 +87,7 @@ impl Available {
         let vhost_vsock = std::fs::File::options()
             .read(true)
             .write(true)
-            .open(VHOST_VSOCK)
+            .open(VHOST_VSOCK_DEVICE)
             .map(drop);
         Self {
             vhost_vsock,
@@ -100,9 +100,9 @@ impl Available {
         let absent = match &self.vhost_vsock {
             Ok(()) => String::new(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                format!("`{VHOST_VSOCK}` does not exist")
+                format!("`{VHOST_VSOCK_DEVICE}` does not exist")
             }
-            Err(error) => format!("`{VHOST_VSOCK}` does not open ({error})"),
+            Err(error) => format!("`{VHOST_VSOCK_DEVICE}` does not open ({error})"),
         };
         let (transport, why) = match (asked, self.vhost_vsock, self.vhost_device_vsock) {
             (Some(Transport::VhostVsock), Err(error), _) => {
@@ -110,7 +110,10 @@ impl Available {
             }
             (Some(Transport::VhostUserVsock), _, None) => return Err(Unusable::VhostUserVsock),
             (Some(transport), ..) => (transport, "it was requested".to_owned()),
-            (None, Ok(()), _) => (Transport::VhostVsock, format!("`{VHOST_VSOCK}` opens")),
+            (None, Ok(()), _) => (
+                Transport::VhostVsock,
+                format!("`{VHOST_VSOCK_DEVICE}` opens"),
+            ),
             (None, Err(_), Some(program)) => (
                 Transport::VhostUserVsock,
                 format!("{absent}; `{}` is installed", program.display()),

@@ -113,6 +113,7 @@ pub(crate) fn options(dir: &Path) -> Options {
             qemu: BTreeMap::new(),
             accel: Choice::default(),
             transport: Choice::default(),
+            confinement: None,
             agents: BTreeMap::new(),
             toolchains: BTreeMap::new(),
             hermetic: true,

@@ -96,9 +96,9 @@ fn machine() -> Vec<Finding> {
     let mut findings: Vec<Finding> = versions
         .map(|(arch, version)| Finding::Ok(text!("{}: {}", arch, harmless(version))))
         .collect();
-    let (confined, whole) = qemu.confinement();
-    let text = text!("QEMU is confined: {}", harmless(&confined));
-    findings.push(if whole {
+    let confined = qemu.confinement();
+    let text = text!("QEMU is confined: {}", harmless(&confined.why));
+    findings.push(if confined.name == "full" {
         Finding::Ok(text)
     } else {
         Finding::Note(text, None)
