@@ -26,8 +26,8 @@ use crate::settings::{Settings, recorded};
 use crate::terminal::Terminal;
 use crate::{lock_file, plan_file, report_formats, runtime, selected};
 
-/// Runs the cells and writes the reports. There is no report if the run was killed.
-pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Option<Report>, Exit), Failure> {
+/// Runs the cells and writes the reports.
+pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Report, Exit), Failure> {
     let take = || OutDir::take(&settings.out, &settings.formats);
     // A run that fails before it starts leaves no former report either, and no new directory.
     let taken = settings.out.exists().then(take).transpose()?;
@@ -41,14 +41,15 @@ pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Option<Report>
         Ok(report)
     })?;
     let Some(report) = ran.flatten() else {
-        return Ok((None, Exit::Interrupted));
+        let message = "a signal ended the run before there was a report";
+        return Err(Failure::says(Exit::Interrupted, message, None));
     };
     // Only what was booted has left anything.
     if report.cells.iter().any(|cell| cell.boots > 0) {
         cache::evict(&cache_dir(), settings.cache_limit);
     }
     let exit = Exit::of(&report);
-    Ok((Some(report), exit))
+    Ok((report, exit))
 }
 
 /// What is to be run: names that are still to be resolved, or a plan.

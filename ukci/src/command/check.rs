@@ -21,8 +21,9 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
     }
     let told = check.bless_code.clone();
     let settings = Settings::of(check)?;
-    match (cells::run(&settings, output)?, blessed) {
-        ((Some(report), _), Some(file)) => bless::bless(&file, &report, &told, output),
-        ((_, exit), _) => Ok(exit),
+    let (report, exit) = cells::run(&settings, output)?;
+    match blessed {
+        Some(file) => bless::bless(&file, &report, &told, output),
+        None => Ok(exit),
     }
 }

@@ -39,11 +39,9 @@ pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
         args.outputs,
     )?;
     let (again, exit) = cells::run(&settings, output)?;
-    if let Some(again) = again {
-        for was in &chosen {
-            if let Some(is) = again.cells.iter().find(|is| is.id == was.id) {
-                output.say(&compared(was, is));
-            }
+    for was in &chosen {
+        if let Some(is) = again.cells.iter().find(|is| is.id == was.id) {
+            output.say(&compared(was, is));
         }
     }
     Ok(exit)

@@ -10,5 +10,7 @@ mod axes;
 mod cells;
 mod features;
 mod fixture;
+mod host_limits;
 mod lifetime;
+mod many;
 mod shell;
