@@ -214,10 +214,7 @@ pub(crate) fn options(
         info: RunInfo {
             ukci: env!("CARGO_PKG_VERSION").into(),
             matrix: plan.matrix.clone(),
-            started: humantime::format_rfc3339_seconds(
-                SystemTime::now().max(SystemTime::UNIX_EPOCH),
-            )
-            .to_string(),
+            started: started(SystemTime::now()),
             seconds: 0.0,
             jobs,
             qemu: qemu.versions().clone(),
@@ -236,5 +233,23 @@ pub(crate) fn options(
             asked,
             budget: Budget::default(),
         },
+    }
+}
+
+/// When a run started. A clock that was never set is before 1970, which RFC 3339 has no year for.
+fn started(now: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(now.max(SystemTime::UNIX_EPOCH)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_starts_before_1970_starts_in_1970() {
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(started(before), "1970-01-01T00:00:00Z");
     }
 }

@@ -217,3 +217,32 @@ fn the_output_that_pages_show_has_the_labels_of_today() {
     }
     assert!(compared > 10, "{compared} labels");
 }
+
+/// The page about security names the test that repeats each attack.
+#[test]
+fn the_tests_of_attacks_exist() {
+    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.ends_with("` |"));
+    let tests = rows
+        .filter_map(|row| row.rsplit_once(" | "))
+        .flat_map(|(_, tests)| tests.split('`').skip(1).step_by(2));
+    let tests: Vec<String> = tests.map(|test| format!("fn {test}()")).collect();
+    assert!(tests.len() > 20, "{tests:?}");
+    let mut sources = String::new();
+    let mut left: Vec<PathBuf> = ["guest", "harness", "ukci"]
+        .map(|dir| root().join(dir))
+        .to_vec();
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(&path).unwrap();
+            left.extend(entries.map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            sources.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    for test in tests {
+        assert!(sources.contains(&test), "no `{test}`");
+    }
+}

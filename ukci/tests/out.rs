@@ -122,7 +122,7 @@ fn a_pipe_that_a_report_is_written_to_stays_a_pipe() {
     );
     let mut start = [0; 2];
     held.read_exact(&mut start).unwrap();
-    assert_eq!(&start, b"# ", "{stderr}");
+    assert_eq!(&start, b"##", "{stderr}");
 }
 
 #[test]
