@@ -220,7 +220,7 @@ mod tests {
         stopped.wait_for(|stop| *stop).await.unwrap();
         heard.send(first + ONE_SIGNAL / 2).unwrap();
         heard
-            .send(first + ONE_SIGNAL - Duration::from_millis(1))
+            .send(first + ONE_SIGNAL.saturating_sub(Duration::from_millis(1)))
             .unwrap();
         tokio::task::yield_now().await;
         assert!(!watching.is_finished());

@@ -76,8 +76,11 @@ impl User {
         }
         let mut groups = Vec::new();
         for device in devices {
-            let group = group_of(Path::new(device)).ok_or(Root::Device(device))?;
-            groups.extend(group);
+            match openers(Path::new(device)) {
+                Openers::Everybody => {}
+                Openers::Group(group) => groups.push(group),
+                Openers::Root => return Err(Root::Device(device)),
+            }
         }
         let drawn = RandomState::new().hash_one(std::process::id());
         let width = u64::from(IDS.end() - IDS.start() + 1);
@@ -202,14 +205,23 @@ fn has_ids(map: &str) -> bool {
     })
 }
 
-/// The group that opens a device: none is needed where everybody may. Nothing where only root may:
-/// root's group is not given away.
-fn group_of(device: &Path) -> Option<Option<u32>> {
-    let there = fs::metadata(device).ok()?;
+/// Who may open a device.
+#[derive(Debug, PartialEq, Eq)]
+enum Openers {
+    Everybody,
+    Group(u32),
+    /// Or root's group, which is not given away.
+    Root,
+}
+
+fn openers(device: &Path) -> Openers {
+    let Ok(there) = fs::metadata(device) else {
+        return Openers::Root;
+    };
     match (there.mode() & 0o006, there.mode() & 0o060, there.gid()) {
-        (0o006, _, _) => Some(None),
-        (_, 0o060, group) if group != 0 => Some(Some(group)),
-        _ => None,
+        (0o006, _, _) => Openers::Everybody,
+        (_, 0o060, group) if group != 0 => Openers::Group(group),
+        _ => Openers::Root,
     }
 }
 
@@ -297,10 +309,10 @@ mod tests {
 
     #[test]
     fn a_device_is_opened_by_everybody_or_by_a_group_that_is_not_roots() {
-        assert_eq!(group_of(Path::new("/dev/null")), Some(None));
-        assert_eq!(group_of(Path::new("/nonexistent")), None);
+        assert_eq!(openers(Path::new("/dev/null")), Openers::Everybody);
+        assert_eq!(openers(Path::new("/nonexistent")), Openers::Root);
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert_eq!(group_of(file.path()), None, "mode 600");
+        assert_eq!(openers(file.path()), Openers::Root, "mode 600");
     }
 
     #[test]
