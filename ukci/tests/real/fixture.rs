@@ -143,7 +143,8 @@ pub(crate) fn answer(cell: &CellReport) -> String {
     }
 }
 
-/// Command lines of live machines that name `marker`.
+/// Command lines of live machines that name `marker`, or that have a file open whose path does: where
+/// root runs the tests, machines get descriptors in place of paths.
 pub(crate) fn machines(marker: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -152,7 +153,15 @@ pub(crate) fn machines(marker: &str) -> Vec<String> {
         };
         let line = String::from_utf8_lossy(&bytes).replace('\0', " ");
         let is_machine = line.contains("qemu-system-") || line.contains("vhost-device-vsock");
-        if is_machine && line.contains(marker) {
+        let files = std::fs::read_dir(entry.path().join("fd"));
+        let mut files = files.into_iter().flatten().flatten();
+        let mut has_open = || {
+            files.any(|file| {
+                let target = std::fs::read_link(file.path());
+                target.is_ok_and(|target| target.to_string_lossy().contains(marker))
+            })
+        };
+        if is_machine && (line.contains(marker) || has_open()) {
             found.push(line);
         }
     }
