@@ -223,10 +223,18 @@ impl Target {
         sites
     }
 
-    /// How many arguments a function or raw tracepoint of vmlinux has: `8 arguments`.
+    /// How many arguments a function or raw tracepoint of vmlinux has: `8 arguments`. Copies of the
+    /// function where it has BTF and no symbol.
     fn arguments(&self, kernel: &Kernel) -> Option<String> {
         let btf = kernel.btf()?;
         let count = match self.kind {
+            // In BTF alone: nothing can be attached there, but to what the compiler made of it.
+            TargetKind::BtfFunction if !kernel.text_symbols().contains(&self.name) => {
+                let symbols = kernel.text_symbols().iter().map(String::as_str);
+                let clones = self.clones(symbols);
+                return (!clones.is_empty())
+                    .then(|| format!("{}{}", Feature::CLONES, clones.join(", ")));
+            }
             TargetKind::BtfFunction => btf.arguments(&self.name)?,
             TargetKind::RawTracepoint => btf.tracepoint_arguments(&self.name)?,
             _ => return None,

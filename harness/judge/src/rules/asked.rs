@@ -96,6 +96,7 @@ fn kernel_btf(case: &Case<'_>) -> Option<Diagnosis> {
 /// libbpf asks for something that only the object's own loader can say.
 fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
     let said = |what: &Said<'_>| case.said.contains(what);
+    let hook = case.section().split('/').next().unwrap_or_default();
     let (headline, hint) = if said(&Said::NoProgramType) {
         (
             format!(
@@ -103,8 +104,13 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
                 case.section(),
                 case.name()
             ),
-            "name the section as libbpf knows it, call `bpf_program__set_type`, or give the type \
-             in the manifest",
+            if hook.strip_suffix(".s").is_some() {
+                "drop the `.s`: libbpf knows sleepable programs of other kinds only, such as `fentry.s`, \
+                 `lsm.s`, `iter.s` and `uprobe.s`"
+            } else {
+                "name the section as libbpf knows it, call `bpf_program__set_type`, or give the type \
+                 in the manifest"
+            },
         )
     } else if said(&Said::NoTargetProgram) {
         (

@@ -124,7 +124,8 @@ fn by_name(case: &Case<'_>, kind: &str, spec: &str) -> Diagnosis {
     let (missing, hint) = if let Some((owner, value)) = spec.split_once("::") {
         let value = value.split(" = ").next().unwrap_or(value);
         (
-            format!("no `{value}` in `{owner}`"),
+            // The line does not say which of the two is missing.
+            format!("no `{owner}` with a value `{value}`"),
             "test `bpf_core_enum_value_exists()` before its use",
         )
     } else if kind.starts_with("enumval") {

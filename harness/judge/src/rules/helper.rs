@@ -191,11 +191,68 @@ fn instead_of(name: &str) -> &'static str {
     }
 }
 
+/// Helpers, by the beginning of their names, that few programs may call, and which programs those
+/// are: `kprobe_prog_func_proto`, `bpf_tracing_func_proto` and `tracing_prog_func_proto` of
+/// `kernel/trace/bpf_trace.c`, and `bpf_lsm_func_proto` of `kernel/bpf/bpf_lsm.c`.
+const HELPER_PLACES: &[(&str, &str)] = &[
+    (
+        "bpf_override_return",
+        "kprobes on functions that the kernel lists with ALLOW_ERROR_INJECTION",
+    ),
+    (
+        "bpf_ima_",
+        "sleepable LSM programs (`lsm.s/…`) on hooks that may sleep",
+    ),
+    (
+        "bpf_get_func_ip",
+        "kprobes, and `fentry`, `fexit` and `fmod_ret` programs",
+    ),
+    (
+        "bpf_get_func_arg",
+        "`fentry`, `fexit` and `fmod_ret` programs",
+    ),
+    ("bpf_get_func_ret", "`fexit` and `fmod_ret` programs"),
+    (
+        "bpf_get_attach_cookie",
+        "kprobes, uprobes, tracepoints, perf events, and BTF-based tracing and LSM programs",
+    ),
+    ("bpf_read_branch_records", "`perf_event` programs"),
+    ("bpf_perf_prog_read_value", "`perf_event` programs"),
+    ("bpf_seq_", "iterators (`iter/…`)"),
+    ("bpf_sock_ops_", "`sockops` programs"),
+    ("bpf_msg_", "`sk_msg` programs"),
+    ("bpf_xdp_", "`xdp` programs"),
+    (
+        "bpf_skb_",
+        "programs whose context is a packet, `struct __sk_buff`, such as `tc`; not all of them may \
+         change it",
+    ),
+    ("bpf_redirect_map", "`xdp` programs"),
+    ("bpf_redirect_neigh", "`tc` programs"),
+    ("bpf_redirect_peer", "`tc` programs"),
+    ("bpf_clone_redirect", "`tc` and `lwt_xmit` programs"),
+    ("bpf_redirect", "`tc` and `xdp` programs, and `lwt_xmit`"),
+    (
+        "bpf_bind",
+        "`cgroup/connect4` and `cgroup/connect6` programs",
+    ),
+];
+
+/// Which programs may call a helper that few may call, as a hint.
+pub(crate) fn places(name: &str) -> Option<String> {
+    let (_, places) = HELPER_PLACES
+        .iter()
+        .find(|(start, _)| name.starts_with(start))?;
+    Some(format!("call it where kernels allow it: {places}"))
+}
+
 fn helper_for_type(case: &Case<'_>, name: &str) -> Diagnosis {
     let ProgramEvidence {
         program_type: kind, ..
     } = case.program;
-    if name == "bpf_override_return" && case.is_off("BPF_KPROBE_OVERRIDE") {
+    // Other programs than kprobes may never call it, whatever the option.
+    let of_option = name == "bpf_override_return" && kind == "kprobe";
+    if of_option && case.is_off("BPF_KPROBE_OVERRIDE") {
         let headline = format!(
             "{} calls `{name}`, and CONFIG_BPF_KPROBE_OVERRIDE is off in this kernel",
             case.name()
@@ -220,11 +277,14 @@ fn helper_for_type(case: &Case<'_>, name: &str) -> Diagnosis {
             case.name()
         )
     };
+    let hint = places(name).unwrap_or_else(|| {
+        "use another helper, or a program type that may call this one".to_owned()
+    });
     at_load(
         Code::UnsupportedHelper,
         headline,
         &[
-            "use another helper, or a program type that may call this one",
+            &hint,
             "ask with `libbpf_probe_bpf_helper` in the loader: later releases let more program types \
              call a helper",
         ],

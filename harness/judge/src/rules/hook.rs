@@ -90,7 +90,7 @@ fn tracepoint(case: &Case<'_>) -> Option<Cause> {
         ("raw_tracepoint" | "raw_tracepoint_writable", EINVAL) if there => Some((
             match arguments(case, target) {
                 Some(count) => format!(
-                    "it reads or writes beyond the arguments of `{target}`, which has {count} here"
+                    "it reads or writes more arguments than the {count} that `{target}` has here"
                 ),
                 None => format!("it reads or writes more arguments than `{target}` has"),
             },

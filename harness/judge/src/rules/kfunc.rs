@@ -121,13 +121,16 @@ pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
 
 /// A kfunc that the kernel has with another prototype.
 pub(crate) fn mismatch(case: &Case<'_>) -> Option<Diagnosis> {
-    let differs = |name: &&String| {
-        // libbpf compares only where it found one; in the copy with weak externs it leaves the
-        // call unresolved instead.
-        let unresolved = format!("kfunc '{name}' is referenced but wasn't resolved");
-        prototype(case, name).is_some() || case.verifier_line(&unresolved).is_some()
+    // libbpf compares only where it found one; in the copy with weak externs it leaves the call
+    // unresolved instead. The verifier then stops at the first call, which need not be of the first
+    // kfunc that libbpf names: the line that is shown is that of the call.
+    let unresolved = |name: &&String| {
+        let line = format!("kfunc '{name}' is referenced but wasn't resolved");
+        case.verifier_line(&line).is_some()
     };
-    let name = case.program.kfuncs.iter().find(differs)?;
+    let kfuncs = &case.program.kfuncs;
+    let differs = |name: &&String| prototype(case, name).is_some();
+    let name = (kfuncs.iter().find(unresolved)).or_else(|| kfuncs.iter().find(differs))?;
     let of = prototype(case, name)
         .filter(|owner| *owner != KERNEL)
         .map(|module| format!(" (of module `{module}`)"))

@@ -1,6 +1,6 @@
 //! Maps that the kernel refused to create.
 
-use super::{capability, loader, map_limit};
+use super::{capability, loader, map_limit, map_type};
 use crate::case::Whole;
 use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
 use crate::finding::{Found, brought, diagnosis};
@@ -222,9 +222,9 @@ fn refused_shape(
             "it has flags that are newer than this kernel: {}",
             new.join(", ")
         )
-    } else if let Some((why, hint)) = against_its_type(map) {
-        hints.push(hint.into());
-        why.to_owned()
+    } else if let Some((why, hint)) = map_type::broken_rule(map, known_flags()) {
+        hints.push(hint);
+        why
     } else {
         "its sizes or flags are not accepted".to_owned()
     };
@@ -240,72 +240,6 @@ fn refused_shape(
         errno::name(errno)
     );
     (Code::MapRefused, headline, hints)
-}
-
-/// What every map of a type must be, and this one is not; and what helps.
-fn against_its_type(map: &MapEvidence) -> Option<(&'static str, &'static str)> {
-    const NO_PREALLOC: u32 = 1;
-    let kind = map.map_type.as_str();
-    let storage = matches!(
-        kind,
-        "sk_storage" | "inode_storage" | "task_storage" | "cgrp_storage"
-    );
-    let descriptors = matches!(
-        kind,
-        "prog_array" | "perf_event_array" | "cgroup_array" | "array_of_maps" | "xskmap"
-    );
-    let indexed = descriptors || matches!(kind, "array" | "percpu_array" | "devmap" | "cpumap");
-    if (storage || kind == "lpm_trie") && map.flags & NO_PREALLOC == 0 {
-        return Some((
-            "it lacks BPF_F_NO_PREALLOC",
-            "add `__uint(map_flags, BPF_F_NO_PREALLOC)`: maps of this type require it",
-        ));
-    }
-    if matches!(kind, "array" | "percpu_array" | "prog_array") && map.flags & NO_PREALLOC != 0 {
-        return Some((
-            "an array has all its elements from the start and does not take BPF_F_NO_PREALLOC",
-            "remove BPF_F_NO_PREALLOC from `map_flags`",
-        ));
-    }
-    if storage && map.max_entries != 0 {
-        return Some((
-            "local storage has no max_entries",
-            "remove `max_entries`: local storage has one value for each owner",
-        ));
-    }
-    if map.extra != 0 && !matches!(kind, "bloom_filter" | "arena") {
-        return Some((
-            "it has a `map_extra`, which maps of this type do not have",
-            "remove `map_extra`: it is for bloom filters (5.16) and arenas (6.9)",
-        ));
-    }
-    if indexed && map.key_size != 4 {
-        return Some((
-            "its key must be an index of 4 bytes",
-            "declare the key as `__u32`",
-        ));
-    }
-    if descriptors && map.value_size != 4 {
-        return Some((
-            "its values must be descriptors of 4 bytes",
-            "declare the value as `__u32`",
-        ));
-    }
-    if matches!(
-        kind,
-        "queue" | "stack" | "bloom_filter" | "ringbuf" | "user_ringbuf"
-    ) && map.key_size != 0
-    {
-        return Some((
-            "maps of this type have no keys",
-            "remove `key` and `key_size`",
-        ));
-    }
-    let unknown = map.flags & !known_flags();
-    (unknown != 0).then_some((
-        "it has flags that no kernel knows (as of 7.0)",
-        "remove the flags that are shown as a number",
-    ))
 }
 
 /// Every flag in the table.

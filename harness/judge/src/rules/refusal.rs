@@ -2,12 +2,15 @@
 //! kernel said.
 
 use super::asked;
-use super::{capability, core, helper, instruction, license, limit, placeholder, sleep, verifier};
+use super::{
+    capability, core, helper, instruction, license, limit, placeholder, sleep, target, verifier,
+};
 use crate::case::Case;
 use crate::errno::{self, ENOMEM, EPERM};
 use crate::finding::{Found, Rule, at_load};
 use crate::said::Said;
 use crate::text;
+use crate::verifier_log::{self, Trace};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 
 /// After the rules of [`asked`].
@@ -18,6 +21,8 @@ const RULES: &[Rule] = &[
     ("jit", jit),
     ("sleepable", sleep::sleepable),
     ("modifiable", sleep::modifiable),
+    ("target-address", target::without_address),
+    ("device-bound", device_bound),
     ("kfunc-call", instruction::kfunc_call),
     ("instruction", instruction::unknown),
     ("limit", limit::diagnose),
@@ -26,6 +31,7 @@ const RULES: &[Rule] = &[
     ("verifier", verifier::rejected),
     ("capability", capability::to_load),
     ("helper-silent", helper::silent),
+    ("instruction-silent", at_an_instruction),
 ];
 
 /// Why the program was refused; nothing where it is no fault of its own.
@@ -146,7 +152,8 @@ fn helper_by_log(case: &Case<'_>) -> Option<Diagnosis> {
     let line = case
         .verifier_line("program of this type cannot use helper ")
         .or_else(|| case.verifier_line("unknown func bpf_"))
-        .or_else(|| case.verifier_line("invalid func unknown#"))?;
+        .or_else(|| case.verifier_line("invalid func unknown#"))
+        .or_else(|| case.verifier_line(" not supported for program type "))?;
     let word = line.split(' ').find(|word| word.contains('#'))?;
     let (name, number) = word.split_once('#')?;
     let thing = if name == "unknown" {
@@ -159,11 +166,61 @@ fn helper_by_log(case: &Case<'_>) -> Option<Diagnosis> {
         case.program.program_type,
         case.name()
     );
+    let hint = helper::places(name)
+        .unwrap_or_else(|| "use a program type that may call it, or another helper".to_owned());
+    Some(at_load(Code::UnsupportedHelper, headline, &[&hint]))
+}
+
+/// The kfuncs that read an interface's metadata are compiled for one interface, which the loader names
+/// (2b3486bc2d23, mainline 6.3).
+fn device_bound(case: &Case<'_>) -> Option<Diagnosis> {
+    case.verifier_line("metadata kfuncs require device-bound program")?;
+    let headline = format!(
+        "{} calls a kfunc that reads an interface's metadata, so its loader must load it for one interface",
+        case.name()
+    );
     Some(at_load(
-        Code::UnsupportedHelper,
+        Code::LoaderContract,
         headline,
-        &["use a program type that may call it, or another helper"],
+        &[
+            "call `bpf_program__set_ifindex()` and set BPF_F_XDP_DEV_BOUND_ONLY with \
+             `bpf_program__set_flags()` before the load",
+        ],
     ))
+}
+
+/// The verifier stopped at an instruction and printed no reason, as it does where it checks the size of
+/// `bpf_snprintf`'s data. The log ends with that instruction.
+fn at_an_instruction(case: &Case<'_>) -> Option<Diagnosis> {
+    let log = &case.program.load.log;
+    let last = log
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty() && !verifier_log::is_statistic(line))?;
+    let trace = Trace::of(log, &case.program.program_type);
+    let step = trace.last()?;
+    let ends_there = last
+        .trim_start()
+        .starts_with(&format!("{}: (", step.instruction.index));
+    if case.sentence.is_some() || !ends_there {
+        return None;
+    }
+    let headline = format!(
+        "the verifier refused {} at instruction {}, `{}`, and gave no reason ({})",
+        case.name(),
+        step.instruction.index,
+        step.instruction.text,
+        errno::name(case.program.load.errno)
+    );
+    let hint = match trace.callee() {
+        Some("bpf_snprintf" | "bpf_seq_printf" | "bpf_trace_vprintk") => {
+            "give the size of the data as a constant multiple of 8, at most 96: 8 bytes for each argument"
+                .to_owned()
+        }
+        Some(helper) => format!("compare the arguments with what `{helper}` demands of them"),
+        None => "compare the instruction with what the kernel's verifier checks of it".to_owned(),
+    };
+    Some(at_load(Code::VerifierRejection, headline, &[&hint]))
 }
 
 fn unexplained(case: &Case<'_>) -> Diagnosis {

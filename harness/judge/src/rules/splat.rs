@@ -83,7 +83,7 @@ pub(crate) fn caused(evidence: &Evidence) -> Option<Found> {
                 .any(|program| program.name == **doing)
         })
         .cloned();
-    let shown: Vec<&&str> = report.iter().filter(|line| !line.is_empty()).collect();
+    let shown: Vec<&&str> = report.iter().filter(|line| is_telling(line)).collect();
     found.excerpt = Some(Excerpt {
         of: "kernel".into(),
         lines: (shown.iter().take(SHOWN))
@@ -152,15 +152,54 @@ fn place(text: &str) -> Option<&str> {
     })
 }
 
-/// The line of a report without what differs from boot to boot, such as CPU and PID.
+/// The line of a report without what differs from kernel to kernel and from boot to boot: CPU and
+/// PID, the line of the source, offsets and addresses. So the same report is one cause on all kernels.
 fn gist(line: &str) -> String {
-    match line.strip_prefix("WARNING: CPU: ") {
-        Some(rest) => match rest.split_once(" at ") {
-            Some((_, place)) => format!("WARNING at {}", text::clipped(place)),
-            None => text::clipped(line),
-        },
-        None => text::clipped(line),
+    if let Some((file, function)) = (is_warn(line)).then(|| warned(line)).flatten() {
+        return format!("WARNING in {function} ({file})");
     }
+    let line = line.split(", address: ").next().unwrap_or(line);
+    let words = line.split(' ').map(|word| match word.split_once("+0x") {
+        Some((function, _)) => function,
+        None => word,
+    });
+    text::clipped(&words.collect::<Vec<_>>().join(" "))
+}
+
+/// The file and the function of a WARN: `FILE:LINE FUNCTION+0x1/0x2`, with `at` between them from
+/// 6.19 on.
+fn warned(line: &str) -> Option<(&str, &str)> {
+    let place = place(line)?;
+    let (file, _) = place.rsplit_once(':')?;
+    let (_, after) = line.split_once(place)?;
+    let function = after
+        .split_ascii_whitespace()
+        .find(|word| word.contains("+0x"))?;
+    Some((file, function.split_once("+0x")?.0))
+}
+
+/// Whether a line of a report tells a reader where it came from. Registers, code and the list of
+/// modules do not, and they would push the calls out of what is shown.
+fn is_telling(line: &str) -> bool {
+    let dropped = [
+        "Modules linked in:",
+        "Hardware name:",
+        "Code: ",
+        "Call Trace:",
+    ];
+    let is_register = line.split_once(':').is_some_and(|(name, _)| {
+        (2..=3).contains(&name.len())
+            && name != "RIP"
+            && name != "CPU"
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    });
+    let is_tag = matches!(line.trim(), "<TASK>" | "</TASK>" | "<IRQ>" | "</IRQ>");
+    !(line.is_empty()
+        || is_register
+        || is_tag
+        || dropped.iter().any(|start| line.starts_with(start)))
 }
 
 /// The lines of the report that begins at `start`.
@@ -227,7 +266,7 @@ fn without_stamp(line: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{HARMLESS, is_report};
+    use super::{HARMLESS, gist, is_report, is_telling};
 
     #[test]
     fn every_harmless_report_has_a_reason() {
@@ -236,6 +275,52 @@ mod tests {
                 entry.contains.len() > 8 && entry.reason.len() > 20,
                 "{entry:?}"
             );
+        }
+    }
+
+    /// As 6.1 and 7.2 write it of `code_kernel_splat` of the casebook.
+    #[test]
+    fn the_same_report_has_one_gist_on_all_kernels() {
+        for line in [
+            "WARNING: CPU: 0 PID: 79 at include/net/tcp.h:1260 tcp_slow_start+0x34/0x50",
+            "WARNING: include/net/tcp.h:1524 at tcp_slow_start+0x38/0x50, CPU#0: init/95",
+        ] {
+            assert_eq!(gist(line), "WARNING in tcp_slow_start (include/net/tcp.h)");
+        }
+        assert_eq!(
+            gist("BUG: kernel NULL pointer dereference, address: 0000000000000008"),
+            "BUG: kernel NULL pointer dereference"
+        );
+        assert_eq!(
+            gist("BUG: KASAN: slab-out-of-bounds in f+0x1/0x2"),
+            "BUG: KASAN: slab-out-of-bounds in f"
+        );
+        assert_eq!(
+            gist("kernel BUG at mm/slub.c:4000!"),
+            "kernel BUG at mm/slub.c:4000!"
+        );
+    }
+
+    #[test]
+    fn the_calls_of_a_report_are_shown_and_its_registers_are_not() {
+        for line in [
+            "RIP: 0010:tcp_slow_start+0x34/0x50",
+            "CPU: 0 PID: 79 Comm: init Not tainted 6.1.0-56-cloud-amd64 #1  Debian 6.1.192-2",
+            " bpf_prog_b8dc9836c33b5a80_cong_avoid+0x23/0x26",
+            " ? tcp_ack+0xdba/0x14c0",
+        ] {
+            assert!(is_telling(line), "{line}");
+        }
+        for line in [
+            "RAX: 000000000000000b RBX: 000000071e343f4f RCX: 00000000ffffffff",
+            "R10: ffff888005562900 R11: 0000000000000000 R12: 0000000048f558a8",
+            "FS:  000055555a5073c0(0000) GS:ffff88800f600000(0000) knlGS:0000000000000000",
+            "CR2: 000055555a50f850 CR3: 00000000055e6000 CR4: 00000000000006b0",
+            "Code: 00 8b 97 ec 06 00 00",
+            "Modules linked in: vsock",
+            " <TASK>",
+        ] {
+            assert!(!is_telling(line), "{line}");
         }
     }
 

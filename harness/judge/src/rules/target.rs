@@ -90,6 +90,33 @@ fn without_btf(case: &Case<'_>, name: &str) -> Diagnosis {
     found
 }
 
+/// The kernel's BTF has the function, and its symbols have none of the name: the compiler kept only
+/// copies with other names, such as `finish_task_switch.isra.0`, and pahole describes those under the
+/// name of the source.
+pub(crate) fn without_address(case: &Case<'_>) -> Option<Diagnosis> {
+    let line = case.verifier_line("The address of function ")?;
+    let (_, rest) = line.split_once("The address of function ")?;
+    let (name, _) = rest.split_once(" cannot be found")?;
+    let copies = case
+        .features(FeatureKind::Target, name)
+        .find_map(|f| f.detail.as_deref()?.strip_prefix(Feature::CLONES));
+    let headline = format!(
+        "the kernel's BTF has the function `{name}`, which {} (`{}`) is for, and its symbol table has \
+         none of this name",
+        case.name(),
+        case.section()
+    );
+    let copies = match copies {
+        Some(copies) => format!("it kept only copies, with other arguments: {copies}"),
+        None => format!("search `/proc/kallsyms` for `{name}.`"),
+    };
+    let hint = format!(
+        "the compiler changed the function: {copies}; attach a kprobe to a copy, or attach to a function \
+         that calls it"
+    );
+    Some(at_load(Code::AttachTargetMissing, headline, &[&hint]))
+}
+
 /// Also of a refused attachment.
 pub(crate) fn missing_target(
     case: &Case<'_>,
@@ -100,9 +127,14 @@ pub(crate) fn missing_target(
     let section = case.section();
     let hook = section.split('/').next().unwrap_or_default();
     let of = Kind::of(hook);
+    let is_pattern = name.contains(['*', '?']);
+    let word = if is_pattern {
+        "function that can be traced and matches "
+    } else {
+        of.word()
+    };
     let headline = format!(
-        "the kernel has no {}`{name}` to attach {} to (`{section}`)",
-        of.word(),
+        "the kernel has no {word}`{name}` to attach {} to (`{section}`)",
         case.name(),
     );
     let mut hints = Vec::new();

@@ -5,7 +5,7 @@
 //! file exists: it does not attempt to attach to a file that the guest does not have.
 
 use crate::case::Case;
-use crate::errno::ENOENT;
+use crate::errno::{ENOENT, ESRCH};
 use crate::finding::diagnosis;
 use crate::said::Said;
 use ukci_schema::diagnosis::{Code, Diagnosis};
@@ -19,26 +19,34 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
         .or_else(|| no_match(case))
 }
 
-/// libbpf passes the arguments of a USDT probe through two maps of the object.
+/// libbpf passes the arguments of a USDT probe through two maps of the object. It says that they are
+/// missing only once: of the object's further programs, it fails without a word.
 fn without_maps(case: &Case<'_>) -> Option<Diagnosis> {
-    case.said
-        .contains(&Said::NoUsdtMaps)
-        .then_some(())
-        .map(|()| {
-            let headline = format!(
-                "libbpf cannot attach {} (`{}`): the object lacks the maps of `<bpf/usdt.bpf.h>`",
-                case.name(),
-                case.section()
-            );
-            let hints = vec![
-                "write `#include <bpf/usdt.bpf.h>` in the program's source: it defines the maps \
-                 `__bpf_usdt_specs` and `__bpf_usdt_ip_to_spec_id`"
-                    .to_owned(),
-                "or let the loader attach the program as a uprobe at the address of the USDT probe"
-                    .to_owned(),
-            ];
-            diagnosis(Code::LoaderContract, Stage::Attach, headline, hints)
-        })
+    let maps = &case.evidence.maps;
+    let silent = case.section().starts_with("usdt")
+        && case.program.attach.errno == Some(ESRCH)
+        && !maps.iter().any(|map| map.name == "__bpf_usdt_specs");
+    if !silent && !case.said.contains(&Said::NoUsdtMaps) {
+        return None;
+    }
+    let headline = format!(
+        "libbpf cannot attach {} (`{}`): the object lacks the maps of `<bpf/usdt.bpf.h>`",
+        case.name(),
+        case.section()
+    );
+    let hints = vec![
+        "write `#include <bpf/usdt.bpf.h>` in the program's source: it defines the maps \
+         `__bpf_usdt_specs` and `__bpf_usdt_ip_to_spec_id`"
+            .to_owned(),
+        "or let the loader attach the program as a uprobe at the address of the USDT probe"
+            .to_owned(),
+    ];
+    Some(diagnosis(
+        Code::LoaderContract,
+        Stage::Attach,
+        headline,
+        hints,
+    ))
 }
 
 /// The file has no such symbol.

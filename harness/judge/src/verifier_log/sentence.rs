@@ -13,6 +13,11 @@ const PAIRS: &[(&str, &str)] = &[
     ("", "Caller passes invalid args"),
     ("", "memory, len pair leads to invalid memory access"),
     ("Unreleased reference", "would lead to reference leak"),
+    // One message of two lines (6.8 on).
+    (
+        "global function calls are not allowed while",
+        "use static function instead",
+    ),
 ];
 
 /// The verifier's own reason: its last prose before the statistics, with the line before it where
@@ -32,7 +37,10 @@ pub(crate) fn sentence(log: &Log) -> Option<String> {
     let (before, said) = (last.checked_sub(1).map(|n| &classic[n]), &classic[last]);
     let said = text(said)?;
     Some(match before.and_then(text) {
-        Some(first) if is_one(first, said) => format!("{}; {}", clipped(first), clipped(said)),
+        Some(first) if is_one(first, said) => {
+            let first = first.trim_end_matches(',');
+            format!("{}; {}", clipped(first), clipped(said))
+        }
         _ => clipped(said),
     })
 }

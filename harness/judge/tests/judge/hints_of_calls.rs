@@ -130,9 +130,12 @@ fn a_lock_needs_btf_and_a_map_that_takes_one() {
     let tc = Rejected::of("sched_cls", "tc");
     let array = tc.clone().with_map("records", "array", 8);
     array.told(sentence, &["`__type(value, struct …)`", "`records`"]);
-    array.not_told(sentence, &["takes no lock"]);
+    array.not_told(sentence, &["takes no `struct bpf_spin_lock`"]);
     let per_cpu = tc.with_map("records", "percpu_array", 8);
-    per_cpu.told(sentence, &["`percpu_array` takes no lock"]);
+    per_cpu.told(
+        sentence,
+        &["`percpu_array` takes no `struct bpf_spin_lock`"],
+    );
     per_cpu.not_told(sentence, &["__type(value"]);
 }
 
@@ -347,4 +350,61 @@ fn an_unknown_sentence_is_told_with_its_instruction_and_the_kernels_suggestion()
     let known = report.replace("something quite new about R6", "R6 !read_ok");
     program.not_told(&known, &["suggests"]);
     program.not_told(log, &["compile"]);
+}
+
+/// From objects that 6.12 refused.
+#[test]
+fn a_pointer_that_was_given_back_is_told_from_a_number() {
+    let program = tracing();
+    let twice = "4: (85) call bpf_ringbuf_reserve#131 ; R0_w=ringbuf_mem_or_null(id=2,ref_obj_id=2,sz=8)\n\
+                 5: (bf) r6 = r0 ; R6_w=ringbuf_mem_or_null(id=2,ref_obj_id=2,sz=8)\n\
+                 9: (85) call bpf_ringbuf_discard#133 ;\n\
+                 10: (bf) r1 = r6 ; R1_w=scalar(id=3) R6=scalar(id=3)\n\
+                 12: (85) call bpf_ringbuf_discard#133\nR1 type=scalar expected=ringbuf_mem\n";
+    program.told(
+        twice,
+        &["`bpf_ringbuf_reserve`", "(instruction 9)", "gives it back"],
+    );
+    let late = "12: (85) call bpf_dynptr_data#203 ; R0=mem_or_null(id=3,ref_obj_id=2,sz=4) refs=2\n\
+                13: (bf) r7 = r0 ; R7_w=mem_or_null(id=3,ref_obj_id=2,sz=4) refs=2\n\
+                16: (85) call bpf_ringbuf_discard_dynptr#200 ;\n\
+                18: (71) r6 = *(u8 *)(r7 +0)\nR7 invalid mem access 'scalar'\n";
+    program.told(late, &["`bpf_dynptr_data`", "`bpf_ringbuf_discard_dynptr`"]);
+    let number = "3: (85) call bpf_get_prandom_u32#7 ; R0_w=scalar()\n\
+                  10: (bf) r1 = r0 ; R1_w=scalar(id=3)\n\
+                  12: (85) call bpf_ringbuf_discard#133\nR1 type=scalar expected=ringbuf_mem\n";
+    program.not_told(number, &["gives it back"]);
+}
+
+#[test]
+fn null_that_the_verifier_knows_is_no_number() {
+    let program = tracing();
+    let drained = "7: (85) call bpf_iter_num_next#55468 ; R0_w=0 refs=1\n\
+                   8: (61) r7 = *(u32 *)(r0 +0)\nR0 invalid mem access 'scalar'\n";
+    program.told(drained, &["`bpf_iter_num_next`", "NULL"]);
+    let number = "7: (85) call bpf_get_prandom_u32#7 ; R0_w=scalar()\n\
+                  8: (61) r7 = *(u32 *)(r0 +0)\nR0 invalid mem access 'scalar'\n";
+    program.not_told(number, &["NULL"]);
+}
+
+#[test]
+fn a_global_function_under_a_lock_is_to_be_static() {
+    let program = tracing();
+    let call = "13: (85) call pc+5\nglobal function calls are not allowed while holding a lock,\n\
+                use static function instead\n";
+    program.told(call, &["`static`", "after `bpf_spin_unlock`"]);
+    let helper = "13: (85) call bpf_get_prandom_u32#7\n\
+                  function calls are not allowed while holding a lock\n";
+    program.not_told(helper, &["`static`"]);
+}
+
+#[test]
+fn a_constant_that_moves_a_pointer_too_far_is_no_missing_bound() {
+    let program = tracing();
+    let far =
+        "9: (07) r0 += 536870912\nmath between map_value pointer and 536870912 is not allowed\n";
+    program.told(far, &["536870912", "2^29"]);
+    let unbounded = "9: (0f) r0 += r1\n\
+                     math between map_value pointer and register with unbounded min value is not allowed\n";
+    program.not_told(unbounded, &["2^29"]);
 }

@@ -1,12 +1,20 @@
 //! Calls: what a helper or kfunc was given, and whether it may be called here at all.
 
 use super::rejection::Rejection;
-use super::words;
+use super::{held, words};
 use crate::verifier_log::Origin;
 use ukci_schema::history;
 
 pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
-    let families = [allow_list, kfunc_refused, wrong_type, wrong_map, nullable];
+    let families = [
+        allow_list,
+        kfunc_refused,
+        wrong_type,
+        wrong_map,
+        tail_call,
+        without_key,
+        nullable,
+    ];
     let spoken = families.iter().map(|family| family(rejection));
     spoken
         .into_iter()
@@ -100,6 +108,10 @@ fn wrong_type(rejection: &Rejection<'_>) -> Vec<String> {
     else {
         return Vec::new();
     };
+    let released = held::released(rejection);
+    if !released.is_empty() {
+        return released;
+    }
     let place = format!("argument {register} of {helper}");
     if got.ends_with("_or_null") || got.contains("or_null_") {
         return vec![format!(
@@ -135,6 +147,44 @@ fn wrong_type(rejection: &Rejection<'_>) -> Vec<String> {
     vec![format!(
         "pass {wanted}{more} as {place}: here it is {got_words}"
     )]
+}
+
+/// `invalid zero-sized read`, of a map without keys.
+fn without_key(rejection: &Rejection<'_>) -> Vec<String> {
+    let is_key = matches!(
+        rejection.trace.callee(),
+        Some("bpf_map_lookup_elem" | "bpf_map_update_elem" | "bpf_map_delete_elem")
+    );
+    let map = rejection
+        .trace
+        .register(1)
+        .and_then(|register| rejection.map(register))
+        .filter(|map| map.key_size == 0 && is_key && rejection.says("zero-sized"));
+    map.map_or_else(Vec::new, |map| {
+        vec![format!(
+            "use the helpers that are made for `{}` maps: map `{}` has no keys, so nothing can be looked up, \
+             updated or deleted by one",
+            map.map_type, map.name
+        )]
+    })
+}
+
+/// `kernel subsystem misconfigured verifier`, which the kernel says of a tail call through a map that is
+/// no program array (`check_map_func_compatibility` comes after `check_func_arg`).
+fn tail_call(rejection: &Rejection<'_>) -> Vec<String> {
+    let is_so = rejection.says("misconfigured verifier")
+        && rejection.trace.callee() == Some("bpf_tail_call");
+    let map = rejection
+        .trace
+        .register(2)
+        .and_then(|register| rejection.map(register))
+        .filter(|map| is_so && map.map_type != "prog_array");
+    map.map_or_else(Vec::new, |map| {
+        vec![format!(
+            "pass a `prog_array` map to `bpf_tail_call`: map `{}` is of type `{}`",
+            map.name, map.map_type
+        )]
+    })
 }
 
 /// `cannot pass map_type 1 into func bpf_ringbuf_output#130`.

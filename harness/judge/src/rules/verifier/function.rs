@@ -88,7 +88,8 @@ fn arguments(rejection: &Rejection<'_>) -> Vec<String> {
 fn name_of_global(rejection: &Rejection<'_>) -> Option<String> {
     let called = rejection.sentence.split_once("('").and_then(|(_, rest)| {
         let (name, _) = rest.split_once("')")?;
-        (!name.starts_with("UNKNOWN")).then(|| name.to_owned())
+        // A type, such as `FWD opaque` or `UNKNOWN `, is quoted in the same way.
+        (!name.contains(' ')).then(|| name.to_owned())
     });
     let called = called.or_else(|| {
         let (_, rest) = rejection.sentence.split_once("into func#")?;

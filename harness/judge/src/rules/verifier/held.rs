@@ -32,6 +32,9 @@ const WITH_LOCKS: &[&str] = &[
     "cgrp_storage",
 ];
 
+/// `map_check_btf`: the types whose values may hold a `struct bpf_timer` or `struct bpf_wq`.
+const WITH_TIMERS: &[&str] = &["hash", "lru_hash", "array"];
+
 /// `map 'records' has to have BTF in order to use bpf_spin_lock`, `bpf_timer`, ….
 fn lock_without_btf(rejection: &Rejection<'_>) -> Vec<String> {
     let Some((before, after)) = rejection
@@ -48,11 +51,16 @@ fn lock_without_btf(rejection: &Rejection<'_>) -> Vec<String> {
         .maps
         .iter()
         .find(|map| map.name.starts_with(name));
-    let of_type = map.is_none_or(|map| WITH_LOCKS.contains(&map.map_type.as_str()));
-    if thing == "bpf_spin_lock" && !of_type {
+    let (types, wanted) = match thing {
+        "bpf_spin_lock" => (WITH_LOCKS, "a `hash`, `array` or local storage map"),
+        "bpf_timer" | "bpf_wq" => (WITH_TIMERS, "a `hash`, `lru_hash` or `array` map"),
+        _ => (&[] as &[&str], ""),
+    };
+    let of_type = types.is_empty() || map.is_none_or(|map| types.contains(&map.map_type.as_str()));
+    if !of_type {
         return vec![format!(
-            "take a `hash`, `array` or local storage map: a map of type `{}` takes no lock, so that libbpf \
-             created `{name}` without BTF",
+            "take {wanted}: a map of type `{}` takes no `struct {thing}`, so that libbpf created `{name}` \
+             without BTF",
             map.map_or("that", |map| map.map_type.as_str())
         )];
     }
@@ -121,6 +129,14 @@ fn in_region(rejection: &Rejection<'_>) -> Vec<String> {
     if rejection.says("BPF_EXIT") || rejection.says("is missing") {
         return Vec::new();
     }
+    if rejection.says("global function calls") {
+        return vec![
+            "make the function `static` (with `__noinline` if it is to stay a function): the verifier then \
+             sees that it may be called here"
+                .into(),
+            format!("or call it before or {end}: it may not be called while {region}"),
+        ];
+    }
     let what = rejection.helper().unwrap_or_else(|| "the function".into());
     vec![format!(
         "call {what} before or {end}: it may not be called while {region}"
@@ -155,10 +171,16 @@ fn region_kept(rejection: &Rejection<'_>) -> Vec<String> {
     )]
 }
 
-/// `R6 invalid mem access 'scalar'`, of a pointer that was given back before.
-fn released(rejection: &Rejection<'_>) -> Vec<String> {
-    let number =
-        rejection.says("invalid mem access 'scalar'") || rejection.says("invalid mem access 'inv'");
+/// `R6 invalid mem access 'scalar'` or `R1 type=scalar expected=ringbuf_mem`, of a pointer that was given
+/// back before.
+pub(super) fn released(rejection: &Rejection<'_>) -> Vec<String> {
+    let said = [
+        "invalid mem access 'scalar'",
+        "invalid mem access 'inv'",
+        "type=scalar expected=",
+        "type=inv expected=",
+    ];
+    let number = said.iter().any(|words| rejection.says(words));
     let Some(register) = rejection.named().filter(|_| number) else {
         return Vec::new();
     };
@@ -180,6 +202,9 @@ fn released(rejection: &Rejection<'_>) -> Vec<String> {
 fn releases(acquired: &str) -> &'static str {
     match acquired {
         "bpf_ringbuf_reserve" => "`bpf_ringbuf_submit` or `bpf_ringbuf_discard`",
+        "bpf_dynptr_data" | "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => {
+            "`bpf_ringbuf_submit_dynptr` or `bpf_ringbuf_discard_dynptr`"
+        }
         "bpf_ringbuf_reserve_dynptr" => {
             "`bpf_ringbuf_submit_dynptr` or `bpf_ringbuf_discard_dynptr`, also where the reservation failed,"
         }

@@ -14,6 +14,14 @@ pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
              are made for it"
         )];
     }
+    // `no write support to tcp_sock at off 4`, of `struct_ops` programs.
+    if let Some((_, rest)) = rejection.sentence.split_once("no write support to ") {
+        let name = rest.split(' ').next().unwrap_or_default();
+        return vec![format!(
+            "do not write to this member: of `struct {name}`, the kernel lets these programs write only the \
+             members that it lists, and others are changed by helpers such as `bpf_setsockopt`"
+        )];
+    }
     if rejection.says("access user memory") {
         return vec![
             "read it with `bpf_probe_read_user` or `bpf_copy_from_user`: the pointer leads to memory of \

@@ -143,6 +143,11 @@ fn outside(rejection: &Rejection<'_>) -> Vec<String> {
         )];
     }
     let end = offset.saturating_add(size);
+    if !variable && offset < 0 {
+        return vec![format!(
+            "do not move the pointer to before the beginning of {region}: the access is at offset {offset}"
+        )];
+    }
     if variable && offset < 0 {
         return vec![format!(
             "make sure that the index is not negative just before the access: it may lead to offset {offset} \
@@ -221,6 +226,15 @@ fn arithmetic(rejection: &Rejection<'_>) -> Vec<String> {
     let bounds = rejection.says("makes ") && rejection.says("pointer be out of bounds");
     if !bounds && !rejection.says("math between ") {
         return Vec::new();
+    }
+    // `math between map_value pointer and 536870912 is not allowed`: a constant, over BPF_MAX_VAR_OFF.
+    let constant = (rejection.sentence.split_once(" pointer and "))
+        .and_then(|(_, rest)| rest.split(' ').next()?.parse::<i64>().ok());
+    if let Some(constant) = constant.filter(|_| rejection.says("math between ")) {
+        return vec![format!(
+            "add less to the pointer: {constant} is not smaller than 2^29, the most that the verifier lets a \
+             pointer move"
+        )];
     }
     let known = rejection
         .added()

@@ -3,7 +3,7 @@
 
 use super::rejection::Rejection;
 use super::words;
-use crate::verifier_log::Origin;
+use crate::verifier_log::{Origin, Register};
 use ukci_schema::history;
 
 pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
@@ -102,7 +102,15 @@ fn number(rejection: &Rejection<'_>) -> Vec<String> {
     let kind = rejection.case.program.program_type.as_str();
     let read = "read what it points to with `bpf_probe_read_kernel` or BPF_CORE_READ";
     let user = "use `bpf_probe_read_user` if it is an address of user space";
+    let is_null = rejection
+        .trace
+        .register(register)
+        .and_then(Register::constant)
+        == Some(0);
     match rejection.trace.origin(register) {
+        Some(Origin::Call(name)) if is_null => vec![format!(
+            "compare what `{name}` returned with NULL before it is used: on this path it is NULL"
+        )],
         Some(Origin::Call("bpf_get_current_task")) => vec![
             format!(
                 "call `bpf_get_current_task_btf` (mainline {}) in place of `bpf_get_current_task`, whose \
