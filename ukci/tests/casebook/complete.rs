@@ -31,7 +31,6 @@ const ELSEWHERE: &[(Code, &str, &str)] = &[
 const OTHER_STAGES: &[Code] = &[
     Code::CompileError,
     Code::VerifierBudget,
-    Code::KernelSplat,
     Code::UnsupportedTransport,
 ];
 

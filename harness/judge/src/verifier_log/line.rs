@@ -46,9 +46,18 @@ impl<'a> Line<'a> {
         match line.split_once(':') {
             Some((index, state)) if is_number(index) => Self::State(state),
             _ if is_state(line) => Self::State(line),
-            _ => Self::Prose(line),
+            _ => Self::Prose(without_statistic(line)),
         }
     }
+}
+
+/// A few of the kernel's sentences end without a line break, and the statistics follow at once
+/// (`expected prog array map for tail callprocessed 3 insns (limit …`, 7.3).
+fn without_statistic(line: &str) -> &str {
+    let glued = line.rsplit_once("processed ").filter(|(_, rest)| {
+        rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains(" insns (limit ")
+    });
+    glued.map_or(line, |(sentence, _)| sentence.trim_end())
 }
 
 /// The state that stands behind an instruction: `; R0=…`, or `12: R0=…` behind a jump.

@@ -376,6 +376,22 @@ fn a_pointer_that_was_given_back_is_told_from_a_number() {
     program.not_told(number, &["gives it back"]);
 }
 
+/// 7.3 ends the sentence without a line break.
+#[test]
+fn a_sentence_that_the_statistics_follow_at_once_is_read_alone() {
+    let log = "3: (85) call bpf_tail_call#12\nexpected prog array map for tail callprocessed 3 insns \
+               (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n";
+    let evidence = crate::hand::alone(22, crate::hand::rejected("tc", "sched_cls", 22, log));
+    let found = crate::hand::fails(&evidence, Code::VerifierRejection);
+    assert!(
+        found
+            .headline
+            .ends_with("expected prog array map for tail call"),
+        "{}",
+        found.headline
+    );
+}
+
 #[test]
 fn null_that_the_verifier_knows_is_no_number() {
     let program = tracing();

@@ -172,12 +172,13 @@ fn without_key(rejection: &Rejection<'_>) -> Vec<String> {
 /// `kernel subsystem misconfigured verifier`, which the kernel says of a tail call through a map that is
 /// no program array (`check_map_func_compatibility` comes after `check_func_arg`).
 fn tail_call(rejection: &Rejection<'_>) -> Vec<String> {
-    let is_so = rejection.says("misconfigured verifier")
-        && rejection.trace.callee() == Some("bpf_tail_call");
+    let said = rejection.says("misconfigured verifier") || rejection.says("expected prog array");
+    let is_so = said && rejection.trace.callee() == Some("bpf_tail_call");
     let map = rejection
         .trace
         .register(2)
         .and_then(|register| rejection.map(register))
+        .or_else(|| rejection.only(|map| map.map_type != "prog_array"))
         .filter(|map| is_so && map.map_type != "prog_array");
     map.map_or_else(Vec::new, |map| {
         vec![format!(
