@@ -7,6 +7,7 @@
 #   make test                       run all tests, real boots included
 #   make casebook                   run every case of the casebook on every kernel
 #   make selftests                  compare our verdicts with the kernel's own verifier tests
+#   make torture                    attack the whole tool at random for ten minutes [TORTURE=SECONDS]
 #   make evidence CASE=NAME         record a case for the tests of the judge [KERNELS="NAME NAME"]
 #   make nix-check                  test the flake with a stub in place of nixpkgs
 #   make lint | bench | setup       run rustfmt and clippy | run the benchmark | only set up
@@ -16,7 +17,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Two jobs at a time, because link-time optimization of an agent keeps only one core busy.
 MAKEFLAGS += --jobs=2
-.PHONY: help setup packages tools agent build install examples kernels check test casebook casebook-objects selftests evidence lint lint-workflows nix-check deny release bench
+.PHONY: help setup packages tools agent build install examples kernels check test casebook casebook-objects selftests torture evidence lint lint-workflows nix-check deny release bench
 
 # The architectures to set up for. Each needs its QEMU, and a cross compiler for its agent.
 ARCHES ?= x86_64
@@ -30,7 +31,7 @@ EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard 
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
 help:
-	@sed -n '4,13s/^#   //p' Makefile
+	@sed -n '4,14s/^#   //p' Makefile
 
 setup: packages agent build examples
 
@@ -111,6 +112,16 @@ selftests: setup target/include/bpf
 	  "$$($(UKCI) kernels show $(SELFTESTS_KERNEL) | sed -n 's/^image *//p' | head -1)"
 	UKCI_SELFTESTS=$(CURDIR)/target/selftests UKCI_SELFTESTS_KERNEL=$(SELFTESTS_KERNEL) \
 	  cargo test --release --package ukci --test selftests -- --nocapture
+
+# Kills, mutated objects, hostile names, mirrors that lie, full disks and races. A seed that is
+# printed repeats an attack with `UKCI_TORTURE_SEED=N`. As root, disks are really full: others may
+# not mount one.
+TORTURE ?= 600
+torture: setup
+	@.setup/packages.sh libxml2-utils
+	@$(UKCI) --quiet kernels fetch debian-12-6.1-cloud
+	UKCI_TORTURE=$(TORTURE) UKCI_TORTURE_EXECUTABLE=$(CURDIR)/$(UKCI) \
+	  cargo test --release --package ukci --test torture -- --test-threads 1 --nocapture
 
 # What the agent sends for one case of the casebook, or one example, is kept in its canonical form
 # below harness/judge/tests/evidence. The tests of the judge read it there.

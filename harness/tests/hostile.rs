@@ -71,6 +71,23 @@ fn annotations_of_a_hostile_report_are_ours() {
     }
 }
 
+/// A summary is HTML, in which a backtick makes no code. `make torture` found this.
+#[test]
+fn a_backtick_in_the_title_of_a_log_keeps_no_element() {
+    let mut value = hostile();
+    let mut spoiled = 0;
+    for cell in value["cells"].as_array_mut().unwrap() {
+        if let Some(of) = cell.pointer_mut("/diagnosis/excerpt/of") {
+            *of = format!("a ` PWNED <img src=x onerror=a> ` {EVIL}").into();
+            spoiled += 1;
+        }
+    }
+    assert!(spoiled > 0);
+    let report: Report = serde_json::from_value(value).unwrap();
+    assert_text("markdown", &render::markdown(&Shown::of(&report)));
+    assert_text("github", &render::github(&Shown::of(&report), None));
+}
+
 /// What a guest says of its kernel is as foreign as what it says of an object.
 #[test]
 fn features_of_a_hostile_guest_stay_on_their_lines() {

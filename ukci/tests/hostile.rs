@@ -211,7 +211,8 @@ fn a_host_whose_paths_are_hostile_is_shown_harmless() {
             ("TMPDIR", cache),
             ("UKCI_LOG", "trace"),
             ("PATH", "/usr/bin:/bin"),
-            ("UKCI_MIRROR", "http://127.0.0.1:9/"),
+            ("UKCI_MIRROR_DEBIAN", "http://127.0.0.1:9/"),
+            ("UKCI_MIRROR_DEBIAN_SECURITY", "http://127.0.0.1:9/"),
         ];
         let ran = ukci(dir.path(), args, &env);
         assert_harmless(&args.join(" "), &ran.stdout);

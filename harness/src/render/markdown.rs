@@ -265,9 +265,17 @@ fn quoted<T: AsRef<str>>(names: &[T]) -> Vec<String> {
 }
 
 fn folded(text: &mut String, title: &str, lines: &[String]) -> std::fmt::Result {
-    writeln!(text, "<details><summary>{}</summary>\n", escape(title))?;
+    writeln!(text, "<details><summary>{}</summary>\n", in_html(title))?;
     fenced(text, "text", lines)?;
     writeln!(text, "</details>\n")
+}
+
+/// Text inside of a block of HTML, where nothing is Markdown: a backtick there makes no code, and
+/// what stands behind it would be an element.
+fn in_html(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// Lines as a block of code. A line that holds a fence does not end it.

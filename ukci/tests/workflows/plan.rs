@@ -339,6 +339,23 @@ fn the_verdict_waits_for_every_job() {
     }
 }
 
+/// The long form of the attacks ends within the time of its job, which also builds the tool.
+#[test]
+fn the_random_attacks_run_every_week() {
+    let weekly = read(".github/workflows/weekly.yml");
+    let job = &weekly["jobs"]["torture"];
+    assert_eq!(job["if"], Value::Null);
+    let steps = job["steps"].as_array().unwrap();
+    let run = steps.iter().filter_map(|step| step["run"].as_str());
+    let seconds = run.filter_map(|run| run.strip_prefix("make torture TORTURE="));
+    let seconds: Vec<u64> = seconds.map(|seconds| seconds.parse().unwrap()).collect();
+    let minutes = job["timeout-minutes"].as_u64().unwrap();
+    assert_eq!(seconds.len(), 1);
+    assert!(seconds[0] >= 3600 && seconds[0] / 60 + 45 <= minutes);
+    let makefile = std::fs::read_to_string(root().join("Makefile")).unwrap();
+    assert!(makefile.contains("\n\tUKCI_TORTURE=$(TORTURE) "));
+}
+
 /// No workflow runs the casebook or the selftests unless these do.
 #[test]
 fn the_casebook_and_the_selftests_run_every_week() {
