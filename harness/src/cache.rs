@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::checked_file;
+use crate::catalogue::checked_file;
 
 pub use archive::{Error as ArchiveError, Exported, Imported, export, import};
 pub use kind::Kind;
@@ -135,6 +135,24 @@ fn delete(path: &Path) -> io::Result<()> {
 
 /// Deletes what processes that were killed had renamed to delete it.
 pub fn sweep(cache: &Path) {
+    sweep_directories(cache);
+}
+
+/// Also deletes what imports that were killed had unpacked. Nobody else uses the cache.
+pub fn sweep_alone(cache: &Path, _alone: &InUse) {
+    sweep_directories(cache);
+    for found in fs::read_dir(cache).into_iter().flatten().flatten() {
+        if found
+            .file_name()
+            .to_string_lossy()
+            .starts_with(archive::SCRATCH)
+        {
+            let _ = delete(&found.path());
+        }
+    }
+}
+
+fn sweep_directories(cache: &Path) {
     let directories = Kind::ALL.iter().flat_map(|kind| kind.directories());
     for dir in directories {
         for found in fs::read_dir(cache.join(dir))
@@ -281,9 +299,13 @@ mod tests {
         let template = fill(cache, "templates/cc/template.json", 100, 30);
         let package = fill(cache, "packages/dd.deb", 100, 90);
         let half = fill(cache, "templates/.deleted-1-ee/ram", 100, 10);
+        let import = fill(cache, ".import-abc/store/kernel.json", 100, 10);
         evict(cache, 200);
         assert!(!template.exists() && !template.parent().unwrap().exists() && !half.exists());
         assert!(old.exists() && new.exists() && package.exists());
+        assert!(import.exists(), "it may be under way");
+        sweep_alone(cache, &InUse::alone(cache).unwrap().unwrap());
+        assert!(!import.exists());
         evict(cache, 100);
         assert!(!old.exists() && new.exists() && package.exists());
     }

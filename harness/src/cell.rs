@@ -2,6 +2,7 @@
 //! it, and shuts down.
 
 mod inputs;
+mod key;
 mod report;
 mod retry;
 
@@ -17,6 +18,7 @@ use ukci_schema::report::CellReport;
 use ukci_schema::verdict::{Fault, Outcome, Stage, Verdict, VerdictKind};
 
 use self::inputs::PlanFile;
+use self::key::key;
 use self::report::{Cost, report};
 use self::retry::{died_with_artifact, second_chance};
 use crate::conversation::{self, Answer, BootResult, GuestRequest};
@@ -66,11 +68,11 @@ pub(crate) fn recalled<M: Machine>(
     inputs: &Inputs,
     verdicts: &Verdicts,
 ) -> Option<CellReport> {
-    if inputs.refused.is_some() || inputs.unkept.is_some() {
+    if verdicts.is_off() || inputs.refused.is_some() || inputs.unkept.is_some() {
         return None;
     }
     let started = Instant::now();
-    let key = verdicts.key(inputs, &hardware(machine, inputs))?;
+    let key = key(inputs, &hardware(machine, inputs))?;
     let mut kept = verdicts.recall(&key)?;
     let result = kept.result();
     let judgement = judgement(&result, inputs, 1);
@@ -249,7 +251,8 @@ async fn attempt<M: Machine>(
     );
     if of_evidence == Some(true)
         && report.verdict != VerdictKind::Error
-        && let Some(key) = verdicts.key(inputs, &hardware(machine, inputs))
+        && !verdicts.is_off()
+        && let Some(key) = key(inputs, &hardware(machine, inputs))
     {
         verdicts.keep(&key, dir.path(), &inputs.kernel.image.sha256, &report);
     }

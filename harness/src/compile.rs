@@ -20,8 +20,8 @@ use ukci_schema::cell::Arch;
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::plan::FileRef;
 
+use crate::catalogue::checked_file;
 use crate::catalogue::digest;
-use crate::checked_file;
 
 /// The LLVM majors that are looked for where nobody names one, newest first.
 const KNOWN: std::ops::RangeInclusive<u32> = 12..=29;

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use ukci_schema::plan::FileRef;
 
+use crate::catalogue::checked_file;
 use crate::catalogue::digest;
-use crate::checked_file;
 use crate::cpio::Archive;
 
 /// Goes into every key below `initramfs/`: raised when the archives' layout changes.

@@ -11,7 +11,6 @@ pub mod catalogue;
 pub mod cell;
 pub mod cell_shell;
 pub mod channel;
-mod checked_file;
 pub mod compile;
 pub mod console;
 mod conversation;

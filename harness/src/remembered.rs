@@ -1,17 +1,6 @@
-//! Remembers the evidence of cells between runs. Everything that a guest's answer depends on goes in
-//! as a key, and the evidence that a guest gave under the same key comes out. It is not judged here.
-//!
-//! | In the key | Why |
-//! |---|---|
-//! | the request: artifact's name, mode, contract, sysctls | what the agent is asked |
-//! | the object, the contract's files, by digest | what it is given |
-//! | kernel image, segment, modules, by digest; kernel arguments | what is booted |
-//! | memory, CPUs, accelerator, CPU model, the emulator's version | on what |
-//! | the host's processor, with KVM only | an emulated one does not show it |
-//! | the agent, by digest; the protocol; [`RECIPE`] | who asks, and how |
-//!
-//! Not in the key, because the evidence must not depend on them: the transport, the clock, the time
-//! limits, whether the guest was booted or cloned, and the version of ukci.
+//! Remembers the evidence of cells between runs. A digest of everything that a guest's answer depends
+//! on goes in as a key, and the evidence that a guest gave under the same key comes out. It is not
+//! judged here.
 //!
 //! An entry is one file below `verdicts/` of the cache: an archive of the cell's evidence directory,
 //! compressed by zstd with a checksum, so that a damaged one is noticed. Such an entry is removed.
@@ -25,21 +14,14 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use ukci_schema::evidence::Evidence;
-use ukci_schema::message::{PROTOCOL, Request};
 use ukci_schema::report::{CachedFrom, CellReport};
 use ukci_schema::verdict::Stage;
 
 use crate::atomic_file;
 use crate::catalogue::digest;
-use crate::cell::Inputs;
 use crate::conversation::{Answer, BootResult, Hello};
 use crate::evidence_dir;
-use crate::machine::Hardware;
 use crate::run_options::{Options, Remember};
-
-/// Goes into every key: raised when ukci does something else to a guest that has the same inputs,
-/// such as giving it other modules or devices.
-const RECIPE: &str = "ukci.verdict/1";
 
 /// The directory below the cache.
 pub(crate) const DIR: &str = "verdicts";
@@ -75,25 +57,11 @@ pub(crate) struct Verdicts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key(String);
 
-/// All that the evidence depends on.
-#[derive(Serialize)]
-struct KeyOf<'a> {
-    recipe: &'a str,
-    protocol: u32,
-    request: Request,
-    object: &'a str,
-    files: Vec<String>,
-    image: &'a str,
-    segment: &'a str,
-    modules: Option<&'a str>,
-    cmdline: Vec<&'a str>,
-    memory: u32,
-    cpus: u32,
-    agent: &'a str,
-    accel: &'a str,
-    cpu: &'a str,
-    emulator: &'a str,
-    processor: &'a str,
+impl Key {
+    /// The key of a cell whose evidence depends on `all`, and on nothing else.
+    pub(crate) fn of(all: &impl Serialize) -> Option<Self> {
+        Some(Self(digest::of(&serde_json::to_vec(all).ok()?)))
+    }
 }
 
 /// What an entry says of the run that it comes from.
@@ -136,41 +104,9 @@ impl Verdicts {
         })
     }
 
-    /// The key of a cell; none if this run remembers nothing.
-    pub(crate) fn key(&self, inputs: &Inputs, hardware: &Hardware) -> Option<Key> {
-        if self.mode == Remember::Nothing {
-            return None;
-        }
-        let (planned, kernel) = (&inputs.planned, &inputs.kernel);
-        let of = KeyOf {
-            recipe: RECIPE,
-            protocol: PROTOCOL,
-            request: Request {
-                time: 0,
-                entropy: String::new(),
-                isolation_seconds: None,
-                // They are chosen by the object and the manifest, out of the kernel's.
-                modules: Vec::new(),
-                ..inputs.request(inputs.timeout)
-            },
-            object: &inputs.object_sha256,
-            files: inputs.files.iter().map(|file| digest::of(file)).collect(),
-            image: &kernel.image.sha256,
-            segment: &kernel.segment.sha256,
-            modules: kernel.modules.as_ref().map(|file| file.sha256.as_str()),
-            cmdline: (kernel.cmdline.iter())
-                .chain(&planned.cmdline)
-                .map(String::as_str)
-                .collect(),
-            memory: planned.memory,
-            cpus: planned.cpus,
-            agent: &inputs.agent,
-            accel: &hardware.accel,
-            cpu: &hardware.cpu,
-            emulator: &hardware.emulator,
-            processor: &hardware.processor,
-        };
-        Some(Key(digest::of(&serde_json::to_vec(&of).ok()?)))
+    /// Whether this run uses and keeps nothing.
+    pub(crate) fn is_off(&self) -> bool {
+        self.mode == Remember::Nothing
     }
 
     /// What is kept under this key. An entry that cannot be read is removed, and its cell runs.

@@ -174,6 +174,8 @@ fn run(objects: &[PathBuf], out: &Path) -> Report {
             root().join("target/release/ukci-guest-x86_64"),
         )
         .env("NO_COLOR", "1")
+        // A test of what kernels answer asks them.
+        .env("UKCI_NO_CACHE", "1")
         .stdin(Stdio::null())
         .args(["--quiet", "check", "--timeout", "2m"])
         .args(KERNELS.iter().flat_map(|kernel| ["--kernel", kernel]))

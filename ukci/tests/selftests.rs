@@ -58,6 +58,8 @@ fn run(objects: &[PathBuf], kernel: &str, out: &Path) -> Report {
     let agent = root().join("target/release/ukci-guest-x86_64");
     let output = Command::new(env!("CARGO_BIN_EXE_ukci"))
         .env("NO_COLOR", "1")
+        // A test of what kernels answer asks them.
+        .env("UKCI_NO_CACHE", "1")
         .env("UKCI_AGENT_X86_64", agent)
         .stdin(Stdio::null())
         // The verifier walks a million instructions of some, and prints them when it refuses.

@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ use crate::remembered;
 const SCHEMA: &str = "ukci.cache/1";
 /// The first member.
 const INDEX: &str = "cache.json";
+/// How the directory begins in which an archive is unpacked.
+pub(super) const SCRATCH: &str = ".import-";
 /// Most bytes of the index.
 const LONGEST_INDEX: u64 = 64 << 20;
 /// Most bytes of one file. The largest kernel image with debug information has less than one.
@@ -178,6 +181,8 @@ fn write(files: BTreeMap<String, (PathBuf, Described)>, to: &Path) -> io::Result
     let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut part = tempfile::Builder::new()
         .prefix(".ukci-")
+        // As a file that is written plainly; a temporary file is closed to others.
+        .permissions(fs::Permissions::from_mode(0o644))
         .tempfile_in(parent.unwrap_or(Path::new(".")))?;
     let mut archive = tar::Builder::new(zstd::Encoder::new(part.as_file_mut(), LEVEL)?);
     let (paths, described): (Vec<_>, BTreeMap<_, _>) = files
@@ -225,7 +230,7 @@ pub struct Imported {
 pub fn import(from: &Path, cache: &Path) -> Result<Imported, Error> {
     fs::create_dir_all(cache).map_err(Error::on("create", cache))?;
     let scratch = tempfile::Builder::new()
-        .prefix(".import-")
+        .prefix(SCRATCH)
         .tempdir_in(cache)
         .map_err(Error::on("create", cache))?;
     let index = unpack(from, scratch.path())?;

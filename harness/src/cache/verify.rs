@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Kind, entries};
+use crate::catalogue::checked_file::{self, Verified};
 use crate::catalogue::digest;
-use crate::checked_file::{self, Verified};
 use crate::remembered;
 
 /// A file that does not hold what it should.

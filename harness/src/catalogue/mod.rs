@@ -2,6 +2,7 @@
 //! images and modules, and keeps everything in a content-addressed store.
 
 mod bootfiles;
+pub(crate) mod checked_file;
 pub mod digest;
 mod error;
 mod fetch;

@@ -22,9 +22,10 @@ use serde::{Deserialize, Serialize};
 use ukci_schema::cell::Arch;
 use ukci_schema::plan::FileRef;
 
+use super::checked_file;
 use super::digest;
 use super::error::Error;
-use crate::{atomic_file, checked_file};
+use crate::atomic_file;
 
 /// The manifest of an entry, and the last file written to it.
 pub(crate) const MANIFEST: &str = "kernel.json";

@@ -13,8 +13,8 @@ use ukci_schema::lock::{Lock, LockedKernel};
 use ukci_schema::plan::FileRef;
 
 use crate::arch::kernel_version;
+use crate::catalogue::checked_file;
 use crate::catalogue::digest;
-use crate::checked_file;
 
 /// Names another bpftool.
 const VARIABLE: &str = "UKCI_BPFTOOL";

@@ -111,6 +111,7 @@ async fn an_unchanged_cell_is_not_booted_and_says_where_its_evidence_is_from() {
         seconds: first.seconds,
         cpu_seconds: first.cpu_seconds,
         peak_kib: first.peak_kib,
+        stages: first.stages.clone(),
         ..second.clone()
     };
     assert_eq!(same, first, "but for its cost");

@@ -85,7 +85,8 @@ fn ago(now: SystemTime, then: SystemTime) -> Text {
 }
 
 fn prune(args: &Prune, dir: &Path, output: Output) -> Result<Exit, Failure> {
-    let _alone = alone(dir)?;
+    let alone = alone(dir)?;
+    cache::sweep_alone(dir, &alone);
     let evictable = cache::entries(dir)
         .into_iter()
         .filter(|entry| entry.kind.is_made_again());
@@ -101,7 +102,9 @@ fn clear(args: &Clear, dir: &Path, output: Output) -> Result<Exit, Failure> {
     let _alone = if !kinds.is_empty() && kinds.iter().all(spare) {
         None
     } else {
-        Some(alone(dir)?)
+        let alone = alone(dir)?;
+        cache::sweep_alone(dir, &alone);
+        Some(alone)
     };
     let entries: Vec<Entry> = cache::entries(dir)
         .into_iter()

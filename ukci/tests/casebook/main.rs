@@ -42,6 +42,8 @@ fn run(
     command
         .env(format!("UKCI_AGENT_{}", arch.to_uppercase()), agent)
         .env("NO_COLOR", "1")
+        // A test of what kernels answer asks them.
+        .env("UKCI_NO_CACHE", "1")
         .stdin(Stdio::null())
         .args(["--quiet", "check"])
         .args(objects)

@@ -64,6 +64,8 @@ pub(crate) fn command(args: &[&str]) -> Command {
         command.env(variable, agent(arch));
     }
     command.env("NO_COLOR", "1").stdin(Stdio::null()).args(args);
+    // These tests are of machines; that of the cache says otherwise.
+    command.env("UKCI_NO_CACHE", "1");
     command
 }
 

@@ -103,6 +103,8 @@ fn check(name: &str, source: &str) -> Option<CellReport> {
     let output = Command::new(env!("CARGO_BIN_EXE_ukci"))
         .env("UKCI_AGENT_X86_64", agent)
         .env("NO_COLOR", "1")
+        // A test of what kernels answer asks them.
+        .env("UKCI_NO_CACHE", "1")
         .stdin(Stdio::null())
         .args([
             "--quiet",

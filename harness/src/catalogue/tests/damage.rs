@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::cache;
-use crate::checked_file;
+use crate::catalogue::checked_file;
 
 /// The files of the only entry, without records.
 fn files(cache: &Path) -> Vec<PathBuf> {

@@ -15,8 +15,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::digest;
 use crate::atomic_file;
-use crate::catalogue::digest;
 
 /// How the name of a record ends.
 pub(crate) const SUFFIX: &str = "check";
