@@ -24,6 +24,9 @@ const KERNELS: &[&str] = &["packages", "store", "tools", "compiled"];
 /// A refused object is a result as any other.
 const ANY_VERDICT: &[i32] = &[0, 2];
 
+/// What makes every cell boot.
+const BOOTS: [&str; 2] = ["--cold", "--no-cache"];
+
 /// Runs of each pair.
 fn runs() -> usize {
     let runs = std::env::var("UKCI_BENCH_RUNS").ok();
@@ -43,11 +46,12 @@ fn first_cell(setting: &Setting) -> PathBuf {
 
 /// A cold cell beside a bare QEMU with the same machine and kernel, on three architectures.
 pub(crate) fn cold(setting: &Setting, figures: &mut Figures) {
+    let boots = setting.known(&BOOTS);
     for (arch, kernel) in ARCHES {
         let out = setting.out();
         let _ = fs::remove_dir_all(&out);
         let cell = || {
-            let arguments = ["--kernel", kernel, "--arch", arch, "--cold", "--no-cache"];
+            let arguments = [&["--kernel", kernel, "--arch", arch], &boots[..]].concat();
             setting.check(&[setting.object()], &arguments)
         };
         // The first run fetches, unpacks, probes the accelerator, and tells the machine's flags.
@@ -98,10 +102,12 @@ pub(crate) fn cold(setting: &Setting, figures: &mut Figures) {
 
 /// A cell of a kernel whose template is there, beside a cold one.
 pub(crate) fn warm(setting: &Setting, figures: &mut Figures) {
+    if setting.known(&BOOTS) != BOOTS {
+        return figures.word("warm", "not measured: this ukci copies no guests");
+    }
     let cache = setting.cache("warm", KERNELS);
-    let made = run(setting
-        .ukci(&["warm", "--kernel", KERNEL])
-        .env_cache(&cache));
+    let warm = setting.ukci(&["warm", KERNEL, "--accel", &Setting::accel()]);
+    let made = run(warm.env_cache(&cache));
     figures.number("template_seconds", made.wall);
     let cell = |more: &[&str]| {
         let arguments = [&["--kernel", KERNEL, "--no-cache"], more].concat();
@@ -110,6 +116,7 @@ pub(crate) fn warm(setting: &Setting, figures: &mut Figures) {
             .env_cache(&cache)
     };
     run(cell(&[]));
+    assert_eq!(setting.report()["cells"][0]["start"], "warm");
     let pairs: Vec<_> = (0..runs())
         .map(|_| (run(cell(&[])), run(cell(&["--cold"]))))
         .collect();
@@ -136,7 +143,7 @@ pub(crate) fn matrix(setting: &Setting, figures: &mut Figures) {
         let arguments = [&["--matrix", "quick"], more].concat();
         setting.check(&objects, &arguments).env_cache(&cache)
     };
-    let cold = run_with(check(&["--cold", "--no-cache"]), ANY_VERDICT);
+    let cold = run_with(check(&setting.known(&BOOTS)), ANY_VERDICT);
     let cells = setting.report()["summary"]["cells"].as_f64();
     figures.number("matrix_cells", cells.unwrap_or(0.0));
     figures.number("matrix_cold_seconds", cold.wall);
@@ -149,6 +156,11 @@ pub(crate) fn matrix(setting: &Setting, figures: &mut Figures) {
     figures.number("matrix_warm_cpu_ratio", warm.cpu / cold.cpu);
     figures.number("process_rss_mib", cold.own_mib.max(warm.own_mib));
     let again = run_with(check(&[]), ANY_VERDICT);
+    // A build with uncommitted changes remembers nothing, and boots all of them again.
+    let report = setting.report();
+    let cells = report["cells"].as_array().into_iter().flatten();
+    let cached = cells.filter(|cell| !cell["cached"].is_null()).count();
+    figures.word("cached_100_cells", &cached.to_string());
     figures.number("cached_100_seconds", again.wall);
     figures.number("cached_100_cpu_seconds", again.cpu);
 }
@@ -164,7 +176,8 @@ pub(crate) fn jobs(setting: &Setting, figures: &mut Figures) {
         })
         .collect();
     for jobs in ["1", "2", "4", "8"] {
-        let arguments = ["--kernel", KERNEL, "--cold", "--no-cache", "--jobs", jobs];
+        let boots = setting.known(&BOOTS);
+        let arguments = [&["--kernel", KERNEL, "--jobs", jobs], &boots[..]].concat();
         let measure = run(setting.check(&objects, &arguments));
         figures.number(&format!("jobs_{jobs}_seconds"), measure.wall);
         figures.number(&format!("jobs_{jobs}_memory_mib"), measure.all_mib);

@@ -42,12 +42,23 @@ impl Setting {
     /// `ukci check` of these objects into the directory `out` of the benchmark.
     pub(crate) fn check(&self, objects: &[PathBuf], arguments: &[&str]) -> Command {
         let mut command = self.ukci(&["check"]);
-        let accel = std::env::var("UKCI_BENCH_ACCEL");
-        let accel = accel.as_deref().unwrap_or("tcg");
         command.args(objects).args(arguments);
-        command.args(["--accel", accel]);
+        command.args(["--accel", &Self::accel()]);
         command.arg("--out").arg(self.out());
         command
+    }
+
+    /// The accelerator: the same everywhere, so that hosts can be compared.
+    pub(crate) fn accel() -> String {
+        std::env::var("UKCI_BENCH_ACCEL").unwrap_or_else(|_| "tcg".to_owned())
+    }
+
+    /// Those of these options of `ukci check` that the tool has: `UKCI_BENCH_TOOL` may be older.
+    pub(crate) fn known<'a>(&self, options: &[&'a str]) -> Vec<&'a str> {
+        let help = self.ukci(&["check", "--help"]).output().expect("the help");
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        let options = options.iter().copied();
+        options.filter(|option| help.contains(option)).collect()
     }
 
     /// Where checks write their reports.
