@@ -24,7 +24,8 @@ fn a_command_that_is_killed_leaves_nothing_half() {
     let whole = start(&mut attack.ukci(&check));
     let output = ended(whole, Duration::from_mins(5), "the first run");
     assert_orderly(&output, "the first run");
-    let good = report(&attack.path("good"), "the first run").expect("a report");
+    let good = report(&attack.path("good"), "the first run");
+    let good = good.unwrap_or_else(|| panic!("no report of the first run: {output:?}"));
     let cell = good.cells[0].id.clone();
     let commands: [&[&str]; 9] = [
         &["check", object, "--kernel", KERNEL, "--out", "out"],

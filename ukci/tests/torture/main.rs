@@ -80,6 +80,8 @@ impl Attack {
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
             .env("XDG_CACHE_HOME", cache())
+            // A cell that is not booted cannot be attacked.
+            .env("UKCI_NO_CACHE", "1")
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .stdin(Stdio::null());
         command
