@@ -3,8 +3,8 @@
   cellId,
   expand,
   lock,
+  lockFiles,
   readMatrix,
-  root,
   runCommand,
   ukciUnwrapped,
 }:
@@ -28,10 +28,7 @@ runCommand "agreement-${read.name}"
     cells = builtins.toJSON (map (planned: planned // { id = cellId planned.cell; }) expansion.cells);
     passAsFile = [ "cells" ];
     inherit file;
-    lock = builtins.path {
-      name = "lock.json";
-      path = root + "/kernels/lock.json";
-    };
+    lock = "${lockFiles}/lock.json";
     nativeBuildInputs = [ ukciUnwrapped ];
   }
   ''

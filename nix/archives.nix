@@ -9,8 +9,13 @@ let
     "https://snapshot.debian.org/archive/${archive}/${
       builtins.replaceStrings [ "-" ] [ "" ] date
     }T235959Z";
+  # Other distributions' own servers.
+  others = builtins.mapAttrs (_: archive: _: archive.roots) (
+    builtins.fromTOML (builtins.readFile ../kernels/archives.toml)
+  );
 in
-{
+others
+// {
   debian = date: [
     "mirror://debian"
     (snapshot "debian" date)

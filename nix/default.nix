@@ -8,10 +8,8 @@
 }:
 let
   inherit (builtins)
-    fromJSON
     functionArgs
     intersectAttrs
-    readFile
     ;
   call =
     file:
@@ -22,7 +20,7 @@ let
 
   scope = surface // {
     inherit root surface;
-    lock = fromJSON (readFile (root + "/kernels/lock.json"));
+    lock = import ./lock.nix root;
     lockSchema = scope.lock.schema;
     cellId = import ./cellId.nix;
     cellName = import ./cellName.nix;
@@ -48,6 +46,7 @@ let
     kernel = call ./kernel.nix;
     kernelOfNixpkgs = call ./kernelOfNixpkgs.nix;
     kernels = call ./kernels.nix;
+    lockFiles = call ./lockFiles.nix;
     legacyPackages = call ./legacyPackages.nix;
     mkChecks = call ./mkChecks.nix;
     mkMatrix = call ./mkMatrix.nix;

@@ -6,10 +6,10 @@
   matrix,
   # `[ { name, form } ]`: `form` is `object` or `source`; an object has no LLVM axis.
   artifacts,
-  # `kernels/lock.json`.
+  # The lock, with the kernels of every file.
   lock,
   # What `@name` stands for where a kernel is named: `name` to a list of kernels.
-  groups ? (builtins.fromTOML (builtins.readFile ../kernels/streams.toml)).groups,
+  groups ? (builtins.fromTOML (builtins.readFile ../kernels/groups.toml)).groups,
 }:
 let
   inherit (builtins)
@@ -119,7 +119,9 @@ let
     pattern: arch:
     let
       group = substring 1 (-1) pattern;
-      here = map (entry: entry.name) (filter (entry: entry.arch == arch) lock.kernels);
+      # What nobody has verified must be named.
+      isHere = entry: entry.arch == arch && (entry.verified or "metadata") != "never";
+      here = map (entry: entry.name) (filter isHere lock.kernels);
     in
     if isGlob pattern && !isGroup pattern then
       filter (isFor pattern) here

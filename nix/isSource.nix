@@ -21,5 +21,6 @@ builtins.elem path named
     "ukci"
   ]
   && path != "kernels/lock.json"
+  && builtins.match "kernels/lock/.*" path == null
   && builtins.match ".*/tests(/.*)?" path == null
 )

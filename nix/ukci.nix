@@ -3,9 +3,9 @@
 {
   debian-archive-keyring,
   guests,
+  lockFiles,
   makeWrapper,
   qemu,
-  root,
   runCommand,
   ukciUnwrapped,
   vhost-device-vsock,
@@ -16,10 +16,7 @@ runCommand "ukci"
   {
     inherit arches;
     agents = map (arch: "${guests.${arch}}/bin/ukci-guest") arches;
-    lock = builtins.path {
-      name = "lock.json";
-      path = root + "/kernels/lock.json";
-    };
+    lock = "${lockFiles}/lock.json";
     keyrings = "${debian-archive-keyring}/share/keyrings";
     path = "${qemu}/bin:${vhost-device-vsock}/bin";
     tool = "${ukciUnwrapped}/bin/ukci";

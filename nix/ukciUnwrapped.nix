@@ -6,13 +6,21 @@
   rustPlatform,
   source,
 }:
+let
+  families = builtins.concatStringsSep " " (
+    map (file: "lock/${file}") (builtins.attrNames (builtins.readDir (root + "/kernels/lock")))
+  );
+in
 rustPlatform.buildRustPackage {
   pname = "ukci-unwrapped";
   version = "0.1.0";
   src = source "ukci-source" isSource;
   cargoLock.lockFile = root + "/Cargo.lock";
   postPatch = ''
-    echo '{ "schema": "${lockSchema}", "kernels": [] }' >kernels/lock.json
+    mkdir -p kernels/lock
+    for file in lock.json ${families}; do
+      echo '{ "schema": "${lockSchema}", "kernels": [] }' >"kernels/$file"
+    done
   '';
   cargoBuildFlags = [
     "--package"

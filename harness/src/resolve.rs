@@ -19,7 +19,7 @@ use ukci_matrix::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 use ukci_schema::artifact::{Artifact, Form, name_of};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, kernel_key};
-use ukci_schema::lock::Lock;
+use ukci_schema::lock::{Lock, Verified};
 use ukci_schema::plan::{FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{Catalogue, Prepared, Progress, digest};
@@ -40,11 +40,63 @@ const MATRICES: &[(&str, &str)] = &[
     ("quirks", include_str!("../../matrices/quirks.toml")),
 ];
 
-/// The lock that travels in the binary.
+/// The lock that travels in the binary: its main file.
 pub const LOCK: &str = include_str!("../../kernels/lock.json");
 
+/// The other files of the lock, by their names beside the main one.
+pub const FAMILIES: &[(&str, &str)] = &[
+    (
+        "lock/alpine.json",
+        include_str!("../../kernels/lock/alpine.json"),
+    ),
+    (
+        "lock/almalinux.json",
+        include_str!("../../kernels/lock/almalinux.json"),
+    ),
+    (
+        "lock/amazon.json",
+        include_str!("../../kernels/lock/amazon.json"),
+    ),
+    (
+        "lock/arch.json",
+        include_str!("../../kernels/lock/arch.json"),
+    ),
+    (
+        "lock/azurelinux.json",
+        include_str!("../../kernels/lock/azurelinux.json"),
+    ),
+    (
+        "lock/centos.json",
+        include_str!("../../kernels/lock/centos.json"),
+    ),
+    (
+        "lock/debian.json",
+        include_str!("../../kernels/lock/debian.json"),
+    ),
+    (
+        "lock/fedora.json",
+        include_str!("../../kernels/lock/fedora.json"),
+    ),
+    (
+        "lock/opensuse.json",
+        include_str!("../../kernels/lock/opensuse.json"),
+    ),
+    (
+        "lock/oracle.json",
+        include_str!("../../kernels/lock/oracle.json"),
+    ),
+    (
+        "lock/rocky.json",
+        include_str!("../../kernels/lock/rocky.json"),
+    ),
+    (
+        "lock/ubuntu.json",
+        include_str!("../../kernels/lock/ubuntu.json"),
+    ),
+];
+
 /// The groups of kernels that travel in the binary.
-pub const STREAMS: &str = include_str!("../../kernels/streams.toml");
+pub const GROUPS: &str = include_str!("../../kernels/groups.toml");
 
 /// Kernels fetched and unpacked at the same time: downloads wait for the network, unpacking does
 /// not.
@@ -190,7 +242,7 @@ pub fn matrix(name: &str) -> Result<Matrix, Error> {
 }
 
 fn groups() -> Result<Groups, Error> {
-    let groups = Groups::parse(STREAMS, "kernels/streams.toml");
+    let groups = Groups::parse(GROUPS, "kernels/groups.toml");
     Ok(groups.map_err(MatrixError::from)?)
 }
 
@@ -200,6 +252,7 @@ pub fn known(lock: &Lock) -> Vec<KnownKernel<'_>> {
         .map(|k| KnownKernel {
             name: &k.name,
             arch: k.arch,
+            is_verified: k.verified != Verified::Never,
         })
         .collect()
 }

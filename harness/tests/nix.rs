@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use ukci_harness::nix::{StorePath, store_name};
-use ukci_harness::resolve::{LOCK, STREAMS};
+use ukci_harness::resolve::{GROUPS, LOCK};
 use ukci_matrix::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::lock::Lock;
@@ -79,6 +79,7 @@ fn expand(text: &str, form: Form) -> Result<Value, MatrixError> {
         .map(|kernel| KnownKernel {
             name: &kernel.name,
             arch: kernel.arch,
+            is_verified: true,
         })
         .collect();
     let artifacts = ["a", "b"].map(|name| {
@@ -87,7 +88,7 @@ fn expand(text: &str, form: Form) -> Result<Value, MatrixError> {
         artifact["form"] = serde_json::to_value(form).unwrap();
         serde_json::from_value::<Artifact>(artifact).unwrap()
     });
-    let groups = Groups::parse(STREAMS, "kernels/streams.toml").unwrap();
+    let groups = Groups::parse(GROUPS, "kernels/groups.toml").unwrap();
     let matrix = Matrix::parse(text, "m.toml")?.with_groups(groups);
     let expansion = matrix.expand(&artifacts, &known)?;
     Ok(json!({ "cells": expansion.cells, "excluded": expansion.excluded }))

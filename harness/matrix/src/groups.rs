@@ -1,7 +1,8 @@
-//! Groups of kernels: one name for several, in `kernels/streams.toml`.
+//! Groups of kernels: one name for several, in `kernels/groups.toml`.
 //!
 //! `@name` stands for the kernels of that group that are locked for the architecture in question;
-//! `@all` for every kernel. There is no other rule, so that Nix can follow it.
+//! `@all` for every kernel whose pin has been verified. There is no other rule, so that Nix can
+//! follow it.
 
 use std::collections::BTreeMap;
 
@@ -21,9 +22,11 @@ pub struct KnownKernel<'a> {
     pub name: &'a str,
     /// An architecture it is locked for.
     pub arch: Arch,
+    /// Whether its pin has been verified. Otherwise it is in no group, and must be named.
+    pub is_verified: bool,
 }
 
-/// The groups of `kernels/streams.toml`.
+/// The groups of `kernels/groups.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Groups {
@@ -74,9 +77,10 @@ impl Groups {
         known: &[KnownKernel<'a>],
     ) -> Option<Vec<&'a str>> {
         let here = || known.iter().filter(|kernel| kernel.arch == arch);
+        let verified = || here().filter(|kernel| kernel.is_verified);
         let Some(group) = pattern.group() else {
             return Some(if pattern.is_glob() {
-                let names = here().map(|kernel| kernel.name);
+                let names = verified().map(|kernel| kernel.name);
                 names.filter(|name| pattern.covers(name)).collect()
             } else {
                 vec![pattern.as_str()]
@@ -89,6 +93,6 @@ impl Groups {
             return Some(locked.collect());
         }
         self.has(group)
-            .then(|| here().map(|kernel| kernel.name).collect())
+            .then(|| verified().map(|kernel| kernel.name).collect())
     }
 }

@@ -215,7 +215,7 @@ pub(crate) fn unknown_group(path: Path, name: &str, groups: &Groups) -> Senseles
     let names = groups.names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let hint = instead_of(name, &names)
-        .or_else(|| Some("`kernels/streams.toml` defines the groups".to_owned()));
+        .or_else(|| Some("`kernels/groups.toml` defines the groups".to_owned()));
     Senseless {
         path,
         message: format!("unknown group `{name}`"),
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn every_axis_that_is_named_must_have_an_entry_for_the_cell() {
         let groups = "[groups]\nlts = [\"debian-12-6.1\"]\n";
-        let groups = Groups::parse(groups, "streams.toml").unwrap();
+        let groups = Groups::parse(groups, "groups.toml").unwrap();
         let cell = Cell {
             artifact: "execsnoop".into(),
             kernel: "debian-12-6.1".into(),

@@ -65,6 +65,24 @@ pub enum Error {
         /// Day of the index in the lock.
         pinned: String,
     },
+    /// A stream's metadata or packages are not what the vendor signed, or cannot be read.
+    #[error("the metadata of `{stream}` cannot be trusted: {reason}")]
+    Untrusted {
+        /// Name of the stream.
+        stream: String,
+        /// The mirror, the file and what is wrong with it.
+        reason: String,
+        /// Fingerprints of the keys that may sign.
+        keys: Vec<String>,
+    },
+    /// A stream's metadata lacks kernels that it must still have.
+    #[error("the metadata of `{stream}` has lost kernels that are pinned: {}", missing.join(", "))]
+    Shrunken {
+        /// Name of the stream.
+        stream: String,
+        /// `uname -r` of each.
+        missing: Vec<String>,
+    },
     /// A name that no stream of kernels has.
     #[error("`{0}` is not a name of the form `debian-<release>-<series>[-<flavor>]`")]
     NotAStream(String),
@@ -96,7 +114,8 @@ impl Error {
         match self {
             Self::Mirror(error) => error.hint(),
             Self::Fetch { .. } => Some(
-                "check the network, or set UKCI_MIRROR_DEBIAN to a mirror that this host can reach"
+                "check the network, or set UKCI_MIRROR_<ARCHIVE>, such as UKCI_MIRROR_DEBIAN, to a \
+                 mirror that this host can reach"
                     .to_owned(),
             ),
             Self::NotAStream(_) => Some(
@@ -112,6 +131,15 @@ impl Error {
             Self::Index { .. } => Some(
                 "install `debian-archive-keyring`, or name a directory that holds Debian's keys in \
                  UKCI_KEYRINGS"
+                    .to_owned(),
+            ),
+            Self::Untrusted { keys, .. } => Some(format!(
+                "install `distribution-gpg-keys`, or put the vendor's public key into a directory \
+                 that UKCI_KEYRINGS names; the fingerprints that count are {}",
+                keys.join(", ")
+            )),
+            Self::Shrunken { .. } => Some(
+                "the mirror lags behind or is broken, and nothing was changed: try again later"
                     .to_owned(),
             ),
             Self::Expired { .. } => Some(

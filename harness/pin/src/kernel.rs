@@ -22,6 +22,9 @@ const RELEASES: [(&str, &str); 3] = [("11", "bullseye"), ("12", "bookworm"), ("1
 /// Releases whose name is their suite's.
 const SUITES: [&str; 2] = ["sid", "experimental"];
 
+/// Releases whose backports have left the mirrors.
+const WITHOUT_BACKPORTS: [&str; 1] = ["11"];
+
 /// How Debian has packaged kernels, newest first: in halves since 6.19, where a `linux-image-` of
 /// 2 kB only names them; as one package before.
 const SHAPES: [&[PackageShape<'_>]; 2] = [
@@ -62,6 +65,7 @@ fn stream(name: &str, arch: Arch) -> Result<LockedKernel, Error> {
             inrelease: std::collections::BTreeMap::new(),
         },
         verified: Verified::Never,
+        verified_on: None,
     })
 }
 
@@ -72,10 +76,14 @@ fn suites(release: &str) -> Vec<(&'static str, String)> {
     }
     let name = RELEASES.iter().find(|(number, _)| *number == release);
     name.map_or_else(Vec::new, |(_, name)| {
-        vec![
+        let mut suites = vec![
             ("debian-security", format!("{name}-security")),
             ("debian", (*name).to_owned()),
-        ]
+        ];
+        if !WITHOUT_BACKPORTS.contains(&release) {
+            suites.push(("debian", format!("{name}-backports")));
+        }
+        suites
     })
 }
 
@@ -186,7 +194,7 @@ fn newest_at_hand(
 }
 
 /// Whether a mirror still has the file.
-fn on_a_mirror(path: &str, archive: &str, mirrors: &Mirrors) -> Result<bool, Error> {
+pub(crate) fn on_a_mirror(path: &str, archive: &str, mirrors: &Mirrors) -> Result<bool, Error> {
     let client = http::client();
     let mut tried = Vec::new();
     for root in mirrors.current(archive)? {
@@ -246,7 +254,8 @@ mod tests {
             suites("13"),
             [
                 ("debian-security", "trixie-security".to_owned()),
-                ("debian", "trixie".to_owned())
+                ("debian", "trixie".to_owned()),
+                ("debian", "trixie-backports".to_owned())
             ]
         );
         for wrong in [

@@ -1,10 +1,14 @@
-//! The keys with which Debian signs its indices. Checks whether one of them signed a text.
+//! The keys with which distributions sign. Checks whether one of them signed a text or a file.
 
 use std::ffi::OsStr;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use pgp::composed::{CleartextSignedMessage, PublicOrSecret, SignedPublicKey, SignedPublicSubKey};
+use pgp::composed::{
+    CleartextSignedMessage, Deserializable, DetachedSignature, PublicOrSecret, SignedPublicKey,
+    SignedPublicSubKey,
+};
 use pgp::packet::{Signature, SignatureType};
 use pgp::types::{KeyDetails, Timestamp};
 
@@ -18,10 +22,31 @@ const DIRECTORIES: [&str; 3] = [
     "/etc/apt/trusted.gpg.d",
 ];
 
-/// Files with Debian's archive keys.
+/// Where the package `distribution-gpg-keys` has the keys of many distributions, and where Alpine
+/// has its own.
+const VENDOR_DIRECTORIES: [&str; 2] = ["/usr/share/distribution-gpg-keys", "/etc/apk/keys"];
+
+/// How deep the directories of vendors' keys are searched.
+const MAX_DEPTH: usize = 3;
+
+/// Largest file that is read as keys; that of Arch Linux has 2 MB.
+const MAX_KEYRING: u64 = 32 << 20;
+
+/// Files with keys, by default Debian's archive keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Keyrings {
     files: Vec<PathBuf>,
+    /// Where other keys are looked for.
+    directories: Vec<PathBuf>,
+    /// The only keys that count, if any are named; otherwise those files are Debian's.
+    fingerprints: Vec<String>,
+}
+
+/// A public key of RSA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RsaKey {
+    /// As `SubjectPublicKeyInfo` in DER.
+    pub(crate) der: Vec<u8>,
 }
 
 impl Keyrings {
@@ -34,7 +59,10 @@ impl Keyrings {
     fn of(named: &OsStr) -> Self {
         let mut files = Vec::new();
         let named = std::env::split_paths(named).filter(|path| path.is_absolute());
-        for directory in DIRECTORIES.map(PathBuf::from).into_iter().chain(named) {
+        let named: Vec<PathBuf> = named.collect();
+        let mut directories: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
+        directories.extend(named);
+        for directory in &directories {
             let Ok(entries) = std::fs::read_dir(directory) else {
                 continue;
             };
@@ -45,13 +73,104 @@ impl Keyrings {
             found.sort();
             files.append(&mut found);
         }
-        Self { files }
+        directories.extend(VENDOR_DIRECTORIES.iter().map(PathBuf::from));
+        Self {
+            files,
+            directories,
+            fingerprints: Vec::new(),
+        }
     }
 
     /// Only these files, for tests.
     #[cfg(test)]
     pub(crate) fn only(files: Vec<PathBuf>) -> Self {
-        Self { files }
+        Self {
+            files,
+            ..Self::default()
+        }
+    }
+
+    /// Keys of streams from this directory only, for tests.
+    #[cfg(test)]
+    pub(crate) fn below(directory: &Path) -> Self {
+        Self {
+            directories: vec![directory.to_owned()],
+            ..Self::default()
+        }
+    }
+
+    /// Of all the keys of this host only those with these fingerprints.
+    pub(crate) fn with_fingerprints(&self, fingerprints: &[String]) -> Self {
+        let mut files = Vec::new();
+        for directory in &self.directories {
+            collect(directory, MAX_DEPTH, &mut files);
+        }
+        Self {
+            files,
+            directories: Vec::new(),
+            fingerprints: fingerprints.to_vec(),
+        }
+    }
+
+    /// Whose keys these are, for a sentence.
+    fn whose(&self) -> &'static str {
+        if self.fingerprints.is_empty() {
+            "Debian's"
+        } else {
+            "this stream's"
+        }
+    }
+
+    /// Checks a signature that stands apart from what it signs, in either of OpenPGP's encodings.
+    pub(crate) fn verify(&self, signature: &[u8], signed_bytes: &[u8]) -> Result<(), String> {
+        let keys = self.keys()?;
+        let unreadable = |error| format!("its signature cannot be read: {error}");
+        let signatures: Vec<DetachedSignature> = if signature.starts_with(b"-----BEGIN") {
+            let (all, _) = DetachedSignature::from_armor_many(signature).map_err(unreadable)?;
+            all.collect::<Result<_, _>>().map_err(unreadable)?
+        } else {
+            let all = DetachedSignature::from_bytes_many(signature).map_err(unreadable)?;
+            all.collect::<Result<_, _>>().map_err(unreadable)?
+        };
+        let is_good = |found: &DetachedSignature| {
+            found.signature.typ() == Some(SignatureType::Binary)
+                && keys
+                    .iter()
+                    .any(|key| signed(key, &found.signature, signed_bytes))
+        };
+        if signatures.iter().any(is_good) {
+            return Ok(());
+        }
+        Err(self.no_valid(signatures.iter().map(|found| &found.signature)))
+    }
+
+    /// The keys of RSA among these.
+    pub(crate) fn rsa(&self) -> Vec<RsaKey> {
+        let read = |path: &PathBuf| {
+            let text = String::from_utf8(read_file(path)?).ok()?;
+            let body = text
+                .trim()
+                .strip_prefix("-----BEGIN PUBLIC KEY-----")?
+                .strip_suffix("-----END PUBLIC KEY-----")?;
+            let body: String = body.split_ascii_whitespace().collect();
+            let der = data_encoding::BASE64.decode(body.as_bytes()).ok()?;
+            let fingerprint = ukci_harness::catalogue::digest::of(&der).to_uppercase();
+            let is_named = self.fingerprints.contains(&fingerprint);
+            is_named.then_some(RsaKey { der })
+        };
+        self.files.iter().filter_map(read).collect()
+    }
+
+    fn no_valid<'a>(&self, signatures: impl Iterator<Item = &'a Signature>) -> String {
+        let issuers: Vec<String> = signatures
+            .flat_map(Signature::issuer_fingerprint)
+            .map(|fingerprint| format!("{fingerprint:?}"))
+            .collect();
+        format!(
+            "no valid signature by a key of {}; signed by {}",
+            self.whose(),
+            issuers.join(", ")
+        )
     }
 
     /// The text of a clear-signed message if one of these keys made one of its signatures. The
@@ -73,16 +192,7 @@ impl Keyrings {
         if message.signatures().iter().any(is_good) {
             return Ok(text);
         }
-        let issuers: Vec<String> = message
-            .signatures()
-            .iter()
-            .flat_map(Signature::issuer_fingerprint)
-            .map(|fingerprint| format!("{fingerprint:?}"))
-            .collect();
-        Err(format!(
-            "no valid signature by a key of Debian's; signed by {}",
-            issuers.join(", ")
-        ))
+        Err(self.no_valid(message.signatures().iter()))
     }
 
     fn keys(&self) -> Result<Vec<SignedPublicKey>, String> {
@@ -90,6 +200,21 @@ impl Keyrings {
         for file in &self.files {
             // One damaged file of several must not take the others' keys away.
             keys.extend(read_keys(file).unwrap_or_default());
+        }
+        if !self.fingerprints.is_empty() {
+            keys.retain(|key| {
+                let fingerprint = key.fingerprint();
+                let fingerprint = data_encoding::HEXUPPER.encode(fingerprint.as_bytes());
+                self.fingerprints.contains(&fingerprint)
+            });
+            if keys.is_empty() {
+                return Err(format!(
+                    "none of the keys {} is in {}, {} or in a directory that `{VARIABLE}` names",
+                    self.fingerprints.join(", "),
+                    DIRECTORIES.join(", "),
+                    VENDOR_DIRECTORIES.join(", "),
+                ));
+            }
         }
         if keys.is_empty() {
             return Err(format!(
@@ -110,8 +235,29 @@ fn is_ours(path: &Path) -> bool {
         && (ending == "gpg" || ending == "asc" || ending == "pgp")
 }
 
+/// The files below a directory. Links are followed to files only, so that there is no circle.
+fn collect(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_file() {
+            files.push(path);
+        } else if depth > 0 && !path.is_symlink() {
+            collect(&path, depth - 1, files);
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(MAX_KEYRING).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
 fn read_keys(path: &Path) -> Option<Vec<SignedPublicKey>> {
-    let bytes = std::fs::read(path).ok()?;
+    let bytes = read_file(path)?;
     let keys = if bytes.starts_with(b"-----BEGIN") {
         PublicOrSecret::from_armor_many(bytes.as_slice()).ok()?.0
     } else {
@@ -168,7 +314,14 @@ fn is_in_time<'a>(
     let latest = own.max_by_key(|own| own.created().map_or(0, Timestamp::as_secs));
     let lifetime = latest.and_then(Signature::key_expiration_time);
     let lifetime = lifetime.map_or(0, |lifetime| u64::from(lifetime.as_secs()));
-    made >= born && (lifetime == 0 || made < born + lifetime)
+    // A signature may end before its key does.
+    let lasts = signature.signature_expiration_time();
+    let lasts = lasts.map_or(0, |lasts| u64::from(lasts.as_secs()));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_secs());
+    made >= born
+        && (lifetime == 0 || made < born + lifetime)
+        && (lasts == 0 || now < made.saturating_add(lasts))
 }
 
 #[cfg(test)]

@@ -2,17 +2,27 @@
 //!
 //! A kernel's name and the signed index of its suite come in; an entry of the lock with every
 //! package's digest goes out. An index is trusted through its signature only, while it is valid,
-//! and never when it is older than the one that the lock was made from. No package is fetched here
-//! and nothing is written. Running cells needs none of this: what is pinned is fetched by digest.
+//! and never when it is older than the one that the lock was made from. A package is fetched only
+//! where its vendor signs nothing else, and nothing is written. Running cells needs none of this: what is pinned is fetched by digest.
 
+mod apkindex;
+mod digests;
 mod error;
+mod followed;
 mod index;
 mod kernel;
 mod keyring;
+mod listing;
+mod pacman;
+mod repomd;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod tool;
+mod uname;
+mod vendor;
+#[cfg(test)]
+mod vendor_tests;
 mod version;
 
 use ukci_harness::catalogue::mirror::Mirrors;
@@ -20,6 +30,7 @@ use ukci_schema::cell::Arch;
 use ukci_schema::lock::{LockedKernel, LockedTool};
 
 pub use error::Error;
+pub use followed::{Stream, Streams};
 use keyring::Keyrings;
 pub use version::is_older;
 
@@ -51,6 +62,18 @@ impl Archives {
         known: Option<&LockedKernel>,
     ) -> Result<LockedKernel, Error> {
         kernel::pin(name, arch, suite, known, &self.mirrors, &self.keyrings)
+    }
+
+    /// The newest kernel of a stream of another distribution. `known` are the lock's pins of the
+    /// stream, old ones too: see [`ukci_schema::lock::Lock::pins`]. Blocking.
+    pub fn pin_stream(
+        &self,
+        streams: &Streams,
+        stream: &Stream,
+        arch: Arch,
+        known: &[&LockedKernel],
+    ) -> Result<LockedKernel, Error> {
+        vendor::pin(streams, stream, arch, known, &self.mirrors, &self.keyrings)
     }
 
     /// The program for guests as the signed index of its suite has it now. Blocking.

@@ -60,6 +60,7 @@ impl Candidate<'_> {
                 suite: suite.to_owned(),
             },
             verified: Verified::Metadata,
+            verified_on: Some(crate::listing::today()),
             ..stream.clone()
         }
     }
@@ -101,9 +102,21 @@ pub(crate) fn of_stream<'a>(
     all
 }
 
+/// The flavours that Debian writes behind the architecture: `6.12.117+deb13-arm64-16k`.
+const BEHIND: [&str; 1] = ["16k"];
+
 /// Whether a release is `<abi>[-<flavour>]-<arch>`, e.g. `6.1.0-56-cloud-amd64`. An ABI name has
 /// no word of its own: `6.1.0-56`, `6.12.117+deb13`, `7.3`.
 fn is_of_flavour(uname: &str, flavour: &str, arch: &str) -> bool {
+    let (uname, flavour) = if BEHIND.contains(&flavour) {
+        let rest = uname.strip_suffix(flavour);
+        match rest.and_then(|rest| rest.strip_suffix('-')) {
+            Some(rest) => (rest, ""),
+            None => return false,
+        }
+    } else {
+        (uname, flavour)
+    };
     let abi = uname
         .strip_suffix(arch)
         .and_then(|rest| rest.strip_suffix('-'));
@@ -142,6 +155,10 @@ mod tests {
             ("6.1.0-0.deb11.48-amd64", "", true),
             ("6.12.117+deb13-amd64", "", true),
             ("7.3-cloud-amd64", "cloud", true),
+            ("6.12.117+deb13-rt-amd64", "rt", true),
+            ("6.12.117+deb13-amd64", "16k", false),
+            ("6.12.117+deb13-amd64-16k", "16k", true),
+            ("6.12.117+deb13-amd64-16k", "", false),
             ("cloud-amd64", "cloud", false),
             ("amd64", "", false),
             ("6.12-amd64-unsigned", "", false),

@@ -2,7 +2,7 @@
 
 #[path = "../../src/catalogue/testing/mirror.rs"]
 #[expect(dead_code, reason = "only the catalogue's tests need its faults")]
-mod mirror;
+pub(crate) mod mirror;
 
 use std::time::{Duration, SystemTime};
 

@@ -7,8 +7,17 @@ use ukci_schema::lock::{LockedKernel, Role};
 
 /// Whether a kernel is of an older version than another of its stream.
 pub fn is_older(kernel: &LockedKernel, than: &LockedKernel) -> bool {
-    compare(version_of(kernel), version_of(than)).is_lt()
+    let (one, other) = (version_of(kernel), version_of(than));
+    if DEB.contains(&kernel.distro.as_str()) {
+        compare(one, other).is_lt()
+    } else {
+        // pacman's and apk's order was made after RPM's.
+        rpm_version::rpm_evr_compare(one, other).is_lt()
+    }
 }
+
+/// The distributions whose packages dpkg installs.
+const DEB: [&str; 2] = ["debian", "ubuntu"];
 
 /// The version of the package with the image.
 fn version_of(kernel: &LockedKernel) -> &str {

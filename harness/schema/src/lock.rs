@@ -1,6 +1,6 @@
-//! `kernels/lock.json`: every kernel's packages by SHA-256.
+//! `kernels/lock.json` and `kernels/lock/<distro>.json`: every kernel's packages by SHA-256.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,12 @@ use crate::cell::Arch;
 
 /// Version of the lock's shape.
 pub const SCHEMA: &str = "ukci.lock/1";
+
+/// The file of the lock that the others lie beside.
+pub const MAIN_FILE: &str = "lock.json";
+
+/// The directory beside [`MAIN_FILE`] with a file for each distribution.
+pub const FAMILIES: &str = "lock";
 
 /// The catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +26,9 @@ pub struct Lock {
     /// Programs that a guest is given beside the agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<LockedTool>,
+    /// Pins that newer ones have replaced, in the order of their names, architectures and days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<LockedKernel>,
 }
 
 impl Lock {
@@ -30,14 +39,99 @@ impl Lock {
             .find(|kernel| kernel.name == name && kernel.arch == arch)
     }
 
-    /// Puts an entry where its name and architecture belong, in place of the one that is there.
+    /// Puts an entry where its name and architecture belong. The one that is there goes into the
+    /// history, unless its packages are the same.
     pub fn put(&mut self, kernel: LockedKernel) {
-        self.kernels
-            .retain(|other| (&other.name, other.arch) != (&kernel.name, kernel.arch));
+        let place = |other: &LockedKernel| (other.name.clone(), other.arch);
+        let of_kernel = place(&kernel);
         let at = self
             .kernels
-            .partition_point(|other| (&other.name, other.arch) < (&kernel.name, kernel.arch));
-        self.kernels.insert(at, kernel);
+            .partition_point(|other| place(other) < of_kernel);
+        match self
+            .kernels
+            .get_mut(at)
+            .filter(|other| place(other) == of_kernel)
+        {
+            Some(other) => {
+                let old = std::mem::replace(other, kernel);
+                if !old.has_bytes_of(&self.kernels[at]) {
+                    self.retire(old);
+                }
+            }
+            None => self.kernels.insert(at, kernel),
+        }
+    }
+
+    /// Puts a pin into the history, once.
+    fn retire(&mut self, kernel: LockedKernel) {
+        let is_there = |other: &LockedKernel| {
+            (&other.name, other.arch) == (&kernel.name, kernel.arch) && other.has_bytes_of(&kernel)
+        };
+        if self.history.iter().any(is_there) {
+            return;
+        }
+        let at = self.history.partition_point(|other| {
+            (&other.name, other.arch, &other.provenance.date)
+                <= (&kernel.name, kernel.arch, &kernel.provenance.date)
+        });
+        self.history.insert(at, kernel);
+    }
+
+    /// Every pin of a stream: those of its distribution, release and flavour, old ones too.
+    pub fn pins<'a>(
+        &'a self,
+        (distro, release, flavour): (&'a str, &'a str, &'a str),
+        arch: Arch,
+    ) -> impl Iterator<Item = &'a LockedKernel> {
+        self.kernels
+            .iter()
+            .chain(&self.history)
+            .filter(move |kernel| {
+                (
+                    kernel.distro.as_str(),
+                    kernel.release.as_str(),
+                    kernel.flavour.as_str(),
+                ) == (distro, release, flavour)
+                    && kernel.arch == arch
+            })
+    }
+
+    /// Takes the entries of another file of the same lock in.
+    pub fn merge(&mut self, other: Self) {
+        self.kernels.extend(other.kernels);
+        self.kernels
+            .sort_by(|a, b| (&a.name, a.arch).cmp(&(&b.name, b.arch)));
+        self.tools.extend(other.tools);
+        self.history.extend(other.history);
+    }
+
+    /// The files that the lock is kept in, by their names: `lock.json` with the current kernels of
+    /// Debian and the programs, and `lock/<distro>.json` with the rest of each distribution.
+    pub fn into_files(self) -> BTreeMap<String, Self> {
+        let empty = || Self {
+            schema: self.schema.clone(),
+            kernels: Vec::new(),
+            tools: Vec::new(),
+            history: Vec::new(),
+        };
+        let first = Self {
+            tools: self.tools,
+            ..empty()
+        };
+        let mut files = BTreeMap::from([(MAIN_FILE.to_owned(), first)]);
+        let name = |distro: &str| format!("{FAMILIES}/{distro}.json");
+        for kernel in self.kernels {
+            let name = match kernel.distro.as_str() {
+                "debian" => MAIN_FILE.to_owned(),
+                distro => name(distro),
+            };
+            files.entry(name).or_insert_with(empty).kernels.push(kernel);
+        }
+        for kernel in self.history {
+            let name = name(&kernel.distro);
+            files.entry(name).or_insert_with(empty).history.push(kernel);
+        }
+        files
     }
 
     /// The architectures that a kernel of this name is locked for, in the order of [`Arch::ALL`].
@@ -65,7 +159,7 @@ pub struct LockedKernel {
     /// `<distro>-<release>-<series>[-<flavour>]`, e.g. `debian-12-6.1-cloud`; not on amd64 the
     /// same name stands once more with another `arch`.
     pub name: String,
-    /// `debian`.
+    /// `debian`, `fedora`.
     pub distro: String,
     /// `12`, `13`, `sid`, `experimental`.
     pub release: String,
@@ -84,6 +178,20 @@ pub struct LockedKernel {
     pub provenance: Provenance,
     /// What was seen of it.
     pub verified: Verified,
+    /// Day on which that was seen, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_on: Option<String>,
+}
+
+impl LockedKernel {
+    /// Whether another pin is of the same packages, wherever they can be downloaded.
+    pub fn has_bytes_of(&self, other: &Self) -> bool {
+        let digests = |kernel: &Self| -> BTreeSet<String> {
+            let packages = kernel.packages.iter();
+            packages.map(|package| package.sha256.clone()).collect()
+        };
+        digests(self) == digests(other)
+    }
 }
 
 /// A program for guests.
@@ -110,15 +218,25 @@ pub struct Package {
     pub name: String,
     /// Version, as the distribution writes it.
     pub version: String,
-    /// `debian` or `debian-security`: which archive's mirrors have it.
+    /// Which archive has it: `debian`, `debian-security`, or one of `kernels/archives.toml`. `none`
+    /// for a digest without a place, which only the Nix store or the cache can have.
     pub archive: String,
     /// Path below the archive's root: `pool/…`.
     pub path: String,
-    /// Bytes.
+    /// Bytes; 0 where the source of the pin does not say.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub size: u64,
     /// SHA-256, hex. The identity; the rest says where to look.
     #[serde(deserialize_with = "crate::sha256::one")]
     pub sha256: String,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(size: &u64) -> bool {
+    *size == 0
 }
 
 /// What a package holds of a kernel.
@@ -137,13 +255,16 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {
-    /// How the digests were learnt: `apt-signed` for an index that apt verified.
+    /// How the digests were learnt: `apt-signed` for an index that apt verified, `index-signed`
+    /// for one that ukci did, `packages-signed` for packages that were, and `lockfile` for a public
+    /// file that nobody verified.
     pub source: String,
-    /// The suite whose index names the package, e.g. `bookworm-security`.
+    /// The suite or repository whose index names the package, e.g. `bookworm-security`, or the
+    /// public file.
     pub suite: String,
     /// Day of the reading, `YYYY-MM-DD`.
     pub date: String,
-    /// SHA-256 of the signed `InRelease` files, by suite.
+    /// SHA-256 of the signed `InRelease`, `repomd.xml` or index, by suite.
     #[serde(default, deserialize_with = "crate::sha256::map")]
     pub inrelease: BTreeMap<String, String>,
 }

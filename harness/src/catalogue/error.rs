@@ -10,12 +10,8 @@ use ukci_schema::cell::Arch;
 pub(crate) const SECURITY: &str = "debian-security";
 
 /// The variable that overrides the mirrors of `archive`: addresses of roots, separated by commas.
-pub(crate) fn variable(archive: &str) -> &'static str {
-    if archive == SECURITY {
-        "UKCI_MIRROR_DEBIAN_SECURITY"
-    } else {
-        "UKCI_MIRROR_DEBIAN"
-    }
+pub(crate) fn variable(archive: &str) -> String {
+    format!("UKCI_MIRROR_{}", archive.to_uppercase().replace('-', "_"))
 }
 
 /// Why a kernel's files could not be had.
@@ -51,7 +47,7 @@ pub enum Error {
     /// Nothing says where the archive's mirrors are.
     #[error("no mirror of the `{archive}` archive is known; looked at {}", looked.join(", "))]
     NoMirror {
-        /// `debian` or `debian-security`.
+        /// Its name in the lock, e.g. `debian-security`.
         archive: String,
         /// The places where a mirror could have been configured.
         looked: Vec<String>,

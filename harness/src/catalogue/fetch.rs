@@ -20,7 +20,7 @@ use super::error::Error;
 use super::http;
 use super::mirror::{self, Mirrors};
 use super::store::Store;
-use super::transfer::{Transfer, is_intact, keep_aside, take_from_nix_store};
+use super::transfer::{Transfer, is_intact, keep_aside, most, take_from_nix_store};
 use crate::atomic_file;
 use crate::threads;
 
@@ -99,7 +99,7 @@ impl<'a> Fetcher<'a> {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<(PathBuf, Vec<String>), Error> {
         let dir = self.store.packages();
-        let path = dir.join(format!("{}.deb", package.sha256));
+        let path = dir.join(format!("{}.{}", package.sha256, ending(&package.path)));
         let mut warnings = Vec::new();
         // A package in a store that cannot be written is as good as any.
         if is_intact(&path, package)? {
@@ -200,7 +200,7 @@ impl<'a> Fetcher<'a> {
         path: &Path,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<(), Failure> {
-        let part = path.with_extension("deb.part");
+        let part = path.with_extension(format!("{}.part", ending(&package.path)));
         let mut broke_off = String::new();
         for _ in 0..=RESUMES {
             let mut transfer = Transfer::resume(&part, package)?;
@@ -241,7 +241,7 @@ impl<'a> Fetcher<'a> {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<End, Failure> {
         let have = transfer.have;
-        if have == package.size {
+        if package.size > 0 && have == package.size {
             return Ok(End::Complete);
         }
         let mut request = self.client.get(format!("{root}/{}", package.path));
@@ -273,14 +273,14 @@ impl<'a> Fetcher<'a> {
                 Ok(0) => break,
                 Ok(read) => {
                     transfer.write(&buffer[..read])?;
-                    if transfer.have > package.size {
+                    if transfer.have > most(package) {
                         return Ok(End::WrongSize(total.unwrap_or(transfer.have)));
                     }
                     progress(Progress::Fetching {
                         package: package.name.clone(),
                         from: mirror::without_password(root),
                         done: transfer.have,
-                        total: package.size,
+                        total: total.unwrap_or(package.size),
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -292,10 +292,21 @@ impl<'a> Fetcher<'a> {
             Some(total) if transfer.have < total => {
                 End::BrokeOff(format!("after {} of {total} bytes", transfer.have))
             }
+            Some(total) if package.size == 0 && transfer.have == total => End::Complete,
             // All that the mirror has, and too little.
             _ => End::WrongSize(transfer.have),
         })
     }
+}
+
+/// What the package's file ends in, of those that a lock can name.
+fn ending(path: &str) -> &'static str {
+    let endings = ["rpm", "apk", "zst", "xz"];
+    let found = path.rsplit_once('.').and_then(|(_, found)| {
+        let mut endings = endings.into_iter();
+        endings.find(|ending| *ending == found)
+    });
+    found.unwrap_or("deb")
 }
 
 enum End {

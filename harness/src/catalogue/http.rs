@@ -8,9 +8,12 @@ use ureq::tls::{RootCerts, TlsConfig};
 /// Largest index file that is read into memory; sid's `Packages.xz` has 11 MB.
 const MAX_INDEX: u64 = 256 << 20;
 
+/// A client, which can be used from several threads.
+pub type Client = ureq::Agent;
+
 /// An HTTP client in which nothing waits forever: a mirror that is silent for half a minute has
 /// failed.
-pub fn client() -> ureq::Agent {
+pub fn client() -> Client {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .user_agent(concat!("ukci/", env!("CARGO_PKG_VERSION")))
@@ -83,16 +86,24 @@ pub enum Answer {
     NotFound,
 }
 
-/// All of a small file.
-pub fn get(client: &ureq::Agent, url: &str) -> Result<Answer, String> {
+/// All of a file that is small enough for memory.
+pub fn get(client: &Client, url: &str) -> Result<Answer, String> {
+    get_at_most(client, url, MAX_INDEX)
+}
+
+/// All of a file of at most `limit` bytes; a longer one is an error.
+pub fn get_at_most(client: &Client, url: &str, limit: u64) -> Result<Answer, String> {
     let response = client.get(url).call().map_err(|error| error.to_string())?;
     match response.status().as_u16() {
         200 => {
             let mut bytes = Vec::new();
             let body = Paced::new(response.into_body().into_reader(), Instant::now);
-            let mut body = body.take(MAX_INDEX);
+            let mut body = body.take(limit.saturating_add(1));
             body.read_to_end(&mut bytes)
                 .map_err(|error| error.to_string())?;
+            if bytes.len() as u64 > limit {
+                return Err(format!("it has more than {limit} bytes"));
+            }
             Ok(Answer::Found(bytes))
         }
         404 | 410 => Ok(Answer::NotFound),
@@ -101,7 +112,7 @@ pub fn get(client: &ureq::Agent, url: &str) -> Result<Answer, String> {
 }
 
 /// Whether a file is there; it is not fetched.
-pub fn exists(client: &ureq::Agent, url: &str) -> Result<bool, String> {
+pub fn exists(client: &Client, url: &str) -> Result<bool, String> {
     let response = client.head(url).call().map_err(|error| error.to_string())?;
     match response.status().as_u16() {
         200 => Ok(true),

@@ -5,19 +5,17 @@
 //! ELF file, followed by its relocation table. The setup header of
 //! `Documentation/arch/x86/boot.rst` says where it is.
 //!
-//! On arm64 and riscv64 it is the raw `Image`. Debian packages that file. Others compress it with
-//! gzip (`Image.gz`) or put it into an EFI application that unpacks itself (`EFI_ZBOOT`, since
-//! 6.1), which QEMU accepts only on some architectures and only in newer versions. [`raw`] unpacks
-//! both.
+//! On arm64 and riscv64 it is the raw `Image`. Debian packages that file. Others wrap it, which
+//! QEMU accepts only on some architectures and only in newer versions. [`wrapped`] takes it out.
 
+mod ikconfig;
+mod payload;
 pub(crate) mod raw;
-
-use std::io::Read;
+mod wrapped;
 
 use ukci_schema::cell::Arch;
 
-/// Largest image that is unpacked; a distribution's has about 65 MB.
-const MAX_IMAGE: u64 = 1 << 30;
+pub(crate) use ikconfig::config;
 
 /// The ELF note by which a `vmlinux` says where its PVH entry is: `XEN_ELFNOTE_PHYS32_ENTRY` of
 /// `include/xen/interface/elfnote.h`.
@@ -32,6 +30,7 @@ pub(crate) struct Image {
 
 /// Makes a bootable image of `bytes`. The error is a reason that reads behind a colon.
 pub(crate) fn bootable(bytes: Vec<u8>, arch: Arch) -> Result<Image, String> {
+    let bytes = wrapped::unwrap(bytes)?;
     match arch {
         Arch::X86_64 => x86(bytes),
         Arch::Aarch64 | Arch::Riscv64 => raw::image(bytes, arch),
@@ -60,7 +59,10 @@ fn x86(bytes: Vec<u8>) -> Result<Image, String> {
     }
     let setup = Setup::read(&bytes).ok_or("it is neither a `bzImage` nor a `vmlinux`")?;
     let release = setup.release().ok_or(NO_RELEASE)?;
-    let vmlinux = unpack(setup.payload()?, 4)?;
+    let Some(vmlinux) = payload::unpack(setup.payload()?, 4)? else {
+        // LZO, for which there is no well-kept crate. The kernel itself can unpack it.
+        return Ok(Image { bytes, release });
+    };
     if !vmlinux.starts_with(b"\x7fELF") {
         return Err("its payload is not an ELF file".to_owned());
     }
@@ -104,55 +106,6 @@ impl<'a> Setup<'a> {
         };
         find().ok_or_else(|| "it is cut short".to_owned())
     }
-}
-
-/// Unpacks a payload. Behind the compressed data stand `behind` bytes: the uncompressed size, which
-/// the kernel's build appends where the format has none of its own.
-fn unpack(payload: &[u8], behind: usize) -> Result<Vec<u8>, String> {
-    let sized = payload
-        .len()
-        .checked_sub(behind)
-        .map(|end| &payload[..end])
-        .ok_or("it is cut short")?;
-    let mut image = Vec::new();
-    let read = match *payload {
-        [0x1f, 0x8b, ..] => limited(flate2::read::GzDecoder::new(payload), &mut image),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-            limited(liblzma::read::XzDecoder::new(sized), &mut image)
-        }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => zstd::Decoder::new(sized)
-            .and_then(|decoder| limited(decoder.single_frame(), &mut image)),
-        [0x02, 0x21, 0x4c, 0x18, ..] => {
-            return lz4_legacy(sized.get(4..).unwrap_or_default());
-        }
-        [0x7f, b'E', b'L', b'F', ..] => return Ok(payload.to_vec()),
-        _ => return Err("its payload has an unknown compression".to_owned()),
-    };
-    read.map_err(|error| format!("its payload is damaged: {error}"))?;
-    Ok(image)
-}
-
-fn limited(from: impl Read, into: &mut Vec<u8>) -> std::io::Result<()> {
-    from.take(MAX_IMAGE).read_to_end(into).map(drop)
-}
-
-/// The legacy LZ4 format that `lz4 -l` writes for the kernel: a magic, then blocks of at most
-/// 8 MiB of data, each behind its compressed size.
-fn lz4_legacy(mut blocks: &[u8]) -> Result<Vec<u8>, String> {
-    const BLOCK: usize = 8 << 20;
-    let damaged = |what: &str| format!("its payload is damaged: {what}");
-    let mut image = Vec::new();
-    while let Some((size, rest)) = blocks.split_first_chunk::<4>() {
-        let size = usize::try_from(u32::from_le_bytes(*size)).unwrap_or(usize::MAX);
-        let block = rest
-            .get(..size)
-            .ok_or_else(|| damaged("an LZ4 block is cut short"))?;
-        let data = lz4_flex::block::decompress(block, BLOCK)
-            .map_err(|error| damaged(&error.to_string()))?;
-        image.extend_from_slice(&data);
-        blocks = &rest[size..];
-    }
-    Ok(image)
 }
 
 /// The release in the kernel's banner, `Linux version 6.1.0 (…`, which every image carries.
@@ -241,10 +194,8 @@ mod tests {
         gz.write_all(&elf).unwrap();
         let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
         xz.write_all(&elf).unwrap();
-        let block = lz4_flex::block::compress(&elf);
-        let mut lz4 = 0x184c_2102_u32.to_le_bytes().to_vec();
-        lz4.extend(u32::try_from(block.len()).unwrap().to_le_bytes());
-        lz4.extend(block);
+        let mut bz = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        bz.write_all(&elf).unwrap();
         for (format, payload) in [
             ("none", elf.clone()),
             ("gzip", gz.finish().unwrap()),
@@ -253,7 +204,9 @@ mod tests {
                 "zstd",
                 sized(zstd::encode_all(elf.as_slice(), 1).unwrap(), elf.len()),
             ),
-            ("lz4", sized(lz4, elf.len())),
+            ("lz4", sized(payload::tests::lz4_legacy(&elf), elf.len())),
+            ("lzma", sized(payload::tests::lzma(&elf), elf.len())),
+            ("bzip2", sized(bz.finish().unwrap(), elf.len())),
         ] {
             let image = bootable(bz_image(RELEASE, &payload), Arch::X86_64).unwrap();
             assert_eq!(image.release, RELEASE, "{format}");
@@ -277,6 +230,13 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_in_lzo_is_left_to_the_kernel() {
+        let bz = bz_image(RELEASE, b"\x89LZO\0\r\n\x1a\n....");
+        let image = bootable(bz.clone(), Arch::X86_64).unwrap();
+        assert_eq!((image.bytes, image.release.as_str()), (bz, RELEASE));
+    }
+
+    #[test]
     fn a_vmlinux_says_its_release_in_its_banner() {
         let image = bootable(vmlinux("7.3-cloud-amd64", true), Arch::X86_64).unwrap();
         assert_eq!(image.release, "7.3-cloud-amd64");
@@ -289,6 +249,10 @@ mod tests {
             (vec![0; 4096], "it is neither a `bzImage` nor a `vmlinux`"),
             (
                 bz_image(RELEASE, b"BZh91AY...."),
+                "its payload is damaged: decompression not finished but EOF reached",
+            ),
+            (
+                bz_image(RELEASE, b"not compressed"),
                 "its payload has an unknown compression",
             ),
             (bz_image("../../etc", b""), "it does not say its release"),

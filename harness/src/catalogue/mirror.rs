@@ -1,7 +1,8 @@
-//! Finds the mirrors of an archive. No mirror is written in the source: they come from the
+//! Finds the mirrors of an archive. No mirror of Debian is written down: they come from the
 //! environment or from apt's configuration, and the snapshot archive has what mirrors no longer
-//! have.
+//! have. Other distributions' own servers are in `kernels/archives.toml`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,7 +12,10 @@ use super::known_mirror;
 /// Debian's permanent archive: every version of every package since 2005, by day.
 const SNAPSHOT: &str = "https://snapshot.debian.org/archive";
 
-/// The archives that locks name.
+/// The archives of other distributions, by the names that locks give them.
+const ARCHIVES: &str = include_str!("../../../kernels/archives.toml");
+
+/// The archives of Debian.
 const DEBIAN: &str = "debian";
 const SECURITY: &str = super::error::SECURITY;
 
@@ -21,6 +25,8 @@ pub struct Mirrors {
     debian: Vec<String>,
     security: Vec<String>,
     snapshot: Option<String>,
+    /// The roots of other distributions' archives.
+    others: BTreeMap<String, Vec<String>>,
     /// What was looked at, for the error that nothing was found.
     looked: Vec<String>,
 }
@@ -29,11 +35,24 @@ impl Mirrors {
     /// Those of this host: the variables `UKCI_MIRROR_DEBIAN` and `UKCI_MIRROR_DEBIAN_SECURITY`,
     /// else apt's sources, else what tools that install Debian know, and last the snapshot archive.
     pub fn of_host() -> Self {
-        Self::configured(
-            &|name| std::env::var(name).ok(),
-            Path::new("/"),
-            Some(SNAPSHOT),
-        )
+        let variables = |name: &str| std::env::var(name).ok();
+        let mut mirrors = Self::configured(&variables, Path::new("/"), Some(SNAPSHOT));
+        // Archives of a company's own have no other place than a variable.
+        let names = std::env::vars_os().filter_map(|(name, _)| {
+            let name = name.into_string().ok()?;
+            let name = name.strip_prefix("UKCI_MIRROR_")?;
+            Some(name.to_lowercase().replace('_', "-"))
+        });
+        mirrors.others = others(names, &variables);
+        mirrors
+    }
+
+    /// These roots for one more archive.
+    #[must_use]
+    pub fn and(mut self, archive: &str, roots: &[&str]) -> Self {
+        let roots = roots.iter().map(|&root| root.to_owned()).collect();
+        self.others.insert(archive.to_owned(), roots);
+        self
     }
 
     /// Those that the variables name, else those of apt's sources below `root`, else those in files
@@ -44,7 +63,7 @@ impl Mirrors {
         snapshot: Option<&str>,
     ) -> Self {
         let apt = root.join("etc/apt");
-        let list = |archive| split(&variables(variable(archive)).unwrap_or_default());
+        let list = |archive| split(&variables(&variable(archive)).unwrap_or_default());
         let (mut debian, mut security) = (list(DEBIAN), list(SECURITY));
         let sources = apt_sources(&apt);
         if debian.is_empty() {
@@ -71,6 +90,7 @@ impl Mirrors {
             debian,
             security,
             snapshot: snapshot.map(str::to_owned),
+            others: BTreeMap::new(),
             looked: vec![
                 format!("${}", variable(DEBIAN)),
                 format!("`{}`", apt.join("sources.list").display()),
@@ -86,7 +106,7 @@ impl Mirrors {
         let mut roots = match archive {
             DEBIAN => self.debian.clone(),
             SECURITY => self.security.clone(),
-            _ => Vec::new(),
+            _ => self.others.get(archive).cloned().unwrap_or_default(),
         };
         let day: String = date.chars().filter(char::is_ascii_digit).collect();
         if let (Some(snapshot), 8, DEBIAN | SECURITY) = (&self.snapshot, day.len(), archive) {
@@ -94,7 +114,13 @@ impl Mirrors {
             roots.push(format!("{snapshot}/{archive}/{day}T235959Z"));
         }
         if roots.is_empty() {
-            let looked = self.looked.clone();
+            let looked = match archive {
+                DEBIAN | SECURITY => self.looked.clone(),
+                _ => vec![
+                    format!("${}", variable(archive)),
+                    "`kernels/archives.toml`".to_owned(),
+                ],
+            };
             return Err(Error::NoMirror {
                 archive: archive.to_owned(),
                 looked,
@@ -127,6 +153,36 @@ impl Mirrors {
             ..Self::default()
         }
     }
+}
+
+/// An archive of `kernels/archives.toml`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Archive {
+    /// Addresses, the best first; the last ones may be of an archive that keeps what the first
+    /// ones drop.
+    roots: Vec<String>,
+}
+
+/// The archives of other distributions, and those that are `named`; a variable replaces the roots of
+/// one.
+fn others(
+    named: impl Iterator<Item = String>,
+    variables: &dyn Fn(&str) -> Option<String>,
+) -> BTreeMap<String, Vec<String>> {
+    let known: BTreeMap<String, Archive> = toml::from_str(ARCHIVES).unwrap_or_default();
+    let known = known
+        .into_iter()
+        .map(|(name, archive)| (name, archive.roots));
+    let mut all: BTreeMap<String, Vec<String>> = known.collect();
+    all.extend(named.map(|name| (name, Vec::new())));
+    for (name, roots) in &mut all {
+        let own = split(&variables(&variable(name)).unwrap_or_default());
+        if !own.is_empty() {
+            *roots = own;
+        }
+    }
+    all
 }
 
 /// A root for people to read: apt's may have a name and a password.
@@ -396,6 +452,30 @@ mod tests {
             found.roots(SECURITY, "").unwrap(),
             ["http://sec.example/debian-security"]
         );
+    }
+
+    #[test]
+    fn archives_of_other_distributions_are_known_and_replaced_by_a_variable() {
+        let all = others(std::iter::empty(), &|_| None);
+        assert!(all.len() >= 10, "{all:?}");
+        for (name, roots) in &all {
+            assert!(
+                !roots.is_empty() && roots.iter().all(|root| is_http(root)),
+                "{name}"
+            );
+            assert!(roots.iter().all(|root| !root.ends_with('/')), "{name}");
+        }
+        let set = |name: &str| {
+            let own = ["UKCI_MIRROR_FEDORA", "UKCI_MIRROR_OUR_OWN"];
+            own.contains(&name).then(|| "http://f/".to_owned())
+        };
+        let replaced = others(std::iter::once("our-own".to_owned()), &set);
+        assert_eq!(replaced["fedora"], ["http://f"]);
+        assert_eq!(replaced["our-own"], ["http://f"]);
+        let error = Mirrors::default().roots("none", "").unwrap_err();
+        let hint = error.hint().unwrap();
+        insta::assert_snapshot!(error, @"no mirror of the `none` archive is known; looked at $UKCI_MIRROR_NONE, `kernels/archives.toml`");
+        assert!(hint.starts_with("set UKCI_MIRROR_NONE="), "{hint}");
     }
 
     #[test]

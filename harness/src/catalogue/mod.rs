@@ -33,6 +33,7 @@ use ukci_schema::plan::PlannedKernel;
 pub use error::Error;
 use fetch::Fetcher;
 use mirror::Mirrors;
+pub use package::rpm::{Signed as SignedRpm, signed as signed_rpm};
 use store::{Entry, Store, StoredPackage};
 pub use unpacked::{open, unpack, unpack_own};
 

@@ -100,7 +100,7 @@ pub(crate) fn read(image: &Path, modules: &[PathBuf], arch: Arch) -> Result<OwnK
         }
     })?;
     let mut warnings = Vec::new();
-    found.config = config(image, &release, &trees)?;
+    found.config = config(image, &release, &trees)?.or_else(|| image::config(&image_file.bytes));
     if found.config.is_none() {
         warnings.push(format!(
             "no `config-{release}` beside `{}`: programs with `__kconfig` externs will not load",

@@ -1,21 +1,29 @@
-//! Reads a `.deb` in process: `ar`, then `data.tar` in whichever compression, as a stream of files.
+//! Reads the packages of distributions in process, as a stream of files: `.deb`, `.rpm`, pacman's
+//! `.pkg.tar.zst` and apk's `.apk`, each in whichever compression. The first bytes say which it is.
 //!
 //! Nothing is ever written under a name that the package chose: callers get each file's path and
 //! a reader, and keep what they want under names of their own. A package with an absolute path or
-//! a `..` is refused all the same, since no distribution makes one.
+//! a `..` is refused all the same, since no distribution makes one. Links are left out: each file
+//! that a kernel boots from is one of its own.
+
+mod deb;
+mod files;
+pub(crate) mod rpm;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::error::Error;
+use liblzma::stream::Stream;
 
-/// Uncompressed size that no kernel package reaches (the largest seen, Debian's generic 6.1, has
-/// 0.4 GiB); more is an archive made to fill the disk.
-const MAX_TOTAL: u64 = 8 << 30;
+use super::error::Error;
+use files::Ends;
 
 /// Largest single file that is read into memory. A `vmlinux` with debug information has 0.7 GiB.
 pub(crate) const MAX_FILE: u64 = 1 << 30;
+
+/// Memory that a stream of LZMA may ask for. The largest preset of `xz` needs 65 MiB.
+const MAX_LZMA: u64 = 256 << 20;
 
 /// What is called with a file's path, its size and its contents.
 pub(crate) type Visit<'a> = dyn FnMut(&str, u64, &mut dyn Read) -> Result<(), Error> + 'a;
@@ -23,51 +31,38 @@ pub(crate) type Visit<'a> = dyn FnMut(&str, u64, &mut dyn Read) -> Result<(), Er
 /// Calls `each` with the path (without a leading `./`) and the contents of every regular file.
 pub(crate) fn walk(path: &Path, each: &mut Visit<'_>) -> Result<(), Error> {
     let file = File::open(path).map_err(Error::on("open", path))?;
-    let mut archive = ar::Archive::new(BufReader::with_capacity(256 * 1024, file));
-    while let Some(member) = archive.next_entry() {
-        let member = member.map_err(|error| malformed(path, &error))?;
-        let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
-        let Some(compression) = name.trim_end_matches('/').strip_prefix("data.tar") else {
-            continue;
-        };
-        let stream = decompressor(compression, member)
-            .map_err(|error| malformed(path, &error))?
-            .ok_or_else(|| refused(path, format!("unknown compression of `{name}`")))?;
-        return walk_tar(
+    let mut file = BufReader::with_capacity(256 * 1024, file);
+    let start = file.fill_buf().map_err(Error::on("read", path))?;
+    match *start {
+        [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => deb::walk(path, file, each),
+        [0xed, 0xab, 0xee, 0xdb, ..] => rpm::walk(path, file, each),
+        // pacman's, until 2019 and since.
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => tarball(path, ".xz", file, Ends::Once, each),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => tarball(path, ".zst", file, Ends::Once, each),
+        // apk's are three archives in a row, of which only the last one has an end.
+        [0x1f, 0x8b, ..] => tarball(path, ".gz", file, Ends::Anywhere, each),
+        [b'A', b'D', b'B', ..] => Err(refused(
             path,
-            Limited {
-                inner: stream,
-                left: MAX_TOTAL,
-            },
-            each,
-        );
+            "it is a package of apk version 3, and ukci reads those of version 2".to_owned(),
+        )),
+        _ => Err(refused(
+            path,
+            "it is not a package of dpkg, RPM, pacman or apk".to_owned(),
+        )),
     }
-    Err(refused(path, "it holds no `data.tar`".to_owned()))
 }
 
-fn walk_tar(path: &Path, stream: impl Read, each: &mut Visit<'_>) -> Result<(), Error> {
-    let mut tar = tar::Archive::new(stream);
-    for entry in tar.entries().map_err(|error| malformed(path, &error))? {
-        let mut entry = entry.map_err(|error| malformed(path, &error))?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if name.starts_with('/') || name.split('/').any(|part| part == "..") {
-            return Err(refused(
-                path,
-                format!("`{name}` points outside of the package"),
-            ));
-        }
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
-        let size = entry.size();
-        if size > MAX_TOTAL {
-            return Err(refused(path, format!("`{name}` claims {size} bytes")));
-        }
-        each(name.trim_start_matches("./"), size, &mut entry)?;
-    }
-    // The archive ends before the compression's own checksum does.
-    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(|error| malformed(path, &error))?;
-    Ok(())
+/// A compressed tar archive that is the whole package.
+fn tarball(
+    path: &Path,
+    compression: &str,
+    file: impl Read,
+    ends: Ends,
+    each: &mut Visit<'_>,
+) -> Result<(), Error> {
+    let stream = decompressor(compression, file).map_err(|error| malformed(path, &error))?;
+    let stream = stream.ok_or_else(|| refused(path, "unknown compression".to_owned()))?;
+    files::walk_tar(path, stream, ends, each)
 }
 
 /// All of a file within the walk of `package`.
@@ -90,35 +85,33 @@ pub(crate) fn read_file(
     Ok(bytes)
 }
 
-/// A reader of what `from` holds, by the ending of its name (`.xz`, `.zst`, `.gz`, or none); `None`
-/// for an ending that is unknown.
+/// A reader of what `from` holds, by the ending of its name (`.xz`, `.zst`, `.gz`, `.bz2`, `.lzma`
+/// or none); `None` for an ending that is unknown.
 pub(crate) fn decompressor<'a>(
     ending: &str,
     from: impl Read + 'a,
 ) -> io::Result<Option<Box<dyn Read + 'a>>> {
     Ok(Some(match ending {
         "" => Box::new(from),
-        ".xz" => Box::new(liblzma::read::XzDecoder::new(from)),
+        ".xz" => Box::new(xz(from)?),
+        ".lzma" => Box::new(lzma(from)?),
         ".zst" => Box::new(zstd::Decoder::new(from)?),
         ".gz" => Box::new(flate2::read::MultiGzDecoder::new(from)),
+        ".bz2" => Box::new(bzip2::read::MultiBzDecoder::new(from)),
         _ => return Ok(None),
     }))
 }
 
-/// Ends in an error, not in silence, where more comes than allowed.
-struct Limited<R> {
-    inner: R,
-    left: u64,
+/// A reader of an xz stream that does not take as much memory as the stream wants.
+pub(crate) fn xz<R: Read>(from: R) -> io::Result<liblzma::read::XzDecoder<R>> {
+    let stream = Stream::new_stream_decoder(MAX_LZMA, 0)?;
+    Ok(liblzma::read::XzDecoder::new_stream(from, stream))
 }
 
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::FileTooLarge, "it unpacks to more than 8 GiB")
-        })?;
-        Ok(read)
-    }
+/// A reader of the format before xz, which has no checksum.
+pub(crate) fn lzma<R: Read>(from: R) -> io::Result<liblzma::read::XzDecoder<R>> {
+    let stream = Stream::new_lzma_decoder(MAX_LZMA)?;
+    Ok(liblzma::read::XzDecoder::new_stream(from, stream))
 }
 
 fn malformed(path: &Path, error: &io::Error) -> Error {
@@ -136,10 +129,12 @@ fn refused(path: &Path, reason: String) -> Error {
 pub(crate) mod tests {
     use std::io::Write;
 
+    use super::files::MAX_TOTAL;
+    use super::rpm::tests::rpm;
     use super::*;
 
-    /// A package with these files, its `data.tar` compressed as `ending` says.
-    pub(crate) fn deb(files: &[(&str, &[u8])], ending: &str) -> Vec<u8> {
+    /// An archive with these files.
+    fn tar(files: &[(&str, &[u8])], is_whole: bool) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         for (name, bytes) in files {
             let mut header = tar::Header::new_gnu();
@@ -150,7 +145,33 @@ pub(crate) mod tests {
             header.set_cksum();
             tar.append(&header, *bytes).unwrap();
         }
-        let tar = tar.into_inner().unwrap();
+        if is_whole {
+            tar.into_inner().unwrap()
+        } else {
+            // As `abuild-tar --cut` does.
+            tar.get_ref().clone()
+        }
+    }
+
+    /// A package of apk: its signature, its description and its files, each compressed alone.
+    pub(crate) fn apk(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut apk = Vec::new();
+        let parts = [
+            tar(&[(".SIGN.RSA.key.rsa.pub", b"signature")], false),
+            tar(&[(".PKGINFO", b"pkgname = linux-lts")], false),
+            tar(files, true),
+        ];
+        for part in parts {
+            let mut gz = flate2::write::GzEncoder::new(apk, flate2::Compression::fast());
+            gz.write_all(&part).unwrap();
+            apk = gz.finish().unwrap();
+        }
+        apk
+    }
+
+    /// A package with these files, its `data.tar` compressed as `ending` says.
+    pub(crate) fn deb(files: &[(&str, &[u8])], ending: &str) -> Vec<u8> {
+        let tar = tar(files, true);
         let data = match ending {
             "" => tar,
             ".xz" => {
@@ -189,17 +210,29 @@ pub(crate) mod tests {
         Ok(seen)
     }
 
+    /// A package of every format with these files.
+    fn packages(files: &[(&str, &[u8])]) -> Vec<(&'static str, Vec<u8>)> {
+        let mut all: Vec<_> = ["", ".xz", ".zst", ".gz"]
+            .map(|ending| ("deb", deb(files, ending)))
+            .into();
+        all.extend(["none", "gzip", "xz", "zstd", "bzip2"].map(|how| ("rpm", rpm(files, how))));
+        let pacman = zstd::encode_all(tar(files, true).as_slice(), 1).unwrap();
+        all.extend([("pacman", pacman), ("apk", apk(files))]);
+        all
+    }
+
     #[test]
-    fn every_compression_of_data_tar_is_read() {
-        for ending in ["", ".xz", ".zst", ".gz"] {
-            let package = deb(&[("./boot/vmlinuz-1", b"kernel"), ("./etc/x", b"")], ending);
+    fn every_format_in_every_compression_is_read() {
+        for (format, package) in packages(&[("./boot/vmlinuz-1", b"kernel"), ("./etc/x", b"")]) {
+            let mut files = listing(&package).unwrap();
+            files.retain(|(name, _)| !name.starts_with('.'));
             assert_eq!(
-                listing(&package).unwrap(),
+                files,
                 [
                     ("boot/vmlinuz-1".into(), b"kernel".to_vec()),
                     ("etc/x".into(), Vec::new())
                 ],
-                "{ending}"
+                "{format}"
             );
         }
     }
@@ -207,26 +240,55 @@ pub(crate) mod tests {
     #[test]
     fn paths_out_of_the_package_are_refused() {
         for name in ["../x", "./boot/../../x", "/etc/passwd"] {
-            let error = listing(&deb(&[(name, b"")], ".xz"))
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains("points outside of the package"), "{error}");
+            for (format, package) in packages(&[(name, b"")]) {
+                let error = listing(&package).unwrap_err().to_string();
+                assert!(
+                    error.contains("points outside of the package"),
+                    "{format}: {error}"
+                );
+            }
         }
     }
 
     #[test]
     fn damage_is_an_error_at_every_length() {
-        let package = deb(&[("./boot/vmlinuz-1", &[7; 5000])], ".xz");
-        for length in 0..package.len() - 1 {
-            assert!(
-                listing(&package[..length]).is_err(),
-                "{length} of {}",
-                package.len()
-            );
+        let noise: Vec<u8> = (0..2000_u32)
+            .map(|n| ((n * n) >> 3).to_le_bytes()[0])
+            .collect();
+        for (format, package) in packages(&[("./boot/vmlinuz-1", &noise)]) {
+            // An uncompressed tar archive has no checksum that could miss.
+            if package.ends_with(&[0; 512]) && format == "deb" {
+                continue;
+            }
+            for length in 0..package.len() - 1 {
+                assert!(
+                    listing(&package[..length]).is_err(),
+                    "{format}: {length} of {}",
+                    package.len()
+                );
+            }
         }
         let error = listing(b"not a package").unwrap_err();
         assert!(matches!(error, Error::Package { .. }), "{error}");
         assert!(error.hint().unwrap().starts_with("remove `"));
+        let error = listing(b"ADBd....").unwrap_err().to_string();
+        assert!(error.contains("apk version 3"), "{error}");
+    }
+
+    #[test]
+    fn a_name_made_to_fill_the_memory_is_refused() {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_path("././@LongLink").unwrap();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_size(64 << 20);
+        header.set_cksum();
+        tar.append(&header, io::repeat(b'a').take(64 << 20))
+            .unwrap();
+        let tar = tar.into_inner().unwrap();
+        let error = listing(&zstd::encode_all(tar.as_slice(), 1).unwrap()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("more than 1 MiB stands between"), "{error}");
     }
 
     #[test]

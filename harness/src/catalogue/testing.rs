@@ -161,5 +161,6 @@ pub(crate) fn locked(release: &str, version: &str, package: &[u8]) -> LockedKern
             inrelease: BTreeMap::new(),
         },
         verified: Verified::Metadata,
+        verified_on: None,
     }
 }

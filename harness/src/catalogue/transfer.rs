@@ -40,7 +40,7 @@ impl<'a> Transfer<'a> {
             hasher,
             have,
         };
-        if have > package.size {
+        if have > most(package) {
             transfer.restart()?;
         }
         Ok(transfer)
@@ -70,10 +70,21 @@ impl<'a> Transfer<'a> {
     }
 }
 
+/// Largest package of which the lock does not say the size. Those of kernels have some 150 MB.
+const MAX_UNKNOWN: u64 = 4 << 30;
+
+/// As many bytes as a package can have.
+pub(crate) fn most(package: &Package) -> u64 {
+    match package.size {
+        0 => MAX_UNKNOWN,
+        size => size,
+    }
+}
+
 /// Whether `path` is the package; false where it is not there.
 pub(crate) fn is_intact(path: &Path, package: &Package) -> Result<bool, Error> {
     match fs::metadata(path) {
-        Ok(found) if found.len() == package.size => {
+        Ok(found) if package.size == 0 || found.len() == package.size => {
             let found = digest::of_file(path).map_err(Error::on("read", path))?;
             Ok(found == package.sha256)
         }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{Access, access};
 use ukci_schema::cell::Arch;
-use ukci_schema::lock::{Lock, LockedKernel};
+use ukci_schema::lock::{Lock, LockedKernel, Verified};
 use ukci_schema::plan::FileRef;
 
 use crate::arch::kernel_version;
@@ -80,7 +80,11 @@ impl Error {
 /// The kernel that headers of an architecture are made of: the newest series that is no release
 /// candidate's, of the flavour that is quicker to fetch.
 pub fn kernel(lock: &Lock, arch: Arch) -> Result<&LockedKernel, Error> {
-    let of_arch = |kernel: &&LockedKernel| kernel.arch == arch && kernel.release != "experimental";
+    let of_arch = |kernel: &&LockedKernel| {
+        kernel.arch == arch
+            && kernel.release != "experimental"
+            && kernel.verified != Verified::Never
+    };
     let kernels = lock.kernels.iter().filter(of_arch);
     kernels
         .max_by_key(|kernel| (kernel_version(&kernel.series), kernel.flavour == "cloud"))

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use ukci_matrix::nearest::nearest;
-use ukci_schema::lock::{Lock, LockedKernel};
+use ukci_schema::lock::{Lock, LockedKernel, Verified};
 
 use super::Error;
 use crate::arch::{Version, kernel_version};
@@ -30,10 +30,14 @@ pub fn full_name<'a>(
     if let Some(kernel) = there().find(|kernel| kernel.name == text) {
         return Ok(&kernel.name);
     }
-    let fitting: Vec<&LockedKernel> = match Short::parse(text, lock) {
+    let mut fitting: Vec<&LockedKernel> = match Short::parse(text, lock) {
         Some(short) => there().filter(|kernel| short.fits(kernel)).collect(),
         None => Vec::new(),
     };
+    // A pin that nobody has verified must not make the name of a kernel that boots ambiguous.
+    if fitting.iter().any(|kernel| is_verified(kernel)) {
+        fitting.retain(|kernel| is_verified(kernel));
+    }
     let names: BTreeSet<&str> = fitting.iter().map(|k| k.name.as_str()).collect();
     let plain = fitting.iter().filter(|kernel| kernel.flavour.is_empty());
     let plain: BTreeSet<&str> = plain.map(|k| k.name.as_str()).collect();
@@ -53,7 +57,7 @@ pub fn full_name<'a>(
         });
     }
     let all: BTreeSet<&str> = there().map(|kernel| kernel.name.as_str()).collect();
-    let near = match neighbors(text, there()) {
+    let near = match neighbors(text, there().filter(|kernel| is_verified(kernel))) {
         near if near.is_empty() => nearest(text, all.iter().copied()),
         near => near,
     };
@@ -61,6 +65,10 @@ pub fn full_name<'a>(
         name: text.to_owned(),
         near: described(&mut near.into_iter()),
     })
+}
+
+fn is_verified(kernel: &LockedKernel) -> bool {
+    kernel.verified != Verified::Never
 }
 
 /// A kernel's name and what it runs on, for a person.

@@ -220,9 +220,17 @@ pub(crate) struct Add {
 
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// Kernels to update [default: all]
+    /// Kernels of Debian and streams of other distributions to update [default: all]
+    ///
+    /// A kernel is named as in the lock, such as `debian-12-6.1-cloud`. A stream is named by its
+    /// distribution, its release and its flavor, such as `fedora-43` or `ubuntu-24.04-aws`. Its
+    /// newest kernel becomes an entry of the lock. The pin that it replaces is kept as history.
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
+
+    /// Read the streams from this file instead of the built-in ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) streams: Option<PathBuf>,
 
     /// Only look in this suite, for example while a mirror is being updated
     #[arg(long, value_name = "SUITE")]

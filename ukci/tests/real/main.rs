@@ -14,3 +14,4 @@ mod host_limits;
 mod lifetime;
 mod many;
 mod shell;
+mod vendors;

@@ -36,6 +36,7 @@ fn the_pull_request_holds_the_lock_and_nothing_else() {
     );
     // The job has unpacked the new lock. Another changed file must not get into the commit.
     place.write("kernels/lock.json", "new\n");
+    place.write("kernels/CHANGES.md", "new\n");
     place.write("other", "built\n");
     bash(open.1["run"].as_str().unwrap());
 
@@ -45,7 +46,8 @@ fn the_pull_request_holds_the_lock_and_nothing_else() {
         "{shown}"
     );
     assert!(shown.contains("kernels/lock.json | 2 +-"), "{shown}");
-    assert!(shown.contains("1 file changed"), "{shown}");
+    assert!(shown.contains("kernels/CHANGES.md"), "{shown}");
+    assert!(shown.contains("2 files changed"), "{shown}");
     let asked = place.read("asked");
     let mut asked = asked.lines();
     assert!(

@@ -10,14 +10,17 @@ const KNOWN: &[KnownKernel<'_>] = &[
     KnownKernel {
         name: "debian-11-5.10",
         arch: Arch::X86_64,
+        is_verified: true,
     },
     KnownKernel {
         name: "debian-12-6.1",
         arch: Arch::X86_64,
+        is_verified: true,
     },
     KnownKernel {
         name: "debian-12-6.1",
         arch: Arch::Aarch64,
+        is_verified: true,
     },
 ];
 
@@ -228,6 +231,7 @@ fn ten_thousand_cells_expand_at_once() {
         .map(|name| KnownKernel {
             name,
             arch: Arch::X86_64,
+            is_verified: true,
         })
         .collect();
     let names: Vec<String> = kernels.iter().map(|name| format!("\"{name}\"")).collect();
@@ -252,8 +256,8 @@ fn ten_thousand_cells_expand_at_once() {
 }
 
 fn groups() -> Groups {
-    let text = include_str!("../../../../kernels/streams.toml");
-    Groups::parse(text, "kernels/streams.toml").unwrap()
+    let text = include_str!("../../../../kernels/groups.toml");
+    Groups::parse(text, "kernels/groups.toml").unwrap()
 }
 
 #[test]
@@ -265,7 +269,11 @@ fn groups_stand_for_their_locked_kernels_and_all_for_every_one() {
         ("debian-13-6.12", Arch::Aarch64),
         ("ubuntu-24.04-6.8", Arch::X86_64),
     ]
-    .map(|(name, arch)| KnownKernel { name, arch });
+    .map(|(name, arch)| KnownKernel {
+        name,
+        arch,
+        is_verified: true,
+    });
     let expanded = |authored: &str| {
         let text = format!("[[cells]]\nkernels = {authored}\narches = [\"x86_64\", \"aarch64\"]\n");
         let matrix = Matrix::parse(&text, "m.toml")
@@ -304,7 +312,11 @@ fn a_group_in_a_rule_stands_for_its_kernels() {
         ("debian-12-6.1", Arch::Aarch64),
         ("debian-sid-7.2", Arch::X86_64),
     ]
-    .map(|(name, arch)| KnownKernel { name, arch });
+    .map(|(name, arch)| KnownKernel {
+        name,
+        arch,
+        is_verified: true,
+    });
     let base = "[[cells]]\nkernels = [\"@all\"]\narches = [\"x86_64\", \"aarch64\"]\n";
     let expand = |rules: &str| {
         let matrix = Matrix::parse(&format!("{base}{rules}"), "m.toml").unwrap();
@@ -363,6 +375,7 @@ fn a_blessed_run_is_as_expected_and_what_was_written_stays() {
     let known = ["debian-11-5.10-cloud", "debian-12-6.1-cloud"].map(|name| KnownKernel {
         name,
         arch: Arch::X86_64,
+        is_verified: true,
     });
     let matrix = Matrix::parse(&blessed.text, "m.toml").unwrap();
     let expansion = matrix.expand(&report.artifacts, &known).unwrap();

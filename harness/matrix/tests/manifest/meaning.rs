@@ -335,8 +335,8 @@ fn patterns_that_cover_nothing_are_refused() {
 
 #[test]
 fn a_rule_of_a_manifest_may_name_a_group_and_every_axis() {
-    let streams = include_str!("../../../../kernels/streams.toml");
-    let groups = Groups::parse(streams, "kernels/streams.toml").unwrap();
+    let streams = include_str!("../../../../kernels/groups.toml");
+    let groups = Groups::parse(streams, "kernels/groups.toml").unwrap();
     let text = "[[expect]]\nkernels = \"@lts\"\nartifacts = [\"a\", \"x*\"]\n\
         verdict = \"fail\"\ncode = \"MISSING_BTF\"\nreason = \"x\"\n\
         [[expect]]\nllvms = \"1*\"\nverdict = \"pass\"\nreason = \"x\"\n";

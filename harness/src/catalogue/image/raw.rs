@@ -2,12 +2,13 @@
 
 use ukci_schema::cell::Arch;
 
-use super::{Image, NO_RELEASE, Setup, banner_release, u16_at, u32_at, unpack};
+use super::wrapped::inner;
+use super::{Image, NO_RELEASE, Setup, banner_release, u16_at};
 
 /// The architecture that an image is made for, as far as its first bytes tell.
 pub(crate) fn arch_of(bytes: &[u8]) -> Option<Arch> {
-    if let Some(packed) = packed(bytes) {
-        return arch_of(&packed.ok()?);
+    if let Some(inner) = inner(bytes) {
+        return arch_of(&inner.ok()?);
     }
     if bytes.starts_with(b"\x7fELF") {
         // e_machine: EM_X86_64, EM_AARCH64, EM_RISCV.
@@ -31,26 +32,7 @@ fn raw_arch(bytes: &[u8]) -> Option<Arch> {
     }
 }
 
-/// What an `Image.gz`, or the EFI application of `drivers/firmware/efi/libstub/zboot-header.S`,
-/// has inside; `None` for what is neither.
-fn packed(bytes: &[u8]) -> Option<Result<Vec<u8>, String>> {
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        return Some(unpack(bytes, 0));
-    }
-    if !bytes.starts_with(b"MZ") || bytes.get(4..8)? != b"zimg" {
-        return None;
-    }
-    let find = || {
-        let start = u32_at(bytes, 8)?;
-        bytes.get(start..start.checked_add(u32_at(bytes, 12)?)?)
-    };
-    // Its size leaves the four bytes behind the data out.
-    let payload = find().ok_or_else(|| "it is cut short".to_owned());
-    Some(payload.and_then(|payload| unpack(payload, 0)))
-}
-
 pub(super) fn image(bytes: Vec<u8>, arch: Arch) -> Result<Image, String> {
-    let bytes = packed(&bytes).unwrap_or(Ok(bytes))?;
     match raw_arch(&bytes) {
         Some(made_for) if made_for == arch => {}
         Some(made_for) => return Err(format!("it is made for {made_for}, not for {arch}")),
@@ -62,9 +44,8 @@ pub(super) fn image(bytes: Vec<u8>, arch: Arch) -> Result<Image, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::super::bootable;
+    use super::super::wrapped::tests::wrappings;
     use super::*;
     use crate::catalogue::testing::{bz_image, vmlinux};
 
@@ -79,33 +60,11 @@ mod tests {
         image
     }
 
-    /// An EFI application with this inside, as the kernel's build makes it.
-    fn zboot(payload: &[u8], kind: &[u8]) -> Vec<u8> {
-        let mut image = b"MZ\0\0zimg".to_vec();
-        image.extend(0x40_u32.to_le_bytes());
-        image.extend(u32::try_from(payload.len()).unwrap().to_le_bytes());
-        image.extend([0; 8]);
-        image.extend(kind);
-        image.resize(0x40, 0);
-        image.extend(payload);
-        image.extend(4096_u32.to_le_bytes());
-        image
-    }
-
     #[test]
     fn every_wrapping_of_an_image_is_taken_off() {
         for (magic, arch) in [(*b"ARM\x64", Arch::Aarch64), (*b"RSC\x05", Arch::Riscv64)] {
             let raw = raw_image(magic);
-            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            gz.write_all(&raw).unwrap();
-            let gz = gz.finish().unwrap();
-            let zstd = zstd::encode_all(raw.as_slice(), 1).unwrap();
-            for (form, bytes) in [
-                ("Image", raw.clone()),
-                ("Image.gz", gz.clone()),
-                ("zboot, gzip", zboot(&gz, b"gzip")),
-                ("zboot, zstd", zboot(&zstd, b"zstd")),
-            ] {
+            for (form, bytes) in wrappings(&raw) {
                 assert_eq!(arch_of(&bytes), Some(arch), "{form}");
                 let image = bootable(bytes.clone(), arch).unwrap();
                 assert_eq!(image.release, "6.12.1-x", "{form}");

@@ -22,6 +22,7 @@ fn catalogue(cache: &Path, mirrors: &[&Mirror]) -> Catalogue {
         schema: ukci_schema::lock::SCHEMA.into(),
         kernels: Vec::new(),
         tools: Vec::new(),
+        history: Vec::new(),
     };
     Catalogue {
         cache: cache.to_owned(),
@@ -376,6 +377,7 @@ fn the_lock_is_sound() {
         }
         assert_eq!(name, kernel.name);
         assert!(kernel.packages[0].roles.contains(&Role::Image), "{name}");
+        // One package for each, but for what is still to be tried.
         for role in [Role::Image, Role::Modules, Role::Config] {
             let of_role = |package: &&ukci_schema::lock::Package| package.roles.contains(&role);
             assert_eq!(
@@ -416,6 +418,42 @@ fn the_lock_is_sound() {
             "{name}"
         );
     }
+}
+
+/// The pins of other distributions, and the old ones.
+#[test]
+fn the_other_files_of_the_lock_are_sound() {
+    let mirrors = Mirrors::of_host();
+    let mut all = 0;
+    for (file, text) in crate::resolve::FAMILIES {
+        let lock: Lock = serde_json::from_str(text).unwrap();
+        let text_again = serde_json::to_string_pretty(&lock).unwrap();
+        assert_eq!(
+            *text,
+            format!("{text_again}\n"),
+            "{file} is not as it is written"
+        );
+        for kernel in lock.kernels.iter().chain(&lock.history) {
+            let name = &kernel.name;
+            assert_eq!(*file, format!("lock/{}.json", kernel.distro), "{name}");
+            assert!(kernel.packages[0].roles.contains(&Role::Image), "{name}");
+            for package in &kernel.packages {
+                assert!(package.sha256.len() == 64, "{name}");
+                let is_nowhere = package.archive == "none";
+                assert!(
+                    is_nowhere || mirrors.roots(&package.archive, "2026-11-21").is_ok(),
+                    "{name}: {}",
+                    package.archive
+                );
+                assert!(
+                    !package.path.starts_with('/') && !package.path.contains(".."),
+                    "{name}"
+                );
+            }
+            all += 1;
+        }
+    }
+    assert!(all > 80, "{all}");
 }
 
 fn mirror_knows(archive: &str) -> bool {

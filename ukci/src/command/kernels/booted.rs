@@ -23,6 +23,7 @@ pub(super) fn run(booted: &Booted, output: Output) -> Result<Exit, Failure> {
         for kernel in kernels.filter(|kernel| kernel.verified != Verified::Booted) {
             if saw(&report, kernel) {
                 kernel.verified = Verified::Booted;
+                kernel.verified_on = Some(lock_file::today());
                 marked += 1;
                 if output.chatty {
                     let word = label(GOOD, "Booted");

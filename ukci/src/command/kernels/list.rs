@@ -1,5 +1,7 @@
 //! `ukci kernels list`: the catalogue, and which of its kernels have been downloaded.
 
+use ukci_schema::lock::Verified;
+
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::lock_file;
@@ -21,17 +23,21 @@ pub(super) fn run() -> Result<Exit, Failure> {
     let mut text = Text::default();
     for kernel in kernels {
         let bytes: u64 = kernel.packages.iter().map(|package| package.size).sum();
-        let downloaded = if catalogue.is_prepared(kernel) {
+        let state = if catalogue.is_prepared(kernel) {
             "downloaded"
+        } else if kernel.verified != Verified::Booted {
+            "never booted"
         } else {
             ""
         };
+        // The source of some pins does not say the size.
+        let size = match bytes / 1_000_000 {
+            0 => "?".to_owned(),
+            megabytes => megabytes.to_string(),
+        };
         let line = format!(
-            "{:<width$}  {:<7}  {:<32}  {:>4} MB  {downloaded}",
-            kernel.name,
-            kernel.arch,
-            kernel.uname,
-            bytes / 1_000_000,
+            "{:<width$}  {:<7}  {:<32}  {size:>4} MB  {state}",
+            kernel.name, kernel.arch, kernel.uname,
         );
         text.push_line(&harmless(line.trim_end()).into());
     }

@@ -1,14 +1,16 @@
 //! `ukci kernels`: one file per subcommand.
 
 mod booted;
+#[cfg(feature = "pin")]
+mod change_log;
 mod features;
 pub(super) mod fetch;
 mod list;
-#[cfg_attr(not(feature = "pin"), path = "without_pin.rs")]
-mod lock;
 pub(super) mod named;
 mod show;
 mod unpack;
+#[cfg_attr(not(feature = "pin"), path = "without_pin.rs")]
+mod update;
 
 use crate::args::Kernels;
 use crate::diagnostic::Failure;
@@ -22,8 +24,8 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
         Kernels::Show(args) => show::run(args),
         Kernels::Features(args) => features::run(args, output),
         Kernels::Fetch(args) => fetch::run(args, output),
-        Kernels::Add(args) => lock::add(args, output),
-        Kernels::Update(args) => lock::update(args, output),
+        Kernels::Add(args) => update::add(args, output),
+        Kernels::Update(args) => update::update(args, output),
         Kernels::Booted(args) => booted::run(args, output),
         Kernels::Unpack(args) => unpack::run(args, output),
         Kernels::Initramfs(args) => unpack::initramfs(args),

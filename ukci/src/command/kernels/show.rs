@@ -24,7 +24,10 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
         text.push_line(&text!("name        {}", harmless(&kernel.name)));
         text.push_line(&text!("arch        {}", kernel.arch));
         text.push_line(&text!("release     {}", harmless(&kernel.uname)));
-        text.push_line(&text!("verified    {}", verified));
+        match &kernel.verified_on {
+            None => text.push_line(&text!("verified    {}", verified)),
+            Some(day) => text.push_line(&text!("verified    {}, {}", verified, harmless(day))),
+        }
         let from = &kernel.provenance;
         text.push_line(&text!(
             "provenance  {}, {}, {}",
@@ -46,8 +49,19 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
             text.push_line(&text!("  roles     {}", harmless(&roles.join(", "))));
             text.push_line(&text!("  archive   {}", harmless(&package.archive)));
             text.push_line(&text!("  path      {}", harmless(&package.path)));
-            text.push_line(&text!("  size      {}", package.size));
+            if package.size > 0 {
+                text.push_line(&text!("  size      {}", package.size));
+            }
             text.push_line(&text!("  sha256    {}", harmless(&package.sha256)));
+        }
+        let old = catalogue.lock().history.iter();
+        for old in old.filter(|old| (&old.name, old.arch) == (&kernel.name, kernel.arch)) {
+            text.push_line(&text!(
+                "\nbefore      {}, {}, {}",
+                harmless(&old.uname),
+                harmless(&old.provenance.source),
+                harmless(&old.provenance.date)
+            ));
         }
         if catalogue.is_prepared(kernel) {
             let prepared = catalogue
