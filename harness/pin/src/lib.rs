@@ -6,7 +6,9 @@
 //! where its vendor signs nothing else, and nothing is written. Running cells needs none of this: what is pinned is fetched by digest.
 
 mod apkindex;
+mod deb_suite;
 mod digests;
+mod entry;
 mod error;
 mod followed;
 mod index;
@@ -15,6 +17,7 @@ mod keyring;
 mod listing;
 mod pacman;
 mod repomd;
+mod rpm_signature;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -6,20 +6,20 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::time::SystemTime;
 
+use ukci_harness::catalogue::digest;
 use ukci_harness::catalogue::http::{self, Client};
 use ukci_harness::catalogue::mirror::Mirrors;
-use ukci_harness::catalogue::{digest, signed_rpm};
 use ukci_schema::cell::Arch;
-use ukci_schema::lock::{LockedKernel, Package, Provenance, Verified};
+use ukci_schema::lock::{LockedKernel, Package};
 
+use crate::entry::{locked, refuse_other_times};
 use crate::error::Error;
 use crate::followed::{Format, Layout, Part, Signed, Stream, Streams};
-use crate::index::{self, Suite};
 use crate::keyring::Keyrings;
 use crate::listing::{self, Digest, Entry, Listing};
-use crate::{apkindex, pacman, repomd, uname, version};
+use crate::rpm_signature;
+use crate::{apkindex, deb_suite, pacman, repomd, uname, version};
 
 /// Largest package that is read to be checked; Arch Linux's has 150 MB.
 const MAX_PACKAGE: u64 = 1 << 30;
@@ -70,7 +70,7 @@ pub(crate) fn pin(
     for index in &stream.indices {
         let index = index.replace("{arch}", arch.name());
         let newest = if layout.format == Format::Deb {
-            of_suite(stream, layout, arch, &index, known, mirrors, &keyrings)?
+            deb_suite::newest(stream, layout, arch, &index, known, mirrors, &keyrings)?
         } else {
             let mut tried = Vec::new();
             let mut found = None;
@@ -258,7 +258,7 @@ impl Source<'_> {
         }
         if self.stream.signed == Signed::Packages {
             if self.layout.format == Format::RpmMd {
-                verify_rpm(&bytes, self.keyrings).map_err(refuse)?;
+                rpm_signature::verify(&bytes, self.keyrings).map_err(refuse)?;
             } else {
                 let signature = self.get(&format!("{}.sig", entry.path), MAX_SIGNATURE)?;
                 self.keyrings.verify(&signature, &bytes).map_err(refuse)?;
@@ -266,30 +266,6 @@ impl Source<'_> {
         }
         Ok(Some((sha256, bytes.len() as u64)))
     }
-}
-
-/// Checks an RPM's own signature, of its header and through it of its payload.
-fn verify_rpm(package: &[u8], keyrings: &Keyrings) -> Result<(), String> {
-    let signed = signed_rpm(package)?;
-    let mut reason = "it has no signature".to_owned();
-    for signature in &signed.of_header {
-        match keyrings.verify(signature, signed.header) {
-            Ok(()) if signed.payload_sha256.as_ref() == Some(&digest::of(signed.payload)) => {
-                return Ok(());
-            }
-            Ok(()) => {
-                reason = "its signed header does not have the digest of its payload".to_owned();
-            }
-            Err(other) => reason = other,
-        }
-    }
-    for signature in &signed.of_both {
-        match keyrings.verify(signature, signed.both) {
-            Ok(()) => return Ok(()),
-            Err(other) => reason = other,
-        }
-    }
-    Err(reason)
 }
 
 /// The kernels that a list has whole, oldest first.
@@ -338,38 +314,6 @@ fn compare(a: &str, b: &str) -> Ordering {
     rpm_version::rpm_evr_compare(a, b)
 }
 
-/// Refuses metadata of the future, and metadata that is older than what the lock was made from.
-fn refuse_other_times(
-    stream: &Stream,
-    index: &str,
-    date: &str,
-    known: &[&LockedKernel],
-) -> Result<(), Error> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let tomorrow = listing::day(now.map_or(0, |now| now.as_secs()) + 24 * 60 * 60);
-    if *date > *tomorrow {
-        return Err(Error::Future {
-            suite: stream.name(),
-            reason: format!("`{index}` is of {date}"),
-        });
-    }
-    let of_index = |kernel: &&&LockedKernel| kernel.provenance.suite == index;
-    let pinned = known
-        .iter()
-        .filter(of_index)
-        .map(|kernel| &kernel.provenance.date)
-        .max();
-    match pinned {
-        // Days as `YYYY-MM-DD` sort as text.
-        Some(pinned) if date < pinned.as_str() => Err(Error::RolledBack {
-            suite: stream.name(),
-            found: date.to_owned(),
-            pinned: pinned.clone(),
-        }),
-        _ => Ok(()),
-    }
-}
-
 /// Refuses a list that lacks what it must still have: the newest pinned kernel or a newer one, and
 /// every pinned kernel if the vendor keeps all.
 fn refuse_shrunken(
@@ -400,121 +344,4 @@ fn refuse_shrunken(
         stream: stream.name(),
         missing,
     })
-}
-
-/// The entry of the lock.
-fn locked(
-    stream: &Stream,
-    arch: Arch,
-    uname: String,
-    packages: Vec<Package>,
-    index: &str,
-    listing: &Listing,
-) -> Option<LockedKernel> {
-    let series = uname::series(&uname)?;
-    let parts = [&stream.distro, &stream.release, &series, &stream.flavour];
-    let parts = parts.into_iter().filter(|part| !part.is_empty());
-    let source = match stream.signed {
-        Signed::Index => crate::stream::SOURCE,
-        Signed::Packages => "packages-signed",
-    };
-    Some(LockedKernel {
-        name: parts.map(String::as_str).collect::<Vec<_>>().join("-"),
-        distro: stream.distro.clone(),
-        release: stream.release.clone(),
-        series: series.clone(),
-        flavour: stream.flavour.clone(),
-        arch,
-        uname,
-        packages,
-        provenance: Provenance {
-            source: source.to_owned(),
-            suite: index.to_owned(),
-            date: listing.date.clone(),
-            inrelease: [(index.to_owned(), listing.root.clone())].into(),
-        },
-        verified: Verified::Metadata,
-        verified_on: Some(listing::today()),
-    })
-}
-
-/// The newest kernel of a suite of a `deb` archive.
-fn of_suite(
-    stream: &Stream,
-    layout: &Layout,
-    arch: Arch,
-    suite: &str,
-    known: &[&LockedKernel],
-    mirrors: &Mirrors,
-    keyrings: &Keyrings,
-) -> Result<Option<LockedKernel>, Error> {
-    let index = index::open(
-        Suite {
-            archive: &stream.archive,
-            name: suite,
-            arch: arch.debian(),
-            wanted: index::KERNELS,
-        },
-        mirrors,
-        keyrings,
-    )?;
-    refuse_other_times(stream, suite, &index.date, known)?;
-    let Some(first) = layout.packages.first() else {
-        return Ok(None);
-    };
-    let prefix = first.name.replace("{uname}", "");
-    let mut kernels: Vec<(&str, &index::Listed)> = index
-        .packages
-        .iter()
-        .filter_map(|listed| Some((listed.name.strip_prefix(&prefix)?, listed)))
-        .filter(|(uname, listed)| {
-            // `6.8.0-45-generic` for `*-generic`, and not `6.8.0-45-aws-generic`.
-            let abi = uname.strip_suffix(layout.uname.trim_start_matches('*'));
-            let is_abi = |abi: &str| {
-                abi.split('-')
-                    .all(|part| part.starts_with(|c: char| c.is_ascii_digit()))
-            };
-            let series = uname::series(&listed.version);
-            abi.is_some_and(is_abi)
-                && (stream.series.is_empty() || series.as_ref() == Some(&stream.series))
-        })
-        .collect();
-    kernels.sort_by(|a, b| version::compare(&a.1.version, &b.1.version));
-    for (uname, image) in kernels.iter().rev() {
-        let mut packages = Vec::new();
-        let mut is_whole = true;
-        for part in &layout.packages {
-            let name = part.name.replace("{uname}", uname);
-            let listed = index
-                .packages
-                .iter()
-                .find(|p| p.name == name && p.version == image.version);
-            let has = match listed {
-                Some(listed) => crate::kernel::on_a_mirror(&listed.path, &stream.archive, mirrors)?,
-                None => false,
-            };
-            match listed.filter(|_| has) {
-                Some(listed) => packages.push(Package {
-                    roles: part.roles.clone(),
-                    name: listed.name.clone(),
-                    version: listed.version.clone(),
-                    archive: stream.archive.clone(),
-                    path: listed.path.clone(),
-                    size: listed.size,
-                    sha256: listed.sha256.clone(),
-                }),
-                None => is_whole &= part.optional,
-            }
-        }
-        if is_whole {
-            let listing = Listing {
-                packages: Vec::new(),
-                date: index.date.clone(),
-                root: index.inrelease.clone(),
-            };
-            let uname = (*uname).to_owned();
-            return Ok(locked(stream, arch, uname, packages, suite, &listing));
-        }
-    }
-    Ok(None)
 }

@@ -9,6 +9,7 @@ mod fetch;
 pub mod http;
 mod image;
 mod known_mirror;
+mod layout;
 pub mod mirror;
 pub(crate) mod module;
 mod own;

@@ -26,10 +26,10 @@ pub(super) fn add(path: &Path, changes: &[String]) -> Result<(), Failure> {
 }
 
 fn with(old: &str, day: &str, changes: &[String]) -> String {
-    let lines: String = changes
-        .iter()
-        .map(|change| format!("- {change}\n"))
-        .collect();
+    let mut lines = String::new();
+    for change in changes {
+        lines.push_str(&format!("- {change}\n"));
+    }
     let body = old
         .strip_prefix(TITLE)
         .unwrap_or(old)
