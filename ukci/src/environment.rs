@@ -63,8 +63,13 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "derived from the Debian mirrors",
     ),
     variable(
+        &["UKCI_MIRROR_<ARCHIVE>"],
+        "The same for another archive, such as `UKCI_MIRROR_FEDORA`. Write `_` for `-`.",
+        "the addresses in `kernels/archives.toml`",
+    ),
+    variable(
         &["UKCI_KEYRINGS"],
-        "Further directories with Debian's archive keys, separated by colons.",
+        "Further directories with the keys of distributions, separated by colons.",
         "none",
     ),
     variable(

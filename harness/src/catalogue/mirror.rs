@@ -466,8 +466,10 @@ mod tests {
             assert!(roots.iter().all(|root| !root.ends_with('/')), "{name}");
         }
         let set = |name: &str| {
-            let own = ["UKCI_MIRROR_FEDORA", "UKCI_MIRROR_OUR_OWN"];
-            own.contains(&name).then(|| "http://f/".to_owned())
+            let own = [variable("fedora"), variable("our-own")];
+            own.iter()
+                .any(|own| own == name)
+                .then(|| "http://f/".to_owned())
         };
         let replaced = others(std::iter::once("our-own".to_owned()), &set);
         assert_eq!(replaced["fedora"], ["http://f"]);
@@ -476,6 +478,10 @@ mod tests {
         let hint = error.hint().unwrap();
         insta::assert_snapshot!(error, @"no mirror of the `none` archive is known; looked at $UKCI_MIRROR_NONE, `kernels/archives.toml`");
         assert!(hint.starts_with("set UKCI_MIRROR_NONE="), "{hint}");
+        assert_eq!(
+            variable("our-own"),
+            ["UKCI", "MIRROR", "OUR", "OWN"].join("_")
+        );
     }
 
     #[test]
