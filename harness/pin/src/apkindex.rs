@@ -261,8 +261,8 @@ pub(crate) mod tests {
 
         // Other data behind the same control segment, and another control segment.
         let mut other = package.clone();
-        let last = other.len() - 20;
-        other[last] ^= 1;
+        let at = other.len() - 20;
+        other[at] ^= 1;
         assert!(check(&other, control).is_err());
         let reason = check(&package, &[0; 20]).unwrap_err();
         assert!(reason.starts_with("its control segment is not"), "{reason}");

@@ -17,6 +17,10 @@ use crate::tests::mirror::{Mirror, Reply};
 use crate::{Archives, Error, Streams};
 
 /// What a test changes of a sound repository.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fault of its own, and a test sets one"
+)]
 struct Repository {
     /// Releases of `kernel-core` and `kernel-modules`.
     releases: Vec<&'static str>,
