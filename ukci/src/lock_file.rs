@@ -1,6 +1,7 @@
 //! The lock that pins the kernels: read from a file or from the executable, and written back.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use ukci_harness::catalogue::{self, Catalogue};
 use ukci_harness::resolve;
@@ -99,4 +100,10 @@ pub(crate) fn write(path: &Path, lock: &Lock) -> Result<(), Failure> {
 pub(crate) fn catalogue() -> Result<Catalogue, Failure> {
     Catalogue::open(lock()?, &catalogue::cache_dir())
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
+}
+
+/// This day, `YYYY-MM-DD`.
+pub(crate) fn today() -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    now.get(..10).unwrap_or_default().to_owned()
 }

@@ -2,10 +2,10 @@
 //! runs on another kernel.
 
 use std::path::Path;
-use std::time::SystemTime;
 
 use crate::atomic_file;
 use crate::diagnostic::{Action, Failure};
+use crate::lock_file;
 
 /// Its name.
 pub(super) const FILE: &str = "CHANGES.md";
@@ -22,7 +22,7 @@ pub(super) fn add(path: &Path, changes: &[String]) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => TITLE.to_owned(),
         Err(error) => return Err(Failure::failed_to(Action::on("read", path), &error)),
     };
-    atomic_file::write(path, &with(&old, &today(), changes))
+    atomic_file::write(path, &with(&old, &lock_file::today(), changes))
 }
 
 fn with(old: &str, day: &str, changes: &[String]) -> String {
@@ -51,12 +51,6 @@ fn with(old: &str, day: &str, changes: &[String]) -> String {
         format!("\n{rest}")
     };
     format!("{TITLE}\n{heading}{of_day}{lines}{rest}")
-}
-
-/// This day, `YYYY-MM-DD`.
-pub(super) fn today() -> String {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    now.get(..10).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

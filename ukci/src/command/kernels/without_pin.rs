@@ -1,4 +1,4 @@
-//! Stands for `lock.rs` in a tool without the feature `pin`, such as the one that `make check` builds:
+//! Stands for `update.rs` in a tool without the feature `pin`, such as the one that `make check` builds:
 //! verifying signatures takes two fifths of the crates of the whole tool, and no check needs it.
 
 use crate::args::{Add, Update};
