@@ -261,11 +261,11 @@ pub(crate) mod tests {
                 continue;
             }
             for length in 0..package.len() - 1 {
-                assert!(
-                    listing(&package[..length]).is_err(),
-                    "{format}: {length} of {}",
-                    package.len()
-                );
+                let cut = listing(&package[..length]);
+                // Between two of apk's archives, nothing says that another one should follow.
+                let is_seen = cut.is_err()
+                    || cut.is_ok_and(|files| files.iter().all(|(name, _)| name.starts_with('.')));
+                assert!(is_seen, "{format}: {length} of {}", package.len());
             }
         }
         let error = listing(b"not a package").unwrap_err();
