@@ -30,14 +30,12 @@ pub fn full_name<'a>(
     if let Some(kernel) = there().find(|kernel| kernel.name == text) {
         return Ok(&kernel.name);
     }
-    let mut fitting: Vec<&LockedKernel> = match Short::parse(text, lock) {
-        Some(short) => there().filter(|kernel| short.fits(kernel)).collect(),
+    // A pin that nobody has verified must be named in full.
+    let verified = || there().filter(|kernel| is_verified(kernel));
+    let fitting: Vec<&LockedKernel> = match Short::parse(text, lock) {
+        Some(short) => verified().filter(|kernel| short.fits(kernel)).collect(),
         None => Vec::new(),
     };
-    // A pin that nobody has verified must not make the name of a kernel that boots ambiguous.
-    if fitting.iter().any(|kernel| is_verified(kernel)) {
-        fitting.retain(|kernel| is_verified(kernel));
-    }
     let names: BTreeSet<&str> = fitting.iter().map(|k| k.name.as_str()).collect();
     let plain = fitting.iter().filter(|kernel| kernel.flavour.is_empty());
     let plain: BTreeSet<&str> = plain.map(|k| k.name.as_str()).collect();
@@ -57,7 +55,7 @@ pub fn full_name<'a>(
         });
     }
     let all: BTreeSet<&str> = there().map(|kernel| kernel.name.as_str()).collect();
-    let near = match neighbors(text, there().filter(|kernel| is_verified(kernel))) {
+    let near = match neighbors(text, verified()) {
         near if near.is_empty() => nearest(text, all.iter().copied()),
         near => near,
     };
