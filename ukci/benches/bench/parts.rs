@@ -217,7 +217,6 @@ pub(crate) fn many(setting: &Setting, figures: &mut Figures) {
     plan.arg("--out").arg(setting.dir.path().join("plan.json"));
     let planned = run(plan);
     figures.number("plan_10000_seconds", planned.wall);
-    figures.number("plan_10000_memory_mib", planned.own_mib);
 
     let check = setting.check(&[setting.object()], &["--kernel", KERNEL]);
     run(check);
