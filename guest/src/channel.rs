@@ -25,6 +25,22 @@ pub enum Arrived {
     Bytes(Vec<u8>),
 }
 
+/// A frame, or a whole message, that arrived while both sides may send.
+#[derive(Debug)]
+pub enum Frame {
+    /// The peer has taken what was sent last.
+    Acknowledged,
+    /// A message, which is not acknowledged yet.
+    Message(Arrived),
+}
+
+impl<S> Channel<S> {
+    /// The stream, to wait for what it brings.
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+}
+
 impl<S: Read + Write> Channel<S> {
     /// A conversation over `stream`, at its beginning.
     pub fn new(stream: S) -> Self {
@@ -54,15 +70,41 @@ impl<S: Read + Write> Channel<S> {
         }
     }
 
+    /// Sends one frame of plain bytes and does not wait until it was acknowledged.
+    pub fn post(&mut self, kind: FrameKind, bytes: &[u8]) -> io::Result<()> {
+        let mut frame = Vec::with_capacity(HEADER + bytes.len());
+        frame.extend_from_slice(&encode_header(kind, bytes.len()));
+        frame.extend_from_slice(bytes);
+        self.stream.write_all(&frame)?;
+        self.stream.flush()
+    }
+
+    /// Acknowledges a message.
+    pub fn acknowledge(&mut self) -> io::Result<()> {
+        self.stream.write_all(&encode_header(FrameKind::Ack, 0))?;
+        self.stream.flush()
+    }
+
     /// Waits for the next message and acknowledges it.
     pub fn receive(&mut self) -> io::Result<Arrived> {
+        match self.take()? {
+            Frame::Message(message) => {
+                self.acknowledge()?;
+                Ok(message)
+            }
+            Frame::Acknowledged => Err(io::Error::other(
+                "expected a message, received an acknowledgement",
+            )),
+        }
+    }
+
+    /// Waits for the next message or acknowledgement, and acknowledges nothing.
+    pub fn take(&mut self) -> io::Result<Frame> {
         let mut message = Vec::new();
         loop {
             let (kind, length) = self.header()?;
             if kind == FrameKind::Ack {
-                return Err(io::Error::other(
-                    "expected a message, received an acknowledgement",
-                ));
+                return Ok(Frame::Acknowledged);
             }
             if message.len() + length > MESSAGE_LIMIT {
                 return Err(io::Error::other("the message is too long"));
@@ -70,14 +112,14 @@ impl<S: Read + Write> Channel<S> {
             let start = message.len();
             message.resize(start + length, 0);
             self.stream.read_exact(&mut message[start..])?;
-            let arrived = match kind {
+            return Ok(Frame::Message(match kind {
                 FrameKind::Json => Arrived::Json(message),
                 FrameKind::Bytes => Arrived::Bytes(message),
                 FrameKind::More | FrameKind::Ack => continue,
-            };
-            self.stream.write_all(&encode_header(FrameKind::Ack, 0))?;
-            self.stream.flush()?;
-            return Ok(arrived);
+                FrameKind::Stdout | FrameKind::Stderr => {
+                    return Err(io::Error::other("only a guest sends a command's output"));
+                }
+            }));
         }
     }
 

@@ -5,6 +5,7 @@
 //! `ukci-guest check` does what the cell did. Developers can run `ukci-guest probe FILE
 //! [load|attach]` by hand, which prints the evidence of the running kernel as JSON.
 
+mod command;
 mod init;
 mod kmsg;
 mod print;
@@ -110,7 +111,9 @@ fn agent() {
     let said = match serve(&mut channel, facts) {
         Ok(()) => Ok(()),
         Err(message) => channel.say(&FromGuest::Trouble {
-            out_of_memory: message.contains(kmsg::OUT_OF_MEMORY),
+            // The file system is in memory.
+            out_of_memory: message.contains(kmsg::OUT_OF_MEMORY)
+                || message.contains("No space left on device"),
             message,
         }),
     };
@@ -153,9 +156,14 @@ fn start() -> Result<Place, String> {
     Ok(Place::Cell(Channel::new(stream), Box::new(facts)))
 }
 
+/// What an error of the connection is reported as.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
+fn lost(error: std::io::Error) -> String {
+    format!("talk to the host: {error}")
+}
+
 /// From hello to done. After hello the agent is ready and holds nothing of a cell.
 fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
-    let lost = |error: std::io::Error| format!("talk to the host: {error}");
     // In place of the hello: such a kernel is asked nothing.
     if let Some(sentence) = kernel_needs::sentence(&facts.unmet) {
         return Err(sentence);
@@ -172,6 +180,10 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
         match channel.hear().map_err(lost)? {
             FromHost::Request(request) => break request,
             FromHost::Settle => {}
+            FromHost::Command(request) => return command::serve(channel, &request, facts),
+            FromHost::Kill { .. } => {
+                return Err("there is no command that could be killed".into());
+            }
             FromHost::Features => {
                 let features = Box::new(kernel_features::probe(facts));
                 channel

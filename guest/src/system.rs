@@ -6,11 +6,40 @@
 use std::ffi::c_int;
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit};
 
+/// What the kernel gave the first process: the limit on locked memory.
+static MEMORY_LOCK: OnceLock<(Option<u64>, Option<u64>)> = OnceLock::new();
+
+/// Most open files that a service of a distribution may have, and may raise that to.
+const OPEN_FILES: (Option<u64>, Option<u64>) = (Some(1024), Some(524_288));
+
+/// The limits that a command of a booted distribution has: systemd restores the kernel's own limit
+/// on locked memory, which is 64 KiB before 5.16 and 8 MiB after.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    memory_lock: (Option<u64>, Option<u64>),
+}
+
+/// The limits for a command.
+pub(crate) fn limits_at_boot() -> Limits {
+    let memory_lock = MEMORY_LOCK.get().copied().unwrap_or((None, None));
+    Limits { memory_lock }
+}
+
+/// Sets the limits of this process, which is about to become a command.
+pub(crate) fn restore_limits(limits: Limits) {
+    let limit = |(current, maximum)| Rlimit { current, maximum };
+    let _ = rustix::process::setrlimit(Resource::Memlock, limit(limits.memory_lock));
+    let _ = rustix::process::setrlimit(Resource::Nofile, limit(OPEN_FILES));
+}
+
 /// Lifts `RLIMIT_MEMLOCK`.
 pub(crate) fn lift_memory_lock() {
+    let Rlimit { current, maximum } = rustix::process::getrlimit(Resource::Memlock);
+    let _ = MEMORY_LOCK.set((current, maximum));
     let unlimited = Rlimit {
         current: None,
         maximum: None,

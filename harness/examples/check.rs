@@ -73,6 +73,7 @@ async fn check(
         remember: ukci_harness::run::Remember::Nothing,
         resume: false,
         baseline: None,
+        stdin: None,
         info: info(&plan, &qemu, jobs, warnings),
     };
     // Sending `true` shuts the guests down; the report then holds what finished.

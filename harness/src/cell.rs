@@ -6,6 +6,7 @@ mod key;
 mod report;
 mod retry;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use self::inputs::PlanFile;
 use self::key::key;
 use self::report::{Cost, report};
 use self::retry::{died_with_artifact, second_chance};
+use crate::command::{Run, Sender, Stdin};
 use crate::conversation::{self, Answer, BootResult, GuestRequest};
 use crate::evidence_dir::{self, EvidenceDir};
 use crate::machine::{Hardware, Machine, Usage};
@@ -115,12 +117,13 @@ pub(crate) async fn run<M: Machine>(
     inputs: &Inputs,
     verdicts: &Verdicts,
     lease: &mut Lease,
+    output: &(usize, Sender),
     tell: impl Fn(Progress),
 ) -> CellReport {
     let started = Instant::now();
     // Quoted, because an artifact's name may have any character.
     let span = tracing::debug_span!("cell", id = ?inputs.planned.cell.id());
-    match attempt(machine, inputs, verdicts, started, lease, tell)
+    match attempt(machine, inputs, verdicts, started, lease, output, tell)
         .instrument(span)
         .await
     {
@@ -171,6 +174,7 @@ async fn attempt<M: Machine>(
     verdicts: &Verdicts,
     started: Instant,
     lease: &mut Lease,
+    output: &(usize, Sender),
     tell: impl Fn(Progress),
 ) -> Result<CellReport, evidence_dir::Error> {
     if let Some(error) = &inputs.unkept {
@@ -210,7 +214,7 @@ async fn attempt<M: Machine>(
     // Of a cell that a fault had booted twice, chance had a part in it.
     let mut faultless = true;
     let (result, judgement) = loop {
-        let result = boot(machine, inputs, &dir, memory, &tell).await;
+        let result = boot(machine, inputs, &dir, memory, output, &tell).await;
         usage.cpu_seconds += result.usage.cpu_seconds;
         usage.peak_kib = usage.peak_kib.max(result.usage.peak_kib);
         faultless &= result.fault.is_none() && result.stall.is_none();
@@ -271,13 +275,29 @@ async fn boot<M: Machine>(
     inputs: &Inputs,
     dir: &EvidenceDir,
     memory: u32,
+    output: &(usize, Sender),
     tell: &impl Fn(Progress),
 ) -> BootResult {
     let boot = inputs.boot(memory, dir.path().to_owned());
     let limit = inputs.timeout * machine.slowness();
+    let reached = |stage| tell(Progress::Stage(stage));
+    if let Some(command) = &inputs.command {
+        let run = Run {
+            request: FromHost::Command(Box::new(inputs.command_request(command))),
+            modules: (inputs.modules.iter())
+                .map(|(_, bytes)| Arc::clone(bytes))
+                .collect(),
+            contents: inputs.files.clone(),
+            stdin: (inputs.stdin.clone()).unwrap_or_else(|| Stdin::Bytes(Vec::new().into())),
+            output: output.clone(),
+            evidence: dir.path().to_owned(),
+            limit,
+        };
+        let request = GuestRequest::Command(Box::new(run));
+        return conversation::hold(machine, boot, request, limit, &reached).await;
+    }
     let request = FromHost::Request(Box::new(inputs.request(limit)));
     let request = GuestRequest::Artifact(request, inputs.parts());
-    let reached = |stage| tell(Progress::Stage(stage));
     conversation::hold(machine, boot, request, limit, &reached).await
 }
 
@@ -288,8 +308,11 @@ fn judgement(result: &BootResult, inputs: &Inputs, boots: u32) -> Judgement {
         (Some(fault), _) if boots > 1 && died_with_artifact(result) => Verdict::Fail {
             diagnosis: panicked_twice(fault),
         },
-        (Some(fault), _) => Verdict::Error {
-            fault: fault.clone(),
+        (Some(fault), _) => match ended_the_guest(inputs, fault) {
+            Some(diagnosis) => Verdict::Fail { diagnosis },
+            None => Verdict::Error {
+                fault: fault.clone(),
+            },
         },
         (None, Some(Answer::Evidence(evidence))) => {
             let attach_optional = Some(&inputs.planned.attach_optional);
@@ -322,6 +345,44 @@ fn is_complete(evidence: &Evidence) -> bool {
         .programs
         .iter()
         .any(|program| late(&program.load.reason))
+}
+
+/// What the kernel says when a program has it restarted, halted or powered off (`kernel/reboot.c`),
+/// and what that is called.
+const ENDINGS: &[(&str, &str)] = &[
+    ("reboot: Restarting system", "restarted"),
+    ("reboot: System halted", "halted"),
+    ("reboot: Power down", "powered off"),
+];
+
+/// A command that ended the guest did not end as expected. The agent itself powers the guest off only
+/// after its last word.
+fn ended_the_guest(inputs: &Inputs, fault: &Fault) -> Option<Diagnosis> {
+    let command = inputs.command.as_ref()?;
+    if fault.code.is_some() || fault.stage != Stage::Behave {
+        return None;
+    }
+    let said = |line: &String| ENDINGS.iter().find(|(words, _)| line.contains(words));
+    let (_, how) = fault.console.iter().rev().find_map(said)?;
+    let name = command.arguments.first().map_or("", String::as_str);
+    let expected = command.expected_status;
+    Some(Diagnosis {
+        code: Code::CommandValidationFailure,
+        stage: Stage::Behave,
+        program: None,
+        headline: format!(
+            "expected exit status {expected} from `{name}`, but the guest was {how} while it ran"
+        ),
+        at: None,
+        excerpt: Some(Excerpt {
+            of: "console".into(),
+            lines: fault.console.clone(),
+            omitted: 0,
+        }),
+        hints: vec![
+            "read what it wrote before in `stdout.log` and `stderr.log` of the cell".into(),
+        ],
+    })
 }
 
 /// A panic that repeats is the artifact's failure.

@@ -4,7 +4,9 @@
 //! What arrives was written inside a guest and is untrusted: lengths are checked before memory is
 //! allocated. The caller sets time limits.
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, ReadHalf, WriteHalf,
+};
 use ukci_schema::message::{
     FrameError, FrameKind, FromGuest, FromHost, HEADER, MESSAGE_LIMIT, decode_header,
     encode_header, frames,
@@ -73,11 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     }
 
     async fn send_as(&mut self, kind: FrameKind, message: &[u8]) -> Result<(), Error> {
-        for (header, payload) in frames(kind, message) {
-            self.stream.write_all(&header).await?;
-            self.stream.write_all(payload).await?;
-        }
-        self.stream.flush().await?;
+        post(&mut self.stream, kind, message).await?;
         tracing::trace!(?kind, bytes = message.len(), "sent");
         match self.read_header().await? {
             (FrameKind::Ack, 0) => Ok(()),
@@ -88,43 +86,139 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
 
     /// Receives the next message and acknowledges it.
     pub async fn receive(&mut self) -> Result<FromGuest, Error> {
-        let mut message = Vec::new();
-        loop {
-            let (kind, length) = self.read_header().await?;
-            match kind {
-                FrameKind::Ack => {
-                    return Err(Error::Unexpected("an acknowledgement", "a message"));
-                }
-                FrameKind::Bytes => return Err(Error::Unexpected("plain bytes", "a message")),
-                FrameKind::More | FrameKind::Json => {}
+        match next(&mut self.stream).await? {
+            Heard::Message(message) => {
+                acknowledge(&mut self.stream).await?;
+                Ok(message)
             }
-            if message.len() + length > MESSAGE_LIMIT {
-                return Err(Error::Frame(FrameError::MessageTooLong));
-            }
-            let start = message.len();
-            message.resize(start + length, 0);
-            self.stream.read_exact(&mut message[start..]).await?;
-            if kind == FrameKind::Json {
-                break;
-            }
+            Heard::Acknowledged => Err(Error::Unexpected("an acknowledgement", "a message")),
+            Heard::Output(..) => Err(Error::Unexpected("output", "a message")),
         }
-        let parsed = serde_json::from_slice(&message).map_err(|error| Error::Message {
-            reason: error.to_string(),
-            beginning: printable(&message),
-        })?;
-        self.stream
-            .write_all(&encode_header(FrameKind::Ack, 0))
-            .await?;
-        self.stream.flush().await?;
-        tracing::trace!(bytes = message.len(), "received and acknowledged");
-        Ok(parsed)
+    }
+
+    /// Receives a message of plain bytes and acknowledges it.
+    pub(crate) async fn receive_bytes(&mut self) -> Result<Vec<u8>, Error> {
+        let (kind, bytes) = whole(&mut self.stream).await?;
+        if kind != FrameKind::Bytes {
+            return Err(Error::Unexpected("a message", "plain bytes"));
+        }
+        acknowledge(&mut self.stream).await?;
+        Ok(bytes)
+    }
+
+    /// Both directions, for as long as both sides may send.
+    pub(crate) fn split(&mut self) -> (Listener<'_, S>, Speaker<'_, S>) {
+        let (reader, writer) = tokio::io::split(&mut self.stream);
+        (Listener { reader }, Speaker { writer })
     }
 
     async fn read_header(&mut self) -> Result<(FrameKind, usize), Error> {
-        let mut header = [0; HEADER];
-        self.stream.read_exact(&mut header).await?;
-        decode_header(header).map_err(Error::Frame)
+        read_header(&mut self.stream).await
     }
+}
+
+/// What a guest sends while both sides may send.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// It has taken what was sent.
+    Acknowledged,
+    /// A message, which is not acknowledged yet.
+    Message(FromGuest),
+    /// Output of a command, which is not acknowledged yet.
+    Output(FrameKind, Vec<u8>),
+}
+
+/// The direction from the guest.
+#[derive(Debug)]
+pub(crate) struct Listener<'a, S> {
+    reader: ReadHalf<&'a mut BufStream<S>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Listener<'_, S> {
+    /// The next message or acknowledgement. Nothing is acknowledged.
+    pub(crate) async fn next(&mut self) -> Result<Heard, Error> {
+        next(&mut self.reader).await
+    }
+}
+
+/// The direction to the guest.
+#[derive(Debug)]
+pub(crate) struct Speaker<'a, S> {
+    writer: WriteHalf<&'a mut BufStream<S>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Speaker<'_, S> {
+    /// Acknowledges a message.
+    pub(crate) async fn acknowledge(&mut self) -> Result<(), Error> {
+        acknowledge(&mut self.writer).await
+    }
+
+    /// Sends a message and does not wait until it was acknowledged.
+    pub(crate) async fn post(&mut self, message: &FromHost) -> Result<(), Error> {
+        let text = serde_json::to_vec(message).map_err(|e| Error::Io(e.into()))?;
+        post(&mut self.writer, FrameKind::Json, &text).await
+    }
+
+    /// Sends plain bytes and does not wait until they were acknowledged.
+    pub(crate) async fn post_bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        post(&mut self.writer, FrameKind::Bytes, bytes).await
+    }
+}
+
+async fn post(
+    stream: &mut (impl AsyncWrite + Unpin),
+    kind: FrameKind,
+    message: &[u8],
+) -> Result<(), Error> {
+    for (header, payload) in frames(kind, message) {
+        stream.write_all(&header).await?;
+        stream.write_all(payload).await?;
+    }
+    Ok(stream.flush().await?)
+}
+
+async fn acknowledge(stream: &mut (impl AsyncWrite + Unpin)) -> Result<(), Error> {
+    stream.write_all(&encode_header(FrameKind::Ack, 0)).await?;
+    Ok(stream.flush().await?)
+}
+
+async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> Result<(FrameKind, usize), Error> {
+    let mut header = [0; HEADER];
+    stream.read_exact(&mut header).await?;
+    decode_header(header).map_err(Error::Frame)
+}
+
+/// The next message, of whatever kind, from all of its frames.
+async fn whole(stream: &mut (impl AsyncRead + Unpin)) -> Result<(FrameKind, Vec<u8>), Error> {
+    let mut message = Vec::new();
+    loop {
+        let (kind, length) = read_header(stream).await?;
+        if message.len() + length > MESSAGE_LIMIT {
+            return Err(Error::Frame(FrameError::MessageTooLong));
+        }
+        let start = message.len();
+        message.resize(start + length, 0);
+        stream.read_exact(&mut message[start..]).await?;
+        if kind != FrameKind::More {
+            return Ok((kind, message));
+        }
+    }
+}
+
+async fn next(stream: &mut (impl AsyncRead + Unpin)) -> Result<Heard, Error> {
+    let (kind, message) = whole(stream).await?;
+    tracing::trace!(?kind, bytes = message.len(), "received");
+    match kind {
+        FrameKind::Ack => return Ok(Heard::Acknowledged),
+        FrameKind::Stdout | FrameKind::Stderr => return Ok(Heard::Output(kind, message)),
+        FrameKind::Bytes => return Err(Error::Unexpected("plain bytes", "a message")),
+        FrameKind::More | FrameKind::Json => {}
+    }
+    let parsed = serde_json::from_slice(&message).map_err(|error| Error::Message {
+        reason: error.to_string(),
+        beginning: printable(&message),
+    })?;
+    Ok(Heard::Message(parsed))
 }
 
 /// The first 60 characters, with what cannot be printed as `.`.

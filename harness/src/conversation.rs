@@ -17,12 +17,15 @@ use ukci_schema::report::StageTime;
 use ukci_schema::verdict::{Fault, Stage};
 
 use crate::channel::{self, Channel};
-use crate::deadline::{self, Passed};
+use crate::command::Run;
+use crate::deadline::{self, Passed, WaitedForCpu};
 use crate::machine::interface::{Boot, Ending, Exited, Guest, Machine, NoConnection, Usage};
 use crate::timeline::Timeline;
 
 /// How long to wait for the cause when the connection broke, on bare hardware.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a guest may take to kill a command whose time is up and to answer, on bare hardware.
+const COMMAND_END: Duration = Duration::from_secs(10);
 
 /// What the host asks of a guest.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(crate) enum GuestRequest<'a> {
     Features,
     /// The guest probes an artifact: the message, and the bytes that follow it.
     Artifact(FromHost, Vec<&'a [u8]>),
+    /// The guest runs a command.
+    Command(Box<Run>),
 }
 
 /// The answer of a guest.
@@ -87,6 +92,11 @@ pub(crate) async fn hold<M: Machine>(
     reached: &impl Fn(Stage),
 ) -> BootResult {
     let slowness = machine.slowness();
+    // A command has its time for itself, after the boot.
+    let limit = match &request {
+        GuestRequest::Command(run) => limit + run.limit + COMMAND_END * slowness,
+        _ => limit,
+    };
     let began = Instant::now();
     reached(Stage::Boot);
     let mut conversation = Conversation::new();
@@ -101,7 +111,7 @@ pub(crate) async fn hold<M: Machine>(
     let waited_for_cpu = guest.waited_for_cpu();
     tracing::debug!("QEMU runs");
     conversation.timeline.watch(guest.cpu_time());
-    let spoken = conversation.speak(&mut guest, request, reached);
+    let spoken = conversation.speak(&mut guest, request, &waited_for_cpu, reached);
     let outcome = deadline::within(began, limit, &waited_for_cpu, spoken).await;
     let stages = conversation.timeline.end();
     tracing::debug!(done = conversation.done, "the conversation is over");
@@ -250,6 +260,7 @@ impl Conversation {
         &mut self,
         guest: &mut G,
         request: GuestRequest<'_>,
+        waited_for_cpu: &WaitedForCpu,
         reached: &impl Fn(Stage),
     ) -> Result<(), Broken> {
         let stream = guest.connect().await.map_err(|none| match none {
@@ -267,6 +278,15 @@ impl Conversation {
             GuestRequest::Hello => return Ok(()),
             GuestRequest::Features => (FromHost::Features, Vec::new()),
             GuestRequest::Artifact(request, files) => (request, files),
+            GuestRequest::Command(run) => {
+                let request = run.request.clone();
+                self.begin(Stage::Behave, reached);
+                self.waiting_for = "end of the command".into();
+                let exchange = run.exchange(&mut channel, waited_for_cpu);
+                let answer = alive(guest, exchange).await?;
+                self.take(answer, &request, reached)?;
+                return self.last_word(guest, &mut channel, &request, reached).await;
+            }
         };
         self.waiting_for = "acknowledgement of the request".into();
         alive(guest, channel.send(&request)).await?;
@@ -275,9 +295,20 @@ impl Conversation {
         }
         tracing::debug!("the request was acknowledged");
         self.waiting_for = "answer from the agent".into();
+        self.last_word(guest, &mut channel, &request, reached).await
+    }
+
+    /// Hears the agent to its last word.
+    async fn last_word<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        channel: &mut Channel<G::Stream>,
+        request: &FromHost,
+        reached: &impl Fn(Stage),
+    ) -> Result<(), Broken> {
         while !self.done {
             let message = alive(guest, channel.receive()).await?;
-            self.take(message, &request, reached)?;
+            self.take(message, request, reached)?;
         }
         Ok(())
     }
@@ -306,7 +337,9 @@ impl Conversation {
                 return Err(Broken::Agent("it was done without an answer".into()));
             }
             (trouble @ FromGuest::Trouble { .. }, _) => return Err(Broken::trouble(trouble)),
-            (FromGuest::Reply { evidence }, FromHost::Request(_)) => Answer::Evidence(evidence),
+            (FromGuest::Reply { evidence }, FromHost::Request(_) | FromHost::Command(_)) => {
+                Answer::Evidence(evidence)
+            }
             (FromGuest::Features { features }, FromHost::Features) => Answer::Features(features),
             (FromGuest::Hello { .. }, _) => {
                 return Err(Broken::unexpected("a second hello", "an answer"));
@@ -316,6 +349,9 @@ impl Conversation {
             }
             (FromGuest::Features { .. }, _) => {
                 return Err(Broken::unexpected("the kernel's features", "evidence"));
+            }
+            (FromGuest::Ended | FromGuest::File { .. }, _) => {
+                return Err(Broken::unexpected("news of a command", "an answer"));
             }
         };
         self.answer = Some(answer);

@@ -1,5 +1,6 @@
 //! What a run reports while it goes on. Nothing else leaves a run before it ends.
 
+use crate::command::Chunk;
 use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Choice, Report};
 use ukci_schema::verdict::Stage;
@@ -35,6 +36,13 @@ pub enum Event {
         cell: Cell,
         /// The stage that began.
         stage: Stage,
+    },
+    /// A cell's command wrote something.
+    Output {
+        /// The cell.
+        cell: Cell,
+        /// What, and where.
+        chunk: Chunk,
     },
     /// A cell is booted once more.
     Retry {

@@ -11,6 +11,8 @@
 //! | `libbpf.log` | what libbpf printed about the whole object |
 //! | `kmsg.log` | the kernel's warnings during the cell, if there were any |
 //! | `verifier/<program>.log` | the verifier's log of each program that has one |
+//! | `stdout.log`, `stderr.log` | what a command wrote, up to 64 MiB of each |
+//! | `out/` | the files that a command left for the host |
 //! | `first-boot/` | the same, of the boot before a retry |
 
 use std::collections::BTreeSet;
@@ -19,6 +21,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use ukci_schema::artifact::Form;
 use ukci_schema::cell::Cell;
 use ukci_schema::evidence::Evidence;
 
@@ -105,9 +108,11 @@ const FILES: &[&str] = &[
     "evidence.json",
     "libbpf.log",
     "kmsg.log",
+    "stdout.log",
+    "stderr.log",
 ];
 /// The directories of a cell, which are emptied before it begins.
-pub(crate) const DIRS: &[&str] = &["verifier", "first-boot"];
+pub(crate) const DIRS: &[&str] = &["verifier", "out", "first-boot"];
 
 impl EvidenceDir {
     /// Makes `<out>/cells/<cell>`, and empties it of what an older run left there.
@@ -150,7 +155,7 @@ impl EvidenceDir {
         })?;
         for name in FILES
             .iter()
-            .chain(["verifier"].iter())
+            .chain(["verifier", "out"].iter())
             .filter(|name| **name != "plan.json")
         {
             ignore_missing(&self.path.join(name), |p| fs::rename(p, aside.join(name)))?;
@@ -218,9 +223,17 @@ pub fn artifact_path(name: &str) -> String {
     format!("{ARTIFACTS}/{}.bpf.o", file_name::of(name))
 }
 
+/// The same of a command, which is written down as JSON.
+pub fn command_path(name: &str) -> String {
+    format!("artifacts/{}.command.json", file_name::of(name))
+}
+
 /// Keeps an artifact's bytes.
-pub(crate) fn keep_artifact(out: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
-    let path = out.join(artifact_path(name));
+pub(crate) fn keep_artifact(out: &Path, name: &str, form: Form, bytes: &[u8]) -> Result<(), Error> {
+    let path = out.join(match form {
+        Form::Command => command_path(name),
+        Form::Object | Form::Source => artifact_path(name),
+    });
     let error = |source| Error {
         path: path.clone(),
         source,
@@ -336,7 +349,13 @@ mod tests {
         EvidenceDir::create(out.path(), &cell).unwrap_err();
 
         link("artifacts");
-        keep_artifact(out.path(), "x", b"object").unwrap_err();
+        keep_artifact(
+            out.path(),
+            "x",
+            ukci_schema::artifact::Form::Object,
+            b"object",
+        )
+        .unwrap_err();
         std::fs::remove_file(out.path().join("artifacts")).unwrap();
         std::fs::create_dir(out.path().join("artifacts")).unwrap();
         std::fs::write(outside.path().join("target"), "kept").unwrap();
@@ -345,7 +364,13 @@ mod tests {
             out.path().join(artifact_path("x")),
         )
         .unwrap();
-        keep_artifact(out.path(), "x", b"object").unwrap();
+        keep_artifact(
+            out.path(),
+            "x",
+            ukci_schema::artifact::Form::Object,
+            b"object",
+        )
+        .unwrap();
         assert_eq!(
             std::fs::read(out.path().join(artifact_path("x"))).unwrap(),
             b"object"

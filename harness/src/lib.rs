@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod cell;
 pub mod cell_shell;
 pub mod channel;
+pub mod command;
 pub mod compile;
 pub mod console;
 mod conversation;

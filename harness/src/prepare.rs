@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ukci_schema::artifact::Form;
 use ukci_schema::cell::Cell;
+use ukci_schema::command::{self, Command};
 use ukci_schema::contract::Contract;
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::plan::{
@@ -19,6 +20,7 @@ use ukci_schema::plan::{
 
 use crate::catalogue::digest;
 use crate::cell::Inputs;
+use crate::command::Stdin;
 use crate::evidence_dir;
 use crate::initramfs;
 use crate::needed_modules::{Modules, Needs};
@@ -159,11 +161,26 @@ impl<'a> Files<'a> {
             Some(Err(diagnosis)) => (source, source_sha256.into(), Some(diagnosis)),
         };
         let contract = &planned.contract;
-        let files = contract
-            .files
-            .iter()
+        let command = command(&artifact, &object, cell)?;
+        let names: Vec<&str> = match &command {
+            Some(command) => command
+                .contents()
+                .iter()
+                .map(|(sha256, _)| *sha256)
+                .collect(),
+            None => contract.files.iter().map(String::as_str).collect(),
+        };
+        let files = names
+            .into_iter()
             .map(|name| self.companion(&artifact, name, cell))
             .collect::<Result<_, _>>()?;
+        let stdin = match command.as_deref().map(|command| &command.stdin) {
+            Some(command::Stdin::File { sha256, .. }) => {
+                Some(Stdin::Bytes(self.companion(&artifact, sha256, cell)?))
+            }
+            Some(command::Stdin::Stream) => self.options.stdin.clone().map(Stdin::Stream),
+            Some(command::Stdin::Empty) | None => None,
+        };
         Ok(Inputs {
             planned: planned.clone(),
             kernel: self.kernel(cell)?,
@@ -171,6 +188,8 @@ impl<'a> Files<'a> {
             object,
             object_sha256: sha256,
             files,
+            command,
+            stdin,
             refused,
             unkept,
             modules: Vec::new(),
@@ -191,7 +210,9 @@ impl<'a> Files<'a> {
         let cell = &inputs.planned.cell;
         let boot_files = self.boot_files(cell)?;
         if let Some(modules) = &mut boot_files.modules {
-            let needs = needs(&inputs.object, &inputs.planned.contract);
+            let wanted = inputs.command.as_deref();
+            let wanted = wanted.map_or(&[][..], |command| &command.modules);
+            let needs = needs(&inputs.object, &inputs.planned.contract, wanted);
             inputs.modules = modules.needed(&needs).map_err(|source| Error::Modules {
                 kernel: cell.kernel.clone(),
                 artifact: cell.artifact.clone(),
@@ -248,10 +269,11 @@ impl<'a> Files<'a> {
         let planned = planned.ok_or_else(|| incomplete("artifact", name, cell))?;
         let bytes = read(&planned.file, &planned.kept)?;
         // A source alone would not be what was compiled: its headers are elsewhere.
-        let kept = if planned.artifact.form == Form::Object {
-            evidence_dir::keep_artifact(&self.options.out, name, &bytes)
-        } else {
+        let form = planned.artifact.form;
+        let kept = if form == Form::Source {
             Ok(())
+        } else {
+            evidence_dir::keep_artifact(&self.options.out, name, form, &bytes)
         };
         let artifact = Artifact {
             planned: Arc::new(planned.clone()),
@@ -300,6 +322,21 @@ impl<'a> Files<'a> {
     }
 }
 
+/// What the artifact says, if it is a command.
+fn command(
+    artifact: &PlannedArtifact,
+    bytes: &[u8],
+    cell: &Cell,
+) -> Result<Option<Arc<Command>>, Error> {
+    if artifact.artifact.form != Form::Command {
+        return Ok(None);
+    }
+    let command = serde_json::from_slice(bytes);
+    command
+        .map(|command| Some(Arc::new(command)))
+        .map_err(|_| incomplete("command", &artifact.artifact.name, cell))
+}
+
 fn incomplete(what: &'static str, name: &str, cell: &Cell) -> Error {
     Error::Incomplete {
         what,
@@ -309,12 +346,12 @@ fn incomplete(what: &'static str, name: &str, cell: &Cell) -> Error {
 }
 
 /// The modules and symbols that the object and its contract name.
-fn needs(object: &[u8], contract: &Contract) -> Needs {
+fn needs(object: &[u8], contract: &Contract, wanted: &[String]) -> Needs {
     let mut needs = Needs::by(object);
     for target in contract.targets.values() {
         needs.section(&target.section(&contract.files));
     }
-    for module in &contract.modules {
+    for module in contract.modules.iter().chain(wanted) {
         needs.module(module);
     }
     needs

@@ -12,6 +12,7 @@ use ukci_schema::plan::{Plan, PlannedKernel, PlannedObject};
 use ukci_schema::report::{CellReport, KernelInfo, Report, RunInfo, SCHEMA, Summary};
 
 use crate::cell::{self, Inputs, Progress};
+use crate::command::{Chunk, Sender};
 use crate::event::Event;
 use crate::machine::Machine;
 use crate::prepare::{self, Prepared};
@@ -19,6 +20,9 @@ use crate::remembered::Verdicts;
 use crate::schedule::{self, Lease, Room};
 
 pub use crate::run_options::{Options, Remember};
+
+/// Pieces of output that wait to be observed; a command waits when there is no room.
+const OUTPUT: usize = 16;
 
 /// A run that could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +118,10 @@ pub async fn run<M: Machine>(
                     Progress::Retry(why) => Event::Retry { cell, why },
                 });
             }
+            Some((index, chunk)) = running.output.recv() => {
+                let cell = plan.cells[index].cell.clone();
+                observe(Event::Output { cell, chunk });
+            }
             ended = running.tasks.join_next_with_id() => {
                 let Some(ended) = ended else { break };
                 // Another cell starts only when this one's end was looked at.
@@ -165,11 +173,15 @@ struct Running<M> {
     /// What the cells are doing, by their places in the plan.
     progress: mpsc::UnboundedReceiver<(usize, Progress)>,
     sender: mpsc::UnboundedSender<(usize, Progress)>,
+    /// What commands write, with room for a few pieces only.
+    output: mpsc::Receiver<(usize, Chunk)>,
+    writer: Sender,
 }
 
 impl<M: Machine> Running<M> {
     fn new(machine: M, verdicts: Arc<Verdicts>, room: Room) -> Self {
         let (sender, progress) = mpsc::unbounded_channel();
+        let (writer, output) = mpsc::channel(OUTPUT);
         Self {
             machine: Arc::new(machine),
             verdicts,
@@ -178,6 +190,8 @@ impl<M: Machine> Running<M> {
             indices: HashMap::new(),
             progress,
             sender,
+            output,
+            writer,
         }
     }
 
@@ -185,11 +199,20 @@ impl<M: Machine> Running<M> {
     fn start(&mut self, index: usize, inputs: Inputs) {
         let (machine, room) = (Arc::clone(&self.machine), self.room.clone());
         let (verdicts, sender) = (Arc::clone(&self.verdicts), self.sender.clone());
+        let output = (index, self.writer.clone());
         let task = self.tasks.spawn(async move {
             let mut lease = room.take(inputs.planned.memory).await;
             // Nobody listens any more when the run is being stopped.
             let tell = |progress| drop(sender.send((index, progress)));
-            let report = cell::run(machine.as_ref(), &inputs, &verdicts, &mut lease, tell).await;
+            let report = cell::run(
+                machine.as_ref(),
+                &inputs,
+                &verdicts,
+                &mut lease,
+                &output,
+                tell,
+            )
+            .await;
             (report, lease)
         });
         self.indices.insert(task.id(), index);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::command::StdinReader;
 use ukci_schema::evidence::Mode;
 use ukci_schema::report::{Report, RunInfo};
 
@@ -33,6 +34,8 @@ pub struct Options {
     pub resume: bool,
     /// The report that the growth of the plan's budget is held against.
     pub baseline: Option<Arc<Report>>,
+    /// What commands read whose standard input is that of the caller.
+    pub stdin: Option<StdinReader>,
     /// What the report says of the run; `seconds`, `interrupted`, `hermetic`, `toolchains` and
     /// `budget` are filled in.
     pub info: RunInfo,

@@ -9,6 +9,8 @@ use std::time::SystemTime;
 use tokio::sync::{oneshot, watch};
 use ukci_harness::cache;
 use ukci_harness::catalogue::{Catalogue, cache_dir};
+use ukci_harness::command::StdinReader;
+use ukci_harness::event::Event;
 use ukci_harness::machine::budget;
 use ukci_harness::machine::qemu::Qemu;
 use ukci_harness::{resolve, run};
@@ -24,7 +26,7 @@ use crate::out_dir::OutDir;
 use crate::output::Output;
 use crate::settings::{Settings, recorded};
 use crate::terminal::Terminal;
-use crate::{lock_file, plan_file, report_formats, runtime, selected};
+use crate::{commands, lock_file, plan_file, report_formats, runtime, selected};
 
 /// Runs the cells and writes the reports.
 pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Report, Exit), Failure> {
@@ -71,6 +73,7 @@ impl Work {
         }
         let mut artifacts =
             resolve::named_artifacts(&settings.artifacts).map_err(|e| selected::unresolved(&e))?;
+        artifacts.extend(settings.command.clone());
         let manifests = selected::manifests(&settings.manifests, &mut artifacts)?;
         selected::check_compilation(&settings.compilation, &artifacts)?;
         let catalogue = lock_file::catalogue()?;
@@ -81,6 +84,7 @@ impl Work {
             &manifests,
             &catalogue,
         )?;
+        commands::provide(&mut selected.cells, &artifacts);
         selected.compilation = settings.compilation.clone();
         if let Some(pins) = pins {
             selected::retain(&mut selected, |cell| pins.cells.contains(&cell.id()))?;
@@ -121,6 +125,34 @@ async fn resolve_and_run(
         .await
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     Ok(Some(report))
+}
+
+/// Runs the one cell that the settings name, and shows nothing of it: whatever happens is handed to
+/// `observe`. There is no report if the run was killed.
+pub(crate) fn run_quietly(
+    settings: &Settings,
+    output: Output,
+    observe: impl FnMut(Event) + Send,
+) -> Result<Option<Report>, Failure> {
+    let work = Work::of(settings)?;
+    let ran = runtime::run(|cancel| async move {
+        let resolved = resolve(settings, output, work, &cancel).await?;
+        let Some((plan, warnings)) = resolved else {
+            return Ok(None);
+        };
+        let qemu = qemu(settings, &plan).await?;
+        let options = options(settings, &plan, &qemu, warnings, Asked::default());
+        let report = run::run(plan, qemu, options, cancel, observe).await;
+        report
+            .map(Some)
+            .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
+    })?;
+    Ok(ran.flatten())
+}
+
+/// What this process reads, for a command.
+pub(crate) fn stdin() -> StdinReader {
+    StdinReader::of(std::io::stdin())
 }
 
 /// The plan and its warnings, fetching what is missing; none if it was cancelled.
@@ -211,6 +243,7 @@ pub(crate) fn options(
         baseline: baseline.map(|baseline| Arc::new(baseline.report.clone())),
         out: settings.out.clone(),
         cache: cache_dir(),
+        stdin: settings.stdin.clone(),
         info: RunInfo {
             ukci: env!("CARGO_PKG_VERSION").into(),
             matrix: plan.matrix.clone(),

@@ -72,6 +72,12 @@ impl Failure {
         }
     }
 
+    /// The same with another exit status.
+    #[must_use]
+    pub(crate) fn ending_with(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
     /// An error of the libraries, whose text is a sentence of its own, and its causes.
     pub(crate) fn of(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
         let mut message = text!("{}\n", in_lines(&error.to_string(), 0));

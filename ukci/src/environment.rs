@@ -73,6 +73,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "none",
     ),
     variable(
+        &["UKCI_OUT"],
+        "With `ukci runner`: the directory into which files of the command come back.",
+        "no files come back",
+    ),
+    variable(
         &["UKCI_QEMU_X86_64", "UKCI_QEMU_AARCH64", "UKCI_QEMU_RISCV64"],
         "The QEMU program for guests of that architecture.",
         "`qemu-system-…` on `PATH`",

@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Usage,
     /// Ended by a second Ctrl-C; a command that leaves no report, by the first.
     Interrupted,
-    /// What `ukci shell --command` ran ended so.
+    /// What `ukci shell --command` or `ukci runner` ran ended so.
     Guest(u8),
 }
 
@@ -47,8 +47,7 @@ pub(crate) const STATUSES: &[(u8, &str)] = &[
 ];
 
 /// What the table cannot say.
-pub(crate) const HANDED_THROUGH: &str =
-    "`ukci shell --command TEXT` ends with the status of the command that ran in the guest.";
+pub(crate) const HANDED_THROUGH: &str = "`ukci shell --command TEXT` and `ukci runner` end with the status of the command that ran in the guest.";
 
 /// The part of `--help` about them.
 pub(crate) fn help() -> String {

@@ -6,6 +6,7 @@ mod atomic_file;
 mod carried;
 mod cells;
 mod command;
+mod commands;
 mod diagnostic;
 mod embedded;
 mod environment;
@@ -53,6 +54,8 @@ fn main() -> ExitCode {
     let _in_use = uses_cache(&cli.command).then(|| InUse::shared(&cache_dir()));
     let result = match cli.command {
         Command::Check(check) => command::check::run(*check, output),
+        Command::Exec(exec) => command::exec::run(*exec, output),
+        Command::Runner(runner) => command::runner::run(*runner, output),
         Command::List(list) => command::list::run(*list, output),
         Command::Rerun(rerun) => command::rerun::run(*rerun, output),
         Command::Shell(shell) => command::shell::run(shell, output),

@@ -7,6 +7,7 @@ use std::io::{IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
+use ukci_harness::command::StreamName;
 use ukci_harness::render::{harmless, harmless_lines, is_active};
 
 use crate::args::{Color, Global};
@@ -89,6 +90,16 @@ impl Output {
             stages: global.verbose > 0,
             live: terminal && !global.no_progress && global.quiet == 0 && global.verbose == 0,
             width: width(),
+        }
+    }
+
+    /// The same without anything but problems.
+    pub(crate) fn quietly(self) -> Self {
+        Self {
+            chatty: false,
+            live: false,
+            stages: false,
+            ..self
         }
     }
 
@@ -206,7 +217,7 @@ fn write(mut block: String) {
 
 /// Text for people, of which GitHub's runner takes no line for a command: it reads everything that a
 /// step prints, trims each line, and acts on `::name::` at its start and on `##[name]` anywhere.
-fn for_people(text: &str) -> String {
+pub(crate) fn for_people(text: &str) -> String {
     let is_runner = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     if is_runner {
         without_commands(text)
@@ -268,6 +279,18 @@ fn style_len(text: &str) -> usize {
 /// Writes text for people to stdout.
 pub(crate) fn data_for_people(text: &Text) -> std::io::Result<()> {
     write_data(&for_people(text))
+}
+
+/// Writes bytes that a command wrote to the stream of the same name, as if the command ran here.
+pub(crate) fn pass_through(stream: StreamName, bytes: &[u8]) {
+    // Nobody is left to tell when the reader is gone; the command goes on.
+    let _ = match stream {
+        StreamName::Stdout => {
+            let mut stdout = std::io::stdout().lock();
+            stdout.write_all(bytes).and_then(|()| stdout.flush())
+        }
+        StreamName::Stderr => std::io::stderr().lock().write_all(bytes),
+    };
 }
 
 /// Writes data to stdout. A reader that has seen enough is no error.

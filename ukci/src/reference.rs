@@ -76,8 +76,18 @@ fn every_variable_that_is_read_is_declared() {
         }
     }
     assert!(read.len() > 20, "{read:?}");
-    // The tests' own, and what the build tells the executable.
-    let own = ["UKCI_TEST_", "UKCI_X", "UKCI_VERSION", "UKCI_UPDATE"];
+    // The tests' own, what the build tells the executable, and what a command is told in a guest.
+    let own = [
+        "UKCI_TEST_",
+        "UKCI_X",
+        "UKCI_VERSION",
+        "UKCI_UPDATE",
+        "UKCI_ARTIFACT",
+        "UKCI_BIN",
+        "UKCI_CELL",
+        "UKCI_KERNEL",
+        "UKCI_WORKDIR",
+    ];
     let unknown: Vec<&String> = read
         .iter()
         .filter(|name| !is_declared(name) && !own.iter().any(|own| name.starts_with(own)))

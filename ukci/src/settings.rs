@@ -4,13 +4,15 @@
 mod pins;
 pub(crate) mod recorded;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ukci_harness::arch::Version;
+use ukci_harness::command::StdinReader;
 use ukci_harness::resolve::{ArtifactFile, Compilation, Selection};
 use ukci_harness::run::Remember;
 use ukci_matrix::partition::Partition;
 use ukci_schema::evidence::Mode;
+use ukci_schema::plan::PlannedArtifact;
 use ukci_schema::report::Report;
 
 use crate::args::{self, Format, Machines, ManifestOf};
@@ -25,6 +27,12 @@ pub(crate) use pins::{Pins, short};
 pub(crate) struct Settings {
     pub(crate) artifacts: Vec<ArtifactFile>,
     pub(crate) manifests: Vec<ManifestOf>,
+    /// A command to run.
+    pub(crate) command: Option<PlannedArtifact>,
+    /// The options that describe the command, and its words, as they are recorded.
+    pub(crate) command_line: Vec<String>,
+    /// What the command reads, if that is the standard input of this process.
+    pub(crate) stdin: Option<StdinReader>,
     /// A plan to run instead of resolving anything; the selection then only keeps some cells.
     pub(crate) plan: Option<PathBuf>,
     pub(crate) selection: Selection,
@@ -68,6 +76,9 @@ impl Settings {
                 .map(ArtifactFile::from)
                 .collect(),
             manifests: check.manifest,
+            command: None,
+            command_line: Vec::new(),
+            stdin: None,
             plan: check.plan,
             since: check.selection.since,
             shard: check.selection.shard,
@@ -95,6 +106,62 @@ pub(crate) fn remember(no_cache: bool) -> Remember {
         (false, _) => Remember::Nothing,
         (true, true) => Remember::Anew,
         (true, false) => Remember::Reuse,
+    }
+}
+
+/// Settings that run a command, which is put in later.
+fn for_command(selection: Selection, machines: Machines, out: PathBuf) -> Settings {
+    Settings {
+        artifacts: Vec::new(),
+        manifests: Vec::new(),
+        command: None,
+        command_line: Vec::new(),
+        stdin: None,
+        plan: None,
+        since: None,
+        shard: None,
+        selection,
+        compilation: Compilation::default(),
+        mode: Mode::Attach,
+        strict: false,
+        fail_fast: false,
+        resume: false,
+        baseline: None,
+        machines,
+        out,
+        formats: Vec::new(),
+        pins: None,
+        // What a command does is no fact of its bytes alone.
+        remember: Remember::Nothing,
+        cache_limit: u64::MAX,
+    }
+}
+
+impl Settings {
+    /// What a command line of `ukci exec` says, but for the command.
+    pub(crate) fn of_exec(exec: args::Exec) -> Self {
+        let (since, shard) = (exec.selection.since, exec.selection.shard);
+        let selection = selection(exec.selection);
+        Self {
+            since,
+            shard,
+            fail_fast: exec.fail_fast,
+            resume: exec.resume,
+            cache_limit: exec.limit.cache_max_size.as_u64(),
+            formats: exec.outputs.format,
+            ..for_command(selection, exec.machines, exec.outputs.out)
+        }
+    }
+
+    /// What a command line of `ukci runner` says, but for the command.
+    pub(crate) fn of_runner(runner: args::Runner, out: &Path) -> Self {
+        let selection = Selection {
+            kernels: vec![runner.kernel],
+            modules: runner.modules,
+            ..Selection::default()
+        };
+        let machines = Machines::one(runner.timeout, runner.accel, runner.transport);
+        for_command(selection, machines, out.to_owned())
     }
 }
 

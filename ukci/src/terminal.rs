@@ -1,6 +1,7 @@
 //! The live display: it receives events and prints lines. Nothing else prints events.
 
 mod causes;
+mod command_output;
 mod short_id;
 mod text;
 mod wrap;
@@ -9,14 +10,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ukci_harness::command::{Chunk, StreamName};
 use ukci_harness::event::Event;
 use ukci_harness::render::{self, Shown, harmless};
 use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use crate::output::{Output, QUIET, WARN, WIDEST, label, paint};
+use crate::output::{Output, QUIET, WARN, WIDEST, for_people, label, paint, pass_through};
 use crate::text::{Text, count, text};
+use command_output::Lines;
 use short_id::ShortIds;
 use text::{cached_line, cell_line, kept_line, whereabouts};
 
@@ -40,6 +43,9 @@ pub(crate) struct Terminal {
     kept: usize,
     /// Cells whose evidence was in the cache.
     cached: usize,
+    /// Whether there is one cell only.
+    alone: bool,
+    lines: Lines,
 }
 
 impl Terminal {
@@ -51,6 +57,7 @@ impl Terminal {
         cells: impl Iterator<Item = &'a Cell> + Clone,
     ) -> Self {
         let ids = ShortIds::of(cells.clone());
+        let ids_of = cells.clone();
         let target = if output.live {
             ProgressDrawTarget::stderr_with_hz(5)
         } else {
@@ -72,6 +79,8 @@ impl Terminal {
                 .min(WIDEST),
             kept: 0,
             cached: 0,
+            alone: ids_of.count() < 2,
+            lines: Lines::default(),
         }
     }
 
@@ -102,6 +111,7 @@ impl Terminal {
                     }
                 }
             }
+            Event::Output { cell, chunk } => self.wrote(&cell, &chunk),
             Event::Retry { cell, why } => {
                 self.line(&text!(
                     "{} {}  {}",
@@ -131,6 +141,34 @@ impl Terminal {
             }
             Event::Ended(report) => self.ended(&report),
             _ => {}
+        }
+    }
+
+    /// Shows what a command wrote.
+    fn wrote(&mut self, cell: &Cell, chunk: &Chunk) {
+        if self.alone {
+            for bar in self.running.values().chain(self.bar.iter()) {
+                bar.finish_and_clear();
+            }
+            self.running.clear();
+            self.bar = None;
+            self.output.live = false;
+            return pass_through(chunk.stream, &chunk.bytes);
+        }
+        if self.output.chatty {
+            let id = Text::from(harmless(&self.ids.id(cell)));
+            let text = self.lines.completed(&id, chunk);
+            self.show(chunk.stream, &text);
+        }
+    }
+
+    fn show(&self, stream: StreamName, text: &Text) {
+        let text = for_people(text);
+        let show = || pass_through(stream, text.as_bytes());
+        if self.bar.is_some() {
+            self.bars.suspend(show);
+        } else {
+            show();
         }
     }
 
@@ -205,6 +243,9 @@ impl Terminal {
         self.cached += usize::from(!kept && report.cached.is_some());
         *self.counts.entry(report.outcome).or_default() += 1;
         let id = Text::from(harmless(&self.ids.id(&report.cell())));
+        for (stream, text) in self.lines.rest(&id) {
+            self.show(stream, &text);
+        }
         if let Some(bar) = self.running.remove(&*id) {
             bar.finish_and_clear();
             self.bars.remove(&bar);

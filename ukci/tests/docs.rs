@@ -97,7 +97,13 @@ fn assert_understood(page: &str, command: &str) {
     let words = words(command).split_off(1);
     let with = |more: &[&str]| {
         let more = more.iter().map(|word| (*word).to_owned());
-        ukci(&root(), &[words.clone(), more.collect()].concat())
+        // After `--` come the words of a command that is run in a guest.
+        let end = words.iter().position(|word| word == "--");
+        let (before, after) = words.split_at(end.unwrap_or(words.len()));
+        ukci(
+            &root(),
+            &[before, &more.collect::<Vec<_>>(), after].concat(),
+        )
     };
     let mut output = with(&["--help"]);
     // An option that is mentioned without its value.

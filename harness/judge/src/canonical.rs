@@ -11,6 +11,7 @@
 //! | logs, `kmsg` | kernel addresses | KASLR, the allocator |
 //! | logs, `kmsg` | numbers after words such as `time`, `fd`, `pid` and `prog_id` | times and ids |
 //! | `kmsg` | time stamps; lines of the clock watchdogs; reports of stalls | the host's load |
+//! | a command | its output, and what it left running | its own business |
 //! | programs | how often one fired becomes whether it did | as often as the kernel came by |
 //! | programs | bytes of machine code become whether there are any | constants are addresses |
 //! | guest | memory in KiB | the image's place decides what is left |
@@ -18,6 +19,7 @@
 //! | a log that was cut | all but its ends | a longer number moves the cut |
 
 use crate::stall;
+use ukci_schema::command::{CommandEvidence, Ended};
 use ukci_schema::evidence::{Evidence, KmsgMark, Log, ProgramAttach, ProgramEvidence, Step};
 
 /// Kernel arguments that a machine adds for itself. The host's clock rate is among them.
@@ -52,6 +54,14 @@ const NUMBERED: &[&str] = &[
 /// Lines kept of either side of a cut.
 const KEPT: usize = 64;
 
+/// How a command ended. How long one ran whose time was up depends on the host.
+fn ended(ended: &Ended) -> Ended {
+    match ended {
+        Ended::TimedOut { .. } => Ended::TimedOut { seconds: 0 },
+        other => other.clone(),
+    }
+}
+
 /// The evidence as any boot of the same cell has it; see the [module](self) for what is left out.
 pub fn canonical(evidence: &Evidence) -> Evidence {
     let mut same = evidence.clone();
@@ -68,6 +78,15 @@ pub fn canonical(evidence: &Evidence) -> Evidence {
         .retain(|module| !TRANSPORT.iter().any(|own| module.name.starts_with(own)));
     timeless(&mut same.open);
     timeless(&mut same.load);
+    if let Some(command) = &mut same.command {
+        *command = CommandEvidence {
+            arguments: std::mem::take(&mut command.arguments),
+            expected_status: command.expected_status,
+            ended: ended(&command.ended),
+            out: std::mem::take(&mut command.out),
+            ..CommandEvidence::default()
+        };
+    }
     same.log = log(&same.log);
     for feature in &mut same.features {
         reword(&mut feature.detail);

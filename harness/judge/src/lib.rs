@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 
 use case::{Case, Whole};
 use finding::Found;
-use rules::{attach, map, object, open, refusal, splat, struct_ops};
+use rules::{attach, command, map, object, open, refusal, splat, struct_ops};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use ukci_schema::glob;
@@ -139,6 +139,9 @@ fn decide(evidence: &Evidence, terms: Terms<'_>) -> Decided {
 }
 
 fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
+    if let Some(seen) = &evidence.command {
+        return ended(command::answer(evidence, seen));
+    }
     let whole = &Whole::new(evidence);
     let mut programs = vec![None; evidence.programs.len()];
     match evidence.open.outcome {
@@ -182,6 +185,19 @@ fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
                 programs,
             },
         },
+    }
+}
+
+/// What became of a command, which has no programs of its own.
+fn ended(answer: command::Answer) -> Decided {
+    match answer {
+        command::Answer::Pass => Decided {
+            verdict: Verdict::Pass,
+            rule: "command",
+            programs: Vec::new(),
+        },
+        command::Answer::Fail(found) => Decided::by(*found, Vec::new()),
+        command::Answer::Fault(fault) => Decided::fault("command", fault, Vec::new()),
     }
 }
 

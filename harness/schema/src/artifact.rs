@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A `.bpf.o`, or a `.bpf.c` that is compiled once per LLVM and architecture.
+/// A `.bpf.o`, or a `.bpf.c` that is compiled once per LLVM and architecture; or a command that is
+/// run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
@@ -44,6 +45,8 @@ pub enum Form {
     Object,
     /// C source.
     Source,
+    /// A program that is run in the guest.
+    Command,
 }
 
 /// The artifact's name for a file name: what is left without its endings.

@@ -75,6 +75,8 @@ codes! {
     InvalidObject = "INVALID_OBJECT",
     /// The compiler refused the source.
     CompileError = "COMPILE_ERROR",
+    /// A command did not end as expected.
+    CommandValidationFailure = "COMMAND_VALIDATION_FAILURE",
     /// The kernel panicked.
     KernelPanic = "KERNEL_PANIC",
     /// The kernel printed a warning, an oops or a lockup.

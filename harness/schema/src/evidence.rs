@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::CommandEvidence;
 use crate::diagnosis::SourceLine;
 
 pub use core_access::{CoreAccess, CoreFault, Declared};
@@ -54,6 +55,9 @@ pub struct Evidence {
     /// registration ended, whether or not it has programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub struct_ops: Vec<StructOpsEvidence>,
+    /// What was seen of a command. Nothing is opened, loaded or attached then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandEvidence>,
     /// Changes made to the object or the guest before the load that decides the verdict.
     pub edits: Vec<String>,
     /// What libbpf printed while it opened, loaded and attached the whole object.

@@ -12,6 +12,7 @@
 pub mod artifact;
 pub mod budget;
 pub mod cell;
+pub mod command;
 mod constant;
 pub mod contract;
 pub mod diagnosis;

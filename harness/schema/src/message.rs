@@ -17,13 +17,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::CommandRequest;
 use crate::contract::Contract;
 use crate::evidence::{Evidence, GuestFacts, Mode};
 use crate::features::KernelFeatures;
 use crate::verdict::Stage;
 
 /// Version of the protocol. Host and guest must agree to the number.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// The vsock port on which the host listens.
 pub const PORT: u32 = 5470;
@@ -52,6 +53,10 @@ pub enum FrameKind {
     Bytes = 0xb3,
     /// The last message arrived whole.
     Ack = 0xb4,
+    /// What a command wrote to its standard output, whole in one frame.
+    Stdout = 0xb5,
+    /// What a command wrote to its standard error, whole in one frame.
+    Stderr = 0xb6,
 }
 
 /// A header that is not one.
@@ -90,6 +95,8 @@ pub fn decode_header(header: [u8; HEADER]) -> Result<(FrameKind, usize), FrameEr
         0xb2 => FrameKind::Json,
         0xb3 => FrameKind::Bytes,
         0xb4 => FrameKind::Ack,
+        0xb5 => FrameKind::Stdout,
+        0xb6 => FrameKind::Stderr,
         other => return Err(FrameError::Kind(other)),
     };
     let length = u32::from_le_bytes([header[1], header[2], header[3], 0]) as usize;
@@ -140,6 +147,17 @@ pub enum FromGuest {
         /// It.
         evidence: Box<Evidence>,
     },
+    /// The command has ended, and all of its output was sent. The host sends nothing more after it has
+    /// acknowledged this.
+    Ended,
+    /// A file that a command left for the host. Messages of plain bytes follow until its size is
+    /// reached, each of at most [`CHUNK`](crate::command::CHUNK) bytes.
+    File {
+        /// Its path below the directory for such files, which the guest chose and nobody trusts.
+        name: String,
+        /// Its length in bytes.
+        size: u64,
+    },
     /// All that the kernel was probed to have, where that was requested.
     Features {
         /// It.
@@ -170,6 +188,18 @@ pub enum FromHost {
     /// Nothing yet: the guest is to be saved, and its copies will be sent requests. Once this is
     /// acknowledged, nothing is on its way in either direction.
     Settle,
+    /// Run a command. The contents of its files follow as messages of plain bytes, each of at most
+    /// [`CHUNK`](crate::command::CHUNK) bytes. While it runs, both sides send without waiting for
+    /// their turn: the guest [`FrameKind::Stdout`] and [`FrameKind::Stderr`], the host plain bytes
+    /// for its standard input, of which an empty message is the end. Each side has at most one
+    /// message of its own that is not acknowledged yet. The answer is [`FromGuest::Reply`], after
+    /// a [`FromGuest::File`] for each file that comes back.
+    Command(Box<CommandRequest>),
+    /// The time of the running command is up: kill it with everything that it started.
+    Kill {
+        /// The time that it had, in seconds.
+        seconds: u64,
+    },
 }
 
 /// What the host asks of a guest.

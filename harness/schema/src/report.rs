@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::Artifact;
 use crate::budget::Budget;
 use crate::cell::{Arch, Cell};
+use crate::command::Ended;
 use crate::diagnosis::{Code, Diagnosis, SourceLine};
 use crate::evidence::{AttachOutcome, MapEvidence, ProgramAttach, StepOutcome, VerifierStats};
 use crate::verdict::{Expectation, Fault, Outcome, Stage, Verdict, VerdictKind};
@@ -92,6 +93,9 @@ pub struct Asked {
     pub options: Vec<String>,
     /// By the name of a user kernel, the options that select it: its path and its modules.
     pub kernels: BTreeMap<String, Vec<String>>,
+    /// With `ukci exec`: the options that describe the command, and its words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
 }
 
 /// Something that was chosen, and why.
@@ -185,6 +189,9 @@ pub struct CellReport {
     pub reason: Option<String>,
     /// The version of libbpf that loaded it.
     pub libbpf: String,
+    /// How the command ended, where the cell is of a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandReport>,
     /// One entry per program.
     pub programs: Vec<ProgramReport>,
     /// One entry per map.
@@ -239,6 +246,25 @@ impl CellReport {
             arch: self.arch,
         }
     }
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct CommandReport {
+    /// How it ended.
+    pub ended: Ended,
+    /// Bytes of its standard output.
+    pub stdout_bytes: u64,
+    /// Bytes of its standard error.
+    pub stderr_bytes: u64,
+    /// Processes that it left running, which were then killed.
+    #[serde(default)]
+    pub left_running: u32,
+    /// The files that came back from the guest, below `out/` in the cell's directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out: Vec<String>,
 }
 
 /// One program of a cell.

@@ -21,7 +21,7 @@ pub enum Stage {
     Load,
     /// The programs are attached to their hooks.
     Attach,
-    /// The programs do what they should.
+    /// The programs do what they should, or a command runs.
     Behave,
 }
 

@@ -9,12 +9,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use ukci_schema::budget::Budget;
+use ukci_schema::command::{Command, CommandRequest};
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
 use ukci_schema::message::{ModuleFile, Request};
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
 
 use crate::catalogue::digest;
+use crate::command::Stdin;
 use crate::evidence_dir;
 use crate::machine::Boot;
 use crate::needed_modules::NamedModule;
@@ -30,6 +32,10 @@ pub(crate) struct Inputs {
     pub(crate) object_sha256: Arc<str>,
     /// The files of the cell's contract, in its order.
     pub(crate) files: Vec<Arc<[u8]>>,
+    /// The command, if the cell is of one; `files` are its contents then.
+    pub(crate) command: Option<Arc<Command>>,
+    /// What the command reads.
+    pub(crate) stdin: Option<Stdin>,
     /// Why a compiler made no object of the source: then nothing is booted.
     pub(crate) refused: Option<Arc<Diagnosis>>,
     /// Why the artifact could not be kept beside the evidence: then nothing is booted.
@@ -69,6 +75,32 @@ impl Inputs {
         files.chain(modules).map(|part| &part[..]).collect()
     }
 
+    /// What the agent is asked of a command: with the values of the variables that are not written
+    /// down, and the names of this cell.
+    pub(crate) fn command_request(&self, command: &Command) -> CommandRequest {
+        let mut command = command.clone();
+        for name in &command.inherited {
+            if let Ok(value) = std::env::var(name) {
+                command.environment.insert(name.clone(), value);
+            }
+        }
+        let cell = &self.planned.cell;
+        let own = [
+            ("UKCI_KERNEL", cell.kernel.clone()),
+            ("UKCI_CELL", cell.id()),
+        ];
+        for (name, value) in own {
+            command.environment.insert(name.to_owned(), value);
+        }
+        CommandRequest {
+            command,
+            sysctl: self.kernel.sysctl.clone(),
+            time: now(),
+            entropy: entropy(),
+            modules: self.module_files(),
+        }
+    }
+
     /// What the agent is asked, in a cell that may take as long as `limit`.
     pub(crate) fn request(&self, limit: Duration) -> Request {
         Request {
@@ -77,19 +109,27 @@ impl Inputs {
             mode: self.mode,
             contract: self.planned.contract.clone(),
             sysctl: self.kernel.sysctl.clone(),
-            time: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |d| d.as_secs()),
+            time: now(),
             entropy: entropy(),
             isolation_seconds: Some((limit / ISOLATION_SHARE).as_secs().max(1)),
-            modules: (self.modules.iter())
-                .map(|(name, bytes)| ModuleFile {
-                    name: name.clone(),
-                    size: bytes.len() as u64,
-                })
-                .collect(),
+            modules: self.module_files(),
         }
     }
+
+    fn module_files(&self) -> Vec<ModuleFile> {
+        let modules = self.modules.iter();
+        let files = modules.map(|(name, bytes)| ModuleFile {
+            name: name.clone(),
+            size: bytes.len() as u64,
+        });
+        files.collect()
+    }
+}
+
+/// Seconds since the epoch.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs())
 }
 
 /// The search for the refused parts of an object takes at most one part in so many of a cell's time:

@@ -47,6 +47,10 @@ struct KeyOf<'a> {
 
 /// The key of a cell on this hardware.
 pub(super) fn key(inputs: &Inputs, hardware: &Hardware) -> Option<Key> {
+    // What a command does depends on more than its bytes, and it is run to be seen.
+    if inputs.command.is_some() {
+        return None;
+    }
     let (planned, kernel) = (&inputs.planned, &inputs.kernel);
     let of = KeyOf {
         recipe: RECIPE,

@@ -6,7 +6,7 @@ use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::{Mode, ProgramEvidence, StepOutcome};
 use ukci_schema::glob;
 use ukci_schema::plan::PlannedCell;
-use ukci_schema::report::{CellReport, ProgramReport};
+use ukci_schema::report::{CellReport, CommandReport, ProgramReport};
 use ukci_schema::verdict::{Outcome, Stage, Verdict};
 
 use super::inputs::Inputs;
@@ -34,7 +34,9 @@ pub(super) fn report<M: Machine>(
     let planned = &inputs.planned;
     let cell = &planned.cell;
     let hardware = machine.hardware(cell.arch, &inputs.kernel.release);
-    let last = if inputs.mode == Mode::Attach {
+    let last = if inputs.command.is_some() {
+        Stage::Behave
+    } else if inputs.mode == Mode::Attach {
         Stage::Attach
     } else {
         Stage::Load
@@ -46,6 +48,13 @@ pub(super) fn report<M: Machine>(
     let seen = evidence.as_ref();
     let evidence_digest = seen.map(|seen| digest::of(canonical::text(seen).as_bytes()));
     let evidence = evidence.unwrap_or_default();
+    let command = evidence.command.map(|seen| CommandReport {
+        ended: seen.ended,
+        stdout_bytes: seen.stdout_bytes,
+        stderr_bytes: seen.stderr_bytes,
+        left_running: seen.left_running,
+        out: seen.out,
+    });
     let programs = programs(evidence.programs, judgement.programs, planned);
     let verdict = within_budget(judgement.verdict, &programs, inputs);
     let stage = match &verdict {
@@ -97,6 +106,7 @@ pub(super) fn report<M: Machine>(
         fault,
         reason,
         libbpf,
+        command,
         programs,
         maps: evidence.maps,
         edits: (inputs.kernel.cmdline.iter())

@@ -18,7 +18,8 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
     let manifest = artifact.and_then(|artifact| artifact.manifest.as_ref());
     let manifest = manifest.filter(|_| !is_planned);
     let manifest = manifest.map(|of| ["--manifest".to_owned(), of.path.clone()]);
-    let artifact = (!is_planned).then(|| path.to_owned());
+    let is_command = !asked.command.is_empty();
+    let artifact = (!is_planned && !is_command).then(|| path.to_owned());
     // A kernel by name is run on x86_64; the user's own says itself what it is for.
     let others = report
         .cells
@@ -33,9 +34,11 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
         .flat_map(|llvm| ["--llvm".into(), llvm.clone()])
         .collect();
     let words = words.chain(&llvm).chain(manifest.iter().flatten());
-    let words = words.chain(&asked.options);
+    // A command's own words come last.
+    let words = words.chain(&asked.options).chain(&asked.command);
     let arguments: Vec<String> = words.map(|word| quoted(word)).collect();
-    format!("ukci check {}", arguments.join(" "))
+    let command = if is_command { "exec" } else { "check" };
+    format!("ukci {command} {}", arguments.join(" "))
 }
 
 /// A word as a shell reads it back.

@@ -81,6 +81,7 @@ fn refusal(code: Code) -> &'static str {
         Code::PolicyDenied | Code::CapabilityFailure => "DENIED",
         Code::InvalidObject => "OBJECT",
         Code::CompileError => "COMPILE",
+        Code::CommandValidationFailure => "EXIT",
         Code::KernelPanic => "PANIC",
         Code::KernelSplat => "SPLAT",
         Code::GuestResources => "MEMORY",

@@ -102,6 +102,7 @@ pub(crate) fn options(dir: &Path) -> Options {
         remember: run::Remember::Nothing,
         resume: false,
         baseline: None,
+        stdin: None,
         out: dir.join("out"),
         cache: dir.join("cache"),
         info: RunInfo {

@@ -1,6 +1,7 @@
 //! The harness against scripted guests: everything an agent or a kernel can do wrong, in
 //! milliseconds and without QEMU.
 
+mod commands;
 mod fixture;
 mod identity;
 mod remembered;

@@ -72,6 +72,14 @@ pub(crate) enum Script {
     Starved,
     /// Others have the CPU for ever.
     StarvedForEver,
+    /// Runs a command that copies its input to its output, and leaves a file.
+    Copies,
+    /// Runs a command that is never done by itself.
+    RunsForEver,
+    /// Runs a command that restarts the guest.
+    Restarts,
+    /// Sends more of a file than it announced.
+    FileTooLong,
 }
 
 #[derive(Default)]
@@ -181,6 +189,9 @@ impl Guest for ScriptedGuest {
             tail.push("[    0.2] ukci-guest: dial the host: Address family not supported".into());
             tail.push("[    0.3] reboot: Power down".into());
         }
+        if self.script == Script::Restarts {
+            tail.push("[    9.1] reboot: Restarting system".into());
+        }
         tail
     }
 
@@ -206,7 +217,7 @@ impl Guest for ScriptedGuest {
     }
 }
 
-async fn say(stream: &mut DuplexStream, message: &FromGuest) {
+pub(crate) async fn say(stream: &mut DuplexStream, message: &FromGuest) {
     let text = serde_json::to_vec(message).unwrap();
     for (header, payload) in frames(FrameKind::Json, &text) {
         stream.write_all(&header).await.unwrap();
@@ -217,7 +228,7 @@ async fn say(stream: &mut DuplexStream, message: &FromGuest) {
     assert_eq!(decode_header(ack), Ok((FrameKind::Ack, 0)));
 }
 
-async fn hear(stream: &mut DuplexStream) -> (FrameKind, Vec<u8>) {
+pub(crate) async fn hear(stream: &mut DuplexStream) -> (FrameKind, Vec<u8>) {
     let mut message = Vec::new();
     loop {
         let mut header = [0; HEADER];
@@ -249,7 +260,7 @@ fn hello(protocol: u32) -> FromGuest {
 }
 
 /// How a process ends, as the real machine says it: see `harness/tests/machine/main.rs`.
-fn exited(program: &str, reason: Option<&str>, complaint: Option<&str>) -> Ending {
+pub(crate) fn exited(program: &str, reason: Option<&str>, complaint: Option<&str>) -> Ending {
     Ending::Exited(Exited {
         program: program.into(),
         how: match program {
@@ -344,8 +355,12 @@ async fn play(
     say(&mut stream, &hello(PROTOCOL)).await;
     let (kind, text) = hear(&mut stream).await;
     assert_eq!(kind, FrameKind::Json);
-    let FromHost::Request(request) = serde_json::from_slice(&text).unwrap() else {
-        panic!("a cell asks for no features")
+    let request = match serde_json::from_slice(&text).unwrap() {
+        FromHost::Request(request) => request,
+        FromHost::Command(request) => {
+            return crate::commands::play(script, &request, stream, end).await;
+        }
+        other => panic!("a cell does not ask for {other:?}"),
     };
     assert_eq!(request.entropy.len(), 64);
     let (kind, object) = hear(&mut stream).await;

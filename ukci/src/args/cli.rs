@@ -4,8 +4,8 @@ use clap::builder::{Styles, styling::AnsiColor};
 use clap::{Parser, Subcommand};
 
 use super::{
-    Check, Doctor, Explain, Global, Help, Kernels, List, Plan, cache, check, init, kernels, list,
-    manifest, plan, report, rerun, shell,
+    Check, Doctor, Exec, Explain, Global, Help, Kernels, List, Plan, Runner, cache, check, exec,
+    init, kernels, list, manifest, plan, report, rerun, runner, shell,
 };
 use crate::{exit, version};
 
@@ -53,6 +53,22 @@ pub(crate) enum Command {
     /// cache are downloaded first.
     #[command(after_help = check::HELP)]
     Check(Box<Check>),
+
+    /// Run a command in real kernels
+    ///
+    /// ukci boots each kernel, sends the program to the guest with everything that it needs, and
+    /// runs it there as root. Its exit status is the verdict. With one kernel, its output passes
+    /// through as if it ran here. With several, each line begins with the id of its cell, and the
+    /// report is that of `ukci check`.
+    #[command(after_help = exec::HELP, mut_arg("llvm", |llvm| llvm.hide(true)))]
+    Exec(Box<Exec>),
+
+    /// Run one command in one kernel as if it ran here, for test runners
+    ///
+    /// It is made for `cargo test`, `cargo nextest`, `go test -exec` and the like. It prints
+    /// nothing of its own unless something goes wrong.
+    #[command(after_help = runner::HELP)]
+    Runner(Box<Runner>),
 
     /// List the cells of a matrix
     ///

@@ -40,6 +40,17 @@ pub(crate) struct Machines {
 }
 
 impl Machines {
+    /// One machine, for so long.
+    pub(crate) fn one(timeout: Duration, accel: Accel, transport: Transport) -> Self {
+        Self {
+            jobs: Some(1),
+            max_memory: None,
+            timeout,
+            accel,
+            transport,
+        }
+    }
+
     /// The defaults, with this accelerator.
     pub(crate) fn with_accel(accel: Accel) -> Self {
         Self {

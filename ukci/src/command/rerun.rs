@@ -7,6 +7,7 @@ use ukci_schema::report::{CellReport, Report};
 
 use crate::args::rerun::Rerun;
 use crate::cells;
+use crate::commands;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{GOOD, Output, WARN, label};
@@ -29,7 +30,8 @@ pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
         return Err(Failure::says(Exit::Usage, &message, Some(hint)));
     }
     let chosen: Vec<CellReport> = choose(&args, &report)?.into_iter().cloned().collect();
-    let settings = recorded::read(
+    let command = commands::recorded(&report, &dir, output)?;
+    let mut settings = recorded::read(
         report,
         &chosen,
         &dir,
@@ -38,6 +40,7 @@ pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
         args.machines,
         args.outputs,
     )?;
+    settings.command = command;
     let (again, exit) = cells::run(&settings, output)?;
     for was in &chosen {
         if let Some(is) = again.cells.iter().find(|is| is.id == was.id) {

@@ -6,7 +6,6 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use tokio::time::timeout;
 use ukci_harness::cell_shell;
 use ukci_harness::scratch::Scratch;
-use ukci_schema::cell::Arch;
 use ukci_schema::report::Asked;
 
 use super::rerun;
@@ -15,17 +14,23 @@ use crate::args::{Machines, Outputs};
 use crate::cells::{self, Work};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::fetching::Fetching;
 use crate::output::{GOOD, Output, label};
 use crate::settings::recorded;
 use crate::text::text;
-use crate::{lock_file, report_file, runtime};
+use crate::{commands, report_file, runtime};
 use ukci_harness::render::harmless;
 
 /// Runs the command. With `--command` the status is the command's own.
 pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
     let report = report_file::read(&args.report)?;
     let cell = rerun::find(&report, &args.cell)?.clone();
+    if cell.command.is_some() {
+        let message = format!("`{}` is a cell of a command", harmless(&cell.id));
+        let kernel = &cell.kernel;
+        let hint =
+            format!("run a shell's text instead: `ukci exec --kernel {kernel} --shell TEXT`");
+        return Err(Failure::says(Exit::Usage, &message, Some(hint)));
+    }
     let scratch = Scratch::create()
         .map_err(|error| Failure::failed_to("create a temporary directory", &error))?;
     let settings = recorded::read(
@@ -39,7 +44,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
         Outputs::only(scratch.path()),
     )?;
     let work = Work::of(&settings)?;
-    let busybox = busybox(cell.arch, output)?;
+    let busybox = commands::busybox(cell.arch, output)?;
     let commanded = args.command.is_some();
     let limit = args.timeout.or(commanded.then_some(LIMIT));
     let _terminal = Terminal::kept();
@@ -107,12 +112,4 @@ impl Drop for Terminal {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
         }
     }
-}
-
-/// The shell for guests of this architecture.
-fn busybox(arch: Arch, output: Output) -> Result<Vec<u8>, Failure> {
-    let catalogue = lock_file::catalogue()?;
-    let fetching = Fetching::new(output);
-    let busybox = catalogue.tool("busybox", arch, &|progress| fetching.show(progress));
-    busybox.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
 }

@@ -7,6 +7,7 @@ use clap::Parser;
 use ukci_harness::compile::vmlinux;
 use ukci_harness::evidence_dir;
 use ukci_harness::resolve::{ArtifactFile, Selection};
+use ukci_schema::artifact::Form;
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence::Mode;
 use ukci_schema::report::{Asked, CellReport, Report};
@@ -84,6 +85,7 @@ pub(crate) fn write(settings: &Settings, own: &BTreeMap<String, PathBuf>) -> Ask
     Asked {
         options,
         kernels: kernels.collect(),
+        command: settings.command_line.clone(),
     }
 }
 
@@ -110,10 +112,16 @@ pub(crate) fn read(
     let kernels = names(|cell| &cell.kernel);
     let recorded = parse(&report.run.asked, &kernels)?;
     // A plan has its artifacts and what their manifests say.
-    let artifacts = match &recorded.plan {
+    let mut artifacts = match &recorded.plan {
         Some(_) => Vec::new(),
         None => names(|cell| &cell.artifact),
     };
+    // A command is planned by whoever runs it again.
+    let is_command = |name: &String| {
+        let mut all = report.artifacts.iter();
+        all.any(|a| a.name == *name && a.form == Form::Command)
+    };
+    artifacts.retain(|name| !is_command(name));
     let manifests = artifacts.iter().filter_map(|name| {
         let artifact = report.artifacts.iter().find(|a| a.name == *name)?;
         Some(ManifestOf {
@@ -131,6 +139,9 @@ pub(crate) fn read(
     Ok(Settings {
         artifacts,
         manifests,
+        command: None,
+        command_line: report.run.asked.command.clone(),
+        stdin: None,
         plan: recorded.plan,
         selection: Selection {
             matrix: recorded.matrix,

@@ -203,6 +203,9 @@ impl Block<'_> {
         text.push(&text!("\n  logs   {}\n", logs));
         let again = harmless(&again(self.report, cell));
         text.push(&text!("  rerun  {}\n", again));
+        if !self.report.run.asked.command.is_empty() {
+            return;
+        }
         let id = ukci_harness::render::quoted(&cell.id);
         let shell = harmless(&format!("ukci shell {id}{report}"));
         text.push(&text!("  shell  {}\n", shell));

@@ -1,8 +1,9 @@
 //! Formats what is printed when a cell ends and when the run ends.
 
 use ukci_harness::render::{self, Shown, harmless};
+use ukci_schema::command::Ended;
 use ukci_schema::evidence::AttachOutcome;
-use ukci_schema::report::{CellReport, Report};
+use ukci_schema::report::{CellReport, CommandReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use super::causes::{self, RULE};
@@ -85,6 +86,9 @@ pub(crate) fn cached_line(cached: usize) -> Text {
 
 /// What a pass did: `2 attached, 1 not attempted`.
 fn attached(report: &CellReport) -> Text {
+    if let Some(command) = &report.command {
+        return ended(command);
+    }
     let count = |outcome| {
         report
             .programs
@@ -121,6 +125,20 @@ fn attached(report: &CellReport) -> Text {
             ", after {}",
             text::count(report.edits.len(), "edit")
         ));
+    }
+    text
+}
+
+/// What a command that passed did: `exit status 0, 2 files came back`.
+fn ended(command: &CommandReport) -> Text {
+    let mut text = match &command.ended {
+        Ended::Exited { status } => text!("exit status {}", *status),
+        _ => Text::default(),
+    };
+    match command.out.len() {
+        0 => {}
+        1 => text.push(&", 1 file came back".into()),
+        many => text.push(&text!(", {} files came back", many)),
     }
     text
 }

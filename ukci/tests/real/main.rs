@@ -8,6 +8,7 @@
 mod again;
 mod axes;
 mod cells;
+mod exec;
 mod features;
 mod fixture;
 mod host_limits;

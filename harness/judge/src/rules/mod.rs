@@ -3,6 +3,7 @@
 pub(crate) mod asked;
 pub(crate) mod attach;
 pub(crate) mod capability;
+pub(crate) mod command;
 pub(crate) mod core;
 pub(crate) mod helper;
 pub(crate) mod hook;

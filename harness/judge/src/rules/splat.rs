@@ -242,7 +242,9 @@ fn doing(evidence: &Evidence, mark: Option<&KmsgMark>) -> (Stage, String) {
     let known = (evidence.programs.iter().map(|program| &program.name))
         .chain(evidence.maps.iter().map(|map| &map.name))
         .any(|name| *name == mark.doing);
-    let what = if known {
+    let what = if evidence.command.is_some() {
+        "the command".to_owned()
+    } else if known {
         format!("`{}`", mark.doing)
     } else {
         "the object".to_owned()
@@ -250,6 +252,7 @@ fn doing(evidence: &Evidence, mark: Option<&KmsgMark>) -> (Stage, String) {
     let done = match mark.stage {
         Stage::Attach => "was attached and made to run",
         Stage::Load => "was loaded",
+        Stage::Behave => "ran",
         _ => "was opened",
     };
     (mark.stage, format!(" while {what} {done}"))

@@ -1,0 +1,125 @@
+//! Makes the guest look to a command as a booted distribution does: the remaining file systems, the
+//! links in `/dev`, the loopback device, and the few files in `/etc` that C libraries read.
+//!
+//! Each step is done as far as the kernel permits it, and none replaces a file that the command
+//! brought.
+#![expect(unsafe_code, reason = "ioctls of the loopback device")]
+
+use std::fs::{self, Permissions};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::process::{Command as Process, Stdio};
+
+use rustix::mount::{MountFlags, mount};
+use ukci_schema::command::{BUSYBOX, Command};
+
+/// Source, target, type and options.
+const MOUNTS: &[(&str, &str, &str, Option<&std::ffi::CStr>)] = &[
+    ("debugfs", "/sys/kernel/debug", "debugfs", None),
+    ("configfs", "/sys/kernel/config", "configfs", None),
+    (
+        "devpts",
+        "/dev/pts",
+        "devpts",
+        Some(c"gid=5,mode=620,ptmxmode=666"),
+    ),
+    ("tmpfs", "/dev/shm", "tmpfs", Some(c"mode=1777")),
+    ("mqueue", "/dev/mqueue", "mqueue", None),
+    ("hugetlbfs", "/dev/hugepages", "hugetlbfs", None),
+];
+
+const LINKS: &[(&str, &str)] = &[
+    ("/proc/self/fd", "/dev/fd"),
+    ("/proc/self/fd/0", "/dev/stdin"),
+    ("/proc/self/fd/1", "/dev/stdout"),
+    ("/proc/self/fd/2", "/dev/stderr"),
+    ("/proc/self/mounts", "/etc/mtab"),
+    ("/run", "/var/run"),
+];
+
+const DIRS: &[&str] = &["/root", "/etc", "/var/tmp", "/home", "/mnt", "/run/lock"];
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "/etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+    ),
+    ("/etc/group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"),
+    ("/etc/hosts", "127.0.0.1 localhost ukci\n::1 localhost\n"),
+    (
+        "/etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nhosts: files dns\n",
+    ),
+    ("/etc/shells", "/bin/sh\n"),
+];
+
+/// What there is before the command's own files.
+pub(super) fn make() {
+    for (source, target, kind, options) in MOUNTS {
+        let _ = fs::create_dir_all(target);
+        let _ = mount(*source, *target, *kind, MountFlags::empty(), *options);
+    }
+    for dir in DIRS {
+        let _ = fs::create_dir_all(dir);
+    }
+    for (target, link) in LINKS {
+        let _ = symlink(target, link);
+    }
+    for dir in ["/tmp", "/var/tmp"] {
+        let _ = fs::set_permissions(dir, Permissions::from_mode(0o1777));
+    }
+    let _ = rustix::system::sethostname(b"ukci");
+    loopback_up();
+}
+
+/// What is made around the command's own files.
+pub(super) fn complete(command: &Command) -> Result<(), String> {
+    for (path, text) in FILES {
+        if !Path::new(path).exists() {
+            let _ = fs::write(path, text);
+        }
+    }
+    for dir in [&command.workdir, &command.out] {
+        if Path::new(dir).is_dir() {
+            continue;
+        }
+        fs::create_dir_all(dir).map_err(|error| format!("create {dir}: {error}"))?;
+        if let Some(user) = command.user {
+            chown(dir, Some(user.uid), Some(user.gid))
+                .map_err(|error| format!("give {dir} to user {}: {error}", user.uid))?;
+        }
+    }
+    if Path::new(BUSYBOX).exists() {
+        // It leaves the names that are taken alone, and says so.
+        let mut install = Process::new(BUSYBOX);
+        install
+            .args(["--install", "-s", "/bin"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let _ = install.status();
+        let _ = fs::create_dir_all("/usr/bin");
+        let _ = symlink(BUSYBOX, "/usr/bin/env");
+    }
+    Ok(())
+}
+
+/// A distribution has brought it up before anybody can log in.
+fn loopback_up() {
+    let Ok(socket) = std::net::UdpSocket::bind("0.0.0.0:0") else {
+        return;
+    };
+    // SAFETY: the structure is a plain C one that outlives both calls.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
+            *to = libc::c_char::try_from(*from).unwrap_or_default();
+        }
+        if libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) < 0 {
+            return;
+        }
+        request.ifr_ifru.ifru_flags |= libc::c_short::try_from(libc::IFF_UP).unwrap_or_default();
+        libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request);
+    }
+}

@@ -1,0 +1,18 @@
+//! Commands: programs that are run in a guest, and whose exit status is the verdict.
+//!
+//! A command is put together from a person's words and the files of this host ([`Draft`]); a cell
+//! of it is run in the one conversation with a guest ([`Run`]).
+
+mod draft;
+mod elf_closure;
+mod exchange;
+mod out_files;
+mod output;
+mod program_path;
+mod script;
+
+pub use self::draft::{Draft, Error, SharedFile, planned};
+pub use self::output::{Chunk, Stdin, StdinReader, StreamName};
+
+pub(crate) use self::exchange::Run;
+pub(crate) use self::output::Sender;

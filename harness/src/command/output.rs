@@ -1,0 +1,132 @@
+//! What passes between a command and the person who runs it, while it runs.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc};
+
+/// One of a command's two outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StreamName {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl StreamName {
+    /// The name of its file beside the evidence.
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout.log",
+            Self::Stderr => "stderr.log",
+        }
+    }
+}
+
+/// Bytes that a command wrote, in the order in which the guest's agent read them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where it wrote them.
+    pub stream: StreamName,
+    /// They.
+    pub bytes: Vec<u8>,
+}
+
+/// Where a cell's output goes: the place of the cell in the plan, and the bytes. It has room for a
+/// few only, so that a command waits for whoever reads.
+pub(crate) type Sender = mpsc::Sender<(usize, Chunk)>;
+
+/// Bytes for a command's standard input, as they are read.
+#[derive(Clone, Debug)]
+pub struct StdinReader(Arc<Mutex<mpsc::Receiver<Vec<u8>>>>);
+
+/// Most bytes of input in one message, which is one frame.
+const PIECE: usize = 8 * 1024;
+
+impl StdinReader {
+    /// Reads `source` to its end in a thread of its own, which waits while nobody takes anything.
+    pub fn of(mut source: impl Read + Send + 'static) -> Self {
+        let (sender, receiver) = mpsc::channel(1);
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; PIECE];
+            loop {
+                match source.read(&mut buffer) {
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Ok(0) | Err(_) => return,
+                    Ok(read) => {
+                        if sender.blocking_send(buffer[..read].to_vec()).is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+        Self(Arc::new(Mutex::new(receiver)))
+    }
+}
+
+/// A cell's standard input.
+#[derive(Clone, Debug)]
+pub enum Stdin {
+    /// These bytes; none: the end at once.
+    Bytes(Arc<[u8]>),
+    /// What comes.
+    Stream(StdinReader),
+}
+
+/// Hands out a standard input piece by piece.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    stdin: Stdin,
+    at: usize,
+}
+
+impl Pieces {
+    pub(super) fn of(stdin: Stdin) -> Self {
+        Self { stdin, at: 0 }
+    }
+
+    /// The next piece; an empty one is the end. If it is dropped while it waits, nothing is lost.
+    pub(super) async fn next(&mut self) -> Vec<u8> {
+        match &self.stdin {
+            Stdin::Bytes(bytes) => {
+                let end = bytes.len().min(self.at + PIECE);
+                let piece = bytes[self.at..end].to_vec();
+                self.at = end;
+                piece
+            }
+            Stdin::Stream(StdinReader(receiver)) => {
+                receiver.lock().await.recv().await.unwrap_or_default()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PIECE, Pieces, Stdin, StdinReader};
+
+    #[tokio::test]
+    async fn input_comes_in_pieces_and_then_ends() {
+        let bytes: Vec<u8> = (0..3 * PIECE + 5).map(|n| n.to_le_bytes()[0]).collect();
+        let sources = [
+            Stdin::Bytes(bytes.clone().into()),
+            Stdin::Stream(StdinReader::of(std::io::Cursor::new(bytes.clone()))),
+        ];
+        for source in sources {
+            let mut pieces = Pieces::of(source);
+            let mut all = Vec::new();
+            loop {
+                let piece = pieces.next().await;
+                if piece.is_empty() {
+                    break;
+                }
+                assert!(piece.len() <= PIECE);
+                all.extend(piece);
+            }
+            assert_eq!(all, bytes);
+            assert!(pieces.next().await.is_empty(), "it has ended");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Plans commands: what a command line says of a program becomes an artifact with all of its files,
+//! and so does what an earlier run wrote down.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+
+use ukci_harness::command::{self, Draft};
+use ukci_harness::evidence_dir;
+use ukci_harness::resolve::Selection;
+use ukci_schema::artifact::{Artifact, Form};
+use ukci_schema::cell::Arch;
+use ukci_schema::command::Command;
+use ukci_schema::plan::{PlannedArtifact, PlannedCell};
+use ukci_schema::report::Report;
+
+use crate::args::Program;
+use crate::diagnostic::{Action, Failure};
+use crate::exit::Exit;
+use crate::fetching::Fetching;
+use crate::lock_file;
+use crate::output::Output;
+
+/// What the options say of a command that consists of these words.
+pub(crate) fn draft(words: Vec<OsString>, program: Program) -> Draft {
+    let mut inherited = BTreeSet::new();
+    let mut draft = Draft {
+        words,
+        files: program.file,
+        workdir: program.workdir,
+        user: program.user,
+        modules: program.module,
+        memory: program.memory,
+        cpus: program.cpus,
+        library_path: std::env::var_os("LD_LIBRARY_PATH")
+            .map(|path| std::env::split_paths(&path).collect())
+            .unwrap_or_default(),
+        ..Draft::default()
+    };
+    for (name, value) in program.env {
+        match value {
+            Some(value) => drop(draft.environment.insert(name, value)),
+            None => drop(inherited.insert(name)),
+        }
+    }
+    draft.inherited = inherited;
+    draft
+}
+
+/// Plans a command, and has the selection name the architecture of its program if it names none.
+pub(crate) fn plan(
+    draft: Draft,
+    selection: &mut Selection,
+    output: Output,
+) -> Result<PlannedArtifact, Failure> {
+    let arch = draft.arch().map_err(|error| refused(&error))?;
+    let arch = arch.or(selection.arches.first().copied());
+    let arch = arch.unwrap_or(Arch::X86_64);
+    if selection.arches.is_empty() {
+        selection.arches = vec![arch];
+    }
+    let busybox = busybox(arch, output)?;
+    draft.plan(arch, busybox).map_err(|error| refused(&error))
+}
+
+fn refused(error: &command::Error) -> Failure {
+    Failure::of(Exit::Usage, error, error.hint())
+}
+
+/// The command that an earlier run wrote down beside its report, if it ran one.
+pub(crate) fn recorded(
+    report: &Report,
+    dir: &Path,
+    output: Output,
+) -> Result<Option<PlannedArtifact>, Failure> {
+    let is_command = |artifact: &&Artifact| artifact.form == Form::Command;
+    let Some(artifact) = report.artifacts.iter().find(is_command) else {
+        return Ok(None);
+    };
+    let path = dir.join(evidence_dir::command_path(&artifact.name));
+    let unread =
+        |error: &dyn std::error::Error| Failure::failed_to(Action::on("read", &path), error);
+    let text = std::fs::read(&path).map_err(|error| unread(&error))?;
+    let command: Command = serde_json::from_slice(&text).map_err(|error| unread(&error))?;
+    let mut cells = report.cells.iter();
+    let arch = cells.find(|cell| cell.artifact == artifact.name);
+    let busybox = busybox(arch.map_or(Arch::X86_64, |cell| cell.arch), output)?;
+    Ok(Some(command::planned(&command, &artifact.path, busybox)))
+}
+
+/// Gives the cells of a command the memory and the CPUs that it needs.
+pub(crate) fn provide(cells: &mut [PlannedCell], artifacts: &[PlannedArtifact]) {
+    for planned in artifacts
+        .iter()
+        .filter(|a| a.artifact.form == Form::Command)
+    {
+        let Some(bytes) = planned.kept.get(&planned.file.sha256) else {
+            continue;
+        };
+        let Ok(command) = serde_json::from_slice::<Command>(bytes) else {
+            continue;
+        };
+        for cell in cells.iter_mut() {
+            cell.memory = cell.memory.max(command.memory);
+            cell.cpus = command.cpus.unwrap_or(cell.cpus);
+        }
+    }
+}
+
+/// The shell for guests of this architecture.
+pub(crate) fn busybox(arch: Arch, output: Output) -> Result<Vec<u8>, Failure> {
+    let catalogue = lock_file::catalogue()?;
+    let fetching = Fetching::new(output);
+    let busybox = catalogue.tool("busybox", arch, &|progress| fetching.show(progress));
+    busybox.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
+}

@@ -1,0 +1,210 @@
+//! `ukci exec` and `ukci runner`: programs of this host in real kernels.
+
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use ukci_schema::command::Ended;
+use ukci_schema::diagnosis::Code;
+use ukci_schema::report::Report;
+use ukci_schema::verdict::Outcome;
+
+use crate::fixture::{K61, K612, command, machine, text};
+
+/// A program that does what its first argument says.
+const SOURCE: &str = r#"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    const char *what = argc > 1 ? argv[1] : "";
+    if (!strcmp(what, "exit")) return atoi(argv[2]);
+    if (!strcmp(what, "signal")) { raise(atoi(argv[2])); return 99; }
+    if (!strcmp(what, "cat")) {
+        static char bytes[65536];
+        long got;
+        while ((got = read(0, bytes, sizeof bytes)) > 0)
+            for (long at = 0; at < got;) at += write(1, bytes + at, got - at);
+        fprintf(stderr, "copied\n");
+        return 0;
+    }
+    if (!strcmp(what, "closed")) { close(0); close(1); close(2); return 7; }
+    if (!strcmp(what, "reboot")) { puts("bye"); fflush(stdout); reboot(RB_AUTOBOOT); return 1; }
+    if (!strcmp(what, "grandchild")) {
+        if (!fork()) {
+            setsid();
+            if (!fork()) { signal(SIGTERM, SIG_IGN); for (;;) pause(); }
+            _exit(0);
+        }
+        wait(0);
+        for (;;) pause();
+    }
+    return 64;
+}
+"#;
+
+/// The program, linked dynamically; none where there is no compiler.
+fn program(dir: &Path) -> Option<PathBuf> {
+    let source = dir.join("test.c");
+    std::fs::write(&source, SOURCE).unwrap();
+    let program = dir.join("program");
+    let built = Command::new("cc")
+        .arg("-o")
+        .arg(&program)
+        .arg(&source)
+        .status();
+    match built {
+        Ok(status) if status.success() => Some(program),
+        _ => {
+            eprintln!("skipped: there is no C compiler");
+            None
+        }
+    }
+}
+
+/// `ukci runner`, with this for its standard input.
+fn runner(words: &[&str], input: &[u8]) -> Output {
+    let mut command = command(&["runner", "--kernel", K61]);
+    let mut child = command
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // The program may end before it has read all of it.
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
+
+#[test]
+fn a_runner_hands_status_signal_and_streams_through() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let Some(program) = program(dir.path()) else {
+        return;
+    };
+    let program = text(&program);
+    assert_eq!(
+        runner(&[program, "exit", "201"], b"").status.code(),
+        Some(201)
+    );
+    assert_eq!(runner(&[program, "closed"], b"").status.code(), Some(7));
+    assert_eq!(
+        runner(&[program, "signal", "11"], b"").status.signal(),
+        Some(11)
+    );
+    // A mebibyte in, byte by byte, and the same out again.
+    let input: Vec<u8> = (0_u32..1 << 18)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    let copied = runner(&[program, "cat"], &input);
+    assert_eq!(copied.status.code(), Some(0));
+    assert!(copied.stdout == input, "{} bytes came", copied.stdout.len());
+    assert_eq!(copied.stderr, b"copied\n");
+}
+
+#[test]
+fn nothing_of_a_command_outlives_its_time_and_the_end_of_the_guest_is_its_failure() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let Some(program) = program(dir.path()) else {
+        return;
+    };
+    let program = text(&program);
+    let late = runner(&["--timeout", "1s", program, "grandchild"], b"");
+    let said = String::from_utf8_lossy(&late.stderr).into_owned();
+    assert_eq!(late.status.code(), Some(124), "{said}");
+    assert!(said.contains("it had not ended after"), "{said}");
+    let gone = runner(&[program, "reboot"], b"");
+    let said = String::from_utf8_lossy(&gone.stderr).into_owned();
+    assert_eq!(gone.status.code(), Some(125), "{said}");
+    assert!(said.contains("the guest was restarted"), "{said}");
+    assert_eq!(gone.stdout, b"bye\n");
+}
+
+#[test]
+fn a_command_on_two_kernels_is_reported_and_run_again_like_an_object() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let script = dir.path().join("test.sh");
+    let lines = "#!/bin/sh\n\
+         uname -r > \"$UKCI_OUT/release\"\n\
+         ifconfig lo | grep -q UP || exit 9\n\
+         for type in tracefs debugfs bpf cgroup2 securityfs devpts; do\n\
+           grep -q \" $type \" /proc/mounts || exit 8; done\n\
+         echo \"$UKCI_KERNEL $GREETING $(id -u)\"\n\
+         case $UKCI_KERNEL in *6.12*) echo too new >&2; exit 3;; esac\n";
+    std::fs::write(&script, lines).unwrap();
+    let mut exec = command(&[
+        "exec",
+        "--out",
+        text(&out),
+        "--kernel",
+        K61,
+        "--kernel",
+        K612,
+    ]);
+    let ran = exec
+        .args([
+            "--user",
+            "nobody",
+            "--env",
+            "GREETING=hello",
+            "--name",
+            "greet",
+            "--",
+        ])
+        .arg(&script)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let stdout = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert_eq!(ran.status.code(), Some(2), "{stderr}");
+    assert!(
+        stdout.contains(&format!("{K61} hello 65534")),
+        "{stdout}\n{stderr}"
+    );
+    let report: Report =
+        serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
+    let cell = |kernel: &str| {
+        report
+            .cells
+            .iter()
+            .find(|cell| cell.kernel == kernel)
+            .unwrap()
+    };
+    let old = cell(K61);
+    assert_eq!(
+        (old.outcome, old.id.as_str()),
+        (Outcome::Pass, &*format!("greet/{K61}/x86_64"))
+    );
+    let release = std::fs::read_to_string(out.join(&old.evidence).join("out/release")).unwrap();
+    assert_eq!(release.trim(), old.release);
+    let new = cell(K612);
+    assert_eq!(
+        new.command.as_ref().unwrap().ended,
+        Ended::Exited { status: 3 }
+    );
+    let diagnosis = new.diagnosis.as_ref().unwrap();
+    assert_eq!(diagnosis.code, Code::CommandValidationFailure);
+    assert_eq!(diagnosis.excerpt.as_ref().unwrap().lines, ["too new"]);
+
+    let again = dir.path().join("again");
+    let rerun = command(&["rerun", text(&out), "--failed", "--out", text(&again)])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&rerun.stderr).into_owned();
+    assert_eq!(rerun.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("Same"), "{stderr}");
+}
