@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ukci_schema::evidence::{GuestFacts, Module};
 
@@ -106,7 +107,17 @@ pub fn gather(mounts_missing: BTreeMap<String, String>, modules: Vec<Module>) ->
         capabilities_missing: read("/proc/self/status")
             .map_or_else(Vec::new, |status| capabilities_missing(&status)),
         unmet: kernel_needs::unmet(),
+        boot_id: None,
+        clock: None,
     }
+}
+
+/// Adds what tells this guest from a copy of the same saved guest. The kernel draws the boot id when
+/// it is first read, so nothing may read it before the guest has entropy of its own.
+pub fn identify(facts: &mut GuestFacts) {
+    facts.boot_id = read("/proc/sys/kernel/random/boot_id");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    facts.clock = now.ok().map(|time| time.as_secs());
 }
 
 /// `linux/capability.h`. Kernels below 5.8 have neither `CAP_PERFMON` nor `CAP_BPF`, and ask for

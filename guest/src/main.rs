@@ -163,7 +163,7 @@ fn lost(error: std::io::Error) -> String {
 }
 
 /// From hello to done. After hello the agent is ready and holds nothing of a cell.
-fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
+fn serve(channel: &mut HostChannel, mut facts: GuestFacts) -> Result<(), String> {
     // In place of the hello: such a kernel is asked nothing.
     if let Some(sentence) = kernel_needs::sentence(&facts.unmet) {
         return Err(sentence);
@@ -196,6 +196,7 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     // First of all: nothing may see a template's clock, or draw its numbers.
     system::set_clock(request.time);
     system::add_entropy(&request.entropy);
+    guest_facts::identify(&mut facts);
     let object = receive(channel, "the object", Some(request.size))?;
     let mut files = Vec::new();
     for name in &request.contract.files {

@@ -15,7 +15,7 @@ use ukci_judge::{Judgement, Terms, judge_on};
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt};
 use ukci_schema::evidence::{Evidence, ProgramLoad};
 use ukci_schema::message::FromHost;
-use ukci_schema::report::CellReport;
+use ukci_schema::report::{CellReport, Start as ReportedStart};
 use ukci_schema::verdict::{Fault, Outcome, Stage, Verdict, VerdictKind};
 
 use self::inputs::PlanFile;
@@ -25,11 +25,20 @@ use self::retry::{died_with_artifact, second_chance};
 use crate::command::{Run, Sender, Stdin};
 use crate::conversation::{self, Answer, BootResult, GuestRequest};
 use crate::evidence_dir::{self, EvidenceDir};
-use crate::machine::{Hardware, Machine, Usage};
+use crate::machine::{Boot, Hardware, Machine, Template, Usage};
 use crate::remembered::Verdicts;
 use crate::schedule::Lease;
 
 pub(crate) use self::inputs::Inputs;
+
+/// How the first boot of a cell starts.
+#[derive(Clone, Debug)]
+pub(crate) enum Start {
+    /// As a copy of a guest that was saved.
+    Copy(Template),
+    /// By booting the kernel; and why, if a copy was wanted.
+    Boot { why: Option<String> },
+}
 
 /// What happens while a cell runs.
 #[derive(Clone, Debug)]
@@ -38,6 +47,8 @@ pub(crate) enum Progress {
     Stage(Stage),
     /// It is booted again, and why.
     Retry(String),
+    /// Something that holds for the whole run.
+    Warning(String),
 }
 
 /// The report of this cell that an earlier run left in the same directory, if it had the same
@@ -93,6 +104,8 @@ pub(crate) fn recalled<M: Machine>(
         usage: Usage::default(),
         boots: 0,
         memory: kept.ran.memory,
+        start: ReportedStart::default(),
+        booted_because: None,
     };
     let mut cell = report(machine, inputs, dir.relative(), result, judgement, cost);
     cell.transport.clone_from(&kept.ran.transport);
@@ -115,7 +128,7 @@ fn hardware<M: Machine>(machine: &M, inputs: &Inputs) -> Hardware {
 pub(crate) async fn run<M: Machine>(
     machine: &M,
     inputs: &Inputs,
-    verdicts: &Verdicts,
+    (start, verdicts): (Start, &Verdicts),
     lease: &mut Lease,
     output: &(usize, Sender),
     tell: impl Fn(Progress),
@@ -123,9 +136,17 @@ pub(crate) async fn run<M: Machine>(
     let started = Instant::now();
     // Quoted, because an artifact's name may have any character.
     let span = tracing::debug_span!("cell", id = ?inputs.planned.cell.id());
-    match attempt(machine, inputs, verdicts, started, lease, output, tell)
-        .instrument(span)
-        .await
+    match attempt(
+        machine,
+        inputs,
+        (start, verdicts),
+        started,
+        lease,
+        output,
+        tell,
+    )
+    .instrument(span)
+    .await
     {
         Ok(report) => report,
         Err(error) => unkept(machine, inputs, &error, started),
@@ -154,6 +175,8 @@ fn unkept<M: Machine>(
         usage: Usage::default(),
         boots: 0,
         memory: inputs.planned.memory,
+        start: ReportedStart::default(),
+        booted_because: None,
     };
     let dir = evidence_dir::relative(&inputs.planned.cell);
     report(
@@ -171,7 +194,7 @@ fn unkept<M: Machine>(
 async fn attempt<M: Machine>(
     machine: &M,
     inputs: &Inputs,
-    verdicts: &Verdicts,
+    (start, verdicts): (Start, &Verdicts),
     started: Instant,
     lease: &mut Lease,
     output: &(usize, Sender),
@@ -198,6 +221,8 @@ async fn attempt<M: Machine>(
             usage: Usage::default(),
             boots: 0,
             memory: inputs.planned.memory,
+            start: ReportedStart::default(),
+            booted_because: None,
         };
         return Ok(report(
             machine,
@@ -213,10 +238,34 @@ async fn attempt<M: Machine>(
     let mut usage = Usage::default();
     // Of a cell that a fault had booted twice, chance had a part in it.
     let mut faultless = true;
-    let (result, judgement) = loop {
-        let result = boot(machine, inputs, &dir, memory, output, &tell).await;
+    let (mut template, mut booted_because) = match start {
+        Start::Copy(template) => (Some(template), None),
+        Start::Boot { why } => (None, why),
+    };
+    let (result, judgement, start) = loop {
+        let start = template
+            .as_ref()
+            .map_or(ReportedStart::Cold, |_| ReportedStart::Warm);
+        let result = boot(
+            machine,
+            inputs,
+            &dir,
+            (memory, template.take()),
+            output,
+            &tell,
+        )
+        .await;
         usage.cpu_seconds += result.usage.cpu_seconds;
         usage.peak_kib = usage.peak_kib.max(result.usage.peak_kib);
+        if let Some(fault) = result.fault.as_ref().filter(|_| result.never_resumed) {
+            let why = format!("the copy of a saved guest failed: {}", fault.headline);
+            dir.set_first_boot_aside()?;
+            tell(Progress::Retry(format!(
+                "{why}, so the cell boots its kernel"
+            )));
+            booted_because = Some(why);
+            continue;
+        }
         faultless &= result.fault.is_none() && result.stall.is_none();
         if let Some(Answer::Evidence(evidence)) = &result.answer {
             dir.write_evidence(evidence)?;
@@ -226,7 +275,7 @@ async fn attempt<M: Machine>(
             .then(|| second_chance(&result, &judgement, memory))
             .flatten();
         let Some((why, more)) = retry else {
-            break (result, judgement);
+            break (result, judgement, start);
         };
         dir.set_first_boot_aside()?;
         tell(Progress::Retry(why));
@@ -251,6 +300,8 @@ async fn attempt<M: Machine>(
             usage,
             boots,
             memory,
+            start,
+            booted_because,
         },
     );
     if of_evidence == Some(true)
@@ -274,11 +325,14 @@ async fn boot<M: Machine>(
     machine: &M,
     inputs: &Inputs,
     dir: &EvidenceDir,
-    memory: u32,
+    (memory, template): (u32, Option<Template>),
     output: &(usize, Sender),
     tell: &impl Fn(Progress),
 ) -> BootResult {
-    let boot = inputs.boot(memory, dir.path().to_owned());
+    let boot = Boot {
+        template,
+        ..inputs.boot(memory, dir.path().to_owned())
+    };
     let limit = inputs.timeout * machine.slowness();
     let reached = |stage| tell(Progress::Stage(stage));
     if let Some(command) = &inputs.command {

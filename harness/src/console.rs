@@ -15,6 +15,9 @@ use ukci_judge::stall;
 /// The file that QEMU writes the console to, in a cell's evidence directory.
 pub(crate) const CONSOLE_LOG: &str = "console.log";
 
+/// The console of the saved guest, beside that of its copy.
+pub(crate) const TEMPLATE_CONSOLE_LOG: &str = "template-console.log";
+
 /// Lines kept, and most lines of an excerpt or a tail.
 const LINES_KEPT: usize = 200;
 

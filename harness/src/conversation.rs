@@ -27,11 +27,17 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a guest may take to kill a command whose time is up and to answer, on bare hardware.
 const COMMAND_END: Duration = Duration::from_secs(10);
 
+/// How long a copy of a saved guest may take to acknowledge its request, on bare hardware. It takes
+/// a few milliseconds.
+const RESUME: Duration = Duration::from_secs(4);
+
 /// What the host asks of a guest.
 #[derive(Debug)]
 pub(crate) enum GuestRequest<'a> {
     /// The guest only says hello.
     Hello,
+    /// The guest waits for what its copies will be asked.
+    Settle,
     /// The guest lists the eBPF features of its kernel.
     Features,
     /// The guest probes an artifact: the message, and the bytes that follow it.
@@ -66,6 +72,9 @@ pub(crate) struct BootResult {
     pub(crate) spoke: bool,
     /// The guest powered itself off before it said hello.
     pub(crate) powered_off_early: bool,
+    /// A copy of a saved guest did not start, or never took the request. This says nothing of the
+    /// cell.
+    pub(crate) never_resumed: bool,
     /// The first line with which the kernel reported a stall.
     pub(crate) stall: Option<String>,
     /// What each stage took, in order.
@@ -100,35 +109,34 @@ pub(crate) async fn hold<M: Machine>(
     let began = Instant::now();
     reached(Stage::Boot);
     let mut conversation = Conversation::new();
+    let is_copy = boot.template.is_some();
+    let not_started = |fault| BootResult {
+        never_resumed: is_copy,
+        ..BootResult::from(fault)
+    };
     let mut guest = match timeout_at(began + limit, machine.boot(boot)).await {
         Ok(Ok(guest)) => guest,
-        Ok(Err(fault)) => return fault.into(),
+        Ok(Err(fault)) => return not_started(fault),
         Err(_) => {
             let headline = format!("QEMU did not start within {}", seconds(limit));
-            return Fault::at(Stage::Boot, headline).into();
+            return not_started(Fault::at(Stage::Boot, headline));
         }
     };
-    let waited_for_cpu = guest.waited_for_cpu();
     tracing::debug!("QEMU runs");
     conversation.timeline.watch(guest.cpu_time());
-    let spoken = conversation.speak(&mut guest, request, &waited_for_cpu, reached);
-    let outcome = deadline::within(began, limit, &waited_for_cpu, spoken).await;
-    let stages = conversation.timeline.end();
+    let limits = Limits {
+        began,
+        limit,
+        slowness,
+    };
+    let talked = talk(&mut conversation, &mut guest, request, limits, reached).await;
     tracing::debug!(done = conversation.done, "the conversation is over");
     let stall = guest.stall();
-    let mut powered_off_early = false;
-    let fault = match outcome {
-        Ok(Ok(())) => None,
-        // The agent's answer is whole. How the guest ended after it says nothing of the artifact.
-        Ok(Err(_)) if conversation.done => None,
-        Ok(Err(broken)) => {
-            let broken = cause(broken, &mut guest, LAST_WORDS * slowness).await;
-            powered_off_early = conversation.hello.is_none() && broken.is_power_off();
-            Some(conversation.broke(&broken, guest.console_tail()))
-        }
-        Err(passed) => {
-            let stall = stall.as_deref();
-            Some(conversation.was_late(passed, stall, guest.console_tail()))
+    let (fault, powered_off_early) = match talked {
+        Ok(_) => (None, false),
+        Err(Stopped { fault, powered_off }) => {
+            let early = conversation.hello.is_none() && powered_off;
+            (Some(*fault), early)
         }
     };
     // The agent's last word was acknowledged, so nothing is lost with the guest: its console is
@@ -144,13 +152,92 @@ pub(crate) async fn hold<M: Machine>(
         hello: conversation.hello,
         // An answer that was not closed by the agent's last word may be of a dying kernel.
         answer: conversation.answer.filter(|_| fault.is_none()),
+        never_resumed: is_copy && fault.is_some() && !conversation.taken,
         fault,
         spoke: conversation.spoke,
         powered_off_early,
         stall,
-        stages,
+        stages: conversation.stages,
         usage,
     }
+}
+
+/// Talks with a guest until it is ready to be saved. Returns it with what its agent said, and with
+/// the port that it waits at, which must stay open until it is saved. The fault says why it did not
+/// become ready.
+pub(crate) async fn settle<G: Guest>(
+    mut guest: G,
+    limit: Duration,
+    slowness: u32,
+) -> Result<(G, FromGuest, Channel<G::Stream>), Fault> {
+    let limits = Limits {
+        began: Instant::now(),
+        limit,
+        slowness,
+    };
+    let mut conversation = Conversation::new();
+    let request = GuestRequest::Settle;
+    let talked = talk(&mut conversation, &mut guest, request, limits, &|_| {}).await;
+    match (talked, conversation.first) {
+        (Ok(Some(channel)), Some(hello)) => Ok((guest, hello, channel)),
+        (Err(stopped), _) => {
+            guest.stop().await;
+            Err(*stopped.fault)
+        }
+        (Ok(_), _) => Err(Fault::at(Stage::Connect, "the agent said no hello")),
+    }
+}
+
+/// How long a guest may take.
+#[derive(Clone, Copy)]
+struct Limits {
+    began: Instant,
+    limit: Duration,
+    slowness: u32,
+}
+
+/// Why there was no answer.
+struct Stopped {
+    fault: Box<Fault>,
+    powered_off: bool,
+}
+
+/// The conversation within its limits.
+async fn talk<G: Guest>(
+    conversation: &mut Conversation,
+    guest: &mut G,
+    request: GuestRequest<'_>,
+    limits: Limits,
+    reached: &impl Fn(Stage),
+) -> Result<Option<Channel<G::Stream>>, Stopped> {
+    let Limits {
+        began,
+        limit,
+        slowness,
+    } = limits;
+    let waited_for_cpu = guest.waited_for_cpu();
+    let spoken = conversation.speak(guest, request, (&waited_for_cpu, slowness), reached);
+    let outcome = deadline::within(began, limit, &waited_for_cpu, spoken).await;
+    conversation.stages = conversation.timeline.end();
+    let (fault, powered_off) = match outcome {
+        Ok(Ok(channel)) => return Ok(Some(channel)),
+        // The agent's answer is whole. How the guest ended after it says nothing of the artifact.
+        Ok(Err(_)) if conversation.done => return Ok(None),
+        Ok(Err(broken)) => {
+            let broken = cause(broken, guest, LAST_WORDS * slowness).await;
+            let fault = conversation.broke(&broken, guest.console_tail());
+            (fault, broken.is_power_off())
+        }
+        Err(passed) => {
+            let stall = guest.stall();
+            let fault = conversation.was_late(passed, stall.as_deref(), guest.console_tail());
+            (fault, false)
+        }
+    };
+    Err(Stopped {
+        fault: Box::new(fault),
+        powered_off,
+    })
 }
 
 /// Why a conversation stopped.
@@ -163,6 +250,8 @@ enum Broken {
     /// The agent says that the guest had no memory left.
     OutOfMemory(String),
     Protocol(u32),
+    /// A copy of a saved guest did not take its request within this time.
+    Deaf(Duration),
 }
 
 impl Broken {
@@ -228,10 +317,15 @@ struct Conversation {
     stage: Stage,
     waiting_for: String,
     spoke: bool,
+    /// The agent's hello as it came.
+    first: Option<FromGuest>,
     hello: Option<Hello>,
+    /// The agent has the request.
+    taken: bool,
     answer: Option<Answer>,
     done: bool,
     timeline: Timeline,
+    stages: Vec<StageTime>,
 }
 
 impl Conversation {
@@ -241,10 +335,13 @@ impl Conversation {
             stage: Stage::Boot,
             waiting_for: "hello from the guest".into(),
             spoke: false,
+            first: None,
             hello: None,
+            taken: false,
             answer: None,
             done: false,
             timeline: Timeline::new(),
+            stages: Vec::new(),
         }
     }
 
@@ -260,22 +357,33 @@ impl Conversation {
         &mut self,
         guest: &mut G,
         request: GuestRequest<'_>,
-        waited_for_cpu: &WaitedForCpu,
+        (waited_for_cpu, slowness): (&WaitedForCpu, u32),
         reached: &impl Fn(Stage),
-    ) -> Result<(), Broken> {
+    ) -> Result<Channel<G::Stream>, Broken> {
+        let resumed = guest.resumed().cloned();
+        let is_copy = resumed.is_some();
         let stream = guest.connect().await.map_err(|none| match none {
             NoConnection::Ended(ending) => Broken::Ended(ending),
             NoConnection::Failed(why) => Broken::Host(why),
         })?;
         tracing::debug!("the agent connected");
         let mut channel = Channel::new(stream);
-        let first = alive(guest, channel.receive()).await;
+        let first = match resumed {
+            Some(said) => Ok(said),
+            None => alive(guest, channel.receive()).await,
+        };
         self.spoke = !first.as_ref().is_err_and(Broken::is_silence);
-        self.hello = Some(hello(first?)?);
+        let first = self.first.insert(first?);
+        self.hello = Some(hello(first)?);
         self.begin(Stage::Connect, reached);
 
         let (request, files) = match request {
-            GuestRequest::Hello => return Ok(()),
+            GuestRequest::Hello => return Ok(channel),
+            GuestRequest::Settle => {
+                self.waiting_for = "acknowledgement that it is to be saved".into();
+                alive(guest, channel.send(&FromHost::Settle)).await?;
+                return Ok(channel);
+            }
             GuestRequest::Features => (FromHost::Features, Vec::new()),
             GuestRequest::Artifact(request, files) => (request, files),
             GuestRequest::Command(run) => {
@@ -285,17 +393,29 @@ impl Conversation {
                 let exchange = run.exchange(&mut channel, waited_for_cpu);
                 let answer = alive(guest, exchange).await?;
                 self.take(answer, &request, reached)?;
-                return self.last_word(guest, &mut channel, &request, reached).await;
+                self.last_word(guest, &mut channel, &request, reached)
+                    .await?;
+                return Ok(channel);
             }
         };
         self.waiting_for = "acknowledgement of the request".into();
-        alive(guest, channel.send(&request)).await?;
+        let sent = alive(guest, channel.send(&request));
+        if is_copy {
+            let limit = RESUME * slowness;
+            let sent = timeout(limit, sent).await;
+            sent.map_err(|_| Broken::Deaf(limit))??;
+        } else {
+            sent.await?;
+        }
+        self.taken = true;
         for file in files {
             alive(guest, channel.send_bytes(file)).await?;
         }
         tracing::debug!("the request was acknowledged");
         self.waiting_for = "answer from the agent".into();
-        self.last_word(guest, &mut channel, &request, reached).await
+        self.last_word(guest, &mut channel, &request, reached)
+            .await?;
+        Ok(channel)
     }
 
     /// Hears the agent to its last word.
@@ -389,6 +509,10 @@ impl Conversation {
             }
             Broken::Channel(error) => error.to_string(),
             Broken::Host(why) => why.clone(),
+            Broken::Deaf(limit) => {
+                let limit = seconds(*limit);
+                format!("the copy of the saved guest did not take its request within {limit}")
+            }
             Broken::Agent(message) => {
                 format!("the agent could not do its work: {}", bounded(message))
             }
@@ -437,16 +561,19 @@ impl Conversation {
 }
 
 /// The first message, which must be a hello in our protocol.
-fn hello(message: FromGuest) -> Result<Hello, Broken> {
+fn hello(message: &FromGuest) -> Result<Hello, Broken> {
     match message {
         FromGuest::Hello {
             protocol: PROTOCOL,
             libbpf,
             facts,
             ..
-        } => Ok(Hello { libbpf, facts }),
-        FromGuest::Hello { protocol, .. } => Err(Broken::Protocol(protocol)),
-        trouble @ FromGuest::Trouble { .. } => Err(Broken::trouble(trouble)),
+        } => Ok(Hello {
+            libbpf: libbpf.clone(),
+            facts: facts.clone(),
+        }),
+        FromGuest::Hello { protocol, .. } => Err(Broken::Protocol(*protocol)),
+        trouble @ FromGuest::Trouble { .. } => Err(Broken::trouble(trouble.clone())),
         _ => Err(Broken::unexpected("a message", "its hello")),
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `command.txt` | the QEMU command, written before it starts |
 //! | `console.log` | the serial console |
+//! | `template-console.log` | the serial console of the saved guest, if this one is a copy |
 //! | `qemu.log` | what QEMU and its vsock device printed |
 //! | `plan.json` | the cell, its kernel and its inputs by digest |
 //! | `cell.json` | the cell's entry of the report and the digest of its plan, written last |
@@ -25,6 +26,7 @@ use ukci_schema::artifact::Form;
 use ukci_schema::cell::Cell;
 use ukci_schema::evidence::Evidence;
 
+use crate::console::TEMPLATE_CONSOLE_LOG;
 use crate::file_name;
 
 /// An I/O error and the path it is about.
@@ -101,6 +103,7 @@ pub struct EvidenceDir {
 const FILES: &[&str] = &[
     "command.txt",
     "console.log",
+    TEMPLATE_CONSOLE_LOG,
     "qemu.log",
     "vhost-device-vsock.log",
     "plan.json",

@@ -37,6 +37,8 @@ pub mod run;
 mod run_options;
 mod schedule;
 pub mod scratch;
+mod templates;
 mod threads;
 mod timeline;
 pub mod transport;
+pub mod warm;

@@ -18,6 +18,7 @@ use crate::machine::Machine;
 use crate::prepare::{self, Prepared};
 use crate::remembered::Verdicts;
 use crate::schedule::{self, Lease, Room};
+use crate::templates::Templates;
 
 pub use crate::run_options::{Options, Remember};
 
@@ -58,7 +59,7 @@ impl Error {
 pub async fn run<M: Machine>(
     plan: Plan,
     machine: M,
-    options: Options,
+    mut options: Options,
     mut cancel: watch::Receiver<bool>,
     mut observe: impl FnMut(Event) + Send,
 ) -> Result<Report, Error> {
@@ -98,6 +99,8 @@ pub async fn run<M: Machine>(
     for (_, inputs) in &mut booted {
         files.assemble(inputs)?;
     }
+    let inputs = booted.iter().map(|(_, inputs)| inputs);
+    running.templates = Arc::new(Templates::of(inputs, options.cold));
     for (index, inputs) in booted {
         running.start(index, inputs);
     }
@@ -116,6 +119,10 @@ pub async fn run<M: Machine>(
                 observe(match progress {
                     Progress::Stage(stage) => Event::Stage { cell, stage },
                     Progress::Retry(why) => Event::Retry { cell, why },
+                    Progress::Warning(text) => {
+                        options.info.warnings.push(text.clone());
+                        Event::Warning(text)
+                    }
                 });
             }
             Some((index, chunk)) = running.output.recv() => {
@@ -166,6 +173,7 @@ fn in_order<M: Machine>(cells: Vec<Inputs>, machine: &M) -> Vec<(usize, Inputs)>
 struct Running<M> {
     machine: Arc<M>,
     verdicts: Arc<Verdicts>,
+    templates: Arc<Templates>,
     room: Room,
     tasks: JoinSet<(CellReport, Lease)>,
     /// The place in the plan of each task's cell.
@@ -185,6 +193,7 @@ impl<M: Machine> Running<M> {
         Self {
             machine: Arc::new(machine),
             verdicts,
+            templates: Arc::default(),
             room,
             tasks: JoinSet::new(),
             indices: HashMap::new(),
@@ -200,19 +209,18 @@ impl<M: Machine> Running<M> {
         let (machine, room) = (Arc::clone(&self.machine), self.room.clone());
         let (verdicts, sender) = (Arc::clone(&self.verdicts), self.sender.clone());
         let output = (index, self.writer.clone());
+        let templates = Arc::clone(&self.templates);
         let task = self.tasks.spawn(async move {
-            let mut lease = room.take(inputs.planned.memory).await;
             // Nobody listens any more when the run is being stopped.
             let tell = |progress| drop(sender.send((index, progress)));
-            let report = cell::run(
-                machine.as_ref(),
-                &inputs,
-                &verdicts,
-                &mut lease,
-                &output,
-                tell,
-            )
-            .await;
+            let warn = |text| tell(Progress::Warning(text));
+            let start = templates
+                .start(machine.as_ref(), &inputs, &room, warn)
+                .await;
+            let mut lease = room.take(inputs.planned.memory).await;
+            let start = (start, verdicts.as_ref());
+            let report =
+                cell::run(machine.as_ref(), &inputs, start, &mut lease, &output, tell).await;
             (report, lease)
         });
         self.indices.insert(task.id(), index);

@@ -10,6 +10,10 @@ use ukci_schema::report::{Report, RunInfo};
 
 /// How to run a plan.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own, and any two can be given"
+)]
 pub struct Options {
     /// How far artifacts are taken.
     pub mode: Mode,
@@ -30,6 +34,8 @@ pub struct Options {
     pub cache: PathBuf,
     /// What becomes of verdicts that earlier runs reached.
     pub remember: Remember,
+    /// Whether every guest boots its kernel, and none is a copy of a saved one.
+    pub cold: bool,
     /// Whether cells are kept that an earlier run into `out` finished with the same inputs.
     pub resume: bool,
     /// The report that the growth of the plan's budget is held against.

@@ -238,6 +238,7 @@ pub(crate) fn options(
         memory,
         timeout: settings.machines.timeout,
         fail_fast: settings.fail_fast,
+        cold: settings.machines.cold,
         resume: settings.resume,
         remember: settings.remember,
         baseline: baseline.map(|baseline| Arc::new(baseline.report.clone())),

@@ -48,14 +48,10 @@ fn boot<'a>(trials: impl IntoIterator<Item = Trial<'a>>, dir: &Path) -> Option<B
     let mut trials = trials.into_iter();
     let trial = trials.find(|trial| trial.cell.arch.name() == std::env::consts::ARCH)?;
     let segment = &trial.kernel.segment;
+    let initramfs = initramfs::assemble(&catalogue::cache_dir(), trial.agent, segment).ok()?;
     Some(Boot {
-        cell: trial.cell,
-        release: trial.kernel.release.clone(),
-        kernel: trial.kernel.image.path.clone(),
-        initramfs: initramfs::assemble(&catalogue::cache_dir(), trial.agent, segment).ok()?,
         cmdline: Vec::new(),
         memory: trial.memory,
-        cpus: 1,
-        evidence: dir.to_owned(),
+        ..Boot::of(trial.kernel, trial.cell, initramfs, dir.to_owned())
     })
 }

@@ -64,6 +64,7 @@ fn main() -> ExitCode {
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),
         Command::Cache(cache) => command::cache::run(&cache, output),
         Command::Manifest(manifest) => command::manifest::run(&manifest),
+        Command::Warm(warm) => command::warm::run(&warm, output),
         Command::Init(init) => command::init::run(&init, output),
         Command::Doctor(doctor) => command::doctor::run(&doctor, output),
         Command::Explain(explain) => command::explain::run(&explain),

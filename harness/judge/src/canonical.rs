@@ -16,6 +16,7 @@
 //! | programs | bytes of machine code become whether there are any | constants are addresses |
 //! | guest | memory in KiB | the image's place decides what is left |
 //! | guest | the machine's own kernel arguments and transport modules | how the guest was reached |
+//! | guest | boot id and clock | each guest has its own |
 //! | a log that was cut | all but its ends | a longer number moves the cut |
 
 use crate::stall;
@@ -67,6 +68,8 @@ pub fn canonical(evidence: &Evidence) -> Evidence {
     let mut same = evidence.clone();
     let guest = &mut same.guest;
     guest.memory_kib = 0;
+    guest.boot_id = None;
+    guest.clock = None;
     guest.cmdline = guest
         .cmdline
         .split_whitespace()

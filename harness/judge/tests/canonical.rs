@@ -52,6 +52,8 @@ fn another_boot(evidence: &Evidence) -> Evidence {
     other.open.micros += 17;
     other.load.micros += 4711;
     other.guest.memory_kib += 4;
+    other.guest.boot_id = Some("another".into());
+    other.guest.clock = Some(1_800_000_000);
     other
         .guest
         .cmdline

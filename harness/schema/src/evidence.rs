@@ -158,6 +158,12 @@ pub struct GuestFacts {
     /// What the agent needs of any kernel and this one lacks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<UnmetNeed>,
+    /// `/proc/sys/kernel/random/boot_id`, which no two guests share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// The guest's wall clock when the cell began, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<u64>,
 }
 
 /// Something that the agent or libbpf needs of any kernel, and that this one lacks.

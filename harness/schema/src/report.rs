@@ -149,6 +149,9 @@ pub struct CellReport {
     pub cpu: String,
     /// The transport that was used.
     pub transport: String,
+    /// How the guest started in which the verdict was found.
+    #[serde(default)]
+    pub start: Start,
     /// Whether every byte came from the lock or the store.
     pub hermetic: bool,
     /// Guest memory in MiB.
@@ -265,6 +268,18 @@ pub struct CommandReport {
     /// The files that came back from the guest, below `out/` in the cell's directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub out: Vec<String>,
+}
+
+/// How a guest started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Start {
+    /// It booted its kernel.
+    #[default]
+    Cold,
+    /// It is a copy of a guest that booted before and was saved.
+    Warm,
 }
 
 /// One program of a cell.

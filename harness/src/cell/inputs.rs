@@ -68,6 +68,11 @@ impl Inputs {
         }
     }
 
+    /// Whether a copy of a saved guest can find the verdict. A command always has a guest that booted.
+    pub(crate) fn can_be_copied(&self) -> bool {
+        self.refused.is_none() && self.unkept.is_none() && self.command.is_none()
+    }
+
     /// The bytes that follow the request, in its order.
     pub(crate) fn parts(&self) -> Vec<&[u8]> {
         let files = [&self.object].into_iter().chain(&self.files);

@@ -6,21 +6,25 @@ use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::{Mode, ProgramEvidence, StepOutcome};
 use ukci_schema::glob;
 use ukci_schema::plan::PlannedCell;
-use ukci_schema::report::{CellReport, CommandReport, ProgramReport};
+use ukci_schema::report::{CellReport, CommandReport, ProgramReport, Start};
 use ukci_schema::verdict::{Outcome, Stage, Verdict};
 
 use super::inputs::Inputs;
 use crate::catalogue::digest;
 use crate::conversation::{Answer, BootResult};
 use crate::machine::{Machine, Usage};
+use crate::transport::Transport;
 
-/// What a cell cost.
-#[derive(Clone, Copy)]
+/// How a cell was run, and what it cost.
 pub(super) struct Cost {
     pub(super) seconds: f64,
     pub(super) usage: Usage,
     pub(super) boots: u32,
     pub(super) memory: u32,
+    /// How the last boot started.
+    pub(super) start: Start,
+    /// Why it did not start as a copy of a saved guest, if that was wanted.
+    pub(super) booted_because: Option<String>,
 }
 
 pub(super) fn report<M: Machine>(
@@ -34,6 +38,10 @@ pub(super) fn report<M: Machine>(
     let planned = &inputs.planned;
     let cell = &planned.cell;
     let hardware = machine.hardware(cell.arch, &inputs.kernel.release);
+    let transport = match cost.start {
+        Start::Cold => hardware.transport,
+        Start::Warm => Transport::VirtioSerial.name().to_owned(),
+    };
     let last = if inputs.command.is_some() {
         Stage::Behave
     } else if inputs.mode == Mode::Attach {
@@ -79,6 +87,7 @@ pub(super) fn report<M: Machine>(
     let stall = result
         .stall
         .map(|line| format!("the kernel reported a stall, which a busy host can cause: `{line}`"));
+    let booted = (cost.booted_because).map(|why| format!("it booted its kernel, because {why}"));
     CellReport {
         id: cell.id(),
         artifact: cell.artifact.clone(),
@@ -88,7 +97,8 @@ pub(super) fn report<M: Machine>(
         llvm: cell.llvm.clone(),
         accel: hardware.accel,
         cpu: hardware.cpu,
-        transport: hardware.transport,
+        transport,
+        start: cost.start,
         hermetic: inputs.kernel.hermetic,
         memory: cost.memory,
         cpus: planned.cpus,
@@ -114,7 +124,7 @@ pub(super) fn report<M: Machine>(
             .map(|argument| format!("kernel argument `{argument}`"))
             .chain(evidence.edits)
             .collect(),
-        notes: stall.into_iter().collect(),
+        notes: booted.into_iter().chain(stall).collect(),
         evidence: dir.to_owned(),
         evidence_digest,
         cached: None,

@@ -4,6 +4,9 @@
 //! written anywhere else. The snapshots beside the tests show whole commands.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -38,9 +41,11 @@ pub enum Device {
     Memory {
         /// In MiB.
         mib: u32,
-        /// Whether another process maps it too, as a vhost-user device does.
-        shared: bool,
+        /// What it is made of.
+        backend: Backend,
     },
+    /// The guest does not boot: its state comes over QMP.
+    Incoming,
     /// Firmware: a file in QEMU's data directories.
     Firmware(&'static str),
     /// What is booted.
@@ -87,6 +92,43 @@ pub enum Device {
     KernelArguments(Vec<String>),
 }
 
+/// What a guest's memory is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// QEMU's own pages.
+    Private,
+    /// Pages that another process maps too, as a vhost-user device does. Were they private, the
+    /// guest's writes would go to copies that the process never sees, and the connection would hang
+    /// without an error.
+    Shared,
+    /// A file that has the guest's memory when it is saved.
+    Saved(PathBuf),
+    /// The memory of a saved guest, copied page by page as this guest writes.
+    Copied(PathBuf),
+}
+
+impl Backend {
+    /// The same by the number of a descriptor, which QEMU's process has to get: its user may not
+    /// reach the file by its path, and opens it again.
+    pub(super) fn by_descriptor(self) -> io::Result<(Self, Option<OwnedFd>)> {
+        let open = |path: &Path| -> io::Result<(PathBuf, OwnedFd)> {
+            let fd = OwnedFd::from(File::open(path)?);
+            Ok((format!("/proc/self/fd/{}", fd.as_raw_fd()).into(), fd))
+        };
+        Ok(match self {
+            Self::Private | Self::Shared => (self, None),
+            Self::Saved(path) => {
+                let (path, fd) = open(&path)?;
+                (Self::Saved(path), Some(fd))
+            }
+            Self::Copied(path) => {
+                let (path, fd) = open(&path)?;
+                (Self::Copied(path), Some(fd))
+            }
+        })
+    }
+}
+
 impl Device {
     fn describe(&self, line: &mut Line) {
         match self {
@@ -121,19 +163,30 @@ impl Device {
                 line.option("-cpu", model);
                 line.option("-smp", count.to_string());
             }
-            Self::Memory { mib, shared } => {
+            Self::Memory { mib, backend } => {
                 line.option("-m", mib.to_string());
-                // A vhost-user process maps the guest's memory. Were it private, the guest's
-                // writes would go to copies that the process never sees, and the connection
-                // would hang without an error.
-                if *shared {
-                    line.machine.push("memory-backend=ram".to_owned());
-                    line.option(
-                        "-object",
-                        format!("memory-backend-memfd,id=ram,size={mib}M,share=on"),
-                    );
-                }
+                let object: OsString = match backend {
+                    Backend::Private => return,
+                    Backend::Shared => {
+                        format!("memory-backend-memfd,id=ram,size={mib}M,share=on").into()
+                    }
+                    Backend::Saved(file) | Backend::Copied(file) => {
+                        // Without `share`, the guest's writes go to pages of its own, and the file
+                        // stays as it was saved.
+                        let share = match backend {
+                            Backend::Saved(_) => "on",
+                            _ => "off",
+                        };
+                        let start = format!(
+                            "memory-backend-file,id=ram,size={mib}M,share={share},mem-path="
+                        );
+                        with_path(&start, file)
+                    }
+                };
+                line.machine.push("memory-backend=ram".to_owned());
+                line.option("-object", object);
             }
+            Self::Incoming => line.option("-incoming", "defer"),
             Self::Firmware(name) => line.option("-bios", *name),
             Self::Kernel { image, initramfs } => {
                 line.option("-kernel", image);
@@ -212,12 +265,13 @@ pub(super) struct Emulated {
     pub(super) console: Device,
     /// How it is reached and controlled.
     pub(super) links: Vec<Device>,
+    /// What its memory is made of.
+    pub(super) memory: Backend,
 }
 
 impl Emulated {
     /// All its devices, in the order of their flags.
     pub(super) fn devices(&self, boot: &Boot) -> Vec<Device> {
-        let shared = |link: &Device| matches!(link, Device::VhostUserVsock(_));
         let mut devices = vec![
             Device::Board(self.platform),
             Device::Accelerator(self.accel, self.platform.arch),
@@ -227,7 +281,7 @@ impl Emulated {
             },
             Device::Memory {
                 mib: boot.memory,
-                shared: self.links.iter().any(shared),
+                backend: self.memory.clone(),
             },
         ];
         if (self.accel, self.platform.arch) == (Accel::Tcg, Arch::X86_64) {
@@ -248,6 +302,9 @@ impl Emulated {
         }
         devices.extend(self.links.iter().cloned());
         devices.push(Device::KernelArguments(boot.cmdline.clone()));
+        if matches!(self.memory, Backend::Copied(_)) {
+            devices.push(Device::Incoming);
+        }
         devices
     }
 }

@@ -13,6 +13,7 @@ use super::cached_answer::CachedAnswer;
 use super::device::SANDBOX;
 use super::error::Error;
 use crate::arch::{Platform, Version, qemu_version};
+use crate::catalogue::digest;
 
 /// A QEMU binary and what it says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub(super) struct Emulator {
     pub(super) path: PathBuf,
     /// `QEMU emulator version …`.
     pub(super) banner: String,
+    /// SHA-256 of the binary.
+    pub(super) sha256: String,
     /// Whether it was built with seccomp, and so takes `-sandbox`.
     pub(super) sandbox: bool,
     /// The directories in which it looks for firmware.
@@ -67,9 +70,14 @@ impl Emulator {
             .collect();
         // One without seccomp knows no such option, and says so before it tells its version.
         let sandbox = output(&path, &["-sandbox", SANDBOX, "--version"]).is_ok();
+        let sha256 = digest::of_file(&path).map_err(|source| Error::Run {
+            program: path.clone(),
+            source,
+        })?;
         let emulator = Self {
             path,
             banner,
+            sha256,
             sandbox,
             data,
             file,

@@ -5,12 +5,15 @@
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::message::FromGuest;
 use ukci_schema::plan::PlannedKernel;
 use ukci_schema::verdict::Fault;
 
+use super::template::Template;
 use crate::deadline::WaitedForCpu;
 use crate::timeline::CpuTime;
 
@@ -24,6 +27,8 @@ pub struct Boot {
     pub release: String,
     /// What QEMU's `-kernel` takes.
     pub kernel: PathBuf,
+    /// SHA-256 of the image.
+    pub image: String,
     /// The whole initramfs: agent and kernel segment.
     pub initramfs: PathBuf,
     /// Kernel arguments beyond those of the devices.
@@ -34,6 +39,8 @@ pub struct Boot {
     pub cpus: u32,
     /// Existing directory for `command.txt`, `console.log` and `qemu.log`.
     pub evidence: PathBuf,
+    /// The guest that is copied in place of booting one. It must be of this very boot.
+    pub template: Option<Template>,
 }
 
 impl Boot {
@@ -43,11 +50,13 @@ impl Boot {
             cell,
             release: kernel.release.clone(),
             kernel: kernel.image.path.clone(),
+            image: kernel.image.sha256.clone(),
             initramfs,
             cmdline: kernel.cmdline.clone(),
             memory: 256,
             cpus: 1,
             evidence,
+            template: None,
         }
     }
 }
@@ -129,14 +138,57 @@ pub trait Machine: Send + Sync + 'static {
     /// How much longer than on bare hardware everything takes: deadlines are multiplied by it.
     fn slowness(&self) -> u32;
 
-    /// Starts a guest. Returns as soon as it runs, long before it is up.
+    /// Starts a guest. Returns as soon as it runs, long before it is up; a copy is up already.
     fn boot(&self, boot: Boot) -> impl Future<Output = Result<Self::Guest, Fault>> + Send;
+
+    /// The template of guests that boot like this, if there is one.
+    fn find_template(&self, _: &Boot) -> impl Future<Output = Option<Template>> + Send {
+        async { None }
+    }
+
+    /// Makes the template of guests that boot like this, unless there is one: boots one to its ready
+    /// point within the limit, and saves it.
+    fn make_template(
+        &self,
+        _: &Boot,
+        _limit: Duration,
+    ) -> impl Future<Output = Result<Template, NoTemplate>> + Send {
+        async { Err(NoTemplate::Failed("this machine saves no guest".into())) }
+    }
+}
+
+/// Why guests cannot be copied and have to boot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoTemplate {
+    /// Another transport than that of copies was requested.
+    #[error("the transport {0} was requested, and a copy of a guest needs virtio-serial")]
+    Transport(&'static str),
+    /// The disk of the cache is too full.
+    #[error("`{}` has only {available} MiB free, and a saved guest needs {needed} MiB", path.display())]
+    NoRoom {
+        /// The directory of templates.
+        path: PathBuf,
+        /// In MiB.
+        available: u64,
+        /// In MiB.
+        needed: u64,
+    },
+    /// The guest did not become ready, or could not be saved.
+    #[error("the guest could not be saved: {0}")]
+    Failed(String),
 }
 
 /// One booted cell. Dropping it kills the guest and everything started for it.
 pub trait Guest: Send + 'static {
     /// The connection that the agent dials.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send;
+
+    /// What the agent said before the guest was saved, of which this is a copy. It waits for a
+    /// request. None if the guest boots.
+    fn resumed(&self) -> Option<&FromGuest> {
+        None
+    }
 
     /// Waits for the agent to dial, or for the guest to end before it did. Has no deadline of
     /// its own.

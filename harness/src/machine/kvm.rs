@@ -190,7 +190,7 @@ async fn trial<M: Machine>(probe: &Boot, under: impl Fn(Accelerator) -> M) -> An
 }
 
 /// The host's CPU, as far as KVM depends on it.
-fn host_cpu() -> String {
+pub(super) fn host_cpu() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let keys = [
         "vendor_id",
@@ -213,7 +213,7 @@ fn host_cpu() -> String {
 }
 
 /// The host's kernel: KVM is a part of it.
-fn host_kernel() -> String {
+pub(super) fn host_kernel() -> String {
     let uname = rustix::system::uname();
     format!(
         "{} {}",
@@ -334,6 +334,8 @@ mod tests {
             cell,
             release: "6.1".into(),
             kernel: "/nowhere".into(),
+            image: String::new(),
+            template: None,
             initramfs: "/nowhere".into(),
             cmdline: Vec::new(),
             memory: 256,

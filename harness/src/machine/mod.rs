@@ -9,17 +9,26 @@ mod evidence_file;
 mod guard;
 pub(crate) mod interface;
 mod kvm;
+mod migration;
 mod private_dir;
 mod process;
 pub mod qemu;
 mod qemu_guest;
+mod qemu_machine;
 mod qmp;
+mod saving;
 mod schedstat;
+mod start;
+pub mod template;
+mod template_key;
 mod unprivileged;
 mod vhost_user;
 
 pub use crate::deadline::WaitedForCpu;
 pub use crate::timeline::CpuTime;
 pub use error::Error;
-pub use interface::{Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage};
+pub use interface::{
+    Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, NoTemplate, Usage,
+};
 pub use qemu_guest::QemuGuest;
+pub use template::Template;

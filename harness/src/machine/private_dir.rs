@@ -133,7 +133,8 @@ fn remove(path: &Path) -> io::Result<()> {
     fs::remove_dir(path)
 }
 
-fn open_dir(path: &Path) -> io::Result<File> {
+/// A descriptor of a directory, to lock it or to put it on the disk.
+pub(super) fn open_dir(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(open(path, flags, Mode::empty())?.into())
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use ukci_schema::cell::Arch;
 use ukci_schema::report::Choice;
 
-use super::device::{self, Device, Emulated};
+use super::device::{self, Backend, Device, Emulated};
 use super::emulator::{Emulator, find_program};
 use super::error::Error;
 use super::evidence_file;
@@ -15,6 +15,7 @@ use super::interface::{Boot, Hardware};
 use super::kvm::{self, Accelerator};
 use super::private_dir;
 use super::process::{Process, Rights};
+use super::template::Place;
 use super::unprivileged::{self, Handed, Root, User};
 use crate::arch::{self, Accel, Accelerated};
 use crate::catalogue::digest;
@@ -53,6 +54,10 @@ struct Host {
     vhost_device_vsock: Option<PathBuf>,
     /// Where guests' directories go.
     base: PathBuf,
+    /// What was requested, if anything was.
+    requested: Option<Transport>,
+    /// The cache directory.
+    cache: PathBuf,
 }
 
 impl Host {
@@ -81,6 +86,8 @@ impl Host {
             transport,
             vhost_device_vsock,
             base: private_dir::base(unprivileged::may_draw()),
+            requested: settings.transport,
+            cache: settings.cache.clone(),
         })
     }
 }
@@ -107,6 +114,10 @@ impl Qemu {
     pub async fn detect(settings: Settings, probe: Option<Boot>) -> Result<Self, Error> {
         let host = Host::find(&settings)?;
         let swept = private_dir::sweep(&host.base);
+        let half = Place::of(&host.cache).sweep();
+        if half > 0 {
+            tracing::info!(half, "removed half-made templates of runs that were killed");
+        }
         if swept > 0 {
             tracing::info!(swept, "removed directories of guests whose ukci was killed");
         }
@@ -198,7 +209,7 @@ impl Qemu {
             name: platform.console,
             log: boot.evidence.join(CONSOLE_LOG),
         };
-        let machine = self.made_of(boot, terminal, Vec::new());
+        let machine = self.made_of(boot, terminal, Vec::new(), Backend::Private);
         let user = self.user(boot.cell.arch).ok();
         let log = boot.evidence.join(CONSOLE_LOG);
         let written = evidence_file::create(&log).map_err(failed)?;
@@ -252,22 +263,55 @@ impl Qemu {
         }
     }
 
-    /// Whether any guest's code is translated.
-    pub(super) fn translates(&self) -> bool {
+    /// How much longer than on bare hardware everything takes.
+    pub(super) fn slowdown(&self) -> u32 {
         let mut arches = self.host.emulators.keys();
-        arches.any(|arch| self.accelerated(*arch) == Accelerated::Tcg)
+        let translates = arches.any(|arch| self.accelerated(*arch) == Accelerated::Tcg);
+        // A boot is about ten times as long (0.13 s of firmware and kernel under KVM, 1.3 s
+        // translated), but part of a cell is the host's work, and deadlines are generous.
+        if translates { 5 } else { 1 }
     }
 
-    /// A machine for `boot`, reached by `link`.
-    pub(super) fn emulated(&self, boot: &Boot, link: Device, qmp: PathBuf) -> Emulated {
+    /// The transport that was requested.
+    pub(super) fn requested_link(&self) -> Option<Transport> {
+        self.host.requested
+    }
+
+    /// The cache directory.
+    pub(super) fn cache(&self) -> &Path {
+        &self.host.cache
+    }
+
+    /// What tells the QEMU of an architecture from any other.
+    pub(super) fn identity(&self, arch: Arch) -> String {
+        self.emulator(arch).map_or(String::new(), |emulator| {
+            format!("{} {}", emulator.sha256, emulator.banner)
+        })
+    }
+
+    /// The firmware of an architecture's machines, where ukci names one.
+    pub(super) fn firmware_file(&self, arch: Arch) -> Option<PathBuf> {
+        let name = arch::platform(arch).firmware?;
+        let data = self.emulator(arch)?.data.iter();
+        data.map(|dir| dir.join(name)).find(|path| path.is_file())
+    }
+
+    /// A machine for `boot`, reached and controlled by `links`, with this memory.
+    pub(super) fn emulated(&self, boot: &Boot, links: Vec<Device>, memory: Backend) -> Emulated {
         let console = Device::Console {
             name: arch::platform(boot.cell.arch).console,
             log: boot.evidence.join(CONSOLE_LOG),
         };
-        self.made_of(boot, console, vec![Device::Qmp(qmp), link])
+        self.made_of(boot, console, links, memory)
     }
 
-    fn made_of(&self, boot: &Boot, console: Device, links: Vec<Device>) -> Emulated {
+    fn made_of(
+        &self,
+        boot: &Boot,
+        console: Device,
+        links: Vec<Device>,
+        memory: Backend,
+    ) -> Emulated {
         let arch = boot.cell.arch;
         let platform = arch::platform(arch);
         Emulated {
@@ -281,6 +325,7 @@ impl Qemu {
             tsc_khz: host_tsc_khz(),
             console,
             links,
+            memory,
         }
     }
 

@@ -1,43 +1,28 @@
-//! One QEMU process and its helper processes: it starts, watches, kills and reaps them.
+//! One QEMU process and its helper processes: it watches, kills and reaps them.
 
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::UnixListener;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use ukci_schema::cell::Arch;
-use ukci_schema::verdict::{Fault, Stage};
+use ukci_schema::message::FromGuest;
 
-use super::device::{Device, flags, shell};
-use super::evidence_file::create;
-use super::interface::{Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage};
+use super::interface::{Ending, Exited, Guest, NoConnection, Usage};
 use super::private_dir::PrivateDir;
-use super::process::{Exit, Process, Rights};
-use super::qemu::Qemu;
+use super::process::{Exit, Process};
 use super::qmp::Qmp;
 use super::schedstat::SchedStat;
-use super::unprivileged::Handed;
-use super::vhost_user::VhostUserVsock;
 use crate::console::{CONSOLE_LOG, Follower, State, last_line};
 use crate::deadline::WaitedForCpu;
 use crate::timeline::CpuTime;
-use crate::transport::{Listener, Stream, Transport, VHOST_DEVICE_VSOCK};
+use crate::transport::{Listener, Stream, VHOST_DEVICE_VSOCK};
 
 /// What QEMU said.
-const QEMU_LOG: &str = "qemu.log";
+pub(super) const QEMU_LOG: &str = "qemu.log";
 /// What vhost-device-vsock said, where it said anything.
-const VSOCK_LOG: &str = "vhost-device-vsock.log";
-/// The command that was run.
-const COMMAND: &str = "command.txt";
-
-/// Longest time until QEMU has made its devices and answers over QMP. It takes 30 to 70 ms.
-const ANSWER: Duration = Duration::from_secs(30);
-
+pub(super) const VSOCK_LOG: &str = "vhost-device-vsock.log";
 /// How often the console file is looked at. A panic ends QEMU and is seen by that, unless the
 /// kernel hangs in its last words, which waits for the tick. inotify would wake for each character,
 /// which is how QEMU writes a serial line.
@@ -48,200 +33,34 @@ const TICK: Duration = Duration::from_millis(50);
 const LONGEST_CONSOLE: u64 = 16 << 20;
 
 /// After a panic on the console: how long QEMU may take to end, so that the trace is whole.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// How often another address is tried, where a guest of another program has the one drawn.
-const ADDRESSES: usize = 8;
-
-impl Machine for Qemu {
-    type Guest = QemuGuest;
-
-    fn hardware(&self, arch: Arch, release: &str) -> Hardware {
-        self.hardware_for(arch, release)
-    }
-
-    fn slowness(&self) -> u32 {
-        // A boot is about ten times as long (0.13 s of firmware and kernel under KVM, 1.3 s
-        // translated), but part of a cell is the host's work, and deadlines are generous.
-        if self.translates() { 5 } else { 1 }
-    }
-
-    async fn boot(&self, boot: Boot) -> Result<QemuGuest, Fault> {
-        start_at_free_address(self, boot).await
-    }
-}
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One QEMU process and what was started for it.
 #[derive(Debug)]
 pub struct QemuGuest {
     // Dropped in this order: the directory goes when nobody uses it any more.
-    running: Running,
-    listener: Listener,
-    _dir: PrivateDir,
+    pub(super) running: Running,
+    pub(super) listener: Listener,
+    /// What its agent said before it was saved, if it is a copy.
+    pub(super) resumed: Option<Arc<FromGuest>>,
+    pub(super) _dir: PrivateDir,
+}
+
+impl QemuGuest {
+    /// Its QEMU's control connection.
+    pub(super) fn qmp(&mut self) -> &mut Qmp {
+        &mut self.running.qmp
+    }
 }
 
 /// What runs, and the witnesses of its end.
 #[derive(Debug)]
-struct Running {
-    qemu: Process,
-    vhost_device_vsock: Option<Process>,
-    qmp: Qmp,
-    console: Mutex<Follower>,
-    evidence: PathBuf,
-}
-
-/// Starts a guest.
-async fn start_at_free_address(machine: &Qemu, mut boot: Boot) -> Result<QemuGuest, Fault> {
-    // QEMU runs in our directory, but `command.txt` is run in the reader's.
-    for path in [&mut boot.kernel, &mut boot.initramfs, &mut boot.evidence] {
-        *path = std::path::absolute(&*path)
-            .map_err(|error| fault(format!("cannot resolve `{}`: {error}", path.display())))?;
-    }
-    for _ in 1..ADDRESSES {
-        match start(machine, &boot).await {
-            Err(fault) if machine.link() == Transport::VhostVsock && is_taken(&fault) => {}
-            done => return done,
-        }
-    }
-    start(machine, &boot).await
-}
-
-/// Whether QEMU found its vsock address in use. In its words: `vhost-vsock: unable to set guest
-/// cid: Address already in use`.
-fn is_taken(fault: &Fault) -> bool {
-    fault.headline.contains("unable to set guest cid")
-}
-
-async fn start(machine: &Qemu, boot: &Boot) -> Result<QemuGuest, Fault> {
-    let arch = boot.cell.arch;
-    let emulator = machine
-        .emulator(arch)
-        .ok_or_else(|| fault(format!("no QEMU for {arch} was looked for on this host")))?;
-    let user = machine.user(arch).ok();
-    let group = user.as_ref().map(|user| user.id);
-    let dir = PrivateDir::create(machine.base(), group).map_err(|error| {
-        let base = machine.base().display();
-        fault(format!(
-            "cannot make a directory for the guest's sockets below `{base}`: {error}"
-        ))
-    })?;
-    let listening = |error: io::Error| {
-        fault(format!(
-            "cannot listen below `{}`: {error}",
-            dir.path().display()
-        ))
-    };
-
-    let sockets = dir.path().display();
-    let mut prelude =
-        format!("mkdir -m 700 {sockets}\ntrap 'kill $(jobs -p); rm -r {sockets}' EXIT\n")
-            .into_bytes();
-    let mut vhost_device_vsock = None;
-    let (listener, link) = match machine.link() {
-        Transport::VhostVsock => {
-            let cid = draw_cid();
-            let (listener, port) = Listener::vhost_vsock(cid)
-                .map_err(|error| fault(format!("cannot listen on a vsock port: {error}")))?;
-            (listener, Device::VhostVsock { cid, port })
-        }
-        Transport::VhostUserVsock => {
-            let program = machine
-                .vhost_device_vsock()
-                .ok_or_else(|| fault("no vhost-device-vsock was found on this host".to_owned()))?;
-            let listener = Listener::vhost_user_vsock(&dir.vsock_port()).map_err(listening)?;
-            let device = VhostUserVsock {
-                program,
-                dir: &dir,
-                user: user.as_ref(),
-            };
-            prelude.extend_from_slice(listen_by_hand(&dir.vsock_port()).as_bytes());
-            prelude.extend_from_slice(device.shell().trim_ascii_end());
-            prelude.extend_from_slice(b" &\n");
-            let process = device
-                .start(&boot.evidence.join(VSOCK_LOG))
-                .await
-                .map_err(|error| fault(format!("cannot start `{}`: {error}", program.display())))?;
-            tracing::debug!("vhost-device-vsock listens");
-            vhost_device_vsock = Some(process);
-            (listener, Device::VhostUserVsock(dir.vhost_user()))
-        }
-        Transport::VirtioSerial => {
-            let listener = Listener::virtio_serial(&dir.agent()).map_err(listening)?;
-            prelude.extend_from_slice(listen_by_hand(&dir.agent()).as_bytes());
-            (listener, Device::SerialPort(dir.agent()))
-        }
-    };
-    let monitor = UnixListener::bind(dir.qmp()).map_err(listening)?;
-    prelude.extend_from_slice(listen_by_hand(&dir.qmp()).as_bytes());
-    prelude.extend_from_slice(b"sleep 1\n");
-
-    let flags = flags(&machine.emulated(boot, link, dir.qmp()).devices(boot));
-    let written = evidence(boot, prelude, &shell(&emulator.path, &flags))?;
-    let (console, qemu_log, console_log) = written;
-    let cannot_run =
-        |error: io::Error| fault(format!("cannot run `{}`: {error}", emulator.path.display()));
-    let Handed {
-        command,
-        descriptors,
-    } = Handed::to(
-        user.as_ref(),
-        &emulator.path,
-        &flags,
-        &[&boot.kernel, &boot.initramfs],
-        Some((&boot.evidence.join(CONSOLE_LOG), console_log)),
-    )
-    .map_err(cannot_run)?;
-    if user.is_some() {
-        dir.admit().map_err(listening)?;
-    }
-    let rights = Rights { user, descriptors };
-    let mut qemu = Process::spawn(with_log(command, qemu_log), rights)
-        .await
-        .map_err(cannot_run)?;
-    tracing::debug!(pid = qemu.pid().as_raw_nonzero(), "QEMU starts");
-    let qmp = answer(&mut qemu, &monitor, &boot.evidence.join(QEMU_LOG))
-        .await
-        .map_err(fault)?;
-    let running = Running {
-        qemu,
-        vhost_device_vsock,
-        qmp,
-        console: Mutex::new(console),
-        evidence: boot.evidence.clone(),
-    };
-    Ok(QemuGuest {
-        running,
-        listener,
-        _dir: dir,
-    })
-}
-
-/// Waits until QEMU has made its devices and answers on its control socket, or says why it ended.
-async fn answer(qemu: &mut Process, monitor: &UnixListener, log: &Path) -> Result<Qmp, String> {
-    let failed = tokio::select! {
-        answered = timeout(ANSWER, Qmp::accept(monitor)) => match answered {
-            Ok(Ok(qmp)) => return Ok(qmp),
-            Ok(Err(error)) => format!("QEMU's control socket failed: {error}"),
-            Err(_) => {
-                let limit = ANSWER.as_secs();
-                return Err(format!("QEMU did not answer on its control socket within {limit} s"));
-            }
-        },
-        _ = qemu.exited() => "QEMU ended".to_owned(),
-    };
-    // An exit closes the socket a moment before the process is gone.
-    match timeout(LAST_WORDS, qemu.exited()).await {
-        Ok(Ok(exit)) => {
-            let complaint = last_line(log)
-                .map(|line| format!(": {line}"))
-                .unwrap_or_default();
-            Err(format!(
-                "QEMU {} before the guest ran{complaint}",
-                exit.words()
-            ))
-        }
-        Ok(Err(_)) | Err(_) => Err(failed),
-    }
+pub(super) struct Running {
+    pub(super) qemu: Process,
+    pub(super) vhost_device_vsock: Option<Process>,
+    pub(super) qmp: Qmp,
+    pub(super) console: Mutex<Follower>,
+    pub(super) evidence: PathBuf,
 }
 
 /// Cuts a log that is longer than `most`, and says so in its last line. Nobody writes to it any more.
@@ -253,50 +72,6 @@ fn cut(log: &Path, most: u64) -> io::Result<()> {
     file.set_len(most)?;
     file.seek(SeekFrom::End(0))?;
     writeln!(file, "\n[ukci cut this file after {most} bytes]")
-}
-
-/// The line of `command.txt` that listens in place of ukci when the file is run by hand.
-fn listen_by_hand(path: &Path) -> String {
-    format!("socat -u UNIX-LISTEN:{} STDOUT &\n", path.display())
-}
-
-/// Writes `command.txt`, and makes the files of QEMU and of the console, to follow and to write.
-fn evidence(
-    boot: &Boot,
-    mut prelude: Vec<u8>,
-    command: &[u8],
-) -> Result<(Follower, File, File), Fault> {
-    let at = |name: &str| boot.evidence.join(name);
-    let cannot = |path: PathBuf| {
-        move |error: io::Error| fault(format!("cannot write `{}`: {error}", path.display()))
-    };
-    prelude.extend_from_slice(command);
-    let written = create(&at(COMMAND)).and_then(|mut file| file.write_all(&prelude));
-    written.map_err(cannot(at(COMMAND)))?;
-    let console_log = create(&at(CONSOLE_LOG)).map_err(cannot(at(CONSOLE_LOG)))?;
-    let console = Follower::open(&at(CONSOLE_LOG)).map_err(cannot(at(CONSOLE_LOG)))?;
-    let log = create(&at(QEMU_LOG)).map_err(cannot(at(QEMU_LOG)))?;
-    Ok((console, log, console_log))
-}
-
-fn with_log(mut command: Command, log: File) -> Command {
-    // One writer is enough: QEMU prints nothing on stdout, and complains on stderr.
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log);
-    command
-}
-
-/// A guest address that is likely free: they are unique on the host, and 0 to 2 are taken.
-fn draw_cid() -> u32 {
-    let drawn = RandomState::new().hash_one(std::process::id());
-    // Stays below 2^31, which some tools read as a signed number.
-    u32::try_from(drawn >> 33).unwrap_or(0).max(1 << 16)
-}
-
-fn fault(headline: String) -> Fault {
-    Fault::at(Stage::Boot, headline)
 }
 
 impl Running {
@@ -393,10 +168,23 @@ async fn exited(process: Option<&mut Process>) -> io::Result<Exit> {
 impl Guest for QemuGuest {
     type Stream = Stream;
 
+    fn resumed(&self) -> Option<&FromGuest> {
+        self.resumed.as_deref()
+    }
+
     async fn connect(&mut self) -> Result<Stream, NoConnection> {
+        let copied = self.resumed.is_some();
+        let accept = async {
+            if copied {
+                // Its agent waits to be spoken to.
+                self.listener.accept_silent().await
+            } else {
+                self.listener.accept().await
+            }
+        };
         tokio::select! {
             biased;
-            stream = self.listener.accept() => stream.map_err(|error| {
+            stream = accept => stream.map_err(|error| {
                 NoConnection::Failed(format!("cannot accept the agent's connection: {error}"))
             }),
             ending = self.running.ended() => Err(NoConnection::Ended(ending)),
@@ -467,17 +255,7 @@ impl Guest for QemuGuest {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_in_use_is_known_by_qemus_words() {
-        let said = "QEMU exited with status 1 before the guest ran: qemu-system-x86_64: -device \
-                    vhost-vsock-pci,guest-cid=77123: vhost-vsock: unable to set guest cid: \
-                    Address already in use";
-        assert!(is_taken(&fault(said.to_owned())));
-        assert!(!is_taken(&fault(
-            "QEMU exited with status 1 before the guest ran".to_owned()
-        )));
-    }
+    use crate::machine::evidence_file::create;
 
     #[test]
     fn a_link_is_replaced_and_a_long_log_is_cut() {
@@ -492,12 +270,5 @@ mod tests {
         cut(&log, 4).unwrap();
         let text = std::fs::read_to_string(&log).unwrap();
         assert_eq!(text, "0123\n[ukci cut this file after 4 bytes]\n");
-    }
-
-    #[test]
-    fn addresses_are_drawn_afresh_above_the_reserved_ones() {
-        let drawn: std::collections::BTreeSet<u32> = (0..32).map(|_| draw_cid()).collect();
-        assert!(drawn.len() > 16, "{drawn:?}");
-        assert!(drawn.iter().all(|cid| (1 << 16..1 << 31).contains(cid)));
     }
 }

@@ -1,9 +1,13 @@
-//! Asks QEMU over QMP why a guest ended.
+//! Talks with QEMU over QMP: asks why a guest ended, and saves and restores guests.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Interest, Lines};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -12,6 +16,9 @@ use tokio::net::{UnixListener, UnixStream};
 struct Message {
     event: Option<String>,
     data: Option<Data>,
+    #[serde(rename = "return")]
+    answer: Option<Value>,
+    error: Option<Refusal>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -19,13 +26,20 @@ struct Data {
     reason: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    desc: String,
+}
+
 /// A QMP connection.
 #[derive(Debug)]
 pub(super) struct Qmp {
     lines: Lines<BufReader<OwnedReadHalf>>,
     /// Kept open: QEMU takes a half-closed monitor for a closed one.
-    _write: OwnedWriteHalf,
+    write: OwnedWriteHalf,
     reason: Option<String>,
+    /// Whether the guest began to run again.
+    resumed: bool,
     ended: bool,
 }
 
@@ -53,31 +67,104 @@ impl Qmp {
         }
         Ok(Self {
             lines,
-            _write: write,
+            write,
             reason: None,
+            resumed: false,
             ended: false,
         })
+    }
+
+    /// Has QEMU execute a command. An error is what QEMU says against it, or that it is gone.
+    pub(super) async fn execute(&mut self, command: &str, arguments: &Value) -> io::Result<Value> {
+        let line = line_of(command, arguments);
+        self.write.write_all(&line).await?;
+        self.answer(command).await
+    }
+
+    /// Hands QEMU a descriptor, which its commands then know by this name.
+    pub(super) async fn give(&mut self, name: &str, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let line = line_of("getfd", &json!({ "fdname": name }));
+        // The descriptor goes with the first byte. The line is short and the socket is empty, so it
+        // goes whole.
+        let socket = self.write.as_ref();
+        let sent = socket.async_io(Interest::WRITABLE, || {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            let fds = [fd];
+            control.push(SendAncillaryMessage::ScmRights(&fds));
+            let parts = [IoSlice::new(&line)];
+            Ok(sendmsg(socket, &parts, &mut control, SendFlags::empty())?)
+        });
+        if sent.await? != line.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.answer("getfd").await.map(drop)
+    }
+
+    /// The answer to `command`, which was sent.
+    async fn answer(&mut self, command: &str) -> io::Result<Value> {
+        loop {
+            let Some(line) = self.next().await else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            match line {
+                Message {
+                    answer: Some(answer),
+                    ..
+                } => return Ok(answer),
+                Message {
+                    error: Some(refusal),
+                    ..
+                } => {
+                    let desc = refusal.desc;
+                    return Err(io::Error::other(format!("QEMU refused {command}: {desc}")));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits until the guest runs, which was restored. An error if QEMU is gone first.
+    pub(super) async fn resumed(&mut self) -> io::Result<()> {
+        while !self.resumed {
+            if self.next().await.is_none() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
     }
 
     /// Reads until QEMU closes the connection, which it does as it exits. May be dropped and
     /// called again.
     pub(super) async fn closed(&mut self) {
+        while self.next().await.is_some() {}
+    }
+
+    /// The next message that can be read; none once the connection is closed. What it says of the
+    /// guest is kept.
+    async fn next(&mut self) -> Option<Message> {
         while !self.ended {
             match self.lines.next_line().await {
-                Ok(Some(line)) => self.line(&line),
+                Ok(Some(line)) => {
+                    let Ok(message) = serde_json::from_str::<Message>(&line) else {
+                        continue;
+                    };
+                    self.note(&message);
+                    return Some(message);
+                }
                 Ok(None) | Err(_) => self.ended = true,
             }
         }
+        None
     }
 
-    fn line(&mut self, line: &str) {
-        match serde_json::from_str::<Message>(line) {
-            Ok(Message {
-                event: Some(event),
-                data,
-            }) if event == "SHUTDOWN" => {
-                self.reason = data.and_then(|data| data.reason);
+    fn note(&mut self, message: &Message) {
+        match message.event.as_deref() {
+            Some("SHUTDOWN") => {
+                let data = message.data.as_ref();
+                self.reason = data.and_then(|data| data.reason.clone());
             }
+            Some("RESUME") => self.resumed = true,
             _ => {}
         }
     }
@@ -88,20 +175,34 @@ impl Qmp {
     }
 }
 
+/// A command as it is sent.
+fn line_of(command: &str, arguments: &Value) -> Vec<u8> {
+    let mut line = json!({ "execute": command, "arguments": arguments })
+        .to_string()
+        .into_bytes();
+    line.push(b'\n');
+    line
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
     use super::*;
+
+    const GREETING: &[u8] = br#"{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": ""}, "capabilities": ["oob"]}}
+{"return": {}}
+"#;
 
     #[tokio::test]
     async fn the_shutdown_reason_survives_the_connection() {
         let (ours, mut qemu) = UnixStream::pair().unwrap();
         // As QEMU 7.2 says it, when a guest with `-no-reboot` panics.
-        let said: &[u8] = br#"{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": ""}, "capabilities": ["oob"]}}
-{"return": {}}
-not JSON
+        let said: &[u8] = br#"not JSON
 {"timestamp": {"seconds": 1, "microseconds": 2}, "event": "RESET", "data": {"guest": true, "reason": "guest-reset"}}
 {"timestamp": {"seconds": 1, "microseconds": 2}, "event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}}
 "#;
+        qemu.write_all(GREETING).await.unwrap();
         qemu.write_all(said).await.unwrap();
         let mut qmp = Qmp::negotiate(ours).await.unwrap();
         assert_eq!(qmp.reason(), None);
@@ -116,5 +217,31 @@ not JSON
         qemu.write_all(b"{\"QMP\": {}}\n").await.unwrap();
         drop(qemu);
         assert!(Qmp::negotiate(ours).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn events_between_a_command_and_its_answer_are_kept() {
+        let (ours, mut qemu) = UnixStream::pair().unwrap();
+        qemu.write_all(GREETING).await.unwrap();
+        let mut qmp = Qmp::negotiate(ours).await.unwrap();
+        let said: &[u8] = br#"{"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 2}}
+{"return": {"status": "completed"}}
+{"error": {"class": "GenericError", "desc": "no such thing"}}
+"#;
+        qemu.write_all(said).await.unwrap();
+        let (read, _write) = io::pipe().unwrap();
+        qmp.give("state", read.as_fd()).await.unwrap();
+        qmp.resumed().await.unwrap();
+        let error = qmp.execute("migrate", &json!({})).await.unwrap_err();
+        assert_eq!(error.to_string(), "QEMU refused migrate: no such thing");
+        drop(qemu);
+        let error = qmp.execute("migrate", &json!({})).await.unwrap_err();
+        assert!(
+            matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe
+            ),
+            "{error}"
+        );
     }
 }

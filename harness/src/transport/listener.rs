@@ -47,6 +47,14 @@ impl Listener {
         Ok((Self(Kind::VhostVsock(listener)), port))
     }
 
+    /// Waits until QEMU has connected the port of a guest whose agent waits to be spoken to.
+    pub(crate) async fn accept_silent(&mut self) -> io::Result<Stream> {
+        match &mut self.0 {
+            Kind::VirtioSerial { listener, .. } => Ok(Stream::Unix(listener.accept().await?.0)),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Waits for the agent. May be dropped and called again.
     ///
     /// It does not end when the guest ends: that is for whoever watches the guest, who knows why.

@@ -20,7 +20,7 @@ use ukci_schema::plan::{FileRef, Kept, Plan, PlannedArtifact, PlannedCell, Plann
 use ukci_schema::report::{Asked, CellReport, Choice, Report, RunInfo};
 use ukci_schema::verdict::{Outcome, VerdictKind};
 
-use crate::scripted::{Ledger, Script, Scripted};
+use crate::scripted::{Ledger, Script, Scripted, template};
 
 /// SHA-256 of `agent`, which stands for every file that is no object.
 const AGENT: &str = "d4f0bc5a29de06b510f9aa428f1eedba926012b591fef7a518e776a7c9bd1824";
@@ -100,6 +100,7 @@ pub(crate) fn options(dir: &Path) -> Options {
         timeout: Duration::from_mins(1),
         fail_fast: false,
         remember: run::Remember::Nothing,
+        cold: false,
         resume: false,
         baseline: None,
         stdin: None,
@@ -148,6 +149,7 @@ pub(crate) async fn run_with(
             .map(|(name, script)| ((*name).into(), *script))
             .collect(),
         ledger: Arc::clone(&ledger),
+        template: Some(template(dir.path())),
     };
     let mut options = options(dir.path());
     let mut plan = plan(dir.path(), &names);

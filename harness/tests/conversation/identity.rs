@@ -49,6 +49,7 @@ fn plan_of(dir: &Path, names: &[&str]) -> Plan {
 async fn run(plan: &Plan, options: &Options) -> (Report, usize) {
     let ledger = Arc::new(Ledger::default());
     let machine = Scripted {
+        template: None,
         scripts: [("k".to_owned(), Script::Good)].into(),
         ledger: Arc::clone(&ledger),
     };
@@ -168,6 +169,7 @@ async fn a_file_of_a_written_plan_that_changed_is_refused() {
         let before = std::fs::read(&path).unwrap();
         std::fs::write(&path, bytes("other")).unwrap();
         let machine = Scripted {
+            template: None,
             scripts: [("k".to_owned(), Script::Good)].into(),
             ledger: Arc::default(),
         };

@@ -2,6 +2,7 @@
 //! milliseconds and without QEMU.
 
 mod commands;
+mod copies;
 mod fixture;
 mod identity;
 mod remembered;
@@ -406,6 +407,7 @@ async fn dropping_a_run_drops_its_guests() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Arc::new(Ledger::default());
     let machine = Scripted {
+        template: None,
         scripts: BTreeMap::from([("k".into(), Script::Silent)]),
         ledger: Arc::clone(&ledger),
     };

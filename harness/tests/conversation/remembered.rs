@@ -46,6 +46,7 @@ impl Cell {
         let ledger = Arc::new(Ledger::default());
         (*ledger.hardware.lock().unwrap()).clone_from(&self.hardware);
         let machine = Scripted {
+            template: None,
             scripts: [("k".to_owned(), self.script)].into(),
             ledger: Arc::clone(&ledger),
         };

@@ -1,14 +1,18 @@
 //! A machine whose guests do what a script says, over `tokio::io::duplex`.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
+use ukci_harness::catalogue::digest;
 use ukci_harness::machine::{
-    Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, Usage, WaitedForCpu,
+    Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, NoTemplate, Template, Usage,
+    WaitedForCpu,
 };
 use ukci_schema::cell::Arch;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode, ObjectFacts, Step, StepOutcome};
@@ -69,6 +73,15 @@ pub(crate) enum Script {
     /// The kernel reports a stall while the object is loaded, and does not go on.
     Stalls,
 
+    /// There is a saved guest, and its copy answers as an agent should.
+    Copy,
+    /// The same, but no copy starts.
+    CopyFails,
+    /// The same, but a copy takes no request.
+    DeafCopy,
+    /// The kernel of the copy panics while the object is loaded, and that of no other guest.
+    CopyPanics,
+
     Starved,
     /// Others have the CPU for ever.
     StarvedForEver,
@@ -89,11 +102,34 @@ pub(crate) struct Ledger {
     pub(crate) boots: AtomicUsize,
     /// What guests run on, if not on the usual.
     pub(crate) hardware: Mutex<Option<Hardware>>,
+    pub(crate) copies: AtomicUsize,
+    pub(crate) templates: AtomicUsize,
 }
 
 pub(crate) struct Scripted {
     pub(crate) scripts: BTreeMap<String, Script>,
     pub(crate) ledger: Arc<Ledger>,
+    /// A saved guest.
+    pub(crate) template: Option<Template>,
+}
+
+/// A saved guest in `dir`, whose agent has said hello.
+pub(crate) fn template(dir: &Path) -> Template {
+    let dir = dir.join("template");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("ram"), b"memory").unwrap();
+    std::fs::write(dir.join("state"), b"state").unwrap();
+    let ram = std::fs::metadata(dir.join("ram")).unwrap();
+    let record = serde_json::json!({
+        "schema": "ukci.template/1",
+        "inputs": [],
+        "ram_bytes": 6,
+        "ram_written": [ram.mtime(), ram.mtime_nsec()],
+        "state_sha256": digest::of(b"state"),
+        "hello": hello(PROTOCOL),
+    });
+    std::fs::write(dir.join("template.json"), record.to_string()).unwrap();
+    Template::open(&dir).unwrap()
 }
 
 pub(crate) struct ScriptedGuest {
@@ -104,6 +140,7 @@ pub(crate) struct ScriptedGuest {
     dials: bool,
     ledger: Arc<Ledger>,
     began: tokio::time::Instant,
+    resumed: Option<FromGuest>,
 }
 
 impl Drop for ScriptedGuest {
@@ -133,13 +170,20 @@ impl Machine for Scripted {
     async fn boot(&self, boot: Boot) -> Result<ScriptedGuest, Fault> {
         assert!(boot.evidence.is_dir());
         let script = self.scripts[&boot.cell.kernel];
+        let copied = boot.template.is_some();
+        if copied {
+            self.ledger.copies.fetch_add(1, Ordering::SeqCst);
+        }
+        if copied && script == Script::CopyFails {
+            return Err(Fault::at(Stage::Boot, "QEMU refused migrate-incoming: no"));
+        }
         let attempt = self.ledger.boots.fetch_add(1, Ordering::SeqCst);
         let up = self.ledger.up.fetch_add(1, Ordering::SeqCst) + 1;
         self.ledger.most.fetch_max(up, Ordering::SeqCst);
         let (ours, theirs) = tokio::io::duplex(4096);
         let (end, ending) = watch::channel(None);
         let task = tokio::spawn(async move {
-            play(script, attempt, theirs, &end).await;
+            play(script, (attempt, copied), theirs, &end).await;
             // A guest that has nothing left to say stays up until it is stopped.
             std::future::pending::<()>().await;
         });
@@ -157,12 +201,42 @@ impl Machine for Scripted {
             dials,
             ledger: Arc::clone(&self.ledger),
             began: tokio::time::Instant::now(),
+            resumed: boot.template.map(|_| hello(PROTOCOL)),
         })
+    }
+
+    async fn find_template(&self, boot: &Boot) -> Option<Template> {
+        let script = self.scripts[&boot.cell.kernel];
+        let saved = [
+            Script::Copy,
+            Script::CopyFails,
+            Script::DeafCopy,
+            Script::CopyPanics,
+        ];
+        self.template.clone().filter(|_| saved.contains(&script))
+    }
+
+    async fn make_template(&self, boot: &Boot, _: Duration) -> Result<Template, NoTemplate> {
+        self.ledger.templates.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        match self.scripts[&boot.cell.kernel] {
+            Script::Good if self.template.is_some() => Ok(self.template.clone().unwrap()),
+            Script::Costly => Err(NoTemplate::NoRoom {
+                path: "/cache".into(),
+                available: 5,
+                needed: 320,
+            }),
+            _ => Err(NoTemplate::Failed("it panicked".into())),
+        }
     }
 }
 
 impl Guest for ScriptedGuest {
     type Stream = DuplexStream;
+
+    fn resumed(&self) -> Option<&FromGuest> {
+        self.resumed.as_ref()
+    }
 
     async fn connect(&mut self) -> Result<DuplexStream, NoConnection> {
         if !self.dials {
@@ -297,7 +371,7 @@ fn costly() -> ProgramEvidence {
 
 async fn play(
     script: Script,
-    attempt: usize,
+    (attempt, copied): (usize, bool),
     mut stream: DuplexStream,
     end: &watch::Sender<Option<Ending>>,
 ) {
@@ -352,7 +426,12 @@ async fn play(
         }
         _ => {}
     }
-    say(&mut stream, &hello(PROTOCOL)).await;
+    if copied && script == Script::DeafCopy {
+        return std::future::pending().await;
+    }
+    if !copied {
+        say(&mut stream, &hello(PROTOCOL)).await;
+    }
     let (kind, text) = hear(&mut stream).await;
     assert_eq!(kind, FrameKind::Json);
     let request = match serde_json::from_slice(&text).unwrap() {
@@ -390,7 +469,10 @@ async fn play(
         Script::Starved => tokio::time::sleep(Duration::from_mins(7)).await,
         _ => {}
     }
-    if script == Script::PanicAtLoad || (script == Script::PanicAtLoadOnce && attempt == 0) {
+    if script == Script::PanicAtLoad
+        || (script == Script::CopyPanics && copied)
+        || (script == Script::PanicAtLoadOnce && attempt == 0)
+    {
         drop(stream);
         return drop(end.send(Some(panicked())));
     }

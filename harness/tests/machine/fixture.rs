@@ -91,6 +91,8 @@ impl Fixture {
             },
             release: self.release.clone(),
             kernel: self.kernel.clone(),
+            image: String::new(),
+            template: None,
             initramfs: self.initramfs.clone(),
             cmdline: vec![format!("ukci.test={what}")],
             memory: 256,

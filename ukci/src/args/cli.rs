@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     Check, Doctor, Exec, Explain, Global, Help, Kernels, List, Plan, Runner, cache, check, exec,
-    init, kernels, list, manifest, plan, report, rerun, runner, shell,
+    init, kernels, list, manifest, plan, report, rerun, runner, shell, warm,
 };
 use crate::{exit, version};
 
@@ -111,6 +111,10 @@ pub(crate) enum Command {
     /// `~/.cache/ukci`, or below `$XDG_CACHE_HOME/ukci`. See docs/cache.md.
     #[command(subcommand, after_help = cache::HELP)]
     Cache(cache::Cache),
+
+    /// Boot kernels and save their guests, so that cells start as copies of them
+    #[command(after_help = warm::HELP)]
+    Warm(warm::Warm),
 
     /// Write a manifest, which describes what an object's own loader does
     #[command(subcommand, after_help = manifest::HELP)]

@@ -23,6 +23,7 @@ pub(crate) mod rerun;
 mod runner;
 mod selection;
 pub(crate) mod shell;
+mod warm;
 
 pub(crate) use check::{Check, Mode};
 pub(crate) use cli::{Cli, Command};
@@ -41,3 +42,4 @@ pub(crate) use plan::Plan;
 pub(crate) use program::Program;
 pub(crate) use runner::Runner;
 pub(crate) use selection::{Compilation, ManifestOf, Selection};
+pub(crate) use warm::Warm;

@@ -16,3 +16,4 @@ pub(crate) mod report;
 pub(crate) mod rerun;
 pub(crate) mod runner;
 pub(crate) mod shell;
+pub(crate) mod warm;

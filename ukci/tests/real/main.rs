@@ -8,6 +8,7 @@
 mod again;
 mod axes;
 mod cells;
+mod copies;
 mod exec;
 mod features;
 mod fixture;

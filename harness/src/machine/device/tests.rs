@@ -9,10 +9,21 @@ fn command(arch: Arch, accel: Accel, cpu: &str, link: Device) -> String {
         log: "/out/cell/console.log".into(),
     };
     let qmp = Device::Qmp("/run/ukci-vm.AbCdEf/qmp".into());
-    picture(arch, accel, cpu, console, vec![qmp, link])
+    let memory = match link {
+        Device::VhostUserVsock(_) => Backend::Shared,
+        _ => Backend::Private,
+    };
+    picture(arch, accel, cpu, console, vec![qmp, link], memory)
 }
 
-fn picture(arch: Arch, accel: Accel, cpu: &str, console: Device, links: Vec<Device>) -> String {
+fn picture(
+    arch: Arch,
+    accel: Accel,
+    cpu: &str,
+    console: Device,
+    links: Vec<Device>,
+    memory: Backend,
+) -> String {
     let platform = platform(arch);
     let emulated = Emulated {
         sandbox: true,
@@ -23,6 +34,7 @@ fn picture(arch: Arch, accel: Accel, cpu: &str, console: Device, links: Vec<Devi
         tsc_khz: Some(2_596_130),
         console,
         links,
+        memory,
     };
     let boot = crate::machine::Boot {
         cell: ukci_schema::cell::Cell {
@@ -33,6 +45,8 @@ fn picture(arch: Arch, accel: Accel, cpu: &str, console: Device, links: Vec<Devi
         },
         release: "6.1.0-56-cloud-amd64".into(),
         kernel: "/cache/vmlinux".into(),
+        image: String::new(),
+        template: None,
         initramfs: "/cache/initramfs".into(),
         cmdline: vec!["lsm=bpf".into()],
         memory: 256,
@@ -65,7 +79,8 @@ fn x86_64_tcg_for_a_person() {
         Accel::Tcg,
         "qemu64",
         terminal,
-        Vec::new()
+        Vec::new(),
+        Backend::Private,
     ));
 }
 
@@ -149,4 +164,32 @@ fn words_are_quoted_for_a_shell() {
     assert_eq!(quote(OsStr::new("")), b"''");
     assert_eq!(quote(OsStr::new("it's $HOME")), b"'it'\\''s $HOME'");
     assert_eq!(quote(OsStr::new("~/x")), b"'~/x'");
+}
+
+/// A saved guest and its copy differ in how they map the memory, and in where the state comes from.
+#[test]
+fn a_copy_has_the_command_of_the_guest_that_was_saved() {
+    let picture = |memory| {
+        let console = Device::Console {
+            name: platform(Arch::X86_64).console,
+            log: "/out/cell/console.log".into(),
+        };
+        let (arch, accel) = (Arch::X86_64, Accel::Tcg);
+        picture(arch, accel, "qemu64", console, vec![serial()], memory)
+    };
+    let saved = picture(Backend::Saved("/cache/templates/.making-1/ram".into()));
+    let copied = picture(Backend::Copied("/cache/templates/1/ram".into()));
+    let shown = |text: &str| {
+        let object = text.lines().find(|line| line.contains("-object"));
+        object.unwrap_or_default().to_owned()
+    };
+    insta::assert_snapshot!(shown(&saved), @r"  -object memory-backend-file,id=ram,size=256M,share=on,mem-path=/cache/templates/.making-1/ram \");
+    insta::assert_snapshot!(shown(&copied), @r"  -object memory-backend-file,id=ram,size=256M,share=off,mem-path=/cache/templates/1/ram \");
+    let without = |text: &str| {
+        let lines = text.lines().filter(|line| !line.contains("-object"));
+        let lines = lines.filter(|line| !line.contains("-incoming defer"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(without(&saved), without(&copied));
+    assert!(copied.contains("-incoming defer") && !saved.contains("-incoming"));
 }

@@ -1,0 +1,114 @@
+//! Decides which cells of a run start as copies of a saved guest, and makes each template once.
+//!
+//! Cells go in that are about to run, and for each comes out how its first boot starts. A template
+//! pays from the second cell on; one that is there already is used by a single cell too. While a
+//! template is made, the cells that wait for it hold no permit to run a machine.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::OnceCell;
+
+use crate::cell::{Inputs, Start};
+use crate::machine::{Machine, NoTemplate, Template};
+use crate::schedule::Room;
+
+/// The guests of a run that could be copied.
+#[derive(Debug, Default)]
+pub(crate) struct Templates {
+    /// By what their boots have in common.
+    groups: HashMap<Group, Shared>,
+    /// Whether a reason was told that holds for the whole host.
+    told: AtomicBool,
+}
+
+/// What the boots of cells have in common that a template can serve.
+type Group = (String, u32, u32, Vec<String>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Cells that are to run.
+    cells: usize,
+    template: OnceCell<Start>,
+}
+
+fn group(inputs: &Inputs) -> Group {
+    let planned = &inputs.planned;
+    let cmdline = planned.cmdline.clone();
+    (
+        planned.cell.kernel_key(),
+        planned.memory,
+        planned.cpus,
+        cmdline,
+    )
+}
+
+impl Templates {
+    /// For the cells that are to run; for none of them where `cold` says so.
+    pub(crate) fn of<'a>(cells: impl Iterator<Item = &'a Inputs>, cold: bool) -> Self {
+        let mut groups: HashMap<Group, Shared> = HashMap::new();
+        for inputs in cells.filter(|inputs| !cold && inputs.can_be_copied()) {
+            groups.entry(group(inputs)).or_default().cells += 1;
+        }
+        Self {
+            groups,
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// How the first boot of a cell starts. Where its template is made for that, room for its machine
+    /// is taken meanwhile. `warn` is told what holds for the whole host, once.
+    pub(crate) async fn start<M: Machine>(
+        &self,
+        machine: &M,
+        inputs: &Inputs,
+        room: &Room,
+        warn: impl Fn(String),
+    ) -> Start {
+        let Some(shared) = self.groups.get(&group(inputs)) else {
+            return Start::Boot { why: None };
+        };
+        let started = shared.template.get_or_init(|| async {
+            let boot = inputs.boot(inputs.planned.memory, inputs.out.to_path_buf());
+            if let Some(template) = machine.find_template(&boot).await {
+                return Start::Copy(template);
+            }
+            if shared.cells < 2 {
+                return Start::Boot { why: None };
+            }
+            let lease = room.take(boot.memory).await;
+            let limit = inputs.timeout * machine.slowness();
+            let made = machine.make_template(&boot, limit).await;
+            drop(lease);
+            self.started(made, inputs, warn)
+        });
+        started.await.clone()
+    }
+
+    fn started(
+        &self,
+        made: Result<Template, NoTemplate>,
+        inputs: &Inputs,
+        warn: impl Fn(String),
+    ) -> Start {
+        let why = match made {
+            Ok(template) => return Start::Copy(template),
+            Err(why) => why,
+        };
+        let kernel = &inputs.planned.cell.kernel;
+        tracing::info!(kernel, %why, "every cell of this kernel boots");
+        match why {
+            // It was requested, and says nothing of a cell.
+            NoTemplate::Transport(_) => Start::Boot { why: None },
+            NoTemplate::NoRoom { .. } => {
+                if !self.told.swap(true, Ordering::Relaxed) {
+                    warn(format!("{why}, so every cell boots its kernel"));
+                }
+                Start::Boot { why: None }
+            }
+            NoTemplate::Failed(_) => Start::Boot {
+                why: Some(why.to_string()),
+            },
+        }
+    }
+}
