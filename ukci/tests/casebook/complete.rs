@@ -32,6 +32,7 @@ const OTHER_STAGES: &[Code] = &[
     Code::CompileError,
     Code::VerifierBudget,
     Code::UnsupportedTransport,
+    Code::CommandValidationFailure,
 ];
 
 #[test]
