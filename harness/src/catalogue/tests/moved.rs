@@ -253,7 +253,11 @@ fn what_export_does_not_write_is_refused_and_nothing_is_taken() {
         let text = error
             .to_string()
             .replace(&*archive.to_string_lossy(), "FILE");
-        said.push(format!("{what}: {}", text.replace(&key, "KEY")));
+        // The digest of the package depends on who compressed it: flate2 has several backends.
+        let text = text
+            .replace(&key, "KEY")
+            .replace(&moved.kernel.packages[0].sha256, "PACKAGE");
+        said.push(format!("{what}: {text}"));
         let left: Vec<_> = fs::read_dir(&here).unwrap().collect();
         assert!(left.is_empty(), "{what}: {left:?}");
         assert!(!moved.dir.path().join("evil").exists(), "{what}");
