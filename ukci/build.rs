@@ -7,7 +7,7 @@
 //! `UKCI_EMBED_AGENTS` names the directory with the `ukci-guest-<arch>`; if it is empty, no agent is
 //! put in. Without the variable a release build takes those that lie where `make agent` puts them,
 //! if there are any. `UKCI_COMMIT` names the commit if git is not available, and ends in `-dirty` if
-//! the tree has other changes.
+//! the tree has other changes. Nix gives a hash of the sources instead (`nix/ukciUnwrapped.nix`).
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

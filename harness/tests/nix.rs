@@ -39,6 +39,28 @@ fn nix(program: &str, home: &Path) -> Option<Command> {
     None
 }
 
+#[test]
+fn the_tool_of_nix_says_which_sources_it_was_built_from() {
+    let home = tempfile::tempdir().unwrap();
+    let expression = format!(
+        "let
+          surface.rustPlatform.buildRustPackage = arguments: arguments;
+          scope = import {root}/nix {{ root = {root}; inherit surface; }};
+        in {{ inherit (scope.ukciUnwrapped) UKCI_COMMIT src; }}",
+        root = root().canonicalize().unwrap().display()
+    );
+    let Some(output) = evaluate(home.path(), &expression) else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let tool: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let source = Path::new(tool["src"].as_str().unwrap());
+    let source = source.file_name().unwrap().to_str().unwrap();
+    assert!(source.ends_with("-ukci-source"), "{source}");
+    assert_eq!(tool["UKCI_COMMIT"], format!("source-{}", &source[..12]));
+}
+
 fn evaluate(home: &Path, expression: &str) -> Option<Output> {
     let mut command = nix("nix-instantiate", home)?;
     // Evaluation alone: no store is written.
@@ -328,7 +350,12 @@ fn cargo_reads_what_nix_takes_of_the_tree() {
     assert!(files.contains(&"harness/src/nix.rs".to_owned()));
     // As `nix/ukciUnwrapped.nix` does.
     let lock = json!({ "schema": ukci_schema::lock::SCHEMA, "kernels": [] }).to_string();
-    std::fs::write(tree.join("kernels/lock.json"), lock).unwrap();
+    std::fs::write(tree.join("kernels/lock.json"), &lock).unwrap();
+    std::fs::create_dir_all(tree.join("kernels/lock")).unwrap();
+    for file in std::fs::read_dir(root().join("kernels/lock")).unwrap() {
+        let name = file.unwrap().file_name();
+        std::fs::write(tree.join("kernels/lock").join(name), &lock).unwrap();
+    }
     cargo(
         &tree,
         &[

@@ -73,6 +73,7 @@ let
       src,
       cargoLock,
       RUSTFLAGS ? "",
+      UKCI_COMMIT ? "",
       buildInputs ? [ ],
       buildPhase ? "",
       buildType ? "release",
@@ -95,6 +96,7 @@ let
       {
         inherit
           RUSTFLAGS
+          UKCI_COMMIT
           buildInputs
           buildPhase
           buildType
