@@ -8,6 +8,7 @@
 #   make casebook                   run every case of the casebook on every kernel
 #   make selftests                  compare our verdicts with the kernel's own verifier tests
 #   make torture                    attack the whole tool at random for ten minutes [TORTURE=SECONDS]
+#   make vendors                    boot packages that are made as other distributions make theirs
 #   make evidence CASE=NAME         record a case for the tests of the judge [KERNELS="NAME NAME"]
 #   make nix-check                  test the flake with a stub in place of nixpkgs
 #   make lint | bench | setup       run rustfmt and clippy | run the benchmark | only set up
@@ -17,7 +18,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Two jobs at a time, because link-time optimization of an agent keeps only one core busy.
 MAKEFLAGS += --jobs=2
-.PHONY: help setup packages tools agent build install examples kernels check test casebook casebook-objects selftests torture evidence lint lint-workflows nix-check deny release bench
+.PHONY: help setup packages tools agent build install examples kernels check test casebook casebook-objects selftests torture vendors evidence lint lint-workflows nix-check deny release bench
 
 # The architectures to set up for. Each needs its QEMU, and a cross compiler for its agent.
 ARCHES ?= x86_64
@@ -31,7 +32,7 @@ EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard 
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
 help:
-	@sed -n '4,14s/^#   //p' Makefile
+	@sed -n '4,15s/^#   //p' Makefile
 
 setup: packages agent build examples
 
@@ -122,6 +123,14 @@ torture: setup
 	@$(UKCI) --quiet kernels fetch debian-12-6.1-cloud
 	UKCI_TORTURE=$(TORTURE) UKCI_TORTURE_EXECUTABLE=$(CURDIR)/$(UKCI) \
 	  cargo test --release --package ukci --test torture -- --test-threads 1 --nocapture
+
+# Repositories of other distributions, made with their own tools around one kernel of Debian, are
+# updated, fetched and booted. `make test` does it only where these tools are installed.
+vendors: setup
+	@.setup/packages.sh rpm createrepo-c pacman-package-manager libarchive-tools dpkg-dev gnupg openssl xz-utils zstd
+	@$(UKCI) --quiet kernels fetch debian-12-6.1-cloud
+	UKCI_TEST_REAL=1 UKCI_TEST_VENDORS=1 \
+	  cargo test --release --package ukci --test real vendors -- --nocapture
 
 # What the agent sends for one case of the casebook, or one example, is kept in its canonical form
 # below harness/judge/tests/evidence. The tests of the judge read it there.

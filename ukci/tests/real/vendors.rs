@@ -116,15 +116,15 @@ fn the_kernels_of_every_family_are_updated_fetched_and_booted() {
     assert!(amazon.kernels[0].verified_on.is_some());
 }
 
-/// The package of a real kernel in the cache, if the tools are there to put it into others.
-#[expect(clippy::print_stderr, reason = "a skip is told to people")]
+/// The package of a real kernel in the cache, if the tools are there to put it into others. In
+/// `make vendors`, it is a failure if they are not.
 fn tools_and_kernel() -> Option<PathBuf> {
     let is_there = |tool: &str| {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path).any(|dir| dir.join(tool).is_file())
     };
     if let Some((tool, package)) = TOOLS.iter().find(|(tool, _)| !is_there(tool)) {
-        eprintln!("skipped: no `{tool}`; Debian's package `{package}` has it");
+        skip(&format!("no `{tool}`; Debian's package `{package}` has it"));
         return None;
     }
     let lock: Lock = serde_json::from_str(ukci_harness::resolve::LOCK).unwrap();
@@ -134,11 +134,17 @@ fn tools_and_kernel() -> Option<PathBuf> {
     if package.exists() {
         return Some(package);
     }
-    eprintln!(
-        "skipped: `{}` is missing; `ukci kernels fetch {K61}` fetches it",
+    skip(&format!(
+        "`{}` is missing; `ukci kernels fetch {K61}` fetches it",
         package.display()
-    );
+    ));
     None
+}
+
+#[expect(clippy::print_stderr, reason = "a skip is told to people")]
+fn skip(reason: &str) {
+    assert!(std::env::var_os("UKCI_TEST_VENDORS").is_none(), "{reason}");
+    eprintln!("skipped: {reason}");
 }
 
 /// Serves the files of a directory, each connection in a thread of its own.
