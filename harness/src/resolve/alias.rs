@@ -1,8 +1,9 @@
 //! The short names of kernels: `6.1`, `debian-12`, `bookworm`, `sid-cloud`.
 //!
 //! A short name has up to three parts: a release, a series, and a flavor. It means a kernel if
-//! every part fits and no other kernel fits as well. If several kernels differ only in their
-//! flavor, a name without a flavor means the kernel without one.
+//! every part fits and no other kernel fits as well. If several kernels fit, the name means those of
+//! the series that their releases install: `bookworm-cloud` is not the kernel that Debian 12 took
+//! from a later release. If several are left, it means the kernel without a flavor.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +13,17 @@ use ukci_schema::lock::{Lock, LockedKernel, Verified};
 use super::Error;
 use crate::arch::{Version, kernel_version};
 
-/// Debian's code names for the releases that have numbers in the lock.
+/// Debian's code names for the releases of the lock.
 const CODE_NAMES: &[(&str, &str)] = &[
     ("bullseye", "11"),
     ("bookworm", "12"),
     ("trixie", "13"),
     ("unstable", "sid"),
 ];
+
+/// The releases of Debian whose metapackage `linux-image-<arch>` stays with one series. Kernels of
+/// other series come from backports, or were added for long-term support.
+const OWN_SERIES: &[(&str, &str)] = &[("11", "5.10"), ("12", "6.1"), ("13", "6.12")];
 
 /// The full name of the kernel that `text` means, among the kernels that `is_there` keeps.
 pub fn full_name<'a>(
@@ -36,10 +41,14 @@ pub fn full_name<'a>(
         Some(short) => verified().filter(|kernel| short.fits(kernel)).collect(),
         None => Vec::new(),
     };
-    let names: BTreeSet<&str> = fitting.iter().map(|k| k.name.as_str()).collect();
-    let plain = fitting.iter().filter(|kernel| kernel.flavour.is_empty());
-    let plain: BTreeSet<&str> = plain.map(|k| k.name.as_str()).collect();
-    for set in [&names, &plain] {
+    let those = |kept: &dyn Fn(&LockedKernel) -> bool| -> BTreeSet<&str> {
+        let kept = fitting.iter().filter(|kernel| kept(kernel));
+        kept.map(|kernel| kernel.name.as_str()).collect()
+    };
+    let names = those(&|_| true);
+    let own = those(&is_own);
+    let plain = those(&|kernel| is_own(kernel) && kernel.flavour.is_empty());
+    for set in [&names, &own, &plain] {
         if let (1, Some(name)) = (set.len(), set.first()) {
             return Ok(name);
         }
@@ -67,6 +76,14 @@ pub fn full_name<'a>(
 
 fn is_verified(kernel: &LockedKernel) -> bool {
     kernel.verified != Verified::Never
+}
+
+/// Whether the kernel has the series that its release installs, or the release has no such series.
+fn is_own(kernel: &LockedKernel) -> bool {
+    let own = OWN_SERIES
+        .iter()
+        .find(|(release, _)| kernel.distro == "debian" && *release == kernel.release);
+    own.is_none_or(|(_, series)| *series == kernel.series)
 }
 
 /// A kernel's name and what it runs on, for a person.
@@ -167,6 +184,13 @@ mod tests {
             ("bookworm", "debian-12-6.1"),
             ("bookworm-cloud", "debian-12-6.1-cloud"),
             ("trixie-6.12", "debian-13-6.12"),
+            ("trixie", "debian-13-6.12"),
+            ("trixie-cloud", "debian-13-6.12-cloud"),
+            ("trixie-rt", "debian-13-6.12-rt"),
+            ("6.12", "debian-13-6.12"),
+            ("6.12-cloud", "debian-13-6.12-cloud"),
+            ("bookworm-6.12", "debian-12-6.12-cloud"),
+            ("6.18", "debian-13-6.18-cloud"),
             ("sid", "debian-sid-7.2"),
             ("debian-unstable", "debian-sid-7.2"),
         ] {
@@ -179,6 +203,7 @@ mod tests {
         insta::assert_snapshot!(
             [
                 "cloud",
+                "rt",
                 "5.15",
                 "4.19",
                 "debian-12-6.2",
@@ -199,5 +224,22 @@ mod tests {
             full_name("6.1", &lock, cloud).unwrap(),
             "debian-12-6.1-cloud"
         );
+        // Of several kernels that no release installs, none is better than the others.
+        let backports = |name: &str| ["6.16", "6.17"].iter().any(|series| name.contains(series));
+        full_name("trixie", &lock, backports).unwrap_err();
+        let backport = |name: &str| name.contains("6.16");
+        assert_eq!(
+            full_name("trixie", &lock, backport).unwrap(),
+            "debian-13-6.16-cloud"
+        );
+    }
+
+    #[test]
+    fn every_series_that_a_release_installs_is_pinned() {
+        let lock: Lock = serde_json::from_str(super::super::LOCK).unwrap();
+        for (release, series) in OWN_SERIES {
+            let name = format!("debian-{release}-{series}");
+            assert!(lock.kernels.iter().any(|kernel| kernel.name == name));
+        }
     }
 }

@@ -24,10 +24,10 @@ pub(crate) struct Selection {
 
     /// Kernel to run on, by name or path. Can be repeated
     ///
-    /// A name is one that `ukci kernels list` prints, or a shorter form that fits only one kernel,
-    /// such as a release (`debian-12`, `bookworm`) or a version (`6.1`). A path needs a `/`, and is
-    /// a bzImage, vmlinux or Image of your own. If you also give a matrix, ukci runs only those of
-    /// its kernels that this option names.
+    /// A name is one that `ukci kernels list` prints, or a shorter form, such as a release
+    /// (`debian-12`, `bookworm`), which means the kernel that it installs, or a version (`6.1`). A
+    /// path needs a `/`, and is a bzImage, vmlinux or Image of your own. If you also give a matrix,
+    /// ukci runs only those of its kernels that this option names.
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernel: Vec<String>,
 
