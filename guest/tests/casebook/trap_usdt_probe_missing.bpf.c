@@ -1,6 +1,6 @@
 // A USDT program for a probe that its file does not have, and one for a file that the guest lacks.
 #include <linux/bpf.h>
-#include <linux/ptrace.h>
+#include "registers.h"
 #include <bpf/bpf_helpers.h>
 #include <stdbool.h>
 #include <bpf/usdt.bpf.h>

@@ -1,6 +1,6 @@
 // A USDT program without the maps of <bpf/usdt.bpf.h>: libbpf declines to attach it.
 #include <linux/bpf.h>
-#include <linux/ptrace.h>
+#include "registers.h"
 #include <bpf/bpf_helpers.h>
 
 __u64 n;
