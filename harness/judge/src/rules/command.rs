@@ -206,7 +206,7 @@ mod tests {
             stage: Stage::Behave,
             doing: "command".into(),
         }];
-        insta::assert_snapshot!(headline(&damaged), @"KERNEL_SPLAT the kernel reported damage while the command ran: `WARNING: kernel/bpf/x.c:1 at f+0x1/0x2`");
+        insta::assert_snapshot!(headline(&damaged), @"KERNEL_SPLAT the kernel reported damage while the command ran: `WARNING in f (kernel/bpf/x.c)`");
         let mut starved = evidence(Ended::Signaled { signal: 9 });
         starved.kmsg = vec!["Out of memory: Killed process 91 (test)".into()];
         insta::assert_snapshot!(headline(&starved), @"error the guest ran out of memory while the command ran: Out of memory: Killed process 91 (test)");
