@@ -21,6 +21,7 @@ builtins.elem path named
     "ukci"
   ]
   && path != "kernels/lock.json"
+  && path != "kernels/CHANGES.md"
   && builtins.match "kernels/lock/.*" path == null
   && builtins.match ".*/tests(/.*)?" path == null
 )
