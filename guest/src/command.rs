@@ -12,7 +12,7 @@ mod processes;
 mod streams;
 mod surroundings;
 
-use ukci_guest::{bpf, modules};
+use ukci_guest::{bpf, guest_facts, modules};
 use ukci_schema::command::{Command, CommandEvidence, CommandRequest};
 use ukci_schema::evidence::{self, Evidence, GuestFacts, Module};
 use ukci_schema::message::{FromGuest, ModuleFile};
@@ -30,8 +30,10 @@ pub(crate) fn serve(
     mut facts: GuestFacts,
 ) -> Result<(), String> {
     let command = &request.command;
+    // First of all, as with an object.
     system::set_clock(request.time);
     system::add_entropy(&request.entropy);
+    guest_facts::identify(&mut facts);
     for ModuleFile { name, size } in &request.modules {
         let module = receive(channel, &format!("the module `{name}`"), Some(*size))?;
         modules::keep(name, &module)?;

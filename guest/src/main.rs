@@ -82,7 +82,8 @@ fn check() -> Result<Evidence, String> {
         files,
     } = shell::Cell::read()?;
     let facts = guest_facts::gather(BTreeMap::new(), Vec::new());
-    answer(&request, &object, &files, facts, &mut |_| Ok(()))
+    let reply = answer(&request, &object, &files, facts, &mut |_| Ok(()))?;
+    Ok(*evidence_in(&reply)?)
 }
 
 fn json(evidence: &Evidence) -> Result<String, String> {
@@ -206,14 +207,10 @@ fn serve(channel: &mut HostChannel, mut facts: GuestFacts) -> Result<(), String>
         let module = receive(channel, &format!("the module `{name}`"), Some(*size))?;
         modules::keep(name, &module)?;
     }
-    let evidence = answer(&request, &object, &files, facts, &mut |progress| {
+    let reply = answer(&request, &object, &files, facts, &mut |progress| {
         channel.send(FrameKind::Json, progress).map_err(lost)
     })?;
-    channel
-        .say(&FromGuest::Reply {
-            evidence: Box::new(evidence),
-        })
-        .map_err(lost)?;
+    channel.send(FrameKind::Json, &reply).map_err(lost)?;
     channel.say(&FromGuest::Done).map_err(lost)
 }
 
@@ -234,29 +231,45 @@ fn receive(channel: &mut HostChannel, what: &str, size: Option<u64>) -> Result<V
 /// Is handed each [`FromGuest::Progress`] as JSON.
 type Pass<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
 
-/// The evidence that a request asks for.
+/// The [`FromGuest::Reply`] to a request, as JSON.
 fn answer(
     request: &Request,
     object: &[u8],
     files: &[Vec<u8>],
     facts: GuestFacts,
     pass: &mut Pass<'_>,
-) -> Result<Evidence, String> {
+) -> Result<Vec<u8>, String> {
     let files = keep_files(files)?;
     let terms = Terms::new(&request.contract, files, &request.name);
     let mut kernel = kmsg::Recorder::from_now(Stage::Connect, "settings");
     let edits = set(&request.sysctl)?;
-    let probed = probe_in_child(pass, &mut kernel, request, &terms, object, facts);
+    let probed = probe_in_child(pass, &mut kernel, request, &terms, (object, edits), facts);
     let said = kernel.finish();
-    let mut evidence = probed.map_err(|message| match said.telling() {
+    let reply = probed.map_err(|message| match said.telling() {
         None => message,
         // A child that was killed was often killed by the kernel, which says why.
         Some(line) => format!("{message}; the kernel's last warning: {line}"),
     })?;
-    evidence.edits.splice(0..0, edits);
+    if said.lines.is_empty() {
+        // To read it and to write it again would take as long as to load a small object.
+        return Ok(reply);
+    }
+    let mut evidence = evidence_in(&reply)?;
     evidence.kmsg = said.lines;
     evidence.kmsg_marks = said.marks;
-    Ok(evidence)
+    serde_json::to_vec(&FromGuest::Reply { evidence }).map_err(|error| error.to_string())
+}
+
+/// How a [`FromGuest::Reply`] begins, as a child of this program writes it.
+const REPLY: &[u8] = br#"{"say":"reply","#;
+
+/// The evidence in a [`FromGuest::Reply`].
+fn evidence_in(reply: &[u8]) -> Result<Box<Evidence>, String> {
+    match serde_json::from_slice(reply) {
+        Ok(FromGuest::Reply { evidence }) => Ok(evidence),
+        Ok(_) => Err("the probe answered without evidence".into()),
+        Err(error) => Err(format!("read the evidence of the probe: {error}")),
+    }
 }
 
 /// Makes the settings, each `key=value`. Returns the edits.
@@ -274,15 +287,15 @@ fn set(sysctl: &[String]) -> Result<Vec<String>, String> {
 }
 
 /// Probes in a child, so that a crash of libbpf is told apart from one of the kernel. What the
-/// child says is passed on; its evidence is kept.
+/// child says is passed on; its reply is kept, with `edits` before those of the probe.
 fn probe_in_child(
     pass: &mut Pass<'_>,
     kernel: &mut kmsg::Recorder,
     request: &Request,
     terms: &Terms<'_>,
-    object: &[u8],
+    (object, edits): (&[u8], Vec<String>),
     facts: GuestFacts,
-) -> Result<Evidence, String> {
+) -> Result<Vec<u8>, String> {
     let (ours, theirs) = UnixStream::pair().map_err(|error| format!("make a socket: {error}"))?;
     let forked = child::fork(ours, theirs, |theirs| {
         let mut channel = Channel::new(theirs);
@@ -298,9 +311,12 @@ fn probe_in_child(
             let _ = channel.say(&FromGuest::Progress { stage, doing });
         });
         let _ = channel.say(&match probed {
-            Ok(evidence) => FromGuest::Reply {
-                evidence: Box::new(evidence),
-            },
+            Ok(mut evidence) => {
+                evidence.edits.splice(0..0, edits);
+                FromGuest::Reply {
+                    evidence: Box::new(evidence),
+                }
+            }
             Err(message) => FromGuest::Trouble {
                 message,
                 out_of_memory: false,
@@ -310,12 +326,14 @@ fn probe_in_child(
     let (pid, ours) = forked.map_err(|error| format!("fork: {error}"))?;
     let mut channel = Channel::new(ours);
     let mut doing = "starting".to_owned();
-    let evidence = loop {
+    let reply = loop {
         let Ok(Arrived::Json(text)) = channel.receive() else {
             break None;
         };
+        if text.starts_with(REPLY) {
+            break Some(text);
+        }
         match serde_json::from_slice(&text) {
-            Ok(FromGuest::Reply { evidence }) => break Some(*evidence),
             Ok(FromGuest::Progress { stage, doing: what }) => {
                 kernel.begin(stage, &what);
                 doing = format!("{stage} ({what})");
@@ -329,5 +347,5 @@ fn probe_in_child(
         }
     };
     let ended = child::wait(pid);
-    evidence.ok_or_else(|| format!("the probe {ended} during {doing}"))
+    reply.ok_or_else(|| format!("the probe {ended} during {doing}"))
 }

@@ -68,7 +68,7 @@ async fn check(
         memory,
         timeout: Duration::from_mins(1),
         fail_fast: false,
-        cold: false,
+        copies: ukci_harness::run::Copies::WhenShared,
         out: out.to_owned(),
         cache: cache_dir(),
         remember: ukci_harness::run::Remember::Nothing,

@@ -377,26 +377,16 @@ impl Conversation {
         self.hello = Some(hello(first)?);
         self.begin(Stage::Connect, reached);
 
-        let (request, files) = match request {
+        let (request, files, run) = match request {
             GuestRequest::Hello => return Ok(channel),
             GuestRequest::Settle => {
                 self.waiting_for = "acknowledgement that it is to be saved".into();
                 alive(guest, channel.send(&FromHost::Settle)).await?;
                 return Ok(channel);
             }
-            GuestRequest::Features => (FromHost::Features, Vec::new()),
-            GuestRequest::Artifact(request, files) => (request, files),
-            GuestRequest::Command(run) => {
-                let request = run.request.clone();
-                self.begin(Stage::Behave, reached);
-                self.waiting_for = "end of the command".into();
-                let exchange = run.exchange(&mut channel, waited_for_cpu);
-                let answer = alive(guest, exchange).await?;
-                self.take(answer, &request, reached)?;
-                self.last_word(guest, &mut channel, &request, reached)
-                    .await?;
-                return Ok(channel);
-            }
+            GuestRequest::Features => (FromHost::Features, Vec::new(), None),
+            GuestRequest::Artifact(request, files) => (request, files, None),
+            GuestRequest::Command(run) => (run.request.clone(), Vec::new(), Some(run)),
         };
         self.waiting_for = "acknowledgement of the request".into();
         let sent = alive(guest, channel.send(&request));
@@ -412,7 +402,15 @@ impl Conversation {
             alive(guest, channel.send_bytes(file)).await?;
         }
         tracing::debug!("the request was acknowledged");
-        self.waiting_for = "answer from the agent".into();
+        if let Some(run) = run {
+            self.begin(Stage::Behave, reached);
+            self.waiting_for = "end of the command".into();
+            let exchange = run.exchange(&mut channel, waited_for_cpu);
+            let answer = alive(guest, exchange).await?;
+            self.take(answer, &request, reached)?;
+        } else {
+            self.waiting_for = "answer from the agent".into();
+        }
         self.last_word(guest, &mut channel, &request, reached)
             .await?;
         Ok(channel)

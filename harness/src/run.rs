@@ -20,7 +20,7 @@ use crate::remembered::Verdicts;
 use crate::schedule::{self, Lease, Room};
 use crate::templates::Templates;
 
-pub use crate::run_options::{Options, Remember};
+pub use crate::run_options::{Copies, Options, Remember};
 
 /// Pieces of output that wait to be observed; a command waits when there is no room.
 const OUTPUT: usize = 16;
@@ -100,7 +100,7 @@ pub async fn run<M: Machine>(
         files.assemble(inputs)?;
     }
     let inputs = booted.iter().map(|(_, inputs)| inputs);
-    running.templates = Arc::new(Templates::of(inputs, options.cold));
+    running.templates = Arc::new(Templates::of(inputs, options.copies));
     for (index, inputs) in booted {
         running.start(index, inputs);
     }

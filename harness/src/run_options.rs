@@ -10,10 +10,6 @@ use ukci_schema::report::{Report, RunInfo};
 
 /// How to run a plan.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an option of its own, and any two can be given"
-)]
 pub struct Options {
     /// How far artifacts are taken.
     pub mode: Mode,
@@ -34,8 +30,8 @@ pub struct Options {
     pub cache: PathBuf,
     /// What becomes of verdicts that earlier runs reached.
     pub remember: Remember,
-    /// Whether every guest boots its kernel, and none is a copy of a saved one.
-    pub cold: bool,
+    /// Which cells start as copies of saved guests.
+    pub copies: Copies,
     /// Whether cells are kept that an earlier run into `out` finished with the same inputs.
     pub resume: bool,
     /// The report that the growth of the plan's budget is held against.
@@ -45,6 +41,20 @@ pub struct Options {
     /// What the report says of the run; `seconds`, `interrupted`, `hermetic`, `toolchains` and
     /// `budget` are filled in.
     pub info: RunInfo,
+}
+
+/// Which cells start as copies of saved guests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Copies {
+    /// None: every guest boots its kernel.
+    Never,
+    /// Those whose guest has been saved before, and those that share a guest with another cell of
+    /// the run: it is saved for them.
+    #[default]
+    WhenShared,
+    /// Every one, because runs that follow have the same guest. A guest that has not been saved before
+    /// is saved for a single cell too.
+    Always,
 }
 
 /// Whether evidence of cells is kept in the cache, and judged again in place of a boot.

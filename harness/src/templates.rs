@@ -1,8 +1,9 @@
 //! Decides which cells of a run start as copies of a saved guest, and makes each template once.
 //!
-//! Cells go in that are about to run, and for each comes out how its first boot starts. A template
-//! pays from the second cell on; one that is there already is used by a single cell too. While a
-//! template is made, the cells that wait for it hold no permit to run a machine.
+//! Cells go in that are about to run, and for each comes out how its first boot starts. Within a run
+//! a template pays from the second cell on, and for a single cell if other runs follow; one that is
+//! there already is used in any case. While a template is made, the cells that wait for it hold no
+//! permit to run a machine.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::cell::{Inputs, Start};
 use crate::machine::{Machine, NoTemplate, Template};
+use crate::run_options::Copies;
 use crate::schedule::Room;
 
 /// The guests of a run that could be copied.
@@ -18,6 +20,8 @@ use crate::schedule::Room;
 pub(crate) struct Templates {
     /// By what their boots have in common.
     groups: HashMap<Group, Shared>,
+    /// How many cells must share a guest for it to be saved.
+    fewest: usize,
     /// Whether a reason was told that holds for the whole host.
     told: AtomicBool,
 }
@@ -44,14 +48,15 @@ fn group(inputs: &Inputs) -> Group {
 }
 
 impl Templates {
-    /// For the cells that are to run; for none of them where `cold` says so.
-    pub(crate) fn of<'a>(cells: impl Iterator<Item = &'a Inputs>, cold: bool) -> Self {
+    /// For those of the cells that are to run which `copies` permits.
+    pub(crate) fn of<'a>(cells: impl Iterator<Item = &'a Inputs>, copies: Copies) -> Self {
         let mut groups: HashMap<Group, Shared> = HashMap::new();
-        for inputs in cells.filter(|inputs| !cold && inputs.can_be_copied()) {
+        for inputs in cells.filter(|inputs| copies != Copies::Never && inputs.can_be_copied()) {
             groups.entry(group(inputs)).or_default().cells += 1;
         }
         Self {
             groups,
+            fewest: if copies == Copies::Always { 1 } else { 2 },
             told: AtomicBool::new(false),
         }
     }
@@ -73,7 +78,7 @@ impl Templates {
             if let Some(template) = machine.find_template(&boot).await {
                 return Start::Copy(template);
             }
-            if shared.cells < 2 {
+            if shared.cells < self.fewest {
                 return Start::Boot { why: None };
             }
             let lease = room.take(boot.memory).await;

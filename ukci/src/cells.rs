@@ -23,9 +23,10 @@ use crate::exit::Exit;
 use crate::fetching::Fetching;
 use crate::host::{self, Trial};
 use crate::out_dir::OutDir;
-use crate::output::Output;
+use crate::output::{GOOD, Output, label};
 use crate::settings::{Settings, recorded};
 use crate::terminal::Terminal;
+use crate::text::text;
 use crate::{commands, lock_file, plan_file, report_formats, runtime, selected};
 
 /// Runs the cells and writes the reports.
@@ -116,6 +117,15 @@ async fn resolve_and_run(
         warnings.push(text.to_owned());
     }
     let qemu = qemu(settings, &plan).await?;
+    if output.stages
+        && let Some(name) = settings.machines.booting_transport()
+    {
+        output.say(&text!(
+            "{} every kernel for each cell: a copy of a saved guest has no {}",
+            label(GOOD, "Booting"),
+            name
+        ));
+    }
     let options = options(settings, &plan, &qemu, warnings, asked);
     let cells = plan.cells.iter().map(|planned| &planned.cell);
     let files = report_formats::written(&settings.out, &settings.formats);
@@ -238,7 +248,7 @@ pub(crate) fn options(
         memory,
         timeout: settings.machines.timeout,
         fail_fast: settings.fail_fast,
-        cold: settings.machines.cold,
+        copies: settings.machines.copies(),
         resume: settings.resume,
         remember: settings.remember,
         baseline: baseline.map(|baseline| Arc::new(baseline.report.clone())),

@@ -160,7 +160,12 @@ impl Settings {
             modules: runner.modules,
             ..Selection::default()
         };
-        let machines = Machines::one(runner.timeout, runner.accel, runner.transport);
+        let machines = Machines {
+            cold: runner.cold,
+            // A test runner starts many.
+            others_follow: true,
+            ..Machines::one(runner.timeout, runner.accel, runner.transport)
+        };
         for_command(selection, machines, out.to_owned())
     }
 }

@@ -68,9 +68,9 @@ impl Inputs {
         }
     }
 
-    /// Whether a copy of a saved guest can find the verdict. A command always has a guest that booted.
+    /// Whether a guest is needed at all, which may be a copy of a saved one.
     pub(crate) fn can_be_copied(&self) -> bool {
-        self.refused.is_none() && self.unkept.is_none() && self.command.is_none()
+        self.refused.is_none() && self.unkept.is_none()
     }
 
     /// The bytes that follow the request, in its order.

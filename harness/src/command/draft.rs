@@ -344,10 +344,11 @@ fn planned_with(
 }
 
 /// The guest's memory for files of so many bytes: they lie in it, and a file system in memory takes
-/// at most half of it.
+/// at most half of it. Whole multiples of the least, so that commands of different sizes share a
+/// saved guest.
 fn memory(bytes: u64) -> u32 {
     let mib = u32::try_from(bytes.div_ceil(1024 * 1024)).unwrap_or(u32::MAX / 8);
-    MEMORY.max(256 + mib * 5 / 2)
+    (256 + mib * 5 / 2).next_multiple_of(MEMORY)
 }
 
 /// The files of a command, as they are collected.
@@ -618,7 +619,7 @@ mod tests {
     #[test]
     fn large_files_bring_the_memory_that_they_need() {
         assert_eq!(memory(1 << 20), MEMORY);
-        assert_eq!(memory(200 << 20), 756);
+        assert_eq!(memory(200 << 20), 1024);
     }
 
     #[test]

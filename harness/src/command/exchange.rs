@@ -1,5 +1,5 @@
-//! The part of a conversation in which a command runs: the request and its files go in, output and
-//! input pass, and the files that the command left come back.
+//! The part of a conversation in which a command runs: its files go in, output and input pass, and
+//! the files that the command left come back.
 //!
 //! Nothing is judged here. What ends the command's time is told to the guest, which kills it and
 //! answers as usual.
@@ -42,13 +42,13 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Speaks from the request to the last message before the guest's last word, which is returned.
+    /// Speaks from the acknowledgement of the request to the last message before the guest's last
+    /// word, which is returned.
     pub(crate) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         self,
         channel: &mut Channel<S>,
         waited_for_cpu: &WaitedForCpu,
     ) -> Result<FromGuest, Error> {
-        channel.send(&self.request).await?;
         for module in &self.modules {
             channel.send_bytes(module).await?;
         }

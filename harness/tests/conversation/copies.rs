@@ -86,12 +86,23 @@ async fn the_guest_of_two_cells_is_saved_once_and_each_gets_a_copy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_guest_of_one_cell_is_saved_where_other_runs_follow() {
+    let (_keep, cancel) = watch::channel(false);
+    let others_follow = |_: &mut Plan, options: &mut ukci_harness::run::Options| {
+        options.copies = ukci_harness::run::Copies::Always;
+    };
+    let ran = run_with(&[("k", Script::Good)], others_follow, cancel).await;
+    assert_eq!(ran.report.cells[0].start, Start::Warm);
+    assert_eq!(counts(&ran), [1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn cold_runs_save_nothing_and_copy_nothing() {
     let (_keep, cancel) = watch::channel(false);
     let scripts = [("k", Script::Good), ("saved", Script::Copy)];
     let cold = |plan: &mut Plan, options: &mut ukci_harness::run::Options| {
         twice(plan);
-        options.cold = true;
+        options.copies = ukci_harness::run::Copies::Never;
     };
     let ran = run_with(&scripts, cold, cancel).await;
     assert!(ran.report.cells.iter().all(|c| c.start == Start::Cold));

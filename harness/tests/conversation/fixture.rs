@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use ukci_harness::catalogue::digest;
 use ukci_harness::event::Event;
-use ukci_harness::run::{self, Options};
+use ukci_harness::run::{self, Copies, Options};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, Cell};
@@ -100,7 +100,7 @@ pub(crate) fn options(dir: &Path) -> Options {
         timeout: Duration::from_mins(1),
         fail_fast: false,
         remember: run::Remember::Nothing,
-        cold: false,
+        copies: Copies::WhenShared,
         resume: false,
         baseline: None,
         stdin: None,

@@ -53,4 +53,12 @@ pub(crate) struct Runner {
     /// How the guest connects to the host
     #[arg(long, default_value = "auto", help_heading = "Machine options")]
     pub(crate) transport: Transport,
+
+    /// Boot the kernel for this command
+    ///
+    /// By default, the first command boots it, and its guest is saved in the cache. Every command
+    /// with the same kernel then gets a copy of its own. With another transport than virtio-serial,
+    /// every command boots its kernel.
+    #[arg(long, help_heading = "Machine options")]
+    pub(crate) cold: bool,
 }

@@ -182,3 +182,34 @@ fn a_killed_maker_leaves_no_half_template_and_a_bad_one_is_no_verdict() {
         );
     }
 }
+
+#[test]
+fn a_kernel_is_saved_beforehand_and_then_serves_a_single_cell() {
+    let Some(_machine) = machine() else { return };
+    let cache = cache();
+    let warm = |kernel: &str| {
+        let mut warm = command(&["warm", kernel]);
+        let output = warm.env("XDG_CACHE_HOME", cache.path()).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (status, said) = warm(K612);
+    assert_eq!(status, Some(0), "{said}");
+    let of = format!("{K612} for x86_64 with 256 MiB");
+    assert!(said.contains(&format!("Saved {of} in ")), "{said}");
+    let (status, said) = warm(K612);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(said.trim(), format!("Unchanged {of}"));
+    let (status, said) = warm("none-such");
+    assert_eq!(status, Some(64), "{said}");
+
+    let out = tempfile::tempdir().unwrap();
+    let ran = check(out.path(), |command| {
+        command.env("XDG_CACHE_HOME", cache.path());
+        command.arg(object("ringbuf")).args(["--kernel", K612]);
+    });
+    assert_eq!(ran.report.cells[0].start, Start::Warm, "{}", ran.stderr);
+    assert_eq!(templates(cache.path()).len(), 1);
+}

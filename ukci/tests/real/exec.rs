@@ -4,13 +4,14 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ukci_schema::command::Ended;
 use ukci_schema::diagnosis::Code;
-use ukci_schema::report::Report;
+use ukci_schema::report::{Report, Start};
 use ukci_schema::verdict::Outcome;
 
-use crate::fixture::{K61, K612, command, machine, text};
+use crate::fixture::{K61, K612, command, machine, report, text};
 
 /// A program that does what its first argument says.
 const SOURCE: &str = r#"
@@ -207,4 +208,43 @@ fn a_command_on_two_kernels_is_reported_and_run_again_like_an_object() {
     let stderr = String::from_utf8_lossy(&rerun.stderr).into_owned();
     assert_eq!(rerun.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("Same"), "{stderr}");
+}
+
+#[test]
+fn commands_after_the_first_are_copies_with_a_clock_and_a_boot_id_of_their_own() {
+    let Some(_machine) = machine() else { return };
+    // The first saves a guest, unless there is one.
+    let first = runner(&["true"], b"");
+    assert!(first.status.success(), "{first:?}");
+    let facts = "cat /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/uuid; date +%s";
+    let dir = tempfile::tempdir().unwrap();
+    let seen = |cold: bool| {
+        let out = dir.path().join("out");
+        let mut exec = command(&["exec", "--kernel", K61, "--out", text(&out)]);
+        exec.args(["--memory", "512", "--shell", facts]);
+        exec.args(cold.then_some("--cold"));
+        assert!(exec.output().unwrap().status.success());
+        let report = report(&out);
+        let cell = &report.cells[0];
+        let log = out.join(&cell.evidence).join("stdout.log");
+        let lines = std::fs::read_to_string(log).unwrap();
+        let mut lines = lines.lines().map(str::to_owned);
+        let [boot, drawn, clock] = [(); 3].map(|()| lines.next().unwrap());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let clock: u64 = clock.parse().unwrap();
+        assert!(clock.abs_diff(now.as_secs()) < 30, "{clock}");
+        (cell.start, cell.cpu_seconds, boot, drawn)
+    };
+    let (copy, other, boot) = (seen(false), seen(false), seen(true));
+    assert_eq!(
+        [copy.0, other.0, boot.0],
+        [Start::Warm, Start::Warm, Start::Cold]
+    );
+    assert!(
+        copy.2 != other.2 && copy.2 != boot.2,
+        "{copy:?} {other:?} {boot:?}"
+    );
+    assert_ne!(copy.3, other.3);
+    // A tenth on a quiet host; a busy one makes it more.
+    assert!(copy.1 < boot.1 / 3.0, "{copy:?} {boot:?}");
 }
