@@ -239,7 +239,10 @@ pub(super) fn is_reachable(path: &Path) -> bool {
 /// A file that everybody can open again by its descriptor: itself, or a copy in memory where its
 /// mode does not let them, as under a umask of 077.
 fn readable(path: &Path) -> io::Result<File> {
-    let mut file = File::open(path)?;
+    let mut file = File::open(path).map_err(|error| {
+        let what = format!("failed to open `{}`: {error}", path.display());
+        io::Error::new(error.kind(), what)
+    })?;
     if file.metadata()?.mode() & 0o004 != 0 {
         return Ok(file);
     }
