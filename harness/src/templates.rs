@@ -103,8 +103,8 @@ impl Templates {
         let kernel = &inputs.planned.cell.kernel;
         tracing::info!(kernel, %why, "every cell of this kernel boots");
         match why {
-            // It was requested, and says nothing of a cell.
-            NoTemplate::Transport(_) => Start::Boot { why: None },
+            // It was requested, or holds for the architecture, and says nothing of a cell.
+            NoTemplate::Transport(_) | NoTemplate::Timers(_) => Start::Boot { why: None },
             NoTemplate::NoRoom { .. } => {
                 if !self.told.swap(true, Ordering::Relaxed) {
                     warn(format!("{why}, so every cell boots its kernel"));

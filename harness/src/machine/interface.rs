@@ -164,6 +164,10 @@ pub enum NoTemplate {
     /// Another transport than that of copies was requested.
     #[error("the transport {0} was requested, and a copy of a guest needs virtio-serial")]
     Transport(&'static str),
+    /// The emulator does not restore all of a guest. QEMU does not start the timers of a RISC-V
+    /// machine's ACLINT again (seen with 7.2: the guest waits for its next tick for ever).
+    #[error("QEMU does not restart the timers of a {0} guest")]
+    Timers(Arch),
     /// The disk of the cache is too full.
     #[error("`{}` has only {available} MiB free, and a saved guest needs {needed} MiB", path.display())]
     NoRoom {

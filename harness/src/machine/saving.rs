@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::fs::statvfs;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use ukci_schema::cell::Arch;
 
 use super::interface::{Boot, Guest, NoTemplate};
 use super::migration;
@@ -21,6 +22,7 @@ const SAVE: Duration = Duration::from_mins(1);
 
 /// The template of guests that boot like this, if there is one.
 pub(super) async fn find(qemu: &Qemu, boot: &Boot) -> Option<Template> {
+    timers(boot).ok()?;
     let (qemu, boot) = (qemu.clone(), boot.clone());
     let found = spawn_blocking(move || {
         let (key, _) = template_key::of(&qemu, &boot).ok()?;
@@ -64,6 +66,7 @@ pub(super) async fn make(
 
 /// Waits for the others who make it, and sees whether there is room for it.
 fn begin(qemu: &Qemu, boot: &Boot) -> Result<(Begun, Vec<String>), NoTemplate> {
+    timers(boot)?;
     if let Some(other) = qemu.requested_link()
         && other != Transport::VirtioSerial
     {
@@ -76,6 +79,14 @@ fn begin(qemu: &Qemu, boot: &Boot) -> Result<(Begun, Vec<String>), NoTemplate> {
         room(making, boot.memory)?;
     }
     Ok((begun, inputs))
+}
+
+/// Whether the guest's timers run on after it was restored.
+fn timers(boot: &Boot) -> Result<(), NoTemplate> {
+    match boot.cell.arch {
+        Arch::Riscv64 => Err(NoTemplate::Timers(Arch::Riscv64)),
+        Arch::X86_64 | Arch::Aarch64 => Ok(()),
+    }
 }
 
 /// The guest's memory must fit as a whole: QEMU would be killed where the disk is full, and a guest

@@ -1,7 +1,7 @@
 //! `ukci warm`: boot kernels and save their guests, before a run needs them.
 
 use ukci_harness::catalogue::cache_dir;
-use ukci_harness::machine::budget;
+use ukci_harness::machine::{NoTemplate, budget};
 use ukci_harness::render::harmless;
 use ukci_harness::resolve::{self, Manifests, Selection};
 use ukci_harness::warm::{self, Made};
@@ -22,7 +22,8 @@ pub(crate) fn run(args: &Warm, output: Output) -> Result<Exit, Failure> {
     let mut failed = 0;
     let ended = runtime::run_to_first_signal(|_| {
         make(args, &plan, |made| {
-            failed += usize::from(made.result.is_err());
+            let expected = matches!(made.result, Ok(_) | Err(NoTemplate::Timers(_)));
+            failed += usize::from(!expected);
             say(&made, output);
         })
     })?;
@@ -91,13 +92,19 @@ fn say(made: &Made, output: Output) {
         made.memory
     );
     let line = match &made.result {
+        Err(NoTemplate::Timers(_)) | Ok(_) if !output.chatty => return,
+        Err(why @ NoTemplate::Timers(_)) => text!(
+            "{} {}: {}",
+            label(GOOD, "Skipped"),
+            of,
+            harmless(&why.to_string())
+        ),
         Err(why) => text!(
             "{} {}: {}",
             label(BAD, "Failed"),
             of,
             harmless(&why.to_string())
         ),
-        Ok(_) if !output.chatty => return,
         Ok(true) => text!("{} {}", label(GOOD, "Unchanged"), of),
         Ok(false) => text!("{} {} in {:.1} s", label(GOOD, "Saved"), of, made.seconds),
     };
