@@ -22,7 +22,7 @@ const SAVE: Duration = Duration::from_mins(1);
 
 /// The template of guests that boot like this, if there is one.
 pub(super) async fn find(qemu: &Qemu, boot: &Boot) -> Option<Template> {
-    timers(boot).ok()?;
+    allowed(qemu, boot).ok()?;
     let (qemu, boot) = (qemu.clone(), boot.clone());
     let found = spawn_blocking(move || {
         let (key, _) = template_key::of(&qemu, &boot).ok()?;
@@ -66,12 +66,7 @@ pub(super) async fn make(
 
 /// Waits for the others who make it, and sees whether there is room for it.
 fn begin(qemu: &Qemu, boot: &Boot) -> Result<(Begun, Vec<String>), NoTemplate> {
-    timers(boot)?;
-    if let Some(other) = qemu.requested_link()
-        && other != Transport::VirtioSerial
-    {
-        return Err(NoTemplate::Transport(other.name()));
-    }
+    allowed(qemu, boot)?;
     let place = Place::of(qemu.cache());
     let (key, inputs) = template_key::of(qemu, boot).map_err(failed)?;
     let begun = place.begin(&key).map_err(failed)?;
@@ -81,11 +76,14 @@ fn begin(qemu: &Qemu, boot: &Boot) -> Result<(Begun, Vec<String>), NoTemplate> {
     Ok((begun, inputs))
 }
 
-/// Whether the guest's timers run on after it was restored.
-fn timers(boot: &Boot) -> Result<(), NoTemplate> {
-    match boot.cell.arch {
-        Arch::Riscv64 => Err(NoTemplate::Timers(Arch::Riscv64)),
-        Arch::X86_64 | Arch::Aarch64 => Ok(()),
+/// Whether guests that boot like this may be copied: with this transport, and on this architecture.
+fn allowed(qemu: &Qemu, boot: &Boot) -> Result<(), NoTemplate> {
+    match (qemu.requested_link(), boot.cell.arch) {
+        (Some(other), _) if other != Transport::VirtioSerial => {
+            Err(NoTemplate::Transport(other.name()))
+        }
+        (_, Arch::Riscv64) => Err(NoTemplate::Timers(Arch::Riscv64)),
+        (_, Arch::X86_64 | Arch::Aarch64) => Ok(()),
     }
 }
 
