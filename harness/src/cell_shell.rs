@@ -79,11 +79,15 @@ pub async fn run(
     options: &Options,
     shell: &Shell,
 ) -> Result<Option<u8>, Error> {
-    let prepared = Prepared::of(plan, options)?;
-    let inputs = prepared.cells.first().ok_or(Error::NoCell)?;
+    let Prepared {
+        mut cells,
+        mut files,
+    } = Prepared::of(plan, options)?;
+    let inputs = cells.first_mut().ok_or(Error::NoCell)?;
     if let Some(diagnosis) = &inputs.refused {
         return Err(Error::Refused(diagnosis.headline.clone()));
     }
+    files.assemble(inputs)?;
     let initramfs = options.out.join("initramfs.cpio");
     let written = initramfs_of(inputs, shell).and_then(|bytes| std::fs::write(&initramfs, bytes));
     written.map_err(|source| Error::Write {
