@@ -47,7 +47,7 @@ fn read_stream(mut bytes: &[u8]) {
         );
         match kind {
             FrameKind::More | FrameKind::Ack => {}
-            FrameKind::Bytes => message.clear(),
+            FrameKind::Bytes | FrameKind::Stdout | FrameKind::Stderr => message.clear(),
             FrameKind::Json => {
                 said::<FromGuest>(&message);
                 said::<FromHost>(&message);
