@@ -1,22 +1,18 @@
 //! Reads any bytes as the object that a user gives. They are read or refused as malformed, and what
 //! the reader says about them is true.
 #![no_main]
-#![allow(unreachable_pub, dead_code, reason = "the reader is a file of the guest, and the crate of the guest would link libbpf")]
 
 use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
-
-// The path is that of the directory, so that `requirements.rs` finds the modules that are below it.
-#[path = "../../guest/src"]
-mod guest {
-    pub mod requirements;
-}
-use guest::requirements;
+use ukci_guest::requirements;
 
 fuzz_target!(|bytes: &[u8]| {
     let read = requirements::read(bytes);
-    assert_eq!(format!("{read:?}"), format!("{:?}", requirements::read(bytes)));
+    assert_eq!(
+        format!("{read:?}"),
+        format!("{:?}", requirements::read(bytes))
+    );
     for (name, offset) in &read.strong_externs {
         assert!(*offset < bytes.len(), "{name} lies outside");
     }

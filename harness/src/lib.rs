@@ -20,6 +20,9 @@ mod deadline;
 pub mod event;
 pub mod evidence_dir;
 pub mod file_name;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod initramfs;
 pub mod kernel_features;
 pub mod machine;

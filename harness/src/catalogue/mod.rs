@@ -7,7 +7,7 @@ pub mod digest;
 mod error;
 mod fetch;
 pub mod http;
-mod image;
+pub(crate) mod image;
 mod known_mirror;
 mod layout;
 pub mod mirror;
