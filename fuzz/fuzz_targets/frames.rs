@@ -3,6 +3,10 @@
 #![no_main]
 
 use std::fmt::Debug;
+use std::future::Future;
+use std::io::{self, Read, Write};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -13,6 +17,7 @@ use ukci_schema::message::{
 
 fuzz_target!(|bytes: &[u8]| {
     read_stream(bytes);
+    channels(bytes);
     for last in [FrameKind::Json, FrameKind::Bytes] {
         let mut message = Vec::new();
         let mut ended = false;
@@ -27,6 +32,48 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(message, bytes);
     }
 });
+
+/// A guest's end of a connection: what the host says, and nothing that is heard.
+struct Said<'a>(&'a [u8]);
+
+impl Read for Said<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Said<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Both ends of a conversation, each of which the other may say anything to.
+fn channels(bytes: &[u8]) {
+    let mut guest = ukci_guest::channel::Channel::new(Said(bytes));
+    while guest.hear().is_ok() {}
+    let mut guest = ukci_guest::channel::Channel::new(Said(bytes));
+    while guest.take().is_ok() {}
+    let stream = tokio::io::join(bytes, tokio::io::sink());
+    let mut host = ukci_harness::channel::Channel::new(stream);
+    // Nothing ever waits: the bytes are there, and then they end.
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        match pin!(host.receive()).poll(&mut context) {
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => {
+                let error = error.to_string();
+                assert!(!error.chars().any(char::is_control), "{error:?}");
+                return;
+            }
+            Poll::Pending => panic!("it waits"),
+        }
+    }
+}
 
 /// Reads frames as the host does: whole messages until something is wrong.
 fn read_stream(mut bytes: &[u8]) {

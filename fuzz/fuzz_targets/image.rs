@@ -7,7 +7,7 @@ use ukci_harness::fuzzing;
 use ukci_schema::cell::Arch;
 
 fuzz_target!(|bytes: &[u8]| {
-    for arch in [Arch::X86_64, Arch::Aarch64] {
+    for arch in Arch::ALL {
         match fuzzing::kernel_image(bytes.to_vec(), arch) {
             Ok((image, release)) => {
                 assert!(!release.is_empty(), "a kernel has a release");
@@ -17,4 +17,5 @@ fuzz_target!(|bytes: &[u8]| {
             Err(reason) => assert!(!reason.is_empty()),
         }
     }
+    let _ = fuzzing::about_image(bytes);
 });

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
 use ukci_guest::requirements;
+use ukci_harness::object_file;
 
 fuzz_target!(|bytes: &[u8]| {
     let read = requirements::read(bytes);
@@ -26,4 +27,6 @@ fuzz_target!(|bytes: &[u8]| {
     let all = read.strong_externs.iter().map(|(name, _)| name.clone());
     let kept = requirements::with_weak_externs(bytes, &read, &all.collect());
     assert_eq!(kept, bytes, "what is kept stays as it is");
+    let _ = ukci_guest::fuzzing::object(bytes);
+    assert_eq!(object_file::facts(bytes), object_file::facts(bytes));
 });

@@ -12,13 +12,13 @@ mod processes;
 mod streams;
 mod surroundings;
 
-use ukci_guest::{bpf, guest_facts, modules};
+use ukci_guest::{bpf, guest_facts, kmsg, modules};
 use ukci_schema::command::{Command, CommandEvidence, CommandRequest};
 use ukci_schema::evidence::{self, Evidence, GuestFacts, Module};
 use ukci_schema::message::{FromGuest, ModuleFile};
 use ukci_schema::verdict::Stage;
 
-use crate::{HostChannel, kmsg, lost, receive, set, system};
+use crate::{HostChannel, lost, receive, set, system};
 
 /// What the kernel's log is said to come of while a command runs.
 const DOING: &str = "command";

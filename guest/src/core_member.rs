@@ -101,6 +101,12 @@ impl<'a> Access<'a> {
     }
 }
 
+/// Whether a line tells of an access that failed.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn is_access(line: &str) -> bool {
+    Access::read(line).is_some()
+}
+
 /// The first step that the kernel's BTF does not allow.
 fn part(
     ours: &Types<'_>,

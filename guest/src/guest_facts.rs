@@ -131,7 +131,7 @@ const CAPABILITIES: &[(u32, &str)] = &[
 
 /// Those of [`CAPABILITIES`] that are not in the effective set of `/proc/self/status`.
 /// `CAP_SYS_ADMIN` includes the two newer ones.
-fn capabilities_missing(status: &str) -> Vec<String> {
+pub(crate) fn capabilities_missing(status: &str) -> Vec<String> {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let Some(effective) = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else {
         return Vec::new();
@@ -151,7 +151,7 @@ fn read(path: &str) -> Option<String> {
 }
 
 /// `b` of `a [b] c`.
-fn bracketed(text: &str) -> Option<String> {
+pub(crate) fn bracketed(text: &str) -> Option<String> {
     let (_, rest) = text.split_once('[')?;
     Some(rest.split_once(']')?.0.to_owned())
 }
@@ -175,7 +175,7 @@ fn config(release: &str) -> BTreeMap<String, String> {
 
 /// The options of a configuration that matter. It has some 8,000 lines, and each costs an emulated
 /// guest time before its hello.
-fn chosen(text: &str) -> BTreeMap<String, String> {
+pub(crate) fn chosen(text: &str) -> BTreeMap<String, String> {
     let unset = OPTIONS
         .iter()
         .map(|name| ((*name).to_owned(), "n".to_owned()));

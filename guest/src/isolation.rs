@@ -9,7 +9,7 @@
 //! everything that is recorded here is marked `isolated`.
 
 mod attachments;
-mod libbpf_words;
+pub(crate) mod libbpf_words;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -284,7 +284,7 @@ pub(crate) fn symbols_named(name: &str) -> usize {
 }
 
 /// The name in a line `address kind name [module]`, if it is of code.
-fn text_symbol(line: &str) -> Option<&str> {
+pub(crate) fn text_symbol(line: &str) -> Option<&str> {
     let mut words = line.split_ascii_whitespace().skip(1);
     let kind = words.next()?;
     matches!(kind, "t" | "T" | "w" | "W")

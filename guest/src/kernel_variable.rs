@@ -35,7 +35,7 @@ pub(crate) fn ask(externs: &[Extern], kernel: &Kernel) -> Vec<Feature> {
 }
 
 /// Those of `wanted` that are symbols: `ffffffff81000000 D name` or `… D name\t[module]`.
-fn among<'a>(kallsyms: &'a str, wanted: &BTreeSet<&str>) -> BTreeSet<&'a str> {
+pub(crate) fn among<'a>(kallsyms: &'a str, wanted: &BTreeSet<&str>) -> BTreeSet<&'a str> {
     kallsyms
         .lines()
         .filter_map(|line| line.split_ascii_whitespace().nth(2))

@@ -16,7 +16,8 @@ use ukci_schema::verdict::Stage;
 const LIMIT: usize = 200;
 
 /// Follows the kernel's log from one place on.
-pub(crate) struct Recorder {
+#[derive(Debug)]
+pub struct Recorder {
     kmsg: Option<fs::File>,
     doing: (Stage, String),
     recorded: Recorded,
@@ -24,20 +25,20 @@ pub(crate) struct Recorder {
 
 /// What the kernel said.
 #[derive(Debug, Default)]
-pub(crate) struct Recorded {
+pub struct Recorded {
     /// The records of level warning (4) or worse.
-    pub(crate) lines: Vec<String>,
+    pub lines: Vec<String>,
     /// What the agent was doing when they came.
-    pub(crate) marks: Vec<KmsgMark>,
+    pub marks: Vec<KmsgMark>,
 }
 
 /// What the kernel says when it kills a process for its memory (`mm/oom_kill.c`).
-pub(crate) const OUT_OF_MEMORY: &str = "Out of memory: Killed process";
+pub const OUT_OF_MEMORY: &str = "Out of memory: Killed process";
 
 impl Recorded {
     /// The line that tells best why a process ended: that it was killed for its memory, else the
     /// newest.
-    pub(crate) fn telling(&self) -> Option<&str> {
+    pub fn telling(&self) -> Option<&str> {
         let killed = (self.lines.iter()).find(|line| line.contains(OUT_OF_MEMORY));
         killed.or(self.lines.last()).map(String::as_str)
     }
@@ -45,7 +46,7 @@ impl Recorded {
 
 impl Recorder {
     /// From the log's present end on: nothing of the boot's is the cell's.
-    pub(crate) fn from_now(stage: Stage, doing: &str) -> Self {
+    pub fn from_now(stage: Stage, doing: &str) -> Self {
         let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
         let kmsg = fs::File::options()
             .read(true)
@@ -64,13 +65,13 @@ impl Recorder {
 
     /// Something else is done from now on. What the kernel said until now came of what was done
     /// before.
-    pub(crate) fn begin(&mut self, stage: Stage, doing: &str) {
+    pub fn begin(&mut self, stage: Stage, doing: &str) {
         self.drain();
         self.doing = (stage, doing.to_owned());
     }
 
     /// All that was said.
-    pub(crate) fn finish(mut self) -> Recorded {
+    pub fn finish(mut self) -> Recorded {
         self.drain();
         self.recorded
     }
@@ -97,7 +98,7 @@ impl Recorder {
 }
 
 /// The text of a record `level,sequence,time,flags;text`, if it warns.
-fn warning(record: &[u8]) -> Option<String> {
+pub(crate) fn warning(record: &[u8]) -> Option<String> {
     let record = String::from_utf8_lossy(record);
     let (prefix, text) = record.split_once(';')?;
     let level: u32 = prefix.split(',').next()?.parse().ok()?;

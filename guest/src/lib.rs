@@ -16,12 +16,16 @@ pub mod contract;
 mod core_member;
 pub mod feature_probe;
 mod foreign;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guest_facts;
 mod isolation;
 pub mod kernel;
 pub mod kernel_features;
 pub mod kernel_needs;
 mod kernel_variable;
+pub mod kmsg;
 pub mod libbpf_log;
 mod module_owner;
 pub mod modules;

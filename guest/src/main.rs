@@ -7,7 +7,6 @@
 
 mod command;
 mod init;
-mod kmsg;
 mod print;
 mod shell;
 mod system;
@@ -22,7 +21,9 @@ use ukci_guest::channel::{Arrived, Channel};
 use ukci_guest::contract::{Terms, keep_files};
 use ukci_guest::probe::probe;
 use ukci_guest::request::ProbeRequest;
-use ukci_guest::{bpf, child, guest_facts, kernel_features, kernel_needs, libbpf_log, modules};
+use ukci_guest::{
+    bpf, child, guest_facts, kernel_features, kernel_needs, kmsg, libbpf_log, modules,
+};
 use ukci_schema::contract::Contract;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, ModuleFile, PROTOCOL, Request};

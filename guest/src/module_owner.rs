@@ -136,7 +136,7 @@ fn owners<'a>(missing: &'a BTreeMap<String, String>, dir: &Path) -> BTreeMap<&'a
 }
 
 /// The names that a module defines, and whether each is its own alone.
-fn symbols(module: &[u8]) -> BTreeMap<String, bool> {
+pub(crate) fn symbols(module: &[u8]) -> BTreeMap<String, bool> {
     let Ok(elf) = ElfFile64::<Endianness>::parse(module) else {
         return BTreeMap::new();
     };

@@ -86,7 +86,7 @@ pub fn insert(path: &Path) -> Result<(), String> {
 }
 
 /// The names in a module's `depends=`.
-fn depends(module: &[u8]) -> Vec<String> {
+pub(crate) fn depends(module: &[u8]) -> Vec<String> {
     let fields = info(module, "depends=");
     let names = fields.iter().flat_map(|names| names.split(','));
     names

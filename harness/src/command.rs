@@ -4,9 +4,9 @@
 //! of it is run in the one conversation with a guest ([`Run`]).
 
 mod draft;
-mod elf_closure;
+pub(crate) mod elf_closure;
 mod exchange;
-mod out_files;
+pub(crate) mod out_files;
 mod output;
 mod program_path;
 mod script;

@@ -6,7 +6,7 @@
 //! missed. A changed comment is not missed either, because BTF's line information repeats comments.
 
 pub mod libbpf_headers;
-mod refusal;
+pub(crate) mod refusal;
 pub mod vmlinux;
 
 use std::collections::BTreeMap;

@@ -3,13 +3,13 @@
 use ukci_schema::evidence::Log;
 
 /// Whether libbpf failed only over a slot of a map, whose program or map was left out.
-pub(super) fn left_out_slot(log: &Log) -> bool {
+pub(crate) fn left_out_slot(log: &Log) -> bool {
     log.lines()
         .any(|line| line.contains("failed to initialize slot"))
 }
 
 /// The program that libbpf's last words are about: `libbpf: prog 'NAME': …`.
-pub(super) fn blamed(log: &Log) -> Option<&str> {
+pub(crate) fn blamed(log: &Log) -> Option<&str> {
     log.lines().rev().find_map(|line| {
         let (name, _) = line.strip_prefix("libbpf: prog '")?.split_once("': ")?;
         Some(name)
@@ -17,7 +17,7 @@ pub(super) fn blamed(log: &Log) -> Option<&str> {
 }
 
 /// libbpf repeats the verifier's log, which the evidence has already.
-pub(super) fn without_verifier_log(log: &Log) -> Log {
+pub(crate) fn without_verifier_log(log: &Log) -> Log {
     let mut inside = false;
     let mut text = String::new();
     for line in log.lines() {

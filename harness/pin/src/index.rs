@@ -259,6 +259,19 @@ fn listed(paragraph: &str, wanted: &str) -> Option<Listed> {
     })
 }
 
+/// The packages that a text of each kind lists: `Release`, for this architecture, and `Packages`.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn listed_in(release: &str, packages: &str, wanted: &str) -> Vec<Listed> {
+    let parsed = Release::parse(release);
+    for field in ["Date", "Valid-Until"] {
+        let _ = day(parsed.field(field));
+    }
+    packages
+        .split("\n\n")
+        .filter_map(|paragraph| listed(paragraph, wanted))
+        .collect()
+}
+
 /// The moment of a date like `Sat, 21 Nov 2026 02:18:21 UTC`.
 fn moment(date: &str) -> Option<SystemTime> {
     // The same format as HTTP's but for the name of the zone.

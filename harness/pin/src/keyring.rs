@@ -82,7 +82,7 @@ impl Keyrings {
     }
 
     /// Only these files, for tests.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn only(files: Vec<PathBuf>) -> Self {
         Self {
             files,

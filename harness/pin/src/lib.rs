@@ -11,6 +11,9 @@ mod digests;
 mod entry;
 mod error;
 mod followed;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod kernel;
 mod keyring;

@@ -129,7 +129,7 @@ fn primary(repomd: &[u8]) -> Result<Primary, String> {
 }
 
 /// The packages of `primary.xml` with these names, for this architecture.
-fn packages(
+pub(crate) fn packages(
     path: &str,
     bytes: &[u8],
     base: &str,

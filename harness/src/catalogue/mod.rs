@@ -1,7 +1,7 @@
 //! Turns an entry of the lock into boot files. It handles mirrors, downloads, packages, kernel
 //! images and modules, and keeps everything in a content-addressed store.
 
-mod bootfiles;
+pub(crate) mod bootfiles;
 pub(crate) mod checked_file;
 pub mod digest;
 mod error;
@@ -14,7 +14,7 @@ pub mod mirror;
 pub(crate) mod module;
 mod own;
 pub(crate) mod pack;
-mod package;
+pub(crate) mod package;
 pub(crate) mod store;
 #[cfg(test)]
 mod testing;

@@ -43,7 +43,7 @@ pub(super) struct Closure {
 
 /// What a dynamic section says.
 #[derive(Debug, Default)]
-struct Dynamic {
+pub(crate) struct Dynamic {
     interpreter: Option<PathBuf>,
     needed: Vec<String>,
     rpath: Vec<String>,
@@ -51,7 +51,7 @@ struct Dynamic {
 }
 
 /// The architecture of an ELF program or library; none if it is no ELF file.
-pub(super) fn arch(path: &Path, bytes: &[u8]) -> Result<Option<Arch>, Error> {
+pub(crate) fn arch(path: &Path, bytes: &[u8]) -> Result<Option<Arch>, Error> {
     if !bytes.starts_with(b"\x7fELF") {
         return Ok(None);
     }
@@ -294,7 +294,7 @@ fn expanded(dir: &str, origin: &Path, arch: Arch) -> PathBuf {
 
 impl Dynamic {
     /// Of a file that is not a well-formed ELF file, or has no such section: nothing.
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self::read(bytes).unwrap_or_default()
     }
 

@@ -67,7 +67,7 @@ pub(super) fn of(path: &Path, error: &io::Error) -> io::Error {
 }
 
 /// A path that leads down only.
-fn relative(name: &str) -> PathBuf {
+pub(crate) fn relative(name: &str) -> PathBuf {
     let parts = name.split('/').filter(|part| !part.is_empty());
     let parts = parts.map(file_name::of).collect::<PathBuf>();
     if parts.as_os_str().is_empty() {

@@ -8,7 +8,7 @@ use ukci_schema::verdict::Stage;
 const SHOWN: usize = 20;
 
 /// What the compiler of LLVM `major` said about a source.
-pub(super) fn diagnosis(major: &str, arch: Arch, said: &str) -> Diagnosis {
+pub(crate) fn diagnosis(major: &str, arch: Arch, said: &str) -> Diagnosis {
     let lines: Vec<&str> = said.lines().collect();
     let first = lines
         .iter()

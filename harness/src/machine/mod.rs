@@ -15,7 +15,7 @@ mod process;
 pub mod qemu;
 mod qemu_guest;
 mod qemu_machine;
-mod qmp;
+pub(crate) mod qmp;
 mod saving;
 mod schedstat;
 mod start;

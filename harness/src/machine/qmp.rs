@@ -37,10 +37,43 @@ pub(super) struct Qmp {
     lines: Lines<BufReader<OwnedReadHalf>>,
     /// Kept open: QEMU takes a half-closed monitor for a closed one.
     write: OwnedWriteHalf,
-    reason: Option<String>,
-    /// Whether the guest began to run again.
-    resumed: bool,
+    said: Said,
     ended: bool,
+}
+
+/// What QEMU said of the guest.
+#[derive(Debug, Default)]
+struct Said {
+    /// Why it was shut down.
+    reason: Option<String>,
+    /// Whether it began to run again.
+    resumed: bool,
+}
+
+impl Said {
+    /// The message of a line, if it is one. What it says of the guest is kept.
+    fn hear(&mut self, line: &str) -> Option<Message> {
+        let message: Message = serde_json::from_str(line).ok()?;
+        match message.event.as_deref() {
+            Some("SHUTDOWN") => {
+                let data = message.data.as_ref();
+                self.reason = data.and_then(|data| data.reason.clone());
+            }
+            Some("RESUME") => self.resumed = true,
+            _ => {}
+        }
+        Some(message)
+    }
+}
+
+/// What these lines say of the end of a guest.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn reason_in(lines: &str) -> Option<String> {
+    let mut said = Said::default();
+    for line in lines.lines() {
+        said.hear(line);
+    }
+    said.reason
 }
 
 impl Qmp {
@@ -68,8 +101,7 @@ impl Qmp {
         Ok(Self {
             lines,
             write,
-            reason: None,
-            resumed: false,
+            said: Said::default(),
             ended: false,
         })
     }
@@ -126,7 +158,7 @@ impl Qmp {
 
     /// Waits until the guest runs, which was restored. An error if QEMU is gone first.
     pub(super) async fn resumed(&mut self) -> io::Result<()> {
-        while !self.resumed {
+        while !self.said.resumed {
             if self.next().await.is_none() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -146,11 +178,9 @@ impl Qmp {
         while !self.ended {
             match self.lines.next_line().await {
                 Ok(Some(line)) => {
-                    let Ok(message) = serde_json::from_str::<Message>(&line) else {
-                        continue;
-                    };
-                    self.note(&message);
-                    return Some(message);
+                    if let Some(message) = self.said.hear(&line) {
+                        return Some(message);
+                    }
                 }
                 Ok(None) | Err(_) => self.ended = true,
             }
@@ -158,20 +188,9 @@ impl Qmp {
         None
     }
 
-    fn note(&mut self, message: &Message) {
-        match message.event.as_deref() {
-            Some("SHUTDOWN") => {
-                let data = message.data.as_ref();
-                self.reason = data.and_then(|data| data.reason.clone());
-            }
-            Some("RESUME") => self.resumed = true,
-            _ => {}
-        }
-    }
-
     /// The reason of the `SHUTDOWN` event, e.g. `guest-reset`, once there was one.
     pub(super) fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
+        self.said.reason.as_deref()
     }
 }
 

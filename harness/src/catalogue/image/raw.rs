@@ -2,14 +2,19 @@
 
 use ukci_schema::cell::Arch;
 
-use super::wrapped::inner;
+use super::wrapped::unwrap;
 use super::{Image, NO_RELEASE, Setup, banner_release, u16_at};
 
-/// The architecture that an image is made for, as far as its first bytes tell.
+/// The architecture that an image is made for, as far as its first bytes tell. What is wrapped too
+/// often has none: a file of gzip may even unpack to itself.
 pub(crate) fn arch_of(bytes: &[u8]) -> Option<Arch> {
-    if let Some(inner) = inner(bytes) {
-        return arch_of(&inner.ok()?);
+    match unwrap(bytes.to_vec()) {
+        Ok(bytes) => arch_of_unwrapped(&bytes),
+        Err(_) => None,
     }
+}
+
+fn arch_of_unwrapped(bytes: &[u8]) -> Option<Arch> {
     if bytes.starts_with(b"\x7fELF") {
         // e_machine: EM_X86_64, EM_AARCH64, EM_RISCV.
         return match u16_at(bytes, 18)? {
@@ -87,5 +92,20 @@ mod tests {
         assert_eq!(arch_of(b"\x7fELF"), None);
         let reason = bootable(vmlinux(RELEASE, true), Arch::Aarch64).unwrap_err();
         assert_eq!(reason, "it is no `Image` of aarch64");
+    }
+
+    /// A file of gzip may unpack to itself, and then to itself again.
+    #[test]
+    fn an_image_that_is_wrapped_without_end_is_given_up() {
+        use std::io::Write;
+        let mut bytes = vmlinux(RELEASE, true);
+        for layer in 1..=5 {
+            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gz.write_all(&bytes).unwrap();
+            bytes = gz.finish().unwrap();
+            let found = (layer < 4).then_some(Arch::X86_64);
+            assert_eq!(arch_of(&bytes), found, "{layer} layers");
+            assert_eq!(bootable(bytes.clone(), Arch::X86_64).is_ok(), layer < 4);
+        }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn unwrap(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
 }
 
 /// What the outermost wrapping holds; `None` for what has none.
-pub(super) fn inner(bytes: &[u8]) -> Option<Result<Vec<u8>, String>> {
+fn inner(bytes: &[u8]) -> Option<Result<Vec<u8>, String>> {
     if payload::is_compressed(bytes) {
         return Some(unpack(bytes));
     }
