@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use ukci_schema::evidence::{Feature, FeatureKind};
 use ukci_schema::history;
 
-use crate::bpf;
+use crate::bpf::{self, Object};
+use crate::c_types::Types;
 use crate::kernel::{self, Btf, Kernel};
+use crate::nearest_names::nearest;
 use crate::target::Target;
 
 /// The name of a helper, `helper#N` where nobody knows one.
@@ -37,6 +39,7 @@ pub fn ask(
     programs: &[RefusedProgram<'_>],
     map_types: &BTreeSet<u32>,
     struct_ops: &BTreeSet<String>,
+    object: &Object,
 ) -> Vec<Feature> {
     let kernel = Kernel::default();
     let btf = kernel.btf();
@@ -114,7 +117,10 @@ pub fn ask(
         });
     }
     let kfuncs: BTreeSet<&String> = programs.iter().flat_map(|p| p.kfuncs).collect();
-    features.extend(kfuncs.into_iter().map(|name| kfunc(name, btf)));
+    features.extend(kfuncs.into_iter().map(|name| Feature {
+        detail: declaration(name, &kernel, object),
+        ..kfunc(name, btf)
+    }));
     for program in programs {
         if let Some(target) = Target::of(program.section)
             && !features
@@ -167,6 +173,26 @@ pub(crate) fn kfunc(name: &str, btf: Option<&Btf>) -> Feature {
         source,
         detail: None,
     }
+}
+
+/// How the kernel, or the module that has the kfunc, declares it, and which structs of the
+/// declaration the object only names; the nearest kfuncs where there is none.
+fn declaration(name: &str, kernel: &Kernel, object: &Object) -> Option<String> {
+    let btf = kernel.btf()?;
+    let declared = if btf.has_function(name) {
+        Types::of_kernel(btf).declaration(name)
+    } else if let Some(module) = kernel::module_with_function(btf, name) {
+        let module = Btf::module(&module, btf)?;
+        Types::of_kernel(&module).declaration(name)
+    } else {
+        let kfuncs = btf.tagged("bpf_kfunc");
+        let near = nearest(name, kfuncs.iter().map(String::as_str), |_| true);
+        return (!near.is_empty()).then(|| format!("near: {}", near.join(", ")));
+    };
+    let without = Types::of_object(object).map(|types| types.without_body(name));
+    let without = without.filter(|without| !without.is_empty());
+    let without = without.map(|without| format!("{}{}", Feature::WITHOUT_BODY, without.join(", ")));
+    Some(declared? + &without.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 mod attach;
 mod attach_sites;
 pub mod bpf;
+mod c_types;
 pub mod channel;
 pub mod child;
 pub mod contract;

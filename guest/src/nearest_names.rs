@@ -69,15 +69,19 @@ impl Vocabulary<'_> {
             .max(0.1)
     }
 
-    /// One name of two thousand has it, or three in all: `unlinkat`, not `func`.
+    /// One name of two thousand has it, or three in all: `unlinkat`, not `func`. Two letters, such as
+    /// `rq`, are no word.
     fn is_rare(&self, word: &str) -> bool {
-        self.count(word) <= (self.names / 2000).max(3)
+        word.len() > 2 && self.count(word) <= (self.names / 2000).max(3)
     }
 
     /// Up to 2; `None` if a name is not close at all.
     fn closeness(&self, wanted: &str, name: &str) -> Option<f64> {
         if is_misspelt(wanted, name) {
             return Some(2.0);
+        }
+        if is_longer_by_an_ending(wanted, name) {
+            return Some(1.5);
         }
         let (all, others) = (words(wanted), words(name));
         let shared: Vec<&str> = all.intersection(&others).copied().collect();
@@ -93,6 +97,23 @@ impl Vocabulary<'_> {
         let score = weigh(&mut shared.iter()) / (weigh(&mut all.iter()) + OF_OTHER_WORDS * extra);
         (score >= 0.4).then_some(score)
     }
+}
+
+/// Whether the last word of one name is that of the other with an ending, and the other words are the
+/// same: `sched_switching` of `sched_switch`, `inode_permissions` of `inode_permission`.
+fn is_longer_by_an_ending(wanted: &str, name: &str) -> bool {
+    const LONGEST_ENDING: usize = 4;
+    let (short, long) = if wanted.len() < name.len() {
+        (wanted, name)
+    } else {
+        (name, wanted)
+    };
+    let Some(ending) = long.strip_prefix(short) else {
+        return false;
+    };
+    let last = short.rsplit(['_', '/', '.']).next().unwrap_or_default();
+    let is_letters = ending.bytes().all(|byte| byte.is_ascii_lowercase());
+    (1..=LONGEST_ENDING).contains(&ending.len()) && is_letters && last.len() >= 4
 }
 
 /// Whether a name differs by a letter or two: `vfs_raed`.
@@ -190,6 +211,20 @@ mod tests {
     fn a_slip_of_the_pen_finds_the_name() {
         assert_eq!(of("vfs_raed")[0], "vfs_read");
         assert_eq!(of("filename_unlikat")[0], "filename_unlinkat");
+    }
+
+    #[test]
+    fn an_ending_of_the_last_word_is_no_other_name() {
+        let events = ["sched/sched_switch", "sched/sched_waking", "irq/irq_exit"];
+        let of = |wanted| nearest(wanted, events, |_| true);
+        assert_eq!(of("sched/sched_switching"), ["sched/sched_switch"]);
+        assert_eq!(of("irq/irq_exited"), ["irq/irq_exit"]);
+    }
+
+    #[test]
+    fn two_letters_are_no_word() {
+        let members = ["rq_flags", "cmd_flags", "part", "q"];
+        assert!(nearest("rq_disk", members, |_| true).is_empty());
     }
 
     #[test]

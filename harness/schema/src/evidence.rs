@@ -271,6 +271,10 @@ impl Feature {
     /// The [`detail`](Self::detail) of a target or variable that is a symbol of the kernel or of a
     /// module, where BTF is asked for and has none of the name.
     pub const SYMBOL_WITHOUT_BTF: &str = "the kernel has a symbol of this name, and no BTF of it";
+
+    /// In the [`detail`](Self::detail) of a kfunc that the kernel has, which is its declaration there:
+    /// what stands between that and the structs of the declaration that the object gives no body.
+    pub const WITHOUT_BODY: &str = "; without a body in the object: ";
 }
 
 /// See [`Feature::kind`].
