@@ -86,6 +86,23 @@ pub fn explain(code: Code) -> String {
     text
 }
 
+/// The end of `docs/diagnoses.md`: the rules that have no more than an errno.
+const ERRNOS: &str = "\n## Reasons that rest on an errno\n\n\
+    A rule needs more than an errno, because the kernel returns one errno for many reasons. The rules\n\
+    below have nothing else in some cases. Their headlines then say so.\n\n\
+    | Errno | Where | Why the rule stays |\n|---|---|---|\n\
+    | ENOMEM | opening, loading, creating a map, attaching, registering operations | It means that an \
+    allocation failed. The cell is booted once more with more memory, so that the second answer shows \
+    whether memory was the reason. The headline adds what the kernel's log says of an allocation. |\n\
+    | EEXIST | registering operations | For `tcp_congestion_ops` and `Qdisc_ops` the kernel has no other \
+    use of it than a name that is taken. For others the headline says \"probably\". |\n\
+    | ENOENT, ESRCH | attaching to a function, tracepoint or iterator | The guest looks the name up in \
+    the kernel's own lists, and these decide. If it could not read them, the headline says that only \
+    the errno says so. |\n\
+    | EPERM | loading the smallest possible program | The guest knows which capabilities it lacks. If it \
+    lacks none, a security module is what remains, and the hint says to look for one. |\n\
+    | `LIBBPF_ERRNO__ENDIAN` | opening | It is libbpf's own number and has one meaning. |\n";
+
 /// All codes as Markdown: the text of `docs/diagnoses.md`.
 pub fn markdown() -> String {
     let mut text = String::from(
@@ -137,6 +154,7 @@ pub fn markdown() -> String {
             }
         }
     }
+    text.push_str(ERRNOS);
     text
 }
 

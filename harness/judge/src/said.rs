@@ -11,6 +11,8 @@ pub(crate) enum Said<'a> {
     OwnBtfMissing,
     /// The kernel does not take the object's BTF, which it cannot do without. The line.
     OwnBtfRefused(&'a str),
+    /// The kernel refused the object's BTF, and libbpf goes on without it: the errno.
+    OwnBtfIgnored(&'a str),
     /// `SEC("maps")`, which libbpf reads no longer.
     LegacyMaps,
     /// A program uses a map of a section that libbpf does not read.
@@ -124,6 +126,9 @@ fn of_the_file(line: &str) -> Option<Said<'_>> {
         Said::OwnBtfMissing
     } else if has("BTF is mandatory, can't proceed") {
         Said::OwnBtfRefused(line)
+    } else if let Some((before, _)) = line.split_once(". BTF is optional, ignoring") {
+        let (_, errno) = before.split_once("Error loading .BTF into kernel: -")?;
+        Said::OwnBtfIgnored(errno)
     } else if has("legacy map definitions") {
         Said::LegacyMaps
     } else if let Some((_, rest)) = line.split_once("bad map relo against ") {
@@ -327,6 +332,10 @@ mod tests {
                     program: "other",
                     errno: "EINVAL",
                 },
+            ),
+            (
+                "libbpf: Error loading .BTF into kernel: -E2BIG. BTF is optional, ignoring.",
+                Said::OwnBtfIgnored("E2BIG"),
             ),
             (
                 "libbpf: Error in bpf_create_map_xattr(m): -E2BIG. Retrying without BTF.",

@@ -290,7 +290,19 @@ fn target_by_errno(case: &Case<'_>) -> Option<Diagnosis> {
     let there = case
         .features(FeatureKind::Target, name)
         .any(|f| f.present == Some(true));
-    (!there).then(|| missing_target(case, name, None, Stage::Attach))
+    (!there).then(|| {
+        let mut found = missing_target(case, name, None, Stage::Attach);
+        let unknown = !case
+            .features(FeatureKind::Target, name)
+            .any(|f| f.present.is_some());
+        if unknown {
+            found.headline.push_str(&format!(
+                "; only the errno says so ({}), because the guest could not look the name up",
+                errno::name(errno_of(case))
+            ));
+        }
+        found
+    })
 }
 
 /// Lockdown for confidentiality forbids kprobes, tracefs and perf events of kernel addresses.
@@ -316,9 +328,8 @@ fn policy(case: &Case<'_>) -> Option<Diagnosis> {
 
 fn memory(case: &Case<'_>) -> Option<Diagnosis> {
     (errno_of(case) == Some(ENOMEM)).then(|| {
-        let headline = format!("the guest has too little memory to attach {}", case.name());
-        let hints = vec!["give the guest more memory (`memory` in the matrix)".to_owned()];
-        diagnosis(Code::GuestResources, Stage::Attach, headline, hints)
+        let purpose = format!("attach {}", case.name());
+        super::memory::too_little(case.evidence, &purpose, Stage::Attach)
     })
 }
 

@@ -67,10 +67,12 @@ fn compared(case: &Case<'_>, spec: &str, fault: &CoreFault) -> Diagnosis {
             let mut hints =
                 vec!["test `bpf_core_field_exists()` for it before the read".to_owned()];
             if !near.is_empty() {
+                let several = near.len() > 1;
                 hints.push(format!(
-                    "this kernel's {of} has {}: to read both, declare a second struct whose name \
-                     ends in `___` and a word",
-                    crate::finding::list(near)
+                    "look whether {} of this kernel's {of} {} the same: to read the field under both names, \
+                     declare a second struct whose name ends in `___` and a word",
+                    crate::finding::list(near),
+                    if several { "are" } else { "is" },
                 ));
             }
             failure(headline, hints)

@@ -5,15 +5,16 @@ use crate::finding::{at_load, brought, of};
 use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
-use ukci_schema::evidence::FeatureKind;
+use ukci_schema::evidence::{Feature, FeatureKind};
 use ukci_schema::history;
 use ukci_schema::verdict::Stage;
 
-/// The option that the kfuncs with a name, or with the beginning of one, are built by. Written by
-/// hand: those of `sched_ext` and HID were seen on Debian's kernels, the others are named for the
-/// subsystem that defines them. A row counts only where the kernel's own configuration has the
-/// option off.
+/// The option that the kfuncs with a name, or with the beginning of one, are built by. A test compares
+/// each row with the packages of Debian's kernels (`tests/kfunc_options.tsv`): where the option is off
+/// no part of the package has the kfunc, and where it is a module, that module has it. A row counts
+/// only if the kernel's own configuration has the option off.
 const OPTIONS: &[(&str, &str)] = &[
+    ("bbr_", "TCP_CONG_BBR"),
     ("bpf_crypto_", "CRYPTO"),
     ("bpf_ct_set_nat_info", "NF_NAT"),
     ("bpf_ct_", "NF_CONNTRACK"),
@@ -21,6 +22,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("bpf_key_put", "KEYS"),
     ("bpf_lookup_system_key", "KEYS"),
     ("bpf_lookup_user_key", "KEYS"),
+    ("bpf_qdisc_", "NET_SCH_BPF"),
     ("bpf_skb_ct_", "NF_CONNTRACK"),
     ("bpf_skb_get_fou_encap", "NET_FOU"),
     ("bpf_skb_get_xfrm_info", "XFRM_INTERFACE"),
@@ -29,6 +31,8 @@ const OPTIONS: &[(&str, &str)] = &[
     ("bpf_verify_pkcs7_signature", "SYSTEM_DATA_VERIFICATION"),
     ("bpf_xdp_ct_", "NF_CONNTRACK"),
     ("bpf_xdp_flow_lookup", "NF_FLOW_TABLE"),
+    ("cubictcp_", "TCP_CONG_CUBIC"),
+    ("dctcp_", "TCP_CONG_DCTCP"),
     ("hid_bpf_", "HID_BPF"),
     ("scx_bpf_", "SCHED_CLASS_EXT"),
 ];
@@ -142,19 +146,34 @@ pub(crate) fn mismatch(case: &Case<'_>) -> Option<Diagnosis> {
     let detail = case
         .features(FeatureKind::Kfunc, name)
         .find_map(|f| f.detail.as_deref());
-    let mut found = at_load(
-        Code::KfuncMismatch,
-        headline,
-        &[
+    let (declared, without_body) = match detail {
+        Some(detail) => match detail.split_once(Feature::WITHOUT_BODY) {
+            Some((declared, structs)) => (Some(declared), Some(structs)),
+            None => (Some(detail), None),
+        },
+        None => (None, None),
+    };
+    let mut found = at_load(Code::KfuncMismatch, headline, &[]);
+    found
+        .hints
+        .extend(declared.map(|declared| format!("declare it as this kernel does: `{declared}`")));
+    if let Some(structs) = without_body {
+        found.hints.push(format!(
+            "give {} a body, which may be empty (`{{}}`): the object only names it, and libbpf takes a struct \
+             without a body for another kind of type",
+            structs
+                .split(", ")
+                .map(|of| format!("`{of}`"))
+                .collect::<Vec<_>>()
+                .join(" and ")
+        ));
+    }
+    if declared.is_none() {
+        found.hints.push(
             "declare it as this kernel's BTF has it \
-         (`bpftool btf dump file /sys/kernel/btf/vmlinux format c`)",
-            "define the structs in its prototype: a forward declaration does not match",
-        ],
-    );
-    if let Some(prototype) = detail {
-        found
-            .hints
-            .insert(0, format!("the kernel declares it as `{prototype}`"));
+             (`bpftool btf dump file /sys/kernel/btf/vmlinux format c`)"
+                .into(),
+        );
     }
     Some(found)
 }
@@ -165,4 +184,52 @@ fn prototype<'a>(case: &Case<'a>, kfunc: &str) -> Option<&'a str> {
         Said::KfuncMismatch { name, module } if name == kfunc => Some(module.unwrap_or(KERNEL)),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OPTIONS;
+
+    const PACKAGES: &str = include_str!("../../tests/kfunc_options.tsv");
+
+    /// The module that an option builds, where it is built as one.
+    fn module(option: &str) -> String {
+        match option {
+            "NET_FOU" => "fou".into(),
+            "TCP_CONG_BBR" => "tcp_bbr".into(),
+            "TCP_CONG_DCTCP" => "tcp_dctcp".into(),
+            name => name.to_lowercase(),
+        }
+    }
+
+    #[test]
+    fn each_option_has_its_kfuncs_in_the_packages_of_kernels() {
+        let rows = PACKAGES.lines().filter(|line| !line.starts_with('#'));
+        let mut seen = std::collections::BTreeSet::new();
+        for row in rows {
+            let [kernel, option, value, kfunc, owner] = row.split('\t').collect::<Vec<_>>()[..]
+            else {
+                panic!("{row}");
+            };
+            let known = OPTIONS.iter().find(|(start, _)| kfunc.starts_with(start));
+            let (start, known) = known.unwrap_or_else(|| panic!("no option for {kfunc}"));
+            assert_eq!(*known, option, "{kernel}: {kfunc}");
+            let wanted = match value {
+                "n" => "-".to_owned(),
+                "y" => "vmlinux".to_owned(),
+                _ => module(option),
+            };
+            assert_eq!(
+                owner, wanted,
+                "{kernel}: {kfunc} with CONFIG_{option}={value}"
+            );
+            seen.insert(*start);
+        }
+        for (start, option) in OPTIONS {
+            assert!(
+                seen.contains(start),
+                "no package shows {start} of CONFIG_{option}"
+            );
+        }
+    }
 }

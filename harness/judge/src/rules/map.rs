@@ -1,6 +1,6 @@
 //! Maps that the kernel refused to create.
 
-use super::{capability, loader, map_limit, map_type};
+use super::{capability, loader, map_limit, map_type, memory};
 use crate::case::Whole;
 use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
 use crate::finding::{Found, brought, diagnosis};
@@ -99,15 +99,9 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, whole: &Whole<'_>) -> Diagnos
         );
         (Code::MapRefused, headline, vec![hint])
     } else if errno == Some(ENOMEM) {
-        let headline = format!(
-            "the guest has too little memory for map `{name}` ({kind}, {})",
-            shape(map)
-        );
-        (
-            Code::GuestResources,
-            headline,
-            vec!["give the guest more memory (`memory` in the matrix)".into()],
-        )
+        let purpose = format!("create map `{name}` ({kind}, {})", shape(map));
+        let found = memory::too_little(evidence, &purpose, Stage::Load);
+        (found.code, found.headline, found.hints)
     } else if errno == Some(EPERM) {
         let headline =
             format!("the kernel did not permit map `{name}` ({kind}) to be created (EPERM)");

@@ -15,6 +15,7 @@ pub(crate) mod loader;
 pub(crate) mod map;
 pub(crate) mod map_limit;
 pub(crate) mod map_type;
+pub(crate) mod memory;
 pub(crate) mod object;
 pub(crate) mod open;
 pub(crate) mod placeholder;

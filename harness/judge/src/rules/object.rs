@@ -1,9 +1,9 @@
 //! Refusals of the object as a whole: libbpf opens it but does not load it, and no single program
 //! is the cause.
 
-use super::{capability, program_array};
+use super::{capability, memory, program_array};
 use crate::case::{Whole, is_off};
-use crate::errno::{self, ENOMEM, EPERM};
+use crate::errno::{self, ENOMEM, ENOSYS, EPERM};
 use crate::finding::{Found, brought, of};
 use crate::said::{Kconfig, Said};
 use crate::text;
@@ -106,13 +106,8 @@ fn trivial_program(whole: &Whole<'_>) -> Option<Diagnosis> {
                 "look for a security module that forbids BPF, and below 5.11 raise RLIMIT_MEMLOCK",
             ),
         },
-        (Some(ENOMEM), _) => of(
-            Code::GuestResources,
-            Stage::Load,
-            "the guest has too little memory for any BPF program",
-            "give the guest more memory (`memory` in the matrix)",
-        ),
-        _ => of(
+        (Some(ENOMEM), _) => memory::too_little(evidence, "load any BPF program", Stage::Load),
+        _ if errno == Some(ENOSYS) || is_off(evidence, "BPF_SYSCALL") => of(
             Code::MissingKernelConfig,
             Stage::Load,
             format!(
@@ -120,6 +115,15 @@ fn trivial_program(whole: &Whole<'_>) -> Option<Diagnosis> {
                 errno::name(errno)
             ),
             "use a kernel with CONFIG_BPF_SYSCALL",
+        ),
+        _ => of(
+            Code::Unclassified,
+            Stage::Load,
+            format!(
+                "the kernel accepts no BPF program at all ({}), and ukci does not know why",
+                errno::name(errno)
+            ),
+            "report this to the ukci project, with the cell's evidence directory",
         ),
     })
 }
@@ -366,13 +370,7 @@ pub(crate) fn unexplained(whole: &Whole<'_>) -> Found {
     }
     let errno = evidence.load.errno;
     let found = if errno == Some(ENOMEM) {
-        let headline = "the guest has too little memory to load the object";
-        of(
-            Code::GuestResources,
-            Stage::Load,
-            headline,
-            "give the guest more memory (`memory` in the matrix)",
-        )
+        memory::too_little(evidence, "load the object", Stage::Load)
     } else {
         let last = text::first_failure(&evidence.log).unwrap_or_default();
         let said = if last.is_empty() {

@@ -118,11 +118,8 @@ fn without_btf(whole: &Whole<'_>) -> Option<Diagnosis> {
 }
 
 fn memory(evidence: &Evidence) -> Option<Diagnosis> {
-    (evidence.open.errno == Some(ENOMEM)).then(|| {
-        let headline = "the guest has too little memory to open the object";
-        let hint = "give the guest more memory (`memory` in the matrix)";
-        of(Code::GuestResources, STAGE, headline, hint)
-    })
+    (evidence.open.errno == Some(ENOMEM))
+        .then(|| super::memory::too_little(evidence, "open the object", STAGE))
 }
 
 fn unreadable(evidence: &Evidence) -> Diagnosis {
@@ -135,7 +132,18 @@ fn unreadable(evidence: &Evidence) -> Diagnosis {
         format!(": {said}")
     };
     let headline = format!("libbpf cannot read the object ({errno}){said}");
-    let hint = "compile it again, with the version of clang that its project uses";
+    // What libbpf says of a map is about its declaration; of others the compiler may be the cause.
+    let hint = if said.starts_with(": map '") && said.contains("multi-level inner maps") {
+        "declare the map of maps with an inner map that is no map of maps itself: there are two levels"
+    } else if said.starts_with(": map '") {
+        "change the declaration of the map in the source: libbpf read the file, and does not take what it says \
+         of this map"
+    } else if said.starts_with(": prog '") || said.starts_with(": sec '") {
+        "change the section or the program in the source: libbpf read the file, and does not take what it says \
+         of it"
+    } else {
+        "compile it again, with the version of clang that its project uses"
+    };
     of(Code::InvalidObject, STAGE, headline, hint)
 }
 

@@ -19,21 +19,36 @@ pub(crate) fn slot(whole: &Whole<'_>) -> Option<Diagnosis> {
         } => Some((map, program, errno)),
         _ => None,
     })?;
-    let mut programs = whole.evidence.programs.iter();
-    let kind =
-        (programs.find(|seen| seen.name == program)).map_or("?", |seen| seen.program_type.as_str());
+    let programs = &whole.evidence.programs;
+    let seen = programs.iter().find(|seen| seen.name == program);
+    let kind = seen.map_or("?", |seen| seen.program_type.as_str());
+    // The first that calls through the array has decided what it is for.
+    let first = programs
+        .iter()
+        .find(|one| one.autoload && one.maps.iter().any(|used| used == map));
+    let why = first
+        .zip(seen)
+        .and_then(|(first, seen)| Some((&first.name, difference(first, seen)?)));
+    let (why, rule) = match why {
+        Some((first, differs)) => (
+            format!("`{first}` calls through the array, and {}", differs.what),
+            Some(differs.rule.to_owned()),
+        ),
+        None => ("the array is for programs of another kind".to_owned(), None),
+    };
+    let mut hints = vec![
+        "use a program array for each kind: all programs in one array, and those that call \
+         through it, have the same type and expected attach type"
+            .to_owned(),
+    ];
+    hints.extend(rule);
     let mut found = diagnosis(
         Code::MapRefused,
         Stage::Load,
         format!(
-            "the kernel refused program `{program}` ({kind}) in program array `{map}`: the array is for \
-             programs of another kind ({errno})"
+            "the kernel refused program `{program}` ({kind}) in program array `{map}`: {why} ({errno})"
         ),
-        vec![
-            "use a program array for each kind: all programs in one array, and those that call \
-             through it, have the same type and expected attach type"
-                .into(),
-        ],
+        hints,
     );
     found.program = Some(program.to_owned());
     Some(found)

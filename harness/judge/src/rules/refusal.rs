@@ -12,6 +12,7 @@ use crate::said::Said;
 use crate::text;
 use crate::verifier_log::{self, Trace};
 use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::verdict::Stage;
 
 /// After the rules of [`asked`].
 const RULES: &[Rule] = &[
@@ -103,12 +104,8 @@ fn is_bystander(case: &Case<'_>) -> bool {
 
 fn memory(case: &Case<'_>) -> Option<Diagnosis> {
     (case.program.load.errno == Some(ENOMEM)).then(|| {
-        let headline = format!("the guest has too little memory to load {}", case.name());
-        at_load(
-            Code::GuestResources,
-            headline,
-            &["give the guest more memory (`memory` in the matrix)"],
-        )
+        let purpose = format!("load {}", case.name());
+        super::memory::too_little(case.evidence, &purpose, Stage::Load)
     })
 }
 

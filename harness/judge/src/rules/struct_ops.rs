@@ -78,17 +78,8 @@ fn named(operations: &StructOpsEvidence) -> String {
 fn of(evidence: &Evidence, operations: &StructOpsEvidence) -> Diagnosis {
     let errno = operations.attach.errno;
     if errno == Some(ENOMEM) {
-        let headline = format!(
-            "the guest has too little memory to register {}",
-            named(operations)
-        );
-        let hint = "give the guest more memory (`memory` in the matrix)";
-        return diagnosis(
-            Code::GuestResources,
-            Stage::Attach,
-            headline,
-            vec![hint.into()],
-        );
+        let purpose = format!("register {}", named(operations));
+        return super::memory::too_little(evidence, &purpose, Stage::Attach);
     }
     let (why, hint) = out_of_bounds(operations)
         .or_else(|| missing_operation(operations))
@@ -180,8 +171,19 @@ fn said_by_the_kernel(evidence: &Evidence, operations: &StructOpsEvidence) -> Op
     let name = operations.values.get("name").map(String::as_str);
     if operations.attach.errno == Some(EEXIST) {
         let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
+        // `tcp_register_congestion_control` and `bpf_qdisc_reg` answer so for a name that is taken, and
+        // for nothing else. Of other operations the errno is all there is.
+        let certain = matches!(&*operations.operations, "tcp_congestion_ops" | "Qdisc_ops");
+        let why = if certain {
+            format!("operations of the same name{name} are registered already")
+        } else {
+            format!(
+                "something like it exists already, probably operations of the same name{name}: the kernel gives \
+                 no other reason"
+            )
+        };
         return Some((
-            format!("operations of the same name{name} are registered already"),
+            why,
             "give them a name of their own: that of the struct's `name` member".into(),
         ));
     }
@@ -214,10 +216,15 @@ fn unexplained(operations: &StructOpsEvidence) -> Cause {
         [] => "it sets no member".to_owned(),
         set => format!("it sets {}", set.join(", ")),
     };
-    (
-        format!("the kernel gives no other reason; {set}"),
+    let has = |member: &str| operations.values.contains_key(member);
+    let hint = if &*operations.operations == "sched_ext_ops" && has("flags") {
+        "compare `flags` with `enum scx_ops_flags` of this kernel: it refuses a bit that the enum lacks"
+    } else {
         "compare the members with what the kernel's `init_member`, `validate` and `reg` functions \
          of these operations check"
-            .into(),
+    };
+    (
+        format!("the kernel gives no other reason; {set}"),
+        hint.into(),
     )
 }

@@ -138,7 +138,8 @@ pub(crate) fn missing_target(
         case.name(),
     );
     let mut hints = Vec::new();
-    if let Some(call) = system_call(name) {
+    let is_function = matches!(of, Kind::Function | Kind::Call);
+    if let Some(call) = system_call(name).filter(|_| is_function) {
         let wrapper = match case.evidence.guest.machine.as_str() {
             "x86_64" => "__x64_sys_",
             "aarch64" => "__arm64_sys_",

@@ -133,6 +133,22 @@ impl<'a> Trace<'a> {
         None
     }
 
+    /// The latest call of a function of the program since the register was last written. What the
+    /// function did to it is not known.
+    pub(crate) fn function_since(&self, register: u8) -> Option<&Step<'a>> {
+        let mut wanted = register;
+        for step in self.back() {
+            match step.instruction.operation {
+                Operation::CallFunction => return (wanted >= 6).then_some(step),
+                Operation::Copy { to, from } if to == wanted => wanted = from,
+                Operation::Arithmetic { to, .. } if to == wanted => {}
+                operation if operation.target() == Some(wanted) => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// The kind of pointer that a register last was, on the path.
     pub(crate) fn was_packet(&self, register: u8) -> bool {
         let mut wanted = register;
@@ -161,8 +177,8 @@ struct Reader<'a> {
     steps: Vec<Step<'a>>,
     now: Registers<'a>,
     source: Option<&'a str>,
-    /// Offsets of the packet's beginning and end in the program's context.
-    packet: Option<(i64, i64)>,
+    /// Offsets of the packet's beginning, its end and its metadata in the program's context.
+    packet: Option<(i64, i64, i64)>,
     /// Whether the context holds pointers that the verifier knows the types of.
     typed: bool,
 }
@@ -170,9 +186,9 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(program_type: &str) -> Self {
         let packet = match program_type {
-            "xdp" => Some((0, 4)),
+            "xdp" => Some((0, 4, 8)),
             "sched_cls" | "sched_act" | "cgroup_skb" | "sk_skb" | "lwt_in" | "lwt_out"
-            | "lwt_xmit" | "lwt_seg6local" | "flow_dissector" => Some((76, 80)),
+            | "lwt_xmit" | "lwt_seg6local" | "flow_dissector" => Some((76, 80, 140)),
             _ => None,
         };
         Self {
@@ -263,8 +279,13 @@ impl<'a> Reader<'a> {
             Operation::Load { from, .. } => self.known(from.base).and_then(|base| {
                 let offset = from.offset;
                 match (base.kind, self.packet) {
-                    ("ctx", Some((start, _))) if start == offset => Some(Register::of_kind("pkt")),
-                    ("ctx", Some((_, end))) if end == offset => Some(Register::of_kind("pkt_end")),
+                    ("ctx", Some((start, ..))) if start == offset => Some(Register::of_kind("pkt")),
+                    ("ctx", Some((_, end, _))) if end == offset => {
+                        Some(Register::of_kind("pkt_end"))
+                    }
+                    ("ctx", Some((.., meta))) if meta == offset => {
+                        Some(Register::of_kind("pkt_meta"))
+                    }
                     ("ctx", None) if self.typed => None,
                     ("ctx" | "map_value" | "pkt", _) => Some(Register::of_kind("scalar")),
                     _ => None,

@@ -6,9 +6,11 @@
 
 mod attachment;
 mod damage;
+mod errnos;
 mod field;
 mod hand;
 mod hints_of_calls;
+mod hints_of_kinds;
 mod hints_of_memory;
 mod object;
 mod program;

@@ -105,7 +105,7 @@ fn a_missing_field_is_named_in_the_kernels_struct_with_those_that_are_there() {
         &found,
         &[
             "no field `i_ctime` in `struct inode` (the object's `inode___before66`)",
-            "has `i_ctime_sec` and `i_ctime_nsec`",
+            "whether `i_ctime_sec` and `i_ctime_nsec`",
         ],
     );
     // Where nothing looks alike, nothing is offered.

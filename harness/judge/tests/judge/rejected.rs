@@ -16,6 +16,7 @@ pub(crate) struct Rejected {
     maps: Vec<MapEvidence>,
     kfuncs: Vec<&'static str>,
     release: Option<&'static str>,
+    libbpf: &'static str,
 }
 
 impl Rejected {
@@ -56,6 +57,12 @@ impl Rejected {
         self
     }
 
+    /// What libbpf printed of the whole object.
+    pub(crate) fn with_log(mut self, libbpf: &'static str) -> Self {
+        self.libbpf = libbpf;
+        self
+    }
+
     pub(crate) fn diagnosis(&self, log: &str) -> Diagnosis {
         let program = ProgramEvidence {
             name: "prog".into(),
@@ -89,6 +96,7 @@ impl Rejected {
             load: step(StepOutcome::Refused),
             programs: vec![program],
             maps: self.maps.clone(),
+            log: Log::bounded(self.libbpf),
             ..Evidence::default()
         };
         evidence.guest.release = self.release.unwrap_or("6.12.0-cloud-amd64").into();

@@ -12,6 +12,7 @@ pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
         wrong_type,
         wrong_map,
         tail_call,
+        constant_text,
         without_key,
         nullable,
     ];
@@ -149,6 +150,44 @@ fn wrong_type(rejection: &Rejection<'_>) -> Vec<String> {
     )]
 }
 
+/// `R3 does not point to a readonly map'`, `string is not zero-terminated`, `Invalid format string`:
+/// arguments that must be text that nobody can change.
+fn constant_text(rejection: &Rejection<'_>) -> Vec<String> {
+    let helper = rejection.helper().unwrap_or_else(|| "the helper".into());
+    if rejection.says("Invalid format string") || rejection.says("invalid format string") {
+        return vec![
+            format!(
+                "write only what {helper} can print into its format: %d, %i, %u, %x, %X with `l` or `ll`, %c, %s, \
+                 %p and the kernel's %pK, %px, %ps, %pS, %pB, %pi4, %pI4, %pi6, %pI6, and nothing for floating \
+                 point"
+            ),
+            "give as many arguments as the format has specifiers, 8 bytes for each".into(),
+        ];
+    }
+    let number = |register: u8| format!("argument {register} of {helper}");
+    let place = (rejection.named()).map_or_else(|| format!("the text for {helper}"), number);
+    if rejection.says("does not point to a readonly map") {
+        let here = (rejection.state())
+            .filter(|state| state.kind == "map_value")
+            .map_or_else(String::new, |state| {
+                format!(", and here it is {}", rejection.region(state))
+            });
+        return vec![format!(
+            "pass a text that cannot change as {place}, such as `static const char text[] = \"…\"`, which lies in \
+             `.rodata`: the verifier reads it when the program is loaded{here}"
+        )];
+    }
+    if rejection.says("is not a constant address") {
+        return vec![format!(
+            "pass the text at a constant place as {place}: an index that is known at run time only is not taken"
+        )];
+    }
+    if rejection.says("string is not zero-terminated") {
+        return vec![format!("end the text that is {place} with a zero byte")];
+    }
+    Vec::new()
+}
+
 /// `invalid zero-sized read`, of a map without keys.
 fn without_key(rejection: &Rejection<'_>) -> Vec<String> {
     let is_key = matches!(
@@ -190,6 +229,16 @@ fn tail_call(rejection: &Rejection<'_>) -> Vec<String> {
 
 /// `cannot pass map_type 1 into func bpf_ringbuf_output#130`.
 fn wrong_map(rejection: &Rejection<'_>) -> Vec<String> {
+    // Map types with a `map_for_each_callback`.
+    if rejection.says("callback function not allowed for map") {
+        let passed = (rejection.trace.register(1)).and_then(|register| rejection.map(register));
+        let here = passed.map_or_else(String::new, |map| {
+            format!(": map `{}` is of type `{}`", map.name, map.map_type)
+        });
+        return vec![format!(
+            "pass a hash or an array, which `bpf_for_each_map_elem` can walk (per-CPU and LRU ones too){here}"
+        )];
+    }
     let (Some(number), Some(helper)) = (
         rejection.number("cannot pass map_type "),
         rejection.helper(),

@@ -173,6 +173,9 @@ fn of_struct(rejection: &Rejection<'_>, structure: &str, offset: i64, size: i64)
     if let Some(hint) = of_attach_type(rejection, field) {
         return vec![hint];
     }
+    if let Some(hint) = narrow(rejection, field, size) {
+        return vec![hint];
+    }
     if rejection.writes() {
         return vec![format!(
             "do not write to `{name}` of `struct {structure}`: this kernel lets `{kind}` programs only \
@@ -196,6 +199,84 @@ fn of_struct(rejection: &Rejection<'_>, structure: &str, offset: i64, size: i64)
                 " with attach type `{attach}`"
             ))
     )]
+}
+
+/// Fields that programs of a type may write, and only as a whole (the `…_is_valid_access` functions of
+/// net/core/filter.c and kernel/bpf/cgroup.c).
+const WRITABLE: &[(&str, &[&str])] = &[
+    ("cgroup_sock", &["bound_dev_if", "mark", "priority"]),
+    (
+        "cgroup_sock_addr",
+        &[
+            "user_ip4",
+            "user_ip6",
+            "user_port",
+            "msg_src_ip4",
+            "msg_src_ip6",
+        ],
+    ),
+    ("cgroup_sysctl", &["file_pos"]),
+    (
+        "sched_cls",
+        &[
+            "mark",
+            "tc_index",
+            "priority",
+            "cb",
+            "tc_classid",
+            "queue_mapping",
+        ],
+    ),
+    ("sk_skb", &["tc_index", "priority"]),
+    ("sock_ops", &["reply", "replylong", "sk_txhash"]),
+];
+
+/// Program types that may read the packet directly, so that they may read where it begins and ends
+/// (`may_access_direct_pkt_data` of kernel/bpf/verifier.c).
+const WITH_PACKET: &[&str] = &[
+    "sched_cls",
+    "sched_act",
+    "cgroup_skb",
+    "sk_skb",
+    "sk_msg",
+    "lwt_in",
+    "lwt_out",
+    "lwt_xmit",
+    "lwt_seg6local",
+    "sk_reuseport",
+    "xdp",
+];
+
+/// A part of a field that the kernel takes only as a whole.
+fn narrow(rejection: &Rejection<'_>, field: Field, size: i64) -> Option<String> {
+    if size >= field.width {
+        return None;
+    }
+    let kind = rejection.case.program.program_type.as_str();
+    let name = field.name;
+    if rejection.writes() {
+        let of_type = |(known, fields): &&(&str, &[&str])| *known == kind && fields.contains(&name);
+        WRITABLE.iter().find(of_type)?;
+        return Some(format!(
+            "write all {} of `{name}` of `struct {}` at once: the program writes {}, and this kernel lets \
+             programs write the field only as a whole",
+            bytes(field.width),
+            field.structure,
+            bytes(size)
+        ));
+    }
+    // Where the kernel puts a pointer, or 8 bytes of its own, in place of the field.
+    let of_packet =
+        matches!(name, "data" | "data_end" | "data_meta") && WITH_PACKET.contains(&kind);
+    (of_packet || field.width == 8).then(|| {
+        format!(
+            "read all {} of `{name}` of `struct {}` at once: the program reads {}, and the kernel gives the \
+             field only as a whole",
+            bytes(field.width),
+            field.structure,
+            bytes(size)
+        )
+    })
 }
 
 /// Fields of `struct bpf_sock_addr` are for the address family of the attach type

@@ -53,6 +53,15 @@ const ADVICE: &[Advice] = &[
          (`barrier_var(pointer)`): one instruction reads through pointers of two kinds",
     ),
     (
+        &["invalid atomic operand size"],
+        "use atomic operations on 4 or 8 bytes: the instruction set has none for less",
+    ),
+    (
+        &["unknown opcode"],
+        "compile with an older instruction set (`-mcpu=v2` or `-mcpu=v1`), and look at inline assembly: this \
+         kernel's verifier does not know the instruction",
+    ),
+    (
         &["stores into", "is not allowed"],
         "use atomic operations on map values and the stack only",
     ),
@@ -70,6 +79,11 @@ const ADVICE: &[Advice] = &[
         "leave the member out of the map: this kernel lets no BPF program implement it",
     ),
     (&["div by zero"], "do not divide by the constant 0"),
+    (
+        &["invalid kptr access", "expected="],
+        "store a pointer to the struct that the map's value declares: this one is of another type, or may be \
+         NULL where it must not",
+    ),
     (
         &["kptr"],
         "access the kernel pointer in the map by itself, as 8 bytes at its own offset: store and take out a \
@@ -134,7 +148,25 @@ const ADVICE: &[Advice] = &[
 ];
 
 pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
+    if let Some(bits) = rejection.number("invalid shift ") {
+        return shift(rejection, bits);
+    }
     let fits = |words: &[&str]| words.iter().all(|words| rejection.says(words));
     let found = ADVICE.iter().filter(|(words, _)| fits(words));
     found.map(|(_, hint)| (*hint).to_owned()).take(1).collect()
+}
+
+/// `invalid shift 77`: an amount that the machine would cut to its lowest bits.
+fn shift(rejection: &Rejection<'_>, bits: i64) -> Vec<String> {
+    let instruction = rejection.trace.last().map(|step| step.instruction.text);
+    // `(67) r0 <<= 77`, or `(64) w0 <<= 40` of 32 bits.
+    let narrow = instruction.and_then(|text| Some(text.split_once(") ")?.1.starts_with('w')));
+    let width = match narrow {
+        Some(true) => "32 bits, so that the amount is 0 to 31",
+        _ => "64 bits, so that the amount is 0 to 63",
+    };
+    vec![format!(
+        "shift by fewer bits than the value has: the amount here is {bits}, and the value has {width}. C \
+         leaves a wider shift undefined, also where the compiler only warns of it"
+    )]
 }

@@ -35,13 +35,15 @@ fn unsupported(rejection: &Rejection<'_>) -> Vec<String> {
         }
         return found;
     }
-    if rejection.says("doesn't return scalar") {
+    if rejection.says("doesn't return scalar") || rejection.says("return value not void or scalar")
+    {
         let name = rejection
             .sentence
             .strip_prefix("Global function ")
             .and_then(|rest| rest.split_once("()").map(|(name, _)| name));
         return vec![
-            "return an integer from the global function: no pointer, no struct, not `void` on old kernels"
+            "return an integer from the global function, not a pointer or a struct, and on older kernels not \
+             `void` either"
                 .into(),
             make_static(name),
         ];

@@ -2,6 +2,7 @@
 
 use super::rejection::Rejection;
 use super::words::bytes;
+use crate::said::Said;
 use crate::verifier_log::{Operation, Origin};
 
 pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
@@ -56,12 +57,25 @@ fn lock_without_btf(rejection: &Rejection<'_>) -> Vec<String> {
         "bpf_timer" | "bpf_wq" => (WITH_TIMERS, "a `hash`, `lru_hash` or `array` map"),
         _ => (&[] as &[&str], ""),
     };
+    // The kernel refused the object's types, and libbpf went on without them.
+    let refused = rejection.case.whole.heard(|said| match *said {
+        Said::MapRetried { map: of, errno } if map.is_some_and(|map| map.name == of) => Some(errno),
+        Said::OwnBtfIgnored(errno) => Some(errno),
+        _ => None,
+    });
     let of_type = types.is_empty() || map.is_none_or(|map| types.contains(&map.map_type.as_str()));
     if !of_type {
         return vec![format!(
             "take {wanted}: a map of type `{}` takes no `struct {thing}`, so that libbpf created `{name}` \
              without BTF",
             map.map_or("that", |map| map.map_type.as_str())
+        )];
+    }
+    if let Some(errno) = refused {
+        return vec![format!(
+            "put no more than one `struct {thing}` into a struct, and into a value of `{name}` at the top level \
+             and aligned: the kernel refused the object's types ({errno}), so that libbpf created the map without \
+             them"
         )];
     }
     vec![format!(
@@ -73,6 +87,15 @@ fn lock_without_btf(rejection: &Rejection<'_>) -> Vec<String> {
 
 /// `map 'x' has no valid bpf_spin_lock`, `tracing progs cannot use bpf_spin_lock yet`.
 fn lock_unsupported(rejection: &Rejection<'_>) -> Vec<String> {
+    if let Some((_, thing)) = rejection
+        .sentence
+        .split_once("' has more than one 'struct ")
+    {
+        let thing = thing.trim_end_matches('\'');
+        return vec![format!(
+            "put no more than one `struct {thing}` into the map's value, at its top level and aligned"
+        )];
+    }
     let valid = ["has no valid ", "doesn't have valid "];
     let valid = valid
         .iter()
@@ -91,11 +114,13 @@ fn lock_unsupported(rejection: &Rejection<'_>) -> Vec<String> {
              do not copy the whole value"
         )];
     }
-    if let Some((_, what)) = rejection.sentence.split_once("doesn't match ") {
-        let what = what.split(' ').next().unwrap_or_default();
-        if rejection.says("map pointer in") {
-            return vec![format!("pass the map in whose value the {what} lies")];
-        }
+    // `timer pointer in R1 map_uid=0 doesn't match map pointer in R2 map_uid=0`.
+    if rejection.says("doesn't match map pointer in")
+        && let Some((what, _)) = rejection.sentence.split_once(" pointer in ")
+    {
+        return vec![format!(
+            "pass the map in whose value the {what} lies: this is the {what} of another map"
+        )];
     }
     let kind = &rejection.case.program.program_type;
     if rejection.says("progs cannot use bpf_spin_lock") && !rejection.says("sleepable") {
@@ -269,9 +294,16 @@ fn dynptr(rejection: &Rejection<'_>) -> Vec<String> {
             .split_once("expected an initialized ")
             .and_then(|(_, rest)| rest.split(' ').next())
             .unwrap_or("object");
+        let with = match what.strip_prefix("iter_") {
+            Some(of) => format!("`bpf_iter_{of}_new`"),
+            None if what == "dynptr" => {
+                "a function that makes one, such as `bpf_dynptr_from_mem` or `bpf_ringbuf_reserve_dynptr`,".into()
+            }
+            None => "the function that makes one".to_owned(),
+        };
         return vec![format!(
-            "initialize the {what} before it is passed to {callee}, on every path, and not after it was \
-             released"
+            "initialize the {what} with {with} before it is passed to {callee}, on every path, and not after \
+             it was released"
         )];
     }
     if lower.contains("has to be an uninitialized dynptr")

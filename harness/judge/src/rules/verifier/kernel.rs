@@ -4,6 +4,16 @@ use super::rejection::Rejection;
 use super::words::{self, bytes};
 
 pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
+    // `only read from bpf_htab is supported`, `bpf_array invalid map type`: the map, not a value of it
+    // (`check_ptr_to_map_access`).
+    let of_map = (rejection.state()).is_some_and(|state| words::is_map(state.kind));
+    if rejection.says("only read from ") || (of_map && rejection.says("invalid map type")) {
+        return vec![
+            "call `bpf_map_lookup_elem` and use what it returns: this is the map itself, which programs can \
+             only pass to helpers"
+                .into(),
+        ];
+    }
     if rejection.says("only read is supported") || rejection.says("Only read is supported") {
         let what = rejection.state().map_or_else(
             || "memory of the kernel".into(),

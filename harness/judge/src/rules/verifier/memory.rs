@@ -162,7 +162,8 @@ fn outside(rejection: &Rejection<'_>) -> Vec<String> {
             bytes(there)
         )];
     }
-    let access = format!("{} at offset {offset} end at byte {end}", bytes(size));
+    let ends = if size == 1 { "ends" } else { "end" };
+    let access = format!("{} at offset {offset} {ends} at byte {end}", bytes(size));
     if let Some(Origin::Call(taken)) = rejection
         .register()
         .and_then(|number| rejection.trace.origin(number))

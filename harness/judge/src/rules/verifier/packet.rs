@@ -2,6 +2,7 @@
 
 use super::rejection::{Rejection, leading_number};
 use super::words::bytes;
+use crate::text::clipped;
 use crate::verifier_log::changes_packet;
 
 pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
@@ -24,14 +25,28 @@ fn invalidated(rejection: &Rejection<'_>) -> Vec<String> {
     if !rejection.trace.was_packet(register) {
         return Vec::new();
     }
-    let Some((helper, step)) = rejection.trace.called_since(register, changes_packet) else {
+    if let Some((helper, step)) = rejection.trace.called_since(register, changes_packet) {
+        return vec![format!(
+            "read `data` and `data_end` from the context again after `{helper}` (instruction {}) and compare \
+             them again: the helper may move the packet, so that all pointers into it are invalid after it",
+            step.instruction.index
+        )];
+    }
+    // A global function is not walked here, so that the log shows no helper.
+    let Some(step) = rejection.trace.function_since(register) else {
         return Vec::new();
     };
-    vec![format!(
-        "read `data` and `data_end` from the context again after `{helper}` (instruction {}) and compare \
-         them again: the helper may move the packet, so that all pointers into it are invalid after it",
-        step.instruction.index
-    )]
+    let source = step.source.and_then(|source| source.split(" @ ").next());
+    let source = source.map_or_else(String::new, |source| format!(", `{}`", clipped(source)));
+    vec![
+        format!(
+            "read `data` and `data_end` from the context again after the function call (instruction {}{source}) \
+             and compare them again: a helper that the function calls may move the packet, so that all pointers \
+             into it are invalid after the call",
+            step.instruction.index
+        ),
+        "or read what is needed of the packet before the call".into(),
+    ]
 }
 
 /// `invalid access to packet, off=16 size=4, R1(id=0,off=16,r=14)`.
@@ -50,6 +65,20 @@ fn short(rejection: &Rejection<'_>) -> Vec<String> {
     let end = offset.saturating_add(size);
     let moved = rejection.number("(id=").is_some_and(|id| id != 0);
     let access = format!("it takes {} at offset {offset}", bytes(size));
+    if rejection
+        .state()
+        .is_some_and(|state| state.kind == "pkt_meta")
+    {
+        return vec![format!(
+            "compare `data_meta` + {end} with `data` before the access: {access} of the packet's metadata, which \
+             ends where the packet begins, and {} proven to be there",
+            match proven {
+                0 => "no byte is".into(),
+                1 => "only 1 byte is".into(),
+                more => format!("only {more} bytes are"),
+            }
+        )];
+    }
     if moved {
         return vec![format!(
             "compare the pointer + {end} with `data_end` after the last addition to it: {access}, and a \

@@ -143,11 +143,11 @@ impl<'a> Rejection<'a> {
         fitting.next().is_none().then_some(found)
     }
 
-    /// `a value of map `records``, `the object's variables in `.bss``.
+    /// `a value of map `records``, `the object's section `.bss``. Always singular.
     pub(super) fn region(&self, register: &Register<'a>) -> String {
         match self.map(register).map(|map| (map, section(&map.name))) {
             Some((_, section)) if section.starts_with('.') => {
-                format!("the object's variables in `{section}`")
+                format!("the object's section `{section}`")
             }
             Some((map, _)) => format!("a value of map `{}`", map.name),
             None => "the map's value".into(),

@@ -28,6 +28,11 @@ pub(super) fn kind(kind: &str) -> String {
     said.to_owned()
 }
 
+/// Whether a register holds a map itself, not a value of it.
+pub(super) fn is_map(kind: &str) -> bool {
+    matches!(kind, "map_ptr" | "const_map_ptr")
+}
+
 /// `trusted_ptr_file` is a pointer of the kernel to `struct file`.
 fn typed(kind: &str) -> String {
     let (bare, null) = match kind.strip_prefix("ptr_or_null_") {
