@@ -277,9 +277,14 @@ fn helper_for_type(case: &Case<'_>, name: &str) -> Diagnosis {
             case.name()
         )
     };
-    let hint = places(name).unwrap_or_else(|| {
-        "use another helper, or a program type that may call this one".to_owned()
-    });
+    let hint = match name {
+        "bpf_copy_from_user" | "bpf_copy_from_user_task" => {
+            "use `bpf_probe_read_user`, which does not sleep, or a program that may: `fentry.s`, `lsm.s`".to_owned()
+        }
+        _ => places(name).unwrap_or_else(|| {
+            "use another helper, or a program type that may call this one".to_owned()
+        }),
+    };
     at_load(
         Code::UnsupportedHelper,
         headline,

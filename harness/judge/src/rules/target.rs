@@ -77,12 +77,18 @@ fn without_btf(case: &Case<'_>, name: &str) -> Diagnosis {
         case.name(),
         case.section()
     );
-    let mut found = at_load(
-        Code::MissingBtf,
-        headline,
-        &["attach a kprobe there: it needs only the symbol"],
-    );
-    if case.is_off("DEBUG_INFO_BTF_MODULES") {
+    // A kprobe needs only the symbol, and a place for it.
+    let untraceable = (case.features(FeatureKind::FtraceSite, name))
+        .chain(case.features(FeatureKind::KprobeSite, name))
+        .any(|site| site.present == Some(false));
+    let hint = if untraceable {
+        "attach to a function that calls it, or to a tracepoint: the function has no place for a probe either \
+         (it is `notrace`, or on the blacklist of kprobes)"
+    } else {
+        "attach a kprobe there: it needs only the symbol"
+    };
+    let mut found = at_load(Code::MissingBtf, headline, &[hint]);
+    if owner(case).is_some() && case.is_off("DEBUG_INFO_BTF_MODULES") {
         found
             .hints
             .push("modules have BTF from mainline 5.11, with CONFIG_DEBUG_INFO_BTF_MODULES".into());

@@ -2,7 +2,9 @@
 //! about something else. The logs are of Debian's kernels.
 
 use ukci_schema::diagnosis::Code;
+use ukci_schema::evidence::{Feature, FeatureKind, Log};
 
+use crate::hand::{alone, fails, feature, rejected as refused};
 use crate::rejected::{Rejected, tracing};
 
 #[test]
@@ -106,7 +108,12 @@ fn a_timer_or_lock_and_its_map_are_told_apart() {
     refused.not_told(missing, &["`__type(value"]);
     // The same of kernels before 6.2.
     let two = "9: (85) call bpf_spin_lock#93\nmap 'm' has more than one 'struct bpf_spin_lock'\n";
-    program.told(two, &["no more than one `struct bpf_spin_lock`"]);
+    program.told(two, &["one `struct bpf_spin_lock`", "no more than one"]);
+    let none = "9: (85) call bpf_spin_lock#93\nmap 'm' doesn't have 'struct bpf_spin_lock'\n";
+    program.told(
+        none,
+        &["one `struct bpf_spin_lock`", "into the map's value"],
+    );
 }
 
 #[test]
@@ -138,4 +145,46 @@ fn shifts_sizes_and_instructions_name_what_is_allowed() {
                 invalid kptr access, R0 type=ptr_file expected=ptr_task_struct\n";
     program.told(kptr, &["the struct that the map's value declares"]);
     program.not_told(kptr, &["bpf_kptr_xchg"]);
+}
+
+#[test]
+fn a_value_is_named_by_its_size_where_the_log_does_not_name_the_map() {
+    let program = tracing().with_map("object.rodata", "array", 64);
+    let old = "6: (61) r1 = *(u32 *)(r2 +0)\ninvalid access to map value, value_size=64 off=124 size=4\n\
+               R2 max value is outside of the allowed memory range\n";
+    program.told(old, &["the object's section `.rodata` has 64 bytes"]);
+    let two = program.with_map("table", "array", 64);
+    two.told(old, &["the map's value has 64 bytes"]);
+}
+
+/// 5.10: `rcu_dynticks_eqs_enter` is `noinstr`, so that a kprobe is refused as well, and it is in no
+/// module.
+#[test]
+fn a_kprobe_is_offered_for_a_function_without_btf_only_where_it_can_be_placed() {
+    let mut program = refused("fexit/eqs_enter", "tracing", 3, "");
+    program.load.libbpf = Log::bounded(
+        "libbpf: prog 'prog': failed to find kernel BTF type ID of 'eqs_enter': -ESRCH\n",
+    );
+    let mut evidence = alone(3, program);
+    evidence
+        .guest
+        .config
+        .insert("DEBUG_INFO_BTF_MODULES".into(), "n".into());
+    evidence.features = vec![Feature {
+        detail: Some(Feature::SYMBOL_WITHOUT_BTF.into()),
+        ..feature(FeatureKind::Target, "eqs_enter", None, false)
+    }];
+    let found = fails(&evidence, Code::MissingBtf);
+    assert_eq!(
+        found.hints,
+        ["attach a kprobe there: it needs only the symbol"]
+    );
+    let site = feature(FeatureKind::FtraceSite, "eqs_enter", None, false);
+    evidence.features.push(site);
+    let found = fails(&evidence, Code::MissingBtf);
+    assert!(
+        found.hints[0].contains("no place for a probe"),
+        "{:?}",
+        found.hints
+    );
 }

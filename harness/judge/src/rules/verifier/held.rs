@@ -87,13 +87,15 @@ fn lock_without_btf(rejection: &Rejection<'_>) -> Vec<String> {
 
 /// `map 'x' has no valid bpf_spin_lock`, `tracing progs cannot use bpf_spin_lock yet`.
 fn lock_unsupported(rejection: &Rejection<'_>) -> Vec<String> {
-    if let Some((_, thing)) = rejection
-        .sentence
-        .split_once("' has more than one 'struct ")
-    {
+    // The words of kernels before 6.2.
+    let old = ["' has more than one 'struct ", "' doesn't have 'struct "];
+    let old = old
+        .iter()
+        .find_map(|words| rejection.sentence.split_once(words));
+    if let Some((_, thing)) = old {
         let thing = thing.trim_end_matches('\'');
         return vec![format!(
-            "put no more than one `struct {thing}` into the map's value, at its top level and aligned"
+            "put one `struct {thing}`, and no more than one, into the map's value, at its top level and aligned"
         )];
     }
     let valid = ["has no valid ", "doesn't have valid "];

@@ -1,7 +1,7 @@
 //! Map values and other memory of a known size: how many bytes there are, and how many the program
 //! accesses.
 
-use super::rejection::{Rejection, leading_number, section};
+use super::rejection::{Rejection, leading_number, region_of, section};
 use super::words::{bytes, range};
 use crate::verifier_log::{Operation, Origin};
 
@@ -109,8 +109,14 @@ fn outside(rejection: &Rejection<'_>) -> Vec<String> {
     }
     let state = rejection.state();
     let region = match state {
-        Some(state) if rejection.says("map value") => rejection.region(state),
-        _ if rejection.says("map value") => "the map's value".into(),
+        Some(state) if rejection.says("map value") && state.value_size.is_some() => {
+            rejection.region(state)
+        }
+        // Kernels before 5.17 say little of the register, and the size tells which map it is.
+        _ if rejection.says("map value") => {
+            let of_size = rejection.only(|map| i64::from(map.value_size) == there);
+            of_size.map_or_else(|| "the map's value".into(), region_of)
+        }
         _ if rejection.says("map key") => "the map's key".into(),
         Some(state) if state.kind.contains("mem") => "the memory that was reserved".into(),
         _ => "the memory".into(),

@@ -145,13 +145,16 @@ impl<'a> Rejection<'a> {
 
     /// `a value of map `records``, `the object's section `.bss``. Always singular.
     pub(super) fn region(&self, register: &Register<'a>) -> String {
-        match self.map(register).map(|map| (map, section(&map.name))) {
-            Some((_, section)) if section.starts_with('.') => {
-                format!("the object's section `{section}`")
-            }
-            Some((map, _)) => format!("a value of map `{}`", map.name),
-            None => "the map's value".into(),
-        }
+        self.map(register)
+            .map_or_else(|| "the map's value".into(), region_of)
+    }
+}
+
+/// See [`Rejection::region`].
+pub(super) fn region_of(map: &MapEvidence) -> String {
+    match section(&map.name) {
+        section if section.starts_with('.') => format!("the object's section `{section}`"),
+        _ => format!("a value of map `{}`", map.name),
     }
 }
 
