@@ -8,6 +8,8 @@
 
 mod files;
 mod left;
+mod libbpf_lines;
+mod pipes;
 mod processes;
 mod streams;
 mod surroundings;
@@ -50,16 +52,23 @@ pub(crate) fn serve(
         })
         .map_err(lost)?;
     let mut kernel = kmsg::Recorder::from_now(Stage::Behave, DOING);
-    let mut seen = streams::run(channel, command)?;
+    let streams::Run {
+        mut seen,
+        watcher,
+        libbpf,
+    } = streams::run(channel, command)?;
     left::send(channel, command, &mut seen)?;
     kernel.begin(Stage::Behave, DOING);
     let said = kernel.finish();
-    let evidence = Evidence {
+    let mut evidence = Evidence {
         edits,
         kmsg: said.lines,
         kmsg_marks: said.marks,
         ..evidence(facts, seen)
     };
+    if let Some(watcher) = watcher {
+        watcher.finish(&libbpf, &mut evidence);
+    }
     let evidence = Box::new(evidence);
     channel.say(&FromGuest::Reply { evidence }).map_err(lost)?;
     channel.say(&FromGuest::Done).map_err(lost)

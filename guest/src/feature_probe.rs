@@ -39,7 +39,7 @@ pub fn ask(
     programs: &[RefusedProgram<'_>],
     map_types: &BTreeSet<u32>,
     struct_ops: &BTreeSet<String>,
-    object: &Object,
+    object: Option<&Object>,
 ) -> Vec<Feature> {
     let kernel = Kernel::default();
     let btf = kernel.btf();
@@ -177,7 +177,7 @@ pub(crate) fn kfunc(name: &str, btf: Option<&Btf>) -> Feature {
 
 /// How the kernel, or the module that has the kfunc, declares it, and which structs of the
 /// declaration the object only names; the nearest kfuncs where there is none.
-fn declaration(name: &str, kernel: &Kernel, object: &Object) -> Option<String> {
+fn declaration(name: &str, kernel: &Kernel, object: Option<&Object>) -> Option<String> {
     let btf = kernel.btf()?;
     let declared = if btf.has_function(name) {
         Types::of_kernel(btf).declaration(name)
@@ -189,7 +189,8 @@ fn declaration(name: &str, kernel: &Kernel, object: &Object) -> Option<String> {
         let near = nearest(name, kfuncs.iter().map(String::as_str), |_| true);
         return (!near.is_empty()).then(|| format!("near: {}", near.join(", ")));
     };
-    let without = Types::of_object(object).map(|types| types.without_body(name));
+    let without = object.and_then(Types::of_object);
+    let without = without.map(|types| types.without_body(name));
     let without = without.filter(|without| !without.is_empty());
     let without = without.map(|without| format!("{}{}", Feature::WITHOUT_BODY, without.join(", ")));
     Some(declared? + &without.unwrap_or_default())

@@ -60,6 +60,30 @@ impl Btf {
         NonNull::new(ptr).map(|ptr| Self { ptr })
     }
 
+    /// That which the kernel keeps under an id: of a program, or with `vmlinux` of a module.
+    pub(crate) fn of_id(id: u32, vmlinux: Option<&Self>) -> Option<Self> {
+        // SAFETY: returns an owned object or NULL; for `vmlinux`, see `module`.
+        let ptr = unsafe {
+            match vmlinux {
+                Some(base) => sys::btf__load_from_kernel_by_id_split(id, base.ptr.as_ptr()),
+                None => sys::btf__load_from_kernel_by_id(id),
+            }
+        };
+        NonNull::new(ptr).map(|ptr| Self { ptr })
+    }
+
+    /// A string of its own, such as a line of source.
+    pub(crate) fn string(&self, offset: u32) -> String {
+        // SAFETY: libbpf answers NULL for an offset that is not in the strings.
+        unsafe {
+            let text = sys::btf__str_by_offset(self.ptr.as_ptr(), offset);
+            if text.is_null() {
+                return String::new();
+            }
+            CStr::from_ptr(text).to_string_lossy().into_owned()
+        }
+    }
+
     /// For those who read it with libbpf; it lives as long as `self`.
     pub(crate) fn as_ptr(&self) -> *const sys::btf {
         self.ptr.as_ptr()

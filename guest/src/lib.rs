@@ -38,3 +38,4 @@ pub mod requirements;
 pub mod target;
 mod variable;
 pub mod verifier;
+pub mod watch;

@@ -211,7 +211,7 @@ fn ask(
         .filter(|map| read.struct_ops.get(&map.name()).is_some_and(named))
         .filter_map(|map| object.value_type_name(*map))
         .collect();
-    captured(|| feature_probe::ask(&programs, &types, &struct_ops, object)).0
+    captured(|| feature_probe::ask(&programs, &types, &struct_ops, Some(object))).0
 }
 
 /// Why a program that the object switches off is not loaded.

@@ -10,30 +10,37 @@
 )]
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, WaitStatus};
 use ukci_guest::channel::{Arrived, Frame};
-use ukci_schema::command::{Command, CommandEvidence, Ended, Stdin};
+use ukci_guest::watch::{self, Filter, Watcher};
+use ukci_schema::command::{Command, CommandEvidence, Ended, Stdin, User};
 use ukci_schema::message::{FRAME_LIMIT, FrameKind, FromGuest, FromHost};
 
+use super::libbpf_lines::LibbpfLines;
+use super::pipes::{Input, Stream};
 use super::{processes, refused};
 use crate::{HostChannel, lost, system};
-
-/// Bytes kept of the end of each stream.
-const TAIL: usize = 4096;
 
 /// How long the pipes of a command that has ended may stay open: everything that could hold them
 /// was killed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What was seen of a command, and of what it asked the kernel if it was watched.
+pub(super) struct Run {
+    pub(super) seen: CommandEvidence,
+    pub(super) watcher: Option<Watcher>,
+    /// What libbpf printed on its standard error.
+    pub(super) libbpf: String,
+}
+
 /// Runs the command to its end.
-pub(super) fn run(channel: &mut HostChannel, command: &Command) -> Result<CommandEvidence, String> {
+pub(super) fn run(channel: &mut HostChannel, command: &Command) -> Result<Run, String> {
     let mut seen = CommandEvidence {
         arguments: command.arguments.clone(),
         expected_status: command.expected_status,
@@ -41,8 +48,12 @@ pub(super) fn run(channel: &mut HostChannel, command: &Command) -> Result<Comman
     };
     let signals =
         processes::ended_children().map_err(|error| format!("watch for its end: {error}"))?;
+    let watched = command.watched.then(watch::prepare).transpose();
+    let (filter, receiver) = watched
+        .map_err(|error| format!("make a socket: {error}"))?
+        .unzip();
     let began = Instant::now();
-    let child = match start(command) {
+    let child = match start(command, filter) {
         Ok(child) => child,
         Err(error) => {
             seen.ended = Ended::NotStarted {
@@ -50,7 +61,11 @@ pub(super) fn run(channel: &mut HostChannel, command: &Command) -> Result<Comman
                 why: refused(command, &error),
             };
             say_ended(channel)?;
-            return Ok(seen);
+            return Ok(Run {
+                seen,
+                watcher: None,
+                libbpf: String::new(),
+            });
         }
     };
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
@@ -75,11 +90,14 @@ pub(super) fn run(channel: &mut HostChannel, command: &Command) -> Result<Comman
         status: None,
         timed_out: None,
         survivors: 0,
+        watcher: receiver.map(Watcher::begin),
     };
     let Finished {
         streams,
         ended,
         survivors,
+        watcher,
+        libbpf,
     } = running.finish()?;
     say_ended(channel)?;
     let [stdout, stderr] = streams;
@@ -88,7 +106,11 @@ pub(super) fn run(channel: &mut HostChannel, command: &Command) -> Result<Comman
     seen.ended = ended;
     seen.left_running = survivors;
     seen.micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok(seen)
+    Ok(Run {
+        seen,
+        watcher,
+        libbpf,
+    })
 }
 
 /// Says that the command has ended. What the host sent before it knew of that arrives here.
@@ -101,8 +123,8 @@ fn say_ended(channel: &mut HostChannel) -> Result<(), String> {
     Ok(())
 }
 
-/// Starts it in a session of its own.
-fn start(command: &Command) -> io::Result<Child> {
+/// Starts it in a session of its own, with a filter that has it watched.
+fn start(command: &Command, filter: Option<Filter>) -> io::Result<Child> {
     let mut process = Process::new(&command.program);
     process
         .env_clear()
@@ -117,10 +139,7 @@ fn start(command: &Command) -> io::Result<Child> {
     if let [own, rest @ ..] = command.arguments.as_slice() {
         process.arg0(own).args(rest);
     }
-    if let Some(user) = command.user {
-        process.uid(user.uid).gid(user.gid);
-    }
-    let limits = system::limits_at_boot();
+    let (user, limits) = (command.user, system::limits_at_boot());
     // SAFETY: between fork and exec only system calls are made.
     unsafe {
         process.pre_exec(move || {
@@ -130,93 +149,31 @@ fn start(command: &Command) -> io::Result<Child> {
             libc::umask(0o022);
             libc::setsid();
             system::restore_limits(limits);
-            Ok(())
+            if let Some(filter) = &filter {
+                // Only root may without PR_SET_NO_NEW_PRIVS, which the command would see.
+                filter.install();
+            }
+            match user {
+                Some(user) => become_user(user),
+                None => Ok(()),
+            }
         });
     }
     process.spawn()
 }
 
-/// One of the two outputs, until it ends.
-struct Stream {
-    kind: FrameKind,
-    pipe: Option<File>,
-    bytes: u64,
-    tail: Vec<u8>,
-}
-
-impl Stream {
-    fn new(kind: FrameKind, pipe: OwnedFd) -> Self {
-        Self {
-            kind,
-            pipe: Some(File::from(pipe)),
-            bytes: 0,
-            tail: Vec::new(),
-        }
+/// Gives up root for good.
+fn become_user(user: User) -> io::Result<()> {
+    // SAFETY: each takes numbers; no group is read.
+    let failed = unsafe {
+        libc::setgroups(0, std::ptr::null()) < 0
+            || libc::setgid(user.gid) < 0
+            || libc::setuid(user.uid) < 0
+    };
+    if failed {
+        return Err(io::Error::last_os_error());
     }
-
-    fn took(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-        self.tail.extend_from_slice(bytes);
-        if self.tail.len() > 2 * TAIL {
-            self.tail.drain(..self.tail.len() - TAIL);
-        }
-    }
-
-    /// How many bytes there were, and the last of them, from the beginning of a line if any begins
-    /// there.
-    fn end(&self) -> (u64, String) {
-        let mut tail = &self.tail[self.tail.len().saturating_sub(TAIL)..];
-        if self.bytes > tail.len() as u64
-            && let Some(line) = tail.iter().position(|byte| *byte == b'\n')
-        {
-            tail = &tail[line + 1..];
-        }
-        (self.bytes, String::from_utf8_lossy(tail).into_owned())
-    }
-}
-
-/// The way to the command's standard input.
-struct Input {
-    pipe: Option<File>,
-    /// What the host sent and the command has not taken yet.
-    pending: Vec<u8>,
-    /// Nothing comes after it.
-    ends: bool,
-}
-
-impl Input {
-    fn new(pipe: OwnedFd) -> Result<Self, String> {
-        // Its other end, which the command reads, stays as it is.
-        let flags = fcntl_getfl(&pipe).map_err(|error| format!("open its input: {error}"))?;
-        fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)
-            .map_err(|error| format!("open its input: {error}"))?;
-        Ok(Self {
-            pipe: Some(File::from(pipe)),
-            pending: Vec::new(),
-            ends: false,
-        })
-    }
-
-    /// Writes what the command takes now. Returns whether all of it is gone: a command that has
-    /// closed its input takes everything.
-    fn write(&mut self) -> bool {
-        while let Some(pipe) = &mut self.pipe {
-            if self.pending.is_empty() {
-                if self.ends {
-                    self.pipe = None;
-                }
-                break;
-            }
-            match pipe.write(&self.pending) {
-                Ok(written) => drop(self.pending.drain(..written)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.pipe = None,
-            }
-        }
-        self.pending.clear();
-        true
-    }
+    Ok(())
 }
 
 /// A command that runs, or whose output is not all sent yet.
@@ -231,12 +188,15 @@ struct Running<'a> {
     status: Option<WaitStatus>,
     timed_out: Option<u64>,
     survivors: u32,
+    watcher: Option<Watcher>,
 }
 
 struct Finished {
     streams: [(u64, String); 2],
     ended: Ended,
     survivors: u32,
+    watcher: Option<Watcher>,
+    libbpf: String,
 }
 
 impl Running<'_> {
@@ -245,6 +205,9 @@ impl Running<'_> {
         let mut over = None;
         loop {
             let ready = self.wait(over)?;
+            if let Some(watcher) = &mut self.watcher {
+                watcher.serve(ready.calls);
+            }
             if ready.signals {
                 self.reap();
             }
@@ -272,12 +235,15 @@ impl Running<'_> {
             (None, Some(status)) => how(status),
             (None, None) => return Err("the command ended without a status".into()),
         };
-        let [stdout, stderr] = self.streams;
+        let [stdout, mut stderr] = self.streams;
+        let libbpf = stderr.as_mut().map(|s| std::mem::take(&mut s.libbpf));
         let end = |stream: Option<Stream>| stream.map_or((0, String::new()), |s| s.end());
         Ok(Finished {
             streams: [end(stdout), end(stderr)],
             ended,
             survivors: self.survivors,
+            watcher: self.watcher,
+            libbpf: libbpf.map_or(String::new(), LibbpfLines::text),
         })
     }
 
@@ -299,17 +265,21 @@ impl Running<'_> {
             .as_ref()
             .filter(|input| !input.pending.is_empty());
         let input = input.and_then(|input| input.pipe.as_ref());
-        let mut watched = [
+        let mut watched = vec![
             watch(self.channel.stream().as_raw_fd(), libc::POLLIN),
             watch(self.signals.as_raw_fd(), libc::POLLIN),
             watch(output(0), libc::POLLIN),
             watch(output(1), libc::POLLIN),
             watch(input.map_or(-1, AsRawFd::as_raw_fd), libc::POLLOUT),
         ];
+        let calls = self.watcher.as_ref().map(Watcher::descriptors);
+        let calls = calls.unwrap_or_default();
+        watched.extend(calls.into_iter().map(|fd| watch(fd, libc::POLLIN)));
+        let count = libc::nfds_t::try_from(watched.len()).map_err(|error| error.to_string())?;
         let patience = if over.is_some() { 1000 } else { -1 };
         loop {
             // SAFETY: the array and its length are right, and outlive the call.
-            let ready = unsafe { libc::poll(watched.as_mut_ptr(), 5, patience) };
+            let ready = unsafe { libc::poll(watched.as_mut_ptr(), count, patience) };
             if ready >= 0 {
                 break;
             }
@@ -318,12 +288,13 @@ impl Running<'_> {
                 return Err(format!("wait for the command: {error}"));
             }
         }
-        let [channel, signals, stdout, stderr, input] = watched.map(|one| one.revents != 0);
+        let is_ready = |n: usize| watched.get(n).is_some_and(|one| one.revents != 0);
         Ok(Ready {
-            channel,
-            signals,
-            streams: [stdout, stderr],
-            input,
+            channel: is_ready(0),
+            signals: is_ready(1),
+            streams: [is_ready(2), is_ready(3)],
+            input: is_ready(4),
+            calls: watched.get(5).map_or(0, |one| one.revents),
         })
     }
 
@@ -399,6 +370,8 @@ struct Ready {
     signals: bool,
     streams: [bool; 2],
     input: bool,
+    /// What poll(2) says of the first descriptor of the watcher.
+    calls: i16,
 }
 
 fn how(status: WaitStatus) -> Ended {
@@ -409,37 +382,5 @@ fn how(status: WaitStatus) -> Ended {
         },
         (None, Some(signal)) => Ended::Signaled { signal },
         (None, None) => Ended::Signaled { signal: 0 },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ukci_schema::message::FrameKind;
-
-    use super::{Input, Stream, TAIL};
-
-    #[test]
-    fn the_end_of_a_stream_begins_with_a_line() {
-        let (_keep, pipe) = std::io::pipe().unwrap();
-        let mut stream = Stream::new(FrameKind::Stdout, pipe.into());
-        for n in 0..5000 {
-            stream.took(format!("line {n}\n").as_bytes());
-        }
-        let (bytes, tail) = stream.end();
-        assert_eq!(bytes, 48890);
-        assert!(tail.len() <= TAIL && tail.ends_with("line 4999\n"));
-        assert!(tail.starts_with("line "), "{tail}");
-    }
-
-    #[test]
-    fn input_that_nobody_reads_waits_and_input_that_was_closed_is_dropped() {
-        let (reader, writer) = std::io::pipe().unwrap();
-        let mut input = Input::new(writer.into()).unwrap();
-        input.pending = vec![7; 1 << 20];
-        assert!(!input.write(), "a pipe has not that much room");
-        assert!(!input.pending.is_empty());
-        drop(reader);
-        assert!(input.write());
-        assert!(input.pending.is_empty() && input.pipe.is_none());
     }
 }

@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 
 use case::{Case, Whole};
 use finding::Found;
-use rules::{attach, command, map, object, open, refusal, splat, struct_ops};
+use rules::{attach, command, map, object, open, refusal, splat, struct_ops, watched};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use ukci_schema::glob;
@@ -140,7 +140,7 @@ fn decide(evidence: &Evidence, terms: Terms<'_>) -> Decided {
 
 fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
     if let Some(seen) = &evidence.command {
-        return ended(command::answer(evidence, seen));
+        return ended(watched::answer(evidence, seen));
     }
     let whole = &Whole::new(evidence);
     let mut programs = vec![None; evidence.programs.len()];
@@ -188,16 +188,16 @@ fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
     }
 }
 
-/// What became of a command, which has no programs of its own.
-fn ended(answer: command::Answer) -> Decided {
+/// What became of a command, and of the programs that it was seen to load.
+fn ended((answer, programs): (command::Answer, Vec<Option<Found>>)) -> Decided {
     match answer {
         command::Answer::Pass => Decided {
             verdict: Verdict::Pass,
             rule: "command",
-            programs: Vec::new(),
+            programs,
         },
-        command::Answer::Fail(found) => Decided::by(*found, Vec::new()),
-        command::Answer::Fault(fault) => Decided::fault("command", fault, Vec::new()),
+        command::Answer::Fail(found) => Decided::by(*found, programs),
+        command::Answer::Fault(fault) => Decided::fault("command", fault, programs),
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::message::ModuleFile;
+use crate::watched::Watched;
 
 /// Version of the command's shape.
 pub const SCHEMA: &str = "ukci.command/1";
@@ -65,6 +66,9 @@ pub struct Command {
     pub modules: Vec<String>,
     /// Guest memory in MiB that it needs at least.
     pub memory: u32,
+    /// Whether the calls of its processes to the BPF subsystem are watched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub watched: bool,
     /// Virtual CPUs, if it needs more or fewer than the matrix says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<u32>,
@@ -193,6 +197,9 @@ pub struct CommandEvidence {
     /// Files that did not come back, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub out_refused: Vec<String>,
+    /// What its processes asked the kernel's BPF subsystem, if it was watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Watched>,
     /// Wall time in microseconds, in the guest.
     #[serde(default)]
     pub micros: u64,

@@ -347,6 +347,11 @@ impl ProgramLoad {
     /// How the reason begins of a program that was not tried alone because the time for that was over.
     /// A host that is less busy may have got to it.
     pub const TIME_WAS_OVER: &str = "not tried alone: the time limit";
+
+    /// The reason of a load that a process of a command was refused, and that the kernel accepted
+    /// from the agent, which has all rights and no limits.
+    pub const ACCEPTED_FROM_AGENT: &str =
+        "the kernel accepted the same load from the agent, which has all rights and no limits";
 }
 
 /// How a program's load ended.

@@ -32,4 +32,5 @@ pub mod shell;
 mod stage;
 mod values;
 pub mod verdict;
+pub mod watched;
 mod words;

@@ -56,6 +56,13 @@ pub(super) fn report<M: Machine>(
     let seen = evidence.as_ref();
     let evidence_digest = seen.map(|seen| digest::of(canonical::text(seen).as_bytes()));
     let evidence = evidence.unwrap_or_default();
+    let watched = evidence
+        .command
+        .as_ref()
+        .and_then(|seen| seen.watched.as_ref());
+    let unwatched = watched.and_then(|watched| watched.incomplete.as_ref());
+    let unwatched =
+        unwatched.map(|why| format!("not all calls of the command were watched: {why}"));
     let command = evidence.command.map(|seen| CommandReport {
         ended: seen.ended,
         stdout_bytes: seen.stdout_bytes,
@@ -124,7 +131,7 @@ pub(super) fn report<M: Machine>(
             .map(|argument| format!("kernel argument `{argument}`"))
             .chain(evidence.edits)
             .collect(),
-        notes: booted.into_iter().chain(stall).collect(),
+        notes: (booted.into_iter()).chain(stall).chain(unwatched).collect(),
         evidence: dir.to_owned(),
         evidence_digest,
         cached: None,

@@ -130,6 +130,8 @@ pub struct Draft {
     pub user: Option<User>,
     /// The exit status that is a pass.
     pub expected_status: u8,
+    /// Whether its calls to the kernel's BPF subsystem are watched.
+    pub watched: bool,
     /// What it reads: a file, or `ukci`'s own input.
     pub stdin: Option<PathBuf>,
     /// Whether it reads `ukci`'s own input.
@@ -257,6 +259,7 @@ impl Draft {
             workdir,
             user: self.user,
             expected_status: self.expected_status,
+            watched: self.watched,
             memory: self.memory.unwrap_or_else(|| memory(files.bytes)),
             files: files.made,
             stdin,

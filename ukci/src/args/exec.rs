@@ -56,6 +56,14 @@ pub(crate) struct Exec {
     )]
     pub(crate) expect_exit: u8,
 
+    /// Do not watch what the command asks the kernel's BPF subsystem
+    ///
+    /// By default, the report names each program, map and attachment of the command that the kernel
+    /// refused, and says why. See docs/running.md for how this is done, and what the command can see
+    /// of it.
+    #[arg(long, help_heading = "Command options")]
+    pub(crate) no_watch: bool,
+
     /// File for the command's standard input, or `-` for that of ukci [default: empty]
     #[arg(long, value_name = "FILE|-", help_heading = "Command options")]
     pub(crate) stdin: Option<PathBuf>,
@@ -105,6 +113,9 @@ impl Exec {
         }
         for (option, value) in self.program.options() {
             say(option, value);
+        }
+        if self.no_watch {
+            line.push("--no-watch".to_owned());
         }
         line.push("--".to_owned());
         let words = self.words.iter();

@@ -40,6 +40,13 @@ pub(crate) struct Runner {
     #[command(flatten)]
     pub(crate) program: Program,
 
+    /// Report each BPF program, map and attachment of the command that the kernel refused
+    ///
+    /// ukci watches the command's calls to the kernel's BPF subsystem, and says why the kernel refused
+    /// something if the command fails because of that.
+    #[arg(long, help_heading = "Command options")]
+    pub(crate) watch: bool,
+
     /// Kill the command after this time, such as `90s` or `2m`
     ///
     /// With the accelerator tcg, which emulates the CPU, the limit is five times as long.

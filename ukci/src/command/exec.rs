@@ -19,6 +19,7 @@ pub(crate) fn run(mut exec: Exec, output: Output) -> Result<Exit, Failure> {
     draft.shell = exec.shell.take();
     draft.artifact = exec.artifact.take();
     draft.expected_status = exec.expect_exit;
+    draft.watched = !exec.no_watch;
     match exec.stdin.take() {
         Some(file) if file == Path::new("-") => draft.stdin_stream = true,
         file => draft.stdin = file,

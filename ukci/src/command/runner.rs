@@ -58,6 +58,7 @@ fn attempt(mut runner: Runner, output: Output) -> Result<Exit, Failure> {
     let output = output.quietly();
     let words = std::mem::take(&mut runner.words);
     let mut draft = commands::draft(words, runner.program.clone());
+    draft.watched = runner.watch;
     let given: BTreeSet<String> = draft.environment.keys().cloned().collect();
     let here = std::env::vars_os().filter_map(|(name, value)| {
         // A variable that is not UTF-8 cannot travel.
@@ -115,11 +116,13 @@ enum Ending {
 /// The command's own end, if there is nothing that its caller must not miss.
 fn ended(cell: &CellReport, output: Output) -> Ending {
     let ended = cell.command.as_ref().map(|command| &command.ended);
-    let is_own = cell.fault.is_none()
-        && cell
-            .diagnosis
-            .as_ref()
-            .is_none_or(|diagnosis| diagnosis.code == Code::CommandValidationFailure);
+    let code = cell.diagnosis.as_ref().map(|diagnosis| diagnosis.code);
+    let is_own =
+        cell.fault.is_none() && !matches!(code, Some(Code::KernelSplat | Code::KernelPanic));
+    if is_own && code.is_some_and(|code| code != Code::CommandValidationFailure) {
+        // The kernel refused a program of the command's.
+        output.say(&complaint(cell));
+    }
     match ended {
         Some(Ended::Exited { status }) if is_own => return Ending::Status(*status),
         Some(Ended::Signaled { signal }) if is_own => return Ending::Signal(*signal),

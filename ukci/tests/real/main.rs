@@ -17,3 +17,4 @@ mod lifetime;
 mod many;
 mod shell;
 mod vendors;
+mod watch;

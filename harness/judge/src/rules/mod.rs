@@ -28,3 +28,4 @@ pub(crate) mod struct_ops;
 pub(crate) mod target;
 pub(crate) mod user_probe;
 pub(crate) mod verifier;
+pub(crate) mod watched;

@@ -6,12 +6,13 @@ use super::{
     capability, core, helper, instruction, license, limit, placeholder, sleep, target, verifier,
 };
 use crate::case::Case;
-use crate::errno::{self, ENOMEM, EPERM};
+use crate::errno::{self, EACCES, ENOMEM, EPERM};
 use crate::finding::{Found, Rule, at_load};
 use crate::said::Said;
 use crate::text;
 use crate::verifier_log::{self, Trace};
 use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::evidence::ProgramLoad;
 use ukci_schema::verdict::Stage;
 
 /// After the rules of [`asked`].
@@ -37,7 +38,9 @@ const RULES: &[Rule] = &[
 
 /// Why the program was refused; nothing where it is no fault of its own.
 pub(crate) fn diagnose(case: &Case<'_>) -> Option<Found> {
-    let spoken = asked::RULES.iter().chain(RULES).find_map(|(rule, apply)| {
+    let first: &[Rule] = &[("accepted-from-agent", accepted_from_agent)];
+    let rules = first.iter().chain(asked::RULES).chain(RULES);
+    let spoken = rules.into_iter().find_map(|(rule, apply)| {
         Some(Found {
             rule,
             diagnosis: apply(case)?,
@@ -100,6 +103,36 @@ fn is_bystander(case: &Case<'_>) -> bool {
         )
     };
     case.said.iter().any(stops) && case.is_silent()
+}
+
+/// A process of a command was refused what the kernel accepts of the agent: it lacked a right, or a
+/// limit of its own was too small.
+fn accepted_from_agent(case: &Case<'_>) -> Option<Diagnosis> {
+    let load = &case.program.load;
+    if load.reason.as_deref() != Some(ProgramLoad::ACCEPTED_FROM_AGENT) {
+        return None;
+    }
+    let headline = format!(
+        "the kernel refused {} ({}), and accepts the same load of root without limits",
+        case.name(),
+        errno::name(load.errno)
+    );
+    Some(match load.errno {
+        Some(EPERM | EACCES) => at_load(
+            Code::CapabilityFailure,
+            headline,
+            &[
+                "give the loader CAP_BPF with CAP_PERFMON (CAP_NET_ADMIN for network programs), or \
+                 CAP_SYS_ADMIN below 5.8",
+                "raise RLIMIT_MEMLOCK in the loader below 5.11, before its first map",
+            ],
+        ),
+        _ => at_load(
+            Code::Unclassified,
+            headline,
+            &["report this to the ukci project, with the cell's evidence directory"],
+        ),
+    })
 }
 
 fn memory(case: &Case<'_>) -> Option<Diagnosis> {
