@@ -33,7 +33,7 @@ pub fn of_cell(cell: &Cell) -> String {
     // Only the artifact's part has `_` in it, and the names of the architectures, none of which
     // ends in another: read from its end, a directory's name has one meaning.
     let mut name = of(&cell.artifact);
-    let kernel = escaped(&cell.kernel, ".-+", LONGEST_KERNEL);
+    let kernel = escaped(&cell.kernel, ".-+@", LONGEST_KERNEL);
     let _ = write!(name, "_{kernel}_{}", cell.arch);
     if let Some(llvm) = &cell.llvm {
         let _ = write!(name, "_llvm-{}", escaped(llvm, ".-+", LONGEST_LLVM));

@@ -4,6 +4,7 @@
 //! object gives an empty result, because refusing it is the guest's task.
 
 mod btf;
+mod needs;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, Symbo
 use ukci_matrix::manifest::{ObjectFacts, ObjectNames, ProgramNames, program_type_of};
 
 use btf::Btf;
+pub use needs::{Need, needs};
 
 /// The names in an object; none if it is not ELF.
 pub fn names(bytes: &[u8]) -> Option<ObjectNames> {

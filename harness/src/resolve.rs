@@ -313,7 +313,7 @@ fn of_matrix(
             },
             other => other,
         };
-        only.push(found.map_err(not_there)?.to_owned());
+        only.push(found.map_err(not_there)?);
     }
     if !only.is_empty() {
         expansion.cells.retain(|p| only.contains(&p.cell.kernel));
@@ -423,7 +423,12 @@ fn prepare(
         return Ok(own);
     }
     match catalogue.lock().kernel(name, arch) {
-        Some(kernel) => catalogue.prepare(kernel, progress).map_err(failed),
+        Some(kernel) => {
+            let mut prepared = catalogue.prepare(kernel, progress).map_err(failed)?;
+            // An old version has the name of the present one in the lock.
+            name.clone_into(&mut prepared.kernel.name);
+            Ok(prepared)
+        }
         None => Err(Error::NotLockedFor {
             name: name.to_owned(),
             arch,

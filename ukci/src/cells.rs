@@ -90,6 +90,9 @@ impl Work {
         if let Some(pins) = pins {
             selected::retain(&mut selected, |cell| pins.cells.contains(&cell.id()))?;
         }
+        if let Some(only) = &settings.only {
+            selected::retain(&mut selected, |cell| only.contains(&cell.id()))?;
+        }
         Ok(Self::Selected(
             Box::new(catalogue),
             Box::new(selected),

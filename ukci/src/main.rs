@@ -29,6 +29,7 @@ mod stdout;
 mod terminal;
 mod text;
 mod version;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,9 @@ fn main() -> ExitCode {
         Command::Check(check) => command::check::run(*check, output),
         Command::Exec(exec) => command::exec::run(*exec, output),
         Command::Runner(runner) => command::runner::run(*runner, output),
+        Command::Sweep(sweep) => command::sweep::run(&sweep, output),
+        Command::Mskv(mskv) => command::mskv::run(&mskv, output),
+        Command::Bisect(bisect) => command::bisect::run(*bisect, output),
         Command::List(list) => command::list::run(*list, output),
         Command::Rerun(rerun) => command::rerun::run(*rerun, output),
         Command::Shell(shell) => command::shell::run(shell, output),
@@ -97,7 +101,13 @@ fn no_command(error: &clap::Error) -> Exit {
 /// Whether a command boots or prepares kernels. `ukci cache` says itself what it does.
 fn uses_cache(command: &Command) -> bool {
     match command {
-        Command::Check(_) | Command::Rerun(_) | Command::Shell(_) | Command::Plan(_) => true,
+        Command::Check(_)
+        | Command::Rerun(_)
+        | Command::Shell(_)
+        | Command::Plan(_)
+        | Command::Sweep(_)
+        | Command::Bisect(_)
+        | Command::Mskv(_) => true,
         Command::Kernels(kernels) => matches!(kernels, Kernels::Fetch(_) | Kernels::Features(_)),
         _ => false,
     }

@@ -4,6 +4,7 @@
 mod pins;
 pub(crate) mod recorded;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ukci_harness::arch::Version;
@@ -15,6 +16,8 @@ use ukci_schema::evidence::Mode;
 use ukci_schema::plan::PlannedArtifact;
 use ukci_schema::report::Report;
 
+use crate::args::mskv::Mskv;
+use crate::args::versions::OnVersions;
 use crate::args::{self, Format, Machines, ManifestOf};
 use crate::carried;
 use crate::diagnostic::Failure;
@@ -50,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) machines: Machines,
     pub(crate) out: PathBuf,
     pub(crate) formats: Vec<Format>,
+    /// Ids of the only cells to run, if not all that are selected.
+    pub(crate) only: Option<BTreeSet<String>>,
     /// Of an earlier run: its cells and their bytes. Nothing else is run.
     pub(crate) pins: Option<Pins>,
 }
@@ -94,6 +99,7 @@ impl Settings {
             machines: check.machines,
             out: check.outputs.out,
             formats: check.outputs.format,
+            only: None,
             pins: None,
         })
     }
@@ -130,6 +136,7 @@ fn for_command(selection: Selection, machines: Machines, out: PathBuf) -> Settin
         machines,
         out,
         formats: Vec::new(),
+        only: None,
         pins: None,
         // What a command does is no fact of its bytes alone.
         remember: Remember::Nothing,
@@ -138,6 +145,53 @@ fn for_command(selection: Selection, machines: Machines, out: PathBuf) -> Settin
 }
 
 impl Settings {
+    /// One artifact, or a command that is put in later, on versions of a kernel.
+    pub(crate) fn of_versions(
+        artifact: Option<&Path>,
+        on: &OnVersions,
+        kernels: Vec<String>,
+    ) -> Self {
+        let selection = Selection {
+            kernels,
+            arches: vec![on.arch],
+            ..Selection::default()
+        };
+        Self {
+            artifacts: (artifact.map(Path::to_owned).into_iter())
+                .map(ArtifactFile::from)
+                .collect(),
+            manifests: on.manifest.iter().cloned().collect(),
+            compilation: compilation(on.compilation.clone()),
+            mode: on.mode.into(),
+            remember: remember(on.no_cache),
+            cache_limit: on.limit.cache_max_size.as_u64(),
+            formats: on.outputs.format.clone(),
+            ..for_command(selection, on.machines.clone(), on.outputs.out.clone())
+        }
+    }
+
+    /// What a command line of `ukci mskv` says, but for the kernels.
+    pub(crate) fn of_mskv(mskv: &Mskv) -> Self {
+        Self {
+            artifacts: mskv
+                .artifacts
+                .iter()
+                .cloned()
+                .map(ArtifactFile::from)
+                .collect(),
+            manifests: mskv.manifest.clone(),
+            mode: mskv.mode.into(),
+            remember: remember(mskv.no_cache),
+            cache_limit: mskv.limit.cache_max_size.as_u64(),
+            formats: mskv.outputs.format.clone(),
+            ..for_command(
+                Selection::default(),
+                mskv.machines.clone(),
+                mskv.outputs.out.clone(),
+            )
+        }
+    }
+
     /// What a command line of `ukci exec` says, but for the command.
     pub(crate) fn of_exec(exec: args::Exec) -> Self {
         let (since, shard) = (exec.selection.since, exec.selection.shard);

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::authored::{self, AuthoredError};
 use crate::pattern::Pattern;
 use ukci_schema::cell::Arch;
+use ukci_schema::lock::VERSION_MARK;
 
 /// The group that needs no entry.
 const ALL: &str = "all";
@@ -57,8 +58,16 @@ impl Groups {
         name == ALL || self.groups.contains_key(name)
     }
 
-    /// Whether a pattern, which may be a group, covers a kernel.
+    /// Whether a pattern, which may be a group, covers a kernel. What covers a kernel covers all of
+    /// its versions, such as `debian-12-6.1@6.1.176-1`.
     pub fn covers(&self, pattern: &Pattern, kernel: &str) -> bool {
+        self.covers_name(pattern, kernel)
+            || kernel
+                .split_once(VERSION_MARK)
+                .is_some_and(|(name, _)| self.covers_name(pattern, name))
+    }
+
+    fn covers_name(&self, pattern: &Pattern, kernel: &str) -> bool {
         let Some(group) = pattern.group() else {
             return pattern.covers(kernel);
         };

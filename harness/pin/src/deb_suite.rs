@@ -1,6 +1,7 @@
 //! The newest kernel of a stream in a suite of a `deb` archive.
 
 use ukci_harness::catalogue::mirror::Mirrors;
+use ukci_harness::package_version;
 use ukci_schema::cell::Arch;
 use ukci_schema::lock::{LockedKernel, Package};
 
@@ -11,7 +12,7 @@ use crate::index::{self, Suite};
 use crate::kernel::on_a_mirror;
 use crate::keyring::Keyrings;
 use crate::listing::Listing;
-use crate::{uname, version};
+use crate::uname;
 
 /// The newest kernel of a suite of a `deb` archive.
 pub(crate) fn newest(
@@ -54,7 +55,7 @@ pub(crate) fn newest(
                 && (stream.series.is_empty() || series.as_ref() == Some(&stream.series))
         })
         .collect();
-    kernels.sort_by(|a, b| version::compare(&a.1.version, &b.1.version));
+    kernels.sort_by(|a, b| package_version::compare(&a.1.version, &b.1.version));
     for (uname, image) in kernels.iter().rev() {
         let mut packages = Vec::new();
         let mut is_whole = true;

@@ -9,12 +9,12 @@ use ukci_schema::lock::{LockedKernel, Provenance, Role, Verified};
 
 use ukci_harness::catalogue::http;
 use ukci_harness::catalogue::mirror::Mirrors;
+use ukci_harness::package_version;
 
 use crate::error::Error;
 use crate::index::{self, Index, Suite};
 use crate::keyring::Keyrings;
 use crate::stream::{PackageShape, SOURCE, is_of_series, of_stream};
-use crate::version::is_older;
 
 /// Debian's releases by number, with their names.
 const RELEASES: [(&str, &str); 3] = [("11", "bullseye"), ("12", "bookworm"), ("13", "trixie")];
@@ -35,6 +35,9 @@ const SHAPES: [&[PackageShape<'_>]; 2] = [
     ],
     &[("linux-image-", &[Role::Image, Role::Modules, Role::Config])],
 ];
+
+/// How the package begins that was the whole kernel once.
+const SHELL: &str = "linux-image-";
 
 /// An entry without packages: what `name` says of a stream.
 fn stream(name: &str, arch: Arch) -> Result<LockedKernel, Error> {
@@ -87,7 +90,20 @@ fn suites(release: &str) -> Vec<(&'static str, String)> {
     })
 }
 
-/// The newest kernel that `name` stands for, by the signed indices of its suites or of `only` one.
+/// The kernel's image alone: the mirrors keep it longer than the other halves.
+const IMAGE_ONLY: &[PackageShape<'_>] = &[("linux-binary-", &[Role::Image])];
+
+/// How many kernels of a name are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The newest of which a mirror has every package.
+    Newest,
+    /// Every version that an index lists and a mirror has, even if it has only the image.
+    All,
+}
+
+/// The kernels that `name` stands for, oldest first, by the signed indices of its suites or of `only`
+/// one.
 ///
 /// A suite whose index cannot be read is an error: a shorter list must not pass for the whole. So
 /// is an index that is older than the one from which `known`, the lock's entry, was pinned.
@@ -96,11 +112,12 @@ pub(crate) fn pin(
     arch: Arch,
     only: Option<&str>,
     known: Option<&LockedKernel>,
+    wanted: Wanted,
     mirrors: &Mirrors,
     keyrings: &Keyrings,
-) -> Result<LockedKernel, Error> {
+) -> Result<Vec<LockedKernel>, Error> {
     let stream = stream(name, arch)?;
-    let (mut best, mut looked): (Option<LockedKernel>, Vec<String>) = (None, Vec::new());
+    let (mut pins, mut looked): (Vec<LockedKernel>, Vec<String>) = (Vec::new(), Vec::new());
     let mut suites = suites(&stream.release);
     if let Some(only) = only {
         let all: Vec<String> = suites.iter().map(|(_, suite)| suite.clone()).collect();
@@ -126,23 +143,28 @@ pub(crate) fn pin(
         )?;
         refuse_rollback(&suite, &index, known)?;
         let has = |path: &str| on_a_mirror(path, archive, mirrors);
-        let (found, gone) = newest_at_hand(&stream, archive, &suite, &index, &has)?;
+        let (found, gone) = at_hand(&stream, archive, &suite, &index, wanted, &has)?;
         looked.push(if gone.is_empty() {
             suite
         } else {
             format!("{suite} (no mirror has {} any more)", gone.join(", "))
         });
-        if let Some(kernel) = found
-            && best.as_ref().is_none_or(|best| is_older(best, &kernel))
-        {
-            best = Some(kernel);
-        }
+        pins.extend(found);
     }
-    best.ok_or_else(|| Error::NoKernel {
-        kernel: name.to_owned(),
-        arch,
-        suites: looked,
-    })
+    // Of suites that have the same kernel, the first one is named.
+    pins.sort_by(package_version::of_kernels);
+    pins.dedup_by(|other, first| other.has_bytes_of(first));
+    if pins.is_empty() {
+        return Err(Error::NoKernel {
+            kernel: name.to_owned(),
+            arch,
+            suites: looked,
+        });
+    }
+    if wanted == Wanted::Newest {
+        pins.drain(..pins.len() - 1);
+    }
+    Ok(pins)
 }
 
 /// Refuses an index that is older than the one that `known` was pinned from.
@@ -161,36 +183,56 @@ fn refuse_rollback(suite: &str, index: &Index, known: Option<&LockedKernel>) -> 
     }
 }
 
-/// The newest kernel of an index of which every package is there, and the versions that are not.
-fn newest_at_hand(
+/// The kernels of an index of which every package is there, newest first, and the versions that are
+/// not.
+fn at_hand(
     stream: &LockedKernel,
     archive: &str,
     suite: &str,
     index: &Index,
+    wanted: Wanted,
     has: &dyn Fn(&str) -> Result<bool, Error>,
-) -> Result<(Option<LockedKernel>, Vec<String>), Error> {
-    let mut gone = Vec::new();
-    for shape in SHAPES {
+) -> Result<(Vec<LockedKernel>, Vec<String>), Error> {
+    let (mut found, mut gone): (Vec<LockedKernel>, Vec<String>) = (Vec::new(), Vec::new());
+    let images = match wanted {
+        Wanted::Newest => None,
+        Wanted::All => Some(IMAGE_ONLY),
+    };
+    for shape in SHAPES.into_iter().chain(images) {
+        // Where a series comes in halves, its `linux-image-` is an empty shell.
+        if shape[0].0 == SHELL && is_halved(stream, index) {
+            continue;
+        }
         for candidate in of_stream(stream, shape, index).iter().rev() {
+            if found
+                .iter()
+                .any(|whole| whole.version() == candidate.version())
+            {
+                continue;
+            }
             let mut complete = true;
             for path in candidate.paths() {
                 complete &= has(path)?;
             }
-            if complete {
-                let locked = candidate.locked(stream, shape, archive, index, suite);
-                return Ok((Some(locked), gone));
+            if !complete {
+                gone.push(candidate.version().to_owned());
+                continue;
             }
-            gone.push(candidate.version().to_owned());
-        }
-        // Where a series comes in halves, its `linux-image-` is an empty shell.
-        let halved = |p: &index::Listed| {
-            p.name.starts_with(SHAPES[0][0].0) && is_of_series(&p.version, &stream.series)
-        };
-        if index.packages.iter().any(halved) {
-            break;
+            found.push(candidate.locked(stream, shape, archive, index, suite));
+            if wanted == Wanted::Newest {
+                return Ok((found, gone));
+            }
         }
     }
-    Ok((None, gone))
+    Ok((found, gone))
+}
+
+/// Whether a series comes in halves.
+fn is_halved(stream: &LockedKernel, index: &Index) -> bool {
+    let is_half = |package: &index::Listed| {
+        package.name.starts_with(SHAPES[0][0].0) && is_of_series(&package.version, &stream.series)
+    };
+    index.packages.iter().any(is_half)
 }
 
 /// Whether a mirror still has the file.
@@ -237,7 +279,9 @@ mod tests {
     fn found(name: &str, arch: Arch, index: &Index, gone: &str) -> (Option<String>, Vec<String>) {
         let stream = stream(name, arch).unwrap();
         let has = |path: &str| Ok(gone.is_empty() || !path.contains(gone));
-        let (kernel, gone) = newest_at_hand(&stream, "debian", "suite", index, &has).unwrap();
+        let (kernels, gone) =
+            at_hand(&stream, "debian", "suite", index, Wanted::Newest, &has).unwrap();
+        let kernel = kernels.into_iter().next();
         let words = |kernel: LockedKernel| {
             let names: Vec<&str> = kernel.packages.iter().map(|p| p.name.as_str()).collect();
             format!("{}: {}", kernel.uname, names.join(" "))
@@ -303,5 +347,46 @@ mod tests {
         names.remove(2);
         let (kernel, _) = found("debian-sid-7.2", Arch::Riscv64, &index(&names), "");
         assert_eq!(kernel, None);
+    }
+
+    #[test]
+    fn every_version_that_is_there_is_pinned_and_an_image_alone_is_better_than_nothing() {
+        let names = |release: &str, prefixes: &[&str]| -> Vec<(String, String)> {
+            let name = |prefix: &&str| format!("{prefix}{release}+deb13-cloud-amd64");
+            let version = format!("{release}-1~bpo13+1");
+            prefixes
+                .iter()
+                .map(name)
+                .map(|name| (name, version.clone()))
+                .collect()
+        };
+        let halves = ["linux-binary-", "linux-modules-", "linux-base-", SHELL];
+        let listed: Vec<(String, String)> = [
+            names("7.2.9", &halves),
+            names("7.2.6", &["linux-binary-", SHELL]),
+            names("7.2.12", &halves),
+            names("7.1.8", &halves),
+        ]
+        .concat();
+        let listed: Vec<(&str, &str)> = (listed.iter())
+            .map(|(name, version)| (name.as_str(), version.as_str()))
+            .collect();
+        let stream = stream("debian-13-7.2-cloud", Arch::X86_64).unwrap();
+        let has = |path: &str| Ok(!path.contains("linux-base-7.2.12"));
+        let all = at_hand(&stream, "debian", "s", &index(&listed), Wanted::All, &has);
+        let (found, gone) = all.unwrap();
+        let found: Vec<(&str, bool)> = (found.iter())
+            .map(|kernel| (kernel.version(), kernel.is_whole()))
+            .collect();
+        // The base of the newest has left the pool.
+        assert_eq!(
+            found,
+            [
+                ("7.2.9-1~bpo13+1", true),
+                ("7.2.12-1~bpo13+1", false),
+                ("7.2.6-1~bpo13+1", false)
+            ]
+        );
+        assert_eq!(gone, ["7.2.12-1~bpo13+1"]);
     }
 }

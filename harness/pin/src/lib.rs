@@ -29,7 +29,6 @@ mod uname;
 mod vendor;
 #[cfg(test)]
 mod vendor_tests;
-mod version;
 
 use ukci_harness::catalogue::mirror::Mirrors;
 use ukci_schema::cell::Arch;
@@ -37,8 +36,8 @@ use ukci_schema::lock::{LockedKernel, LockedTool};
 
 pub use error::Error;
 pub use followed::{Stream, Streams};
+use kernel::Wanted;
 use keyring::Keyrings;
-pub use version::is_older;
 
 /// The mirrors and keys with which kernels are pinned.
 #[derive(Clone, Debug)]
@@ -67,7 +66,29 @@ impl Archives {
         suite: Option<&str>,
         known: Option<&LockedKernel>,
     ) -> Result<LockedKernel, Error> {
-        kernel::pin(name, arch, suite, known, &self.mirrors, &self.keyrings)
+        let (mirrors, keyrings) = (&self.mirrors, &self.keyrings);
+        let newest = kernel::pin(name, arch, suite, known, Wanted::Newest, mirrors, keyrings)?;
+        newest
+            .into_iter()
+            .next_back()
+            .ok_or_else(|| Error::NoKernel {
+                kernel: name.to_owned(),
+                arch,
+                suites: Vec::new(),
+            })
+    }
+
+    /// Every version of a kernel of this name that the signed indices of its suites list and a mirror
+    /// has, oldest first. Of some, the mirrors have only the image: see
+    /// [`LockedKernel::is_whole`]. Blocking.
+    pub fn pin_versions(
+        &self,
+        name: &str,
+        arch: Arch,
+        known: Option<&LockedKernel>,
+    ) -> Result<Vec<LockedKernel>, Error> {
+        let (mirrors, keyrings) = (&self.mirrors, &self.keyrings);
+        kernel::pin(name, arch, None, known, Wanted::All, mirrors, keyrings)
     }
 
     /// The newest kernel of a stream of another distribution. `known` are the lock's pins of the

@@ -3,10 +3,10 @@
 //! A stream is what an entry of the lock follows: one suite, one upstream series, one flavor, and
 //! the same kinds of packages.
 
+use ukci_harness::package_version;
 use ukci_schema::lock::{LockedKernel, Package, Provenance, Role, Verified};
 
 use crate::index::{Index, Listed};
-use crate::version;
 
 /// The source of an entry that was pinned from a signed index, as the lock names it.
 pub(crate) const SOURCE: &str = "index-signed";
@@ -98,7 +98,7 @@ pub(crate) fn of_stream<'a>(
         Some(Candidate { uname, listed })
     };
     let mut all: Vec<Candidate<'_>> = index.packages.iter().filter_map(candidate).collect();
-    all.sort_by(|a, b| version::compare(a.version(), b.version()));
+    all.sort_by(|a, b| package_version::compare(a.version(), b.version()));
     all
 }
 

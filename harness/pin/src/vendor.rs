@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use ukci_harness::catalogue::digest;
 use ukci_harness::catalogue::http::{self, Client};
 use ukci_harness::catalogue::mirror::Mirrors;
+use ukci_harness::package_version;
 use ukci_schema::cell::Arch;
 use ukci_schema::lock::{LockedKernel, Package};
 
@@ -19,7 +20,7 @@ use crate::followed::{Format, Layout, Part, Signed, Stream, Streams};
 use crate::keyring::Keyrings;
 use crate::listing::{self, Digest, Entry, Listing};
 use crate::rpm_signature;
-use crate::{apkindex, deb_suite, pacman, repomd, uname, version};
+use crate::{apkindex, deb_suite, pacman, repomd, uname};
 
 /// Largest package that is read to be checked; Arch Linux's has 150 MB.
 const MAX_PACKAGE: u64 = 1 << 30;
@@ -101,7 +102,7 @@ pub(crate) fn pin(
         if let Some(kernel) = newest
             && best
                 .as_ref()
-                .is_none_or(|best| version::is_older(best, &kernel))
+                .is_none_or(|best| package_version::is_older(best, &kernel))
         {
             best = Some(kernel);
         }

@@ -12,6 +12,10 @@ pub const SCHEMA: &str = "ukci.lock/1";
 /// The file of the lock that the others lie beside.
 pub const MAIN_FILE: &str = "lock.json";
 
+/// What separates the name of a kernel from the version of its package, as in
+/// `debian-12-6.1@6.1.176-1`.
+pub const VERSION_MARK: char = '@';
+
 /// The directory beside [`MAIN_FILE`] with a file for each distribution.
 pub const FAMILIES: &str = "lock";
 
@@ -32,11 +36,32 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// The entry of this name, for this architecture.
+    /// The entry of this name, for this architecture. `NAME@VERSION` is the pin of that version of
+    /// the package, which may be one that a newer has replaced.
     pub fn kernel(&self, name: &str, arch: Arch) -> Option<&LockedKernel> {
-        self.kernels
-            .iter()
-            .find(|kernel| kernel.name == name && kernel.arch == arch)
+        match name.split_once(VERSION_MARK) {
+            None => (self.kernels.iter()).find(|kernel| kernel.name == name && kernel.arch == arch),
+            Some((name, version)) => (self.versions(name).into_iter())
+                .find(|kernel| kernel.arch == arch && kernel.version() == version),
+        }
+    }
+
+    /// Every pin of a name, for all architectures: the present one first, and then those that newer
+    /// ones have replaced. Of several pins of one version, the first is the one to use: pins that
+    /// somebody has verified come before others, and pins with more packages before those with fewer.
+    pub fn versions(&self, name: &str) -> Vec<&LockedKernel> {
+        let named = |kernel: &&LockedKernel| kernel.name == name;
+        let mut old: Vec<&LockedKernel> = self.history.iter().filter(named).collect();
+        let rank = |kernel: &LockedKernel| {
+            let seen = match kernel.verified {
+                Verified::Booted => 0,
+                Verified::Metadata => 1,
+                Verified::Never => 2,
+            };
+            (!kernel.is_whole(), seen)
+        };
+        old.sort_by_key(|kernel| rank(kernel));
+        self.kernels.iter().filter(named).chain(old).collect()
     }
 
     /// Puts an entry where its name and architecture belong. The one that is there goes into the
@@ -62,19 +87,25 @@ impl Lock {
         }
     }
 
-    /// Puts a pin into the history, once.
-    fn retire(&mut self, kernel: LockedKernel) {
-        let is_there = |other: &LockedKernel| {
+    /// Puts a pin into the history, once. Returns whether that changed anything: a pin that nobody
+    /// has verified is replaced by one of the same packages that somebody has.
+    pub fn retire(&mut self, kernel: LockedKernel) -> bool {
+        let is_same = |other: &LockedKernel| {
             (&other.name, other.arch) == (&kernel.name, kernel.arch) && other.has_bytes_of(&kernel)
         };
-        if self.history.iter().any(is_there) {
-            return;
+        if let Some(there) = self.history.iter_mut().find(|other| is_same(other)) {
+            let is_news = there.verified == Verified::Never && kernel.verified != Verified::Never;
+            if is_news {
+                *there = kernel;
+            }
+            return is_news;
         }
         let at = self.history.partition_point(|other| {
             (&other.name, other.arch, &other.provenance.date)
                 <= (&kernel.name, kernel.arch, &kernel.provenance.date)
         });
         self.history.insert(at, kernel);
+        true
     }
 
     /// Every pin of a stream: those of its distribution, release and flavour, old ones too.
@@ -184,6 +215,28 @@ pub struct LockedKernel {
 }
 
 impl LockedKernel {
+    /// The version of the package with the image, as the distribution writes it.
+    pub fn version(&self) -> &str {
+        let mut packages = self.packages.iter();
+        let image = packages.find(|package| package.roles.contains(&Role::Image));
+        image
+            .or(self.packages.first())
+            .map_or("", |package| &package.version)
+    }
+
+    /// The name of exactly this pin, such as `debian-12-6.1@6.1.176-1`.
+    pub fn versioned_name(&self) -> String {
+        format!("{}{VERSION_MARK}{}", self.name, self.version())
+    }
+
+    /// Whether the pin has all parts of the kernel. The mirrors keep the image of some kernels
+    /// longer than their modules and their configuration.
+    pub fn is_whole(&self) -> bool {
+        [Role::Image, Role::Modules, Role::Config]
+            .iter()
+            .all(|role| (self.packages.iter()).any(|package| package.roles.contains(role)))
+    }
+
     /// Whether another pin is of the same packages, wherever they can be downloaded.
     pub fn has_bytes_of(&self, other: &Self) -> bool {
         let digests = |kernel: &Self| -> BTreeSet<String> {

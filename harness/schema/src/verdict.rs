@@ -101,6 +101,18 @@ pub enum VerdictKind {
     Skip,
 }
 
+impl VerdictKind {
+    /// The word reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Error => "error",
+            Self::Skip => "skip",
+        }
+    }
+}
+
 /// What a matrix says of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

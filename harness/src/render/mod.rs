@@ -37,6 +37,7 @@ pub use markdown::markdown;
 pub use notes::{notes, notes_elsewhere};
 pub use shown::{Foreign, Shown, harmless, harmless_lines, is_active, plain_json};
 pub use stage_times::stage_times;
+pub use table::grouped;
 pub use verifier::{Row, over_budget, top, verifier, verifier_markdown, verifier_rows};
 
 /// Whether a cell failed because the object needs its own loader to set something first: that says

@@ -32,8 +32,8 @@ pub(super) fn select(
             (name, vec![own_arch(kernel, &selection.arches)?])
         } else {
             let name = alias::full_name(kernel, lock, |_| true)?;
-            let arches = locked_arches(name, &selection.arches, lock.arches(name))?;
-            (name.to_owned(), arches)
+            let arches = locked_arches(&name, &selection.arches, lock.arches(&name))?;
+            (name, arches)
         };
         for arch in arches {
             if !points.contains(&(name.clone(), arch)) {

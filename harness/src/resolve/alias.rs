@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use ukci_matrix::nearest::nearest;
-use ukci_schema::lock::{Lock, LockedKernel, Verified};
+use ukci_schema::lock::{Lock, LockedKernel, VERSION_MARK, Verified};
 
 use super::Error;
 use crate::arch::{Version, kernel_version};
@@ -26,7 +26,73 @@ const CODE_NAMES: &[(&str, &str)] = &[
 const OWN_SERIES: &[(&str, &str)] = &[("11", "5.10"), ("12", "6.1"), ("13", "6.12")];
 
 /// The full name of the kernel that `text` means, among the kernels that `is_there` keeps.
-pub fn full_name<'a>(
+pub fn full_name(
+    text: &str,
+    lock: &Lock,
+    is_there: impl Fn(&str) -> bool,
+) -> Result<String, Error> {
+    match text.split_once(VERSION_MARK) {
+        None => present_name(text, lock, is_there).map(ToOwned::to_owned),
+        Some((name, version)) => {
+            // Of some series, only old versions are pinned.
+            let name = match lock.versions(name).first() {
+                Some(_) => name,
+                None => present_name(name, lock, is_there)?,
+            };
+            version_name(name, version, lock)
+        }
+    }
+}
+
+/// The version of a kernel that is meant: the version of its package, `uname -r`, or the beginning
+/// of its version up to a `.`, `-` or `~`.
+fn version_name(name: &str, version: &str, lock: &Lock) -> Result<String, Error> {
+    let begins = |kernel: &LockedKernel| {
+        let rest = kernel.version().strip_prefix(version);
+        rest.is_some_and(|rest| rest.starts_with(['.', '-', '~', '+']))
+    };
+    let is_it =
+        |kernel: &LockedKernel| [kernel.version(), kernel.uname.as_str()].contains(&version);
+    for fits in [&is_it as &dyn Fn(&LockedKernel) -> bool, &begins] {
+        let found: BTreeSet<String> = (lock.versions(name).into_iter())
+            .filter(|kernel| fits(kernel))
+            .map(LockedKernel::versioned_name)
+            .collect();
+        match found.len() {
+            0 => {}
+            1 => return Ok(found.into_iter().collect()),
+            _ => {
+                return Err(Error::AmbiguousKernel {
+                    name: format!("{name}{VERSION_MARK}{version}"),
+                    known: quoted(found),
+                });
+            }
+        }
+    }
+    let known: BTreeSet<&str> = (lock.versions(name).into_iter())
+        .map(LockedKernel::version)
+        .collect();
+    let near = nearest(version, known.iter().copied());
+    let near = if near.is_empty() {
+        known.into_iter().rev().take(3).collect()
+    } else {
+        near
+    };
+    Err(Error::UnknownKernel {
+        name: format!("{name}{VERSION_MARK}{version}"),
+        near: quoted(
+            near.into_iter()
+                .map(|near| format!("{name}{VERSION_MARK}{near}")),
+        ),
+    })
+}
+
+fn quoted(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    names.into_iter().map(|name| format!("`{name}`")).collect()
+}
+
+/// The full name of a kernel that the lock has at present.
+fn present_name<'a>(
     text: &str,
     lock: &'a Lock,
     is_there: impl Fn(&str) -> bool,
@@ -169,7 +235,7 @@ mod tests {
     fn found(text: &str) -> String {
         let lock: Lock = serde_json::from_str(super::super::LOCK).unwrap();
         match full_name(text, &lock, |_| true) {
-            Ok(name) => name.to_owned(),
+            Ok(name) => name,
             Err(error) => format!("{error}; {}", error.hint().unwrap_or_default()),
         }
     }

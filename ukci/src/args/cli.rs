@@ -4,8 +4,8 @@ use clap::builder::{Styles, styling::AnsiColor};
 use clap::{Parser, Subcommand};
 
 use super::{
-    Check, Doctor, Exec, Explain, Global, Help, Kernels, List, Plan, Runner, cache, check, exec,
-    init, kernels, list, manifest, plan, report, rerun, runner, shell, warm,
+    Check, Doctor, Exec, Explain, Global, Help, Kernels, List, Plan, Runner, bisect, cache, check,
+    exec, init, kernels, list, manifest, mskv, plan, report, rerun, runner, shell, sweep, warm,
 };
 use crate::{exit, version};
 
@@ -69,6 +69,30 @@ pub(crate) enum Command {
     /// nothing of its own unless something goes wrong.
     #[command(after_help = runner::HELP)]
     Runner(Box<Runner>),
+
+    /// Check an object on the successive versions of a kernel, and show where it changed
+    ///
+    /// Distributions ship many versions of a kernel under one name, and a fix in one of them can change
+    /// a verdict or what the verifier needs. ukci boots the versions that the lock pins, from the oldest
+    /// to the newest, and prints a line for each.
+    #[command(after_help = sweep::HELP, mut_arg("out", |out| out.default_value("ukci-sweep")))]
+    Sweep(Box<sweep::Sweep>),
+
+    /// Find the first version of a kernel that changed a verdict or a cost
+    ///
+    /// ukci boots the good and the bad version, and then as few of those between as it can. At the end
+    /// it shows the evidence of the last good and the first bad version side by side.
+    #[command(after_help = bisect::HELP, mut_arg("out", |out| out.default_value("ukci-bisect")))]
+    Bisect(Box<bisect::Bisect>),
+
+    /// Find the oldest kernels that take an object: its minimum supported kernel versions
+    ///
+    /// ukci reads from the object which helpers, map types, program types, kfuncs and instructions it
+    /// needs, and which mainline release brought the newest of them. That is only where to begin, because
+    /// distributions backport. ukci then boots the kernels around that point, until it has found the
+    /// oldest that takes the object and the one below it that does not.
+    #[command(after_help = mskv::HELP, mut_arg("out", |out| out.default_value("ukci-mskv")))]
+    Mskv(Box<mskv::Mskv>),
 
     /// List the cells of a matrix
     ///

@@ -228,6 +228,16 @@ pub(crate) struct Update {
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
 
+    /// Pin the older versions that the mirrors still have, instead of the newest
+    ///
+    /// Debian's mirrors keep several versions of a kernel for a while. They go into the history of the
+    /// lock, where `--kernel NAME@VERSION`, `ukci sweep` and `ukci bisect` find them. The present pins
+    /// stay as they are. A kernel that the lock has not got, such as one of a series that only
+    /// backports have, can be named as well. Of some versions, a mirror has nothing but the image: see
+    /// docs/kernels.md.
+    #[arg(long, conflicts_with_all = ["streams", "suite"])]
+    pub(crate) history: bool,
+
     /// Read the streams from this file instead of the built-in ones
     #[arg(long, value_name = "FILE")]
     pub(crate) streams: Option<PathBuf>,

@@ -2,6 +2,7 @@
 //! Its first line must make sense alone, because `-h` prints nothing else of it.
 
 mod arch;
+pub(crate) mod bisect;
 pub(crate) mod cache;
 mod check;
 mod cli;
@@ -15,6 +16,7 @@ mod kernels;
 mod list;
 mod machine;
 pub(crate) mod manifest;
+pub(crate) mod mskv;
 mod outputs;
 mod plan;
 mod program;
@@ -23,6 +25,8 @@ pub(crate) mod rerun;
 mod runner;
 mod selection;
 pub(crate) mod shell;
+pub(crate) mod sweep;
+pub(crate) mod versions;
 mod warm;
 
 pub(crate) use check::{Check, Mode};

@@ -164,6 +164,7 @@ pub(crate) fn read(
         machines,
         out: outputs.out,
         formats: outputs.format,
+        only: None,
         pins: Some(Pins::of(report, chosen, anyway)),
     })
 }

@@ -17,4 +17,5 @@ mod lifetime;
 mod many;
 mod shell;
 mod vendors;
+mod versions;
 mod watch;

@@ -7,6 +7,8 @@ mod features;
 pub(super) mod fetch;
 mod list;
 pub(super) mod named;
+#[cfg(feature = "pin")]
+mod pin_versions;
 mod show;
 mod unpack;
 #[cfg_attr(not(feature = "pin"), path = "without_pin.rs")]

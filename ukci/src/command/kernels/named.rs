@@ -2,6 +2,7 @@
 
 use ukci_harness::catalogue::{Catalogue, Prepared};
 use ukci_harness::resolve;
+use ukci_schema::cell::Arch;
 use ukci_schema::lock::LockedKernel;
 
 use crate::diagnostic::Failure;
@@ -16,7 +17,9 @@ pub(super) fn find<'a>(
     let lock = catalogue.lock();
     let full = resolve::full_name(name, lock, |_| true)
         .map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))?;
-    let named = lock.kernels.iter().filter(|kernel| kernel.name == full);
+    let named = Arch::ALL
+        .into_iter()
+        .filter_map(|arch| lock.kernel(&full, arch));
     Ok(named.collect())
 }
 
@@ -60,7 +63,12 @@ pub(in crate::command) fn prepare(
     kernel: &LockedKernel,
     fetching: &Fetching,
 ) -> Result<Prepared, Failure> {
-    catalogue
+    let mut prepared = catalogue
         .prepare(kernel, &|progress| fetching.show(progress))
-        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
+        .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
+    // An old version has the name of the present one in the lock.
+    if catalogue.lock().kernel(&kernel.name, kernel.arch) != Some(kernel) {
+        prepared.kernel.name = kernel.versioned_name();
+    }
+    Ok(prepared)
 }

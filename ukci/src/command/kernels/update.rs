@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::lock_file;
 use crate::output::{BAD, GOOD, Output, WARN, label, paint};
 use crate::text::text;
+use ukci_harness::package_version;
 use ukci_harness::render::harmless;
 
 /// Pins kernels that the lock has not got, or pins them anew.
@@ -51,6 +52,9 @@ enum Wanted<'a> {
 
 /// Pins the newest version of kernels that the lock has, and of streams.
 pub(super) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
+    if update.history {
+        return super::pin_versions::run(update, output);
+    }
     let streams = streams(update.streams.as_deref())?;
     let lock = lock_file::read(&update.lock.lock)?;
     let of_debian = |kernel: &&LockedKernel| kernel.distro == "debian";
@@ -249,7 +253,7 @@ fn put(lock: &mut Lock, pinned: LockedKernel, output: Output) -> Option<String> 
     let known = lock.kernel(&pinned.name, pinned.arch);
     let (style, word) = match known {
         Some(known) if known.has_bytes_of(&pinned) => (GOOD, "Unchanged"),
-        Some(known) if ukci_pin::is_older(&pinned, known) => (WARN, "Kept"),
+        Some(known) if package_version::is_older(&pinned, known) => (WARN, "Kept"),
         Some(_) => (GOOD, "Updated"),
         None => (GOOD, "Added"),
     };

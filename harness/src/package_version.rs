@@ -1,37 +1,37 @@
-//! The order of Debian's version numbers (`deb-version(7)`): epoch, upstream part, revision. Runs
-//! of digits are compared as numbers, and `~` sorts before everything, even the end.
+//! The order of the versions of packages, as each distribution sorts them.
+//!
+//! Debian's and Ubuntu's is that of `deb-version(7)`: epoch, upstream part, revision. Runs of digits
+//! are compared as numbers, and `~` sorts before everything, even the end. All others have RPM's.
 
 use std::cmp::Ordering;
 
-use ukci_schema::lock::{LockedKernel, Role};
+use ukci_schema::lock::LockedKernel;
 
 /// Whether a kernel is of an older version than another of its stream.
 pub fn is_older(kernel: &LockedKernel, than: &LockedKernel) -> bool {
-    let (one, other) = (version_of(kernel), version_of(than));
-    if DEB.contains(&kernel.distro.as_str()) {
-        compare(one, other).is_lt()
+    of_kernels(kernel, than).is_lt()
+}
+
+/// Compares the versions of two kernels of one distribution.
+pub fn of_kernels(a: &LockedKernel, b: &LockedKernel) -> Ordering {
+    of(&a.distro, a.version(), b.version())
+}
+
+/// Compares two versions of a distribution's packages.
+pub fn of(distro: &str, a: &str, b: &str) -> Ordering {
+    if DEB.contains(&distro) {
+        compare(a, b)
     } else {
         // pacman's and apk's order was made after RPM's.
-        rpm_version::rpm_evr_compare(one, other).is_lt()
+        rpm_version::rpm_evr_compare(a, b)
     }
 }
 
 /// The distributions whose packages dpkg installs.
 const DEB: [&str; 2] = ["debian", "ubuntu"];
 
-/// The version of the package with the image.
-fn version_of(kernel: &LockedKernel) -> &str {
-    let image = kernel
-        .packages
-        .iter()
-        .find(|package| package.roles.contains(&Role::Image));
-    image
-        .or(kernel.packages.first())
-        .map_or("", |package| &package.version)
-}
-
-/// Compares two versions.
-pub(crate) fn compare(a: &str, b: &str) -> Ordering {
+/// Compares two versions of Debian's packages.
+pub fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (parts(a), parts(b));
     number(a.0)
         .cmp(&number(b.0))

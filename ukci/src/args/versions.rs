@@ -1,0 +1,47 @@
+//! What `sweep` and `bisect` need to run one artifact on versions of a kernel.
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use ukci_schema::cell::Arch;
+
+use super::cache::Limit;
+use super::selection::{Compilation, ManifestOf, manifest};
+use super::{Machines, Mode, Outputs, arch};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OnVersions {
+    /// Manifest that describes what the object's own loader does, as for `ukci check`
+    #[arg(long, value_name = "FILE", value_parser = manifest)]
+    pub(crate) manifest: Option<ManifestOf>,
+
+    /// Architecture to run on
+    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = arch::parse, help_heading = "Cell selection")]
+    pub(crate) arch: Arch,
+
+    /// Include versions of which the mirrors have nothing but the image
+    ///
+    /// Such a kernel has no modules and no configuration. An object that attaches to a function of a
+    /// module, or that reads the configuration, fails there for no fault of the kernel.
+    #[arg(long, help_heading = "Cell selection")]
+    pub(crate) images_only: bool,
+
+    #[command(flatten)]
+    pub(crate) compilation: Compilation,
+
+    /// How far each cell goes
+    #[arg(long, default_value = "attach", help_heading = "Verdict options")]
+    pub(crate) mode: Mode,
+
+    /// Boot every version, even if the cache has its evidence
+    #[arg(long, env = "UKCI_NO_CACHE", hide_env = true, value_parser = FalseyValueParser::new(), help_heading = "Run options")]
+    pub(crate) no_cache: bool,
+
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+
+    #[command(flatten)]
+    pub(crate) machines: Machines,
+
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
+}
