@@ -31,6 +31,13 @@ pub(crate) enum Kernels {
     /// Pin the newest version of the kernels in a lock file
     Update(Update),
 
+    /// Show which kernels of a report, or of the lock, have newer versions by now
+    ///
+    /// ukci reads the distributions' signed indices and compares them with the packages that were
+    /// booted. Nothing is downloaded but the indices, and nothing is written.
+    #[command(after_help = FRESHNESS_HELP)]
+    Freshness(Freshness),
+
     /// Mark locked kernels as verified, based on reports of successful boots
     Booted(Booted),
 
@@ -248,6 +255,39 @@ pub(crate) struct Update {
 
     #[command(flatten)]
     pub(crate) lock: LockFile,
+}
+
+const FRESHNESS_HELP: &str = "\
+Examples:
+  ukci kernels freshness
+  ukci kernels freshness ukci-out --fail-on-stale
+  ukci kernels freshness ukci-out --offline --print json";
+
+#[derive(Debug, Args)]
+pub(crate) struct Freshness {
+    /// Report of a run, or the directory that holds it [default: the kernels of the lock]
+    #[arg(value_name = "REPORT")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// End with status 2 if a kernel has a newer version, and with 1 if one could not be compared
+    #[arg(long)]
+    pub(crate) fail_on_stale: bool,
+
+    /// Compare with the versions that the lock pins, and use no network
+    #[arg(long)]
+    pub(crate) offline: bool,
+
+    /// How to print the result
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) print: FreshnessFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FreshnessFormat {
+    /// A line for each kernel
+    Text,
+    /// One JSON document
+    Json,
 }
 
 #[derive(Debug, Args)]

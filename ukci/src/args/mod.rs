@@ -36,8 +36,11 @@ pub(crate) use exec::Exec;
 pub(crate) use explain::{Explain, Help};
 pub(crate) use format::{Format, FormatKind};
 pub(crate) use global::{Color, Global};
+#[cfg(feature = "pin")]
+pub(crate) use kernels::FreshnessFormat;
 pub(crate) use kernels::{
-    Add, Booted, Features, FeaturesFormat, Fetch, Initramfs, Kernels, Offer, Show, Unpack, Update,
+    Add, Booted, Features, FeaturesFormat, Fetch, Freshness, Initramfs, Kernels, Offer, Show,
+    Unpack, Update,
 };
 pub(crate) use list::{List, ListFormat};
 pub(crate) use machine::{Accel, Machines, Transport};

@@ -5,6 +5,8 @@ mod booted;
 mod change_log;
 mod features;
 pub(super) mod fetch;
+#[cfg(feature = "pin")]
+mod freshness;
 mod list;
 pub(super) mod named;
 #[cfg(feature = "pin")]
@@ -28,6 +30,7 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
         Kernels::Fetch(args) => fetch::run(args, output),
         Kernels::Add(args) => update::add(args, output),
         Kernels::Update(args) => update::update(args, output),
+        Kernels::Freshness(args) => update::freshness(args, output),
         Kernels::Booted(args) => booted::run(args, output),
         Kernels::Unpack(args) => unpack::run(args, output),
         Kernels::Initramfs(args) => unpack::initramfs(args),

@@ -9,7 +9,7 @@ use ukci_schema::cell::Arch;
 use ukci_schema::lock::{Lock, LockedKernel, Verified};
 
 use super::change_log;
-use crate::args::{Add, Update};
+use crate::args::{Add, Freshness, Update};
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::lock_file;
@@ -40,6 +40,11 @@ pub(super) fn add(add: &Add, output: Output) -> Result<Exit, Failure> {
         add.suite.as_deref(),
         output,
     )
+}
+
+/// Says what has been shipped since some evidence was gathered.
+pub(super) fn freshness(freshness: &Freshness, output: Output) -> Result<Exit, Failure> {
+    super::freshness::run(freshness, output)
 }
 
 /// What is pinned.

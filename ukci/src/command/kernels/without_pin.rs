@@ -1,7 +1,7 @@
 //! Stands for `update.rs` in a tool without the feature `pin`, such as the one that `make check` builds:
 //! verifying signatures takes two fifths of the crates of the whole tool, and no check needs it.
 
-use crate::args::{Add, Update};
+use crate::args::{Add, Freshness, Update};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -13,6 +13,11 @@ pub(super) fn add(_: &Add, _: Output) -> Result<Exit, Failure> {
 
 /// Pins nothing.
 pub(super) fn update(_: &Update, _: Output) -> Result<Exit, Failure> {
+    Err(refused())
+}
+
+/// Reads no index.
+pub(super) fn freshness(_: &Freshness, _: Output) -> Result<Exit, Failure> {
     Err(refused())
 }
 
