@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let cell = outside.path().join("cell");
     std::fs::create_dir(&cell).expect("memory");
-    let _ = fuzzing::remembered(archive.as_slice(), &cell);
+    let _ = fuzzing::remembered(archive.as_slice(), "key", &cell);
     let there = std::fs::read_dir(outside.path()).expect("the directory");
     assert!(there.count() <= 2, "something was written outside");
 });

@@ -74,9 +74,9 @@ pub fn store_manifest(text: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&manifest).ok()
 }
 
-/// Reads a remembered verdict, and writes its files below `dir`.
-pub fn remembered(mut archive: impl Read, dir: &Path) -> io::Result<Evidence> {
-    let mut read = remembered::read(&mut archive)?;
+/// Reads the verdict that is remembered under a key, and writes its files below `dir`.
+pub fn remembered(mut archive: impl Read, key: &str, dir: &Path) -> io::Result<Evidence> {
+    let mut read = remembered::read(&mut archive, key)?;
     read.restore(dir)?;
     let answer = read.result().answer;
     match answer {

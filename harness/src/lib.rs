@@ -25,6 +25,7 @@ pub mod file_name;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod initramfs;
+pub mod input_file;
 pub mod kernel_features;
 pub mod kernel_versions;
 pub mod machine;

@@ -68,6 +68,8 @@ impl Key {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ran {
+    /// What the entry is kept under. A file that was given another one's name is not that one.
+    key: String,
     /// The run.
     pub(crate) from: CachedFrom,
     /// Guest memory in MiB: more than planned if the cell was booted again with more.
@@ -120,7 +122,7 @@ impl Verdicts {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => return damaged(&path, &error),
         };
-        match read(&mut file) {
+        match read(&mut file, &key.0) {
             Ok(kept) => {
                 // In a cache that cannot be written, nothing is removed either.
                 let _ = file.set_modified(SystemTime::now());
@@ -134,6 +136,7 @@ impl Verdicts {
     /// only costs time.
     pub(crate) fn keep(&self, key: &Key, dir: &Path, image: &str, cell: &CellReport) {
         let ran = Ran {
+            key: key.0.clone(),
             from: CachedFrom {
                 started: self.started.clone(),
                 ukci: self.ukci.clone(),
@@ -254,9 +257,16 @@ fn is_kept(name: &Path) -> bool {
     }
 }
 
-/// Reads an archive as [`pack`] makes it. Nothing is written, and sizes are limited: it may come from
-/// another host.
-pub(crate) fn read(archive: &mut impl Read) -> io::Result<Remembered> {
+/// Reads an entry, whose name is the key that it is kept under.
+pub(crate) fn read_entry(path: &Path) -> io::Result<Remembered> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let key = name.strip_suffix(SUFFIX).unwrap_or_default();
+    read(&mut File::open(path)?, key)
+}
+
+/// Reads the archive that is kept under `key`, as [`pack`] makes it. Nothing is written, and sizes are
+/// limited: it may come from another host.
+pub(crate) fn read(archive: &mut impl Read, key: &str) -> io::Result<Remembered> {
     let decoder = zstd::Decoder::new(archive.take(LONGEST))?;
     let mut archive = tar::Archive::new(decoder.take(LONGEST));
     let (mut ran, mut evidence, mut files) = (None, None, Vec::new());
@@ -273,7 +283,12 @@ pub(crate) fn read(archive: &mut impl Read) -> io::Result<Remembered> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if name == Path::new(RUN) {
-            ran = Some(serde_json::from_slice(&bytes)?);
+            let run: Ran = serde_json::from_slice(&bytes)?;
+            if run.key != key {
+                let what = "it is the evidence of another cell";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            }
+            ran = Some(run);
             continue;
         }
         if name == Path::new(EVIDENCE) {

@@ -23,6 +23,7 @@ use ukci_schema::lock::{Lock, Verified};
 use ukci_schema::plan::{FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{Catalogue, Prepared, Progress, digest};
+use crate::input_file;
 use crate::threads;
 pub use agent::{Agents, Carried, Origin};
 pub use alias::full_name;
@@ -228,7 +229,8 @@ pub fn matrix(name: &str) -> Result<Matrix, Error> {
             .is_some_and(|ending| ending == "toml")
     {
         let path = PathBuf::from(name);
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::Read {
+        let read = input_file::read_text(&path, input_file::TEXT_LIMIT);
+        let text = read.map_err(|source| Error::Read {
             path: path.clone(),
             source,
         })?;

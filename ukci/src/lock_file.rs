@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use ukci_harness::catalogue::{self, Catalogue};
+use ukci_harness::input_file;
 use ukci_harness::resolve;
 use ukci_schema::lock::{FAMILIES, Lock, MAIN_FILE, SCHEMA};
 
@@ -26,14 +27,15 @@ pub(crate) fn lock() -> Result<Lock, Failure> {
 
 /// The lock in a file, and in those of the directory `lock` beside it if there is one.
 pub(crate) fn read(path: &Path) -> Result<Lock, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let read = |path: &Path| input_file::read_text(path, input_file::DOCUMENT_LIMIT);
+    let text = read(path).map_err(|error| {
         let hint = "run this in a checkout of ukci, or name the lock with `--lock` or `UKCI_LOCK`";
         Failure::failed_to(Action::on("read", path), &error).with_hint(hint)
     })?;
     let mut lock = parse(&text, path)?;
     for path in families(path)? {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| Failure::failed_to(Action::on("read", &path), &error))?;
+        let text =
+            read(&path).map_err(|error| Failure::failed_to(Action::on("read", &path), &error))?;
         lock.merge(parse(&text, &path)?);
     }
     Ok(lock)

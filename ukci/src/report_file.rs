@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use ukci_harness::input_file;
 use ukci_schema::report::{Report, SCHEMA};
 
 use crate::diagnostic::{Action, Failure};
@@ -16,7 +17,7 @@ pub(crate) fn read(path: &Path) -> Result<Report, Failure> {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map(|_| text)
     } else {
-        std::fs::read_to_string(&file)
+        input_file::read_text(&file, input_file::DOCUMENT_LIMIT)
     };
     let text = text.map_err(|error| {
         let hint = "name a directory that `ukci check --out` has written, or its `report.json`";

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use ukci_schema::cell::Arch;
-use ukci_schema::lock::Role;
+use ukci_schema::lock::{Role, is_distro};
 
 /// The streams that travel in the binary.
 const BUILT_IN: &str = include_str!("../../../kernels/streams.toml");
@@ -140,6 +140,13 @@ impl Streams {
         let streams: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         for stream in &streams.all {
             let name = stream.name();
+            if !is_distro(&stream.distro) {
+                return Err(format!(
+                    "stream `{name}`: `{}` is no name of a distribution, which has small letters, \
+                     digits and `-`",
+                    stream.distro
+                ));
+            }
             if streams.keys.get(&stream.keys).is_none_or(Vec::is_empty) {
                 return Err(format!("stream `{name}`: no keys `{}`", stream.keys));
             }
@@ -211,17 +218,20 @@ mod tests {
 
     #[test]
     fn a_stream_without_a_key_or_an_image_is_refused() {
-        let text = |keys: &str, layout: &str| {
+        let named = |distro: &str, keys: &str, layout: &str| {
             format!(
                 "[keys]\nk = [{keys}]\n[layouts.x]\nformat = \"apk\"\nuname = \"\"\npackages = []\n\n[[stream]]\n\
-                 distro = \"a\"\nrelease = \"1\"\narches = [\"x86_64\"]\narchive = \"a\"\n\
+                 distro = \"{distro}\"\nrelease = \"1\"\narches = [\"x86_64\"]\narchive = \"a\"\n\
                  indices = []\nlayout = \"{layout}\"\nsigned = \"index\"\nkeys = \"k\"\n"
             )
         };
+        let text = |keys: &str, layout: &str| named("a", keys, layout);
         let refused = |text: &str| Streams::parse(text).unwrap_err();
         assert_eq!(refused(&text("", "x")), "stream `a-1`: no keys `k`");
         assert_eq!(refused(&text("\"AB\"", "y")), "stream `a-1`: no layout `y`");
         assert_eq!(refused(&text("\"AB\"", "x")), "layout `x` has no image");
+        let climbs = refused(&named("../../a", "\"AB\"", "x"));
+        assert!(climbs.contains("no name of a distribution"), "{climbs}");
         assert!(refused("colour = 1").contains("colour"));
     }
 }

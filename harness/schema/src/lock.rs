@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cell::Arch;
 
@@ -183,6 +184,23 @@ impl Lock {
     }
 }
 
+/// Whether this can be the name of a distribution: small letters, digits and `-`.
+pub fn is_distro(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(plain)
+}
+
+fn distro<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if is_distro(&text) {
+        return Ok(text);
+    }
+    let shown: String = text.chars().take(80).collect();
+    Err(D::Error::custom(format_args!(
+        "{shown:?} is no name of a distribution, which has small letters, digits and `-`"
+    )))
+}
+
 /// One kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -190,7 +208,8 @@ pub struct LockedKernel {
     /// `<distro>-<release>-<series>[-<flavour>]`, e.g. `debian-12-6.1-cloud`; not on amd64 the
     /// same name stands once more with another `arch`.
     pub name: String,
-    /// `debian`, `fedora`.
+    /// `debian`, `fedora`: small letters, digits and `-`, because it becomes the name of a file.
+    #[serde(deserialize_with = "distro")]
     pub distro: String,
     /// `12`, `13`, `sid`, `experimental`.
     pub release: String,
@@ -332,4 +351,28 @@ pub enum Verified {
     Metadata,
     /// Fetched, unpacked, booted to the agent.
     Booted,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It names a file beside the lock.
+    #[test]
+    fn a_distribution_whose_name_is_a_path_is_refused_where_it_is_read() {
+        let kernel = |distro: &str| {
+            serde_json::from_value::<LockedKernel>(serde_json::json!({
+                "name": "x-1-6.1", "distro": distro, "release": "1", "series": "6.1",
+                "arch": "x86_64", "uname": "6.1", "packages": [], "verified": "never",
+                "provenance": { "source": "lockfile", "suite": "", "date": "2026-01-01" },
+            }))
+        };
+        for name in ["debian", "arch", "opensuse-leap", "rhel9"] {
+            assert!(kernel(name).is_ok(), "{name}");
+        }
+        for name in ["", "../../etc/x", "/etc/x", "a/b", "..", "A", "a\0", "a\nb"] {
+            let error = kernel(name).unwrap_err().to_string();
+            assert!(error.contains("no name of a distribution"), "{error}");
+        }
+    }
 }

@@ -154,8 +154,9 @@ pub fn export(
     };
     if with_verdicts {
         for entry in super::entries_of(cache, super::Kind::Verdicts) {
-            let read = File::open(&entry.path).and_then(|mut file| remembered::read(&mut file));
-            if !read.is_ok_and(|kept| images.contains(&kept.ran.image)) {
+            if !remembered::read_entry(&entry.path)
+                .is_ok_and(|kept| images.contains(&kept.ran.image))
+            {
                 continue;
             }
             let name = entry.path.file_name().unwrap_or_default().to_string_lossy();
@@ -406,8 +407,7 @@ fn place(from: &Path, index: &Index, scratch: &Path, cache: &Path) -> Result<Imp
             }
             Some(Place::Verdict) => {
                 let path = scratch.join(name);
-                let read = File::open(&path).and_then(|mut file| remembered::read(&mut file));
-                read.map_err(|error| {
+                remembered::read_entry(&path).map_err(|error| {
                     refused(from, format!("`{name}` holds no evidence: {error}"))
                 })?;
             }

@@ -88,12 +88,10 @@ fn look(kind: Kind, file: &Path) -> Verified {
             Ok(recorded) => has_digest(recorded.trim()),
             Err(_) => Verified::Unknown,
         },
-        Kind::Verdicts => {
-            match fs::File::open(file).and_then(|mut file| remembered::read(&mut file)) {
-                Ok(_) => Verified::Whole,
-                Err(_) => Verified::Damaged,
-            }
-        }
+        Kind::Verdicts => match remembered::read_entry(file) {
+            Ok(_) => Verified::Whole,
+            Err(_) => Verified::Damaged,
+        },
         _ => checked_file::verify(file),
     }
 }

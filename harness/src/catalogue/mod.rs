@@ -234,7 +234,7 @@ fn key(kernel: &LockedKernel) -> String {
 
 /// The architecture that a kernel image of the user's own is made for.
 pub fn arch_of(image: &Path) -> Result<Arch, Error> {
-    let bytes = std::fs::read(image).map_err(Error::on("read", image))?;
+    let bytes = own::read_file(image)?;
     image::raw::arch_of(&bytes).ok_or_else(|| Error::Image {
         path: image.to_owned(),
         reason: "it is neither a `bzImage`, a `vmlinux` nor an `Image`".to_owned(),

@@ -12,7 +12,9 @@ use super::error::Error;
 use super::image;
 use super::module::{self, Module};
 use super::pack;
+use super::package::MAX_FILE;
 use super::store::{self, Contents};
+use crate::input_file;
 
 /// How deep module directories are searched: `kernel/drivers/net/ethernet/mellanox/mlx5/core/…`.
 const MAX_DEPTH: usize = 12;
@@ -215,6 +217,6 @@ fn version(path: &Path) -> Result<String, Error> {
     Ok(format!("{} {:?}", found.len(), found.modified().ok()))
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(Error::on("read", path))
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+    input_file::read(path, MAX_FILE).map_err(|refused| Error::on("read", path)(refused.into()))
 }

@@ -32,7 +32,7 @@ use crate::catalogue::digest;
 use crate::console::CONSOLE_LOG;
 
 /// Version of a template's files. It is part of every key.
-pub(super) const SCHEMA: &str = "ukci.template/1";
+pub(super) const SCHEMA: &str = "ukci.template/2";
 
 /// The directory of the cache with the templates.
 pub const TEMPLATES: &str = "templates";
@@ -50,6 +50,8 @@ pub const RECORD: &str = "template.json";
 #[serde(deny_unknown_fields)]
 struct Record {
     schema: String,
+    /// Its key. A directory that was given another one's name is not that template.
+    key: String,
     /// What the key is the digest of.
     inputs: Vec<String>,
     /// Bytes of `ram`, holes included.
@@ -99,6 +101,12 @@ impl Template {
         let record: Record = serde_json::from_slice(record).map_err(|error| error.to_string())?;
         if record.schema != SCHEMA {
             return Err(format!("it is `{}`", record.schema));
+        }
+        if dir
+            .file_name()
+            .is_none_or(|name| name != record.key.as_str())
+        {
+            return Err(format!("it is the template `{}`", record.key));
         }
         let state = fs::read(dir.join(STATE)).map_err(|error| format!("{STATE}: {error}"))?;
         if digest::of(&state) != record.state_sha256 {
@@ -286,6 +294,7 @@ impl Making {
         atomic_file::write(&self.path.join(STATE), &[state])?;
         let record = Record {
             schema: SCHEMA.into(),
+            key: (self.to.file_name().unwrap_or_default().to_string_lossy()).into_owned(),
             inputs,
             ram_bytes: ram.metadata()?.len(),
             ram_written: written(&ram.metadata()?),
@@ -386,6 +395,8 @@ mod tests {
         }
         make(&place);
         assert!(Template::open(&place.dir("key")).is_some());
+        fs::rename(place.dir("key"), place.dir("other")).unwrap();
+        assert!(Template::open(&place.dir("other")).is_none(), "of another");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reads a manifest, checks it against its object, and finds the files that it names.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use ukci_schema::plan::{FileRef, Kept, PlannedArtifact};
 
 use super::Error;
 use crate::catalogue::digest;
+use crate::input_file;
 use crate::object_file;
 
 /// A manifest that was read and fits its object.
@@ -45,19 +47,18 @@ impl Read {
 
 /// Reads the manifest at `path` for `artifact`, and adds to the artifact what it names.
 pub fn manifest(path: &Path, artifact: &mut PlannedArtifact) -> Result<Read, Error> {
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })
-    };
-    let bytes = read(path)?;
+    let read =
+        File::open(path).and_then(|file| input_file::read_stream(file, input_file::TEXT_LIMIT));
+    let bytes = read.map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     let name = path.display().to_string();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let found = parse(text, &name)?;
     let object = match artifact.kept.get(&artifact.file.sha256) {
         Some(kept) => Arc::clone(kept),
-        None => read(&artifact.file.path)?.into(),
+        None => super::object_file::read(&artifact.file.path)?.into(),
     };
     if let Some(names) = object_file::names(&object) {
         found.refuse(found.manifest.check_object(&names))?;
@@ -67,7 +68,7 @@ pub fn manifest(path: &Path, artifact: &mut PlannedArtifact) -> Result<Read, Err
         sha256: digest::of(&bytes),
     });
     let directory = path.parent().unwrap_or(Path::new("."));
-    artifact.companions = companions(&found.manifest, directory, read, &mut artifact.kept)?;
+    artifact.companions = companions(&found.manifest, directory, &mut artifact.kept)?;
     Ok(found)
 }
 
@@ -101,13 +102,12 @@ fn parse(text: String, name: &str) -> Result<Read, Error> {
 fn companions(
     manifest: &Manifest,
     directory: &Path,
-    read: impl Fn(&Path) -> Result<Vec<u8>, Error>,
     kept: &mut Kept,
 ) -> Result<BTreeMap<String, FileRef>, Error> {
     let mut found = BTreeMap::new();
     for name in manifest.files() {
         let path: PathBuf = directory.join(name);
-        let bytes = read(&path)?;
+        let bytes = super::object_file::read(&path)?;
         let sha256 = digest::of(&bytes);
         kept.put(&sha256, bytes);
         let path = path

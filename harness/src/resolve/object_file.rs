@@ -1,8 +1,6 @@
 //! Determines what a file is before anything boots: a BPF object, or something else that an error
 //! can name.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use object::elf::{EM_AARCH64, EM_BPF, EM_NONE, EM_RISCV, EM_X86_64, ET_REL, FileType, Machine};
@@ -11,6 +9,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::Error;
 use crate::catalogue::digest;
+use crate::input_file::{self, Refused};
 
 /// Largest object or source. The largest known objects are below 5 MB; libbpf reads them into the
 /// guest's memory.
@@ -25,32 +24,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-    let failed = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
-    // Opening a pipe would wait for its writer.
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if metadata.is_dir() {
-        return Err(failed(io::ErrorKind::IsADirectory.into()));
-    }
-    if !metadata.is_file() {
-        return Err(Error::NotAFile {
-            path: path.to_owned(),
-        });
-    }
-    if metadata.len() > limit {
-        return Err(Error::TooLarge {
-            path: path.to_owned(),
-            bytes: metadata.len(),
-            limit,
-        });
-    }
-    let mut bytes = Vec::new();
-    // It may grow meanwhile.
-    let file = File::open(path).map_err(failed)?;
-    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    let path = path.to_owned();
+    input_file::read(&path, limit).map_err(|refused| match refused {
+        Refused::NotAFile => Error::NotAFile { path },
+        Refused::TooLarge { bytes, limit } => Error::TooLarge { path, bytes, limit },
+        Refused::Io(source) => Error::Read { path, source },
+    })
 }
 
 /// Refuses what is certainly not an object for BPF. What only a loader can tell is left to it.
@@ -292,7 +271,10 @@ mod tests {
         assert!(matches!(zero, Error::NotAFile { .. }), "{zero}");
         let huge = dir.path().join("huge");
         // Sparse: it takes no room.
-        File::create(&huge).unwrap().set_len(10 << 30).unwrap();
+        std::fs::File::create(&huge)
+            .unwrap()
+            .set_len(10 << 30)
+            .unwrap();
         let error = read(&huge).unwrap_err();
         assert!(error.to_string().contains("64 MiB"), "{error}");
         let pipe = dir.path().join("pipe");

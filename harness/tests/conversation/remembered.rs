@@ -296,6 +296,21 @@ async fn a_damaged_entry_is_removed_and_its_cell_runs() {
     }
 }
 
+/// As when a cache is copied in pieces, or by someone who wants another verdict.
+#[tokio::test(start_paused = true)]
+async fn an_entry_under_the_name_of_another_is_removed_and_its_cell_runs() {
+    let mut cell = Cell::new(Script::Costly);
+    assert_eq!(cell.run().await.1, 1);
+    let other = std::fs::read(cell.entry()).unwrap();
+    std::fs::remove_file(cell.entry()).unwrap();
+    cell.plan.cells[0].memory += 64;
+    assert_eq!(cell.run().await.1, 1);
+    std::fs::write(cell.entry(), other).unwrap();
+    let (again, boots) = cell.run().await;
+    assert_eq!((boots, again.cached), (1, None));
+    assert_eq!(cell.run().await.1, 0, "made again");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cache_that_cannot_be_written_only_costs_time() {
     let cell = Cell::new(Script::Good);

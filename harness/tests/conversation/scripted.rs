@@ -121,7 +121,8 @@ pub(crate) fn template(dir: &Path) -> Template {
     std::fs::write(dir.join("state"), b"state").unwrap();
     let ram = std::fs::metadata(dir.join("ram")).unwrap();
     let record = serde_json::json!({
-        "schema": "ukci.template/1",
+        "schema": "ukci.template/2",
+        "key": "template",
         "inputs": [],
         "ram_bytes": 6,
         "ram_written": [ram.mtime(), ram.mtime_nsec()],
