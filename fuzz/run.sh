@@ -1,29 +1,76 @@
 #!/bin/sh
-# Runs every fuzz target for the given number of seconds (the default is 180). The examples of the
-# documentation are the seeds. It needs a nightly toolchain and `cargo install cargo-fuzz`.
+# Runs the fuzz targets that are named, or all of them, each for a number of seconds:
+#
+#   fuzz/run.sh [SECONDS [TARGET…]]          180 seconds is the default
+#
+# It needs a nightly toolchain and `cargo install cargo-fuzz`. The seeds are the examples of the
+# documentation, what the tests keep, and what other targets of `make` have made.
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-180}
+[ $# -gt 0 ] && shift
+[ $# -gt 0 ] || set -- $(sed -n 's/^name = "\(.*\)"$/\1/p' fuzz/Cargo.toml | grep -v '^ukci-fuzz$')
 
-mkdir -p fuzz/corpus/manifest fuzz/corpus/frames fuzz/corpus/object fuzz/corpus/image
+corpus=fuzz/corpus
+for target in "$@"; do mkdir -p "$corpus/$target"; done
+# Copies the files that there are into the corpus of a target that is wanted.
+seed() {
+  target=$1
+  shift
+  [ -d "$corpus/$target" ] || return 0
+  for file in "$@"; do
+    [ -f "$file" ] && [ "$(wc -c < "$file")" -le 65536 ] || continue
+    cp "$file" "$corpus/$target/$(printf %s "$file" | tr / -)"
+  done
+}
+
 # Each fenced block of the page about manifests is a seed.
-awk '/^```(toml|yaml)$/ { file = "fuzz/corpus/manifest/docs-" ++n; next }
-     /^```$/ { if (file) close(file); file = "" }
-     file { print > file }' docs/manifest.md
-# These are a last frame of JSON (0xb2) with its length, and an acknowledgment (0xb4).
-printf '\262\016\000\000{"say":"done"}\264\000\000\000' > fuzz/corpus/frames/done
-printf '\262\062\000\000{"say":"progress","stage":"load","doing":"handle"}' > fuzz/corpus/frames/progress
-
+if [ -d "$corpus/manifest" ]; then
+  awk -v to="$corpus/manifest/docs-" '
+    /^```(toml|yaml)$/ { file = to ++n; next }
+    /^```$/ { if (file) close(file); file = "" }
+    file { print > file }' docs/manifest.md
+fi
+if [ -d "$corpus/frames" ]; then
+  # These are a last frame of JSON (0xb2) with its length, and an acknowledgment (0xb4).
+  printf '\262\016\000\000{"say":"done"}\264\000\000\000' > "$corpus/frames/done"
+  printf '\262\062\000\000{"say":"progress","stage":"load","doing":"handle"}' > "$corpus/frames/progress"
+fi
 # `make examples` and `make casebook-objects` leave objects that clang compiled.
-find target/examples target/casebook-* -name '*.bpf.o' -size -64k -exec cp -t fuzz/corpus/object {} + 2>/dev/null || true
-# These are the setup header of a bzImage, and the beginning of an ELF file.
-printf 'MZ%0510d\125\252HdrS' 0 > fuzz/corpus/image/head
-printf '\177ELF\002\001\001%057dLinux version 6.1.0-1 (' 0 > fuzz/corpus/image/elf
+seed object target/examples/*.bpf.o target/casebook-*/*.bpf.o
+seed module target/examples/*.bpf.o
+if [ -d "$corpus/image" ]; then
+  # These are the setup header of a bzImage, and the beginning of an ELF file.
+  printf 'MZ%0510d\125\252HdrS' 0 > "$corpus/image/head"
+  printf '\177ELF\002\001\001%057dLinux version 6.1.0-1 (' 0 > "$corpus/image/elf"
+fi
+seed matrix matrices/*.toml kernels/groups.toml kernels/streams.toml docs/examples/*.toml
+seed document harness/judge/tests/evidence/*/*.json harness/tests/fixtures/*.json kernels/lock/*.json
+seed judge harness/judge/tests/evidence/*/*.json
+seed words harness/judge/tests/evidence/*/*.json docs/diagnoses.md
+seed signature /usr/share/keyrings/debian-archive-*.gpg /usr/share/keyrings/debian-archive-*.asc
+if [ -d "$corpus/archive" ]; then
+  printf '{"schema":"ukci.cache/1","files":{}}' > "$corpus/archive/cache.json"
+  tar -cf "$corpus/archive/empty" -C "$corpus/archive" cache.json
+fi
+if [ -d "$corpus/package" ]; then
+  # Packages as each family makes them, around a file of the kernel's.
+  made=$(mktemp -d)
+  mkdir -p "$made/boot"
+  echo CONFIG_BPF=y > "$made/boot/config-6.1.0-1-amd64"
+  tar -C "$made" -cf "$made/data.tar" ./boot
+  echo 2.0 > "$made/debian-binary"
+  (cd "$made" && ar rc package.deb debian-binary data.tar && gzip -k data.tar && xz -k data.tar)
+  cp "$made/package.deb" "$corpus/package/deb"
+  cp "$made/data.tar.gz" "$corpus/package/apk"
+  cp "$made/data.tar.xz" "$corpus/package/pacman"
+  rm -r "$made"
+fi
 
 status=0
-for target in manifest frames object image; do
+for target in "$@"; do
   longest=8192
-  [ "$target" = object ] && longest=65536
+  case $target in object|module|package) longest=65536 ;; esac
   set -- "-max_total_time=$seconds" "-max_len=$longest" -timeout=10 -rss_limit_mb=2048 \
     -print_final_stats=1
   [ -f "fuzz/$target.dict" ] && set -- "$@" "-dict=fuzz/$target.dict"
