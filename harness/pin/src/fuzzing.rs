@@ -3,9 +3,11 @@
 
 use std::path::PathBuf;
 
+use ukci_harness::package_version;
+
 use crate::keyring::Keyrings;
 use crate::listing::Listing;
-use crate::{apkindex, index, pacman, repomd, rpm_signature, uname, version};
+use crate::{apkindex, index, pacman, repomd, rpm_signature, uname};
 
 /// The paths below an archive's root and the versions of the packages that an index lists.
 pub type Listed = Vec<(String, String)>;
@@ -66,7 +68,7 @@ pub fn rpm(keys: PathBuf, package: &[u8]) -> Result<(), String> {
 pub fn versions(one: &str, other: &str) -> (std::cmp::Ordering, Option<String>, String) {
     let pattern = "{version}-{release}{build}{kernel}.{arch}";
     (
-        version::compare(one, other),
+        package_version::compare(one, other),
         uname::series(one),
         uname::of(pattern, one, other, "x86_64"),
     )
