@@ -100,6 +100,56 @@ mod tests {
         assert!(unmet.iter().all(|need| need.what == "bpf(2)"), "{unmet:?}");
     }
 
+    /// Makes the kernel answer ENOSYS to one system call of this thread, as one that is built without it
+    /// does.
+    fn take_away(call: libc::c_long) {
+        let statement = |code: u32, jt, jf, k| libc::sock_filter {
+            code: u16::try_from(code).unwrap(),
+            jt,
+            jf,
+            k,
+        };
+        let call = u32::try_from(call).unwrap();
+        let enosys = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+        // The number of the call is the first word of what the filter is given.
+        let mut filter = [
+            statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+            statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call),
+            statement(libc::BPF_RET | libc::BPF_K, 0, 0, enosys),
+            statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog {
+            len: 4,
+            filter: filter.as_mut_ptr(),
+        };
+        // SAFETY: the kernel copies the filter, which is for this thread alone.
+        unsafe {
+            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+            let mode = libc::SECCOMP_MODE_FILTER;
+            let set = libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program);
+            assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+        }
+    }
+
+    #[test]
+    fn a_call_that_the_kernel_lacks_is_found_with_its_option() {
+        for (call, what, option) in [
+            (libc::SYS_memfd_create, "memfd_create(2)", "SHMEM"),
+            (libc::SYS_bpf, "bpf(2)", "BPF_SYSCALL"),
+            (libc::SYS_epoll_create1, "epoll_create1(2)", "EPOLL"),
+        ] {
+            let without = move || {
+                take_away(call);
+                super::unmet()
+            };
+            let unmet = std::thread::spawn(without).join().unwrap();
+            let need = unmet.iter().find(|need| need.what == what);
+            let need = need.unwrap_or_else(|| panic!("{what}: {unmet:?}"));
+            assert!(need.option.contains(option), "{need:?}");
+            assert!(need.error.contains("not implemented"), "{need:?}");
+        }
+    }
+
     #[test]
     fn a_need_is_told_with_the_call_and_the_option() {
         assert_eq!(super::sentence(&[]), None);

@@ -57,6 +57,7 @@ fn programs_of(object: &Embedded) -> String {
     let shown = shown.collect::<Vec<String>>().join(", ");
     match names.len() {
         0 => "it has no program".to_owned(),
+        n if n == SHOWN + 1 => format!("{shown} and 1 more program"),
         n if n > SHOWN => format!("{shown} and {} more programs", n - SHOWN),
         _ => shown,
     }

@@ -11,6 +11,7 @@ use libbpf_sys as sys;
 use super::calls::{self, IteratorTarget, Uprobe};
 use super::stimulus::{Stimulus, burn, run_a_program, sockets, system_calls};
 use super::{Attached, Attachment, Attempt, NotAttached, cgroup, self_probe};
+use crate::kernel;
 
 /// What makes most watchers run, cheapest first.
 pub(super) fn everyday<'a>(attachment: &'a Attachment<'a>) -> Vec<Stimulus<'a>> {
@@ -34,9 +35,13 @@ pub(super) fn named<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
         return Err(no_target(attachment));
     }
     if attachment.program.kind() == sys::BPF_PROG_TYPE_TRACEPOINT
-        && !attachment.target.is_some_and(|target| target.contains('/'))
+        && let Some(event) = attachment.target.filter(|target| !target.contains('/'))
     {
-        return Err(declined(attachment, "no category of its tracepoint"));
+        let events = kernel::tracepoints();
+        let whole = with_category(event, &events);
+        let whole = whole.map_or_else(String::new, |whole| format!(" (`{whole}` in this kernel)"));
+        let what = format!("no category of its tracepoint{whole}");
+        return Err(declined(attachment, &what));
     }
     let many = attachment.hook.contains(".multi") || attachment.hook.contains(".session");
     if !many
@@ -52,6 +57,14 @@ pub(super) fn named<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
         attachment.section(),
         everyday(attachment),
     ))
+}
+
+/// The tracepoint of this name, if one category alone has it.
+fn with_category<'a>(event: &str, all: &'a [String]) -> Option<&'a str> {
+    let is = |whole: &&String| whole.split_once('/').is_some_and(|(_, name)| name == event);
+    let mut found = all.iter().filter(is);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
 }
 
 fn no_target(attachment: &Attachment<'_>) -> NotAttached {
@@ -255,7 +268,18 @@ pub(super) fn run<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::unnamed;
+    use super::{unnamed, with_category};
+
+    #[test]
+    fn a_tracepoint_is_named_with_its_category_if_one_alone_has_it() {
+        let all = ["sched/sched_switch", "tcp/retransmit", "udp/retransmit"].map(str::to_owned);
+        assert_eq!(
+            with_category("sched_switch", &all),
+            Some("sched/sched_switch")
+        );
+        assert_eq!(with_category("retransmit", &all), None);
+        assert_eq!(with_category("sched", &all), None);
+    }
 
     #[test]
     fn a_section_without_a_binary_is_told_from_a_whole_one() {
