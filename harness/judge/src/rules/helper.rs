@@ -227,6 +227,12 @@ const HELPER_PLACES: &[(&str, &str)] = &[
         "programs whose context is a packet, `struct __sk_buff`, such as `tc`; not all of them may \
          change it",
     ),
+    ("bpf_sock_map_update", "`sockops` programs"),
+    ("bpf_sock_hash_update", "`sockops` programs"),
+    (
+        "bpf_get_local_storage",
+        "programs of control groups, such as `cgroup_skb/egress`",
+    ),
     ("bpf_redirect_map", "`xdp` programs"),
     ("bpf_redirect_neigh", "`tc` programs"),
     ("bpf_redirect_peer", "`tc` programs"),

@@ -188,3 +188,35 @@ fn a_kprobe_is_offered_for_a_function_without_btf_only_where_it_can_be_placed() 
         found.hints
     );
 }
+
+#[test]
+fn arguments_and_results_of_functions_are_told_apart() {
+    let log = "0: (79) r1 = *(u64 *)(r1 +8)\nfunc 'exit_mmap' doesn't have 3-th argument\n\
+               invalid bpf_context access off=8 size=8\n";
+    let fexit = Rejected::of("tracing", "fexit/exit_mmap");
+    fexit.told(log, &["`exit_mmap`", "argument 2", "returned value"]);
+    let fentry = Rejected::of("tracing", "fentry/exit_mmap");
+    fentry.not_told(log, &["returned value"]);
+    // A member of operations has no target.
+    let member = log.replace("exit_mmap", "ssthresh");
+    Rejected::of("struct_ops", "struct_ops").told(&member, &["arguments of `ssthresh` as"]);
+    let context = "0: (61) r0 = *(u32 *)(r1 +0)\ninvalid bpf_context access off=0 size=4\n";
+    Rejected::of("netfilter", "netfilter").told(context, &["`struct bpf_nf_ctx`"]);
+    fentry.not_told(context, &["bpf_nf_ctx"]);
+}
+
+#[test]
+fn a_task_as_a_number_and_a_map_for_reading() {
+    let probe = Rejected::of("kprobe", "kprobe/vfs_read");
+    let task = "0: (85) call bpf_get_current_task#35 ; R0=scalar()\n1: (bf) r2 = r0\n\
+                4: (85) call bpf_task_storage_get#156\n\
+                R2 type=scalar expected=ptr_, trusted_ptr_, rcu_ptr_\n";
+    probe.told(task, &["`bpf_get_current_task_btf`", "argument 2"]);
+    let other = task.replace("bpf_get_current_task#35", "bpf_ktime_get_ns#5");
+    probe.not_told(&other, &["bpf_get_current_task_btf"]);
+    let write = "9: (85) call bpf_map_update_elem#2\nwrite into map forbidden\n";
+    let plain = probe.clone().with_map("table", "array", 8);
+    plain.not_told(write, &["`table`"]);
+    let flagged = probe.with_map("table", "array", 8).with_flags(0x80);
+    flagged.told(write, &["`table` without BPF_F_RDONLY_PROG"]);
+}

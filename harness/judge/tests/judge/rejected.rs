@@ -47,6 +47,12 @@ impl Rejected {
         self
     }
 
+    /// The flags of the map that was declared last.
+    pub(crate) fn with_flags(mut self, flags: u32) -> Self {
+        self.maps.last_mut().unwrap().flags = flags;
+        self
+    }
+
     pub(crate) fn calling(mut self, kfunc: &'static str) -> Self {
         self.kfuncs.push(kfunc);
         self

@@ -140,8 +140,18 @@ fn wrong_type(rejection: &Rejection<'_>) -> Vec<String> {
         )];
     }
     let wanted = words::kind(first);
+    if got == "scalar" || got == "inv" {
+        let task = Origin::Call("bpf_get_current_task");
+        if first.contains("ptr_") && rejection.trace.origin(register) == Some(task) {
+            return vec![format!(
+                "call `bpf_get_current_task_btf` (mainline {}) for {place}: what `bpf_get_current_task` \
+                 returns is a number to the verifier",
+                history::helper("bpf_get_current_task_btf").unwrap_or("5.11")
+            )];
+        }
+    }
     let more = if expected.contains(", ") {
-        ", or what else it accepts"
+        ", or what else it accepts,"
     } else {
         ""
     };

@@ -310,17 +310,24 @@ fn arguments(rejection: &Rejection<'_>, offset: i64, size: i64) -> Vec<String> {
     let kind = rejection.case.program.program_type.as_str();
     match kind {
         "tracing" | "lsm" | "struct_ops" | "ext" if rejection.says("doesn't have") => {
-            vec![format!(
-                "declare the arguments of `{}` as this kernel has them, and read only those: argument {} is \
-             not there",
-                rejection
-                    .case
-                    .program
-                    .target
-                    .as_deref()
-                    .unwrap_or("the function"),
+            // `func 'vfs_fsync' doesn't have 4-th argument`, also of a member of operations.
+            let named = (rejection.sentence.split_once("func '"))
+                .and_then(|(_, rest)| Some(rest.split_once('\'')?.0));
+            let of = rejection.case.program.target.as_deref().or(named);
+            let of = of.map_or_else(|| "the function".into(), |of| format!("`{of}`"));
+            let mut found = vec![format!(
+                "declare the arguments of {of} as this kernel has them, and read only those: argument {} is \
+                 not there",
                 offset / 8 + 1
-            )]
+            )];
+            let section = rejection.case.section();
+            if section.starts_with("fexit") || section.starts_with("fmod_ret") {
+                found.push(format!(
+                    "count the returned value as the one after the last argument: a function that returns \
+                     nothing has none, and {of} may be one"
+                ));
+            }
+            found
         }
         "tracing" | "lsm" | "struct_ops" | "ext" if rejection.writes() => {
             vec!["do not write to the arguments: the context of this program is read-only".into()]
@@ -335,6 +342,11 @@ fn arguments(rejection: &Rejection<'_>, offset: i64, size: i64) -> Vec<String> {
         "kprobe" | "perf_event" if rejection.writes() => {
             vec!["do not write to the registers: the context of this program is read-only".into()]
         }
+        "netfilter" => vec![
+            "declare the context as `struct bpf_nf_ctx`: it has two pointers, `state` and `skb`, and each is read \
+             as 8 bytes"
+                .into(),
+        ],
         "kprobe" => vec![format!(
             "read registers within `struct pt_regs` of this architecture: the program accesses {} at \
              offset {offset}",

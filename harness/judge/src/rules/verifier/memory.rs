@@ -5,6 +5,9 @@ use super::rejection::{Rejection, leading_number, region_of, section};
 use super::words::{bytes, range};
 use crate::verifier_log::{Operation, Origin};
 
+/// The flag of a map that programs may not write to. libbpf sets it for `.rodata`.
+const BPF_F_RDONLY_PROG: u32 = 0x80;
+
 pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [misaligned, read_only, outside, unbounded, arithmetic];
     let spoken = families.iter().map(|family| family(rejection));
@@ -70,7 +73,8 @@ fn read_only(rejection: &Rejection<'_>) -> Vec<String> {
     if rejection.says("write into map forbidden") {
         let known = rejection.state().and_then(|state| rejection.map(state));
         let constants = || rejection.only(|map| section(&map.name).starts_with(".rodata"));
-        return match known.or_else(constants) {
+        let read_only = || rejection.only(|map| map.flags & BPF_F_RDONLY_PROG != 0);
+        return match known.or_else(read_only).or_else(constants) {
             Some(map) if section(&map.name).starts_with(".rodata") => vec![
                 "declare the variable without `const` if the program is to write it: constants are in \
                  `.rodata`, which is read-only once the object is loaded"
