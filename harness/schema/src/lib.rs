@@ -25,6 +25,7 @@ pub mod history;
 pub mod json_schema;
 pub mod lock;
 pub mod message;
+pub mod placeholder;
 pub mod plan;
 pub mod report;
 pub mod sha256;

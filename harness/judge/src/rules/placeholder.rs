@@ -5,28 +5,7 @@
 use crate::case::Case;
 use crate::finding::{Found, diagnosis};
 use ukci_schema::diagnosis::Code;
-
-/// Names that tools put into their sections for this, beside all that begin with `dummy` or contain
-/// `placeholder`: bcc's `funclatency` and `fsdist`, bpftool's and xdpdump's. Only names that a kernel
-/// lacks are compared.
-const NAMES: &[&str] = &[
-    "attach_me",
-    "foo",
-    "func",
-    "func_name",
-    "function",
-    "handle_entry",
-    "handle_exit",
-    "set_by_loader",
-    "some_function",
-    "target",
-    "to_be_set",
-];
-
-fn is_placeholder(target: &str) -> bool {
-    let target = target.to_ascii_lowercase();
-    target.starts_with("dummy") || target.contains("placeholder") || NAMES.contains(&&*target)
-}
+use ukci_schema::placeholder::is_placeholder;
 
 /// Whether a target is a pattern. libbpf takes patterns only for programs that are attached to many
 /// functions at once.
@@ -80,24 +59,7 @@ pub(crate) fn instead(case: &Case<'_>, found: Found) -> Found {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_pattern, is_placeholder};
-
-    #[test]
-    fn only_names_that_tools_use_so_are_placeholders() {
-        for name in [
-            "dummy_kprobe",
-            "dummy_file_read",
-            "foo",
-            "handle_entry",
-            "PLACEHOLDER_FUNC",
-            "TARGET",
-        ] {
-            assert!(is_placeholder(name), "{name}");
-        }
-        for name in ["do_unlinkat", "food_chain", "vfs_func", "netif_dummy_"] {
-            assert!(!is_placeholder(name), "{name}");
-        }
-    }
+    use super::is_pattern;
 
     #[test]
     fn a_pattern_is_the_loaders_business_unless_libbpf_expands_it() {

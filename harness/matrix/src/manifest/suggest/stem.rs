@@ -79,16 +79,6 @@ impl<'s> Hook<'s> {
 
     /// Whether its target is a word that stands for one, which the loader replaces.
     pub(super) fn is_placeholder(&self) -> bool {
-        let whole = [
-            "foo",
-            "bar",
-            "func",
-            "dummy",
-            "placeholder",
-            "todo",
-            "xxx",
-            "target",
-        ];
-        self.rank().is_some() && (whole.contains(&self.target) || self.target.starts_with("dummy_"))
+        self.rank().is_some() && ukci_schema::placeholder::is_placeholder(self.target)
     }
 }
