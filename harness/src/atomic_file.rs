@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// How the name of a file begins that is being written. After a kill it stays.
+pub(crate) const PREFIX: &str = ".ukci-";
+
 /// Writes the parts, one after the other, beside `path`, and renames the whole into its place. Whoever
 /// reads meanwhile sees the old file or the whole new one. The directory must exist.
 ///
@@ -17,7 +20,7 @@ pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     }
     let directory = directory(path);
     let mut file = tempfile::Builder::new()
-        .prefix(".ukci-")
+        .prefix(PREFIX)
         // As a file that is written plainly; a temporary file is closed to others.
         .permissions(std::fs::Permissions::from_mode(0o644))
         .tempfile_in(directory)?;

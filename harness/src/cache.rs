@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::atomic_file;
 use crate::catalogue::checked_file;
 
 pub use archive::{Error as ArchiveError, Exported, Imported, export, import};
@@ -138,9 +139,23 @@ pub fn sweep(cache: &Path) {
     sweep_directories(cache);
 }
 
-/// Also deletes what imports that were killed had unpacked. Nobody else uses the cache.
+/// Also deletes what imports that were killed had unpacked, and files that were not written to their
+/// end. Nobody else uses the cache.
 pub fn sweep_alone(cache: &Path, _alone: &InUse) {
     sweep_directories(cache);
+    let directories = Kind::ALL.iter().flat_map(|kind| kind.directories());
+    for dir in directories {
+        for found in fs::read_dir(cache.join(dir))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let name = found.file_name();
+            if name.to_string_lossy().starts_with(atomic_file::PREFIX) {
+                let _ = delete(&found.path());
+            }
+        }
+    }
     for found in fs::read_dir(cache).into_iter().flatten().flatten() {
         if found
             .file_name()
@@ -300,12 +315,13 @@ mod tests {
         let package = fill(cache, "packages/dd.deb", 100, 90);
         let half = fill(cache, "templates/.deleted-1-ee/ram", 100, 10);
         let import = fill(cache, ".import-abc/store/kernel.json", 100, 10);
+        let cut_short = fill(cache, "verdicts/.ukci-abc", 100, 10);
         evict(cache, 200);
         assert!(!template.exists() && !template.parent().unwrap().exists() && !half.exists());
         assert!(old.exists() && new.exists() && package.exists());
-        assert!(import.exists(), "it may be under way");
+        assert!(import.exists() && cut_short.exists(), "it may be under way");
         sweep_alone(cache, &InUse::alone(cache).unwrap().unwrap());
-        assert!(!import.exists());
+        assert!(!import.exists() && !cut_short.exists());
         evict(cache, 100);
         assert!(!old.exists() && new.exists() && package.exists());
     }

@@ -17,6 +17,7 @@ use crate::atomic_file;
 use crate::catalogue::digest::Hasher;
 use crate::conversation::{self, Answer, GuestRequest};
 use crate::machine::{Boot, Hardware, Machine};
+use crate::scratch::Scratch;
 
 /// Guest memory in MiB: every map type is made once.
 const MEMORY: u32 = 512;
@@ -70,16 +71,14 @@ pub async fn of<M: Machine>(
     let path = probe.path(cache, &hardware);
     let kept = std::fs::read(&path)
         .ok()
-        .and_then(|text| serde_json::from_slice::<KernelFeatures>(&text).ok());
+        .and_then(|text| serde_json::from_slice::<KernelFeatures>(&text).ok())
+        .filter(|kept| kept.kernel == probe.kernel.name);
     if let Some(kept) = kept {
         return Ok(kept);
     }
     let dir = cache.join("features");
     std::fs::create_dir_all(&dir).map_err(|error| unwritable(&dir, &error))?;
-    let evidence = tempfile::Builder::new()
-        .prefix(".asked-")
-        .tempdir_in(&dir)
-        .map_err(|error| unwritable(&dir, &error))?;
+    let evidence = Scratch::create().map_err(|error| unwritable(&std::env::temp_dir(), &error))?;
     let answer = ask(machine, probe, evidence.path()).await?;
     serde_json::to_vec(&answer)
         .map_err(io::Error::from)

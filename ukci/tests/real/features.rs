@@ -1,8 +1,12 @@
 //! `ukci kernels features`: what kernels say they offer.
 
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 use ukci_schema::features::{KernelFeatures, Kind};
 
-use crate::fixture::{K61, K510, K612, machine, ukci};
+use crate::fixture::{K61, K510, K612, command, machine, machines, text, ukci, wait_until};
 
 /// What `ukci kernels features` prints for these arguments.
 fn features(args: &[&str]) -> String {
@@ -85,4 +89,26 @@ fn kernels_say_what_they_offer_and_are_right() {
     assert!(told.contains("  no   yes  bpf_loop  5.17"), "{told}");
     let same = features(&[K612, K612]);
     assert!(same.contains("no difference"), "{same}");
+}
+
+/// As a closed window, `timeout` and a job that is canceled end it.
+#[test]
+fn a_signal_ends_the_question_and_leaves_nothing() {
+    let Some(_machine) = machine() else { return };
+    for signal in [Signal::HUP, Signal::TERM, Signal::INT, Signal::QUIT] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ask = command(&["kernels", "features", K612]);
+        ask.env("TMPDIR", dir.path()).env_remove("XDG_RUNTIME_DIR");
+        ask.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = ask.spawn().unwrap();
+        let marker = text(dir.path());
+        wait_until("a machine is up", Duration::from_mins(1), || {
+            !machines(marker).is_empty()
+        });
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal:?}");
+        assert_eq!(machines(marker), Vec::<String>::new(), "{signal:?}");
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert!(left.is_empty(), "{signal:?}: {left:?}");
+    }
 }

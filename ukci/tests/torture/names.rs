@@ -73,9 +73,14 @@ fn no_mixture_of_hostile_text_is_more_than_text() {
         return;
     };
     let xmllint = found("xmllint", "libxml2-utils");
-    let browser = ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok());
+    let browser = [
+        "chromium-headless-shell",
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+    ]
+    .into_iter()
+    .find(|name| Command::new(name).arg("--version").output().is_ok());
     if browser.is_none() {
         eprintln!("skipped: no browser is installed, so no page is opened in one");
     }
