@@ -54,6 +54,17 @@ impl<S: Read + Write> Channel<S> {
 
     /// Sends a message as it is and waits until it was acknowledged.
     pub fn send(&mut self, kind: FrameKind, message: &[u8]) -> io::Result<()> {
+        self.write(kind, message)?;
+        match self.header()? {
+            (FrameKind::Ack, 0) => Ok(()),
+            other => Err(io::Error::other(format!(
+                "expected an acknowledgement, received {other:?}"
+            ))),
+        }
+    }
+
+    /// Sends a message as it is. The peer does not acknowledge it.
+    pub fn write(&mut self, kind: FrameKind, message: &[u8]) -> io::Result<()> {
         for (header, payload) in frames(kind, message) {
             // One write a frame: a header alone would be a packet of its own.
             let mut frame = Vec::with_capacity(HEADER + payload.len());
@@ -61,13 +72,7 @@ impl<S: Read + Write> Channel<S> {
             frame.extend_from_slice(payload);
             self.stream.write_all(&frame)?;
         }
-        self.stream.flush()?;
-        match self.header()? {
-            (FrameKind::Ack, 0) => Ok(()),
-            other => Err(io::Error::other(format!(
-                "expected an acknowledgement, received {other:?}"
-            ))),
-        }
+        self.stream.flush()
     }
 
     /// Sends one frame of plain bytes and does not wait until it was acknowledged.
@@ -123,11 +128,13 @@ impl<S: Read + Write> Channel<S> {
         }
     }
 
-    /// Waits for the host's next word.
-    pub fn hear(&mut self) -> io::Result<FromHost> {
-        match self.receive()? {
-            Arrived::Json(text) => Ok(serde_json::from_slice(&text)?),
-            Arrived::Bytes(_) => Err(io::Error::other("expected a request, received plain bytes")),
+    /// Waits for the host's next word, and returns its text too. It is not acknowledged yet.
+    pub fn hear(&mut self) -> io::Result<(FromHost, Vec<u8>)> {
+        match self.take()? {
+            Frame::Message(Arrived::Json(text)) => Ok((serde_json::from_slice(&text)?, text)),
+            _ => Err(io::Error::other(
+                "expected a request, received something else",
+            )),
         }
     }
 

@@ -14,7 +14,8 @@ mod processes;
 mod streams;
 mod surroundings;
 
-use ukci_guest::{bpf, guest_facts, kmsg, modules};
+use ukci_guest::guest_facts::Identity;
+use ukci_guest::{bpf, kmsg, modules};
 use ukci_schema::command::{Command, CommandEvidence, CommandRequest};
 use ukci_schema::evidence::{self, Evidence, GuestFacts, Module};
 use ukci_schema::message::{FromGuest, ModuleFile};
@@ -35,7 +36,7 @@ pub(crate) fn serve(
     // First of all, as with an object.
     system::set_clock(request.time);
     system::add_entropy(&request.entropy);
-    guest_facts::identify(&mut facts);
+    Identity::draw().tell(&mut facts);
     for ModuleFile { name, size } in &request.modules {
         let module = receive(channel, &format!("the module `{name}`"), Some(*size))?;
         modules::keep(name, &module)?;

@@ -116,12 +116,31 @@ pub fn gather(mounts_missing: BTreeMap<String, String>, modules: Vec<Module>) ->
     }
 }
 
-/// Adds what tells this guest from a copy of the same saved guest. The kernel draws the boot id when
-/// it is first read, so nothing may read it before the guest has entropy of its own.
-pub fn identify(facts: &mut GuestFacts) {
-    facts.boot_id = read("/proc/sys/kernel/random/boot_id");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    facts.clock = now.ok().map(|time| time.as_secs());
+/// What tells this guest from another copy of the same saved guest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// As the kernel writes it.
+    pub boot_id: Option<String>,
+    /// Seconds since 1970.
+    pub clock: Option<u64>,
+}
+
+impl Identity {
+    /// Draws it. The kernel draws the boot id when it is first read, so nothing may read it before
+    /// the guest has entropy of its own.
+    pub fn draw() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            boot_id: read("/proc/sys/kernel/random/boot_id"),
+            clock: now.ok().map(|time| time.as_secs()),
+        }
+    }
+
+    /// Adds it to facts that were gathered before.
+    pub fn tell(self, facts: &mut GuestFacts) {
+        facts.boot_id = self.boot_id;
+        facts.clock = self.clock;
+    }
 }
 
 /// `linux/capability.h`. Kernels below 5.8 have neither `CAP_PERFMON` nor `CAP_BPF`, and ask for

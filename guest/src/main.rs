@@ -8,17 +8,17 @@
 mod command;
 mod init;
 mod print;
+mod prober;
 mod shell;
 mod system;
 mod vsock_stream;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use ukci_guest::channel::{Arrived, Channel};
 use ukci_guest::contract::{Terms, keep_files};
+use ukci_guest::guest_facts::Identity;
 use ukci_guest::probe::probe;
 use ukci_guest::request::ProbeRequest;
 use ukci_guest::{
@@ -26,11 +26,12 @@ use ukci_guest::{
 };
 use ukci_schema::contract::Contract;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
-use ukci_schema::message::{FrameKind, FromGuest, FromHost, ModuleFile, PROTOCOL, Request};
+use ukci_schema::message::{FrameKind, FromGuest, FromHost, ModuleFile, PROTOCOL};
 
 use ukci_schema::verdict::Stage;
 
 use crate::init::{Stream, Transport};
+use crate::prober::{Asked, Parked, Pass, Prober};
 
 fn main() {
     libbpf_log::silence();
@@ -83,8 +84,16 @@ fn check() -> Result<Evidence, String> {
         files,
     } = shell::Cell::read()?;
     let facts = guest_facts::gather(BTreeMap::new(), Vec::new());
-    let reply = answer(&request, &object, &files, facts, &mut |_| Ok(()))?;
-    Ok(*evidence_in(&reply)?)
+    let text = serde_json::to_vec(&FromHost::Request(Box::new(request.clone())));
+    let asked = Asked {
+        text: &text.map_err(|error| error.to_string())?,
+        request: &request,
+        object: &object,
+        files: &files,
+        identity: Identity::default(),
+    };
+    let (reply, _parked) = answer(Prober::start(&facts, || {})?, &asked, &mut |_| Ok(()))?;
+    Ok(*prober::evidence_in(&reply)?)
 }
 
 fn json(evidence: &Evidence) -> Result<String, String> {
@@ -165,7 +174,7 @@ fn lost(error: std::io::Error) -> String {
 }
 
 /// From hello to done. After hello the agent is ready and holds nothing of a cell.
-fn serve(channel: &mut HostChannel, mut facts: GuestFacts) -> Result<(), String> {
+fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     // In place of the hello: such a kernel is asked nothing.
     if let Some(sentence) = kernel_needs::sentence(&facts.unmet) {
         return Err(sentence);
@@ -178,11 +187,23 @@ fn serve(channel: &mut HostChannel, mut facts: GuestFacts) -> Result<(), String>
             facts: Box::new(facts.clone()),
         })
         .map_err(lost)?;
-    let request = loop {
-        match channel.hear().map_err(lost)? {
-            FromHost::Request(request) => break request,
+    let mut ready = None;
+    let (request, text) = loop {
+        let (said, text) = channel.hear().map_err(lost)?;
+        if matches!(said, FromHost::Settle) {
+            // Its copies find all of this done.
+            ready = Some(Prober::start(&facts, system::populate)?);
+            system::settle();
+        }
+        channel.acknowledge().map_err(lost)?;
+        match said {
+            FromHost::Request(request) => break (request, text),
             FromHost::Settle => {}
-            FromHost::Command(request) => return command::serve(channel, &request, facts),
+            FromHost::Command(request) => {
+                // The command is to find no process but its own.
+                drop(ready);
+                return command::serve(channel, &request, facts);
+            }
             FromHost::Kill { .. } => {
                 return Err("there is no command that could be killed".into());
             }
@@ -198,7 +219,7 @@ fn serve(channel: &mut HostChannel, mut facts: GuestFacts) -> Result<(), String>
     // First of all: nothing may see a template's clock, or draw its numbers.
     system::set_clock(request.time);
     system::add_entropy(&request.entropy);
-    guest_facts::identify(&mut facts);
+    let identity = Identity::draw();
     let object = receive(channel, "the object", Some(request.size))?;
     let mut files = Vec::new();
     for name in &request.contract.files {
@@ -208,7 +229,18 @@ fn serve(channel: &mut HostChannel, mut facts: GuestFacts) -> Result<(), String>
         let module = receive(channel, &format!("the module `{name}`"), Some(*size))?;
         modules::keep(name, &module)?;
     }
-    let reply = answer(&request, &object, &files, facts, &mut |progress| {
+    let prober = match ready {
+        Some(prober) => prober,
+        None => Prober::start(&facts, || {})?,
+    };
+    let asked = Asked {
+        text: &text,
+        request: &request,
+        object: &object,
+        files: &files,
+        identity,
+    };
+    let (reply, _parked) = answer(prober, &asked, &mut |progress| {
         channel.send(FrameKind::Json, progress).map_err(lost)
     })?;
     channel.send(FrameKind::Json, &reply).map_err(lost)?;
@@ -229,48 +261,33 @@ fn receive(channel: &mut HostChannel, what: &str, size: Option<u64>) -> Result<V
     }
 }
 
-/// Is handed each [`FromGuest::Progress`] as JSON.
-type Pass<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
-
-/// The [`FromGuest::Reply`] to a request, as JSON.
+/// Does what a request asks for, up to the [`FromGuest::Reply`] as JSON. `pass` is handed each
+/// [`FromGuest::Progress`]. The child lives until what is returned with the reply is dropped.
 fn answer(
-    request: &Request,
-    object: &[u8],
-    files: &[Vec<u8>],
-    facts: GuestFacts,
+    prober: Prober,
+    asked: &Asked<'_>,
     pass: &mut Pass<'_>,
-) -> Result<Vec<u8>, String> {
-    let files = keep_files(files)?;
-    let terms = Terms::new(&request.contract, files, &request.name);
+) -> Result<(Vec<u8>, Parked), String> {
+    let request = asked.request;
+    let files = keep_files(asked.files)?;
     let mut kernel = kmsg::Recorder::from_now(Stage::Connect, "settings");
     let edits = set(&request.sysctl)?;
-    let probed = probe_in_child(pass, &mut kernel, request, &terms, (object, edits), facts);
+    let answered = prober.probe(asked, (files, edits), &mut kernel, pass);
     let said = kernel.finish();
-    let reply = probed.map_err(|message| match said.telling() {
+    let (reply, parked) = answered.map_err(|message| match said.telling() {
         None => message,
         // A child that was killed was often killed by the kernel, which says why.
         Some(line) => format!("{message}; the kernel's last warning: {line}"),
     })?;
     if said.lines.is_empty() {
         // To read it and to write it again would take as long as to load a small object.
-        return Ok(reply);
+        return Ok((reply, parked));
     }
-    let mut evidence = evidence_in(&reply)?;
+    let mut evidence = prober::evidence_in(&reply)?;
     evidence.kmsg = said.lines;
     evidence.kmsg_marks = said.marks;
-    serde_json::to_vec(&FromGuest::Reply { evidence }).map_err(|error| error.to_string())
-}
-
-/// How a [`FromGuest::Reply`] begins, as a child of this program writes it.
-const REPLY: &[u8] = br#"{"say":"reply","#;
-
-/// The evidence in a [`FromGuest::Reply`].
-fn evidence_in(reply: &[u8]) -> Result<Box<Evidence>, String> {
-    match serde_json::from_slice(reply) {
-        Ok(FromGuest::Reply { evidence }) => Ok(evidence),
-        Ok(_) => Err("the probe answered without evidence".into()),
-        Err(error) => Err(format!("read the evidence of the probe: {error}")),
-    }
+    let reply = serde_json::to_vec(&FromGuest::Reply { evidence });
+    Ok((reply.map_err(|error| error.to_string())?, parked))
 }
 
 /// Makes the settings, each `key=value`. Returns the edits.
@@ -285,68 +302,4 @@ fn set(sysctl: &[String]) -> Result<Vec<String>, String> {
         edits.push(format!("sysctl {}={}", key.trim(), value.trim()));
     }
     Ok(edits)
-}
-
-/// Probes in a child, so that a crash of libbpf is told apart from one of the kernel. What the
-/// child says is passed on; its reply is kept, with `edits` before those of the probe.
-fn probe_in_child(
-    pass: &mut Pass<'_>,
-    kernel: &mut kmsg::Recorder,
-    request: &Request,
-    terms: &Terms<'_>,
-    (object, edits): (&[u8], Vec<String>),
-    facts: GuestFacts,
-) -> Result<Vec<u8>, String> {
-    let (ours, theirs) = UnixStream::pair().map_err(|error| format!("make a socket: {error}"))?;
-    let forked = child::fork(ours, theirs, |theirs| {
-        let mut channel = Channel::new(theirs);
-        let probe_request = ProbeRequest {
-            object,
-            name: &request.name,
-            terms,
-            mode: request.mode,
-            isolation: request.isolation_seconds.map(Duration::from_secs),
-        };
-        let probed = probe(probe_request, facts, |stage, doing| {
-            let doing = doing.to_owned();
-            let _ = channel.say(&FromGuest::Progress { stage, doing });
-        });
-        let _ = channel.say(&match probed {
-            Ok(mut evidence) => {
-                evidence.edits.splice(0..0, edits);
-                FromGuest::Reply {
-                    evidence: Box::new(evidence),
-                }
-            }
-            Err(message) => FromGuest::Trouble {
-                message,
-                out_of_memory: false,
-            },
-        });
-    });
-    let (pid, ours) = forked.map_err(|error| format!("fork: {error}"))?;
-    let mut channel = Channel::new(ours);
-    let mut doing = "starting".to_owned();
-    let reply = loop {
-        let Ok(Arrived::Json(text)) = channel.receive() else {
-            break None;
-        };
-        if text.starts_with(REPLY) {
-            break Some(text);
-        }
-        match serde_json::from_slice(&text) {
-            Ok(FromGuest::Progress { stage, doing: what }) => {
-                kernel.begin(stage, &what);
-                doing = format!("{stage} ({what})");
-                pass(&text)?;
-            }
-            Ok(FromGuest::Trouble { message, .. }) => {
-                child::wait(pid);
-                return Err(format!("{message} (during {doing})"));
-            }
-            _ => break None,
-        }
-    };
-    let ended = child::wait(pid);
-    reply.ok_or_else(|| format!("the probe {ended} during {doing}"))
 }

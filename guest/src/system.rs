@@ -7,6 +7,7 @@ use std::ffi::c_int;
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit};
 
@@ -55,6 +56,52 @@ pub(crate) fn set_clock(seconds: u64) {
     let time = rustix::time::Timespec { tv_sec, tv_nsec: 0 };
     let _ = rustix::time::clock_settime(rustix::time::ClockId::Realtime, time);
 }
+
+/// Lets the kernel end what a boot leaves to be done: a guest that is saved before would have it done
+/// in each of its copies.
+pub(crate) fn settle() {
+    // Some kernels are still without entropy. What they get here is known to whoever can read the
+    // saved guest; each of its copies gets some of its own before it draws any.
+    add_entropy(&"5a".repeat(32));
+    populate();
+    std::thread::sleep(SETTLE);
+}
+
+/// The kernel refines its measure of the time stamp counter for a second, and then changes its clock.
+const SETTLE: Duration = Duration::from_millis(1500);
+
+/// Gives this process its pages now: after a fork, each write to one would be a fault. Kernels from
+/// 5.14 can do this; with an older one the faults come one by one.
+pub(crate) fn populate() {
+    // SAFETY: only tells the allocator by how much it grows its heap.
+    unsafe { libc::mallopt(libc::M_TOP_PAD, HEAP) };
+    // Larger than anything that is free in the heap, and too small for a mapping of its own.
+    drop(std::hint::black_box(vec![0_u8; 100 << 10]));
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    for line in maps.lines().filter(|line| !line.contains("[v")) {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(range), Some(rights)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let advice = match rights.as_bytes() {
+            [b'r', b'w', _, b'p'] => libc::MADV_POPULATE_WRITE,
+            [b'r', ..] => libc::MADV_POPULATE_READ,
+            _ => continue,
+        };
+        let number = |hex| usize::from_str_radix(hex, 16).ok();
+        let Some((start, end)) = range.split_once('-') else {
+            continue;
+        };
+        if let (Some(start), Some(end)) = (number(start), number(end)) {
+            let start = std::ptr::without_provenance_mut(start);
+            // SAFETY: neither advice changes what any page holds.
+            unsafe { libc::madvise(start, end.saturating_sub(start.addr()), advice) };
+        }
+    }
+}
+
+/// By how many bytes the heap grows when it has to.
+const HEAP: c_int = 1 << 20;
 
 /// Mixes hex digits into the pool, credits them, and reseeds: clones of one template would
 /// otherwise draw the same numbers.

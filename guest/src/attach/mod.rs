@@ -161,7 +161,7 @@ pub(crate) fn attach_all(
             continue;
         }
         if until.is_some_and(|until| Instant::now() >= until) {
-            seen.attach = not_attempted("there was no time left to try it".into());
+            seen.attach = not_attempted(ProgramAttach::TIME_WAS_OVER.into());
             continue;
         }
         progress(&seen.name);
@@ -274,7 +274,9 @@ fn settle(
     let ran = || !programs.is_empty() && programs.iter().all(|program| runs(program) > 0);
     let mut done = Vec::new();
     for stimulus in &mut attached.stimuli {
-        done.push(stimulus.what);
+        if done.last() != Some(&stimulus.what) {
+            done.push(stimulus.what);
+        }
         (stimulus.act)();
         if counts && ran() {
             break;

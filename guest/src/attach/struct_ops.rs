@@ -112,10 +112,9 @@ fn attach(
             }
         })]
     } else {
-        vec![
-            Stimulus::new("makes system calls", system_calls),
-            Stimulus::new("runs a program", run_a_program),
-        ]
+        let mut stimuli = Vec::from(system_calls());
+        stimuli.push(Stimulus::new("runs a program", run_a_program));
+        stimuli
     };
     settle(
         Attached::by(link, format!("{operations} `{name}` registered"), stimuli),

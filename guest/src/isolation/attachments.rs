@@ -25,7 +25,13 @@ impl Isolation<'_> {
             .filter(|(_, program)| program.load.outcome == StepOutcome::Ok)
             .map(|(n, _)| n)
             .collect();
-        if good.is_empty() || self.is_late() {
+        if good.is_empty() {
+            return;
+        }
+        if self.is_late() {
+            for n in good {
+                evidence.programs[n].attach.reason = Some(ProgramAttach::TIME_WAS_OVER.into());
+            }
             return;
         }
         progress(Stage::Load, "the programs that load, to attach them");

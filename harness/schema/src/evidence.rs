@@ -411,6 +411,9 @@ pub struct VerifierStats {
 impl ProgramAttach {
     /// The reason of a program that was attached in a copy of an object that was refused as a whole.
     pub const ATTACHES_ALONE: &str = "it attaches alone; the object as a whole was refused";
+    /// The reason of a program that was not attached alone because the time for that was over. A host
+    /// that is less busy may have got to it.
+    pub const TIME_WAS_OVER: &str = "there was no time left to try it";
 }
 
 /// How a program's attachment ended.
