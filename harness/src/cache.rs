@@ -9,6 +9,7 @@ mod verify;
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -18,6 +19,9 @@ use crate::catalogue::checked_file;
 pub use archive::{Error as ArchiveError, Exported, Imported, export, import};
 pub use kind::Kind;
 pub use verify::{Damage, discard, verify};
+
+/// Bytes of what `st_blocks` counts.
+const BLOCK: u64 = 512;
 
 /// How the names begin of what is about to be deleted.
 const DELETED: &str = ".deleted-";
@@ -79,11 +83,12 @@ pub fn entries_of(cache: &Path, kind: Kind) -> Vec<Entry> {
     entries
 }
 
-/// The bytes of a file, or of all files below a directory. Links are not followed.
+/// The bytes of a file, or of all files below a directory. Links are not followed. The memory of a
+/// saved guest has holes, which take no room.
 fn size_of(path: &Path) -> io::Result<u64> {
     let found = fs::symlink_metadata(path)?;
     if !found.is_dir() {
-        return Ok(found.len());
+        return Ok(found.len().min(found.blocks() * BLOCK));
     }
     let mut size = 0;
     for entry in fs::read_dir(path)? {
@@ -337,5 +342,19 @@ mod tests {
         assert!(alone.is_some() && InUse::alone(cache.path()).unwrap().is_none());
         // A cache that cannot be written is only read.
         let _ = InUse::shared(Path::new("/proc"));
+    }
+
+    #[test]
+    fn the_holes_of_a_saved_guests_memory_take_no_room() {
+        let cache = tempfile::tempdir().unwrap();
+        let template = cache.path().join("templates/aa");
+        fs::create_dir_all(&template).unwrap();
+        let ram = File::create(template.join("ram")).unwrap();
+        ram.set_len(256 << 20).unwrap();
+        let sizes: Vec<u64> = entries_of(cache.path(), Kind::Templates)
+            .iter()
+            .map(|entry| entry.size)
+            .collect();
+        assert!(matches!(sizes[..], [size] if size < 1 << 20), "{sizes:?}");
     }
 }

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use tracing::Instrument;
 use ukci_judge::{Judgement, Terms, judge_on};
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt};
-use ukci_schema::evidence::{Evidence, ProgramLoad};
 use ukci_schema::message::FromHost;
 use ukci_schema::report::{CellReport, Start as ReportedStart};
 use ukci_schema::verdict::{Fault, Outcome, Stage, Verdict, VerdictKind};
@@ -26,7 +25,7 @@ use crate::command::{Run, Sender, Stdin};
 use crate::conversation::{self, Answer, BootResult, GuestRequest};
 use crate::evidence_dir::{self, EvidenceDir};
 use crate::machine::{Boot, Hardware, Machine, Template, Usage};
-use crate::remembered::Verdicts;
+use crate::remembered::{self, Verdicts};
 use crate::schedule::Lease;
 
 pub(crate) use self::inputs::Inputs;
@@ -104,7 +103,7 @@ pub(crate) fn recalled<M: Machine>(
         usage: Usage::default(),
         boots: 0,
         memory: kept.ran.memory,
-        start: ReportedStart::default(),
+        start: ReportedStart::Cached,
         booted_because: None,
     };
     let mut cell = report(machine, inputs, dir.relative(), result, judgement, cost);
@@ -286,7 +285,7 @@ async fn attempt<M: Machine>(
         boots = 2;
     };
     let of_evidence = match &result.answer {
-        Some(Answer::Evidence(evidence)) if faultless => Some(is_complete(evidence)),
+        Some(Answer::Evidence(evidence)) if faultless => Some(remembered::is_complete(evidence)),
         _ => None,
     };
     let report = report(
@@ -387,18 +386,6 @@ fn judgement(result: &BootResult, inputs: &Inputs, boots: u32) -> Judgement {
         verdict,
         programs: Vec::new(),
     }
-}
-
-/// Whether the evidence would be the same however busy the host was.
-fn is_complete(evidence: &Evidence) -> bool {
-    let late = |reason: &Option<String>| {
-        let reason = reason.as_deref().unwrap_or_default();
-        reason.starts_with(ProgramLoad::TIME_WAS_OVER)
-    };
-    !evidence
-        .programs
-        .iter()
-        .any(|program| late(&program.load.reason))
 }
 
 /// What the kernel says when a program has it restarted, halted or powered off (`kernel/reboot.c`),

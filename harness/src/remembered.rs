@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use ukci_schema::evidence::Evidence;
+use ukci_schema::evidence::{Evidence, ProgramAttach, ProgramLoad};
 use ukci_schema::report::{CachedFrom, CellReport};
 use ukci_schema::verdict::Stage;
 
@@ -314,4 +314,46 @@ pub(crate) fn read(archive: &mut impl Read, key: &str) -> io::Result<Remembered>
 fn unexpected(name: &Path) -> io::Error {
     let what = format!("it has a member `{}`", name.display());
     io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// Whether the evidence would be the same however busy the host was.
+pub(crate) fn is_complete(evidence: &Evidence) -> bool {
+    let says = |reason: &Option<String>, start| {
+        let reason = reason.as_deref().unwrap_or_default();
+        reason.starts_with(start)
+    };
+    let late = |attach: &ProgramAttach| says(&attach.reason, ProgramAttach::TIME_WAS_OVER);
+    let programs = evidence.programs.iter();
+    let maps = evidence.struct_ops.iter();
+    !programs
+        .clone()
+        .any(|program| says(&program.load.reason, ProgramLoad::TIME_WAS_OVER))
+        && !programs
+            .map(|program| &program.attach)
+            .chain(maps.map(|map| &map.attach))
+            .any(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use ukci_schema::evidence::ProgramEvidence;
+
+    use super::*;
+
+    #[test]
+    fn evidence_that_a_less_busy_host_might_complete_is_not() {
+        let mut evidence = Evidence {
+            programs: vec![ProgramEvidence::default()],
+            ..Evidence::default()
+        };
+        assert!(is_complete(&evidence));
+        let late = format!("{} of 8 s was over", ProgramLoad::TIME_WAS_OVER);
+        evidence.programs[0].load.reason = Some(late);
+        assert!(!is_complete(&evidence));
+        evidence.programs[0].load.reason = None;
+        evidence.programs[0].attach.reason = Some(ProgramAttach::TIME_WAS_OVER.into());
+        assert!(!is_complete(&evidence));
+        evidence.programs[0].attach.reason = Some(ProgramAttach::ATTACHES_ALONE.into());
+        assert!(is_complete(&evidence));
+    }
 }

@@ -280,6 +280,8 @@ pub enum Start {
     Cold,
     /// It is a copy of a guest that booted before and was saved.
     Warm,
+    /// None did: the evidence is that of an earlier run.
+    Cached,
 }
 
 /// One program of a cell.

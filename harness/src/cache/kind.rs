@@ -17,7 +17,7 @@ pub enum Kind {
     Initramfs,
     /// What C sources were compiled to, and the headers for it.
     Objects,
-    /// The agents that the executable carries.
+    /// The agents that the executable carries, and the shell of guests.
     Agents,
     /// The eBPF features of kernels, and what is known of this host.
     Answers,
@@ -65,7 +65,7 @@ impl Kind {
             Self::BootFiles => "kernel images, modules and configurations",
             Self::Initramfs => "agents and modules, as kernels boot them",
             Self::Objects => "compiled C sources, and headers for them",
-            Self::Agents => "agents that are built into ukci",
+            Self::Agents => "agents that are built into ukci, and the shell of guests",
             Self::Answers => "features of kernels, and facts about this host",
             Self::Templates => "booted guests that are ready to be cloned",
             Self::Verdicts => "evidence of cells, which is judged again",

@@ -33,6 +33,8 @@ pub(crate) const MANIFEST: &str = "kernel.json";
 /// The directories below the cache.
 pub(crate) const DIR: &str = "store";
 pub(crate) const PACKAGES: &str = "packages";
+/// Agents, and other programs for guests.
+const PROGRAMS: &str = "agents";
 
 /// What QEMU boots.
 pub(crate) const IMAGE: &str = "vmlinux";
@@ -159,6 +161,11 @@ impl Store {
 
     pub(crate) fn packages(&self) -> PathBuf {
         self.cache.join(PACKAGES)
+    }
+
+    /// Where a program for guests is kept that was unpacked from the package with this digest.
+    pub(crate) fn program(&self, name: &str, package: &str) -> PathBuf {
+        self.cache.join(PROGRAMS).join(format!("{name}-{package}"))
     }
 
     fn entry_dir(&self, key: &str) -> PathBuf {

@@ -1,10 +1,13 @@
-//! Unpacks programs for guests from their packages. Today that is only a shell.
+//! Unpacks programs for guests from their packages, and keeps them unpacked. Today that is only a
+//! shell.
+
+use std::fs;
 
 use ukci_schema::cell::Arch;
 
 use super::error::Error;
 use super::fetch::Fetcher;
-use super::{Catalogue, Progress, package};
+use super::{Catalogue, Progress, checked_file, package};
 
 impl Catalogue {
     /// The bytes of a locked program, fetched if need be. Blocking.
@@ -18,6 +21,12 @@ impl Catalogue {
             name: name.to_owned(),
             arch,
         })?;
+        let kept = self.store.program(name, &tool.package.sha256);
+        if checked_file::is_whole(&kept)
+            && let Ok(program) = fs::read(&kept)
+        {
+            return Ok(program);
+        }
         let fetcher = Fetcher::new(&self.store, &self.mirrors);
         let (path, _) = fetcher.fetch(&tool.package, &tool.provenance.date, progress)?;
         let mut found = None;
@@ -27,9 +36,16 @@ impl Catalogue {
             }
             Ok(())
         })?;
-        found.ok_or_else(|| Error::Package {
+        let program = found.ok_or_else(|| Error::Package {
             path,
             reason: format!("it holds no program `{name}`"),
-        })
+        })?;
+        let written = fs::create_dir_all(kept.parent().unwrap_or(&kept))
+            .and_then(|()| checked_file::write(&kept, &[&program]));
+        if let Err(error) = written {
+            // A cache that cannot be written may still have the package.
+            tracing::debug!(path = %kept.display(), %error, "not kept");
+        }
+        Ok(program)
     }
 }

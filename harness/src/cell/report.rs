@@ -39,7 +39,8 @@ pub(super) fn report<M: Machine>(
     let cell = &planned.cell;
     let hardware = machine.hardware(cell.arch, &inputs.kernel.release);
     let transport = match cost.start {
-        Start::Cold => hardware.transport,
+        // The transport of a cached cell is that of the run that it came from.
+        Start::Cold | Start::Cached => hardware.transport,
         Start::Warm => Transport::VirtioSerial.name().to_owned(),
     };
     let last = if inputs.command.is_some() {

@@ -39,10 +39,26 @@ pub(super) async fn make(
 ) -> Result<Template, NoTemplate> {
     let (of, like) = (qemu.clone(), boot.clone());
     let begun = spawn_blocking(move || begin(&of, &like)).await;
-    let (making, inputs) = match begun.map_err(failed)?? {
-        (Begun::Made(template), _) => return Ok(template),
-        (Begun::Making(making), inputs) => (making, inputs),
+    let Beginning { begun, key, inputs } = begun.map_err(failed)??;
+    let making = match begun {
+        Begun::Made(template) => return Ok(template),
+        Begun::Making(making) => making,
     };
+    let saved = save(qemu, boot, limit, making, inputs).await;
+    if let Err(NoTemplate::Failed(why)) = &saved {
+        Place::of(qemu.cache()).refuse(&key, why);
+    }
+    saved
+}
+
+/// Boots the guest, saves it, and puts it in its place.
+async fn save(
+    qemu: &Qemu,
+    boot: &Boot,
+    limit: Duration,
+    making: Making,
+    inputs: Vec<String>,
+) -> Result<Template, NoTemplate> {
     let boot = Boot {
         evidence: making.dir().to_owned(),
         ..boot.clone()
@@ -64,16 +80,28 @@ pub(super) async fn make(
     finished.map_err(failed)?.map_err(failed)
 }
 
+/// What is known before a guest boots to be saved.
+struct Beginning {
+    begun: Begun,
+    key: String,
+    inputs: Vec<String>,
+}
+
 /// Waits for the others who make it, and sees whether there is room for it.
-fn begin(qemu: &Qemu, boot: &Boot) -> Result<(Begun, Vec<String>), NoTemplate> {
+fn begin(qemu: &Qemu, boot: &Boot) -> Result<Beginning, NoTemplate> {
     allowed(qemu, boot)?;
     let place = Place::of(qemu.cache());
     let (key, inputs) = template_key::of(qemu, boot).map_err(failed)?;
+    if let Some(why) = place.refusal(&key) {
+        return Err(failed(format!(
+            "{why} (this is remembered for ten minutes, or until `ukci cache clear templates`)"
+        )));
+    }
     let begun = place.begin(&key).map_err(failed)?;
     if let Begun::Making(making) = &begun {
         room(making, boot.memory)?;
     }
-    Ok((begun, inputs))
+    Ok(Beginning { begun, key, inputs })
 }
 
 /// Whether guests that boot like this may be copied: with this transport, and on this architecture.

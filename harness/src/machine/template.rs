@@ -10,6 +10,8 @@
 //! | `console.log`, `qemu.log`, `command.txt` | how it booted |
 //! | `template.json` | what it was made from, digests, and the agent's hello; written last, and touched whenever the template is used |
 //!
+//! `KEY.refused` says why a guest could not be saved, and is believed for ten minutes.
+//!
 //! A template is made in a directory `.making-KEY` and renamed when it is whole and on the disk.
 //! The maker holds a lock on that directory, which the kernel releases when the maker dies, however
 //! it dies: so a directory that can be locked is left over. A template may be renamed and removed at
@@ -20,7 +22,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,11 @@ pub const TEMPLATES: &str = "templates";
 
 /// How the directory begins in which a template is made.
 const MAKING: &str = ".making-";
+
+/// How a file ends that says why a guest could not be saved.
+const REFUSED: &str = "refused";
+/// How long that is remembered: the reason may have been the host's.
+const REFUSED_FOR: Duration = Duration::from_mins(10);
 
 const RAM: &str = "ram";
 const STATE: &str = "state";
@@ -212,6 +219,29 @@ impl Place {
                 }));
             }
         }
+    }
+
+    /// Why the guest of this key could not be saved, if that was tried a short time ago.
+    pub(super) fn refusal(&self, key: &str) -> Option<String> {
+        let path = self.refusal_file(key);
+        let age = fs::metadata(&path).ok()?.modified().ok()?.elapsed().ok()?;
+        if age > REFUSED_FOR {
+            let _ = fs::remove_file(&path);
+            return None;
+        }
+        fs::read_to_string(path).ok()
+    }
+
+    /// Remembers why the guest of this key could not be saved: it would boot again, for nothing, for
+    /// each run.
+    pub(super) fn refuse(&self, key: &str, why: &str) {
+        if let Err(error) = atomic_file::write(&self.refusal_file(key), &[why.as_bytes()]) {
+            tracing::debug!(key, %error, "not remembered that it cannot be saved");
+        }
+    }
+
+    fn refusal_file(&self, key: &str) -> PathBuf {
+        self.0.join(format!("{key}.{REFUSED}"))
     }
 
     /// Removes what makers left that were killed; tells how many directories that were.
@@ -436,5 +466,24 @@ mod tests {
         Template::open(&place.dir("key")).unwrap();
         let modified = fs::metadata(&record).unwrap().modified().unwrap();
         assert!(modified > SystemTime::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn that_a_guest_cannot_be_saved_is_remembered_for_a_while() {
+        let cache = tempfile::tempdir().unwrap();
+        let place = Place::of(cache.path());
+        fs::create_dir_all(&place.0).unwrap();
+        assert_eq!(place.refusal("key"), None);
+        place.refuse("key", "QEMU does not say why");
+        assert_eq!(
+            place.refusal("key").as_deref(),
+            Some("QEMU does not say why")
+        );
+        assert_eq!(place.refusal("other"), None);
+        let file = File::options().append(true).open(place.refusal_file("key"));
+        let long_ago = SystemTime::now() - REFUSED_FOR - Duration::from_secs(1);
+        file.unwrap().set_modified(long_ago).unwrap();
+        assert_eq!(place.refusal("key"), None);
+        assert!(names(&place).is_empty());
     }
 }

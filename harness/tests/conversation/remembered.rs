@@ -11,7 +11,7 @@ use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::Mode;
 use ukci_schema::message::FRAME_LIMIT;
 use ukci_schema::plan::{FileRef, Plan};
-use ukci_schema::report::{CellReport, Report};
+use ukci_schema::report::{CellReport, Report, Start};
 use ukci_schema::verdict::VerdictKind;
 
 use crate::fixture::{options, plan};
@@ -106,7 +106,9 @@ async fn an_unchanged_cell_is_not_booted_and_says_where_its_evidence_is_from() {
     assert!(!from.host.is_empty());
     assert_eq!(second.evidence_digest, first.evidence_digest);
     assert_eq!((second.cpu_seconds, second.peak_kib), (0.0, 0));
+    assert_eq!((first.start, second.start), (Start::Cold, Start::Cached));
     let same = CellReport {
+        start: first.start,
         cached: None,
         boots: first.boots,
         seconds: first.seconds,
