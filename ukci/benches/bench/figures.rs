@@ -29,9 +29,7 @@ impl Default for Figures {
         figures.word("machine_cpu", model.map_or("unknown", |(_, model)| model));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         figures.word("machine_cores", &cores.to_string());
-        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let load = load.split(' ').next().unwrap_or_default();
-        figures.word("machine_load_before", load);
+        figures.word("machine_load_before", &load());
         figures
     }
 }
@@ -60,6 +58,7 @@ impl Figures {
     /// Writes `target/bench.json` and `target/bench.md`.
     pub(crate) fn write(&self) {
         let mut flat = Map::new();
+        flat.insert("machine_load_after".to_owned(), load().into());
         for (name, word) in &self.words {
             flat.insert(name.clone(), word.clone().into());
         }
@@ -101,6 +100,12 @@ impl Figures {
         });
         worse.collect()
     }
+}
+
+/// How many tasks wanted a processor in the last minute, on average.
+fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or_default().to_owned()
 }
 
 fn root() -> PathBuf {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -31,6 +32,21 @@ const BOOTS: [&str; 2] = ["--cold", "--no-cache"];
 fn runs() -> usize {
     let runs = std::env::var("UKCI_BENCH_RUNS").ok();
     runs.and_then(|n| n.parse().ok()).unwrap_or(7)
+}
+
+/// Runs of a pair on a host that is too busy for more.
+const FEWEST: usize = 3;
+/// How long the runs of one pair may take before there are no more of them.
+const LIMIT: Duration = Duration::from_mins(10);
+
+/// Runs one and the other in turn, so that both meet the same load.
+fn pairs(one: impl Fn() -> Command, other: impl Fn() -> Command) -> Vec<(Measure, Measure)> {
+    let began = Instant::now();
+    let mut pairs = Vec::new();
+    while pairs.len() < runs() && (pairs.len() < FEWEST || began.elapsed() < LIMIT) {
+        pairs.push((run(one()), run(other())));
+    }
+    pairs
 }
 
 /// The median of each pair's ratio: the two of a pair ran right after each other.
@@ -70,7 +86,7 @@ pub(crate) fn cold(setting: &Setting, figures: &mut Figures) {
         let text = fs::read_to_string(directory.join("command.txt")).expect("command.txt");
         let bare = || floor::bare(&text, &initramfs, setting.dir.path());
         run(bare());
-        let pairs: Vec<_> = (0..runs()).map(|_| (run(cell()), run(bare()))).collect();
+        let pairs = pairs(cell, bare);
         let report = setting.report();
         figures.number(&format!("cold_ratio_{arch}"), ratio(&pairs, |m| m.wall));
         figures.number(&format!("cold_cpu_ratio_{arch}"), ratio(&pairs, |m| m.cpu));
@@ -109,6 +125,7 @@ pub(crate) fn warm(setting: &Setting, figures: &mut Figures) {
     let warm = setting.ukci(&["warm", KERNEL, "--accel", &Setting::accel()]);
     let made = run(warm.env_cache(&cache));
     figures.number("template_seconds", made.wall);
+    figures.number("template_cpu_seconds", made.cpu);
     let cell = |more: &[&str]| {
         let arguments = [&["--kernel", KERNEL, "--no-cache"], more].concat();
         setting
@@ -117,9 +134,7 @@ pub(crate) fn warm(setting: &Setting, figures: &mut Figures) {
     };
     run(cell(&[]));
     assert_eq!(setting.report()["cells"][0]["start"], "warm");
-    let pairs: Vec<_> = (0..runs())
-        .map(|_| (run(cell(&[])), run(cell(&["--cold"]))))
-        .collect();
+    let pairs = pairs(|| cell(&[]), || cell(&["--cold"]));
     figures.number(
         "warm_wall_seconds",
         median(pairs.iter().map(|(warm, _)| warm.wall)),
@@ -149,11 +164,16 @@ pub(crate) fn matrix(setting: &Setting, figures: &mut Figures) {
     figures.number("matrix_cold_seconds", cold.wall);
     figures.number("matrix_cold_cpu_seconds", cold.cpu);
     figures.number("matrix_cold_memory_mib", cold.all_mib);
-    let warm = run_with(check(&[]), ANY_VERDICT);
+    // The cold run has left verdicts.
+    let warm = run_with(check(&setting.known(&["--no-cache"])), ANY_VERDICT);
     figures.number("matrix_warm_seconds", warm.wall);
     figures.number("matrix_warm_cpu_seconds", warm.cpu);
     figures.number("matrix_warm_memory_mib", warm.all_mib);
     figures.number("matrix_warm_cpu_ratio", warm.cpu / cold.cpu);
+    let report = setting.report();
+    let cells = report["cells"].as_array().into_iter().flatten();
+    let copies = cells.filter(|cell| cell["start"] == "warm").count();
+    figures.word("matrix_warm_copies", &copies.to_string());
     figures.number("process_rss_mib", cold.own_mib.max(warm.own_mib));
     let again = run_with(check(&[]), ANY_VERDICT);
     // A build with uncommitted changes remembers nothing, and boots all of them again.
@@ -180,6 +200,7 @@ pub(crate) fn jobs(setting: &Setting, figures: &mut Figures) {
         let arguments = [&["--kernel", KERNEL, "--jobs", jobs], &boots[..]].concat();
         let measure = run(setting.check(&objects, &arguments));
         figures.number(&format!("jobs_{jobs}_seconds"), measure.wall);
+        figures.number(&format!("jobs_{jobs}_cpu_seconds"), measure.cpu);
         figures.number(&format!("jobs_{jobs}_memory_mib"), measure.all_mib);
     }
     if let (Some(one), Some(two)) = (figures.get("jobs_1_seconds"), figures.get("jobs_2_seconds")) {
