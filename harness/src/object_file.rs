@@ -8,9 +8,11 @@ mod needs;
 
 use std::collections::BTreeSet;
 
-use object::read::elf::ElfFile64;
+use object::read::elf::{ElfFile64, ElfSymbol64};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
-use ukci_matrix::manifest::{ObjectFacts, ObjectNames, ProgramNames, program_type_of};
+use ukci_matrix::manifest::{
+    ObjectFacts, ObjectNames, ProgramNames, RodataVariable, program_type_of,
+};
 
 use btf::Btf;
 pub use needs::{Need, needs};
@@ -71,6 +73,29 @@ pub fn facts(bytes: &[u8]) -> Option<ObjectFacts> {
         }
     }
     Some(facts)
+}
+
+/// The variables of its read-only data, with the bytes that they have in the object; empty if it is
+/// not ELF.
+pub fn rodata(bytes: &[u8]) -> Vec<RodataVariable> {
+    let Ok(elf) = ElfFile64::<Endianness>::parse(bytes) else {
+        return Vec::new();
+    };
+    let variable = |symbol: ElfSymbol64<'_, '_, Endianness>| {
+        let section = elf.section_by_index(symbol.section_index()?).ok()?;
+        let name = section.name().ok()?;
+        let is_variable = name.starts_with(".rodata") && symbol.kind() == SymbolKind::Data;
+        let offset = usize::try_from(symbol.address()).ok()?;
+        let end = offset.checked_add(usize::try_from(symbol.size()).ok()?)?;
+        let bytes = section.data().ok()?.get(offset..end)?;
+        (is_variable && !bytes.is_empty()).then(|| RodataVariable {
+            name: symbol.name().unwrap_or_default().to_owned(),
+            section: name.to_owned(),
+            offset,
+            bytes: bytes.to_owned(),
+        })
+    };
+    elf.symbols().filter_map(variable).collect()
 }
 
 /// The helpers that a function calls: `BPF_CALL` with a zero source register.

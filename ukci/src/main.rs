@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         Command::Plan(plan) => command::plan::run(*plan, output),
         Command::Kernels(kernels) => command::kernels::run(&kernels, output),
         Command::Cache(cache) => command::cache::run(&cache, output),
-        Command::Manifest(manifest) => command::manifest::run(&manifest),
+        Command::Manifest(manifest) => command::manifest::run(manifest, output),
         Command::Warm(warm) => command::warm::run(&warm, output),
         Command::Init(init) => command::init::run(&init, output),
         Command::Doctor(doctor) => command::doctor::run(&doctor, output),

@@ -230,7 +230,8 @@ impl Record {
         let name = object_info::map_name(&attributes.name(map::NAME));
         let kind = attributes.u32(map::TYPE);
         let nameless = name.is_empty() && attributes.u32(map::MAX_ENTRIES) <= 1;
-        if nameless || PROBES.iter().any(|start| name.starts_with(start)) {
+        let bare = name.trim_start_matches('.');
+        if nameless || PROBES.iter().any(|start| bare.starts_with(start)) {
             self.watched.probes += 1;
             return;
         }
@@ -285,12 +286,13 @@ impl Record {
 
     /// An attachment of a program ended.
     pub(super) fn attempt(&mut self, attempt: Attempt, errno: Option<Errno>) {
-        // So libraries ask whether the kernel has a kind of link.
-        if errno == Some(libc::EBADF) {
+        let program = attempt.program.and_then(|id| self.ids.get(&id).copied());
+        // So libraries ask whether the kernel has a kind of link: with descriptors of nothing, or with
+        // a program of a probe.
+        if errno == Some(libc::EBADF) || (errno.is_some() && program.is_none()) {
             self.watched.probes += 1;
             return;
         }
-        let program = attempt.program.and_then(|id| self.ids.get(&id).copied());
         let event = attempt.perf_event.and_then(|key| self.events.get(&key));
         let mut event = event.cloned().unwrap_or(attempt.event);
         if event.kind.is_empty() {

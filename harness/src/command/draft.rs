@@ -157,8 +157,8 @@ impl Draft {
         elf_closure::arch(&program, &read(&program)?)
     }
 
-    /// The file of its program.
-    fn program(&self) -> Result<Option<PathBuf>, Error> {
+    /// The file of its program; none if it has a text for a shell only.
+    pub fn program(&self) -> Result<Option<PathBuf>, Error> {
         let Some(word) = self.words.first() else {
             return Ok(None);
         };

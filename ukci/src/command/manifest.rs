@@ -1,5 +1,7 @@
 //! `ukci manifest`: print manifests that are generated instead of written by hand.
 
+mod record;
+
 use ukci_harness::object_file;
 use ukci_harness::render::harmless_lines;
 use ukci_matrix::manifest;
@@ -9,14 +11,16 @@ use ukci_schema::report::CellReport;
 use crate::args::manifest::{Import, Manifest, Suggest};
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
+use crate::output::Output;
 use crate::report_file;
 use crate::stdout::print;
 
 /// Runs the command.
-pub(crate) fn run(command: &Manifest) -> Result<Exit, Failure> {
+pub(crate) fn run(command: Manifest, output: Output) -> Result<Exit, Failure> {
     match command {
-        Manifest::Suggest(args) => suggest(args),
-        Manifest::Import(args) => import(args),
+        Manifest::Suggest(args) => suggest(&args),
+        Manifest::Record(args) => record::run(*args, output),
+        Manifest::Import(args) => import(&args),
     }
 }
 

@@ -9,7 +9,7 @@ use ukci_schema::evidence::{AttachOutcome, Evidence, StepOutcome};
 use ukci_schema::report::CellReport;
 use ukci_schema::verdict::VerdictKind;
 
-use crate::fixture::{K510, K612, command, machine, report, text};
+use crate::fixture::{K510, K612, command, machine, object, report, run as check, text};
 
 /// A loader without a library, which does what its first argument says.
 const SOURCE: &str = r#"
@@ -59,6 +59,7 @@ int main(int argc, char **argv) {
     struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
     if (!strcmp(argv[1], "few")) return good("few") < 0 ? errno : 0;
     setrlimit(RLIMIT_MEMLOCK, &all);
+    if (!strcmp(argv[1], "one")) return good("good") < 0;
     if (!strcmp(argv[1], "refused")) {
         union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 8,
                               .max_entries = 3, .map_name = "counts"};
@@ -221,4 +222,40 @@ fn a_load_that_only_a_right_is_missing_for_is_said_to_be_that() {
     let (cell, _) = run(dir.path(), &[K612], &words).remove(0);
     let diagnosis = cell.diagnosis.as_ref().unwrap();
     assert_eq!(diagnosis.code, Code::CapabilityFailure, "{diagnosis:?}");
+}
+
+#[test]
+fn what_a_tool_did_with_an_object_is_a_manifest_under_which_the_object_does_the_same() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let Some(loader) = loader(dir.path()) else {
+        return;
+    };
+    let object = object("two_programs");
+    let record = |what: &str| {
+        let mut record = command(&["manifest", "record", "--kernel", K612, "--artifact"]);
+        record.args([text(&object), "--", text(&loader), what]);
+        record.output().unwrap()
+    };
+    let recorded = record("one");
+    let said = String::from_utf8_lossy(&recorded.stderr).into_owned();
+    assert_eq!(recorded.status.code(), Some(0), "{said}");
+    let manifest = String::from_utf8(recorded.stdout).unwrap();
+    assert!(
+        manifest.contains("name = \"loops\"\nautoload = false\n"),
+        "{manifest}"
+    );
+    assert!(!manifest.contains("name = \"good\""), "{manifest}");
+    let path = dir.path().join("two_programs.toml");
+    std::fs::write(&path, manifest).unwrap();
+    let checked = check(|check| {
+        check.args(["--kernel", K612, "--manifest", text(&path), text(&object)]);
+    });
+    assert_eq!(checked.status, Some(0), "{}", checked.stderr);
+    // What fails is not recorded as a choice.
+    let failed = record("refused");
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.contains("does not work on kernel"), "{said}");
+    assert!(failed.stdout.is_empty());
 }

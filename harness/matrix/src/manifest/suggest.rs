@@ -36,7 +36,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    fn new(what: impl Into<String>, reason: impl Into<String>, toml: String) -> Self {
+    pub(super) fn new(what: impl Into<String>, reason: impl Into<String>, toml: String) -> Self {
         Self {
             what: what.into(),
             reason: reason.into(),
@@ -57,7 +57,7 @@ impl Choice {
         (names.iter()).any(|name| self.toml.contains(&format!("name = {}", quoted(name))))
     }
 
-    fn uncertain(self) -> Self {
+    pub(super) fn uncertain(self) -> Self {
         Self {
             is_certain: false,
             ..self
@@ -82,11 +82,29 @@ impl Suggestion {
 
     /// The manifest, with each reason as a comment above its lines.
     pub fn to_toml(&self, artifact: &str) -> String {
-        let mut text = format!(
+        let about = format!(
             "# What the loader of `{}` seems to do. Each choice is a guess: compare it with the\n\
              # loader, change what differs, and remove what the loader does not do.\n",
             one_line(artifact)
         );
+        self.under(
+            about,
+            "Nothing in the object shows that it needs its own loader.",
+        )
+    }
+
+    /// The choices of a recorded run, with what was run above them.
+    pub fn to_recorded_toml(&self, about: &str) -> String {
+        let mut lines = wrapped(about).join("\n# ");
+        lines.insert_str(0, "# ");
+        lines.push('\n');
+        self.under(
+            lines,
+            "The tool did what the object says, which needs no manifest.",
+        )
+    }
+
+    fn under(&self, mut text: String, nothing: &str) -> String {
         for choice in &self.choices {
             text.push('\n');
             for line in wrapped(&choice.reason) {
@@ -97,7 +115,7 @@ impl Suggestion {
             }
         }
         if self.is_empty() {
-            text.push_str("\n# Nothing in the object shows that it needs its own loader.\n");
+            text.push_str(&format!("\n# {nothing}\n"));
         }
         text
     }
@@ -128,6 +146,6 @@ fn one_line(text: &str) -> String {
 }
 
 /// A name as TOML quotes it.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     toml::Value::from(name).to_string()
 }
