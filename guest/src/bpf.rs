@@ -9,6 +9,7 @@ mod log_buffer;
 mod names;
 mod parts;
 mod struct_ops;
+mod typed_value;
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::marker::PhantomData;

@@ -4,11 +4,14 @@
 //! remaining maps a size if the manifest says so, and set types. Except for the first two, all of
 //! this also applies to every copy that is loaded to find the refused programs.
 
+mod program_arrays;
 mod select;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ukci_schema::behavior::Test;
+use ukci_schema::command::{CommandFile, Content};
 use ukci_schema::contract::{
     AttachType, Contract, Entries, InnerMapTerms, MapTerms, ProgramType, Site,
 };
@@ -76,6 +79,24 @@ impl<'a> Terms<'a> {
     /// A file of the host's.
     pub(crate) fn file(&self, index: usize) -> Option<&Path> {
         self.files.get(index).map(PathBuf::as_path)
+    }
+
+    /// The tests of what the object does.
+    pub(crate) fn tests(&self) -> &'a [Test] {
+        &self.contract.tests
+    }
+
+    /// What the commands of tests find, each with the file here that has its bytes; none of a link.
+    pub(crate) fn placed(&self) -> Vec<(&'a CommandFile, Option<&Path>)> {
+        let source = |placed: &CommandFile| {
+            let Content::Bytes { sha256, .. } = &placed.content else {
+                return None;
+            };
+            let names = &self.contract.files;
+            self.file(names.iter().position(|name| name == sha256)?)
+        };
+        let placed = self.contract.placed.iter();
+        placed.map(|placed| (placed, source(placed))).collect()
     }
 
     /// The modules that must be there before the load.
@@ -342,7 +363,10 @@ fn map_edits(map: &MapTerms) -> Vec<String> {
             .then(|| "not pinned, though its loader pins it".to_owned()),
     ];
     let changes = changes.into_iter().flatten();
+    let slots = map.programs.iter();
+    let slots = slots.map(|slot| format!("slot {} is program `{}`", slot.index, slot.program));
     changes
+        .chain(slots)
         .map(|change| format!("map `{}`: {change}", map.name))
         .collect()
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ukci_schema::evidence::{
-    Evidence, KmsgMark, Log, MapEvidence, Mode, ProgramEvidence, ProgramLoad, StepOutcome,
+    Evidence, KmsgMark, Log, MapEvidence, ProgramEvidence, ProgramLoad, StepOutcome,
 };
 use ukci_schema::verdict::Stage;
 
@@ -120,7 +120,7 @@ pub(crate) fn isolate(
     isolation.externs();
     isolation.maps(evidence, progress);
     isolation.programs(evidence, progress);
-    if request.mode == Mode::Attach {
+    if request.mode.attaches() {
         isolation.attachments(evidence, progress);
     }
 }

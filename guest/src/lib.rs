@@ -9,6 +9,7 @@
 
 mod attach;
 mod attach_sites;
+mod behavior;
 pub mod bpf;
 mod c_types;
 pub mod channel;

@@ -23,7 +23,7 @@ use crate::module_owner::{self, Wanted};
 use crate::request::ProbeRequest;
 use crate::requirements::{self, Read};
 use crate::target::{self, Target};
-use crate::{attach, core_member, foreign, kernel_variable, modules, verifier};
+use crate::{attach, behavior, core_member, foreign, kernel_variable, modules, verifier};
 
 /// Probes an object on the running kernel. `progress` hears of each stage as it begins. An error
 /// is a contract that no kernel could keep.
@@ -73,7 +73,11 @@ pub fn probe(
     progress(Stage::Load, request.name);
     object.give_logs(0..evidence.programs.len(), SHORT_LOG);
     let start = Instant::now();
-    let (loaded, log) = captured(|| shaped.and_then(|()| object.load()));
+    let (loaded, log) = captured(|| {
+        shaped
+            .and_then(|()| object.load())
+            .and_then(|()| request.terms.fill_program_arrays(&object))
+    });
     append(&mut evidence.log, &log);
     evidence.load = step(start, loaded.err());
     if loaded.is_err() {
@@ -118,7 +122,7 @@ pub fn probe(
         };
     }
 
-    if request.mode == Mode::Attach {
+    if request.mode.attaches() {
         progress(Stage::Attach, request.name);
         let ((), log) = captured(|| {
             attach::attach_all(&object, &read, request.terms, &mut evidence, None, |name| {
@@ -131,6 +135,10 @@ pub fn probe(
             progress(Stage::Attach, KmsgMark::OWN_QUESTIONS);
             evidence.features = ask(&evidence, &read, &object, &refused);
         }
+    }
+    if request.mode == Mode::Behave {
+        drop(object);
+        behavior::run(request, &mut evidence, &mut progress);
     }
     Ok(evidence)
 }

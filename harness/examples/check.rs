@@ -62,7 +62,7 @@ async fn check(
     let smallest = plan.cells.iter().map(|cell| cell.memory).min();
     let Limits { jobs, memory } = Limits::of(None, None, smallest.unwrap_or(256));
     let options = run::Options {
-        mode: Mode::Attach,
+        mode: Mode::Behave,
         strict: false,
         jobs,
         memory,

@@ -349,7 +349,13 @@ async fn boot<M: Machine>(
         let request = GuestRequest::Command(Box::new(run));
         return conversation::hold(machine, boot, request, limit, &reached).await;
     }
-    let request = FromHost::Request(Box::new(inputs.request(limit)));
+    let mut asked = inputs.request(limit);
+    // A guest whose processor is emulated has as much more time for each test.
+    for test in &mut asked.contract.tests {
+        test.timeout_ms *= u64::from(machine.slowness());
+    }
+    let limit = limit + inputs.tests_time() * machine.slowness();
+    let request = FromHost::Request(Box::new(asked));
     let request = GuestRequest::Artifact(request, inputs.parts());
     conversation::hold(machine, boot, request, limit, &reached).await
 }

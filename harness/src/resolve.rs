@@ -7,6 +7,7 @@ mod alias;
 mod error;
 mod manifest;
 mod object_file;
+mod test_files;
 #[cfg(test)]
 mod tests;
 mod toolchain;
@@ -350,8 +351,8 @@ fn of_matrix(
 /// Resolves cells to files. Blocking: kernels that the store lacks are fetched and unpacked, a few
 /// at a time. Returns the plan and what went not quite as asked.
 pub fn resolve(
-    selected: Selected,
-    artifacts: Vec<PlannedArtifact>,
+    mut selected: Selected,
+    mut artifacts: Vec<PlannedArtifact>,
     catalogue: &Catalogue,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(Plan, Vec<String>), Error> {
@@ -361,6 +362,7 @@ pub fn resolve(
         .map(|arch| Ok((arch, selected.agents.of(arch)?)));
     let agents: BTreeMap<Arch, FileRef> = agents.collect::<Result<_, Error>>()?;
 
+    test_files::provide(&mut selected.cells, &mut artifacts, catalogue, progress)?;
     let objects = toolchain::compile_all(&selected, &artifacts, catalogue, progress)?;
 
     let wanted: BTreeSet<(String, Arch)> = selected

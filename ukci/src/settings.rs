@@ -128,7 +128,7 @@ fn for_command(selection: Selection, machines: Machines, out: PathBuf) -> Settin
         shard: None,
         selection,
         compilation: Compilation::default(),
-        mode: Mode::Attach,
+        mode: Mode::Behave,
         strict: false,
         fail_fast: false,
         resume: false,

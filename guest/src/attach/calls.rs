@@ -89,6 +89,8 @@ pub(super) struct Clsact {
     pub(super) device: c_int,
     /// `BPF_TC_INGRESS` or `BPF_TC_EGRESS`.
     pub(super) side: u32,
+    /// From 1. Filters of different programs have different ones, so that they can be there together.
+    pub(super) priority: u32,
 }
 
 impl Clsact {
@@ -101,11 +103,11 @@ impl Clsact {
         }
     }
 
-    fn opts() -> sys::bpf_tc_opts {
+    fn opts(self) -> sys::bpf_tc_opts {
         sys::bpf_tc_opts {
             sz: size_of::<sys::bpf_tc_opts>() as sys::size_t,
             handle: 1,
-            priority: 1,
+            priority: self.priority,
             ..Default::default()
         }
     }
@@ -113,7 +115,7 @@ impl Clsact {
     /// Makes the qdisc and attaches a filter to it.
     pub(super) fn attach(self, program: RawFd) -> Result<(), Errno> {
         let mut hook = self.hook(self.side);
-        let mut opts = Self::opts();
+        let mut opts = self.opts();
         opts.prog_fd = program;
         // SAFETY: hook and options outlive the calls.
         unsafe {
@@ -128,7 +130,7 @@ impl Clsact {
     /// The id of the program that the filter has.
     pub(super) fn program_id(self) -> Result<u32, Errno> {
         let hook = self.hook(self.side);
-        let mut opts = Self::opts();
+        let mut opts = self.opts();
         // SAFETY: as above.
         check(unsafe { sys::bpf_tc_query(&raw const hook, &raw mut opts) })?;
         Ok(opts.prog_id)
@@ -136,7 +138,7 @@ impl Clsact {
 
     /// Takes the filter away, and the qdisc with it.
     pub(super) fn detach(self) -> Result<(), Errno> {
-        let opts = Self::opts();
+        let opts = self.opts();
         let hook = self.hook(self.side);
         let mut both = self.hook(sys::BPF_TC_INGRESS | sys::BPF_TC_EGRESS);
         // SAFETY: as above.

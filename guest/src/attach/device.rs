@@ -79,6 +79,7 @@ fn clsact<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     let hook = Clsact {
         device: LOOPBACK,
         side: sys::BPF_TC_INGRESS,
+        priority: u32::try_from(attachment.fd).unwrap_or(1),
     };
     if let Err(errno) = hook.attach(attachment.fd) {
         let why = attachment.environment.blame("NET_SCH_INGRESS");

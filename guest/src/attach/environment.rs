@@ -58,6 +58,11 @@ impl<'a> Environment<'a> {
             .map_err(Clone::clone)
     }
 
+    /// The scratch cgroup, if a program needed one.
+    pub(super) fn made_cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.get()?.as_ref().ok()
+    }
+
     /// Makes sure that the module of a configuration option is loaded. An error only where the
     /// kernel has it as a module and the guest does not: that says nothing of the kernel.
     pub(super) fn need(&self, module: &str, option: &str) -> Result<(), String> {
@@ -117,6 +122,11 @@ impl Cgroup {
     /// Its descriptor.
     pub(super) fn fd(&self) -> RawFd {
         self.dir.as_raw_fd()
+    }
+
+    /// The file by which a process becomes its member.
+    pub(super) fn members(&self) -> PathBuf {
+        self.path.join("cgroup.procs")
     }
 
     /// Does something as its member.

@@ -17,6 +17,7 @@ mod socket;
 mod stimulus;
 mod struct_ops;
 mod table;
+pub(crate) mod together;
 mod tracing;
 
 use std::collections::BTreeMap;

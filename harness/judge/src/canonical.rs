@@ -12,6 +12,7 @@
 //! | logs, `kmsg` | numbers after words such as `time`, `fd`, `pid` and `prog_id` | times and ids |
 //! | `kmsg` | time stamps; lines of the clock watchdogs; reports of stalls | the host's load |
 //! | a command | its output, and what it left running | its own business |
+//! | functional tests | what was seen becomes whether it is as expected | ids and times in it |
 //! | programs | how often one fired becomes whether it did | as often as the kernel came by |
 //! | programs | bytes of machine code become whether there are any | constants are addresses |
 //! | guest | memory in KiB | the image's place decides what is left |
@@ -19,9 +20,11 @@
 //! | guest | boot id and clock | each guest has its own |
 //! | a log that was cut | all but its ends | a longer number moves the cut |
 
-use crate::stall;
+use crate::{behavior, stall};
+use ukci_schema::behavior::{TestEvidence, Text};
 use ukci_schema::command::{CommandEvidence, Ended};
 use ukci_schema::evidence::{Evidence, KmsgMark, Log, ProgramAttach, ProgramEvidence, Step};
+use ukci_schema::report::TestReport;
 
 /// Kernel arguments that a machine adds for itself. The host's clock rate is among them.
 const OWN_ARGUMENTS: &[&str] = &["console=", "no_timer_check", "tsc_early_khz=", "ukci."];
@@ -90,6 +93,13 @@ pub fn canonical(evidence: &Evidence) -> Evidence {
             ..CommandEvidence::default()
         };
     }
+    let tests = behavior::tests(evidence);
+    for (seen, report) in same.tests.iter_mut().zip(&tests) {
+        tested(seen, report);
+    }
+    for why in same.unattached_in_tests.values_mut() {
+        *why = line(why);
+    }
     same.log = log(&same.log);
     for feature in &mut same.features {
         reword(&mut feature.detail);
@@ -106,6 +116,32 @@ pub fn canonical(evidence: &Evidence) -> Evidence {
 pub fn text(evidence: &Evidence) -> String {
     // Its maps have string keys and it holds no floats, so it always serialises.
     serde_json::to_string(&canonical(evidence)).unwrap_or_default()
+}
+
+/// What was seen of a test becomes whether it is as expected, a line for each thing.
+fn tested(seen: &mut TestEvidence, report: &TestReport) {
+    let word = |met| {
+        if met {
+            "as expected"
+        } else {
+            "not as expected"
+        }
+    };
+    let checks = report.checks.iter();
+    let lines: Vec<String> = checks
+        .map(|check| format!("{}: {}", check.what, word(check.met)))
+        .collect();
+    let mut not_run = seen.not_run.take();
+    reword(&mut not_run);
+    *seen = TestEvidence {
+        not_run,
+        ended: seen.ended.as_ref().map(ended),
+        stdout: Text {
+            text: lines.join("\n"),
+            cut_bytes: 0,
+        },
+        ..TestEvidence::of(seen.test.clone())
+    };
 }
 
 fn timeless(step: &mut Step) {

@@ -10,6 +10,7 @@
 //! A program is only blamed for what it uses itself, and nothing that was done to a copy of the
 //! object counts towards a pass.
 
+pub mod behavior;
 mod budget;
 pub mod canonical;
 mod case;
@@ -28,7 +29,9 @@ use std::collections::BTreeSet;
 
 use case::{Case, Whole};
 use finding::Found;
-use rules::{attach, command, map, object, open, refusal, splat, struct_ops, watched};
+use rules::{
+    attach, command, functional, map, object, open, refusal, splat, struct_ops, watched,
+};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use ukci_schema::glob;
@@ -157,7 +160,7 @@ fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
     if evidence.load.outcome != StepOutcome::Ok {
         return refused_load(whole, programs);
     }
-    if evidence.mode == Mode::Attach {
+    if evidence.mode.attaches() {
         for (program, found) in evidence.programs.iter().zip(&mut programs) {
             *found = attach::diagnose(&Case::new(whole, program), terms.strict);
         }
@@ -168,23 +171,32 @@ fn answered(evidence: &Evidence, terms: Terms<'_>) -> Decided {
             (!terms.forgives(&program.name, found)).then(|| found.clone())
         })
         .collect();
-    let maps = (evidence.mode == Mode::Attach)
+    let maps = (evidence.mode.attaches())
         .then(|| struct_ops::without_programs(evidence, terms.strict))
         .flatten();
     match primary(&serious).or(maps) {
         Some(found) => Decided::by(found, programs),
-        None => match idle(evidence) {
-            Some(reason) => Decided {
-                verdict: Verdict::Skip { reason },
-                rule: "idle",
-                programs,
-            },
-            None => Decided {
-                verdict: Verdict::Pass,
-                rule: "pass",
-                programs,
-            },
+        None => tested(evidence, programs),
+    }
+}
+
+/// What an object is that was not refused: what its tests say, if there are any.
+fn tested(evidence: &Evidence, programs: Vec<Option<Found>>) -> Decided {
+    let (verdict, rule) = match functional::answer(evidence) {
+        functional::Answer::Fail(found) => return Decided::by(*found, programs),
+        functional::Answer::Fault(fault) => {
+            return Decided::fault("functional-test", fault, programs);
+        }
+        functional::Answer::Pass => (Verdict::Pass, "functional-test"),
+        functional::Answer::None => match idle(evidence) {
+            Some(reason) => (Verdict::Skip { reason }, "idle"),
+            None => (Verdict::Pass, "pass"),
         },
+    };
+    Decided {
+        verdict,
+        rule,
+        programs,
     }
 }
 

@@ -11,19 +11,28 @@ mod attach;
 mod check;
 mod derive;
 mod error;
+mod expected_values;
+mod functional_test;
 mod import;
 mod kernel;
 mod object;
 mod record;
+mod packet;
 mod section;
 mod suggest;
+mod test_rules;
 mod validate;
 mod values;
 
 pub use error::{ManifestError, Problem};
+pub use expected_values::{Grows, Returned};
+pub use functional_test::{
+    ExpectEvents, ExpectFile, ExpectMap, ExpectRuns, FunctionalTest, ProgRunOf, base_name,
+};
 pub use import::{Imported, import, is_yaml};
 pub use object::{MapShape, ObjectFacts, ObjectNames, ProgramNames};
 pub use record::{RodataVariable, loaded_of, record};
+pub use packet::{Echo, Ethernet, Flag, Ipv4, Ipv6, Packet, Tcp, Udp};
 pub use section::program_type_of;
 pub use suggest::{Choice, Suggestion, suggest};
 pub use values::{KconfigValue, Timeout};
@@ -70,7 +79,7 @@ pub struct Manifest {
     /// Kernels without which a run is not started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required_profiles: Vec<String>,
-    /// Commands that must succeed while the programs are attached.
+    /// What must be seen while the programs are attached.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub functional_tests: Vec<FunctionalTest>,
     /// Anything, for whoever else reads the file.
@@ -212,6 +221,9 @@ pub struct Map {
     /// For a map of maps: what its inner maps look like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner_map: Option<InnerMap>,
+    /// For a program array: the programs that its loader puts into slots, by the slot's number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub programs: BTreeMap<String, String>,
 }
 
 /// bpfcompat takes zero for none.
@@ -292,35 +304,6 @@ fn trial<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Tri
 pub enum Trial {
     /// The program loads in a copy of the object in which only it and the companions are on.
     TrialLoad,
-}
-
-/// A command that must succeed while the programs are attached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FunctionalTest {
-    /// A name for reports.
-    pub name: String,
-    /// What `/bin/sh -c` is given.
-    pub command: String,
-    /// False where its failure is shown and does not fail the cell.
-    #[serde(default = "yes")]
-    pub required: bool,
-    /// How long it may take.
-    #[serde(default)]
-    pub timeout: Timeout,
-    /// The exit status it must end with.
-    #[serde(default)]
-    pub expect_exit_code: u8,
-    /// Text that its standard output must contain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expect_stdout_contains: Option<String>,
-    /// Text that its standard error must contain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expect_stderr_contains: Option<String>,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 /// What else holds on some kernels. A key replaces the manifest's; a table's entries replace those

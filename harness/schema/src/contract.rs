@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::behavior::Test;
+use crate::command::CommandFile;
 pub use crate::constant::{Constant, Misfit, Shape};
 pub use crate::values::{Entries, Helper};
 use crate::verdict::Expectation;
@@ -57,6 +59,13 @@ pub struct Contract {
     /// Modules that must be there before the load.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
+    /// What is tested while the programs are attached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<Test>,
+    /// What the commands of tests find in the guest: the shell, their files, and the libraries of
+    /// those. Their bytes are those of `files` that are named by their digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placed: Vec<CommandFile>,
 }
 
 impl Contract {
@@ -121,6 +130,19 @@ pub struct MapTerms {
     /// The prototype of its inner maps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<InnerMapTerms>,
+    /// Of a program array: what its loader puts into slots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<Slot>,
+}
+
+/// A slot of a program array.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slot {
+    /// Its number.
+    pub index: u32,
+    /// The program in it, by its C function.
+    pub program: String,
 }
 
 /// What `bpf_map_create` makes for `bpf_map__set_inner_map_fd`.

@@ -75,6 +75,8 @@ codes! {
     InvalidObject = "INVALID_OBJECT",
     /// The compiler refused the source.
     CompileError = "COMPILE_ERROR",
+    /// A test of the manifest saw the object do something else than expected.
+    FunctionalTestFailure = "FUNCTIONAL_TEST_FAILURE",
     /// A command did not end as expected.
     CommandValidationFailure = "COMMAND_VALIDATION_FAILURE",
     /// The kernel panicked.

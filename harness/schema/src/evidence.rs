@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::behavior::TestEvidence;
 use crate::command::CommandEvidence;
 use crate::diagnosis::SourceLine;
 
@@ -30,7 +31,7 @@ pub const SCHEMA: &str = "ukci.evidence/1";
 pub struct Evidence {
     /// [`SCHEMA`].
     pub schema: String,
-    /// `load` or `attach`: how far the guest was asked to go.
+    /// `load`, `attach` or `behave`: how far the guest was asked to go.
     pub mode: Mode,
     /// The libbpf that did it, e.g. `v1.7`.
     pub libbpf: String,
@@ -58,6 +59,12 @@ pub struct Evidence {
     /// What was seen of a command. Nothing is opened, loaded or attached then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandEvidence>,
+    /// What was seen of each test of the manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestEvidence>,
+    /// Programs that were attached before and were not while the tests ran, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unattached_in_tests: BTreeMap<String, String>,
     /// Changes made to the object or the guest before the load that decides the verdict.
     pub edits: Vec<String>,
     /// What libbpf printed while it opened, loaded and attached the whole object.
@@ -79,6 +86,15 @@ pub enum Mode {
     /// Open, load and attach.
     #[default]
     Attach,
+    /// Open, load, attach, and test what the programs do.
+    Behave,
+}
+
+impl Mode {
+    /// Whether programs are attached.
+    pub fn attaches(self) -> bool {
+        self != Self::Load
+    }
 }
 
 /// How one step ended.

@@ -10,6 +10,7 @@
 //! schema version. The agent in the guest depends on this crate and on no other of the workspace.
 
 pub mod artifact;
+pub mod behavior;
 pub mod budget;
 pub mod cell;
 pub mod command;

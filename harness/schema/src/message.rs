@@ -24,7 +24,7 @@ use crate::features::KernelFeatures;
 use crate::verdict::Stage;
 
 /// Version of the protocol. Host and guest must agree to the number.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 
 /// The vsock port on which the host listens.
 pub const PORT: u32 = 5470;

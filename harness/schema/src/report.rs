@@ -197,6 +197,9 @@ pub struct CellReport {
     pub command: Option<CommandReport>,
     /// One entry per program.
     pub programs: Vec<ProgramReport>,
+    /// One entry per test of the manifest, if they were run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestReport>,
     /// One entry per map.
     pub maps: Vec<MapEvidence>,
     /// Changes made to the object or the guest before the load that decides the verdict.
@@ -270,6 +273,55 @@ pub struct CommandReport {
     pub out: Vec<String>,
 }
 
+/// One functional test of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct TestReport {
+    /// Its name in the manifest.
+    pub name: String,
+    /// Whether its failure fails the cell.
+    pub required: bool,
+    /// How it ended.
+    pub outcome: TestOutcome,
+    /// Why it could not be run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was expected, in the order of the manifest's keys, and what was seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckReport>,
+    /// Wall time in seconds, in the guest.
+    pub seconds: f64,
+}
+
+/// How a functional test ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum TestOutcome {
+    /// Everything was seen that was expected.
+    Pass,
+    /// Something else was seen.
+    Fail,
+    /// It could not be run, or its result could not be told. This is never a pass.
+    NotRun,
+}
+
+/// One thing that a functional test expects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct CheckReport {
+    /// What it is about, such as `events of ring buffer`.
+    pub what: String,
+    /// What must be seen.
+    pub expected: String,
+    /// What was seen.
+    pub seen: String,
+    /// Whether that is as expected.
+    pub met: bool,
+}
+
 /// How a guest started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -340,6 +392,12 @@ impl ProgramReport {
             && reason.is_some_and(|reason| reason != ProgramAttach::ATTACHES_ALONE)
     }
 
+    /// Whether it was attached, and the kernel did not run it once, although what should make it fire
+    /// was done.
+    pub fn never_fired(&self) -> bool {
+        self.attach == AttachOutcome::Attached && self.fired == Some(0)
+    }
+
     /// Its own verdict, whatever becomes of the others: of its load where the whole object was
     /// refused and it was loaded alone.
     pub fn verdict(&self) -> Verdict {
@@ -382,12 +440,23 @@ pub struct Summary {
     pub not_run: usize,
     /// Programs that were [not tried](ProgramReport::is_untried), over all cells.
     pub programs_not_attempted: usize,
+    /// Programs that were attached, over all cells.
+    #[serde(default)]
+    pub programs_attached: usize,
+    /// Programs that were attached and that nothing [made fire](ProgramReport::never_fired), over
+    /// all cells.
+    #[serde(default)]
+    pub programs_never_fired: usize,
 }
 
 impl Summary {
     /// Counts `cells`.
     pub fn of(cells: &[CellReport], excluded: usize, not_run: usize) -> Self {
         let count = |outcome| cells.iter().filter(|cell| cell.outcome == outcome).count();
+        let programs = |counts: &dyn Fn(&ProgramReport) -> bool| {
+            let all = cells.iter().flat_map(|cell| &cell.programs);
+            all.filter(|program| counts(program)).count()
+        };
         Self {
             cells: cells.len(),
             pass: count(Outcome::Pass),
@@ -398,11 +467,9 @@ impl Summary {
             skip: count(Outcome::Skip),
             excluded,
             not_run,
-            programs_not_attempted: cells
-                .iter()
-                .flat_map(|cell| &cell.programs)
-                .filter(|program| program.is_untried())
-                .count(),
+            programs_not_attempted: programs(&ProgramReport::is_untried),
+            programs_attached: programs(&|program| program.attach == AttachOutcome::Attached),
+            programs_never_fired: programs(&ProgramReport::never_fired),
         }
     }
 }

@@ -10,6 +10,7 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 use ukci_schema::budget::Budget;
 use ukci_schema::command::{Command, CommandRequest};
+use ukci_schema::contract::Contract;
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
 use ukci_schema::message::{ModuleFile, Request};
@@ -106,13 +107,37 @@ impl Inputs {
         }
     }
 
+    /// How far this cell goes: without tests there is nothing beyond the attachment.
+    pub(crate) fn mode_of_cell(&self) -> Mode {
+        match self.mode {
+            Mode::Behave if self.planned.contract.tests.is_empty() => Mode::Attach,
+            mode => mode,
+        }
+    }
+
+    /// The contract, with the tests only if they are to be run.
+    fn contract(&self) -> Contract {
+        let mut contract = self.planned.contract.clone();
+        if self.mode != Mode::Behave {
+            contract.tests.clear();
+        }
+        contract
+    }
+
+    /// The time that the functional tests may take, on bare hardware.
+    pub(crate) fn tests_time(&self) -> Duration {
+        let tests = self.contract().tests;
+        let millis = tests.iter().map(|test| test.timeout_ms + test.wait_ms);
+        Duration::from_millis(millis.sum())
+    }
+
     /// What the agent is asked, in a cell that may take as long as `limit`.
     pub(crate) fn request(&self, limit: Duration) -> Request {
         Request {
             name: self.artifact.artifact.name.clone(),
             size: self.object.len() as u64,
-            mode: self.mode,
-            contract: self.planned.contract.clone(),
+            mode: self.mode_of_cell(),
+            contract: self.contract(),
             sysctl: self.kernel.sysctl.clone(),
             time: now(),
             entropy: entropy(),

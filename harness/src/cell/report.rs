@@ -1,12 +1,14 @@
 //! Makes a cell's entry of the report from the result of its last boot and from the verdict.
 
-use ukci_judge::canonical;
 use ukci_judge::{Judgement, over_budget};
+use ukci_judge::{behavior, canonical};
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::{Mode, ProgramEvidence, StepOutcome};
 use ukci_schema::glob;
 use ukci_schema::plan::PlannedCell;
-use ukci_schema::report::{CellReport, CommandReport, ProgramReport, Start};
+use ukci_schema::report::{
+    CellReport, CommandReport, ProgramReport, Start, TestOutcome, TestReport,
+};
 use ukci_schema::verdict::{Outcome, Stage, Verdict};
 
 use super::inputs::Inputs;
@@ -45,16 +47,19 @@ pub(super) fn report<M: Machine>(
     };
     let last = if inputs.command.is_some() {
         Stage::Behave
-    } else if inputs.mode == Mode::Attach {
-        Stage::Attach
     } else {
-        Stage::Load
+        match inputs.mode_of_cell() {
+            Mode::Load => Stage::Load,
+            Mode::Attach => Stage::Attach,
+            Mode::Behave => Stage::Behave,
+        }
     };
     let evidence = match result.answer {
         Some(Answer::Evidence(evidence)) => Some(*evidence),
         _ => None,
     };
     let seen = evidence.as_ref();
+    let tests = seen.map_or_else(Vec::new, behavior::tests);
     let evidence_digest = seen.map(|seen| digest::of(canonical::text(seen).as_bytes()));
     let evidence = evidence.unwrap_or_default();
     let watched = evidence
@@ -132,11 +137,34 @@ pub(super) fn report<M: Machine>(
             .map(|argument| format!("kernel argument `{argument}`"))
             .chain(evidence.edits)
             .collect(),
-        notes: (booted.into_iter()).chain(stall).chain(unwatched).collect(),
+        notes: (booted.into_iter().chain(stall).chain(unwatched))
+            .chain(tests.iter().filter_map(optional))
+            .collect(),
+        tests,
         evidence: dir.to_owned(),
         evidence_digest,
         cached: None,
     }
+}
+
+/// What a functional test that is not required has to say if it did not pass.
+fn optional(test: &TestReport) -> Option<String> {
+    if test.required {
+        return None;
+    }
+    let unmet = test.checks.iter().find(|check| !check.met);
+    let why = match (test.outcome, &test.reason, unmet) {
+        (TestOutcome::Fail, _, Some(check)) => format!(
+            "failed: {}: expected {}, saw {}",
+            check.what, check.expected, check.seen
+        ),
+        (TestOutcome::NotRun, Some(reason), _) => format!("could not be run: {reason}"),
+        _ => return None,
+    };
+    let name = &test.name;
+    Some(format!(
+        "the functional test `{name}`, which is not required, {why}"
+    ))
 }
 
 /// One entry per program, with its diagnosis and what the matrix says of it alone.

@@ -128,6 +128,12 @@ fn head(report: &Report) -> Markup {
             @if summary.programs_not_attempted > 0 {
                 span.quiet { b { (summary.programs_not_attempted) } " programs not attempted" }
             }
+            @if summary.programs_never_fired > 0 {
+                span.quiet {
+                    b { (summary.programs_attached) } " programs attached, "
+                    b { (summary.programs_never_fired) } " never fired"
+                }
+            }
         }
         p.quiet.small {
             (run.started) ", " (format!("{:.1}", run.seconds)) " s, "

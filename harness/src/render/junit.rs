@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report as Junit, TestCase, TestCaseStatus, TestSuite};
-use ukci_schema::report::{CellReport, Report};
+use ukci_schema::diagnosis::Code;
+use ukci_schema::report::{CellReport, CheckReport, Report, TestOutcome, TestReport};
 use ukci_schema::verdict::Outcome;
 
 use super::{Shown, cached, needs_loader};
@@ -20,7 +21,10 @@ pub fn junit(report: &Shown<Report>) -> Shown<String> {
             .cells
             .iter()
             .filter(|cell| cell.artifact == artifact.name);
-        suite.add_test_cases(cells.map(case));
+        suite.add_test_cases(cells.flat_map(|cell| {
+            let tests = cell.tests.iter().map(|test| functional_test(cell, test));
+            std::iter::once(case(cell)).chain(tests)
+        }));
         document.add_test_suite(suite);
     }
     // Writing to memory cannot fail, and nothing is left that XML cannot hold.
@@ -79,12 +83,7 @@ fn case(cell: &CellReport) -> TestCase {
             status.set_message(cell.reason.clone().unwrap_or_default());
         }
     }
-    // Viewers list cases by this name, and split the class at its dots.
-    let mut name = format!("{} {}", cell.kernel, cell.arch);
-    if let Some(llvm) = &cell.llvm {
-        name.push_str(&format!(" llvm-{llvm}"));
-    }
-    let mut case = TestCase::new(name, status);
+    let mut case = TestCase::new(cell_name(cell), status);
     case.set_classname(cell.artifact.clone());
     case.set_time(seconds(cell.seconds));
     // Not properties: the schemas of Jenkins and Surefire have none in a case.
@@ -105,6 +104,53 @@ fn case(cell: &CellReport) -> TestCase {
     }
     case.set_system_out(facts.join("\n"));
     case
+}
+
+/// One functional test of a cell. One that is not required is never a failure.
+fn functional_test(cell: &CellReport, test: &TestReport) -> TestCase {
+    let mut status = match (test.outcome, test.required) {
+        (TestOutcome::Pass, _) => TestCaseStatus::success(),
+        (TestOutcome::Fail, true) => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        (TestOutcome::NotRun, true) => TestCaseStatus::non_success(NonSuccessKind::Error),
+        (TestOutcome::Fail | TestOutcome::NotRun, false) => TestCaseStatus::skipped(),
+    };
+    let unmet: Vec<&CheckReport> = test.checks.iter().filter(|check| !check.met).collect();
+    let said = |check: &&CheckReport| {
+        format!(
+            "{}\n  expected: {}\n  seen:     {}",
+            check.what, check.expected, check.seen
+        )
+    };
+    if test.outcome != TestOutcome::Pass {
+        let first = unmet.first().map(|check| {
+            let CheckReport {
+                what,
+                expected,
+                seen,
+                ..
+            } = check;
+            format!("{what}: expected {expected}, saw {seen}")
+        });
+        status.set_message(test.reason.clone().or(first).unwrap_or_default());
+    }
+    if test.outcome != TestOutcome::Pass && test.required {
+        status.set_type(Code::FunctionalTestFailure.name());
+        let lines: Vec<String> = unmet.iter().map(said).collect();
+        status.set_description(lines.join("\n"));
+    }
+    let mut case = TestCase::new(format!("{}: {}", cell_name(cell), test.name), status);
+    case.set_classname(cell.artifact.clone());
+    case.set_time(seconds(test.seconds));
+    case
+}
+
+/// Viewers list cases by this name, and split the class at its dots.
+fn cell_name(cell: &CellReport) -> String {
+    let mut name = format!("{} {}", cell.kernel, cell.arch);
+    if let Some(llvm) = &cell.llvm {
+        name.push_str(&format!(" llvm-{llvm}"));
+    }
+    name
 }
 
 /// The refusals of other programs than the one that decided.

@@ -82,6 +82,7 @@ fn refusal(code: Code) -> &'static str {
         Code::PolicyDenied | Code::CapabilityFailure => "DENIED",
         Code::InvalidObject => "OBJECT",
         Code::CompileError => "COMPILE",
+        Code::FunctionalTestFailure => "TEST",
         Code::CommandValidationFailure => "EXIT",
         Code::KernelPanic => "PANIC",
         Code::KernelSplat => "SPLAT",
@@ -166,6 +167,14 @@ pub fn summary(report: &Report) -> Shown<String> {
         (
             summary.programs_not_attempted,
             format!("{untried} not attempted"),
+        ),
+        (
+            summary.programs_never_fired,
+            format!(
+                "{} attached, {} never fired",
+                count(summary.programs_attached, "program"),
+                summary.programs_never_fired
+            ),
         ),
     ] {
         if number > 0 {

@@ -189,6 +189,22 @@ pub enum Error {
         /// Where it was looked for.
         tried: Vec<PathBuf>,
     },
+    /// The shell for the commands of functional tests could not be had.
+    #[error("failed to prepare the shell for guests of {arch}")]
+    Shell {
+        /// The architecture.
+        arch: Arch,
+        /// Why.
+        source: Box<catalogue::Error>,
+    },
+    /// The files of functional tests could not be put together.
+    #[error("failed to prepare the files of the functional tests of `{artifact}`")]
+    TestFiles {
+        /// The artifact.
+        artifact: String,
+        /// Why.
+        source: Box<crate::command::Error>,
+    },
     /// Nothing is left to run.
     #[error("no cell was selected: matrix `{matrix}` excludes all {excluded}")]
     NoCells {
@@ -248,7 +264,8 @@ impl Error {
                 [one] => format!("the nearest kernel in it is {one}"),
                 near => format!("the nearest kernels in it are {}", near.join(", ")),
             }),
-            Self::Kernel { source, .. } => source.hint(),
+            Self::Kernel { source, .. } | Self::Shell { source, .. } => source.hint(),
+            Self::TestFiles { source, .. } => source.hint(),
             Self::NotLockedFor { known, .. } => known
                 .first()
                 .map(|arch| format!("run it with `--arch {arch}`")),

@@ -70,7 +70,7 @@ pub(crate) struct Check {
     pub(crate) compilation: Compilation,
 
     /// How far each cell goes
-    #[arg(long, default_value = "attach", help_heading = "Verdict options")]
+    #[arg(long, default_value = "behave", help_heading = "Verdict options")]
     pub(crate) mode: Mode,
 
     /// Treat a program that could not be attached as a failure
@@ -134,9 +134,14 @@ pub(crate) struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
     /// Only load the object
+    #[value(alias = "load_only", alias = "load-only")]
     Load,
     /// Load the object, and attach and fire its programs
+    #[value(alias = "load_attach", alias = "load-attach")]
     Attach,
+    /// The same, then run the functional tests of the manifest, if it has any
+    #[value(alias = "behavior")]
+    Behave,
 }
 
 impl From<Mode> for evidence::Mode {
@@ -144,6 +149,7 @@ impl From<Mode> for evidence::Mode {
         match mode {
             Mode::Load => Self::Load,
             Mode::Attach => Self::Attach,
+            Mode::Behave => Self::Behave,
         }
     }
 }

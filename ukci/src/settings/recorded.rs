@@ -54,8 +54,10 @@ pub(crate) fn write(settings: &Settings, own: &BTreeMap<String, PathBuf>) -> Ask
     } else if let Some(matrix) = &settings.selection.matrix {
         say("--matrix", matrix);
     }
-    if settings.mode == Mode::Load {
-        say("--mode", "load");
+    match settings.mode {
+        Mode::Load => say("--mode", "load"),
+        Mode::Attach => say("--mode", "attach"),
+        Mode::Behave => {}
     }
     if settings.strict {
         say("--strict", "");

@@ -3,7 +3,7 @@
 use ukci_harness::render::{self, Shown, harmless};
 use ukci_schema::command::Ended;
 use ukci_schema::evidence::AttachOutcome;
-use ukci_schema::report::{CellReport, CommandReport, Report};
+use ukci_schema::report::{CellReport, CommandReport, Report, TestOutcome};
 use ukci_schema::verdict::Outcome;
 
 use super::causes::{self, RULE};
@@ -115,6 +115,18 @@ fn attached(report: &CellReport) -> Text {
         };
     if not > 0 {
         text.push(&text!(", {} not attempted", not));
+    }
+    let silent = (report.programs.iter())
+        .filter(|program| program.never_fired())
+        .count();
+    if silent > 0 {
+        text.push(&text!(", {} never fired", silent));
+    }
+    let passed = (report.tests.iter())
+        .filter(|test| test.outcome == TestOutcome::Pass)
+        .count();
+    if passed > 0 {
+        text.push(&text!(", {} passed", text::count(passed, "test")));
     }
     let refused = count(AttachOutcome::Refused);
     if refused > 0 {

@@ -12,6 +12,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("code_", "Codes"),
     ("blog_", "What maintainers met"),
     ("peer_", "What others get wrong"),
+    ("behavior_", "What objects do"),
     ("edge_", "Edges"),
     ("trap_", "Traps"),
     ("verifier_", "What the verifier rejects"),

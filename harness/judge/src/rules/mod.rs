@@ -5,6 +5,7 @@ pub(crate) mod attach;
 pub(crate) mod capability;
 pub(crate) mod command;
 pub(crate) mod core;
+pub(crate) mod functional;
 pub(crate) mod helper;
 pub(crate) mod hook;
 pub(crate) mod instruction;

@@ -241,6 +241,7 @@ fn doing(evidence: &Evidence, mark: Option<&KmsgMark>) -> (Stage, String) {
     };
     let known = (evidence.programs.iter().map(|program| &program.name))
         .chain(evidence.maps.iter().map(|map| &map.name))
+        .chain(evidence.tests.iter().map(|seen| &seen.test.name))
         .any(|name| *name == mark.doing);
     let what = if evidence.command.is_some() {
         "the command".to_owned()
@@ -252,6 +253,7 @@ fn doing(evidence: &Evidence, mark: Option<&KmsgMark>) -> (Stage, String) {
     let done = match mark.stage {
         Stage::Attach => "was attached and made to run",
         Stage::Load => "was loaded",
+        Stage::Behave if evidence.command.is_none() && !known => "was tested",
         Stage::Behave => "ran",
         _ => "was opened",
     };

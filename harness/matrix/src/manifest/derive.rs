@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Attach, Manifest, Override, Trial};
+use super::{Attach, FunctionalTest, Manifest, Override, Trial};
 use ukci_schema::cell::Cell;
 use ukci_schema::contract::{
-    Boot, Contract, Expected, InnerMapTerms, MapTerms, ProgramTypeTerms, Site, Target, TargetShape,
-    VariantProgram, VariantTerms,
+    Boot, Contract, Expected, InnerMapTerms, MapTerms, ProgramTypeTerms, Site, Slot, Target,
+    TargetShape, VariantProgram, VariantTerms,
 };
 use ukci_schema::verdict::Expectation;
 
@@ -40,11 +40,13 @@ impl Manifest {
         let own = self.programs.iter().filter_map(|p| p.attach.as_ref());
         let over = self.overrides.iter().flat_map(|rule| &rule.programs);
         let over = over.filter_map(|p| p.attach.as_ref());
+        let of_tests = self.functional_tests.iter().flat_map(|test| &test.files);
         let attachments = own.chain(over);
         let mut files: Vec<&str> = attachments
             .flat_map(|attach| [attach.binary.as_deref(), attach.object.as_deref()])
             .flatten()
             .collect();
+        files.extend(of_tests.map(String::as_str));
         files.extend(self.btf_custom_path.as_deref());
         let over = self.overrides.iter();
         files.extend(over.filter_map(|rule| rule.btf_custom_path.as_deref()));
@@ -107,6 +109,10 @@ impl Manifest {
                 .collect(),
             targets,
             modules: self.boot(cell).modules,
+            tests: (self.functional_tests.iter())
+                .map(FunctionalTest::terms)
+                .collect(),
+            placed: Vec::new(),
         }
     }
 
@@ -154,6 +160,14 @@ impl Manifest {
                     }),
                     (None, None) => None,
                 },
+                programs: (map.programs.iter())
+                    .filter_map(|(index, program)| {
+                        Some(Slot {
+                            index: index.parse().ok()?,
+                            program: program.clone(),
+                        })
+                    })
+                    .collect(),
             })
             .collect()
     }

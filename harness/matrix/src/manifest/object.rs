@@ -83,6 +83,7 @@ impl Manifest {
             self.rodata.keys(),
         );
         check.overrides();
+        check.tests();
         for (n, rule) in self.expect.iter().enumerate() {
             if let Some(program) = &rule.program {
                 check.program(&Path::from("expect").then(n).then("program"), program);
@@ -305,6 +306,44 @@ impl<'m> Check<'m> {
                 map.name
             );
             self.report(Problem::key(at.then("max_entries"), what));
+        }
+    }
+
+    /// What tests and program arrays name.
+    fn tests(&mut self) {
+        let manifest = self.manifest;
+        for (n, map) in manifest.maps.iter().enumerate() {
+            let at = Path::from("maps").then(n).then("programs");
+            for (slot, program) in &map.programs {
+                self.program(&at.then(slot.as_str()), program);
+            }
+        }
+        let list = Path::from("functional_tests");
+        for (n, test) in manifest.functional_tests.iter().enumerate() {
+            let at = list.then(n);
+            if let Some(run) = &test.prog_run {
+                self.program(&at.then("prog_run").then("program"), &run.program);
+            }
+            for (m, runs) in test.expect_runs.iter().enumerate() {
+                let at = at.then("expect_runs").then(m).then("program");
+                self.program(&at, &runs.program);
+            }
+            for (m, events) in test.expect_events.iter().enumerate() {
+                let at = at.then("expect_events").then(m).then("map");
+                self.map_named(&at, &events.map);
+            }
+            for (m, map) in test.expect_maps.iter().enumerate() {
+                self.map_named(&at.then("expect_maps").then(m).then("map"), &map.map);
+            }
+        }
+    }
+
+    /// A map of the object. Those of its variables have no names of their own.
+    fn map_named(&mut self, at: &Path, name: &str) {
+        let object = self.object;
+        if !name.starts_with('.') && !object.maps.contains_key(name) {
+            let known = object.maps.keys().map(String::as_str);
+            self.absent(Problem::value, at, "map", name, known);
         }
     }
 

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use super::attach::attach;
 use super::check::{Checked, identifier, name, names, one_line, pattern, unique};
 use super::kernel::{kconfig, kernel_arguments, modules, variables};
-use super::{
-    Attach, AttachKind, Expect, FunctionalTest, InnerMap, Manifest, Map, Override, Problem,
-    ProgramType,
-};
+use super::test_rules::{functional_tests, slots};
+use super::{Attach, AttachKind, Expect, InnerMap, Manifest, Map, Override, Problem, ProgramType};
 use crate::authored::{Path, instead_of};
 use crate::scope::Scope;
 use ukci_schema::glob;
@@ -136,6 +134,7 @@ fn maps(maps: &[Map]) -> Checked {
             let what = "a map has one sort of inner map: this one has two";
             return Err(Problem::key(at.then("inner_map"), what));
         }
+        slots(&at, map)?;
         if let Some(path) = &map.pin {
             one_line(&at.then("pin"), path, 1024)?;
         }
@@ -230,32 +229,6 @@ fn program_variants(manifest: &Manifest) -> Checked {
             if let Some(other) = seen.insert(&variant.name, &group.group) {
                 let what = format!("program `{}` is in group `{other}` already", variant.name);
                 return Err(Problem::value(at.then("name"), what));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn functional_tests(tests: &[FunctionalTest]) -> Checked {
-    let list = Path::from("functional_tests");
-    unique(&list, "name", tests.iter().map(|test| test.name.as_str()))?;
-    if tests.len() > 32 {
-        let what = format!("{} tests, over the limit of 32", tests.len());
-        return Err(Problem::value(list.then(32), what));
-    }
-    for (n, test) in tests.iter().enumerate() {
-        let at = list.then(n);
-        one_line(&at.then("name"), &test.name, 200)?;
-        one_line(&at.then("command"), &test.command, 1000)?;
-        for (key, text) in [
-            ("expect_stdout_contains", &test.expect_stdout_contains),
-            ("expect_stderr_contains", &test.expect_stderr_contains),
-        ] {
-            if text
-                .as_ref()
-                .is_some_and(|text| text.contains(['\n', '\r']))
-            {
-                return Err(Problem::value(at.then(key), "one line was expected"));
             }
         }
     }

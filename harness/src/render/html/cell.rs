@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 use ukci_schema::diagnosis::{Diagnosis, SourceLine};
 use ukci_schema::evidence::{AttachOutcome, MapEvidence, StepOutcome};
-use ukci_schema::report::{CellReport, ProgramReport, Report};
+use ukci_schema::report::{CellReport, ProgramReport, Report, TestOutcome};
 use ukci_schema::verdict::{Fault, Outcome};
 
 use super::filter::Filters;
@@ -57,6 +57,32 @@ fn in_short(cell: &CellReport) -> String {
     }
 }
 
+/// What each functional test expected and saw.
+fn tests(cell: &CellReport) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "functional test" } th { "outcome" } th { "expected" } th { "seen" } } }
+            tbody {
+                @for test in &cell.tests {
+                    tr {
+                        td { (test.name) @if !test.required { span.quiet { " (not required)" } } }
+                        td { (match test.outcome {
+                            TestOutcome::Pass => "pass",
+                            TestOutcome::Fail => "fail",
+                            TestOutcome::NotRun => "not run",
+                        }) }
+                        td { @for check in &test.checks { div { (check.what) ": " (check.expected) } } }
+                        td {
+                            @if let Some(reason) = &test.reason { div { (prose(reason)) } }
+                            @for check in &test.checks { div { (check.seen) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn inside(report: &Report, cell: &CellReport) -> Markup {
     html! {
         @if cell.outcome == Outcome::Xpass {
@@ -73,6 +99,7 @@ fn inside(report: &Report, cell: &CellReport) -> Markup {
             ul { @for edit in &cell.edits { li { (edit) } } }
         }
         @for note in &cell.notes { p { span.quiet { "Note: " } (prose(note)) } }
+        @if !cell.tests.is_empty() { (tests(cell)) }
         @if !cell.programs.is_empty() { (programs(cell)) }
         @if !cell.maps.is_empty() { (maps(&cell.maps)) }
         @if !cell.outcome.is_met() { p.small { "Again" } pre { (again(report, cell)) } }
