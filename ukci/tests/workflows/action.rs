@@ -89,7 +89,7 @@ fn inputs_become_options() {
     assert_eq!(status, Some(0));
     assert_eq!(
         calls,
-        "check|--matrix|quick|--mode|attach|--out|ukci-out|--artifact|a.bpf.o|--include|\
+        "check|--matrix|quick|--mode|behave|--out|ukci-out|--artifact|a.bpf.o|--include|\
          HEADERS|--format|junit|\n"
     );
     assert_eq!(
@@ -118,7 +118,7 @@ fn inputs_become_options() {
     assert!(is_understood(called), "{called}");
     assert_eq!(
         called,
-        "check|--matrix|my matrix.toml|--mode|attach|--out|ukci-out|--kernel|debian-12-6.1|\
+        "check|--matrix|my matrix.toml|--mode|behave|--out|ukci-out|--kernel|debian-12-6.1|\
          --kernel|debian-13-6.12|--arch|riscv64|--llvm|19|--llvm|16|--artifact|a.bpf.o|--artifact|\
          b.bpf.o|--include|include|--include|../lib|--include|HEADERS|--manifest|m.toml; touch pwned|\
          --manifest|b=$(touch pwned) b.toml|--vmlinux-h|auto|--shard|count:1/4|--strict|--define|\

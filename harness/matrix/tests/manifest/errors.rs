@@ -205,3 +205,30 @@ fn a_file_that_is_too_long_or_too_deep_is_refused() {
     });
     assert!(yaml(&bomb).unwrap_err().to_string().contains("budget"));
 }
+
+#[test]
+fn functional_tests_that_cannot_be_meant() {
+    let test = |keys: &str| format!("[[functional_tests]]\nname = \"t\"\n{keys}\n");
+    let texts: Vec<String> = [
+        "",
+        "command = \"true\"\nprog_run = { program = \"p\" }",
+        "expect_exit_code = 1",
+        "command = \"true\"\nexpect_return = 1",
+        "command = \"true\"\nfiles = [\"a/x\", \"b/x\"]",
+        "command = \"true\"\nexpect_stdout_matches = \"(\"",
+        "command = \"true\"\nexpect_files = [{ path = \"x\", contains = \"y\", absent = true }]",
+        "expect_events = [{ map = \"m\", event = { bytes = \"0g\" } }]",
+        "expect_events = [{ map = \"m\", count = 1, at_least = 1 }]",
+        "expect_runs = [{ program = \"p\", at_least = 2, at_most = 1 }]",
+        "expect_maps = [{ map = \"m\", grows = \"a..b\" }]",
+        "prog_run = { program = \"p\", repeat = 0 }\nexpect_return = 1",
+        "prog_run = { program = \"p\", data = \"00\" }\nexpect_return = \"XDP_DORP\"",
+        "prog_run = { program = \"p\", data = \"0\" }\nexpect_return = 1",
+        "prog_run = { program = \"p\", packet = { udp = { source = 1, destination = 2 } } }\nexpect_return = 1",
+    ]
+    .map(test)
+    .into();
+    let mut texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    texts.push("[[maps]]\nname = \"m\"\nprograms = { one = \"p\" }\n");
+    insta::assert_snapshot!(errors(toml, &texts));
+}

@@ -45,13 +45,16 @@ fn the_full_example_uses_every_key() {
     // A key that the example lacks is missing from the documentation too. The keys are the public
     // fields of the types.
     let value = serde_json::to_string(&full()).unwrap();
-    let source = include_str!("../../src/manifest.rs");
+    let source = concat!(
+        include_str!("../../src/manifest.rs"),
+        include_str!("../../src/manifest/functional_test.rs"),
+    );
     let fields = source
         .lines()
         .filter_map(|line| line.strip_prefix("    pub ")?.split_once(": "));
     let mut count = 0;
     for (field, _) in fields.filter(|(field, _)| !field.contains('(')) {
-        let key = if matches!(field, "program_type" | "map_type") {
+        let key = if matches!(field, "program_type" | "map_type" | "event_type") {
             "type"
         } else {
             field
@@ -233,6 +236,8 @@ pub(crate) fn object() -> ObjectNames {
         ("namespaces", "hash_of_maps"),
         ("stacks", "stack_trace"),
         ("debug_events", "ringbuf"),
+        ("counts", "percpu_array"),
+        ("jumps", "prog_array"),
     ];
     let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     ObjectNames {
