@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use ukci_schema::command::Ended;
 use ukci_schema::evidence::{Evidence, ProgramAttach, ProgramLoad};
 use ukci_schema::report::{CachedFrom, CellReport};
 use ukci_schema::verdict::Stage;
@@ -325,9 +326,11 @@ pub(crate) fn is_complete(evidence: &Evidence) -> bool {
     let late = |attach: &ProgramAttach| says(&attach.reason, ProgramAttach::TIME_WAS_OVER);
     let programs = evidence.programs.iter();
     let maps = evidence.struct_ops.iter();
-    !programs
-        .clone()
-        .any(|program| says(&program.load.reason, ProgramLoad::TIME_WAS_OVER))
+    let timed_out = |ended: &Option<Ended>| matches!(ended, Some(Ended::TimedOut { .. }));
+    !evidence.tests.iter().map(|seen| &seen.ended).any(timed_out)
+        && !programs
+            .clone()
+            .any(|program| says(&program.load.reason, ProgramLoad::TIME_WAS_OVER))
         && !programs
             .map(|program| &program.attach)
             .chain(maps.map(|map| &map.attach))

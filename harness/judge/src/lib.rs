@@ -29,9 +29,7 @@ use std::collections::BTreeSet;
 
 use case::{Case, Whole};
 use finding::Found;
-use rules::{
-    attach, command, functional, map, object, open, refusal, splat, struct_ops, watched,
-};
+use rules::{attach, command, functional, map, object, open, refusal, splat, struct_ops, watched};
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{AttachOutcome, Evidence, Mode, StepOutcome};
 use ukci_schema::glob;

@@ -7,6 +7,7 @@
 
 mod again;
 mod axes;
+mod behavior;
 mod cells;
 mod copies;
 mod exec;

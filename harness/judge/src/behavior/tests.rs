@@ -219,3 +219,19 @@ fn what_could_not_be_run_is_never_a_pass_and_what_failed_goes_before_it() {
     let reports = super::tests(&evidence(vec![not_run]));
     assert_eq!(reports[0].outcome, TestOutcome::NotRun);
 }
+
+#[test]
+fn damage_that_a_test_brings_out_goes_before_what_it_saw() {
+    let mut damaged = evidence(vec![test("one", Expected::default())]);
+    damaged.kmsg = vec!["WARNING: kernel/bpf/x.c:1 at f+0x1/0x2".into()];
+    damaged.kmsg_marks = vec![ukci_schema::evidence::KmsgMark {
+        line: 0,
+        stage: ukci_schema::verdict::Stage::Behave,
+        doing: "one".into(),
+    }];
+    let Verdict::Fail { diagnosis } = judge(&damaged, false).verdict else {
+        panic!("a WARN of the kernel is a failure");
+    };
+    assert_eq!(diagnosis.code, ukci_schema::diagnosis::Code::KernelSplat);
+    insta::assert_snapshot!(diagnosis.headline, @"the kernel reported damage while `one` ran: `WARNING in f (kernel/bpf/x.c)`");
+}
