@@ -35,17 +35,15 @@ pub(super) fn provide(
             .collect();
         let arches: BTreeSet<Arch> = of_it.iter().map(|planned| planned.cell.arch).collect();
         for arch in arches {
-            let shell = match shells.get(&arch) {
-                Some(shell) => shell.clone(),
-                None => {
-                    let shell = catalogue.tool("busybox", arch, progress);
-                    let shell = shell.map_err(|source| Error::Shell {
-                        arch,
-                        source: Box::new(source),
-                    })?;
-                    shells.entry(arch).or_insert(shell).clone()
-                }
-            };
+            if !shells.contains_key(&arch) {
+                let shell = catalogue.tool("busybox", arch, progress);
+                let shell = shell.map_err(|source| Error::Shell {
+                    arch,
+                    source: Box::new(source),
+                })?;
+                shells.insert(arch, shell);
+            }
+            let shell = shells.get(&arch).cloned().unwrap_or_default();
             let of_arch = of_it.iter_mut().filter(|p| p.cell.arch == arch);
             let of_arch: Vec<&mut PlannedCell> = of_arch.map(|planned| &mut **planned).collect();
             let wanted: BTreeSet<String> = of_arch.iter().flat_map(|p| files(p)).collect();

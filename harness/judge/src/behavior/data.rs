@@ -60,8 +60,9 @@ fn within(expected: &Value, seen: &Value) -> bool {
                 .map(|hex| u64::from_str_radix(hex, 16));
             digits.and_then(Result::ok) == number.as_u64() && number.is_u64()
         }
-        (Value::Bool(on), Value::Number(number)) => number.as_u64() == Some(u64::from(*on)),
-        (Value::Number(number), Value::Bool(on)) => number.as_u64() == Some(u64::from(*on)),
+        (Value::Bool(on), Value::Number(number)) | (Value::Number(number), Value::Bool(on)) => {
+            number.as_u64() == Some(u64::from(*on))
+        }
         (expected, seen) => expected == seen,
     }
 }
