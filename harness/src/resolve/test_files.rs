@@ -4,6 +4,7 @@
 //! It puts them together as it would for a command, so that a program runs here as it does with
 //! `ukci exec`.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ukci_matrix::manifest::base_name;
@@ -35,15 +36,17 @@ pub(super) fn provide(
             .collect();
         let arches: BTreeSet<Arch> = of_it.iter().map(|planned| planned.cell.arch).collect();
         for arch in arches {
-            if !shells.contains_key(&arch) {
-                let shell = catalogue.tool("busybox", arch, progress);
-                let shell = shell.map_err(|source| Error::Shell {
-                    arch,
-                    source: Box::new(source),
-                })?;
-                shells.insert(arch, shell);
-            }
-            let shell = shells.get(&arch).cloned().unwrap_or_default();
+            let shell = match shells.entry(arch) {
+                Entry::Occupied(entry) => entry.get().clone(),
+                Entry::Vacant(entry) => {
+                    let shell = catalogue.tool("busybox", arch, progress);
+                    let shell = shell.map_err(|source| Error::Shell {
+                        arch,
+                        source: Box::new(source),
+                    })?;
+                    entry.insert(shell).clone()
+                }
+            };
             let of_arch = of_it.iter_mut().filter(|p| p.cell.arch == arch);
             let of_arch: Vec<&mut PlannedCell> = of_arch.map(|planned| &mut **planned).collect();
             let wanted: BTreeSet<String> = of_arch.iter().flat_map(|p| files(p)).collect();
