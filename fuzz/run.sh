@@ -7,6 +7,8 @@
 # documentation, what the tests keep, and what other targets of `make` have made.
 set -eu
 cd "$(dirname "$0")/.."
+# The targets link what the workspace links.
+cp Cargo.lock fuzz/Cargo.lock
 seconds=${1:-180}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- $(sed -n 's/^name = "\(.*\)"$/\1/p' fuzz/Cargo.toml | grep -v '^ukci-fuzz$')
