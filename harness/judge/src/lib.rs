@@ -10,6 +10,7 @@
 //! A program is only blamed for what it uses itself, and nothing that was done to a copy of the
 //! object counts towards a pass.
 
+mod attributed;
 pub mod behavior;
 mod budget;
 pub mod canonical;
@@ -130,6 +131,7 @@ impl Decided {
 /// What the object was answered; but damage that it does to the kernel goes before all of it. Where
 /// ukci could not tell, that stays so.
 fn decide(evidence: &Evidence, terms: Terms<'_>) -> Decided {
+    let evidence = &*attributed::attributed(evidence);
     let answered = answered(evidence, terms);
     match splat::caused(evidence) {
         Some(found) if !matches!(answered.verdict, Verdict::Error { .. }) => {

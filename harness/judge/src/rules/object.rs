@@ -8,7 +8,7 @@ use crate::finding::{Found, brought, of};
 use crate::said::{Kconfig, Said};
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
-use ukci_schema::evidence::{Evidence, Feature, FeatureKind, Log};
+use ukci_schema::evidence::{Evidence, Feature, FeatureKind, Log, ProgramEvidence, ProgramLoad};
 use ukci_schema::history;
 use ukci_schema::verdict::{Fault, Stage};
 
@@ -378,16 +378,28 @@ pub(crate) fn unexplained(whole: &Whole<'_>) -> Found {
         } else {
             format!(": {}", text::clipped(last))
         };
-        let headline = format!(
-            "the kernel refused the object as a whole ({}), but no map or program alone{said}",
-            errno::name(errno)
-        );
-        of(
-            Code::Unclassified,
-            Stage::Load,
-            headline,
-            "report this to the ukci project, with the cell's evidence directory",
-        )
+        let errno = errno::name(errno);
+        let is_untried = |program: &ProgramEvidence| {
+            let reason = program.load.reason.as_deref();
+            reason.is_some_and(|reason| reason.starts_with(ProgramLoad::TIME_WAS_OVER))
+        };
+        let (headline, hint) = if evidence.programs.iter().any(is_untried) {
+            (
+                format!(
+                    "the kernel refused the object as a whole ({errno}), and there was no time to try each \
+                     program alone{said}"
+                ),
+                "give the cell more time (`--timeout`), so that ukci can find the program that was refused",
+            )
+        } else {
+            (
+                format!(
+                    "the kernel refused the object as a whole ({errno}), but no map or program alone{said}"
+                ),
+                "report this to the ukci project, with the cell's evidence directory",
+            )
+        };
+        of(Code::Unclassified, Stage::Load, headline, hint)
     };
     with_excerpt("unexplained-object", found, &evidence.log)
 }

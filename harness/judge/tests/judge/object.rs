@@ -5,7 +5,7 @@ use ukci_judge::judge;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{
     CoreAccess, CoreFault, Declared, Evidence, Extern, Feature, FeatureKind, Log, MapEvidence,
-    ProgramEvidence, Step, StepOutcome,
+    ProgramEvidence, ProgramLoad, Step, StepOutcome,
 };
 
 use crate::hand::{
@@ -451,4 +451,38 @@ fn numbers_that_differ_by_kernel_are_not_in_headlines() {
     let found = fails(&evidence, Code::VerifierRejection);
     told(&found, &["attach_btf_id points to disabled hook"]);
     untold(&found, &["56121"]);
+}
+
+/// A host under load: the whole took longer than the time for trying its parts alone.
+#[test]
+fn a_program_that_was_not_tried_in_time_has_the_refusal_that_libbpf_names() {
+    let late = |log: &str| {
+        let mut evidence = refused(7, log);
+        let mut untried = program("raw_tp/sys_enter", "raw_tracepoint");
+        untried.load = ProgramLoad {
+            reason: Some(format!("{} of 8 s was over", ProgramLoad::TIME_WAS_OVER)),
+            ..ProgramLoad::default()
+        };
+        evidence.programs = vec![untried];
+        evidence
+    };
+    let found = fails(
+        &late(
+            "libbpf: prog 'prog': BPF program load failed: -E2BIG\n\
+         libbpf: prog 'prog': -- BEGIN PROG LOAD LOG --\n\
+         0: (b7) r0 = 0\n\
+         BPF program is too large. Processed 1000001 insn\n\
+         processed 1000001 insns (limit 1000000) max_states_per_insn 4\n\
+         -- END PROG LOAD LOG --\n\
+         libbpf: prog 'prog': failed to load: -E2BIG\n",
+        ),
+        Code::VerifierLimit,
+    );
+    told(&found, &["the verifier gave up on `prog`", "too large"]);
+
+    let found = fails(
+        &late("libbpf: failed to load object 'x'\n"),
+        Code::Unclassified,
+    );
+    told(&found, &["there was no time", "--timeout"]);
 }
