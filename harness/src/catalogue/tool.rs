@@ -2,6 +2,7 @@
 //! shell.
 
 use std::fs;
+use std::path::PathBuf;
 
 use ukci_schema::cell::Arch;
 
@@ -47,5 +48,11 @@ impl Catalogue {
             tracing::debug!(path = %kept.display(), %error, "not kept");
         }
         Ok(program)
+    }
+    /// Where a program is that [`tool`](Self::tool) kept; `None` if the cache could not be written.
+    pub(crate) fn kept_tool(&self, name: &str, arch: Arch) -> Option<PathBuf> {
+        let tool = self.lock.tool(name, arch)?;
+        let kept = self.store.program(name, &tool.package.sha256);
+        checked_file::is_whole(&kept).then_some(kept)
     }
 }

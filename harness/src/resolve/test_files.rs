@@ -14,7 +14,7 @@ use ukci_schema::command::{Command, CommandFile};
 use ukci_schema::plan::{PlannedArtifact, PlannedCell};
 
 use super::Error;
-use crate::catalogue::{Catalogue, Progress};
+use crate::catalogue::{Catalogue, Progress, digest};
 use crate::command::{Draft, SharedFile};
 
 /// Bytes of files that fit into the memory of a guest for objects.
@@ -50,7 +50,14 @@ pub(super) fn provide(
             let of_arch = of_it.iter_mut().filter(|p| p.cell.arch == arch);
             let of_arch: Vec<&mut PlannedCell> = of_arch.map(|planned| &mut **planned).collect();
             let wanted: BTreeSet<String> = of_arch.iter().flat_map(|p| files(p)).collect();
+            let of_shell = digest::of(&shell);
             let (placed, memory) = put_together(artifact, &wanted, arch, shell)?;
+            // A plan that is written down names files, and another run reads them.
+            if let Some(file) = artifact.companions.get_mut(&of_shell)
+                && let Some(kept) = catalogue.kept_tool("busybox", arch)
+            {
+                file.path = kept;
+            }
             for planned in of_arch {
                 planned.memory = planned.memory.max(memory.unwrap_or(0));
                 let contract = &mut planned.contract;

@@ -3,7 +3,7 @@
 use ukci_schema::report::TestOutcome;
 use ukci_schema::verdict::Stage;
 
-use crate::fixture::{K61, K510, answer, machine, root, run, text};
+use crate::fixture::{K61, K510, answer, machine, root, run, text, ukci};
 
 /// On an object of the casebook that sends an event for each program that starts.
 const MANIFEST: &str = r#"
@@ -66,6 +66,20 @@ fn functional_tests_run_beside_the_attached_programs() {
         assert!(cell.notes.iter().any(|note| note.contains("was killed")));
     }
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    // A plan that is written down names every file that the tests need.
+    let plan = dir.path().join("plan.json");
+    let args = [
+        text(&object),
+        "--manifest",
+        text(&manifest),
+        "--kernel",
+        K61,
+    ];
+    let (written, stderr) = ukci(&[&["plan"], &args[..], &["--out", text(&plan)]].concat());
+    assert!(written.status.success(), "{stderr}");
+    let out = dir.path().join("planned");
+    let (planned, stderr) = ukci(&["check", "--plan", text(&plan), "--out", text(&out)]);
+    assert!(planned.status.success(), "{stderr}");
     // The same tests, required: what cannot be run is no pass and no failure.
     let required = MANIFEST.replace("required = false\nprog_run", "prog_run");
     std::fs::write(&manifest, required).unwrap();
