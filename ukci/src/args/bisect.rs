@@ -12,7 +12,7 @@ use super::versions::OnVersions;
 pub(super) const HELP: &str = "\
 Examples:
   ukci bisect x.bpf.o --stream debian-13-6.12-cloud --good 6.12.90-1 --bad 6.12.117
-  ukci bisect x.bpf.o --stream debian-cloud --good 5.10.251 --bad 7.3 --on insns=1.5x
+  ukci bisect x.bpf.o --stream debian-cloud --good 5.10.251 --bad 7.3.4 --on insns=1.5x
   ukci bisect x.bpf.o --stream debian-12-6.1 --good 6.1.172 --bad 6.1.192-2 --linux ~/src/linux
   ukci bisect --stream debian-cloud --good 5.10.251 --bad 6.1.170 -- ./loader --selftest
 

@@ -80,17 +80,17 @@ pub(crate) enum Command {
 
     /// Find the first version of a kernel that changed a verdict or a cost
     ///
-    /// ukci boots the good and the bad version, and then as few of those between as it can. At the end
-    /// it shows the evidence of the last good and the first bad version side by side.
+    /// ukci boots the good and the bad version, and then as few versions between them as
+    /// possible. At the end it shows the evidence of the last good and the first bad version side by side.
     #[command(after_help = bisect::HELP, mut_arg("out", |out| out.default_value("ukci-bisect")))]
     Bisect(Box<bisect::Bisect>),
 
-    /// Find the oldest kernels that take an object: its minimum supported kernel versions
+    /// Find the oldest kernels that accept an object: its minimum supported kernel versions
     ///
     /// ukci reads from the object which helpers, map types, program types, kfuncs and instructions it
-    /// needs, and which mainline release brought the newest of them. That is only where to begin, because
-    /// distributions backport. ukci then boots the kernels around that point, until it has found the
-    /// oldest that takes the object and the one below it that does not.
+    /// needs, and which mainline release introduced the newest of them. This is only a starting point,
+    /// because distributions backport. ukci then boots the kernels around that point, until it has found
+    /// the oldest that accepts the object and the one below it that refuses it.
     #[command(after_help = mskv::HELP, mut_arg("out", |out| out.default_value("ukci-mskv")))]
     Mskv(Box<mskv::Mskv>),
 

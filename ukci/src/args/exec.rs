@@ -56,7 +56,7 @@ pub(crate) struct Exec {
     )]
     pub(crate) expect_exit: u8,
 
-    /// Do not watch what the command asks the kernel's BPF subsystem
+    /// Do not watch the command's calls to the kernel's BPF subsystem
     ///
     /// By default, the report names each program, map and attachment of the command that the kernel
     /// refused, and says why. See docs/running.md for how this is done, and what the command can see
@@ -64,7 +64,7 @@ pub(crate) struct Exec {
     #[arg(long, help_heading = "Command options")]
     pub(crate) no_watch: bool,
 
-    /// File for the command's standard input, or `-` for that of ukci [default: empty]
+    /// File for the command's standard input, or `-` for ukci's own standard input [default: empty]
     #[arg(long, value_name = "FILE|-", help_heading = "Command options")]
     pub(crate) stdin: Option<PathBuf>,
 

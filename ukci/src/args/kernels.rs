@@ -34,7 +34,7 @@ pub(crate) enum Kernels {
     /// Show which kernels of a report, or of the lock, have newer versions by now
     ///
     /// ukci reads the distributions' signed indices and compares them with the packages that were
-    /// booted. Nothing is downloaded but the indices, and nothing is written.
+    /// booted. It downloads only the indices, and writes nothing.
     #[command(after_help = FRESHNESS_HELP)]
     Freshness(Freshness),
 

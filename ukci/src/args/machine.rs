@@ -20,7 +20,7 @@ pub(crate) struct Machines {
     /// Most memory for all machines together, such as `4GiB` [default: what is available]
     ///
     /// A machine counts with its guest's memory and 150 MiB for QEMU. Cells wait until there is
-    /// room for them. One that needs more than this runs alone. With `--jobs` and without this
+    /// room for them. A cell that needs more than this runs alone. With `--jobs` and without this
     /// option, the memory is not limited.
     #[arg(long, value_name = "SIZE", env = "UKCI_MAX_MEMORY", hide_env = true, value_parser = size)]
     pub(crate) max_memory: Option<ByteSize>,
@@ -37,7 +37,7 @@ pub(crate) struct Machines {
 
     /// How guests connect to the host
     ///
-    /// A copy of a saved guest uses virtio-serial, whatever the first that works is.
+    /// With `auto`, copies of saved guests always use virtio-serial.
     #[arg(long, default_value = "auto")]
     pub(crate) transport: Transport,
 

@@ -31,10 +31,10 @@ pub(crate) enum Manifest {
 
     /// Print what a tool's own loader does with its object, recorded from one run of the tool
     ///
-    /// The tool runs once in a kernel where it works, and ukci watches what it asks the kernel's BPF
+    /// The tool runs once in a kernel where it works, and ukci watches its calls to the kernel's BPF
     /// subsystem. The manifest says which programs of the object the tool does not load, which sizes it
-    /// gives to maps, where it attaches programs, and which variables it sets. What the object says by
-    /// itself is left out.
+    /// gives to maps, where it attaches programs, and which variables it sets. The manifest
+    /// leaves out whatever the object already says.
     Record(Box<Record>),
 
     /// Print a bpfcompat manifest, which is YAML, as TOML
@@ -58,7 +58,7 @@ pub(crate) struct Record {
     /// Object that the tool loads [default: the one inside the tool]
     ///
     /// It is sent to the guest under the path that it has here. If the tool contains several objects,
-    /// the one of which it loads most programs is recorded.
+    /// ukci records the one from which the tool loads the most programs.
     #[arg(long, value_name = "X.bpf.o")]
     pub(crate) artifact: Option<PathBuf>,
 

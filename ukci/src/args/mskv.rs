@@ -30,7 +30,7 @@ pub(crate) struct Mskv {
     pub(crate) manifest: Vec<ManifestOf>,
 
     /// Kernels to search, such as `debian-cloud`. Can be repeated [default: every distribution and
-    /// flavor of which ukci has verified kernels]
+    /// flavor for which ukci has verified kernels]
     ///
     /// A stream is named like a kernel, and may leave out the release and the series.
     #[arg(long, value_name = "STREAM", help_heading = "Cell selection")]
@@ -40,7 +40,7 @@ pub(crate) struct Mskv {
     #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = arch::parse, help_heading = "Cell selection")]
     pub(crate) arch: Vec<Arch>,
 
-    /// Boot every kernel instead of those at the edge
+    /// Boot every kernel, and not only those that are needed to find the oldest
     #[arg(long, help_heading = "Cell selection")]
     pub(crate) all: bool,
 
@@ -68,7 +68,7 @@ pub(crate) struct Mskv {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Print {
-    /// For people: what decides the floor, and both sides of every edge
+    /// For people: what decides the floor, the oldest kernel that accepts the object, and the one below it
     Text,
     /// A table for a README
     Markdown,

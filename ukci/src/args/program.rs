@@ -29,7 +29,7 @@ pub(crate) struct Program {
     #[arg(long, value_name = "DIR", value_parser = absolute)]
     pub(crate) workdir: Option<String>,
 
-    /// Who runs the command [default: root]
+    /// User that runs the command [default: root]
     ///
     /// `root`, `nobody`, or the numbers of a user and a group.
     #[arg(long, value_name = "USER|UID[:GID]", value_parser = user)]
@@ -37,8 +37,7 @@ pub(crate) struct Program {
 
     /// Kernel module to load before the command starts. Can be repeated
     ///
-    /// The modules that it depends on are loaded first. The guest has no other modules than those
-    /// that are named here.
+    /// The modules that it depends on are loaded first. The guest has no other modules.
     #[arg(long, value_name = "NAME")]
     pub(crate) module: Vec<String>,
 
@@ -46,7 +45,7 @@ pub(crate) struct Program {
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..=65536))]
     pub(crate) memory: Option<u32>,
 
-    /// Number of the guest's CPUs [default: 1, or what the matrix says]
+    /// Number of the guest's CPUs [default: 1, or with a matrix, what it says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) cpus: Option<u32>,
 }

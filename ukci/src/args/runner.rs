@@ -18,10 +18,10 @@ Examples:
   go test -exec 'ukci runner --kernel 6.12' ./...
 
 The command has the environment, the current directory and the standard streams of ukci, and its
-exit status or its signal becomes that of ukci. 124 means that its time was up, and 125 that ukci
-could not run it or that the kernel reported damage: then a message says why. If the variable
-`UKCI_OUT` names a directory here, what the command writes to the same directory in the guest comes
-back into it.";
+exit status or its signal becomes that of ukci. Status 124 means that its time was up. Status 125
+means that ukci could not run it, or that the kernel reported damage. A message then says why. If the
+variable `UKCI_OUT` names a directory here, what the command writes to the same directory in the guest
+comes back into it.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Runner {
@@ -61,7 +61,7 @@ pub(crate) struct Runner {
     #[arg(long, default_value = "auto", help_heading = "Machine options")]
     pub(crate) transport: Transport,
 
-    /// Boot the kernel for this command
+    /// Boot the kernel for this command instead of copying a saved guest
     ///
     /// By default, the first command boots it, and its guest is saved in the cache. Every command
     /// with the same kernel then gets a copy of its own. With another transport than virtio-serial,

@@ -18,10 +18,10 @@ pub(crate) struct OnVersions {
     #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = arch::parse, help_heading = "Cell selection")]
     pub(crate) arch: Arch,
 
-    /// Include versions of which the mirrors have nothing but the image
+    /// Include versions of which the mirrors have only the image
     ///
     /// Such a kernel has no modules and no configuration. An object that attaches to a function of a
-    /// module, or that reads the configuration, fails there for no fault of the kernel.
+    /// module, or that reads the configuration, fails there, although the kernel is not at fault.
     #[arg(long, help_heading = "Cell selection")]
     pub(crate) images_only: bool,
 

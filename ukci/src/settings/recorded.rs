@@ -26,7 +26,7 @@ struct Recorded {
     matrix: Option<String>,
     #[arg(long)]
     plan: Option<PathBuf>,
-    #[arg(long, default_value = "attach")]
+    #[arg(long, default_value = "behave")]
     mode: args::Mode,
     #[arg(long)]
     strict: bool,
@@ -259,6 +259,20 @@ mod tests {
         assert_eq!(compilation.include, settings.compilation.include);
         assert_eq!(compilation.define, settings.compilation.define);
         assert!(matches!(compilation.vmlinux_h, Some(vmlinux::Source::Auto)));
+        // The functional tests of a manifest run again as well.
+        for (words, mode) in [
+            (&["ukci", "check", "x.bpf.o"][..], args::Mode::Behave),
+            (
+                &["ukci", "check", "x.bpf.o", "--mode", "attach"],
+                args::Mode::Attach,
+            ),
+        ] {
+            let Command::Check(check) = Cli::try_parse_from(words).unwrap().command else {
+                panic!("not a check");
+            };
+            let asked = write(&Settings::of(*check).unwrap(), &BTreeMap::new());
+            assert_eq!(parse(&asked, &[]).unwrap().mode, mode);
+        }
         // Options of a later version are an error, not ignored.
         let later = Asked {
             options: vec!["--later".to_owned()],
