@@ -22,7 +22,7 @@ fn every_block_of_the_documentation_parses() {
     for block in blocks("toml").into_iter().chain(blocks("toml small")) {
         toml(block).unwrap();
     }
-    assert_eq!(blocks("toml small").len(), 3);
+    assert_eq!(blocks("toml small").len(), 4);
     assert_eq!(blocks("toml").len(), 2);
 }
 
