@@ -1,7 +1,6 @@
 //! Copies of saved guests: they see what a boot sees, and nothing of one another.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +13,7 @@ use ukci_schema::evidence::Evidence;
 use ukci_schema::report::{CellReport, Start};
 
 use crate::fixture::{
-    K61, K612, Ran, check, command, machine, machines, object, root, text, wait_until,
+    K61, K612, Ran, check, command, machine, machines, object, own_cache, root, text, wait_until,
 };
 
 /// One that attaches, one that is refused, one that lacks something on older kernels, and one whose
@@ -108,19 +107,6 @@ fn a_copy_and_a_boot_see_the_same_and_no_two_copies_are_one() {
     assert!(boots.len() > 3);
 }
 
-/// A cache with the kernels of the real one, and no templates.
-fn cache() -> tempfile::TempDir {
-    let home = PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache");
-    let real = std::env::var_os("XDG_CACHE_HOME").map_or(home, PathBuf::from);
-    let cache = tempfile::tempdir().unwrap();
-    let own = cache.path().join("ukci");
-    std::fs::create_dir(&own).unwrap();
-    for name in ["store", "packages", "tools", "initramfs", "host"] {
-        symlink(real.join("ukci").join(name), own.join(name)).unwrap();
-    }
-    cache
-}
-
 fn templates(cache: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(cache.join("ukci/templates"));
     let entries = entries.into_iter().flatten().flatten();
@@ -140,7 +126,7 @@ fn two_cells(cache: &Path, command: &mut Command) {
 #[test]
 fn a_killed_maker_leaves_no_half_template_and_a_bad_one_is_no_verdict() {
     let Some(_machine) = machine() else { return };
-    let cache = cache();
+    let cache = own_cache();
     let out = tempfile::tempdir().unwrap();
     let mut killed = command(&["check", "--out", text(out.path())]);
     two_cells(cache.path(), &mut killed);
@@ -186,7 +172,7 @@ fn a_killed_maker_leaves_no_half_template_and_a_bad_one_is_no_verdict() {
 #[test]
 fn a_kernel_is_saved_beforehand_and_then_serves_a_single_cell() {
     let Some(_machine) = machine() else { return };
-    let cache = cache();
+    let cache = own_cache();
     let warm = |kernel: &str| {
         let mut warm = command(&["warm", kernel]);
         let output = warm.env("XDG_CACHE_HOME", cache.path()).output().unwrap();

@@ -6,7 +6,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use ukci_schema::features::{KernelFeatures, Kind};
 
-use crate::fixture::{K61, K510, K612, command, machine, machines, text, ukci, wait_until};
+use crate::fixture::{
+    K61, K510, K612, command, machine, machines, own_cache, text, ukci, wait_until,
+};
 
 /// What `ukci kernels features` prints for these arguments.
 fn features(args: &[&str]) -> String {
@@ -95,10 +97,13 @@ fn kernels_say_what_they_offer_and_are_right() {
 #[test]
 fn a_signal_ends_the_question_and_leaves_nothing() {
     let Some(_machine) = machine() else { return };
+    // An answer that is kept would need no machine.
+    let cache = own_cache();
     for signal in [Signal::HUP, Signal::TERM, Signal::INT, Signal::QUIT] {
         let dir = tempfile::tempdir().unwrap();
         let mut ask = command(&["kernels", "features", K612]);
         ask.env("TMPDIR", dir.path()).env_remove("XDG_RUNTIME_DIR");
+        ask.env("XDG_CACHE_HOME", cache.path());
         ask.stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = ask.spawn().unwrap();
         let marker = text(dir.path());

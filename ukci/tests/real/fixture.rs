@@ -1,5 +1,6 @@
 //! What the tests share: the machine, the command, its report.
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -176,4 +177,17 @@ pub(crate) fn wait_until(what: &str, limit: Duration, mut done: impl FnMut() -> 
         assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
         std::thread::yield_now();
     }
+}
+
+/// A cache of its own with the kernels of the shared one, and no saved guests, verdicts or answers.
+pub(crate) fn own_cache() -> tempfile::TempDir {
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache");
+    let real = std::env::var_os("XDG_CACHE_HOME").map_or(home, PathBuf::from);
+    let cache = tempfile::tempdir().unwrap();
+    let own = cache.path().join("ukci");
+    std::fs::create_dir(&own).unwrap();
+    for name in ["store", "packages", "tools", "initramfs", "host"] {
+        symlink(real.join("ukci").join(name), own.join(name)).unwrap();
+    }
+    cache
 }
