@@ -148,41 +148,29 @@ pub fn sweep(cache: &Path) {
 /// end. Nobody else uses the cache.
 pub fn sweep_alone(cache: &Path, _alone: &InUse) {
     sweep_directories(cache);
-    let directories = Kind::ALL.iter().flat_map(|kind| kind.directories());
-    for dir in directories {
-        for found in fs::read_dir(cache.join(dir))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let name = found.file_name();
-            if name.to_string_lossy().starts_with(atomic_file::PREFIX) {
-                let _ = delete(&found.path());
-            }
-        }
+    for dir in directories(cache) {
+        delete_begun_with(&dir, atomic_file::PREFIX);
     }
-    for found in fs::read_dir(cache).into_iter().flatten().flatten() {
-        if found
-            .file_name()
-            .to_string_lossy()
-            .starts_with(archive::SCRATCH)
-        {
-            let _ = delete(&found.path());
-        }
-    }
+    delete_begun_with(cache, archive::SCRATCH);
 }
 
 fn sweep_directories(cache: &Path) {
+    for dir in directories(cache) {
+        delete_begun_with(&dir, DELETED);
+    }
+}
+
+/// The directories of everything that is kept.
+fn directories(cache: &Path) -> impl Iterator<Item = PathBuf> {
     let directories = Kind::ALL.iter().flat_map(|kind| kind.directories());
-    for dir in directories {
-        for found in fs::read_dir(cache.join(dir))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            if found.file_name().to_string_lossy().starts_with(DELETED) {
-                let _ = delete(&found.path());
-            }
+    directories.map(|dir| cache.join(dir))
+}
+
+/// Deletes what a directory has under names with this beginning. What cannot be deleted stays.
+fn delete_begun_with(dir: &Path, prefix: &str) {
+    for found in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if found.file_name().to_string_lossy().starts_with(prefix) {
+            let _ = delete(&found.path());
         }
     }
 }

@@ -43,6 +43,29 @@ pub struct VersionOutcome {
 }
 
 impl VersionOutcome {
+    /// The line of a version in tests.
+    #[cfg(test)]
+    pub(crate) fn in_tests(
+        verdict: VerdictKind,
+        code: Option<Code>,
+        insns: &[(&str, u64)],
+    ) -> Self {
+        Self {
+            kernel: "debian-12-6.1@6.1.1-1".into(),
+            version: "6.1.1-1".into(),
+            release: "6.1.0-1-amd64".into(),
+            built: None,
+            verdict,
+            code,
+            headline: None,
+            insns: (insns.iter())
+                .map(|(name, n)| ((*name).to_owned(), *n))
+                .collect(),
+            changes: Vec::new(),
+            evidence: String::new(),
+        }
+    }
+
     /// The line of a cell of the report in the directory `out`.
     pub fn of(cell: &CellReport, out: &Path) -> Self {
         let directory = out.join(&cell.evidence);
@@ -174,30 +197,13 @@ fn built_on(version: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn line(verdict: VerdictKind, code: Option<Code>, insns: &[(&str, u64)]) -> VersionOutcome {
-        VersionOutcome {
-            kernel: "debian-12-6.1@6.1.1-1".into(),
-            version: "6.1.1-1".into(),
-            release: "6.1.0-1-amd64".into(),
-            built: None,
-            verdict,
-            code,
-            headline: None,
-            insns: (insns.iter())
-                .map(|(name, n)| ((*name).to_owned(), *n))
-                .collect(),
-            changes: Vec::new(),
-            evidence: String::new(),
-        }
-    }
-
     #[test]
     fn a_line_says_what_changed_and_nothing_else() {
-        let one = line(VerdictKind::Pass, None, &[("a", 1000), ("b", 100)]);
+        let one = VersionOutcome::in_tests(VerdictKind::Pass, None, &[("a", 1000), ("b", 100)]);
         assert_eq!(one.changes_since(&one), [""; 0]);
-        let small = line(VerdictKind::Pass, None, &[("a", 1099), ("b", 91)]);
+        let small = VersionOutcome::in_tests(VerdictKind::Pass, None, &[("a", 1099), ("b", 91)]);
         assert_eq!(small.changes_since(&one), [""; 0]);
-        let grown = line(VerdictKind::Pass, None, &[("a", 1520), ("b", 50)]);
+        let grown = VersionOutcome::in_tests(VerdictKind::Pass, None, &[("a", 1520), ("b", 50)]);
         assert_eq!(
             grown.changes_since(&one),
             [
@@ -205,9 +211,9 @@ mod tests {
                 "`b` took 50 % fewer instructions (50 instead of 100)"
             ]
         );
-        let refused = line(VerdictKind::Fail, Some(Code::VerifierLimit), &[]);
+        let refused = VersionOutcome::in_tests(VerdictKind::Fail, Some(Code::VerifierLimit), &[]);
         assert_eq!(refused.changes_since(&one), ["pass became fail"]);
-        let otherwise = line(VerdictKind::Fail, Some(Code::MapRefused), &[]);
+        let otherwise = VersionOutcome::in_tests(VerdictKind::Fail, Some(Code::MapRefused), &[]);
         assert_eq!(
             otherwise.changes_since(&refused),
             ["VERIFIER_LIMIT became MAP_REFUSED"]

@@ -162,11 +162,7 @@ impl Settings {
                 .collect(),
             manifests: on.manifest.iter().cloned().collect(),
             compilation: compilation(on.compilation.clone()),
-            mode: on.mode.into(),
-            remember: remember(on.no_cache),
-            cache_limit: on.limit.cache_max_size.as_u64(),
-            formats: on.outputs.format.clone(),
-            ..for_command(selection, on.machines.clone(), on.outputs.out.clone())
+            ..Self::of_cells(&on.cells, selection)
         }
     }
 
@@ -180,15 +176,18 @@ impl Settings {
                 .map(ArtifactFile::from)
                 .collect(),
             manifests: mskv.manifest.clone(),
-            mode: mskv.mode.into(),
-            remember: remember(mskv.no_cache),
-            cache_limit: mskv.limit.cache_max_size.as_u64(),
-            formats: mskv.outputs.format.clone(),
-            ..for_command(
-                Selection::default(),
-                mskv.machines.clone(),
-                mskv.outputs.out.clone(),
-            )
+            ..Self::of_cells(&mskv.cells, Selection::default())
+        }
+    }
+
+    /// How a search runs its cells, without what it runs.
+    fn of_cells(cells: &args::versions::Cells, selection: Selection) -> Self {
+        Self {
+            mode: cells.mode.into(),
+            remember: remember(cells.no_cache),
+            cache_limit: cells.limit.cache_max_size.as_u64(),
+            formats: cells.outputs.format.clone(),
+            ..for_command(selection, cells.machines.clone(), cells.outputs.out.clone())
         }
     }
 

@@ -96,23 +96,6 @@ fn cost_differs(factor: f64, good: &VersionOutcome, now: &VersionOutcome) -> Opt
 mod tests {
     use super::*;
 
-    fn outcome(verdict: VerdictKind, code: Option<Code>, insns: &[(&str, u64)]) -> VersionOutcome {
-        VersionOutcome {
-            kernel: String::new(),
-            version: String::new(),
-            release: String::new(),
-            built: None,
-            verdict,
-            code,
-            headline: None,
-            insns: (insns.iter())
-                .map(|(name, n)| ((*name).to_owned(), *n))
-                .collect(),
-            changes: Vec::new(),
-            evidence: String::new(),
-        }
-    }
-
     #[test]
     fn a_criterion_is_read_and_printed_alike() {
         for text in ["verdict", "code", "insns=1.5x", "insns=0.5x", "insns=2x"] {
@@ -133,12 +116,14 @@ mod tests {
 
     #[test]
     fn each_criterion_sees_what_it_is_for() {
-        let good = outcome(VerdictKind::Pass, None, &[("a", 1000), ("b", 10)]);
-        let failed = outcome(VerdictKind::Fail, Some(Code::MapRefused), &[("a", 1000)]);
-        let limit = outcome(VerdictKind::Fail, Some(Code::VerifierLimit), &[("b", 10)]);
-        let panic = outcome(VerdictKind::Error, Some(Code::KernelPanic), &[]);
-        let grown = outcome(VerdictKind::Pass, None, &[("a", 1400), ("b", 20)]);
-        let none = outcome(VerdictKind::Fail, Some(Code::MapRefused), &[]);
+        let good = VersionOutcome::in_tests(VerdictKind::Pass, None, &[("a", 1000), ("b", 10)]);
+        let failed =
+            VersionOutcome::in_tests(VerdictKind::Fail, Some(Code::MapRefused), &[("a", 1000)]);
+        let limit =
+            VersionOutcome::in_tests(VerdictKind::Fail, Some(Code::VerifierLimit), &[("b", 10)]);
+        let panic = VersionOutcome::in_tests(VerdictKind::Error, Some(Code::KernelPanic), &[]);
+        let grown = VersionOutcome::in_tests(VerdictKind::Pass, None, &[("a", 1400), ("b", 20)]);
+        let none = VersionOutcome::in_tests(VerdictKind::Fail, Some(Code::MapRefused), &[]);
         let of = |criterion: Criterion, now: &VersionOutcome| criterion.answer(&good, now);
         for criterion in [Criterion::Verdict, Criterion::Code] {
             assert_eq!(of(criterion, &good), Answer::Good);

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use ukci_schema::cell::Arch;
 
-use super::cache::Limit;
+use super::arch;
 use super::selection::{ManifestOf, manifest};
-use super::{Machines, Mode, Outputs, arch};
+use super::versions::Cells;
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -48,22 +47,8 @@ pub(crate) struct Mskv {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) print: Print,
 
-    /// How far each cell goes
-    #[arg(long, default_value = "attach", help_heading = "Verdict options")]
-    pub(crate) mode: Mode,
-
-    /// Boot every cell, even if the cache has its evidence
-    #[arg(long, env = "UKCI_NO_CACHE", hide_env = true, value_parser = FalseyValueParser::new(), help_heading = "Run options")]
-    pub(crate) no_cache: bool,
-
     #[command(flatten)]
-    pub(crate) limit: Limit,
-
-    #[command(flatten)]
-    pub(crate) machines: Machines,
-
-    #[command(flatten)]
-    pub(crate) outputs: Outputs,
+    pub(crate) cells: Cells,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -28,11 +28,18 @@ pub(crate) struct OnVersions {
     #[command(flatten)]
     pub(crate) compilation: Compilation,
 
+    #[command(flatten)]
+    pub(crate) cells: Cells,
+}
+
+/// How the cells of an object on several kernels are run, which a search chooses.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Cells {
     /// How far each cell goes
     #[arg(long, default_value = "attach", help_heading = "Verdict options")]
     pub(crate) mode: Mode,
 
-    /// Boot every version, even if the cache has its evidence
+    /// Boot every cell, even if the cache has its evidence
     #[arg(long, env = "UKCI_NO_CACHE", hide_env = true, value_parser = FalseyValueParser::new(), help_heading = "Run options")]
     pub(crate) no_cache: bool,
 
