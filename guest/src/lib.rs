@@ -37,6 +37,7 @@ mod probe_program;
 pub mod request;
 pub mod requirements;
 pub mod target;
+pub mod userland;
 mod variable;
 pub mod verifier;
 pub mod watch;

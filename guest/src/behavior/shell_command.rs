@@ -21,6 +21,7 @@ use ukci_schema::behavior::{DIRECTORY, TEXT_LIMIT};
 use ukci_schema::command::{BUSYBOX, CommandFile, Content, Ended};
 
 use super::MOMENT;
+use crate::userland;
 
 /// What programs are looked up in, after the directory.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -119,25 +120,10 @@ pub(super) fn prepare(placed: &[(&CommandFile, Option<&Path>)]) -> Result<(), St
     for (file, source) in placed {
         place(file, *source).map_err(|error| format!("write {}: {error}", file.path))?;
     }
-    if !Path::new(BUSYBOX).exists() {
+    if !userland::install_shell() {
         return Err("the guest was sent no shell".into());
     }
-    let mut install = Command::new(BUSYBOX);
-    install
-        .args(["--install", "-s", "/bin"])
-        .stdin(Stdio::null());
-    let _ = install.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let _ = fs::create_dir_all("/usr/bin");
-    for (target, link) in [
-        ("/proc/self/fd", "/dev/fd"),
-        ("/proc/self/fd/0", "/dev/stdin"),
-        ("/proc/self/fd/1", "/dev/stdout"),
-        ("/proc/self/fd/2", "/dev/stderr"),
-        (BUSYBOX, "/usr/bin/env"),
-    ] {
-        // A kernel or a file that was sent may have it.
-        let _ = symlink(target, link);
-    }
+    userland::link_devices();
     for dir in ["/root", DIRECTORY] {
         fs::create_dir_all(dir).map_err(|error| format!("create {dir}: {error}"))?;
     }
@@ -241,11 +227,9 @@ fn kill_all() {
                 continue;
             };
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            // The name before it may have spaces and parentheses of its own.
-            let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-            let mut fields = fields.split_ascii_whitespace();
-            let (state, parent) = (fields.next(), fields.next());
-            if parent == Some(own.as_str()) && state != Some("Z") {
+            let is_child = userland::state_and_parent(&stat)
+                .is_some_and(|(state, parent)| parent == own && state != "Z");
+            if is_child {
                 found = true;
                 if let Some(pid) = Pid::from_raw(pid) {
                     let _ = rustix::process::kill_process(pid, Signal::KILL);

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::FromRawFd;
 
 use rustix::process::{Pid, WaitOptions, WaitStatus};
+use ukci_guest::userland;
 
 /// A descriptor that can be read when a child has ended. From now on the signal that says so is
 /// blocked, so that it waits there.
@@ -71,13 +72,9 @@ fn running() -> u32 {
 
 /// Whether a line of `/proc/PID/stat` is of a process that lives and is none of the kernel's.
 fn is_process(stat: &str) -> bool {
-    // The name before it may have spaces and parentheses of its own.
-    let Some((_, fields)) = stat.rsplit_once(") ") else {
+    let Some((state, parent)) = userland::state_and_parent(stat) else {
         return false;
     };
-    let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next().unwrap_or("X");
-    let parent = fields.next().unwrap_or("2");
     // The kernel's threads are children of kthreadd, which is the second process.
     !matches!(state, "X" | "Z") && parent != "2"
 }

@@ -9,10 +9,10 @@ use std::fs::{self, Permissions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
-use std::process::{Command as Process, Stdio};
 
 use rustix::mount::{MountFlags, mount};
-use ukci_schema::command::{BUSYBOX, Command};
+use ukci_guest::userland;
+use ukci_schema::command::Command;
 
 /// Source, target, type and options.
 const MOUNTS: &[(&str, &str, &str, Option<&std::ffi::CStr>)] = &[
@@ -29,14 +29,7 @@ const MOUNTS: &[(&str, &str, &str, Option<&std::ffi::CStr>)] = &[
     ("hugetlbfs", "/dev/hugepages", "hugetlbfs", None),
 ];
 
-const LINKS: &[(&str, &str)] = &[
-    ("/proc/self/fd", "/dev/fd"),
-    ("/proc/self/fd/0", "/dev/stdin"),
-    ("/proc/self/fd/1", "/dev/stdout"),
-    ("/proc/self/fd/2", "/dev/stderr"),
-    ("/proc/self/mounts", "/etc/mtab"),
-    ("/run", "/var/run"),
-];
+const LINKS: &[(&str, &str)] = &[("/proc/self/mounts", "/etc/mtab"), ("/run", "/var/run")];
 
 const DIRS: &[&str] = &["/root", "/etc", "/var/tmp", "/home", "/mnt", "/run/lock"];
 
@@ -66,6 +59,7 @@ pub(super) fn make() {
     for (target, link) in LINKS {
         let _ = symlink(target, link);
     }
+    userland::link_devices();
     for dir in ["/tmp", "/var/tmp"] {
         let _ = fs::set_permissions(dir, Permissions::from_mode(0o1777));
     }
@@ -90,18 +84,7 @@ pub(super) fn complete(command: &Command) -> Result<(), String> {
                 .map_err(|error| format!("give {dir} to user {}: {error}", user.uid))?;
         }
     }
-    if Path::new(BUSYBOX).exists() {
-        // It leaves the names that are taken alone, and says so.
-        let mut install = Process::new(BUSYBOX);
-        install
-            .args(["--install", "-s", "/bin"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let _ = install.status();
-        let _ = fs::create_dir_all("/usr/bin");
-        let _ = symlink(BUSYBOX, "/usr/bin/env");
-    }
+    userland::install_shell();
     Ok(())
 }
 
