@@ -11,8 +11,10 @@ mod left;
 mod libbpf_lines;
 mod pipes;
 mod processes;
+mod start;
 mod streams;
 mod surroundings;
+mod terminal;
 
 use ukci_guest::guest_facts::Identity;
 use ukci_guest::{bpf, kmsg, modules};

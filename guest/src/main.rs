@@ -204,8 +204,8 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
                 drop(ready);
                 return command::serve(channel, &request, facts);
             }
-            FromHost::Kill { .. } => {
-                return Err("there is no command that could be killed".into());
+            FromHost::Kill { .. } | FromHost::Resize { .. } => {
+                return Err("no command is running".into());
             }
             FromHost::Features => {
                 let features = Box::new(kernel_features::probe(facts));

@@ -10,8 +10,9 @@ pub(crate) mod out_files;
 mod output;
 mod program_path;
 mod script;
+mod terminfo;
 
-pub use self::draft::{Draft, Error, SharedFile, planned};
+pub use self::draft::{Draft, Error, SharedFile, Terminal, planned};
 pub use self::output::{Chunk, Stdin, StdinReader, StreamName};
 
 pub(crate) use self::exchange::Run;

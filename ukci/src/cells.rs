@@ -27,7 +27,7 @@ use crate::output::{GOOD, Output, label};
 use crate::settings::{Settings, recorded};
 use crate::terminal::Terminal;
 use crate::text::text;
-use crate::{commands, lock_file, plan_file, report_formats, runtime, selected};
+use crate::{commands, lock_file, plan_file, report_formats, runtime, selected, tty};
 
 /// Runs the cells and writes the reports.
 pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Report, Exit), Failure> {
@@ -133,8 +133,17 @@ async fn resolve_and_run(
     let cells = plan.cells.iter().map(|planned| &planned.cell);
     let files = report_formats::written(&settings.out, &settings.formats);
     let out = settings.out.display().to_string();
+    let output = match settings.tty {
+        // A display of ours and the command's own screen would be in each other's way.
+        Some(_) => output.without_display(),
+        None => output,
+    };
     let mut terminal = Terminal::new(output, &out, files, cells);
-    let report = run::run(plan, qemu, options, cancel, |event| terminal.observe(event))
+    let observe = |event| {
+        observe_tty(settings, &event);
+        terminal.observe(event);
+    };
+    let report = run::run(plan, qemu, options, cancel, observe)
         .await
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     Ok(Some(report))
@@ -145,7 +154,7 @@ async fn resolve_and_run(
 pub(crate) fn run_quietly(
     settings: &Settings,
     output: Output,
-    observe: impl FnMut(Event) + Send,
+    mut observe: impl FnMut(Event) + Send,
 ) -> Result<Option<Report>, Failure> {
     let work = Work::of(settings)?;
     let ran = runtime::run(|cancel| async move {
@@ -155,12 +164,30 @@ pub(crate) fn run_quietly(
         };
         let qemu = qemu(settings, &plan).await?;
         let options = options(settings, &plan, &qemu, warnings, Asked::default());
+        let observe = |event| {
+            observe_tty(settings, &event);
+            observe(event);
+        };
         let report = run::run(plan, qemu, options, cancel, observe).await;
         report
             .map(Some)
             .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
     })?;
     Ok(ran.flatten())
+}
+
+/// How many cells the settings select.
+pub(crate) fn count(settings: &Settings) -> Result<usize, Failure> {
+    Ok(match Work::of(settings)? {
+        Work::Selected(_, selected, _) => selected.cells.len(),
+        Work::Planned(plan) => plan.cells.len(),
+    })
+}
+
+fn observe_tty(settings: &Settings, event: &Event) {
+    if settings.tty.is_some() {
+        tty::observe(event);
+    }
 }
 
 /// What this process reads, for a command.
@@ -226,7 +253,7 @@ pub(crate) async fn qemu(settings: &Settings, plan: &Plan) -> Result<Qemu, Failu
     host::qemu(machines.accel, machines.transport, arches, trials).await
 }
 
-/// How the harness runs the plan.
+/// How the harness runs the plan. It is called in the runtime.
 pub(crate) fn options(
     settings: &Settings,
     plan: &Plan,
@@ -234,6 +261,9 @@ pub(crate) fn options(
     warnings: Vec<String>,
     asked: Asked,
 ) -> run::Options {
+    if let Some(tty) = &settings.tty {
+        tty.follow();
+    }
     let smallest = plan.cells.iter().map(|planned| planned.memory).min();
     let machines = &settings.machines;
     let memory = machines.max_memory.map(|bytes| bytes.as_u64() >> 20);

@@ -10,7 +10,7 @@ use ukci_harness::evidence_dir;
 use ukci_harness::resolve::Selection;
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
-use ukci_schema::command::Command;
+use ukci_schema::command::{Command, WindowSize};
 use ukci_schema::plan::{PlannedArtifact, PlannedCell};
 use ukci_schema::report::Report;
 
@@ -45,6 +45,14 @@ pub(crate) fn draft(words: Vec<OsString>, program: Program) -> Draft {
     }
     draft.inherited = inherited;
     draft
+}
+
+/// Gives a command a terminal of this size, of the kind that this process has, into which ukci's own
+/// standard input is typed.
+pub(crate) fn give_terminal(draft: &mut Draft, window: WindowSize) {
+    let kind = std::env::var("TERM").unwrap_or_else(|_| "dumb".into());
+    draft.terminal = Some(command::Terminal { window, kind });
+    draft.stdin_stream = true;
 }
 
 /// Plans a command, and has the selection name the architecture of its program if it names none.

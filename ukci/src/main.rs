@@ -28,6 +28,7 @@ mod settings;
 mod stdout;
 mod terminal;
 mod text;
+mod tty;
 mod version;
 mod versions;
 
@@ -44,7 +45,10 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(output::say_panic));
+    std::panic::set_hook(Box::new(|panic| {
+        tty::restore();
+        output::say_panic(panic);
+    }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return no_command(&error).into(),
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Command::Explain(explain) => command::explain::run(&explain),
         Command::Help(help) => command::help::run(&help),
     };
+    tty::restore();
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -103,6 +103,14 @@ impl Output {
         }
     }
 
+    /// The same without a live display.
+    pub(crate) fn without_display(self) -> Self {
+        Self {
+            live: false,
+            ..self
+        }
+    }
+
     /// What a file gets: everything, without colour, in lines of `width`.
     #[cfg(test)]
     pub(crate) fn plain(width: usize) -> Self {

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
+use crate::tty;
 
 /// Signals within this time of the first count as one. `timeout -s INT` signals the process and then
 /// its group, and a terminal that is closed is told of by the shell and by the kernel: each reaches
@@ -152,6 +153,7 @@ fn watch_signals(stop: watch::Sender<bool>) -> Result<Killed, Failure> {
         // The run may be over already.
         let _ = kill.send(true);
         tokio::time::sleep(DROPPED).await;
+        tty::restore();
         // The kernel kills our machines, and the next run sweeps the directories that are left.
         std::process::exit(Exit::Interrupted.status().into());
     });

@@ -21,6 +21,7 @@ use crate::args::versions::OnVersions;
 use crate::args::{self, Format, Machines, ManifestOf};
 use crate::carried;
 use crate::diagnostic::Failure;
+use crate::tty::Attached;
 use crate::{report_file, version};
 
 pub(crate) use pins::{Pins, short};
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) command_line: Vec<String>,
     /// What the command reads, if that is the standard input of this process.
     pub(crate) stdin: Option<StdinReader>,
+    /// The terminal of this process, if the command has one.
+    pub(crate) tty: Option<Attached>,
     /// A plan to run instead of resolving anything; the selection then only keeps some cells.
     pub(crate) plan: Option<PathBuf>,
     pub(crate) selection: Selection,
@@ -84,6 +87,7 @@ impl Settings {
             command: None,
             command_line: Vec::new(),
             stdin: None,
+            tty: None,
             plan: check.plan,
             since: check.selection.since,
             shard: check.selection.shard,
@@ -123,6 +127,7 @@ fn for_command(selection: Selection, machines: Machines, out: PathBuf) -> Settin
         command: None,
         command_line: Vec::new(),
         stdin: None,
+        tty: None,
         plan: None,
         since: None,
         shard: None,

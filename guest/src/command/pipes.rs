@@ -8,6 +8,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use ukci_schema::message::FrameKind;
 
 use super::libbpf_lines::LibbpfLines;
+use super::terminal::Terminal;
 
 /// Bytes kept of the end of each stream.
 const TAIL: usize = 4096;
@@ -61,20 +62,33 @@ pub(super) struct Input {
     /// What the host sent and the command has not taken yet.
     pub(super) pending: Vec<u8>,
     /// Nothing comes after it.
-    pub(super) ends: bool,
+    ends: bool,
+    /// Whether what came last ended in the middle of a line.
+    in_line: bool,
 }
 
 impl Input {
-    pub(super) fn new(pipe: OwnedFd) -> Result<Self, String> {
+    pub(super) fn new(pipe: OwnedFd) -> io::Result<Self> {
         // Its other end, which the command reads, stays as it is.
-        let flags = fcntl_getfl(&pipe).map_err(|error| format!("open its input: {error}"))?;
-        fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)
-            .map_err(|error| format!("open its input: {error}"))?;
+        let flags = fcntl_getfl(&pipe)?;
+        fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?;
         Ok(Self {
             pipe: Some(File::from(pipe)),
             pending: Vec::new(),
             ends: false,
+            in_line: false,
         })
+    }
+
+    /// Takes what the host sent, of which nothing is the end. A terminal's end is typed, once more
+    /// where a line has begun: there it ends the line only.
+    pub(super) fn take(&mut self, bytes: Vec<u8>, terminal: Option<&Terminal>) {
+        self.ends |= bytes.is_empty();
+        self.pending = match (bytes.is_empty(), terminal) {
+            (true, Some(terminal)) => vec![terminal.end_of_input(); 1 + usize::from(self.in_line)],
+            _ => bytes,
+        };
+        self.in_line = self.pending.last().is_some_and(|byte| *byte != b'\n');
     }
 
     /// Writes what the command takes now. Returns whether all of it is gone: a command that has

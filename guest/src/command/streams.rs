@@ -4,28 +4,25 @@
 //! Both directions are paced by acknowledgements: nothing is read from the command while the host
 //! has not taken what came before, and the host is answered when the command has taken what it
 //! sent. So a command that floods waits as it would for a slow terminal.
-#![expect(
-    unsafe_code,
-    reason = "poll(2), and what a child does before it starts"
-)]
+#![expect(unsafe_code, reason = "poll(2)")]
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitStatus};
 use ukci_guest::channel::{Arrived, Frame};
-use ukci_guest::watch::{self, Filter, Watcher};
-use ukci_schema::command::{Command, CommandEvidence, Ended, Stdin, User};
+use ukci_guest::watch::{self, Watcher};
+use ukci_schema::command::{Command, CommandEvidence, Ended};
 use ukci_schema::message::{FRAME_LIMIT, FrameKind, FromGuest, FromHost};
 
 use super::libbpf_lines::LibbpfLines;
 use super::pipes::{Input, Stream};
+use super::start::{self, Started};
+use super::terminal::Terminal;
 use super::{processes, refused};
-use crate::{HostChannel, lost, system};
+use crate::{HostChannel, lost};
 
 /// How long the pipes of a command that has ended may stay open: everything that could hold them
 /// was killed.
@@ -53,8 +50,8 @@ pub(super) fn run(channel: &mut HostChannel, command: &Command) -> Result<Run, S
         .map_err(|error| format!("make a socket: {error}"))?
         .unzip();
     let began = Instant::now();
-    let child = match start(command, filter) {
-        Ok(child) => child,
+    let started = match start::start(command, filter) {
+        Ok(started) => started,
         Err(error) => {
             seen.ended = Ended::NotStarted {
                 errno: error.raw_os_error().unwrap_or(0),
@@ -68,24 +65,21 @@ pub(super) fn run(channel: &mut HostChannel, command: &Command) -> Result<Run, S
             });
         }
     };
+    let Started {
+        child,
+        streams,
+        input,
+        terminal,
+    } = started;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or("the command has no process id")?;
     let running = Running {
         channel: &mut *channel,
         signals,
         pid,
-        streams: [
-            child
-                .stdout
-                .map(|pipe| Stream::new(FrameKind::Stdout, pipe.into())),
-            child
-                .stderr
-                .map(|pipe| Stream::new(FrameKind::Stderr, pipe.into())),
-        ],
-        input: child
-            .stdin
-            .map(|pipe| Input::new(pipe.into()))
-            .transpose()?,
+        streams,
+        input,
+        terminal,
         unacknowledged: false,
         status: None,
         timed_out: None,
@@ -123,59 +117,6 @@ fn say_ended(channel: &mut HostChannel) -> Result<(), String> {
     Ok(())
 }
 
-/// Starts it in a session of its own, with a filter that has it watched.
-fn start(command: &Command, filter: Option<Filter>) -> io::Result<Child> {
-    let mut process = Process::new(&command.program);
-    process
-        .env_clear()
-        .envs(&command.environment)
-        .current_dir(&command.workdir)
-        .stdin(match command.stdin {
-            Stdin::Empty => Stdio::null(),
-            Stdin::File { .. } | Stdin::Stream => Stdio::piped(),
-        })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    if let [own, rest @ ..] = command.arguments.as_slice() {
-        process.arg0(own).args(rest);
-    }
-    let (user, limits) = (command.user, system::limits_at_boot());
-    // SAFETY: between fork and exec only system calls are made.
-    unsafe {
-        process.pre_exec(move || {
-            let mut none = std::mem::zeroed();
-            libc::sigemptyset(&raw mut none);
-            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-            libc::umask(0o022);
-            libc::setsid();
-            system::restore_limits(limits);
-            if let Some(filter) = &filter {
-                // Only root may without PR_SET_NO_NEW_PRIVS, which the command would see.
-                filter.install();
-            }
-            match user {
-                Some(user) => become_user(user),
-                None => Ok(()),
-            }
-        });
-    }
-    process.spawn()
-}
-
-/// Gives up root for good.
-fn become_user(user: User) -> io::Result<()> {
-    // SAFETY: each takes numbers; no group is read.
-    let failed = unsafe {
-        libc::setgroups(0, std::ptr::null()) < 0
-            || libc::setgid(user.gid) < 0
-            || libc::setuid(user.uid) < 0
-    };
-    if failed {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
-
 /// A command that runs, or whose output is not all sent yet.
 struct Running<'a> {
     channel: &'a mut HostChannel,
@@ -183,6 +124,7 @@ struct Running<'a> {
     pid: Pid,
     streams: [Option<Stream>; 2],
     input: Option<Input>,
+    terminal: Option<Terminal>,
     /// Whether the host has not taken yet what was sent last.
     unacknowledged: bool,
     status: Option<WaitStatus>,
@@ -235,8 +177,10 @@ impl Running<'_> {
             (None, Some(status)) => how(status),
             (None, None) => return Err("the command ended without a status".into()),
         };
-        let [stdout, mut stderr] = self.streams;
-        let libbpf = stderr.as_mut().map(|s| std::mem::take(&mut s.libbpf));
+        let [mut stdout, mut stderr] = self.streams;
+        // A terminal has both in one.
+        let errors = stderr.as_mut().or(stdout.as_mut());
+        let libbpf = errors.map(|s| std::mem::take(&mut s.libbpf));
         let end = |stream: Option<Stream>| stream.map_or((0, String::new()), |s| s.end());
         Ok(Finished {
             streams: [end(stdout), end(stderr)],
@@ -327,6 +271,9 @@ impl Running<'_> {
                 self.unacknowledged = true;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Nobody has the other end of a terminal open any more.
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => stream.pipe = None,
             Err(error) => return Err(format!("read the command's output: {error}")),
         }
         Ok(())
@@ -343,8 +290,7 @@ impl Running<'_> {
                 let Some(input) = &mut self.input else {
                     return self.channel.acknowledge().map_err(lost);
                 };
-                input.ends |= bytes.is_empty();
-                input.pending = bytes;
+                input.take(bytes, self.terminal.as_ref());
                 if !input.write() {
                     // It is acknowledged when the command has taken all of it.
                     return Ok(());
@@ -356,6 +302,11 @@ impl Running<'_> {
                         self.timed_out = Some(seconds);
                     }
                     self.survivors += processes::kill_all();
+                }
+                Ok(FromHost::Resize { window }) => {
+                    if let Some(terminal) = &self.terminal {
+                        terminal.resize(window);
+                    }
                 }
                 _ => return Err("expected input for the command, received a message".into()),
             },

@@ -59,6 +59,10 @@ pub struct Command {
     /// What it reads.
     #[serde(default)]
     pub stdin: Stdin,
+    /// The size of the terminal that is its standard input, output and error; without one they are a
+    /// pipe each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<WindowSize>,
     /// The directory whose files come back to the host.
     pub out: String,
     /// Modules that are loaded before it starts.
@@ -118,6 +122,16 @@ pub enum Content {
         /// Where it leads.
         target: String,
     },
+}
+
+/// The size of a terminal's window, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowSize {
+    /// Its width.
+    pub columns: u16,
+    /// Its height.
+    pub rows: u16,
 }
 
 /// A user of the guest, by numbers.

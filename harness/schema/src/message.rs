@@ -17,14 +17,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::CommandRequest;
+use crate::command::{CommandRequest, WindowSize};
 use crate::contract::Contract;
 use crate::evidence::{Evidence, GuestFacts, Mode};
 use crate::features::KernelFeatures;
 use crate::verdict::Stage;
 
 /// Version of the protocol. Host and guest must agree to the number.
-pub const PROTOCOL: u32 = 7;
+pub const PROTOCOL: u32 = 8;
 
 /// The vsock port on which the host listens.
 pub const PORT: u32 = 5470;
@@ -199,6 +199,11 @@ pub enum FromHost {
     Kill {
         /// The time that it had, in seconds.
         seconds: u64,
+    },
+    /// The window of the running command's terminal has another size.
+    Resize {
+        /// It.
+        window: WindowSize,
     },
 }
 

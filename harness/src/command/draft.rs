@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
-use ukci_schema::command::{self, BUSYBOX, Command, CommandFile, Content, Stdin, User};
+use ukci_schema::command::{
+    self, BUSYBOX, Command, CommandFile, Content, Stdin, User, WindowSize,
+};
 use ukci_schema::plan::{FileRef, Kept, PlannedArtifact};
 
 use super::script::{self, Interpreter};
-use super::{elf_closure, program_path};
+use super::{elf_closure, program_path, terminfo};
 use crate::catalogue::digest;
 
 /// Guest memory of a command whose files are small, in MiB. An object's guest runs nothing but the
@@ -107,6 +109,15 @@ pub struct SharedFile {
     pub path: Option<String>,
 }
 
+/// A terminal for a command.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    /// The size of its window.
+    pub window: WindowSize,
+    /// What kind of terminal it is, as `TERM` names it.
+    pub kind: String,
+}
+
 /// A command in a person's words.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
@@ -136,6 +147,8 @@ pub struct Draft {
     pub stdin: Option<PathBuf>,
     /// Whether it reads `ukci`'s own input.
     pub stdin_stream: bool,
+    /// The terminal that it gets.
+    pub terminal: Option<Terminal>,
     /// The directory whose files come back; none: [`command::OUT`].
     pub out: Option<String>,
     /// Modules to load first.
@@ -220,6 +233,15 @@ impl Draft {
             };
             files.shared(&canonical(source)?, Some(&at))?;
         }
+        if let Some(Terminal { kind, .. }) = &self.terminal {
+            environment
+                .entry("TERM".into())
+                .or_insert_with(|| kind.clone());
+            if let Some(description) = terminfo::find(kind) {
+                let at = text(description.as_os_str())?;
+                files.shared(&canonical(&description)?, Some(at))?;
+            }
+        }
         let out = self.out.clone().unwrap_or_else(|| command::OUT.to_owned());
         environment.insert("UKCI_OUT".into(), out.clone());
         let stdin = match (&self.stdin, self.stdin_stream) {
@@ -263,6 +285,7 @@ impl Draft {
             memory: self.memory.unwrap_or_else(|| memory(files.bytes)),
             files: files.made,
             stdin,
+            terminal: self.terminal.map(|terminal| terminal.window),
             out,
             modules: self.modules,
             cpus: self.cpus,
@@ -284,6 +307,12 @@ impl Draft {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
+        // Libraries lie where they were found: the guest's loader must look there too.
+        if let Ok(path) = std::env::join_paths(&self.library_path)
+            && let Some(path) = path.to_str().filter(|path| !path.is_empty())
+        {
+            environment.insert("LD_LIBRARY_PATH".into(), path.to_owned());
+        }
         environment.extend(self.environment.clone());
         for name in &self.inherited {
             environment.remove(name);
@@ -587,7 +616,9 @@ mod tests {
         assert_eq!(made.environment["HOME"], "/x");
         assert_eq!(made.environment["BPFCOMPAT_BIN"], script.to_str().unwrap());
         assert!(!made.environment.contains_key("TOKEN"));
+        assert!(!made.environment.contains_key("LD_LIBRARY_PATH"));
         let shell = command(Draft {
+            library_path: vec!["/a".into(), "/b".into()],
             words,
             shell: Some("\"$0\" \"$@\" | cat".into()),
             ..Draft::default()
@@ -595,6 +626,7 @@ mod tests {
         assert_eq!(shell.program, BUSYBOX);
         assert_eq!(shell.arguments[..3], ["sh", "-c", "\"$0\" \"$@\" | cat"]);
         assert_eq!(shell.arguments[4], "a b");
+        assert_eq!(shell.environment["LD_LIBRARY_PATH"], "/a:/b");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use ukci_schema::command::{CHUNK, OUT_FILES, OUT_LIMIT};
 use ukci_schema::message::{FrameKind, FromGuest, FromHost};
 
 use super::out_files::{self, OutFiles};
-use super::output::{Chunk, Pieces, Sender, Stdin, StreamName};
+use super::output::{Chunk, Pieces, Sender, Stdin, StreamName, Window};
 use crate::channel::{Channel, Error, Heard, Listener};
 use crate::deadline::WaitedForCpu;
 
@@ -70,6 +70,7 @@ impl Run {
         };
         let passing = Passing {
             files: &mut files,
+            window: Window::of(&self.stdin),
             input: Pieces::of(self.stdin),
             output: &self.output,
         };
@@ -137,6 +138,7 @@ impl Deadline<'_> {
 struct Passing<'a> {
     files: &'a mut OutFiles,
     input: Pieces,
+    window: Window,
     output: &'a (usize, Sender),
 }
 
@@ -184,6 +186,10 @@ impl Passing<'_> {
                     speaker.post(&FromHost::Kill { seconds }).await?;
                     unacknowledged += 1;
                     killed = true;
+                }
+                window = self.window.next() => {
+                    speaker.post(&FromHost::Resize { window }).await?;
+                    unacknowledged += 1;
                 }
                 piece = self.input.next(), if unacknowledged == 0 && !input_ended => {
                     input_ended = piece.is_empty();

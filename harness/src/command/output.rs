@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
+use ukci_schema::command::WindowSize;
 
 /// One of a command's two outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,9 +38,13 @@ pub struct Chunk {
 /// few only, so that a command waits for whoever reads.
 pub(crate) type Sender = mpsc::Sender<(usize, Chunk)>;
 
-/// Bytes for a command's standard input, as they are read.
+/// Bytes for a command's standard input, as they are read, and the size of the terminal's window if
+/// they are typed into one.
 #[derive(Clone, Debug)]
-pub struct StdinReader(Arc<Mutex<mpsc::Receiver<Vec<u8>>>>);
+pub struct StdinReader {
+    pieces: Arc<Mutex<mpsc::Receiver<Vec<u8>>>>,
+    window: Option<watch::Receiver<WindowSize>>,
+}
 
 /// Most bytes of input in one message, which is one frame.
 const PIECE: usize = 8 * 1024;
@@ -62,7 +67,19 @@ impl StdinReader {
                 }
             }
         });
-        Self(Arc::new(Mutex::new(receiver)))
+        Self {
+            pieces: Arc::new(Mutex::new(receiver)),
+            window: None,
+        }
+    }
+
+    /// The same, with the size of the terminal's window, as it changes.
+    #[must_use]
+    pub fn in_window(self, window: watch::Receiver<WindowSize>) -> Self {
+        Self {
+            window: Some(window),
+            ..self
+        }
     }
 }
 
@@ -96,10 +113,34 @@ impl Pieces {
                 self.at = end;
                 piece
             }
-            Stdin::Stream(StdinReader(receiver)) => {
-                receiver.lock().await.recv().await.unwrap_or_default()
+            Stdin::Stream(StdinReader { pieces, .. }) => {
+                pieces.lock().await.recv().await.unwrap_or_default()
             }
         }
+    }
+}
+
+/// The sizes of a terminal's window that a guest was not told of yet.
+#[derive(Debug)]
+pub(super) struct Window(Option<watch::Receiver<WindowSize>>);
+
+impl Window {
+    /// That of a standard input, which the command has had since it was planned.
+    pub(super) fn of(stdin: &Stdin) -> Self {
+        Self(match stdin {
+            Stdin::Stream(StdinReader { window, .. }) => window.clone(),
+            Stdin::Bytes(_) => None,
+        })
+    }
+
+    /// The next size; it never comes if there is no terminal.
+    pub(super) async fn next(&mut self) -> WindowSize {
+        if let Some(window) = &mut self.0
+            && window.changed().await.is_ok()
+        {
+            return *window.borrow_and_update();
+        }
+        std::future::pending().await
     }
 }
 

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::cache::Limit;
 use super::program::Program;
+use super::tty::Terminal;
 use super::{Machines, Outputs, Selection};
 
 pub(super) const HELP: &str = "\
@@ -67,6 +68,9 @@ pub(crate) struct Exec {
     /// File for the command's standard input, or `-` for ukci's own standard input [default: empty]
     #[arg(long, value_name = "FILE|-", help_heading = "Command options")]
     pub(crate) stdin: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) terminal: Terminal,
 
     #[command(flatten)]
     pub(crate) program: Program,

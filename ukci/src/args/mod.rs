@@ -26,6 +26,7 @@ mod runner;
 mod selection;
 pub(crate) mod shell;
 pub(crate) mod sweep;
+mod tty;
 pub(crate) mod versions;
 mod warm;
 
@@ -49,4 +50,5 @@ pub(crate) use plan::Plan;
 pub(crate) use program::Program;
 pub(crate) use runner::Runner;
 pub(crate) use selection::{Compilation, ManifestOf, Selection};
+pub(crate) use tty::{Terminal, Tty};
 pub(crate) use warm::Warm;

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::machine::duration;
 use super::program::Program;
+use super::tty::Terminal;
 use super::{Accel, Transport};
 
 pub(super) const HELP: &str = "\
@@ -36,6 +37,9 @@ pub(crate) struct Runner {
     /// Directory with the modules of a user kernel. Can be repeated
     #[arg(long, value_name = "DIR")]
     pub(crate) modules: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) terminal: Terminal,
 
     #[command(flatten)]
     pub(crate) program: Program,

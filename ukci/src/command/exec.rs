@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use crate::args::Exec;
+use crate::args::{Exec, Tty};
 use crate::cells;
 use crate::commands;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::settings::Settings;
+use crate::tty;
 
 /// Runs the command.
 pub(crate) fn run(mut exec: Exec, output: Output) -> Result<Exit, Failure> {
@@ -20,15 +21,42 @@ pub(crate) fn run(mut exec: Exec, output: Output) -> Result<Exit, Failure> {
     draft.artifact = exec.artifact.take();
     draft.expected_status = exec.expect_exit;
     draft.watched = !exec.no_watch;
+    let tty = exec.terminal.tty;
+    let mut window = tty::window(tty);
     match exec.stdin.take() {
         Some(file) if file == Path::new("-") => draft.stdin_stream = true,
-        file => draft.stdin = file,
+        Some(file) => {
+            // What a terminal reads is typed.
+            window = None;
+            draft.stdin = Some(file);
+        }
+        None => {}
     }
-    let streams = draft.stdin_stream;
     let mut settings = Settings::of_exec(exec);
     settings.command_line = line;
-    settings.command = Some(commands::plan(draft, &mut settings.selection, output)?);
-    if streams {
+    settings.command = Some(commands::plan(
+        draft.clone(),
+        &mut settings.selection,
+        output,
+    )?);
+    if let Some(window) = window {
+        match cells::count(&settings)? {
+            1 => {
+                commands::give_terminal(&mut draft, window);
+                settings.command = Some(commands::plan(draft, &mut settings.selection, output)?);
+                let (attached, typed) = tty::attach(window);
+                (settings.tty, settings.stdin) = (Some(attached), Some(typed));
+                return cells::run(&settings, output).map(|(_, exit)| exit);
+            }
+            cells if tty == Tty::Always => {
+                let message = format!("{cells} cells are selected, and only one can have the terminal");
+                let hint = "select one kernel with `--kernel`, or leave out `--tty`".to_owned();
+                return Err(Failure::says(Exit::Usage, &message, Some(hint)));
+            }
+            _ => {}
+        }
+    }
+    if draft.stdin_stream {
         settings.stdin = Some(cells::stdin());
     }
     cells::run(&settings, output).map(|(_, exit)| exit)

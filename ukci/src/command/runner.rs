@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::output::{BAD, HINT, Output, paint, pass_through};
 use crate::settings::Settings;
 use crate::text::{Text, text};
+use crate::tty;
 
 /// The status if the command's time was up, as timeout(1) has it.
 const TIMED_OUT: u8 = 124;
@@ -72,6 +73,10 @@ fn attempt(mut runner: Runner, output: Output) -> Result<Exit, Failure> {
     draft.inherited.extend(theirs);
     let stdin = std::io::stdin();
     draft.stdin_stream = !stdin.is_terminal();
+    let window = tty::window(runner.terminal.tty);
+    if let Some(window) = window {
+        commands::give_terminal(&mut draft, window);
+    }
     let back = std::env::var_os("UKCI_OUT").filter(|dir| !dir.is_empty());
     let back = back.and_then(|dir| std::path::absolute(dir).ok());
     draft.out = back.as_ref().map(|dir| dir.display().to_string());
@@ -80,7 +85,10 @@ fn attempt(mut runner: Runner, output: Output) -> Result<Exit, Failure> {
     let streams = draft.stdin_stream;
     let mut settings = Settings::of_runner(runner, scratch.path());
     settings.command = Some(commands::plan(draft, &mut settings.selection, output)?);
-    if streams {
+    if let Some(window) = window {
+        let (attached, typed) = tty::attach(window);
+        (settings.tty, settings.stdin) = (Some(attached), Some(typed));
+    } else if streams {
         settings.stdin = Some(cells::stdin());
     }
     let report = cells::run_quietly(&settings, output, |event| match event {

@@ -144,6 +144,7 @@ pub(crate) fn read(
         command: None,
         command_line: report.run.asked.command.clone(),
         stdin: None,
+        tty: None,
         plan: recorded.plan,
         selection: Selection {
             matrix: recorded.matrix,

@@ -17,6 +17,7 @@ mod host_limits;
 mod lifetime;
 mod many;
 mod shell;
+mod tty;
 mod vendors;
 mod versions;
 mod watch;

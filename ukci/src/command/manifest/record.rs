@@ -14,7 +14,7 @@ use ukci_schema::evidence::Evidence;
 use ukci_schema::report::CellReport;
 
 use crate::args::manifest::Record;
-use crate::args::{Runner, Transport};
+use crate::args::{Runner, Terminal, Transport, Tty};
 use crate::cells;
 use crate::commands;
 use crate::diagnostic::{Action, Failure};
@@ -51,6 +51,7 @@ pub(super) fn run(record: Record, output: Output) -> Result<Exit, Failure> {
         words: Vec::new(),
         kernel: record.kernel,
         modules: record.modules,
+        terminal: Terminal { tty: Tty::Never },
         program: record.program,
         watch: true,
         timeout: record.timeout,

@@ -1,0 +1,153 @@
+//! The terminal of this process, for a command that has one in its guest.
+//!
+//! While the command runs, what is typed goes to it as it is (raw mode). The settings of the terminal
+//! are kept in one place, from which every way out of this process restores them.
+
+use std::io::{IsTerminal, stdin, stdout};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::{Signal, getpgrp};
+use rustix::termios::{
+    LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use ukci_harness::command::StdinReader;
+use ukci_harness::event::Event;
+use ukci_schema::command::WindowSize;
+use ukci_schema::verdict::Stage;
+
+use crate::args::Tty;
+
+/// The settings of the terminal before it was made raw.
+static SETTINGS: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// The size of a terminal whose size nobody knows.
+const SIZE: WindowSize = WindowSize {
+    columns: 80,
+    rows: 24,
+};
+
+/// The size of the command's terminal, if it shall have one.
+pub(crate) fn window(tty: Tty) -> Option<WindowSize> {
+    let wanted = match tty {
+        Tty::Auto => is_ours(),
+        Tty::Always => true,
+        Tty::Never => false,
+    };
+    wanted.then(|| size().unwrap_or(SIZE))
+}
+
+/// Whether this process is the one that a person types into: a job in the background would be stopped
+/// if it changed the terminal, and where another program reads single keys, the terminal is its own.
+fn is_ours() -> bool {
+    stdin().is_terminal() && stdout().is_terminal() && is_foreground() && is_cooked()
+}
+
+fn is_foreground() -> bool {
+    tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp())
+}
+
+fn is_cooked() -> bool {
+    tcgetattr(stdin()).is_ok_and(|settings| settings.local_modes.contains(LocalModes::ICANON))
+}
+
+fn size() -> Option<WindowSize> {
+    let size = tcgetwinsize(stdout()).or_else(|_| tcgetwinsize(stdin()));
+    let size = size.ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
+    size.map(|size| WindowSize {
+        columns: size.ws_col,
+        rows: size.ws_row,
+    })
+}
+
+/// A command's terminal as it is here.
+#[derive(Clone, Debug)]
+pub(crate) struct Attached(Arc<watch::Sender<WindowSize>>);
+
+/// A terminal of this size for a command, and what is typed into it.
+pub(crate) fn attach(window: WindowSize) -> (Attached, StdinReader) {
+    let (sender, receiver) = watch::channel(window);
+    let typed = StdinReader::of(stdin()).in_window(receiver);
+    (Attached(Arc::new(sender)), typed)
+}
+
+impl Attached {
+    /// Follows the size of the window from now on, in a task of the runtime.
+    pub(crate) fn follow(&self) {
+        let window = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let continued = SignalKind::from_raw(Signal::CONT.as_raw());
+            let (Ok(mut changed), Ok(mut continued)) =
+                (signal(SignalKind::window_change()), signal(continued))
+            else {
+                return;
+            };
+            loop {
+                tokio::select! {
+                    _ = changed.recv() => {}
+                    // The shell has restored its own settings while we were stopped.
+                    _ = continued.recv() => again(),
+                }
+                if let Some(size) = size() {
+                    window.send_replace(size);
+                }
+            }
+        });
+    }
+}
+
+/// The terminal is the command's while it runs, and ours before and after.
+pub(crate) fn observe(event: &Event) {
+    match event {
+        Event::Stage {
+            stage: Stage::Behave,
+            ..
+        } => take(),
+        Event::Retry { .. } | Event::Finished { .. } | Event::Interrupted => restore(),
+        _ => {}
+    }
+}
+
+/// Hands what is typed through as it is, until [`restore`].
+fn take() {
+    if !stdin().is_terminal() || !is_foreground() {
+        return;
+    }
+    let mut kept = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.is_none()
+        && let Ok(settings) = tcgetattr(stdin())
+    {
+        make_raw(&settings);
+        *kept = Some(settings);
+    }
+}
+
+/// Makes the terminal raw again, if it was.
+fn again() {
+    let kept = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(settings) = &*kept
+        && is_foreground()
+    {
+        make_raw(settings);
+    }
+}
+
+fn make_raw(settings: &Termios) {
+    let mut raw = settings.clone();
+    raw.make_raw();
+    // Without raw mode, lines still reach the command.
+    let _ = tcsetattr(stdin(), OptionalActions::Now, &raw);
+}
+
+/// Gives the terminal the settings that it had before the command ran. Every way out of this process
+/// calls it; it never waits.
+pub(crate) fn restore() {
+    let Ok(mut kept) = SETTINGS.try_lock() else {
+        return;
+    };
+    if let Some(settings) = kept.take() {
+        // Nobody is left to tell when the terminal is gone.
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &settings);
+    }
+}
