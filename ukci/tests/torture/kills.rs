@@ -9,12 +9,14 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use ukci_schema::cell::Arch;
+use ukci_schema::lock::Lock;
 use ukci_schema::verdict::VerdictKind;
 
 use super::{Attack, KERNEL, assert_orderly, cache, ended, report, start};
 
-/// The longest that a command is let go on.
-const LONGEST: Duration = Duration::from_secs(12);
+/// The longest that a command is let go on. Most moments are early ones.
+const LONGEST: Duration = Duration::from_secs(8);
 
 /// How often the sweep is looked at.
 const SWEPT_EACH: usize = 10;
@@ -33,8 +35,14 @@ fn a_command_that_is_killed_leaves_nothing_half() {
     let good = report(&attack.path("good"), "the first run");
     let good = good.unwrap_or_else(|| panic!("no report of the first run: {output:?}"));
     let cell = good.cells[0].id.clone();
+    // This fetches both versions, because nothing can be fetched during the attack.
+    let sweep = ["sweep", object, KERNEL, "--last", "2", "--out", "swept"];
+    let first = start(&mut attack.ukci(&sweep));
+    let output = ended(first, Duration::from_mins(10), "the first sweep");
+    assert_orderly(&output, "the first sweep");
     let place = Place::make(&mut attack);
-    let commands: [&[&str]; 17] = [
+    let [older, newer] = versions();
+    let commands: [&[&str]; 22] = [
         &["check", object, "--kernel", KERNEL, "--out", "out"],
         &[
             "check", object, "--kernel", KERNEL, "--out", "out", "--resume",
@@ -58,6 +66,22 @@ fn a_command_that_is_killed_leaves_nothing_half() {
         &["cache", "prune", "--max-size", "1MB"],
         &["cache", "clear", "store"],
         &["kernels", "update", "--lock", LOCK, KERNEL],
+        &["sweep", object, KERNEL, "--last", "2", "--out", "out"],
+        &[
+            "bisect", object, "--stream", KERNEL, "--good", &older, "--bad", &newer, "--out", "out",
+        ],
+        &["mskv", object, "--stream", "debian-cloud", "--out", "out"],
+        &[
+            "manifest",
+            "record",
+            "--kernel",
+            KERNEL,
+            "--artifact",
+            object,
+            "/bin/sleep",
+            "1",
+        ],
+        &["doctor"],
     ];
     let mut killed = BTreeMap::<String, usize>::new();
     let mut kills = 0;
@@ -72,6 +96,7 @@ fn a_command_that_is_killed_leaves_nothing_half() {
         ];
         let signal = *attack.random.one(&signals);
         let longest = match command[0] {
+            "manifest" if command[1] == "record" => LONGEST,
             "manifest" | "report" => Duration::from_millis(40),
             "cache" => Duration::from_millis(1500),
             "kernels" if command[1] == "update" => Duration::from_secs(2),
@@ -99,11 +124,14 @@ fn a_command_that_is_killed_leaves_nothing_half() {
         }
         attack.assert_no_process(&what);
         place.assert_whole(&attack, &what);
-        *killed.entry(command[..2].join(" ")).or_default() += 1;
+        let name = command.get(..2).unwrap_or(command).join(" ");
+        let name = name.replace(object, "");
+        *killed.entry(name).or_default() += 1;
         if let Some(report) = report(&attack.path("out"), &what) {
             for cell in &report.cells {
                 // The object passes or fails alike, or it has no verdict.
-                let other = cell.artifact != good.cells[0].artifact;
+                let other = (&cell.artifact, &cell.kernel)
+                    != (&good.cells[0].artifact, &good.cells[0].kernel);
                 let told = other || good.cells[0].verdict == cell.verdict;
                 assert!(
                     told || cell.verdict == VerdictKind::Error,
@@ -127,6 +155,22 @@ fn a_command_that_is_killed_leaves_nothing_half() {
         }
     }
     eprintln!("kills: {kills}, of them {killed:?}");
+}
+
+/// The newest two pinned versions of the kernel.
+fn versions() -> [String; 2] {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels/lock/debian.json");
+    let lock: Lock = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let mut versions: Vec<String> = Vec::new();
+    for kernel in lock.versions(KERNEL) {
+        let version = kernel.version().to_owned();
+        if kernel.arch == Arch::X86_64 && !versions.contains(&version) {
+            versions.push(version);
+        }
+    }
+    versions.truncate(2);
+    versions.reverse();
+    versions.try_into().expect("two versions")
 }
 
 /// A lock of its own, which `kernels update` may write.
