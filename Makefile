@@ -124,6 +124,13 @@ torture: setup
 	UKCI_TORTURE=$(TORTURE) UKCI_TORTURE_EXECUTABLE=$(CURDIR)/$(UKCI) \
 	  cargo test --release --package ukci --test torture -- --test-threads 1 --nocapture
 
+# Random bytes for everything that reads foreign bytes. FUZZ is the number of seconds for each target,
+# and may be followed by names of targets: `make fuzz FUZZ="600 matrix judge"`.
+FUZZ ?= 180
+fuzz: packages examples
+	@.setup/packages.sh g++
+	fuzz/run.sh $(FUZZ)
+
 # Repositories of other distributions, made with their own tools around one kernel of Debian, are
 # updated, fetched and booted. `make test` does it only where these tools are installed.
 vendors: setup

@@ -1,17 +1,31 @@
 #!/bin/sh
-# Runs the fuzz targets that are named, or all of them, each for a number of seconds:
+# Runs the fuzz targets that are named, or all of them, one after another. Each ends after a number
+# of seconds, or after ten million executions:
 #
 #   fuzz/run.sh [SECONDS [TARGET…]]          180 seconds is the default
 #
-# It needs a nightly toolchain and `cargo install cargo-fuzz`. The seeds are the examples of the
-# documentation, what the tests keep, and what other targets of `make` have made.
+# It needs the toolchain of the workspace and g++, which compiles libFuzzer: `make fuzz` installs
+# them. The seeds are the examples of the documentation, what the tests keep, and what other targets
+# of `make` have made. What is found is in fuzz/artifacts/TARGET, and fuzz/corpus grows with each run.
+# To repeat a finding, give its file to the target: target/fuzz/HOST/release/TARGET FILE.
 set -eu
 cd "$(dirname "$0")/.."
-# The targets link what the workspace links.
-cp Cargo.lock fuzz/Cargo.lock
 seconds=${1:-180}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- $(sed -n 's/^name = "\(.*\)"$/\1/p' fuzz/Cargo.toml | grep -v '^ukci-fuzz$')
+
+# The targets link what the workspace links.
+cp Cargo.lock fuzz/Cargo.lock
+host=$(rustc -vV | sed -n 's/^host: //p')
+# These flags of the stable compiler instrument the crates for libFuzzer. With `--target`, build
+# scripts and procedural macros are not instrumented. The readers have hardly any unsafe code, so
+# there is no address sanitizer: it would need a nightly compiler, and is half as fast.
+instrument='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4'
+for flag in inline-8bit-counters pc-table trace-compares; do
+  instrument="$instrument -Cllvm-args=-sanitizer-coverage-$flag"
+done
+RUSTFLAGS=$instrument cargo build --quiet --release --locked --manifest-path fuzz/Cargo.toml \
+  --target "$host" --target-dir target/fuzz
 
 corpus=fuzz/corpus
 for target in "$@"; do mkdir -p "$corpus/$target"; done
@@ -70,12 +84,25 @@ if [ -d "$corpus/package" ]; then
 fi
 
 status=0
+printf '%-10s %12s %8s %9s %8s\n' target executions corpus features findings
 for target in "$@"; do
   longest=8192
   case $target in object|module|package) longest=65536 ;; esac
-  set -- "-max_total_time=$seconds" "-max_len=$longest" -timeout=10 -rss_limit_mb=2048 \
-    -print_final_stats=1
+  artifacts=fuzz/artifacts/$target
+  mkdir -p "$artifacts"
+  set -- "-runs=10000000" "-max_total_time=$seconds" "-max_len=$longest" -timeout=10 \
+    -rss_limit_mb=2048 -print_final_stats=1 "-artifact_prefix=$artifacts/"
   [ -f "fuzz/$target.dict" ] && set -- "$@" "-dict=fuzz/$target.dict"
-  cargo +nightly fuzz run "$target" -- "$@" || status=1
+  log=target/fuzz/$target.log
+  ended=0
+  "target/fuzz/$host/release/$target" "$@" "$corpus/$target" > "$log" 2>&1 || ended=$?
+  count() { find "$1" -type f | wc -l; }
+  printf '%-10s %12s %8s %9s %8s\n' "$target" \
+    "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$(count "$corpus/$target")" \
+    "$(sed -n 's/.* ft: \([0-9]*\) .*/\1/p' "$log" | tail -1)" "$(count "$artifacts")"
+  if [ "$ended" -ne 0 ]; then
+    grep -v '^#' "$log" | tail -40
+    status=1
+  fi
 done
 exit $status
