@@ -63,7 +63,8 @@ async fn save(
         evidence: making.dir().to_owned(),
         ..boot.clone()
     };
-    let ram = making.ram(boot.memory).map_err(failed)?;
+    let is_other_user = qemu.user(boot.cell.arch).is_ok();
+    let ram = making.ram(boot.memory, is_other_user).map_err(failed)?;
     let guest = start::to_be_saved(qemu, boot, &ram).await;
     let guest = guest.map_err(|fault| NoTemplate::Failed(fault.headline))?;
     // The port stays open until the guest is saved: it would hear of its end.

@@ -301,13 +301,14 @@ impl Making {
         &self.path
     }
 
-    /// Makes the file for its guest's memory, of so many MiB. Where QEMU runs as a user of its own,
-    /// that user opens it by a descriptor, for which it needs the right to write.
-    pub(super) fn ram(&self, memory: u32) -> io::Result<PathBuf> {
+    /// Makes the file for its guest's memory, of so many MiB. Nobody else may open it, unless QEMU runs
+    /// as a user of its own: that user opens it by a descriptor, for which it needs the right to write.
+    pub(super) fn ram(&self, memory: u32, is_other_user: bool) -> io::Result<PathBuf> {
         let path = self.path.join(RAM);
         let file = File::create(&path)?;
         file.set_len(u64::from(memory) << 20)?;
-        file.set_permissions(Permissions::from_mode(0o666))?;
+        let mode = if is_other_user { 0o666 } else { 0o600 };
+        file.set_permissions(Permissions::from_mode(mode))?;
         Ok(path)
     }
 
@@ -434,7 +435,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let place = Place::of(cache.path());
         let half = making(&place);
-        half.ram(1).unwrap();
+        half.ram(1, false).unwrap();
         assert_eq!(place.sweep(), 0, "its maker lives");
         drop(half);
         assert!(names(&place).is_empty());
@@ -448,12 +449,22 @@ mod tests {
             !again.path.join(RAM).exists(),
             "what was left is not built upon"
         );
-        again.ram(1).unwrap();
+        again.ram(1, true).unwrap();
         drop(again);
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join(RAM), b"mem").unwrap();
         assert_eq!(place.sweep(), 1);
         assert!(names(&place).is_empty());
+    }
+
+    #[test]
+    fn no_other_user_reaches_the_memory_by_its_path() {
+        let cache = tempfile::tempdir().unwrap();
+        let making = making(&Place::of(cache.path()));
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(making.dir()), 0o700);
+        assert_eq!(mode(&making.ram(1, false).unwrap()), 0o600);
+        assert_eq!(mode(&making.ram(1, true).unwrap()), 0o666);
     }
 
     #[test]

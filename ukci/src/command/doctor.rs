@@ -1,5 +1,6 @@
 //! `ukci doctor`: can this host boot kernels, and how well?
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,7 +18,7 @@ use crate::exit::Exit;
 use crate::output::{BAD, GOOD, HINT, Output, WARN, paint};
 use crate::text::{Text, count, text};
 use crate::{carried, lock_file, runtime, stdout};
-use ukci_harness::render::harmless;
+use ukci_harness::render::{harmless, quoted};
 
 /// What was found of one thing.
 enum Finding {
@@ -184,9 +185,24 @@ fn writable_cache() -> Finding {
     let probe = tempfile::Builder::new()
         .prefix(".ukci-")
         .tempfile_in(existing);
-    match probe {
-        Ok(_) => Finding::Ok(text!("the cache `{}` can be written", shown)),
-        Err(error) => Finding::Note(
+    let others = std::fs::metadata(&dir).ok().and_then(|found| {
+        let (owner, mode) = (found.uid(), found.mode());
+        writers(owner, mode, rustix::process::geteuid().as_raw())
+    });
+    match (probe, others) {
+        (Ok(_), Some(others)) => Finding::Note(
+            text!(
+                "{} the cache `{}`, and so decide what ukci runs and reports",
+                others,
+                shown
+            ),
+            Some(text!(
+                "set `XDG_CACHE_HOME` to a directory that only you can write, or run: chmod go-w {}",
+                harmless(&quoted(&dir.to_string_lossy()))
+            )),
+        ),
+        (Ok(_), None) => Finding::Ok(text!("the cache `{}` can be written", shown)),
+        (Err(error), _) => Finding::Note(
             text!(
                 "the cache `{}` cannot be written ({}), so no kernel can be downloaded",
                 shown,
@@ -195,6 +211,17 @@ fn writable_cache() -> Finding {
             Some("set `XDG_CACHE_HOME` to a directory that can be written".into()),
         ),
     }
+}
+
+/// Who else may write to the cache, if anybody may, in words before its name.
+fn writers(owner: u32, mode: u32, us: u32) -> Option<Text> {
+    if mode & 0o002 != 0 {
+        return Some(Text::from("every user can change"));
+    }
+    if owner != us && owner != 0 {
+        return Some(text!("user {} can change", owner));
+    }
+    (mode & 0o020 != 0).then(|| Text::from("the group can change"))
 }
 
 /// Reads all files of the cache, and removes the damaged ones but for tools, which only `make` makes.
@@ -249,5 +276,20 @@ fn clang() -> Finding {
             "C sources cannot be compiled: no clang is installed".into(),
             error.hint().map(|hint| harmless(&hint).into()),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_that_others_can_change_is_named() {
+        assert_eq!(writers(1000, 0o755, 1000), None);
+        assert_eq!(writers(0, 0o755, 1000), None);
+        let named = |owner, mode| writers(owner, mode, 0).unwrap_or_default();
+        assert_eq!(named(1000, 0o755), text!("user {} can change", 1000_u32));
+        assert_eq!(named(0, 0o1777), Text::from("every user can change"));
+        assert_eq!(named(0, 0o775), Text::from("the group can change"));
     }
 }
