@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use ukci_schema::lock::LockedKernel;
 
 use crate::atomic_file;
+use crate::catalogue::package::files::{Limited, MAX_BETWEEN};
 use crate::catalogue::store::{self, MANIFEST, Store};
 use crate::catalogue::{self, Catalogue, digest};
 use crate::remembered;
@@ -125,6 +126,11 @@ pub fn export(
     with_verdicts: bool,
     to: &Path,
 ) -> Result<Exported, Error> {
+    if fs::metadata(to).is_ok_and(|there| !there.is_file()) {
+        // A rename would put a file in the place of a device, which root is allowed to do.
+        let refused = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+        return Err(Error::on("write", to)(refused));
+    }
     let cache = catalogue.cache();
     let mut files: BTreeMap<String, (PathBuf, Described)> = BTreeMap::new();
     let mut images = Vec::new();
@@ -285,10 +291,14 @@ fn unpack(from: &Path, scratch: &Path) -> Result<Index, Error> {
     let file = File::open(from).map_err(Error::on("read", from))?;
     let damaged = |error: io::Error| refused(from, format!("it is damaged: {error}"));
     let decoder = zstd::Decoder::new(file).map_err(damaged)?;
+    // A long name is read into memory before anybody is asked.
+    let (decoder, allowed) = Limited::new(decoder, u64::MAX);
     let mut archive = tar::Archive::new(decoder);
     let mut members = archive.entries().map_err(damaged)?;
     let first = members.next().ok_or_else(|| refused(from, "it is empty"))?;
+    allowed.set(LONGEST_INDEX + MAX_BETWEEN);
     let index = index(from, first.map_err(damaged)?)?;
+    allowed.set(MAX_BETWEEN);
     let total: u64 = index.files.values().map(|file| file.size).sum();
     let free = rustix::fs::statvfs(scratch).map_or(u64::MAX, |found| {
         found.f_bavail.saturating_mul(found.f_frsize)
@@ -317,11 +327,13 @@ fn unpack(from: &Path, scratch: &Path) -> Result<Index, Error> {
                 format!("`{name}` has another size than its index says"),
             ));
         }
+        allowed.set(described.size + MAX_BETWEEN);
         let to = scratch.join(&path);
         let found = save(&mut member, described.size, &to).map_err(Error::on("write", &to))?;
         if found != described.sha256 {
             return Err(refused(from, format!("`{name}` has the SHA-256 {found}")));
         }
+        allowed.set(MAX_BETWEEN);
     }
     match missing.first() {
         Some(name) => Err(refused(from, format!("it ends before `{name}`"))),

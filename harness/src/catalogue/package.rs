@@ -7,7 +7,7 @@
 //! that a kernel boots from is one of its own.
 
 mod deb;
-mod files;
+pub(crate) mod files;
 pub(crate) mod rpm;
 
 use std::fs::File;
@@ -289,6 +289,16 @@ pub(crate) mod tests {
         let error = listing(&zstd::encode_all(tar.as_slice(), 1).unwrap()).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("more than 1 MiB stands between"), "{error}");
+    }
+
+    #[test]
+    fn a_package_of_more_entries_than_any_has_is_refused() {
+        let many: Vec<(&str, &[u8])> = vec![("usr/x", b"".as_slice()); 200_001];
+        let pacman = zstd::encode_all(tar(&many, true).as_slice(), 1).unwrap();
+        for package in [pacman, rpm(&many, "zstd")] {
+            let error = listing(&package).unwrap_err().to_string();
+            assert!(error.contains("more than 200000 entries"), "{error}");
+        }
     }
 
     #[test]

@@ -13,9 +13,13 @@ use crate::catalogue::Error;
 /// 0.4 GiB); more is an archive made to fill the disk.
 pub(super) const MAX_TOTAL: u64 = 8 << 30;
 
+/// Entries of one package. The largest seen, Ubuntu's modules, have some 7,000. Something is kept of
+/// each, so many small ones fill the memory.
+const MAX_ENTRIES: usize = 200_000;
+
 /// What may stand between two files: headers, long names and extended attributes, which are read
 /// into memory.
-const MAX_BETWEEN: u64 = 1 << 20;
+pub(crate) const MAX_BETWEEN: u64 = 1 << 20;
 
 /// The type bits of a file's mode, and those of a regular file.
 const S_IFMT: u32 = 0o170_000;
@@ -40,14 +44,12 @@ pub(super) fn walk_tar(
     ends: Ends,
     each: &mut Visit<'_>,
 ) -> Result<(), Error> {
-    let allowed = Rc::new(Cell::new(MAX_BETWEEN));
-    let mut tar = tar::Archive::new(Limited {
-        inner: stream,
-        left: MAX_TOTAL,
-        allowed: Rc::clone(&allowed),
-    });
+    let (stream, allowed) = Limited::new(stream, MAX_TOTAL);
+    let mut tar = tar::Archive::new(stream);
     tar.set_ignore_zeros(ends == Ends::Anywhere);
-    for entry in tar.entries().map_err(|error| malformed(path, &error))? {
+    let entries = tar.entries().map_err(|error| malformed(path, &error))?;
+    for (count, entry) in entries.enumerate() {
+        check_count(path, count)?;
         let mut entry = entry.map_err(|error| malformed(path, &error))?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let size = entry.size();
@@ -67,13 +69,9 @@ pub(super) fn walk_tar(
 
 /// Calls `each` for the files of a cpio archive in the format `newc`.
 pub(super) fn walk_cpio(path: &Path, stream: impl Read, each: &mut Visit<'_>) -> Result<(), Error> {
-    let allowed = Rc::new(Cell::new(MAX_BETWEEN));
-    let mut rest = Limited {
-        inner: stream,
-        left: MAX_TOTAL,
-        allowed: Rc::clone(&allowed),
-    };
-    loop {
+    let (mut rest, allowed) = Limited::new(stream, MAX_TOTAL);
+    for count in 0.. {
+        check_count(path, count)?;
         let mut reader = cpio::NewcReader::new(rest).map_err(|error| malformed(path, &error))?;
         let entry = reader.entry();
         let (name, mode) = (entry.name().to_owned(), entry.mode());
@@ -92,6 +90,15 @@ pub(super) fn walk_cpio(path: &Path, stream: impl Read, each: &mut Visit<'_>) ->
         rest = reader.finish().map_err(|error| malformed(path, &error))?;
         allowed.set(MAX_BETWEEN);
     }
+    Ok(())
+}
+
+fn check_count(path: &Path, before: usize) -> Result<(), Error> {
+    if before < MAX_ENTRIES {
+        return Ok(());
+    }
+    let reason = format!("it has more than {MAX_ENTRIES} entries");
+    Err(refused(path, reason))
 }
 
 /// Refuses what no distribution makes.
@@ -109,12 +116,26 @@ fn check(path: &Path, name: &str, size: u64) -> Result<(), Error> {
 }
 
 /// Ends in an error, not in silence, where more comes than allowed.
-struct Limited<R> {
+pub(crate) struct Limited<R> {
     inner: R,
     /// Of the whole archive.
     left: u64,
     /// Until the next file.
     allowed: Rc<Cell<u64>>,
+}
+
+impl<R> Limited<R> {
+    /// At most `total` bytes of `inner`, and at most as many as the cell says until it is set again:
+    /// whoever knows the next file's size adds it there.
+    pub(crate) fn new(inner: R, total: u64) -> (Self, Rc<Cell<u64>>) {
+        let allowed = Rc::new(Cell::new(MAX_BETWEEN));
+        let limited = Self {
+            inner,
+            left: total,
+            allowed: Rc::clone(&allowed),
+        };
+        (limited, allowed)
+    }
 }
 
 impl<R: Read> Read for Limited<R> {

@@ -37,6 +37,13 @@ fn a_kernel_that_was_moved_needs_no_network() {
         moved.exported.sha256,
         digest::of_file(&moved.archive).unwrap()
     );
+    let there = catalogue(&moved.dir.path().join("there"), &[]);
+    let pipe = moved.dir.path().join("pipe");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let refused = cache::export(&there, &[&moved.kernel], true, &pipe).unwrap_err();
+    assert!(refused.to_string().contains("write"), "{refused}");
+    assert!(!fs::metadata(&pipe).unwrap().is_file(), "it stays a pipe");
     let here = moved.dir.path().join("here");
     let imported = cache::import(&moved.archive, &here).unwrap();
     let expected = Imported {
@@ -119,6 +126,25 @@ fn with_index(members: &mut Members, change: impl FnOnce(&mut serde_json::Value)
     let mut index = serde_json::from_slice(&members[0].2).unwrap();
     change(&mut index);
     members[0].2 = serde_json::to_vec(&index).unwrap();
+}
+
+#[test]
+fn a_name_made_to_fill_the_memory_is_refused_before_it_is_read() {
+    let moved = moved();
+    let long = (
+        "././@LongLink".to_owned(),
+        tar::EntryType::GNULongName,
+        vec![b'a'; 2 << 20],
+    );
+    for place in [0, 1] {
+        let mut members = members(&moved.archive);
+        members.insert(place, long.clone());
+        write(&members, &moved.archive);
+        let refused = cache::import(&moved.archive, &moved.dir.path().join("here")).unwrap_err();
+        assert!(refused.to_string().contains("more than 1 MiB"), "{refused}");
+        members.remove(place);
+        write(&members, &moved.archive);
+    }
 }
 
 #[test]
