@@ -10,6 +10,13 @@ pub const TEXT_LIMIT: u64 = 16 << 20;
 /// Largest report and lock. A cell takes some 10 kB.
 pub const DOCUMENT_LIMIT: u64 = 1 << 30;
 
+/// Largest object or source. The largest known objects are below 5 MB, and libbpf reads them into
+/// the guest's memory.
+pub const OBJECT_LIMIT: u64 = 64 << 20;
+
+/// Largest file that a guest is given, such as a program or a library.
+pub const FILE_LIMIT: u64 = 2 << 30;
+
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,13 +50,17 @@ impl From<Refused> for io::Error {
 
 /// All of a regular file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
-    // Opening a pipe would wait for its writer.
-    let metadata = fs::metadata(path)?;
-    check(&metadata, limit)?;
     let mut bytes = Vec::new();
     // It may grow meanwhile.
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    open(path, limit)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Opens a regular file of at most `limit` bytes.
+pub fn open(path: &Path, limit: u64) -> Result<File, Refused> {
+    // Opening a pipe would wait for its writer.
+    check(&fs::metadata(path)?, limit)?;
+    Ok(File::open(path)?)
 }
 
 fn check(metadata: &Metadata, limit: u64) -> Result<(), Refused> {
@@ -82,7 +93,12 @@ pub fn read_stream(from: impl Read, limit: u64) -> io::Result<Vec<u8>> {
 
 /// The same from a file, in UTF-8.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
-    let bytes = read_stream(File::open(path)?, limit)?;
+    read_text_stream(File::open(path)?, limit)
+}
+
+/// The same from a stream, such as standard input.
+pub fn read_text_stream(from: impl Read, limit: u64) -> io::Result<String> {
+    let bytes = read_stream(from, limit)?;
     String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 

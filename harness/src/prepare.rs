@@ -23,6 +23,7 @@ use crate::cell::Inputs;
 use crate::command::Stdin;
 use crate::evidence_dir;
 use crate::initramfs;
+use crate::input_file::{self, FILE_LIMIT};
 use crate::needed_modules::{Modules, Needs};
 use crate::run_options::Options;
 
@@ -364,9 +365,9 @@ fn read(file: &FileRef, kept: &Kept) -> Result<Arc<[u8]>, Error> {
         return Ok(Arc::clone(bytes));
     }
     let path = &file.path;
-    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+    let bytes = input_file::read(path, FILE_LIMIT).map_err(|refused| Error::Read {
         path: path.clone(),
-        source,
+        source: refused.into(),
     })?;
     if digest::of(&bytes) != file.sha256 {
         return Err(Error::Changed { path: path.clone() });

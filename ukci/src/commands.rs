@@ -7,6 +7,7 @@ use std::path::Path;
 
 use ukci_harness::command::{self, Draft};
 use ukci_harness::evidence_dir;
+use ukci_harness::input_file::{self, DOCUMENT_LIMIT};
 use ukci_harness::resolve::Selection;
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
@@ -88,7 +89,7 @@ pub(crate) fn recorded(
     let path = dir.join(evidence_dir::command_path(&artifact.name));
     let unread =
         |error: &dyn std::error::Error| Failure::failed_to(Action::on("read", &path), error);
-    let text = std::fs::read(&path).map_err(|error| unread(&error))?;
+    let text = input_file::read(&path, DOCUMENT_LIMIT).map_err(|error| unread(&error))?;
     let command: Command = serde_json::from_slice(&text).map_err(|error| unread(&error))?;
     let mut cells = report.cells.iter();
     let arch = cells.find(|cell| cell.artifact == artifact.name);

@@ -1,6 +1,5 @@
 //! Reading `report.json`, as a file, from the directory that holds it, or from standard input.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ukci_harness::input_file;
@@ -14,8 +13,7 @@ pub(crate) fn read(path: &Path) -> Result<Report, Failure> {
     let file = file_of(path);
     let name = file.display();
     let text = if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
+        input_file::read_text_stream(std::io::stdin(), input_file::DOCUMENT_LIMIT)
     } else {
         input_file::read_text(&file, input_file::DOCUMENT_LIMIT)
     };

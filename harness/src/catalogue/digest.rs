@@ -1,11 +1,12 @@
 //! SHA-256 digests in the form that locks and plans use.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
+
+use crate::input_file;
 
 /// SHA-256 while bytes pass.
 #[derive(Clone, Default)]
@@ -35,10 +36,11 @@ pub fn of(bytes: &[u8]) -> String {
     hasher.finish()
 }
 
-/// The digest of the file at `path`, read from its beginning.
+/// The digest of the regular file at `path`, read from its beginning. A device, which would never
+/// end, and a pipe are refused.
 pub fn of_file(path: &Path) -> io::Result<String> {
     let mut hasher = Hasher::default();
-    absorb(&mut hasher, &mut File::open(path)?)?;
+    absorb(&mut hasher, &mut input_file::open(path, u64::MAX)?)?;
     Ok(hasher.finish())
 }
 

@@ -16,13 +16,11 @@ use ukci_schema::plan::{FileRef, Kept, PlannedArtifact};
 use super::script::{self, Interpreter};
 use super::{elf_closure, program_path, terminfo};
 use crate::catalogue::digest;
+use crate::input_file::{self, FILE_LIMIT, Refused};
 
 /// Guest memory of a command whose files are small, in MiB. An object's guest runs nothing but the
 /// agent; a program brings its own needs.
 const MEMORY: u32 = 512;
-
-/// Largest file that is sent to a guest: it must fit into its memory.
-const LARGEST: u64 = 2 * 1024 * 1024 * 1024;
 
 /// What the guest looks programs up in.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -576,14 +574,11 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
         path: path.to_owned(),
         source,
     };
-    let meta = std::fs::metadata(path).map_err(failed)?;
-    if !meta.is_file() {
-        return Err(refused("it is no regular file"));
-    }
-    if meta.len() > LARGEST {
-        return Err(refused("it is larger than 2 GiB"));
-    }
-    std::fs::read(path).map_err(failed)
+    input_file::read(path, FILE_LIMIT).map_err(|why| match why {
+        Refused::NotAFile => refused("it is no regular file"),
+        Refused::TooLarge { .. } => refused("it is larger than 2 GiB"),
+        Refused::Io(source) => failed(source),
+    })
 }
 
 #[cfg(test)]

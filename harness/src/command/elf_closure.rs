@@ -14,6 +14,7 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use ukci_schema::cell::Arch;
 
 use super::draft::Error;
+use crate::input_file::{self, FILE_LIMIT, Refused};
 
 /// What glibc opens by itself: name services before 2.34, and what ends a thread.
 const OPENED_BY_GLIBC: &[&str] = &[
@@ -90,10 +91,20 @@ pub(super) fn of(program: &Path, bytes: &[u8], library_path: &[PathBuf]) -> Resu
     };
     let mut closure = Closure::default();
     if let Some(interpreter) = &dynamic.interpreter {
-        let bytes = std::fs::read(interpreter).map_err(|source| Error::Read {
+        let bytes = read(interpreter).map_err(|refused| Error::Read {
             path: interpreter.clone(),
-            source,
+            source: refused.into(),
         })?;
+        // What is no program is no business of a guest, such as a file of passwords.
+        if self::arch(interpreter, &bytes)? != Some(arch) {
+            return Err(Error::NotRunnable {
+                path: program.to_owned(),
+                reason: format!(
+                    "its interpreter `{}` is not a program for {arch}",
+                    interpreter.display()
+                ),
+            });
+        }
         // The C library names it as a library: it is in memory already.
         if let Some(name) = interpreter.file_name().and_then(|name| name.to_str()) {
             search.found.insert(name.to_owned(), interpreter.clone());
@@ -186,8 +197,7 @@ impl Search<'_> {
         runpath: &[PathBuf],
     ) -> Option<(PathBuf, Vec<u8>)> {
         if name.contains('/') {
-            let bytes = std::fs::read(name).ok()?;
-            return Some((name.into(), bytes));
+            return self.there(Path::new("/"), name);
         }
         let named = rpath.iter().chain(self.library_path).chain(runpath);
         let standard = self.defaults.iter();
@@ -204,11 +214,16 @@ impl Search<'_> {
 
     fn there(&self, dir: &Path, name: &str) -> Option<(PathBuf, Vec<u8>)> {
         let path = dir.join(name);
-        let bytes = std::fs::read(&path).ok()?;
+        let bytes = read(&path).ok()?;
         // One of another architecture is passed over, as ld.so does.
         let fits = arch(&path, &bytes).ok().flatten() == Some(self.arch);
         fits.then_some((path, bytes))
     }
+}
+
+/// A file that another one names. That name is as foreign as the file that it stands in.
+fn read(path: &Path) -> Result<Vec<u8>, Refused> {
+    input_file::read(path, FILE_LIMIT)
 }
 
 /// The triplet of a C library's directories.
@@ -381,6 +396,43 @@ mod tests {
     fn library_path() -> Vec<PathBuf> {
         let path = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
         std::env::split_paths(&path).collect()
+    }
+
+    /// A program's own words say which files of the host are read.
+    #[test]
+    fn what_a_program_names_must_be_a_program_too() {
+        let program = std::env::current_exe().unwrap();
+        let bytes = std::fs::read(&program).unwrap();
+        let real = Dynamic::of(&bytes).interpreter.unwrap();
+        let real = real.to_str().unwrap();
+        for named in ["/dev/zero", "/etc/passwd"] {
+            let padded = format!("{named:\0<width$}", width = real.len());
+            let hostile = replaced(&bytes, real, &padded);
+            let error = of(&program, &hostile, &library_path()).unwrap_err();
+            let is_refused = matches!(error, Error::Read { .. } | Error::NotRunnable { .. });
+            assert!(is_refused, "{named}: {error}");
+        }
+        // These have as many letters.
+        for named in ["/dev/zero", "/etc/motd"] {
+            let hostile = replaced(&bytes, "libc.so.6", named);
+            let error = of(&program, &hostile, &library_path()).unwrap_err();
+            let is_refused = matches!(&error, Error::NoLibrary { name, .. } if name == named);
+            assert!(is_refused, "{named}: {error}");
+        }
+    }
+
+    fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+        assert_eq!(from.len(), to.len());
+        let mut bytes = bytes.to_vec();
+        let from = [from.as_bytes(), b"\0"].concat();
+        let find = |bytes: &[u8]| bytes.windows(from.len()).position(|part| part == from);
+        let mut changed = 0;
+        while let Some(at) = find(&bytes) {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            changed += 1;
+        }
+        assert!(changed > 0, "the test names none");
+        bytes
     }
 
     #[test]

@@ -13,6 +13,7 @@ use ukci_schema::plan::{
 use super::read::{Error, check, parse};
 use crate::catalogue::{self, digest};
 use crate::compile;
+use crate::input_file::{self, FILE_LIMIT, TEXT_LIMIT};
 use crate::nix::StorePath;
 use crate::resolve::{self, ReadManifest};
 
@@ -70,10 +71,7 @@ pub fn complete(path: &Path) -> Result<Plan, Error> {
 
 fn artifact(name: &str, drafted: DraftArtifact) -> Result<PlannedArtifact, Error> {
     let file = drafted.file;
-    let bytes = std::fs::read(&file).map_err(|source| Error::Read {
-        path: file.clone(),
-        source,
-    })?;
+    let bytes = read(&file, FILE_LIMIT)?;
     let sha256 = digest::of(&bytes);
     let size = bytes.len() as u64;
     let mut kept = Kept::default();
@@ -90,6 +88,13 @@ fn artifact(name: &str, drafted: DraftArtifact) -> Result<PlannedArtifact, Error
         file: FileRef { path: file, sha256 },
         companions: BTreeMap::new(),
         kept,
+    })
+}
+
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    input_file::read(path, limit).map_err(|refused| Error::Read {
+        path: path.to_owned(),
+        source: refused.into(),
     })
 }
 
@@ -119,10 +124,7 @@ fn object(key: &str, drafted: DraftObject, cells: &[PlannedCell]) -> Result<Plan
         let file = FileRef { path, sha256 };
         return Ok(PlannedObject::Object { clang, file });
     }
-    let said = std::fs::read(&refusal).map_err(|source| Error::Read {
-        path: refusal,
-        source,
-    })?;
+    let said = read(&refusal, TEXT_LIMIT)?;
     let (llvm, arch) = compiled_by(key, cells)
         .ok_or_else(|| Error::Inconsistent(format!("object `{key}` is of none of its cells")))?;
     Ok(PlannedObject::Refused {

@@ -1,6 +1,7 @@
 //! Reads a plan, and checks its structure, its consistency, and the digest of every file that it
 //! names.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use ukci_schema::cell::kernel_key;
 use ukci_schema::plan::{FileRef, Plan, PlannedObject, SCHEMA};
 
 use crate::catalogue::{self, digest};
+use crate::input_file;
 use crate::resolve;
 
 /// Why a plan cannot be used.
@@ -120,10 +122,12 @@ pub fn read(path: &Path) -> Result<Plan, Error> {
 
 /// Reads JSON and looks at what it says it is before anything else.
 pub(super) fn parse<T: DeserializeOwned>(path: &Path, schema: &'static str) -> Result<T, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = File::open(path)
+        .and_then(|file| input_file::read_stream(file, input_file::DOCUMENT_LIMIT))
+        .map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
     let json = |source| Error::Json {
         path: path.to_owned(),
         schema,

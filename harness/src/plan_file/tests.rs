@@ -136,6 +136,18 @@ fn a_draft_is_completed_and_read_again() {
 }
 
 #[test]
+fn a_plan_that_names_a_device_is_refused_at_once() {
+    let files = Files::new();
+    let refusal = files.refusal(|plan| {
+        plan["agents"]["x86_64"]["path"] = "/dev/zero".into();
+    });
+    insta::assert_snapshot!(refusal, @"
+    failed to read `/dev/zero`
+      it is a device, a pipe or a socket
+    ");
+}
+
+#[test]
 fn what_changed_or_contradicts_itself_does_not_run() {
     let files = Files::new();
     let mut said = Vec::new();

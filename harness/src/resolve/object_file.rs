@@ -9,11 +9,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::Error;
 use crate::catalogue::digest;
-use crate::input_file::{self, Refused};
-
-/// Largest object or source. The largest known objects are below 5 MB; libbpf reads them into the
-/// guest's memory.
-const OBJECT_LIMIT: u64 = 64 << 20;
+use crate::input_file::{self, OBJECT_LIMIT, Refused};
 
 /// Largest program that is searched for objects.
 const PROGRAM_LIMIT: u64 = 1 << 30;

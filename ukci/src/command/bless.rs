@@ -13,6 +13,7 @@ use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::{GOOD, Output, WARN, label};
 use crate::text::{Text, count, text};
+use ukci_harness::input_file::{self, TEXT_LIMIT};
 use ukci_harness::render::harmless;
 
 /// The file that `--bless` writes to: only a matrix that is a file can take expectations.
@@ -34,7 +35,7 @@ pub(crate) fn bless(
     output: Output,
 ) -> Result<Exit, Failure> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
+    let text = input_file::read_text(path, TEXT_LIMIT)
         .map_err(|error| Failure::failed_to(Action::on("read", path), &error))?;
     let blessed = matrix::bless(&text, &name, report, told)
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;

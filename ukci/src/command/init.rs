@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ukci_harness::input_file::{self, OBJECT_LIMIT};
 use ukci_harness::render::{harmless, quoted};
 use ukci_harness::{object_file, resolve};
 use ukci_matrix::manifest;
@@ -32,7 +33,7 @@ pub(crate) fn run(init: &Init, output: Output) -> Result<Exit, Failure> {
     let found = artifacts(&init.paths)?;
     let mut manifests: BTreeMap<&str, String> = BTreeMap::new();
     for (name, path) in &found {
-        let facts = std::fs::read(path)
+        let facts = input_file::read(path, OBJECT_LIMIT)
             .ok()
             .and_then(|bytes| object_file::facts(&bytes));
         let suggestion = facts.map(|facts| manifest::suggest(&facts, &[]));

@@ -2,6 +2,7 @@
 
 mod record;
 
+use ukci_harness::input_file::{self, OBJECT_LIMIT, TEXT_LIMIT};
 use ukci_harness::object_file;
 use ukci_harness::render::harmless_lines;
 use ukci_matrix::manifest;
@@ -26,7 +27,7 @@ pub(crate) fn run(command: Manifest, output: Output) -> Result<Exit, Failure> {
 
 fn suggest(args: &Suggest) -> Result<Exit, Failure> {
     let file = args.object.display().to_string();
-    let bytes = std::fs::read(&args.object)
+    let bytes = input_file::read(&args.object, OBJECT_LIMIT)
         .map_err(|error| Failure::failed_to(Action::on("read", &args.object), &error))?;
     let facts = object_file::facts(&bytes).filter(|facts| !facts.names.programs.is_empty());
     let Some(facts) = facts else {
@@ -54,7 +55,7 @@ fn suggest(args: &Suggest) -> Result<Exit, Failure> {
 
 fn import(args: &Import) -> Result<Exit, Failure> {
     let name = args.file.display().to_string();
-    let text = std::fs::read_to_string(&args.file)
+    let text = input_file::read_text(&args.file, TEXT_LIMIT)
         .map_err(|error| Failure::failed_to(Action::on("read", &args.file), &error))?;
     let imported = manifest::import(&text, &name)
         .map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))?;

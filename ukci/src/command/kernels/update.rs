@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::lock_file;
 use crate::output::{BAD, GOOD, Output, WARN, label, paint};
 use crate::text::text;
+use ukci_harness::input_file::{self, TEXT_LIMIT};
 use ukci_harness::package_version;
 use ukci_harness::render::harmless;
 
@@ -105,7 +106,7 @@ fn streams(file: Option<&Path>) -> Result<Streams, Failure> {
     let read = match file {
         None => Streams::built_in(),
         Some(path) => {
-            let text = std::fs::read_to_string(path)
+            let text = input_file::read_text(path, TEXT_LIMIT)
                 .map_err(|error| Failure::failed_to(Action::on("read", path), &error))?;
             Streams::parse(&text)
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ukci_harness::event::Event;
+use ukci_harness::input_file::{self, DOCUMENT_LIMIT, OBJECT_LIMIT};
 use ukci_harness::object_file;
 use ukci_harness::render::{harmless, harmless_lines};
 use ukci_harness::resolve;
@@ -114,7 +115,7 @@ pub(super) fn run(record: Record, output: Output) -> Result<Exit, Failure> {
 }
 
 fn read(object: &Path) -> Result<Candidate, Failure> {
-    let bytes = std::fs::read(object)
+    let bytes = input_file::read(object, OBJECT_LIMIT)
         .map_err(|error| Failure::failed_to(Action::on("read", object), &error))?;
     let name = object.file_name().unwrap_or_default().to_string_lossy();
     Ok(Candidate {
@@ -146,7 +147,7 @@ fn evidence(dir: &Path, cell: &CellReport) -> Result<Evidence, Failure> {
     let path = dir.join(&cell.evidence).join("evidence.json");
     let unread =
         |error: &dyn std::error::Error| Failure::failed_to(Action::on("read", &path), error);
-    let text = std::fs::read(&path).map_err(|error| unread(&error))?;
+    let text = input_file::read(&path, DOCUMENT_LIMIT).map_err(|error| unread(&error))?;
     serde_json::from_slice(&text).map_err(|error| unread(&error))
 }
 
