@@ -21,9 +21,10 @@ use ukci_guest::{bpf, kmsg, modules};
 use ukci_schema::command::{Command, CommandEvidence, CommandRequest};
 use ukci_schema::evidence::{self, Evidence, GuestFacts, Module};
 use ukci_schema::message::{FromGuest, ModuleFile};
+use ukci_schema::userland::Network;
 use ukci_schema::verdict::Stage;
 
-use crate::{HostChannel, lost, receive, set, system};
+use crate::{HostChannel, lost, network, receive, set, system};
 
 /// What the kernel's log is said to come of while a command runs.
 const DOING: &str = "command";
@@ -46,6 +47,9 @@ pub(crate) fn serve(
     surroundings::make();
     files::receive(channel, command)?;
     surroundings::complete(command)?;
+    if command.network == Network::User {
+        facts.modules.extend(network::user_network_up()?);
+    }
     let edits = set(&request.sysctl)?;
     facts.modules.extend(load(&command.modules)?);
     channel

@@ -7,6 +7,7 @@
 
 mod command;
 mod init;
+mod network;
 mod print;
 mod prober;
 mod shell;
@@ -113,7 +114,7 @@ fn agent() {
         Ok(Place::Cell(channel, facts)) => (channel, *facts),
         Ok(Place::Shell(shell)) => {
             if let Err(message) = shell.run() {
-                child::console(&format!("ukci-guest: {message}"));
+                shell::complain(&message);
             }
             return;
         }

@@ -6,13 +6,15 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::termios::{Winsize, tcsetwinsize};
+use ukci_guest::child;
 use ukci_schema::message::Request;
-use ukci_schema::shell::{self, BUSYBOX, CELL, COMMAND, DONE, FILES, REQUEST};
+use ukci_schema::shell::{self, BUSYBOX, CELL, COMMAND, DONE, FILES, NETWORK, REQUEST};
 
-use crate::system;
+use crate::{network, system};
 
 /// What the kernel arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,6 +51,10 @@ impl Shell {
         let installed = install.args(["--install", "-s", "/bin"]).status();
         installed.map_err(|error| format!("run {BUSYBOX}: {error}"))?;
         symlink("/init", "/bin/ukci-guest").map_err(|error| format!("link the agent: {error}"))?;
+        if Path::new(NETWORK).exists() {
+            network::loopback_up();
+            network::user_network_up()?;
+        }
         let device = console()?;
         let tty = open(&device)?;
         // Not every console keeps a size; the shell then takes 80 by 24.
@@ -122,6 +128,16 @@ fn welcome(name: &str) -> String {
         kernel.release().to_string_lossy(),
         shell::object(name),
     )
+}
+
+/// Tells the person why there is no shell. The console shows nothing of the kernel's log.
+pub(crate) fn complain(message: &str) {
+    let line = format!("ukci-guest: {message}");
+    let tty = console().and_then(|device| open(&device));
+    if tty.is_ok_and(|mut tty| writeln!(tty, "{line}").is_ok()) {
+        return;
+    }
+    child::console(&line);
 }
 
 fn open(device: &str) -> Result<File, String> {

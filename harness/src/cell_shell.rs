@@ -5,13 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use ukci_schema::plan::Plan;
-use ukci_schema::shell::{BUSYBOX, CELL, COMMAND, DONE, FILES, REQUEST, module, object};
+use ukci_schema::shell::{BUSYBOX, CELL, COMMAND, DONE, FILES, NETWORK, REQUEST, module, object};
 
 use crate::cell::Inputs;
 use crate::console::CONSOLE_LOG;
 use crate::cpio::Archive;
-use crate::machine;
 use crate::machine::qemu::Qemu;
+use crate::machine::{self, Userland};
 use crate::prepare::{self, Prepared};
 use crate::run::Options;
 
@@ -20,6 +20,8 @@ use crate::run::Options;
 pub struct Shell {
     /// A static busybox of the cell's architecture.
     pub busybox: Vec<u8>,
+    /// What the guest has beside memory and CPUs.
+    pub userland: Userland,
     /// What to run in place of an interactive shell.
     pub command: Option<String>,
     /// Columns and rows of the terminal.
@@ -87,7 +89,7 @@ pub async fn run(
     if let Some(diagnosis) = &inputs.refused {
         return Err(Error::Refused(diagnosis.headline.clone()));
     }
-    files.assemble(inputs)?;
+    files.assemble_with(inputs, &shell.userland)?;
     let initramfs = options.out.join("initramfs.cpio");
     let written = initramfs_of(inputs, shell).and_then(|bytes| std::fs::write(&initramfs, bytes));
     written.map_err(|source| Error::Write {
@@ -98,6 +100,7 @@ pub async fn run(
     let memory = inputs.planned.memory.max(MEMORY);
     let mut boot = inputs.boot(memory, options.out.clone());
     boot.initramfs = initramfs;
+    boot.userland = shell.userland.clone();
     let (columns, rows) = shell.size;
     let argument = format!("ukci.shell={columns}x{rows},{}", shell.term);
     boot.cmdline.push(argument);
@@ -127,6 +130,9 @@ fn initramfs_of(inputs: &Inputs, shell: &Shell) -> std::io::Result<Vec<u8>> {
     }
     for (name, bytes) in &inputs.modules {
         file(&module(name), bytes.to_vec(), false);
+    }
+    if !shell.userland.network.is_none() {
+        file(NETWORK, Vec::new(), false);
     }
     if let Some(command) = &shell.command {
         file(COMMAND, command.clone().into_bytes(), false);

@@ -24,6 +24,7 @@ use crate::command::Stdin;
 use crate::evidence_dir;
 use crate::initramfs;
 use crate::input_file::{self, FILE_LIMIT};
+use crate::machine::Userland;
 use crate::needed_modules::{Modules, Needs};
 use crate::run_options::Options;
 
@@ -208,11 +209,23 @@ impl<'a> Files<'a> {
     /// Makes what the cell's guest boots, or finds it in the cache, and reads the modules that its
     /// object may need.
     pub(crate) fn assemble(&mut self, inputs: &mut Inputs) -> Result<(), Error> {
+        let userland = inputs.userland();
+        self.assemble_with(inputs, &userland)
+    }
+
+    /// The same, with the drivers that such a guest needs.
+    pub(crate) fn assemble_with(
+        &mut self,
+        inputs: &mut Inputs,
+        userland: &Userland,
+    ) -> Result<(), Error> {
         let cell = &inputs.planned.cell;
         let boot_files = self.boot_files(cell)?;
         if let Some(modules) = &mut boot_files.modules {
             let wanted = inputs.command.as_deref();
             let wanted = wanted.map_or(&[][..], |command| &command.modules);
+            let drivers = userland.modules();
+            let wanted = wanted.iter().map(String::as_str).chain(drivers);
             let needs = needs(&inputs.object, &inputs.planned.contract, wanted);
             inputs.modules = modules.needed(&needs).map_err(|source| Error::Modules {
                 kernel: cell.kernel.clone(),
@@ -347,12 +360,16 @@ fn incomplete(what: &'static str, name: &str, cell: &Cell) -> Error {
 }
 
 /// The modules and symbols that the object and its contract name.
-fn needs(object: &[u8], contract: &Contract, wanted: &[String]) -> Needs {
+fn needs<'a>(
+    object: &[u8],
+    contract: &'a Contract,
+    wanted: impl Iterator<Item = &'a str>,
+) -> Needs {
     let mut needs = Needs::by(object);
     for target in contract.targets.values() {
         needs.section(&target.section(&contract.files));
     }
-    for module in contract.modules.iter().chain(wanted) {
+    for module in contract.modules.iter().map(String::as_str).chain(wanted) {
         needs.module(module);
     }
     needs

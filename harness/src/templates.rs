@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::OnceCell;
 
 use crate::cell::{Inputs, Start};
-use crate::machine::{Machine, NoTemplate, Template};
+use crate::machine::{Machine, NoTemplate, Template, Userland};
 use crate::run_options::Copies;
 use crate::schedule::Room;
 
@@ -27,7 +27,7 @@ pub(crate) struct Templates {
 }
 
 /// What the boots of cells have in common that a template can serve.
-type Group = (String, u32, u32, Vec<String>);
+type Group = (String, u32, u32, Vec<String>, Userland);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -44,6 +44,7 @@ fn group(inputs: &Inputs) -> Group {
         planned.memory,
         planned.cpus,
         cmdline,
+        inputs.userland(),
     )
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn draft(words: Vec<OsString>, program: Program) -> Draft {
         workdir: program.workdir,
         user: program.user,
         modules: program.module,
+        network: program.userland.net.into(),
         memory: program.memory,
         cpus: program.cpus,
         library_path: std::env::var_os("LD_LIBRARY_PATH")

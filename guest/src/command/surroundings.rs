@@ -3,16 +3,16 @@
 //!
 //! Each step is done as far as the kernel permits it, and none replaces a file that the command
 //! brought.
-#![expect(unsafe_code, reason = "ioctls of the loopback device")]
 
 use std::fs::{self, Permissions};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use rustix::mount::{MountFlags, mount};
 use ukci_guest::userland;
 use ukci_schema::command::Command;
+
+use crate::network;
 
 /// Source, target, type and options.
 const MOUNTS: &[(&str, &str, &str, Option<&std::ffi::CStr>)] = &[
@@ -64,7 +64,7 @@ pub(super) fn make() {
         let _ = fs::set_permissions(dir, Permissions::from_mode(0o1777));
     }
     let _ = rustix::system::sethostname(b"ukci");
-    loopback_up();
+    network::loopback_up();
 }
 
 /// What is made around the command's own files.
@@ -86,23 +86,4 @@ pub(super) fn complete(command: &Command) -> Result<(), String> {
     }
     userland::install_shell();
     Ok(())
-}
-
-/// A distribution has brought it up before anybody can log in.
-fn loopback_up() {
-    let Ok(socket) = std::net::UdpSocket::bind("0.0.0.0:0") else {
-        return;
-    };
-    // SAFETY: the structure is a plain C one that outlives both calls.
-    unsafe {
-        let mut request: libc::ifreq = std::mem::zeroed();
-        for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
-            *to = libc::c_char::try_from(*from).unwrap_or_default();
-        }
-        if libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) < 0 {
-            return;
-        }
-        request.ifr_ifru.ifru_flags |= libc::c_short::try_from(libc::IFF_UP).unwrap_or_default();
-        libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request);
-    }
 }

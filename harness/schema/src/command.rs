@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::message::ModuleFile;
+use crate::userland::Network;
 use crate::watched::Watched;
 
 /// Version of the command's shape.
@@ -68,6 +69,9 @@ pub struct Command {
     /// Modules that are loaded before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
+    /// How it reaches networks.
+    #[serde(default, skip_serializing_if = "Network::is_none")]
+    pub network: Network,
     /// Guest memory in MiB that it needs at least.
     pub memory: u32,
     /// Whether the calls of its processes to the BPF subsystem are watched.

@@ -32,6 +32,7 @@ pub mod report;
 pub mod sha256;
 pub mod shell;
 mod stage;
+pub mod userland;
 mod values;
 pub mod verdict;
 pub mod watched;

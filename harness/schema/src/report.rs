@@ -11,6 +11,7 @@ use crate::cell::{Arch, Cell};
 use crate::command::Ended;
 use crate::diagnosis::{Code, Diagnosis, SourceLine};
 use crate::evidence::{AttachOutcome, MapEvidence, ProgramAttach, StepOutcome, VerifierStats};
+use crate::userland::Network;
 use crate::verdict::{Expectation, Fault, Outcome, Stage, Verdict, VerdictKind};
 
 pub use crate::stage::StageTime;
@@ -152,8 +153,11 @@ pub struct CellReport {
     /// How the guest started in which the verdict was found.
     #[serde(default)]
     pub start: Start,
-    /// Whether every byte came from the lock or the store.
+    /// Whether every byte came from the lock or the store. A guest with a network is never hermetic.
     pub hermetic: bool,
+    /// How the guest reached networks.
+    #[serde(default, skip_serializing_if = "Network::is_none")]
+    pub network: Network,
     /// Guest memory in MiB.
     pub memory: u32,
     /// Virtual CPUs.

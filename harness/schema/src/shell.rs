@@ -12,6 +12,9 @@ pub const FILES: &str = "/cell/files";
 /// What to run in place of an interactive shell; absent without one.
 pub const COMMAND: &str = "/cell/command";
 
+/// Where this file is, the guest has [a network](crate::userland::Network::User).
+pub const NETWORK: &str = "/cell/network";
+
 /// The shell and its tools.
 pub const BUSYBOX: &str = "/bin/busybox";
 

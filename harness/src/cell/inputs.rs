@@ -15,11 +15,12 @@ use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
 use ukci_schema::message::{ModuleFile, Request};
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
+use ukci_schema::userland::Network;
 
 use crate::catalogue::digest;
 use crate::command::Stdin;
 use crate::evidence_dir;
-use crate::machine::Boot;
+use crate::machine::{Boot, Userland};
 use crate::needed_modules::NamedModule;
 
 /// What a cell is run with.
@@ -65,8 +66,22 @@ impl Inputs {
             cmdline: [&*kernel.cmdline, &self.planned.cmdline].concat(),
             memory,
             cpus: self.planned.cpus,
+            userland: self.userland(),
             ..Boot::of(kernel, self.planned.cell.clone(), initramfs, evidence)
         }
+    }
+
+    /// What the guest has beside memory and CPUs.
+    pub(crate) fn userland(&self) -> Userland {
+        let command = self.command.as_ref();
+        Userland {
+            network: command.map_or(Network::None, |command| command.network),
+        }
+    }
+
+    /// Whether nothing from outside of the lock and the store has a part in the verdict.
+    pub(crate) fn is_hermetic(&self) -> bool {
+        self.kernel.hermetic && self.userland().is_hermetic()
     }
 
     /// Whether a guest is needed at all, which may be a copy of a saved one.

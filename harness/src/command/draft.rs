@@ -12,6 +12,7 @@ use ukci_schema::command::{
     self, BUSYBOX, Command, CommandFile, Content, Stdin, User, WindowSize,
 };
 use ukci_schema::plan::{FileRef, Kept, PlannedArtifact};
+use ukci_schema::userland::Network;
 
 use super::script::{self, Interpreter};
 use super::{elf_closure, program_path, terminfo};
@@ -151,6 +152,8 @@ pub struct Draft {
     pub out: Option<String>,
     /// Modules to load first.
     pub modules: Vec<String>,
+    /// How it reaches networks.
+    pub network: Network,
     /// Guest memory in MiB.
     pub memory: Option<u32>,
     /// Virtual CPUs.
@@ -286,6 +289,7 @@ impl Draft {
             terminal: self.terminal.map(|terminal| terminal.window),
             out,
             modules: self.modules,
+            network: self.network,
             cpus: self.cpus,
         };
         Ok(planned_with(&command, &path, files.companions, files.kept))

@@ -88,6 +88,8 @@ pub enum Device {
     VhostUserVsock(PathBuf),
     /// A virtio-serial port: the host listens on this socket and QEMU dials.
     SerialPort(PathBuf),
+    /// A network card whose connections QEMU makes as its own user.
+    UserNetwork,
     /// Kernel arguments of the plan.
     KernelArguments(Vec<String>),
 }
@@ -246,6 +248,12 @@ impl Device {
                 );
                 line.kernel("ukci.transport=serial");
             }
+            Self::UserNetwork => {
+                // Without IPv6 no program waits for answers that never come: few hosts have a route.
+                line.option("-netdev", "user,id=net,ipv6=off");
+                // No option ROM: it is in a package of its own, and nothing boots from this card.
+                line.option("-device", "virtio-net-pci,netdev=net,romfile=");
+            }
             Self::KernelArguments(arguments) => line.kernel.extend(arguments.iter().cloned()),
         }
     }
@@ -301,6 +309,7 @@ impl Emulated {
             devices.push(Device::Sandbox);
         }
         devices.extend(self.links.iter().cloned());
+        devices.extend(boot.userland.devices());
         devices.push(Device::KernelArguments(boot.cmdline.clone()));
         if matches!(self.memory, Backend::Copied(_)) {
             devices.push(Device::Incoming);

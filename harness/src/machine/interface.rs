@@ -14,6 +14,7 @@ use ukci_schema::plan::PlannedKernel;
 use ukci_schema::verdict::Fault;
 
 use super::template::Template;
+use super::userland::Userland;
 use crate::deadline::WaitedForCpu;
 use crate::timeline::CpuTime;
 
@@ -37,6 +38,8 @@ pub struct Boot {
     pub memory: u32,
     /// Virtual CPUs.
     pub cpus: u32,
+    /// What its guest has beside memory and CPUs.
+    pub userland: Userland,
     /// Existing directory for `command.txt`, `console.log` and `qemu.log`.
     pub evidence: PathBuf,
     /// The guest that is copied in place of booting one. It must be of this very boot.
@@ -55,6 +58,7 @@ impl Boot {
             cmdline: kernel.cmdline.clone(),
             memory: 256,
             cpus: 1,
+            userland: Userland::default(),
             evidence,
             template: None,
         }

@@ -340,6 +340,7 @@ mod tests {
             cmdline: Vec::new(),
             memory: 256,
             cpus: 1,
+            userland: crate::machine::Userland::default(),
             evidence: "/nowhere".into(),
         };
         trial(&boot, |accelerator| Host(models, accelerator.cpu.unwrap())).await

@@ -22,6 +22,7 @@ mod start;
 pub mod template;
 mod template_key;
 mod unprivileged;
+mod userland;
 mod vhost_user;
 
 pub use crate::deadline::WaitedForCpu;
@@ -32,3 +33,4 @@ pub use interface::{
 };
 pub use qemu_guest::QemuGuest;
 pub use template::Template;
+pub use userland::Userland;

@@ -141,7 +141,7 @@ fn head(report: &Report) -> Markup {
             (accels(report)) ", " (run.transport.name) ", ukci " (run.ukci)
             @if let Some(cached) = cached_cells(report) { ", " (cached) }
             @if run.interrupted { ", " strong.error { "interrupted" } }
-            @if !run.hermetic { ", " strong.xfail { "not hermetic" } " (a file came from outside of the lock)" }
+            @if !run.hermetic { ", " strong.xfail { "not hermetic" } " (a file came from outside of the lock, or the guest had a network)" }
         }
         @for warning in &run.warnings { p.warning.small { (warning) } }
     }

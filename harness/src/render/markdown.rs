@@ -35,7 +35,7 @@ pub(super) fn head(text: &mut String, report: &Report) -> std::fmt::Result {
         if report.run.hermetic {
             ""
         } else {
-            ", **not hermetic** (a file came from outside of the lock)"
+            ", **not hermetic** (a file came from outside of the lock, or the guest had a network)"
         }
     )?;
     for warning in &report.run.warnings {

@@ -97,6 +97,7 @@ impl Fixture {
             cmdline: vec![format!("ukci.test={what}")],
             memory: 256,
             cpus: 1,
+            userland: ukci_harness::machine::Userland::default(),
             evidence: evidence.to_owned(),
         }
     }

@@ -6,6 +6,8 @@ use clap::Args;
 use ukci_harness::command::SharedFile;
 use ukci_schema::command::User;
 
+use super::userland::Userland;
+
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Command options")]
 pub(crate) struct Program {
@@ -48,6 +50,9 @@ pub(crate) struct Program {
     /// Number of the guest's CPUs [default: 1, or with a matrix, what it says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) cpus: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) userland: Userland,
 }
 
 impl Program {
@@ -77,6 +82,7 @@ impl Program {
         ];
         let others = others.into_iter();
         options.extend(others.filter_map(|(option, value)| Some((option, value?))));
+        options.extend(self.userland.options());
         options
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::Accel;
 use super::machine::duration;
+use super::userland::Userland;
 
 #[derive(Debug, Args)]
 pub(crate) struct Shell {
@@ -34,6 +35,9 @@ pub(crate) struct Shell {
     /// Boot even if the artifact, kernel or agent differs from the report
     #[arg(long)]
     pub(crate) anyway: bool,
+
+    #[command(flatten)]
+    pub(crate) userland: Userland,
 
     /// How to run the guest's CPU
     #[arg(long, default_value = "auto", help_heading = "Machine options")]

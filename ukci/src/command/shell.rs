@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::time::timeout;
 use ukci_harness::cell_shell;
+use ukci_harness::machine;
 use ukci_harness::scratch::Scratch;
 use ukci_schema::report::Asked;
 
@@ -62,6 +63,9 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
             }
             let shell = cell_shell::Shell {
                 busybox,
+                userland: machine::Userland {
+                    network: args.userland.net.into(),
+                },
                 command: args.command,
                 size: tcgetwinsize(std::io::stdout())
                     .map_or((80, 24), |size| (size.ws_col, size.ws_row)),

@@ -18,6 +18,7 @@ mod lifetime;
 mod many;
 mod shell;
 mod tty;
+mod userland;
 mod vendors;
 mod versions;
 mod watch;

@@ -1,7 +1,10 @@
 //! Pictures of whole commands.
 
+use ukci_schema::userland::Network;
+
 use super::*;
 use crate::arch::platform;
+use crate::machine::Userland;
 
 fn command(arch: Arch, accel: Accel, cpu: &str, link: Device) -> String {
     let console = Device::Console {
@@ -13,7 +16,15 @@ fn command(arch: Arch, accel: Accel, cpu: &str, link: Device) -> String {
         Device::VhostUserVsock(_) => Backend::Shared,
         _ => Backend::Private,
     };
-    picture(arch, accel, cpu, console, vec![qmp, link], memory)
+    picture(
+        arch,
+        accel,
+        cpu,
+        console,
+        vec![qmp, link],
+        memory,
+        Userland::default(),
+    )
 }
 
 fn picture(
@@ -23,6 +34,7 @@ fn picture(
     console: Device,
     links: Vec<Device>,
     memory: Backend,
+    userland: Userland,
 ) -> String {
     let platform = platform(arch);
     let emulated = Emulated {
@@ -51,6 +63,7 @@ fn picture(
         cmdline: vec!["lsm=bpf".into()],
         memory: 256,
         cpus: 1,
+        userland,
         evidence: "/out/cell".into(),
     };
     String::from_utf8(shell(
@@ -81,6 +94,7 @@ fn x86_64_tcg_for_a_person() {
         terminal,
         Vec::new(),
         Backend::Private,
+        Userland::default(),
     ));
 }
 
@@ -175,7 +189,15 @@ fn a_copy_has_the_command_of_the_guest_that_was_saved() {
             log: "/out/cell/console.log".into(),
         };
         let (arch, accel) = (Arch::X86_64, Accel::Tcg);
-        picture(arch, accel, "qemu64", console, vec![serial()], memory)
+        picture(
+            arch,
+            accel,
+            "qemu64",
+            console,
+            vec![serial()],
+            memory,
+            Userland::default(),
+        )
     };
     let saved = picture(Backend::Saved("/cache/templates/.making-1/ram".into()));
     let copied = picture(Backend::Copied("/cache/templates/1/ram".into()));
@@ -192,4 +214,39 @@ fn a_copy_has_the_command_of_the_guest_that_was_saved() {
     };
     assert_eq!(without(&saved), without(&copied));
     assert!(copied.contains("-incoming defer") && !saved.contains("-incoming"));
+}
+
+/// The card is part of the command, and so of a saved guest's key.
+#[test]
+fn a_network_is_a_card_without_a_rom() {
+    let console = Device::Console {
+        name: platform(Arch::X86_64).console,
+        log: "/out/cell/console.log".into(),
+    };
+    let picture = |network| {
+        let (arch, accel) = (Arch::X86_64, Accel::Tcg);
+        let userland = Userland { network };
+        let (console, links) = (console.clone(), vec![serial()]);
+        picture(
+            arch,
+            accel,
+            "qemu64",
+            console,
+            links,
+            Backend::Private,
+            userland,
+        )
+    };
+    let with = picture(Network::User);
+    let without = picture(Network::None);
+    let more: Vec<&str> = (with.lines())
+        .filter(|line| !without.contains(line))
+        .collect();
+    assert_eq!(
+        more,
+        [
+            r"  -netdev user,id=net,ipv6=off \",
+            r"  -device virtio-net-pci,netdev=net,romfile= \",
+        ]
+    );
 }

@@ -258,7 +258,7 @@ fn facts(report: &Report, cell: &CellReport) -> Markup {
                 @if let Some(kernel) = report.kernels.get(&cell.cell().kernel_key()) {
                     ", image " span.mono { (kernel.image.get(..12).unwrap_or("")) }
                 }
-                @if !cell.hermetic { ", " strong.xfail { "not hermetic" } " (a file came from outside of the lock)" }
+                @if !cell.hermetic { ", " strong.xfail { "not hermetic" } " (a file came from outside of the lock, or the guest had a network)" }
             }
             dt { "machine" }
             dd {

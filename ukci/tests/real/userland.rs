@@ -1,0 +1,101 @@
+//! What a guest may have beside the files of a command: a network.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+
+use ukci_schema::report::Report;
+use ukci_schema::userland::Network;
+
+use crate::fixture::{K61, K510, machine, object, report, text, ukci};
+
+/// A server on this host's loopback device, which answers every request with this text.
+fn server(answer: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let length = answer.len();
+            let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            let answer = [head.as_bytes(), answer.as_bytes()].concat();
+            stream.get_mut().write_all(&answer).unwrap();
+        }
+    });
+    port
+}
+
+fn exec(out: &Path, options: &[&str]) -> (Option<i32>, String, String, Report) {
+    let arguments = [&["exec", "--out", text(out)], options].concat();
+    let (output, stderr) = ukci(&arguments);
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(out.join("report.json").exists(), "no report:\n{stderr}");
+    (output.status.code(), stdout, stderr, report(out))
+}
+
+#[test]
+fn a_guest_reaches_this_host_if_it_is_given_a_network_and_only_then() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let fetch = format!("wget -qO- http://10.0.2.2:{}/", server("from the host"));
+
+    let out = dir.path().join("with");
+    let options = ["--kernel", K61, "--kernel", K510, "--net", "user"];
+    let (status, stdout, stderr, with) = exec(&out, &[&options[..], &["--shell", &fetch]].concat());
+    assert_eq!(status, Some(0), "{stderr}");
+    assert_eq!(stdout.matches("from the host").count(), 2, "{stdout}");
+    assert!(!with.run.hermetic);
+    for cell in &with.cells {
+        assert!(
+            !cell.hermetic && cell.network == Network::User,
+            "{}",
+            cell.id
+        );
+    }
+    let command = out.join(&with.cells[0].evidence).join("command.txt");
+    let command = std::fs::read_to_string(command).unwrap();
+    assert!(command.contains("virtio-net-pci"), "{command}");
+
+    // The cell's id is enough to give it the network again.
+    let (output, stderr) = ukci(&[
+        "rerun",
+        text(&out),
+        "--out",
+        text(&dir.path().join("again")),
+        &with.cells[0].id,
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(report(&dir.path().join("again")).cells[0].network == Network::User);
+
+    let out = dir.path().join("without");
+    let (status, _, _, without) = exec(&out, &["--kernel", K61, "--shell", &fetch]);
+    assert_eq!(status, Some(2));
+    assert!(without.run.hermetic && without.cells[0].network.is_none());
+}
+
+#[test]
+fn a_shell_has_the_network_that_is_asked_for() {
+    let Some(_machine) = machine() else { return };
+    let out = tempfile::tempdir().unwrap();
+    let ran = crate::fixture::check(out.path(), |command| {
+        command.arg(object("ringbuf")).args(["--kernel", K61]);
+    });
+    let fetch = format!("wget -qO- http://10.0.2.2:{}/", server("for a person"));
+    let (output, stderr) = ukci(&[
+        "shell",
+        &ran.report.cells[0].id,
+        "--report",
+        text(out.path()),
+        "--net",
+        "user",
+        "-c",
+        &fetch,
+    ]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}\n{stderr}");
+    assert!(said.contains("for a person"), "{said}");
+}
