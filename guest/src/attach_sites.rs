@@ -51,7 +51,8 @@ impl AttachSites {
 /// Whether a symbol is a function that somebody wrote in C, under its own name.
 ///
 /// `bpf_prog_*` are programs as the JIT made them, this object's among them; `__SCT__` and `__SCK__` static calls,
-/// `__pfx_` and `__cfi_` paddings, `_R…` mangled names of Rust, names with a dot copies of a function.
+/// `__pfx_` and `__cfi_` paddings, `__traceiter_` and the like the insides of tracepoints, `__ia32_` the 32-bit entries
+/// of system calls, `_R…` mangled names of Rust, names with a dot copies of a function.
 pub(crate) fn is_function(symbol: &str) -> bool {
     let made = [
         "bpf_prog_",
@@ -61,6 +62,12 @@ pub(crate) fn is_function(symbol: &str) -> bool {
         "__SCK__",
         "__pfx_",
         "__cfi_",
+        "__traceiter_",
+        "__probestub_",
+        "__bpf_trace_",
+        "__ia32_",
+        "perf_trace_",
+        "trace_event_raw_event_",
         "_RN",
         "_RI",
         "_RM",

@@ -8,6 +8,9 @@
 //! Functions are renamed around the words that say what they do: `do_unlinkat` became
 //! `filename_unlinkat`, and `account_page_dirtied` became `folio_account_dirtied`. So names are
 //! compared by their words, split at `_`, and a word counts more the rarer it is among all names.
+//! Words that the kernel exchanged for one another everywhere (`page` and `folio`) count as the same.
+//! Renames that no word shows, such as that of `generic_file_buffered_read` to `filemap_read`, are in
+//! `renamed_functions.tsv`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +20,16 @@ const MOST: usize = 3;
 /// How much the words count that a name has beside the shared ones.
 const OF_OTHER_WORDS: f64 = 0.3;
 
+/// How much of a name's weight the shared words need if none of them is rare.
+const WITHOUT_RARE_WORD: f64 = 0.75;
+
+/// Endings that mainline gave to functions which otherwise stayed what they were: allocation profiling
+/// (6.10), and the reason for which a packet is dropped (5.17).
+const ENDINGS: &[&str] = &["_noprof", "_reason"];
+
+/// A name that mainline gave up, and its successors: the latest first.
+const RENAMED: &str = include_str!("renamed_functions.tsv");
+
 /// At most three of `names` that are close to `wanted` and that `attachable` accepts, best first.
 pub(crate) fn nearest<'a>(
     wanted: &str,
@@ -24,6 +37,14 @@ pub(crate) fn nearest<'a>(
     attachable: impl Fn(&str) -> bool,
 ) -> Vec<&'a str> {
     let names: BTreeSet<&str> = names.into_iter().filter(|name| *name != wanted).collect();
+    let mut found: Vec<&str> = (successors(wanted))
+        .filter_map(|name| names.get(name).copied())
+        .filter(|name| attachable(name))
+        .collect();
+    if !found.is_empty() {
+        found.truncate(MOST);
+        return found;
+    }
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for word in names.iter().flat_map(|name| words(name)) {
         *counts.entry(word).or_default() += 1;
@@ -45,10 +66,29 @@ pub(crate) fn nearest<'a>(
         .collect()
 }
 
+/// What a function is called that mainline renamed.
+fn successors(wanted: &str) -> impl Iterator<Item = &'static str> {
+    let of = |line: &'static str| line.split_once('\t').filter(|(old, _)| *old == wanted);
+    let line = RENAMED.lines().find_map(of);
+    line.into_iter().flat_map(|(_, new)| new.split(' '))
+}
+
 /// The words of a name.
 fn words(name: &str) -> BTreeSet<&str> {
     let parts = name.split(['_', '/', '.']);
-    parts.filter(|word| word.len() > 1).collect()
+    let long = parts.filter(|word| word.len() > 1);
+    long.map(same_word).collect()
+}
+
+/// Words that stand for the same thing: pages became folios from 5.16 on, and `readahead` is
+/// written `ra` since 5.10.
+fn same_word(word: &str) -> &str {
+    match word {
+        "folio" => "page",
+        "folios" => "pages",
+        "readahead" => "ra",
+        word => word,
+    }
 }
 
 /// How many names have each word.
@@ -80,19 +120,23 @@ impl Vocabulary<'_> {
         if is_misspelt(wanted, name) {
             return Some(2.0);
         }
-        if is_longer_by_an_ending(wanted, name) {
+        if is_longer_by_an_ending(wanted, name) || has_an_ending_of_mainline(wanted, name) {
             return Some(1.5);
         }
         let (all, others) = (words(wanted), words(name));
         let shared: Vec<&str> = all.intersection(&others).copied().collect();
         // All of the words, and hardly another, are as good as a rare one.
         let whole = shared.len() == all.len() && all.len() > 1 && others.len() <= all.len() + 1;
-        if !whole && !shared.iter().any(|word| self.is_rare(word)) {
-            return None;
-        }
         let weigh = |words: &mut dyn Iterator<Item = &&str>| -> f64 {
             words.map(|word| self.weight(word)).sum()
         };
+        let most = || {
+            shared.len() > 2
+                && weigh(&mut shared.iter()) >= WITHOUT_RARE_WORD * weigh(&mut all.iter())
+        };
+        if !whole && !shared.iter().any(|word| self.is_rare(word)) && !most() {
+            return None;
+        }
         let extra = weigh(&mut others.difference(&all));
         let score = weigh(&mut shared.iter()) / (weigh(&mut all.iter()) + OF_OTHER_WORDS * extra);
         (score >= 0.4).then_some(score)
@@ -102,7 +146,7 @@ impl Vocabulary<'_> {
 /// Whether the last word of one name is that of the other with an ending, and the other words are the
 /// same: `sched_switching` of `sched_switch`, `inode_permissions` of `inode_permission`.
 fn is_longer_by_an_ending(wanted: &str, name: &str) -> bool {
-    const LONGEST_ENDING: usize = 4;
+    const OF_A_WORD: &[&str] = &["s", "es", "d", "ed", "ing", "er", "ion", "able"];
     let (short, long) = if wanted.len() < name.len() {
         (wanted, name)
     } else {
@@ -112,8 +156,15 @@ fn is_longer_by_an_ending(wanted: &str, name: &str) -> bool {
         return false;
     };
     let last = short.rsplit(['_', '/', '.']).next().unwrap_or_default();
-    let is_letters = ending.bytes().all(|byte| byte.is_ascii_lowercase());
-    (1..=LONGEST_ENDING).contains(&ending.len()) && is_letters && last.len() >= 4
+    OF_A_WORD.contains(&ending) && last.len() >= 4
+}
+
+/// Whether a name is the wanted one with one of [`ENDINGS`].
+fn has_an_ending_of_mainline(wanted: &str, name: &str) -> bool {
+    let ending = name
+        .trim_start_matches('_')
+        .strip_prefix(wanted.trim_start_matches('_'));
+    ending.is_some_and(|ending| ENDINGS.contains(&ending))
 }
 
 /// Whether a name differs by a letter or two: `vfs_raed`.
@@ -219,6 +270,51 @@ mod tests {
         let of = |wanted| nearest(wanted, events, |_| true);
         assert_eq!(of("sched/sched_switching"), ["sched/sched_switch"]);
         assert_eq!(of("irq/irq_exited"), ["irq/irq_exit"]);
+    }
+
+    #[test]
+    fn a_longer_word_is_not_an_ending() {
+        assert!(nearest("vfs_readdir", ["vfs_read", "vfs_readv"], |_| true).is_empty());
+    }
+
+    #[test]
+    fn pages_are_folios_and_readahead_is_ra() {
+        let names = [
+            "do_page_cache_ra",
+            "folio_add_new_anon_rmap",
+            "page_counter_charge",
+            "shrink_folio_list",
+        ];
+        let of = |wanted| nearest(wanted, names, |_| true);
+        assert_eq!(of("__do_page_cache_readahead"), ["do_page_cache_ra"]);
+        assert_eq!(of("page_add_new_anon_rmap"), ["folio_add_new_anon_rmap"]);
+        assert_eq!(of("shrink_page_list"), ["shrink_folio_list"]);
+        assert!(of("page_owner_show").is_empty());
+    }
+
+    #[test]
+    fn known_renames_are_found_where_no_word_is_shared() {
+        let names = [
+            "filemap_read",
+            "kernel_clone",
+            "kernel_read_file",
+            "__kmalloc_noprof",
+        ];
+        let of = |wanted| nearest(wanted, names, |_| true);
+        assert_eq!(of("generic_file_buffered_read"), ["filemap_read"]);
+        assert_eq!(of("_do_fork"), ["kernel_clone"]);
+        assert_eq!(of("__kmalloc"), ["__kmalloc_noprof"]);
+        // Only what this kernel has, and what can be attached to.
+        assert!(nearest("_do_fork", names, |name| name != "kernel_clone").is_empty());
+        assert!(of("lru_cache_add").is_empty());
+    }
+
+    #[test]
+    fn the_table_of_renames_is_in_order_and_names_each_function_once() {
+        let old: Vec<&str> = (super::RENAMED.lines())
+            .map(|line| line.split_once('\t').expect("an old and a new name").0)
+            .collect();
+        assert!(old.is_sorted_by(|a, b| a < b), "{old:?}");
     }
 
     #[test]
