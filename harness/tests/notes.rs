@@ -247,3 +247,45 @@ fn what_attaches_alone_is_not_counted_among_what_was_not_tried() {
     report.cells[0].programs[0].reason = Some(ProgramAttach::ATTACHES_ALONE.into());
     assert_eq!(count(&report.cells[0]), 0);
 }
+
+/// Kernels word one refusal in two ways, and it is one cause; two refusals are two.
+#[test]
+fn a_cause_is_told_once_whatever_words_each_kernel_has_for_it() {
+    let releases = ["5.10", "6.1", "7.2"];
+    let told = |sentences: [&str; 3], hints: [&str; 3]| {
+        let mut report = refused(&releases, "xdp", Code::VerifierRejection, "");
+        for (n, cell) in report.cells.iter_mut().enumerate() {
+            let diagnosis = cell.diagnosis.as_mut().unwrap();
+            diagnosis.headline = format!("the verifier rejected `x`: {}", sentences[n]);
+            diagnosis.hints = vec![hints[n].into()];
+        }
+        let causes = render::causes(&report);
+        causes
+            .iter()
+            .map(|cause| cause.seen.len())
+            .collect::<Vec<_>>()
+    };
+    let general = ["see `ukci explain VERIFIER_REJECTION` for the usual causes"; 3];
+    let [inv, scalar] = [
+        "R1 invalid mem access 'inv'",
+        "R1 invalid mem access 'scalar'",
+    ];
+    let null = "R1 invalid mem access 'map_value_or_null'";
+    assert_eq!(told([inv, scalar, scalar], general), [3]);
+    assert_eq!(told([inv, scalar, null], general), [2, 1]);
+    let [old, new] = ["R0 has value (0x5; 0x0)", "R0 has smin=5 smax=5"];
+    assert_eq!(
+        told(
+            [old, old, new],
+            ["return 0 or 1 only: this path returns 5"; 3]
+        ),
+        [3]
+    );
+    assert_eq!(told([old, old, new], general), [2, 1]);
+    let two = [
+        "return 0 or 1 only: this path returns 5",
+        "x",
+        "return 0 or 1 only: this path returns 5",
+    ];
+    assert_eq!(told([old, null, new], two), [2, 1]);
+}

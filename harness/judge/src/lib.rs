@@ -10,6 +10,7 @@
 //! A program is only blamed for what it uses itself, and nothing that was done to a copy of the
 //! object counts towards a pass.
 
+mod alike;
 mod attributed;
 pub mod behavior;
 mod budget;
@@ -24,6 +25,7 @@ pub mod stall;
 mod text;
 mod verifier_log;
 
+pub use alike::{advice, alike};
 pub use budget::over_budget;
 
 use std::collections::BTreeSet;

@@ -4,9 +4,10 @@
 //! A report comes in, and a list of causes goes out, in the order in which people should read them.
 //! Cells that met their expectation are not in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use indexmap::IndexMap;
+use ukci_judge::{advice, alike};
 use ukci_schema::cell::Arch;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::report::{CellReport, Report};
@@ -214,7 +215,7 @@ impl<'a> Axes<'a> {
 }
 
 /// What makes two findings one cause: the outcome, the code, and the headline without the names of
-/// the object's own maps and programs.
+/// the object's own maps and programs, in the words that all kernels share.
 type Key = (Outcome, &'static str, String);
 
 /// Everything that must be told after a run, each cause once. Refusals by kernels come first, those
@@ -222,10 +223,15 @@ type Key = (Outcome, &'static str, String);
 /// business, and skips.
 pub fn causes(report: &Report) -> Vec<Cause<'_>> {
     let mut causes: IndexMap<Key, Cause<'_>> = IndexMap::new();
+    let mut known: HashMap<Advised<'_>, Key> = HashMap::new();
     for cell in report.cells.iter().filter(|cell| !cell.outcome.is_met()) {
         for finding in findings(cell) {
             let (generic, names) = generic(&finding.headline, cell);
-            let key = (cell.outcome, finding.code, generic);
+            let key = (cell.outcome, finding.code, alike(&generic));
+            let key = match advised(cell, &finding) {
+                Some(advised) => known.entry(advised).or_insert(key).clone(),
+                None => key,
+            };
             let cause = causes.entry(key).or_insert_with(|| Cause {
                 outcome: cell.outcome,
                 code: finding.code,
@@ -257,6 +263,23 @@ pub fn causes(report: &Report) -> Vec<Cause<'_>> {
         (rank, !decided, std::cmp::Reverse(cause.seen.len()))
     });
     causes
+}
+
+/// One program of an artifact and the advice for it: what is alike of a cause that two kernels tell in
+/// different words.
+type Advised<'a> = (Outcome, &'a str, Code, &'a str, &'a str);
+
+fn advised<'a>(cell: &'a CellReport, finding: &Finding<'a>) -> Option<Advised<'a>> {
+    let diagnosis = finding.diagnosis?;
+    let program = diagnosis.program.as_deref()?;
+    let advice = advice(diagnosis)?;
+    Some((
+        cell.outcome,
+        &cell.artifact,
+        diagnosis.code,
+        program,
+        advice,
+    ))
 }
 
 /// One thing that a cell has to tell.

@@ -3,6 +3,7 @@
 use crate::case::Case;
 use crate::errno::E2BIG;
 use crate::finding::at_load;
+use crate::verifier_log::Trace;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 
 /// Most instructions of one program (`BPF_COMPLEXITY_LIMIT_INSNS`, since 5.2).
@@ -37,6 +38,11 @@ pub(crate) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
         return None;
     }
     if let Some(line) = case.verifier_line("frames is too deep") {
+        // A function that calls itself is no matter of a limit.
+        let log = &case.program.load.log;
+        if Trace::of(log, &case.program.program_type).calls_itself() {
+            return None;
+        }
         let headline = format!("{} calls functions too deeply: {line}", case.name());
         return Some(at_load(
             Code::VerifierLimit,
@@ -44,6 +50,7 @@ pub(crate) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
             &[
                 "inline functions of the chain (`static __always_inline`), or call them one after \
                  the other",
+                "if a function of the chain calls itself, write a loop in place of the recursion",
             ],
         ));
     }

@@ -15,6 +15,11 @@ const STORAGE_VALUE: u32 = 0xffff - 128;
 /// `U32_MAX / sizeof(struct bucket)`, in powers of two: buckets are of 16 bytes.
 const BUCKETS: u32 = 1 << 27;
 
+/// `sizeof(struct htab_elem)`.
+const HASH_ELEMENT: u64 = 48;
+/// `BPF_F_NO_PREALLOC`.
+const NO_PREALLOC: u32 = 1;
+
 /// The limit that a map exceeds, with its value, and what helps.
 type Limit = (String, String);
 
@@ -24,6 +29,8 @@ pub(crate) fn exceeded(map: &MapEvidence, evidence: &Evidence) -> Limit {
         .or_else(|| key(map, &evidence.guest.release))
         .or_else(|| cpus(map, evidence))
         .or_else(|| storage(map))
+        .or_else(|| cgroup_storage(map))
+        .or_else(|| arena(map, evidence))
         .or_else(|| element(map, evidence))
         .or_else(|| buckets(map))
         .or_else(|| total(map, &evidence.guest.release))
@@ -93,6 +100,59 @@ fn storage(map: &MapEvidence) -> Option<Limit> {
     })
 }
 
+/// `cgroup_storage_map_alloc` took at most a page, as 5.10 does, before it took what other local storage
+/// does, as 6.1 does.
+fn cgroup_storage(map: &MapEvidence) -> Option<Limit> {
+    (map.map_type.ends_with("cgroup_storage") && map.value_size > 4096).then(|| {
+        (
+            format!(
+                "a value of cgroup storage must fit into a page on older kernels such as this, and its value has {} \
+                 bytes",
+                map.value_size
+            ),
+            "make the value smaller on such kernels, or keep it in a hash map with the cgroup's id as the key".into(),
+        )
+    })
+}
+
+/// `arena_map_alloc`: all of an arena has addresses of 32 bits.
+fn arena(map: &MapEvidence, evidence: &Evidence) -> Option<Limit> {
+    let most = (4u64 << 30) / page_size(evidence)?;
+    (map.map_type == "arena" && u64::from(map.max_entries) > most).then(|| {
+        (
+            format!(
+                "an arena has at most 4 GiB, which are {most} pages here, and it has {}",
+                map.max_entries
+            ),
+            "set max_entries, the number of pages, to less".into(),
+        )
+    })
+}
+
+/// The bytes of a page, where the kernel's configuration says so.
+fn page_size(evidence: &Evidence) -> Option<u64> {
+    match evidence.guest.machine.as_str() {
+        "x86_64" | "riscv64" => Some(4096),
+        "aarch64" => {
+            let sizes = [
+                ("ARM64_4K_PAGES", 4096),
+                ("ARM64_16K_PAGES", 16 << 10),
+                ("ARM64_64K_PAGES", 64 << 10),
+            ];
+            let on = |option| {
+                evidence
+                    .guest
+                    .config
+                    .get(option)
+                    .is_some_and(|is| is == "y")
+            };
+            let (_, size) = sizes.into_iter().find(|(option, _)| on(*option))?;
+            Some(size)
+        }
+        _ => None,
+    }
+}
+
 /// A key and its value, or a value alone, are one allocation (`htab_map_alloc_check`,
 /// `queue_stack_map_alloc_check`).
 fn element(map: &MapEvidence, evidence: &Evidence) -> Option<Limit> {
@@ -102,11 +162,7 @@ fn element(map: &MapEvidence, evidence: &Evidence) -> Option<Limit> {
         "queue" | "stack" | "array" => u64::from(map.value_size),
         _ => return None,
     };
-    let pages_of_4k = match evidence.guest.machine.as_str() {
-        "x86_64" | "riscv64" => true,
-        "aarch64" => evidence.guest.config.get("ARM64_4K_PAGES")? == "y",
-        _ => false,
-    };
+    let pages_of_4k = page_size(evidence)? == 4096;
     (pages_of_4k && size + ELEMENT_HEAD >= KMALLOC).then(|| {
         (
             format!(
@@ -134,11 +190,20 @@ fn buckets(map: &MapEvidence) -> Option<Limit> {
 /// Memory was charged to the user in 32 bits (`bpf_map_charge_init`) until 5.11 left that to the
 /// memory cgroup.
 fn total(map: &MapEvidence, release: &str) -> Option<Limit> {
-    if !map.map_type.ends_with("array") || !history::is_older(release, "5.11") {
+    if !history::is_older(release, "5.11") {
         return None;
     }
-    let element = u64::from(map.value_size).next_multiple_of(8);
-    let size = element * u64::from(map.max_entries);
+    let (key, value) = (u64::from(map.key_size), u64::from(map.value_size));
+    let size = match map.map_type.as_str() {
+        "queue" | "stack" => value * (u64::from(map.max_entries) + 1),
+        // Elements that are not made before they are used are not charged.
+        "hash" | "lru_hash" if map.flags & NO_PREALLOC == 0 => {
+            let element = HASH_ELEMENT + key.next_multiple_of(8) + value.next_multiple_of(8);
+            element * u64::from(map.max_entries)
+        }
+        kind if kind.ends_with("array") => value.next_multiple_of(8) * u64::from(map.max_entries),
+        _ => return None,
+    };
     (size >= u64::from(u32::MAX) - 4096).then(|| {
         (
             format!(
@@ -187,6 +252,7 @@ mod tests {
             ("percpu_array", 4, 40_000, 1, "32 KiB"),
             ("task_storage", 4, 70_000, 0, "smaller than 64 KiB"),
             ("hash", 4, 8, 1 << 28, "at most 134217728 entries"),
+            ("arena", 0, 0, 2_000_000, "which are 1048576 pages here"),
         ] {
             assert!(why(kind, key, value, entries).contains(words), "{kind}");
         }
@@ -197,6 +263,7 @@ mod tests {
             ("task_storage", 4, 60_000, 0),
             ("hash", 4, 8, 1 << 27),
             ("array", 4, 8, u32::MAX),
+            ("arena", 0, 0, 1 << 20),
         ] {
             let why = why(kind, key, value, entries);
             assert!(why.contains("does not say which"), "{kind}: {why}");
@@ -207,12 +274,39 @@ mod tests {
             max_entries: 1 << 20,
             ..MapEvidence::default()
         };
-        let on = |release: &str| {
+        let on = |map: &MapEvidence, release: &str| {
             let mut evidence = Evidence::default();
             evidence.guest.release = release.into();
-            exceeded(&array, &evidence).0
+            exceeded(map, &evidence).0
         };
-        assert!(on("5.10.0-46-amd64").contains("4294967296 bytes"));
-        assert!(on("6.1.0-56-amd64").contains("does not say which"));
+        let old = "5.10.0-46-amd64";
+        assert!(on(&array, old).contains("4294967296 bytes"));
+        assert!(on(&array, "6.1.0-56-amd64").contains("does not say which"));
+        let mut hash = MapEvidence {
+            map_type: "hash".into(),
+            key_size: 8,
+            value_size: 4096,
+            max_entries: 3_000_000,
+            ..MapEvidence::default()
+        };
+        assert!(on(&hash, old).contains("12456000000 bytes"));
+        hash.flags = super::NO_PREALLOC;
+        assert!(on(&hash, old).contains("does not say which"));
+        let storage = MapEvidence {
+            map_type: "cgroup_storage".into(),
+            value_size: 8192,
+            ..MapEvidence::default()
+        };
+        assert!(on(&storage, old).contains("must fit into a page"));
+        let small = MapEvidence {
+            value_size: 4096,
+            ..storage.clone()
+        };
+        assert!(on(&small, old).contains("does not say which"));
+        let large = MapEvidence {
+            value_size: 70_000,
+            ..storage
+        };
+        assert!(on(&large, old).contains("smaller than 64 KiB"));
     }
 }

@@ -6,14 +6,17 @@
 
 mod instruction;
 mod line;
+mod reader;
 mod register;
 mod report;
 mod sentence;
+mod step;
 mod trace;
 
 pub(crate) use instruction::{Operation, Place};
 pub(crate) use line::{is_backtracking, is_statistic};
+pub(crate) use reader::changes_packet;
 pub(crate) use register::Register;
 pub(crate) use report::{reason, suggestion};
 pub(crate) use sentence::sentence;
-pub(crate) use trace::{Origin, Trace, changes_packet};
+pub(crate) use trace::{Origin, Trace};

@@ -37,12 +37,24 @@ pub(crate) fn sentence(log: &Log) -> Option<String> {
     let (before, said) = (last.checked_sub(1).map(|n| &classic[n]), &classic[last]);
     let said = text(said)?;
     Some(match before.and_then(text) {
+        Some(first) if says_all(first, said) => clipped(first),
         Some(first) if is_one(first, said) => {
-            let first = first.trim_end_matches(',');
+            let first = first.trim_end_matches([',', '.']);
             format!("{}; {}", clipped(first), clipped(said))
         }
         _ => clipped(said),
     })
+}
+
+/// Whether the first line names the place and its fault, so that the second adds nothing: the call of a
+/// global function that was named, and 7.x's general words behind the particular ones.
+fn says_all(first: &str, second: &str) -> bool {
+    const ENOUGH: &[(&str, &str)] = &[
+        ("() is not supported yet", "Caller passes invalid args"),
+        ("no write support to ", "cannot write into ptr_"),
+    ];
+    let is_one = |(one, other): &(&str, &str)| first.contains(one) && second.contains(other);
+    ENOUGH.iter().any(is_one)
 }
 
 /// The lines of the classic log from the one before its last prose on, without noise; all of them
@@ -155,6 +167,26 @@ mod tests {
         let log =
             "btf_func_info: something else went by\nR1 type=scalar expected=fp\nprocessed 1\n";
         assert_eq!(said(log).unwrap(), "R1 type=scalar expected=fp");
+    }
+
+    #[test]
+    fn a_second_line_that_adds_nothing_is_left_out() {
+        let log = "2: (85) call pc+1\nArg#0 type STRUCT in sum() is not supported yet.\n\
+                   Caller passes invalid args into func#1 ('sum')\nprocessed 3 insns\n";
+        assert_eq!(
+            said(log).unwrap(),
+            "Arg#0 type STRUCT in sum() is not supported yet."
+        );
+        let log = "2: (63) *(u32 *)(r1 +1768) = r2\nno write support to tcp_sock at off 1768\n\
+                   R1 cannot write into ptr_tcp_sock at off=1768 size=4\nprocessed 3 insns\n";
+        assert_eq!(
+            said(log).unwrap(),
+            "no write support to tcp_sock at off 1768"
+        );
+        // Of another function than the one that is called, the call is told.
+        let log = "2: (85) call pc+1\nR1 type=fp expected=ctx\n\
+                   Caller passes invalid args into func#1 ('sum')\nprocessed 3 insns\n";
+        assert!(said(log).unwrap().ends_with("into func#1 ('sum')"));
     }
 
     #[test]

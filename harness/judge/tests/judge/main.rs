@@ -9,6 +9,7 @@ mod damage;
 mod errnos;
 mod field;
 mod hand;
+mod hints_of_arguments;
 mod hints_of_calls;
 mod hints_of_kinds;
 mod hints_of_memory;

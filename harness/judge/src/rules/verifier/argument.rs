@@ -1,20 +1,19 @@
-//! Calls: what a helper or kfunc was given, and whether it may be called here at all.
+//! Calls of helpers: what they were given, and whether they may be called here at all.
 
 use super::rejection::Rejection;
 use super::{held, words};
 use crate::verifier_log::Origin;
+use ukci_schema::evidence::MapEvidence;
 use ukci_schema::history;
 
 pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [
         allow_list,
-        kfunc_refused,
         wrong_type,
         wrong_map,
         tail_call,
         constant_text,
         without_key,
-        nullable,
     ];
     let spoken = families.iter().map(|family| family(rejection));
     spoken
@@ -75,26 +74,6 @@ fn allow_list(rejection: &Rejection<'_>) -> Vec<String> {
     found
 }
 
-/// `calling kernel function bpf_x is not allowed`: it is there, and not for this program.
-fn kfunc_refused(rejection: &Rejection<'_>) -> Vec<String> {
-    let program = rejection.case.program;
-    if !(rejection.says("calling kernel function") && rejection.says("is not allowed")) {
-        return Vec::new();
-    }
-    let Some(kfunc) = rejection
-        .sentence
-        .split_once("calling kernel function ")
-        .and_then(|(_, rest)| rest.split(' ').next())
-    else {
-        return Vec::new();
-    };
-    vec![format!(
-        "call `{kfunc}` from a program of another type or attach point: this kernel has it, and does \
-         not register it for `{}` programs",
-        program.program_type
-    )]
-}
-
 /// `R2 type=scalar expected=fp, pkt, pkt_meta, map_key, map_value`.
 fn wrong_type(rejection: &Rejection<'_>) -> Vec<String> {
     let said = rejection
@@ -115,6 +94,12 @@ fn wrong_type(rejection: &Rejection<'_>) -> Vec<String> {
     }
     let place = format!("argument {register} of {helper}");
     if got.ends_with("_or_null") || got.contains("or_null_") {
+        // Before 7.3 an inner map that was looked up is printed as a value.
+        let got = if expected == "map_ptr" {
+            "map_ptr_or_null"
+        } else {
+            got
+        };
         return vec![format!(
             "compare the pointer with NULL before it becomes {place}: it is {}",
             words::kind(got)
@@ -140,6 +125,15 @@ fn wrong_type(rejection: &Rejection<'_>) -> Vec<String> {
         )];
     }
     let wanted = words::kind(first);
+    if let Some(hint) = socket_map_value(rejection, register) {
+        return vec![hint];
+    }
+    if got == "arena" {
+        return vec![format!(
+            "copy the bytes to the stack or to a map value, and pass that as {place}: here it is {got_words}, and \
+             helpers cannot follow it"
+        )];
+    }
     if got == "scalar" || got == "inv" {
         let task = Origin::Call("bpf_get_current_task");
         if first.contains("ptr_") && rejection.trace.origin(register) == Some(task) {
@@ -155,9 +149,39 @@ fn wrong_type(rejection: &Rejection<'_>) -> Vec<String> {
     } else {
         ""
     };
-    vec![format!(
+    let mut found = vec![format!(
         "pass {wanted}{more} as {place}: here it is {got_words}"
-    )]
+    )];
+    // What such programs get is an array, in which the pointer that is wanted may be.
+    let kind = rejection.case.program.program_type.as_str();
+    if got == "ctx" && matches!(kind, "tracing" | "lsm" | "struct_ops" | "raw_tracepoint") {
+        found.push(
+            "declare the function with `BPF_PROG(name, …)`, which gives the arguments names: the context of this \
+             program is an array of them"
+                .into(),
+        );
+    }
+    found
+}
+
+/// A sockmap or sockhash that a program updates with the general helper: its value is a socket.
+fn socket_map_value(rejection: &Rejection<'_>, register: u8) -> Option<String> {
+    let updates = rejection.trace.callee() == Some("bpf_map_update_elem") && register == 3;
+    let is_of_sockets = |map: &MapEvidence| matches!(&*map.map_type, "sockmap" | "sockhash");
+    let map = (rejection.trace.register(1))
+        .and_then(|register| rejection.map(register))
+        .or_else(|| rejection.only(is_of_sockets))
+        .filter(|map| updates && is_of_sockets(map))?;
+    Some(format!(
+        "update map `{}` from user space, where the value is the socket's descriptor, or in a `sock_ops` program with \
+         `{}`: in a program, a value of a `{}` map is a socket and no number",
+        map.name,
+        match &*map.map_type {
+            "sockhash" => "bpf_sock_hash_update",
+            _ => "bpf_sock_map_update",
+        },
+        map.map_type
+    ))
 }
 
 /// `R3 does not point to a readonly map'`, `string is not zero-terminated`, `Invalid format string`:
@@ -306,54 +330,4 @@ fn maps_of(helper: &str) -> Option<&'static str> {
         }
         _ => return None,
     })
-}
-
-/// `Possibly NULL pointer passed to trusted arg0`, `R1 must be referenced or trusted`.
-fn nullable(rejection: &Rejection<'_>) -> Vec<String> {
-    let Some(callee) = rejection.helper() else {
-        return Vec::new();
-    };
-    if rejection.says("NULL pointer passed to") {
-        return vec![format!(
-            "compare the pointer with NULL before it is passed to {callee}"
-        )];
-    }
-    if let Some((_, rest)) = rejection.sentence.split_once("expected pointer to STRUCT ") {
-        let wanted = rest.split(' ').next().unwrap_or_default();
-        let given = rest
-            .split_once("has a pointer to STRUCT ")
-            .and_then(|(_, given)| given.split(' ').next())
-            .map_or_else(
-                || "something else".into(),
-                |given| format!("a `struct {given}`"),
-            );
-        return vec![format!(
-            "pass a pointer to `struct {wanted}` to {callee}: here it points to {given}"
-        )];
-    }
-    if let Some((_, rest)) = rejection.sentence.split_once("pointer type STRUCT ")
-        && rejection.says("must point to scalar")
-    {
-        let name = rest.split(' ').next().unwrap_or_default();
-        return vec![format!(
-            "pass a pointer that the kernel gave to {callee}: it takes a `struct {name}` of the kernel, not \
-             memory of the program"
-        )];
-    }
-    if rejection.says("must have zero offset when passed to") {
-        return vec![format!(
-            "pass the pointer to {callee} as it was acquired, not the address of a member"
-        )];
-    }
-    if rejection.says("must be referenced or trusted") || rejection.says("must be a rcu pointer") {
-        let what = rejection
-            .state()
-            .map_or_else(|| "the pointer".into(), |state| words::kind(state.kind));
-        return vec![format!(
-            "pass a pointer that the kernel keeps alive to {callee}: an argument of the program, what \
-             an acquiring kfunc returned, or a field that was read under `bpf_rcu_read_lock`. Here it is \
-             {what}"
-        )];
-    }
-    Vec::new()
 }

@@ -1,6 +1,7 @@
 //! Features that a later release introduced, and loops.
 
 use super::rejection::Rejection;
+use ukci_schema::history;
 
 /// Words of a sentence, all of which must stand in it, and what to do.
 type Advice = (&'static [&'static str], &'static str);
@@ -25,10 +26,6 @@ const ADVICE: &[Advice] = &[
         &["infinite loop"],
         "change something in each pass of the loop that ends it after a number of passes known to the \
          verifier: a counter with a constant bound, not a value that only another CPU changes",
-    ),
-    (
-        &["back-edge"],
-        "unroll the loop (`#pragma unroll`): kernels before 5.3 take no loops",
     ),
     (
         &["with variable args is unsupported"],
@@ -151,9 +148,27 @@ pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     if let Some(bits) = rejection.number("invalid shift ") {
         return shift(rejection, bits);
     }
+    if let Some(hint) = recursion(rejection) {
+        return vec![hint];
+    }
     let fits = |words: &[&str]| words.iter().all(|words| rejection.says(words));
     let found = ADVICE.iter().filter(|(words, _)| fits(words));
     found.map(|(_, hint)| (*hint).to_owned()).take(1).collect()
+}
+
+/// `recursive call from fact() to fact()` (7.x), `the call stack of 8 frames is too deep !` with the same call
+/// in each frame, and `back-edge from insn 14 to 4`: from 5.3 on the last is said of calls alone.
+fn recursion(rejection: &Rejection<'_>) -> Option<String> {
+    let back = rejection.says("back-edge");
+    if back && history::is_older(&rejection.case.evidence.guest.release, "5.3") {
+        return Some("unroll the loop (`#pragma unroll`): kernels before 5.3 take no loops".into());
+    }
+    let deep = rejection.says("frames is too deep") && rejection.trace.calls_itself();
+    (back || deep || rejection.says("recursive call from")).then(|| {
+        "write a loop with a constant bound in place of the recursion: a function may not call itself, also not \
+         through another one"
+            .into()
+    })
 }
 
 /// `invalid shift 77`: an amount that the machine would cut to its lowest bits.

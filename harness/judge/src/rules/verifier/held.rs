@@ -323,10 +323,22 @@ fn dynptr(rejection: &Rejection<'_>) -> Vec<String> {
     if lower.contains("potential write to dynptr") {
         return vec!["keep other writes away from the dynptr on the stack: only helpers and kfuncs change it".into()];
     }
-    if lower.contains("expected an rcu cs when using") {
-        return vec![format!(
-            "call `bpf_rcu_read_lock` before {callee}, and unlock after the loop"
-        )];
+    // 7.x: `kernel func bpf_iter_task_new requires RCU critical section protection`.
+    if lower.contains("expected an rcu cs when using")
+        || lower.contains("requires rcu critical section protection")
+    {
+        let callee = callee.trim_matches('`');
+        let iterator = (callee.strip_prefix("bpf_iter_"))
+            .and_then(|name| Some(name.rsplit_once('_')?.0))
+            .map(|of| format!("`bpf_iter_{of}_new`"));
+        return vec![match iterator {
+            Some(new) => format!(
+                "call `bpf_rcu_read_lock` before {new}, and `bpf_rcu_read_unlock` after the loop"
+            ),
+            None => format!(
+                "call `bpf_rcu_read_lock` before `{callee}`, and `bpf_rcu_read_unlock` after what it gave is used"
+            ),
+        }];
     }
     if lower.contains("would lead to reference leak") {
         return vec![

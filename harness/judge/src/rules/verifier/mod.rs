@@ -10,6 +10,7 @@ mod feature;
 mod function;
 mod held;
 mod kernel;
+mod kfunc_argument;
 mod memory;
 mod missing;
 mod packet;

@@ -3,7 +3,7 @@
 use super::rejection::{Rejection, leading_number};
 use super::words::bytes;
 use crate::text::clipped;
-use crate::verifier_log::changes_packet;
+use crate::verifier_log::{Operation, Origin, Register, changes_packet};
 
 pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [invalidated, short, arithmetic, refused];
@@ -22,6 +22,17 @@ fn invalidated(rejection: &Rejection<'_>) -> Vec<String> {
     let Some(register) = rejection.named().filter(|_| number) else {
         return Vec::new();
     };
+    // A slice may lie in the packet itself.
+    if let Some(Origin::Call(taken)) = rejection.trace.origin(register)
+        && matches!(taken, "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr")
+        && let Some((helper, step)) = rejection.trace.called_since(register, changes_packet)
+    {
+        return vec![format!(
+            "call `{taken}` again after `{helper}` (instruction {}), and compare the result with NULL again: the helper \
+             may move the packet, so that all slices of it are invalid after it",
+            step.instruction.index
+        )];
+    }
     if !rejection.trace.was_packet(register) {
         return Vec::new();
     }
@@ -63,6 +74,7 @@ fn short(rejection: &Rejection<'_>) -> Vec<String> {
         .and_then(|(_, rest)| leading_number(rest))
         .unwrap_or(0);
     let end = offset.saturating_add(size);
+    let (begin, limit) = bounds(&rejection.case.program.program_type);
     let moved = rejection.number("(id=").is_some_and(|id| id != 0);
     let access = format!("it takes {} at offset {offset}", bytes(size));
     if rejection
@@ -81,22 +93,31 @@ fn short(rejection: &Rejection<'_>) -> Vec<String> {
     }
     if moved {
         return vec![format!(
-            "compare the pointer + {end} with `data_end` after the last addition to it: {access}, and a \
+            "compare the pointer + {end} with `{limit}` after the last addition to it: {access}, and a \
              comparison that was made before a variable offset was added does not count"
         )];
     }
     vec![if proven == 0 {
         format!(
-            "compare `data` + {end} with `data_end` before the access: {access}, and no byte is proven to be \
+            "compare `{begin}` + {end} with `{limit}` before the access: {access}, and no byte is proven to be \
              there yet"
         )
     } else {
         format!(
-            "compare `data` + {end} with `data_end` before the access: {access}, and only {} from the start \
+            "compare `{begin}` + {end} with `{limit}` before the access: {access}, and only {} from the start \
              are proven to be there",
             bytes(proven)
         )
     }]
+}
+
+/// What the context calls the beginning and the end of the memory that the verifier calls a packet.
+fn bounds(program_type: &str) -> (&'static str, &'static str) {
+    match program_type {
+        "cgroup_sockopt" => ("optval", "optval_end"),
+        "sock_ops" => ("skb_data", "skb_data_end"),
+        _ => ("data", "data_end"),
+    }
 }
 
 /// `cannot write into packet`, `helper access to the packet is not allowed`.
@@ -121,6 +142,22 @@ fn refused(rejection: &Rejection<'_>) -> Vec<String> {
 /// arithmetic on pkt_end prohibited`.
 fn arithmetic(rejection: &Rejection<'_>) -> Vec<String> {
     if rejection.says("arithmetic on pkt_end") {
+        // `data_end - data`, which the verifier does not compute.
+        if subtracts_packet(rejection) {
+            let length = match rejection.case.program.program_type.as_str() {
+                "xdp" => "`bpf_xdp_get_buff_len` (5.18)",
+                _ => "the `len` of the context",
+            };
+            return vec![format!(
+                "take the length from {length}: the end of the packet can only be compared with a pointer, and nothing \
+                 may be subtracted from it"
+            )];
+        }
+        if !adds_or_subtracts(rejection) {
+            return vec![
+                "compare the end of the packet with a pointer into it, and compute nothing else with it".into(),
+            ];
+        }
         return vec![
             "put the arithmetic on the other side of the comparison: `data + n > data_end` in place of \
              `data > data_end - n`"
@@ -137,4 +174,27 @@ fn arithmetic(rejection: &Rejection<'_>) -> Vec<String> {
          a `__u16`, or a mask (`n &= 0x3fff`), is enough",
         range.map_or_else(String::new, |range| format!(" (it may be {range})"))
     )]
+}
+
+/// Whether the last instruction moves a pointer, and does not mask or multiply it.
+fn adds_or_subtracts(rejection: &Rejection<'_>) -> bool {
+    (rejection.trace.last()).is_none_or(|step| {
+        let text = step.instruction.text;
+        text.contains(" += ") || text.contains(" -= ")
+    })
+}
+
+/// Whether the last instruction subtracts a pointer into the packet.
+fn subtracts_packet(rejection: &Rejection<'_>) -> bool {
+    let Some(step) = rejection.trace.last() else {
+        return false;
+    };
+    let Operation::Arithmetic {
+        with: Some(with), ..
+    } = step.instruction.operation
+    else {
+        return false;
+    };
+    let state = rejection.trace.register(with);
+    step.instruction.text.contains(" -= ") && state.is_some_and(Register::is_packet)
 }

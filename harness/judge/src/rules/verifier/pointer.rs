@@ -30,9 +30,39 @@ fn unset(rejection: &Rejection<'_>) -> Vec<String> {
             "set R{register} again after the call: a call leaves nothing in R1 to R5"
         )];
     }
+    if let Some(hint) = undeclared_argument(rejection, register) {
+        return vec![hint];
+    }
     vec![format!(
         "set the variable on every path that leads here: nothing has written R{register} on this one"
     )]
+}
+
+/// An argument that a function is declared with and that nobody passes: a program gets its context alone, and a
+/// callback as many arguments as its caller gives it.
+fn undeclared_argument(rejection: &Rejection<'_>, register: u8) -> Option<String> {
+    if !(2..=5).contains(&register) || rejection.trace.writes(register) {
+        return None;
+    }
+    if let Some((caller, takes)) = rejection.trace.in_callback() {
+        return Some(format!(
+            "declare the callback with the arguments that `{caller}` passes, {takes}: it reads argument {register}, \
+             which nothing has set"
+        ));
+    }
+    let macros = match rejection.case.program.program_type.as_str() {
+        "kprobe" => "`BPF_KPROBE(name, …)`, which reads them from the registers",
+        "tracing" | "lsm" | "struct_ops" | "raw_tracepoint" => {
+            "`BPF_PROG(name, …)`, which reads them from the context"
+        }
+        _ => "the fields of the context",
+    };
+    (!rejection.trace.has_calls()).then(|| {
+        format!(
+            "declare the program with one argument, its context, and take others with {macros}: it reads argument \
+             {register}, which nothing has set"
+        )
+    })
 }
 
 /// `R1 pointer arithmetic on map_ptr prohibited`.

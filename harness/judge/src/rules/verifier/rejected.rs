@@ -3,7 +3,9 @@
 
 use super::rejection::Rejection;
 use super::words;
-use super::{argument, context, feature, function, held, kernel, memory, packet, pointer};
+use super::{
+    argument, context, feature, function, held, kernel, kfunc_argument, memory, packet, pointer,
+};
 use super::{returned, size, stack};
 use crate::case::Case;
 use crate::finding::{HINTS, at_load};
@@ -16,6 +18,7 @@ use ukci_schema::evidence::FeatureKind;
 const FAMILIES: &[fn(&Rejection<'_>) -> Vec<String>] = &[
     function::hints,
     argument::hints,
+    kfunc_argument::hints,
     held::hints,
     returned::hints,
     kernel::hints,

@@ -12,6 +12,8 @@ pub(super) fn kind(kind: &str) -> String {
         "pkt_meta" => "a pointer to the packet's metadata",
         "pkt_end" => "the end of the packet",
         "map_ptr" | "const_map_ptr" => "the map itself",
+        "map_ptr_or_null" => "a map that may be NULL",
+        "arena" => "a pointer into the arena",
         "map_value" => "a map value",
         "map_value_or_null" => "a map value that may be NULL",
         "map_key" => "a map key",
@@ -102,6 +104,7 @@ mod tests {
         );
         assert_eq!(kind("untrusted_ptr_"), "an untrusted kernel pointer");
         assert_eq!(kind("iter_num"), "`iter_num`");
+        assert_eq!(kind("map_ptr_or_null"), "a map that may be NULL");
         assert_eq!(bytes(1), "1 byte");
         let of = |text| range(&Register::of(text).unwrap()).unwrap();
         assert_eq!(of("scalar()"), "any number");
