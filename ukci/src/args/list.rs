@@ -10,6 +10,7 @@ pub(super) const HELP: &str = "\
 Examples:
   ukci list --matrix full
   ukci list x.bpf.o y.bpf.o --kernel debian-12-6.1
+  ukci list ./mytool --embedded
   ukci list --matrix full --format github --shards 20";
 
 #[derive(Debug, Args)]
@@ -23,6 +24,12 @@ pub(crate) struct List {
     /// Its expectations are shown with the cells.
     #[arg(long, value_name = "[NAME=]FILE", value_parser = manifest)]
     pub(crate) manifest: Vec<ManifestOf>,
+
+    /// Treat each file as a program, and list the cells of the eBPF objects inside it
+    ///
+    /// They are found and named as `ukci check --embedded` does it.
+    #[arg(long, requires = "artifacts")]
+    pub(crate) embedded: bool,
 
     /// How to print the cells
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]

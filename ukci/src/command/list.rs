@@ -9,6 +9,7 @@ use ukci_schema::verdict::VerdictKind;
 
 use crate::args::{List, ListFormat};
 use crate::diagnostic::Failure;
+use crate::embedded;
 use crate::exit::Exit;
 use crate::output::{Output, WIDEST};
 use crate::stdout::{print, show};
@@ -16,7 +17,10 @@ use crate::text::Text;
 use crate::{lock_file, selected, settings};
 
 /// Runs the command.
-pub(crate) fn run(list: List, output: Output) -> Result<Exit, Failure> {
+pub(crate) fn run(mut list: List, output: Output) -> Result<Exit, Failure> {
+    if list.embedded {
+        list.artifacts = embedded::extract(&list.artifacts, output)?;
+    }
     let mut artifacts =
         resolve::artifacts(&list.artifacts).map_err(|e| selected::unresolved(&e))?;
     if artifacts.is_empty() {
