@@ -121,10 +121,13 @@ impl<'a> Trace<'a> {
         None
     }
 
-    /// Whether any step writes this register.
+    /// Whether a step behind the last call writes this register.
     pub(crate) fn writes(&self, register: u8) -> bool {
-        let targets = self.back().map(|step| step.instruction.operation.target());
-        targets.flatten().any(|target| target == register)
+        let is_call = |operation| matches!(operation, Operation::Call(_) | Operation::CallFunction);
+        self.back()
+            .map(|step| step.instruction.operation)
+            .take_while(|operation| !is_call(*operation))
+            .any(|operation| operation.target() == Some(register))
     }
 
     /// Whether the path has a call, which leaves nothing of R1 to R5.

@@ -3,7 +3,7 @@
 use super::rejection::{Rejection, leading_number};
 use super::words::bytes;
 use crate::text::clipped;
-use crate::verifier_log::{Operation, Origin, Register, changes_packet};
+use crate::verifier_log::{Origin, changes_packet};
 
 pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     let families = [invalidated, short, arithmetic, refused];
@@ -142,17 +142,6 @@ fn refused(rejection: &Rejection<'_>) -> Vec<String> {
 /// arithmetic on pkt_end prohibited`.
 fn arithmetic(rejection: &Rejection<'_>) -> Vec<String> {
     if rejection.says("arithmetic on pkt_end") {
-        // `data_end - data`, which the verifier does not compute.
-        if subtracts_packet(rejection) {
-            let length = match rejection.case.program.program_type.as_str() {
-                "xdp" => "`bpf_xdp_get_buff_len` (5.18)",
-                _ => "the `len` of the context",
-            };
-            return vec![format!(
-                "take the length from {length}: the end of the packet can only be compared with a pointer, and nothing \
-                 may be subtracted from it"
-            )];
-        }
         if !adds_or_subtracts(rejection) {
             return vec![
                 "compare the end of the packet with a pointer into it, and compute nothing else with it".into(),
@@ -182,19 +171,4 @@ fn adds_or_subtracts(rejection: &Rejection<'_>) -> bool {
         let text = step.instruction.text;
         text.contains(" += ") || text.contains(" -= ")
     })
-}
-
-/// Whether the last instruction subtracts a pointer into the packet.
-fn subtracts_packet(rejection: &Rejection<'_>) -> bool {
-    let Some(step) = rejection.trace.last() else {
-        return false;
-    };
-    let Operation::Arithmetic {
-        with: Some(with), ..
-    } = step.instruction.operation
-    else {
-        return false;
-    };
-    let state = rejection.trace.register(with);
-    step.instruction.text.contains(" -= ") && state.is_some_and(Register::is_packet)
 }
