@@ -13,6 +13,7 @@ mod hints_of_arguments;
 mod hints_of_calls;
 mod hints_of_kinds;
 mod hints_of_memory;
+mod hints_of_sentences;
 mod object;
 mod program;
 mod recorded;

@@ -28,10 +28,6 @@ const ADVICE: &[Advice] = &[
          verifier: a counter with a constant bound, not a value that only another CPU changes",
     ),
     (
-        &["with variable args is unsupported"],
-        "attach a kprobe there: BTF programs trace no function of variable arguments",
-    ),
-    (
         &["disabled hook"],
         "take another hook (`grep bpf_lsm_ /proc/kallsyms`): the kernel keeps this one from BPF, because \
          its result is no plain error or it has none",

@@ -124,8 +124,12 @@ fn lock_unsupported(rejection: &Rejection<'_>) -> Vec<String> {
             "pass the map in whose value the {what} lies: this is the {what} of another map"
         )];
     }
+    // Other programs of the type may.
+    if rejection.says("sleepable progs cannot use") {
+        return Vec::new();
+    }
     let kind = &rejection.case.program.program_type;
-    if rejection.says("progs cannot use bpf_spin_lock") && !rejection.says("sleepable") {
+    if rejection.says("progs cannot use bpf_spin_lock") {
         return vec![format!(
             "count with atomic operations in place of the lock: this kernel does not let `{kind}` programs \
              take one"
