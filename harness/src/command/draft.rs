@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
-use ukci_schema::command::{
-    self, BUSYBOX, Command, CommandFile, Content, Stdin, User, WindowSize,
-};
+use ukci_schema::command::{self, BUSYBOX, Command, CommandFile, Content, Stdin, User, WindowSize};
 use ukci_schema::plan::{FileRef, Kept, PlannedArtifact};
 use ukci_schema::userland::Network;
 

@@ -49,7 +49,8 @@ pub(crate) fn run(mut exec: Exec, output: Output) -> Result<Exit, Failure> {
                 return cells::run(&settings, output).map(|(_, exit)| exit);
             }
             cells if tty == Tty::Always => {
-                let message = format!("{cells} cells are selected, and only one can have the terminal");
+                let message =
+                    format!("{cells} cells are selected, and only one can have the terminal");
                 let hint = "select one kernel with `--kernel`, or leave out `--tty`".to_owned();
                 return Err(Failure::says(Exit::Usage, &message, Some(hint)));
             }

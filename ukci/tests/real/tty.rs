@@ -181,7 +181,9 @@ fn a_terminal_can_be_refused_and_given_without_one() {
     let ran = always.args(["sh", "-c", "tty; cat"]).output().unwrap();
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
     assert_eq!(ran.stdout, b"/dev/pts/0\r\n");
-    let mut several = command(&["exec", "--tty", "always", "--kernel", K61, "--kernel", "6.12"]);
+    let mut several = command(&[
+        "exec", "--tty", "always", "--kernel", K61, "--kernel", "6.12",
+    ]);
     let refused = several.args(["--shell", "true"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(64));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -19,7 +19,12 @@ const ROWS: &[Row] = &[
         "drop `.s`",
         "tracing progs cannot use bpf_spin_lock yet",
     ),
-    ("", "R0 leaks addr as return value", "kernel pointers", "R0 !read_ok"),
+    (
+        "",
+        "R0 leaks addr as return value",
+        "kernel pointers",
+        "R0 !read_ok",
+    ),
     (
         "",
         "same insn cannot be used with different pointers",
@@ -50,14 +55,24 @@ const ROWS: &[Row] = &[
         "leave the member out",
         "attach_btf_id 5 is not a function",
     ),
-    ("1: (37) r0 /= 0", "div by zero", "constant 0", "invalid shift 77"),
+    (
+        "1: (37) r0 /= 0",
+        "div by zero",
+        "constant 0",
+        "invalid shift 77",
+    ),
     (
         "",
         "jump out of range from insn 3 to 100",
         "inside its function",
         "last insn is not an exit or jmp",
     ),
-    ("", "unreachable insn 5", "no path leads to", "unknown opcode cb"),
+    (
+        "",
+        "unreachable insn 5",
+        "no path leads to",
+        "unknown opcode cb",
+    ),
     (
         "4: (85) call bpf_spin_unlock#94",
         "bpf_spin_unlock without taking a lock",
