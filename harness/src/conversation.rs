@@ -305,10 +305,17 @@ async fn alive<G: Guest, T>(
     guest: &mut G,
     message: impl Future<Output = Result<T, channel::Error>>,
 ) -> Result<T, Broken> {
-    tokio::select! {
+    /// How long the rest of what it sent may take: the connection of a guest that is gone has an end.
+    const REST: Duration = Duration::from_millis(500);
+    let mut message = std::pin::pin!(message);
+    let ending = tokio::select! {
         biased;
-        said = message => said.map_err(Broken::Channel),
-        ending = guest.ended() => Err(Broken::Ended(ending)),
+        said = &mut message => return said.map_err(Broken::Channel),
+        ending = guest.ended() => ending,
+    };
+    match timeout(REST, message).await {
+        Ok(Ok(said)) => Ok(said),
+        _ => Err(Broken::Ended(ending)),
     }
 }
 
