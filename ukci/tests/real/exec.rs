@@ -34,6 +34,16 @@ int main(int argc, char **argv) {
         fprintf(stderr, "copied\n");
         return 0;
     }
+    if (!strcmp(what, "write")) {
+        static unsigned words[4096];
+        unsigned n = 0, left = atoi(argv[2]) / sizeof words;
+        while (left--) {
+            for (int i = 0; i < 4096; i++) words[i] = n++ * 2654435761u;
+            for (size_t at = 0; at < sizeof words;) at += write(1, (char *)words + at, sizeof words - at);
+        }
+        return 0;
+    }
+    if (!strcmp(what, "flood")) for (;;) { puts("flood"); fputs("flood\n", stderr); }
     if (!strcmp(what, "closed")) { close(0); close(1); close(2); return 7; }
     if (!strcmp(what, "reboot")) { puts("bye"); fflush(stdout); reboot(RB_AUTOBOOT); return 1; }
     if (!strcmp(what, "grandchild")) {
@@ -112,6 +122,82 @@ fn a_runner_hands_status_signal_and_streams_through() {
     assert_eq!(copied.status.code(), Some(0));
     assert!(copied.stdout == input, "{} bytes came", copied.stdout.len());
     assert_eq!(copied.stderr, b"copied\n");
+}
+
+#[test]
+fn ten_mebibytes_come_as_they_were_written_and_a_flood_ends_with_its_time() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let Some(program) = program(dir.path()) else {
+        return;
+    };
+    let program = text(&program);
+    let length = 10 << 20;
+    let written = runner(&[program, "write", &length.to_string()], b"");
+    assert_eq!(written.status.code(), Some(0));
+    let expected: Vec<u8> = (0_u32..length / 4)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    let came = written.stdout.len();
+    assert!(written.stdout == expected, "{came} bytes came");
+    let flood = runner(&["--timeout", "1s", program, "flood"], b"");
+    assert_eq!(flood.status.code(), Some(124));
+    // Its last line may be cut off where it was killed.
+    let came = flood.stdout.len();
+    let expected = b"flood\n".repeat(came / 6 + 1);
+    assert!(
+        came > 0 && flood.stdout == expected[..came],
+        "{came} bytes came"
+    );
+    assert!(flood.stderr.starts_with(b"flood\nflood\n"));
+}
+
+/// Statuses and signals in one guest each, all of them with `UKCI_TEST_SOAK`; and every status in one
+/// guest, as its shell sees it, once or four times.
+#[test]
+fn statuses_and_signals_are_exact() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let Some(program) = program(dir.path()) else {
+        return;
+    };
+    let program = text(&program);
+    let all = std::env::var_os("UKCI_TEST_SOAK").is_some();
+    let statuses = (0..=255).filter(|n| all || matches!(n, 0 | 1 | 2 | 77 | 124..=131 | 254 | 255));
+    for status in statuses {
+        let ended = runner(&[program, "exit", &status.to_string()], b"").status;
+        assert_eq!((ended.code(), ended.signal()), (Some(status), None));
+    }
+    let signals = [
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31, 34, 64,
+    ];
+    for signal in signals
+        .into_iter()
+        .filter(|n| all || matches!(n, 2 | 6 | 9 | 11 | 15 | 34))
+    {
+        let ended = runner(&[program, "signal", &signal.to_string()], b"").status;
+        assert_eq!((ended.code(), ended.signal()), (None, Some(signal)));
+    }
+    let count = if all { 1024 } else { 256 };
+    let loops = "n=0; while [ $n -lt $COUNT ]; do \"$0\" exit $((n % 256)); \
+                 [ $? -eq $((n % 256)) ] || { echo $n; exit 9; }; n=$((n + 1)); done; echo $n";
+    let shell = ["sh", "-c", loops, program];
+    let mut exec = command(&["runner", "--kernel", K61, "--file", program]);
+    let ran = exec.env("COUNT", count.to_string()).args(shell);
+    let ran = ran.output().unwrap();
+    assert_eq!(ran.stdout, format!("{count}\n").as_bytes(), "{ran:?}");
+}
+
+#[test]
+fn what_a_command_writes_to_the_kernels_log_is_no_report_of_the_kernel() {
+    let Some(_machine) = machine() else { return };
+    let report = "for level in '' '<0>' '<4>' '<12>'; do for line in \
+                  '------------[ cut here ]------------' 'WARNING: CPU: 0 PID: 1 at kernel/x.c:1 f+0x1/0x2' \
+                  'BUG: unable to handle page fault' '---[ end trace 0 ]---'; \
+                  do echo \"$level$line\" > /dev/kmsg || exit 9; done; done; dmesg | grep -c 'kernel/x.c'";
+    let ran = runner(&["sh", "-c", report], b"");
+    assert_eq!(ran.stdout, b"4\n", "{ran:?}");
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
 }
 
 #[test]
