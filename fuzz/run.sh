@@ -24,7 +24,7 @@ instrument='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4'
 for flag in inline-8bit-counters pc-table trace-compares; do
   instrument="$instrument -Cllvm-args=-sanitizer-coverage-$flag"
 done
-RUSTFLAGS=$instrument cargo build --quiet --release --locked --manifest-path fuzz/Cargo.toml \
+RUSTFLAGS=$instrument cargo build --quiet --release --manifest-path fuzz/Cargo.toml \
   --target "$host" --target-dir target/fuzz
 
 corpus=fuzz/corpus
