@@ -43,7 +43,7 @@ seed() {
 # Each fenced block of the page about manifests is a seed.
 if [ -d "$corpus/manifest" ]; then
   awk -v to="$corpus/manifest/docs-" '
-    /^```(toml|yaml)$/ { file = to ++n; next }
+    /^```(toml|yaml)/ { file = to (++n); next }
     /^```$/ { if (file) close(file); file = "" }
     file { print > file }' docs/manifest.md
 fi
