@@ -14,6 +14,7 @@
 
 mod attributes;
 mod filter;
+mod netlink;
 mod object_info;
 mod places;
 mod program_load;
@@ -62,6 +63,8 @@ enum Call {
     /// `perf_event_open` of an event for programs.
     OpenEvent(Process, Event),
     Attach(Attempt),
+    /// An attachment through rtnetlink, whose answer comes later.
+    Send(Box<netlink::Request>, Attempt),
 }
 
 /// An attachment that a process asked for.
@@ -140,6 +143,16 @@ impl Watcher {
     }
 
     fn begin_call(&mut self, stopped: &Stopped, listener: &OwnedFd) {
+        let (is_message, sent) = match stopped.nr {
+            libc::SYS_sendmsg | libc::SYS_sendto => (true, sent(stopped)),
+            // What was sent before has been answered, and the answer was looked at.
+            libc::SYS_recvmsg | libc::SYS_recvfrom => (true, None),
+            _ => (false, None),
+        };
+        if is_message && sent.is_none() {
+            stopped.go_on(listener);
+            return;
+        }
         self.record.calls += 1;
         if self.results.is_none() && !self.record.is_incomplete() {
             match Results::open() {
@@ -149,9 +162,10 @@ impl Watcher {
                     .incomplete(format!("no results of calls were seen: {why}")),
             }
         }
-        let call = match self.results {
-            Some(_) => self.call(stopped),
-            None => None,
+        let call = match (&self.results, sent) {
+            (Some(_), Some(sent)) => Some(sent),
+            (Some(_), None) => self.call(stopped),
+            (None, _) => None,
         };
         let Some(call) = call.filter(|_| self.running.len() < MOST_RUNNING) else {
             stopped.go_on(listener);
@@ -319,6 +333,33 @@ impl Watcher {
                 let errno = result.err();
                 self.record.attempt(attempt, errno);
             }
+            Call::Send(request, attempt) => {
+                match result.err().map_or_else(|| request.errno(), Some) {
+                    Some(0) => self.record.attempt(attempt, None),
+                    Some(errno) => self.record.attempt(attempt, Some(errno)),
+                    None => self.record.incomplete(format!(
+                        "the kernel's answer to an attachment to {} was not seen",
+                        request.place
+                    )),
+                }
+            }
         }
     }
+}
+
+/// What a call is about to send, if it attaches a program.
+fn sent(stopped: &Stopped) -> Option<Call> {
+    let mut process = None;
+    let request = netlink::Request::of(stopped, &mut process)?;
+    let attempt = Attempt {
+        program: (process.as_mut())
+            .and_then(|process| process.borrow(request.program))
+            .and_then(record::program_id),
+        event: Event {
+            kind: request.kind.into(),
+            place: Some(request.place.clone()),
+        },
+        perf_event: None,
+    };
+    Some(Call::Send(Box::new(request), attempt))
 }

@@ -3,7 +3,8 @@
 //! A stopped call waits until the agent has read its arguments, and then goes on in the kernel as it
 //! is (`SECCOMP_USER_NOTIF_FLAG_CONTINUE`, mainline 5.5). The filter is inherited by every process and
 //! thread of the command. Calls that read and write single elements of maps are not stopped, because
-//! tools make them all the time.
+//! tools make them all the time. A filter cannot tell the sockets of netlink from others, so it stops
+//! calls that send and receive messages on any; the agent lets those go on at once.
 #![expect(unsafe_code, reason = "seccomp(2), and a descriptor in a message")]
 
 use std::io;
@@ -31,6 +32,9 @@ const COMMANDS: &[u32] = &[
     sys::BPF_MAP_FREEZE,
     sys::BPF_LINK_CREATE,
 ];
+
+/// The size of `struct sockaddr_nl`.
+const NETLINK_ADDRESS: u32 = 12;
 
 /// Offsets in `struct seccomp_data`, of which an argument's lower half comes first.
 const NR: u32 = 0;
@@ -133,8 +137,13 @@ fn send(socket: RawFd, fd: RawFd, errno: i32) {
             libc::CMSG_DATA(first).cast::<RawFd>().write_unaligned(fd);
         }
     }
+    let mut one = libc::mmsghdr {
+        msg_hdr: header,
+        msg_len: 0,
+    };
+    // The filter is in force, and would stop sendmsg(2) with nobody there yet to let it go on.
     // SAFETY: the header and what it points to outlive the call. The agent misses what is not sent.
-    unsafe { libc::sendmsg(socket, &raw const header, libc::MSG_NOSIGNAL) };
+    unsafe { libc::sendmmsg(socket, &raw mut one, 1, libc::MSG_NOSIGNAL as _) };
 }
 
 fn receive(socket: RawFd) -> io::Result<OwnedFd> {
@@ -178,6 +187,9 @@ fn code() -> Vec<sock_filter> {
         Step::Unless(AUDIT_ARCH, 4),
         Step::Load(NR),
         Step::StopIf(number(libc::SYS_perf_event_open)),
+        Step::StopIf(number(libc::SYS_sendmsg)),
+        Step::StopIf(number(libc::SYS_recvmsg)),
+        Step::StopIf(number(libc::SYS_recvfrom)),
         Step::Unless(number(libc::SYS_bpf), 1),
         Step::Load(argument(0)),
     ];
@@ -190,11 +202,18 @@ fn code() -> Vec<sock_filter> {
         Step::StopIf(PERF_EVENT_IOC_SET_BPF),
         Step::Allow,
         Step::Block(2),
-        Step::Unless(number(libc::SYS_setsockopt), 4),
+        Step::Unless(number(libc::SYS_setsockopt), 3),
         Step::Load(argument(1)),
         Step::Unless(libc::SOL_SOCKET.cast_unsigned(), 4),
         Step::Load(argument(2)),
         Step::StopIf(libc::SO_ATTACH_BPF.cast_unsigned()),
+        Step::Allow,
+        Step::Block(3),
+        Step::Unless(number(libc::SYS_sendto), 4),
+        // The length of the address. Without one it is the kernel's, and else that of netlink.
+        Step::Load(argument(5)),
+        Step::StopIf(0),
+        Step::StopIf(NETLINK_ADDRESS),
         Step::Block(4),
         Step::Allow,
         Step::Stop,
@@ -247,7 +266,7 @@ mod tests {
     use super::*;
 
     /// What the filter answers to a call, as the kernel runs it.
-    fn answer(nr: libc::c_long, arguments: [u64; 3]) -> u32 {
+    fn answer<const N: usize>(nr: libc::c_long, arguments: [u64; N]) -> u32 {
         let mut data = [0_u32; 16];
         data[0] = u32::try_from(nr).unwrap();
         data[1] = AUDIT_ARCH;
@@ -284,6 +303,15 @@ mod tests {
         assert_eq!(answer(libc::SYS_setsockopt, [3, level, 7]), allow);
         assert_eq!(answer(libc::SYS_setsockopt, [3, 6, attach]), allow);
         assert_eq!(answer(libc::SYS_read, [0; 3]), allow);
+        for (address, expected) in [(0, stop), (12, stop), (16, allow), (28, allow)] {
+            let arguments = [3, 4096, 64, 0, 8192, address];
+            assert_eq!(answer(libc::SYS_sendto, arguments), expected, "{address}");
+        }
+        for nr in [libc::SYS_sendmsg, libc::SYS_recvmsg, libc::SYS_recvfrom] {
+            assert_eq!(answer(nr, [0; 6]), stop);
+        }
+        // The filter's own listener leaves the process through it.
+        assert_eq!(answer(libc::SYS_sendmmsg, [0; 6]), allow);
     }
 
     #[test]

@@ -30,6 +30,8 @@ const CALLS: &[(&str, libc::c_long)] = &[
     ("perf_event_open", libc::SYS_perf_event_open),
     ("ioctl", libc::SYS_ioctl),
     ("setsockopt", libc::SYS_setsockopt),
+    ("sendmsg", libc::SYS_sendmsg),
+    ("sendto", libc::SYS_sendto),
 ];
 
 /// The end of a call.

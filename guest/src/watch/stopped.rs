@@ -111,6 +111,11 @@ impl Process {
 
     /// Bytes of its memory; fewer where the memory ends.
     pub(super) fn read(&self, address: u64, length: usize) -> Vec<u8> {
+        Self::memory(self.thread, address, length)
+    }
+
+    /// Bytes of the memory of a thread; fewer where the memory ends.
+    pub(super) fn memory(thread: i32, address: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0_u8; length];
         let ours = libc::iovec {
             iov_base: bytes.as_mut_ptr().cast(),
@@ -122,9 +127,8 @@ impl Process {
         };
         // SAFETY: at most `length` bytes are written to `bytes`; the other address is not ours, and is
         // checked by the kernel.
-        let read = unsafe {
-            libc::process_vm_readv(self.thread, &raw const ours, 1, &raw const theirs, 1, 0)
-        };
+        let read =
+            unsafe { libc::process_vm_readv(thread, &raw const ours, 1, &raw const theirs, 1, 0) };
         bytes.truncate(usize::try_from(read).unwrap_or(0));
         bytes
     }

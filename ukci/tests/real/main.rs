@@ -17,6 +17,7 @@ mod host_limits;
 mod lifetime;
 mod loaders;
 mod many;
+mod netlink;
 mod runners;
 mod shell;
 mod tty;
