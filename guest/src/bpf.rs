@@ -5,6 +5,7 @@
 //! `Cargo.toml` says why libbpf-rs is not enough. Nothing here decides what an answer means.
 #![expect(unsafe_code, reason = "libbpf is a C library")]
 
+mod ahead;
 mod log_buffer;
 mod names;
 mod parts;
@@ -20,6 +21,7 @@ use std::ptr::{self, NonNull};
 use libbpf_sys as sys;
 use ukci_schema::diagnosis::SourceLine;
 
+pub use ahead::prepare;
 use log_buffer::LogBuffer;
 pub use names::*;
 pub use parts::{Map, Program};

@@ -17,6 +17,7 @@ mod surroundings;
 mod terminal;
 
 use ukci_guest::guest_facts::Identity;
+use ukci_guest::kernel_files::KernelFiles;
 use ukci_guest::{bpf, kmsg, modules};
 use ukci_schema::command::{Command, CommandEvidence, CommandRequest};
 use ukci_schema::evidence::{self, Evidence, GuestFacts, Module};
@@ -34,12 +35,13 @@ pub(crate) fn serve(
     channel: &mut HostChannel,
     request: &CommandRequest,
     mut facts: GuestFacts,
+    kernel_files: KernelFiles,
 ) -> Result<(), String> {
     let command = &request.command;
     // First of all, as with an object.
     system::set_clock(request.time);
-    system::add_entropy(&request.entropy);
-    Identity::draw().tell(&mut facts);
+    system::add_entropy(kernel_files.random.as_ref(), &request.entropy);
+    Identity::draw(kernel_files.boot_id).tell(&mut facts);
     for ModuleFile { name, size } in &request.modules {
         let module = receive(channel, &format!("the module `{name}`"), Some(*size))?;
         modules::keep(name, &module)?;
@@ -58,7 +60,7 @@ pub(crate) fn serve(
             doing: DOING.into(),
         })
         .map_err(lost)?;
-    let mut kernel = kmsg::Recorder::from_now(Stage::Behave, DOING);
+    let mut kernel = kmsg::Recorder::from_now(kernel_files.log, Stage::Behave, DOING);
     let streams::Run {
         mut seen,
         watcher,

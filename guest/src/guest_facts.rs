@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ukci_schema::evidence::{GuestFacts, Module};
@@ -126,12 +127,15 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Draws it. The kernel draws the boot id when it is first read, so nothing may read it before
-    /// the guest has entropy of its own.
-    pub fn draw() -> Self {
+    /// Draws it. The kernel draws the boot id when its file is first read, so nothing may read that
+    /// before the guest has entropy of its own.
+    pub fn draw(boot_id: Option<fs::File>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
-            boot_id: read("/proc/sys/kernel/random/boot_id"),
+            boot_id: boot_id.and_then(|file| {
+                let text = io::read_to_string(file).ok()?;
+                Some(text.trim().to_owned())
+            }),
             clock: now.ok().map(|time| time.as_secs()),
         }
     }

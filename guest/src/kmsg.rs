@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::{SeekFrom, seek};
 use ukci_schema::evidence::KmsgMark;
@@ -45,14 +44,8 @@ impl Recorded {
 }
 
 impl Recorder {
-    /// From the log's present end on: nothing of the boot's is the cell's.
-    pub fn from_now(stage: Stage, doing: &str) -> Self {
-        let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-        let kmsg = fs::File::options()
-            .read(true)
-            .custom_flags(nonblocking)
-            .open("/dev/kmsg")
-            .ok();
+    /// From the present end of the log `kmsg` on: nothing of the boot's is the cell's.
+    pub fn from_now(kmsg: Option<fs::File>, stage: Stage, doing: &str) -> Self {
         if let Some(kmsg) = &kmsg {
             let _ = seek(kmsg, SeekFrom::End(0));
         }

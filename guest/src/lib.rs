@@ -25,6 +25,7 @@ pub mod guest_facts;
 mod isolation;
 pub mod kernel;
 pub mod kernel_features;
+pub mod kernel_files;
 pub mod kernel_needs;
 mod kernel_variable;
 pub mod kmsg;

@@ -20,6 +20,7 @@ use std::io::Write;
 use ukci_guest::channel::{Arrived, Channel};
 use ukci_guest::contract::{Terms, keep_files};
 use ukci_guest::guest_facts::Identity;
+use ukci_guest::kernel_files::KernelFiles;
 use ukci_guest::probe::probe;
 use ukci_guest::request::ProbeRequest;
 use ukci_guest::{
@@ -92,8 +93,9 @@ fn check() -> Result<Evidence, String> {
         object: &object,
         files: &files,
         identity: Identity::default(),
+        log: KernelFiles::open().log,
     };
-    let (reply, _parked) = answer(Prober::start(&facts, || {})?, &asked, &mut |_| Ok(()))?;
+    let (reply, _parked) = answer(Prober::start(&facts, || {})?, asked, &mut |_| Ok(()))?;
     Ok(*prober::evidence_in(&reply)?)
 }
 
@@ -189,12 +191,14 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
         })
         .map_err(lost)?;
     let mut ready = None;
+    let mut kernel_files = None;
     let (request, text) = loop {
         let (said, text) = channel.hear().map_err(lost)?;
         if matches!(said, FromHost::Settle) {
             // Its copies find all of this done.
-            ready = Some(Prober::start(&facts, system::populate)?);
-            system::settle();
+            ready = Some(Prober::start(&facts, prepare)?);
+            let files = kernel_files.insert(KernelFiles::open());
+            system::settle(files.random.as_ref());
         }
         channel.acknowledge().map_err(lost)?;
         match said {
@@ -203,7 +207,8 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
             FromHost::Command(request) => {
                 // The command is to find no process but its own.
                 drop(ready);
-                return command::serve(channel, &request, facts);
+                let files = kernel_files.unwrap_or_else(KernelFiles::open);
+                return command::serve(channel, &request, facts, files);
             }
             FromHost::Kill { .. } | FromHost::Resize { .. } => {
                 return Err("no command is running".into());
@@ -219,8 +224,9 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
     };
     // First of all: nothing may see a template's clock, or draw its numbers.
     system::set_clock(request.time);
-    system::add_entropy(&request.entropy);
-    let identity = Identity::draw();
+    let kernel_files = kernel_files.unwrap_or_else(KernelFiles::open);
+    system::add_entropy(kernel_files.random.as_ref(), &request.entropy);
+    let identity = Identity::draw(kernel_files.boot_id);
     let object = receive(channel, "the object", Some(request.size))?;
     let mut files = Vec::new();
     for name in &request.contract.files {
@@ -240,12 +246,20 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
         object: &object,
         files: &files,
         identity,
+        log: kernel_files.log,
     };
-    let (reply, _parked) = answer(prober, &asked, &mut |progress| {
+    let (reply, _parked) = answer(prober, asked, &mut |progress| {
         channel.send(FrameKind::Json, progress).map_err(lost)
     })?;
     channel.send(FrameKind::Json, &reply).map_err(lost)?;
     channel.say(&FromGuest::Done).map_err(lost)
+}
+
+/// What the child of a guest that is to be saved does before there is a request.
+fn prepare() {
+    bpf::prepare();
+    // Last: what the other needed is there then.
+    system::populate();
 }
 
 /// The plain bytes of `what`, of which the request has said how many there are.
@@ -266,14 +280,14 @@ fn receive(channel: &mut HostChannel, what: &str, size: Option<u64>) -> Result<V
 /// [`FromGuest::Progress`]. The child lives until what is returned with the reply is dropped.
 fn answer(
     prober: Prober,
-    asked: &Asked<'_>,
+    mut asked: Asked<'_>,
     pass: &mut Pass<'_>,
 ) -> Result<(Vec<u8>, Parked), String> {
     let request = asked.request;
     let files = keep_files(asked.files)?;
-    let mut kernel = kmsg::Recorder::from_now(Stage::Connect, "settings");
+    let mut kernel = kmsg::Recorder::from_now(asked.log.take(), Stage::Connect, "settings");
     let edits = set(&request.sysctl)?;
-    let answered = prober.probe(asked, (files, edits), &mut kernel, pass);
+    let answered = prober.probe(&asked, (files, edits), &mut kernel, pass);
     let said = kernel.finish();
     let (reply, parked) = answered.map_err(|message| match said.telling() {
         None => message,

@@ -4,6 +4,7 @@
 //! so that its copies do not spend their time on a fork. What the child says while it probes is
 //! passed on. Its reply is kept.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub(crate) struct Asked<'a> {
     /// The contents of the contract's files, in its order.
     pub(crate) files: &'a [Vec<u8>],
     pub(crate) identity: Identity,
+    /// The kernel's log.
+    pub(crate) log: Option<File>,
 }
 
 /// What the child has to know beside the request and the object: where the contract's files are, what

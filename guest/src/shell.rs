@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use rustix::termios::{Winsize, tcsetwinsize};
 use ukci_guest::child;
+use ukci_guest::kernel_files::KernelFiles;
 use ukci_schema::message::Request;
 use ukci_schema::shell::{self, BUSYBOX, CELL, COMMAND, DONE, FILES, NETWORK, REQUEST};
 
@@ -46,7 +47,7 @@ impl Shell {
         let cell = Cell::read()?;
         let request = &cell.request;
         system::set_clock(request.time);
-        system::add_entropy(&request.entropy);
+        system::add_entropy(KernelFiles::open().random.as_ref(), &request.entropy);
         let mut install = Command::new(BUSYBOX);
         let installed = install.args(["--install", "-s", "/bin"]).status();
         installed.map_err(|error| format!("run {BUSYBOX}: {error}"))?;

@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "ioctls of /dev/random")]
 
 use std::ffi::c_int;
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -59,10 +59,10 @@ pub(crate) fn set_clock(seconds: u64) {
 
 /// Lets the kernel end what a boot leaves to be done: a guest that is saved before would have it done
 /// in each of its copies.
-pub(crate) fn settle() {
+pub(crate) fn settle(random: Option<&File>) {
     // Some kernels are still without entropy. What they get here is known to whoever can read the
     // saved guest; each of its copies gets some of its own before it draws any.
-    add_entropy(&"5a".repeat(32));
+    add_entropy(random, &"5a".repeat(32));
     populate();
     std::thread::sleep(SETTLE);
 }
@@ -103,9 +103,9 @@ pub(crate) fn populate() {
 /// By how many bytes the heap grows when it has to.
 const HEAP: c_int = 1 << 20;
 
-/// Mixes hex digits into the pool, credits them, and reseeds: clones of one template would
+/// Mixes hex digits into the pool behind `/dev/random`, credits them, and reseeds: clones of one template would
 /// otherwise draw the same numbers.
-pub(crate) fn add_entropy(hex: &str) {
+pub(crate) fn add_entropy(random: Option<&File>, hex: &str) {
     /// `struct rand_pool_info` with room for 32 bytes.
     #[repr(C)]
     struct RandPoolInfo {
@@ -128,9 +128,7 @@ pub(crate) fn add_entropy(hex: &str) {
         *byte = value;
     }
     // linux/random.h: RNDADDENTROPY, RNDRESEEDCRNG (from 4.17).
-    let Ok(random) = fs::File::open("/dev/random") else {
-        return;
-    };
+    let Some(random) = random else { return };
     // SAFETY: the first ioctl reads `bytes` bytes of the buffer, the second takes nothing.
     unsafe {
         libc::ioctl(random.as_raw_fd(), 0x4008_5203, &raw const pool);

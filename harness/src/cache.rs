@@ -67,8 +67,9 @@ pub fn entries_of(cache: &Path, kind: Kind) -> Vec<Entry> {
                 continue;
             }
             let Ok(size) = size_of(&path) else { continue };
-            let record = checked_file::record_of(&path);
-            let of_record = fs::metadata(&record).map_or(0, |found| found.len());
+            let record = kind.is_recorded().then(|| checked_file::record_of(&path));
+            let of_record = record.and_then(|record| Some(fs::metadata(record).ok()?.len()));
+            let of_record = of_record.unwrap_or(0);
             let Some(used) = kind.last_use(&path) else {
                 continue;
             };

@@ -93,6 +93,12 @@ impl Kind {
         }
     }
 
+    /// Whether its files have records of their digests beside them. There may be thousands of
+    /// verdicts, which have none.
+    pub(super) fn is_recorded(self) -> bool {
+        self != Self::Verdicts
+    }
+
     /// When an entry was last used. Reading a file leaves no trace that could be relied on, so it is
     /// the modification time of whatever is written at each use.
     pub(super) fn last_use(self, path: &Path) -> Option<SystemTime> {
@@ -100,6 +106,7 @@ impl Kind {
         let traces = match self {
             Self::BootFiles => vec![record(path.join("kernel.json")), path.join("kernel.json")],
             Self::Templates => vec![path.join("template.json")],
+            Self::Verdicts => Vec::new(),
             Self::Objects => vec![record(path.to_owned()), record(path.join("vmlinux.h"))],
             _ => vec![record(path.to_owned())],
         };

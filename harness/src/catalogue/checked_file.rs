@@ -80,6 +80,21 @@ pub(crate) fn is_whole(path: &Path) -> bool {
     Record::read(path).is_some_and(|record| holds(path, record.size, &record.sha256))
 }
 
+/// The digest of a file, which is read only if it is not the file that its record is of, and is then
+/// recorded.
+pub(crate) fn digest(path: &Path) -> io::Result<String> {
+    let found = fs::metadata(path)?;
+    if let Some(known) = Record::read(path)
+        && known == Record::of(&found, &known.sha256)
+    {
+        return Ok(known.sha256);
+    }
+    let sha256 = digest::of_file(path)?;
+    // Without a record, as in a cache that cannot be written, it is read on every use.
+    let _ = Record::of(&found, &sha256).write(path);
+    Ok(sha256)
+}
+
 /// Whether a file has this size and digest. It is read only if it is not the file that its record is
 /// of, and is then recorded.
 pub(crate) fn holds(path: &Path, size: u64, sha256: &str) -> bool {

@@ -18,7 +18,7 @@ use super::process::{Process, Rights};
 use super::template::Place;
 use super::unprivileged::{self, Handed, Root, User};
 use crate::arch::{self, Accel, Accelerated};
-use crate::catalogue::digest;
+use crate::catalogue::checked_file;
 use crate::console::CONSOLE_LOG;
 use crate::transport::{self, Available, Transport};
 
@@ -98,7 +98,7 @@ fn checked_tool(path: PathBuf) -> Result<Option<PathBuf>, Error> {
     let Ok(recorded) = std::fs::read_to_string(path.with_added_extension("sha256")) else {
         return Ok(None);
     };
-    match digest::of_file(&path) {
+    match checked_file::digest(&path) {
         Ok(found) if found == recorded.trim() => Ok(Some(path)),
         Ok(found) => Err(Error::ToolChanged { path, found }),
         Err(_) => Ok(None),

@@ -13,7 +13,7 @@ use super::migration;
 use super::qemu::Qemu;
 use super::start;
 use super::template::{Begun, Making, Place, Template};
-use super::template_key;
+use super::{template_key, unprivileged};
 use crate::conversation;
 use crate::transport::Transport;
 
@@ -63,8 +63,8 @@ async fn save(
         evidence: making.dir().to_owned(),
         ..boot.clone()
     };
-    let is_other_user = qemu.user(boot.cell.arch).is_ok();
-    let ram = making.ram(boot.memory, is_other_user).map_err(failed)?;
+    let group = (qemu.user(boot.cell.arch).is_ok()).then(unprivileged::draw_id);
+    let ram = making.ram(boot.memory, group).map_err(failed)?;
     let guest = start::to_be_saved(qemu, boot, &ram).await;
     let guest = guest.map_err(|fault| NoTemplate::Failed(fault.headline))?;
     // The port stays open until the guest is saved: it would hear of its end.

@@ -112,7 +112,7 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
     let emulator = machine
         .emulator(arch)
         .ok_or_else(|| fault(format!("no QEMU for {arch} was looked for on this host")))?;
-    let user = machine.user(arch).ok();
+    let mut user = machine.user(arch).ok();
     let group = user.as_ref().map(|user| user.id);
     let dir = PrivateDir::create(machine.base(), group).map_err(|error| {
         let base = machine.base().display();
@@ -182,8 +182,13 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
         |memory: Backend| flags(&machine.emulated(boot, links.clone(), memory).devices(boot));
     let by_hand = shell(&emulator.path, &of_memory(memory.clone()));
     let (console, qemu_log, console_log) = evidence(boot, prelude, &by_hand)?;
-    let (memory, ram) = match &user {
-        Some(_) => memory.by_descriptor().map_err(cannot_run)?,
+    let (memory, ram) = match &mut user {
+        Some(user) => {
+            if let Backend::Saved(file) | Backend::Copied(file) = &memory {
+                user.admit_to(file).map_err(cannot_run)?;
+            }
+            memory.by_descriptor().map_err(cannot_run)?
+        }
         None => (memory, None),
     };
     let Handed {

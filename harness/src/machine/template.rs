@@ -19,7 +19,7 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -301,14 +301,18 @@ impl Making {
         &self.path
     }
 
-    /// Makes the file for its guest's memory, of so many MiB. Nobody else may open it, unless QEMU runs
-    /// as a user of its own: that user opens it by a descriptor, for which it needs the right to write.
-    pub(super) fn ram(&self, memory: u32, is_other_user: bool) -> io::Result<PathBuf> {
+    /// Makes the file for its guest's memory, of so many MiB. Where QEMU runs as a user of its own,
+    /// that user opens it by a descriptor, for which it needs the right to write: the processes of
+    /// such a guest get the file's `group`, which nobody else has.
+    pub(super) fn ram(&self, memory: u32, group: Option<u32>) -> io::Result<PathBuf> {
         let path = self.path.join(RAM);
-        let file = File::create(&path)?;
+        let mut options = File::options();
+        let file = options.write(true).create_new(true).mode(0o600).open(&path)?;
         file.set_len(u64::from(memory) << 20)?;
-        let mode = if is_other_user { 0o666 } else { 0o600 };
-        file.set_permissions(Permissions::from_mode(mode))?;
+        if let Some(group) = group {
+            fchown(&file, None, Some(group))?;
+            file.set_permissions(Permissions::from_mode(0o660))?;
+        }
         Ok(path)
     }
 
@@ -435,7 +439,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let place = Place::of(cache.path());
         let half = making(&place);
-        half.ram(1, false).unwrap();
+        half.ram(1, None).unwrap();
         assert_eq!(place.sweep(), 0, "its maker lives");
         drop(half);
         assert!(names(&place).is_empty());
@@ -449,7 +453,7 @@ mod tests {
             !again.path.join(RAM).exists(),
             "what was left is not built upon"
         );
-        again.ram(1, true).unwrap();
+        again.ram(1, None).unwrap();
         drop(again);
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join(RAM), b"mem").unwrap();

@@ -14,22 +14,22 @@ use super::kvm::{host_cpu, host_kernel};
 use super::qemu::Qemu;
 use super::template::SCHEMA;
 use crate::arch::Accel;
-use crate::catalogue::digest;
+use crate::catalogue::{checked_file, digest};
 
 /// The inputs of a guest that boots like this, one sentence each, and their digest. An error names
 /// the file that cannot be read.
 pub(super) fn of(qemu: &Qemu, boot: &Boot) -> io::Result<(String, Vec<String>)> {
-    let digest_of = |path: &Path| {
+    let of_path = |path: &Path, digest: fn(&Path) -> io::Result<String>| {
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
         };
-        digest::of_file(path).map_err(named)
+        digest(path).map_err(named)
     };
     let arch = boot.cell.arch;
     // The command with digests for files, and with the same names for what is another for each guest.
     let boot = Boot {
         kernel: boot.image.clone().into(),
-        initramfs: digest_of(&boot.initramfs)?.into(),
+        initramfs: of_path(&boot.initramfs, checked_file::digest)?.into(),
         evidence: PathBuf::new(),
         ..boot.clone()
     };
@@ -41,7 +41,7 @@ pub(super) fn of(qemu: &Qemu, boot: &Boot) -> io::Result<(String, Vec<String>)> 
         ],
         Backend::Saved("ram".into()),
     );
-    let firmware = qemu.firmware_file(arch).map(|path| digest_of(&path));
+    let firmware = (qemu.firmware_file(arch)).map(|path| of_path(&path, digest::of_file));
     let mut inputs = vec![
         format!("{SCHEMA}, protocol {PROTOCOL}"),
         format!("QEMU {}", qemu.identity(arch)),

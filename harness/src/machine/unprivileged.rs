@@ -82,14 +82,27 @@ impl User {
                 Openers::Root => return Err(Root::Device(device)),
             }
         }
-        let drawn = RandomState::new().hash_one(std::process::id());
-        let width = u64::from(IDS.end() - IDS.start() + 1);
-        let offset = u32::try_from(drawn % width).unwrap_or(0);
         Ok(Self {
-            id: IDS.start() + offset,
+            id: draw_id(),
             groups,
         })
     }
+
+    /// May also open this file, if it is one of a group that was drawn.
+    pub(super) fn admit_to(&mut self, file: &Path) -> io::Result<()> {
+        let group = fs::metadata(file)?.gid();
+        if IDS.contains(&group) {
+            self.groups.push(group);
+        }
+        Ok(())
+    }
+}
+
+/// The number of a user or group that nobody else is, as far as the draw goes.
+pub(super) fn draw_id() -> u32 {
+    let drawn = RandomState::new().hash_one(std::process::id());
+    let width = u64::from(IDS.end() - IDS.start() + 1);
+    IDS.start() + u32::try_from(drawn % width).unwrap_or(0)
 }
 
 /// A command whose process gets descriptors of files that its user may not reach by their paths.

@@ -8,8 +8,7 @@ use ukci_schema::cell::Arch;
 use ukci_schema::plan::FileRef;
 
 use super::Error;
-use crate::atomic_file;
-use crate::catalogue::digest;
+use crate::catalogue::{checked_file, digest};
 
 /// An agent inside the executable.
 #[derive(Clone, Copy, Debug)]
@@ -101,10 +100,10 @@ fn first(arch: Arch, tried: Vec<PathBuf>) -> Result<FileRef, Error> {
 fn unpack(carried: &Carried, dir: &Path, name: &str) -> io::Result<FileRef> {
     let sha256 = digest::of(carried.bytes);
     let path = dir.join(format!("{name}-{sha256}"));
-    let is_whole = std::fs::read(&path).is_ok_and(|found| found == carried.bytes);
-    if !is_whole {
+    let size = carried.bytes.len() as u64;
+    if !path.exists() || !checked_file::holds(&path, size, &sha256) {
         std::fs::create_dir_all(dir)?;
-        atomic_file::write(&path, &[carried.bytes])?;
+        checked_file::write(&path, &[carried.bytes])?;
     }
     Ok(FileRef { path, sha256 })
 }

@@ -6,7 +6,7 @@
 //! `target/bench.md` (the table of docs/performance.md).
 //!
 //! `UKCI_BENCH_RUNS` sets the runs of each pair. On a host that is too busy for so many, a pair is run
-//! three times and then until ten minutes are over. `UKCI_BENCH_PARTS` selects parts by their names,
+//! three times and then until two minutes are over. `UKCI_BENCH_PARTS` selects parts by their names,
 //! `UKCI_BENCH_TOOL` is another ukci, and `UKCI_BENCH_ACCEL` another accelerator than `tcg`.
 //! `UKCI_BENCH_BASELINE` is a file of ratios: a ratio that is a fifth above it ends the benchmark
 //! with status 1. Seconds never do.

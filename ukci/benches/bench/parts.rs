@@ -31,13 +31,13 @@ const BOOTS: [&str; 2] = ["--cold", "--no-cache"];
 /// Runs of each pair.
 fn runs() -> usize {
     let runs = std::env::var("UKCI_BENCH_RUNS").ok();
-    runs.and_then(|n| n.parse().ok()).unwrap_or(7)
+    runs.and_then(|n| n.parse().ok()).unwrap_or(5)
 }
 
 /// Runs of a pair on a host that is too busy for more.
 const FEWEST: usize = 3;
 /// How long the runs of one pair may take before there are no more of them.
-const LIMIT: Duration = Duration::from_mins(10);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Runs one and the other in turn, so that both meet the same load.
 fn pairs(one: impl Fn() -> Command, other: impl Fn() -> Command) -> Vec<(Measure, Measure)> {
@@ -113,6 +113,9 @@ pub(crate) fn cold(setting: &Setting, figures: &mut Figures) {
         let suffix = if arch == "x86_64" { "" } else { arch };
         let name = format!("guest_rss_mib_{suffix}");
         figures.number(name.trim_end_matches('_'), kib / 1024.0);
+        let own = pairs.iter().map(|(cell, _)| cell.children_own_mib);
+        let name = format!("guest_own_mib_{suffix}");
+        figures.number(name.trim_end_matches('_'), own.fold(0.0, f64::max));
     }
 }
 
@@ -170,6 +173,11 @@ pub(crate) fn matrix(setting: &Setting, figures: &mut Figures) {
     figures.number("matrix_warm_cpu_seconds", warm.cpu);
     figures.number("matrix_warm_memory_mib", warm.all_mib);
     figures.number("matrix_warm_cpu_ratio", warm.cpu / cold.cpu);
+    // The guests are saved now.
+    let saved = run_with(check(&setting.known(&["--no-cache"])), ANY_VERDICT);
+    figures.number("matrix_saved_seconds", saved.wall);
+    figures.number("matrix_saved_cpu_seconds", saved.cpu);
+    figures.number("matrix_saved_cpu_ratio", saved.cpu / cold.cpu);
     let report = setting.report();
     let cells = report["cells"].as_array().into_iter().flatten();
     let copies = cells.filter(|cell| cell["start"] == "warm").count();
