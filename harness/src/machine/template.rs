@@ -307,7 +307,11 @@ impl Making {
     pub(super) fn ram(&self, memory: u32, group: Option<u32>) -> io::Result<PathBuf> {
         let path = self.path.join(RAM);
         let mut options = File::options();
-        let file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+        let file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
         file.set_len(u64::from(memory) << 20)?;
         if let Some(group) = group {
             fchown(&file, None, Some(group))?;
@@ -467,8 +471,16 @@ mod tests {
         let making = making(&Place::of(cache.path()));
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!(mode(making.dir()), 0o700);
-        assert_eq!(mode(&making.ram(1, false).unwrap()), 0o600);
-        assert_eq!(mode(&making.ram(1, true).unwrap()), 0o666);
+        let ram = making.ram(1, None).unwrap();
+        assert_eq!(mode(&ram), 0o600);
+        fs::remove_file(&ram).unwrap();
+        // Where another user's QEMU has to write to it: those of a group, and not everybody.
+        let group = rustix::process::getegid().as_raw();
+        making.ram(1, Some(group)).unwrap();
+        assert_eq!(
+            (mode(&ram), fs::metadata(&ram).unwrap().gid()),
+            (0o660, group)
+        );
     }
 
     #[test]
