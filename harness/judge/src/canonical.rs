@@ -34,6 +34,7 @@ const TRANSPORT: &[&str] = &["virtio", "vmw_vsock", "vsock"];
 
 /// Words of lines that the kernel prints about clocks when the host is slow.
 const CLOCKS: &[&str] = &[
+    "TSC found unstable",
     "clocksource:",
     "hogged CPU for",
     "hrtimer:",
@@ -326,6 +327,7 @@ mod tests {
         let raw = Evidence {
             kmsg: vec![
                 "clocksource: late".into(),
+                "TSC found unstable after boot, most likely due to broken BIOS.".into(),
                 "[ 1.5] at 0xffffffff81000000".into(),
             ],
             log: Log {
