@@ -11,6 +11,7 @@ mod left;
 mod libbpf_lines;
 mod pipes;
 mod processes;
+mod root;
 mod start;
 mod streams;
 mod surroundings;
@@ -46,14 +47,21 @@ pub(crate) fn serve(
         let module = receive(channel, &format!("the module `{name}`"), Some(*size))?;
         modules::keep(name, &module)?;
     }
+    // They are not in the new root.
+    facts.modules.extend(load(&command.modules)?);
+    if command.network == Network::User {
+        facts.modules.extend(network::load_driver());
+    }
+    if command.root.is_some() {
+        facts.modules.extend(root::enter()?);
+    }
     surroundings::make();
     files::receive(channel, command)?;
     surroundings::complete(command)?;
     if command.network == Network::User {
-        facts.modules.extend(network::user_network_up()?);
+        network::user_network_up()?;
     }
     let edits = set(&request.sysctl)?;
-    facts.modules.extend(load(&command.modules)?);
     channel
         .say(&FromGuest::Progress {
             stage: Stage::Behave,

@@ -32,18 +32,18 @@ pub(crate) fn loopback_up() {
     }
 }
 
-/// Gives the guest the network that QEMU makes for it. Returns the modules that were loaded.
-pub(crate) fn user_network_up() -> Result<Vec<Module>, String> {
+/// Loads the driver of the network device.
+pub(crate) fn load_driver() -> Vec<Module> {
     // It is there but in the guest of a shell, which does not connect to the host.
     let mut loaded = modules::load(BUS_MODULE);
     loaded.extend(modules::load(MODULE));
-    let Some(name) = card() else {
-        let why = loaded.iter().find_map(|module| module.error.as_deref());
-        return Err(format!(
-            "the kernel has no driver for the network device (CONFIG_VIRTIO_NET): {}",
-            why.unwrap_or("no device appeared")
-        ));
-    };
+    loaded
+}
+
+/// Gives the guest the network that QEMU makes for it, after its driver was loaded.
+pub(crate) fn user_network_up() -> Result<(), String> {
+    let name =
+        card().ok_or("the kernel has no driver for the network device (CONFIG_VIRTIO_NET)")?;
     let device = Device::named(&name).map_err(|error| format!("set {name} up: {error}"))?;
     let set = device
         .set(libc::SIOCSIFADDR, ADDRESS)
@@ -56,7 +56,7 @@ pub(crate) fn user_network_up() -> Result<Vec<Module>, String> {
     let _ = fs::remove_file(RESOLV_CONF);
     fs::write(RESOLV_CONF, format!("nameserver {NAME_SERVER}\n"))
         .map_err(|error| format!("write {RESOLV_CONF}: {error}"))?;
-    Ok(loaded)
+    Ok(())
 }
 
 /// The name of the first network device that is one of the machine's.

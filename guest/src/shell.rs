@@ -54,6 +54,7 @@ impl Shell {
         symlink("/init", "/bin/ukci-guest").map_err(|error| format!("link the agent: {error}"))?;
         if Path::new(NETWORK).exists() {
             network::loopback_up();
+            let _ = network::load_driver();
             network::user_network_up()?;
         }
         let device = console()?;

@@ -40,6 +40,7 @@ mod remembered;
 pub mod render;
 pub mod report;
 pub mod resolve;
+pub mod rootfs;
 pub mod run;
 mod run_options;
 mod schedule;

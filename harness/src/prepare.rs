@@ -24,8 +24,9 @@ use crate::command::Stdin;
 use crate::evidence_dir;
 use crate::initramfs;
 use crate::input_file::{self, FILE_LIMIT};
-use crate::machine::Userland;
+use crate::machine::{RootDisk, Userland};
 use crate::needed_modules::{Modules, Needs};
+use crate::rootfs;
 use crate::run_options::Options;
 
 /// A plan whose files cannot be used.
@@ -183,6 +184,11 @@ impl<'a> Files<'a> {
             Some(command::Stdin::Stream) => self.options.stdin.clone().map(Stdin::Stream),
             Some(command::Stdin::Empty) | None => None,
         };
+        let root = command.as_deref().and_then(|command| command.root.as_ref());
+        let root = root.map(|root| RootDisk {
+            path: rootfs::path_of(&self.options.cache, &root.sha256),
+            sha256: root.sha256.clone(),
+        });
         Ok(Inputs {
             planned: planned.clone(),
             kernel: self.kernel(cell)?,
@@ -191,6 +197,7 @@ impl<'a> Files<'a> {
             object_sha256: sha256,
             files,
             command,
+            root,
             stdin,
             refused,
             unkept,

@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
 use ukci_harness::command::{self, Draft};
-use ukci_harness::evidence_dir;
 use ukci_harness::input_file::{self, DOCUMENT_LIMIT};
+use ukci_harness::render::harmless;
 use ukci_harness::resolve::Selection;
+use ukci_harness::rootfs::{self, Image};
+use ukci_harness::{catalogue, evidence_dir};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
 use ukci_schema::command::{Command, WindowSize};
@@ -20,7 +23,8 @@ use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::fetching::Fetching;
 use crate::lock_file;
-use crate::output::Output;
+use crate::output::{GOOD, Output, label};
+use crate::text::text;
 
 /// What the options say of a command that consists of these words.
 pub(crate) fn draft(words: Vec<OsString>, program: Program) -> Draft {
@@ -32,6 +36,7 @@ pub(crate) fn draft(words: Vec<OsString>, program: Program) -> Draft {
         user: program.user,
         modules: program.module,
         network: program.userland.net.into(),
+        rootfs: program.rootfs,
         memory: program.memory,
         cpus: program.cpus,
         library_path: std::env::var_os("LD_LIBRARY_PATH")
@@ -59,10 +64,15 @@ pub(crate) fn give_terminal(draft: &mut Draft, window: WindowSize) {
 
 /// Plans a command, and has the selection name the architecture of its program if it names none.
 pub(crate) fn plan(
-    draft: Draft,
+    mut draft: Draft,
     selection: &mut Selection,
     output: Output,
 ) -> Result<PlannedArtifact, Failure> {
+    if let Some(source) = &draft.rootfs {
+        let arch = selection.arches.first().copied();
+        let image = root_image(source, arch.unwrap_or(Arch::X86_64), output)?;
+        draft.root = Some(Arc::new(image));
+    }
     let arch = draft.arch().map_err(|error| refused(&error))?;
     let arch = arch.or(selection.arches.first().copied());
     let arch = arch.unwrap_or(Arch::X86_64);
@@ -71,6 +81,23 @@ pub(crate) fn plan(
     }
     let busybox = busybox(arch, output)?;
     draft.plan(arch, busybox).map_err(|error| refused(&error))
+}
+
+/// The image of a root file system, which is made unless the cache has it.
+fn root_image(source: &Path, arch: Arch, output: Output) -> Result<Image, Failure> {
+    let source = std::path::absolute(source)
+        .map_err(|error| Failure::failed_to(Action::on("read", source), &error))?;
+    let image = rootfs::image(&source, arch, &catalogue::cache_dir(), || {
+        if output.chatty {
+            let source = source.display().to_string();
+            output.say(&text!(
+                "{} an image of {}",
+                label(GOOD, "Making"),
+                harmless(&source)
+            ));
+        }
+    });
+    image.map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))
 }
 
 fn refused(error: &command::Error) -> Failure {
@@ -94,7 +121,16 @@ pub(crate) fn recorded(
     let command: Command = serde_json::from_slice(&text).map_err(|error| unread(&error))?;
     let mut cells = report.cells.iter();
     let arch = cells.find(|cell| cell.artifact == artifact.name);
-    let busybox = busybox(arch.map_or(Arch::X86_64, |cell| cell.arch), output)?;
+    let arch = arch.map_or(Arch::X86_64, |cell| cell.arch);
+    if let Some(root) = &command.root {
+        let source = Path::new(&root.source);
+        let image = root_image(source, arch, output)?;
+        if image.root.sha256 != root.sha256 {
+            let error = rootfs::Error::Changed(source.to_owned());
+            return Err(Failure::of(Exit::NoVerdict, &error, error.hint()));
+        }
+    }
+    let busybox = busybox(arch, output)?;
     Ok(Some(command::planned(&command, &artifact.path, busybox)))
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::message::ModuleFile;
-use crate::userland::Network;
+use crate::userland::{Network, Root};
 use crate::watched::Watched;
 
 /// Version of the command's shape.
@@ -37,7 +37,8 @@ pub struct Command {
     pub schema: String,
     /// The first part of the id of its cells.
     pub name: String,
-    /// The program's absolute path in the guest.
+    /// The program's absolute path in the guest, or with a [`root`](Self::root) also a name that is looked
+    /// up in `PATH`.
     pub program: String,
     /// Its arguments, with its own name as the first.
     pub arguments: Vec<String>,
@@ -72,6 +73,9 @@ pub struct Command {
     /// How it reaches networks.
     #[serde(default, skip_serializing_if = "Network::is_none")]
     pub network: Network,
+    /// The root file system in which it runs; none: that of the initramfs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<Root>,
     /// Guest memory in MiB that it needs at least.
     pub memory: u32,
     /// Whether the calls of its processes to the BPF subsystem are watched.

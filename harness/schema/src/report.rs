@@ -11,7 +11,7 @@ use crate::cell::{Arch, Cell};
 use crate::command::Ended;
 use crate::diagnosis::{Code, Diagnosis, SourceLine};
 use crate::evidence::{AttachOutcome, MapEvidence, ProgramAttach, StepOutcome, VerifierStats};
-use crate::userland::Network;
+use crate::userland::{Network, Root};
 use crate::verdict::{Expectation, Fault, Outcome, Stage, Verdict, VerdictKind};
 
 pub use crate::stage::StageTime;
@@ -158,6 +158,9 @@ pub struct CellReport {
     /// How the guest reached networks.
     #[serde(default, skip_serializing_if = "Network::is_none")]
     pub network: Network,
+    /// The root file system in which the command ran, if it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<Root>,
     /// Guest memory in MiB.
     pub memory: u32,
     /// Virtual CPUs.

@@ -1,4 +1,5 @@
-//! What a guest has beside the kernel and the files that it is sent: a network.
+//! What a guest has beside the kernel and the files that it is sent: a network, and a root file
+//! system.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,3 +40,27 @@ pub mod user_network {
 
 /// The driver of the bus that all devices of a guest are on. It may be built into the kernel.
 pub const BUS_MODULE: &str = "virtio_pci";
+
+/// A root file system that a command runs in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Root {
+    /// SHA-256 of what its image was made from, hex.
+    #[serde(deserialize_with = "crate::sha256::one")]
+    pub sha256: String,
+    /// The directory, the archive or the container image on the host.
+    pub source: String,
+}
+
+/// How a guest finds and mounts the image of a [`Root`].
+pub mod root_image {
+    /// The serial number of its disk.
+    pub const SERIAL: &str = "ukci-root";
+    /// The driver of the disk. It may be built into the kernel.
+    pub const DISK_MODULE: &str = "virtio_blk";
+    /// The type of its file system, which is also the name of the module.
+    pub const TYPE: &str = "squashfs";
+    /// The type of the file system that makes it writable, which is also the name of the module.
+    pub const OVERLAY: &str = "overlay";
+}

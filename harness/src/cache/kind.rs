@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::catalogue::checked_file;
+use crate::rootfs;
 
 /// A kind of entry of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +14,8 @@ pub enum Kind {
     Packages,
     /// What was made of packages to boot kernels: images, modules, configurations.
     BootFiles,
+    /// The images of root file systems of commands.
+    RootImages,
     /// Agent and modules, as a kernel boots them.
     Initramfs,
     /// What C sources were compiled to, and the headers for it.
@@ -31,9 +34,10 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Packages,
         Self::BootFiles,
+        Self::RootImages,
         Self::Initramfs,
         Self::Objects,
         Self::Agents,
@@ -48,6 +52,7 @@ impl Kind {
         match self {
             Self::Packages => "packages",
             Self::BootFiles => "boot-files",
+            Self::RootImages => "root-images",
             Self::Initramfs => "initramfs",
             Self::Objects => "objects",
             Self::Agents => "agents",
@@ -63,6 +68,7 @@ impl Kind {
         match self {
             Self::Packages => "packages of distributions, as downloaded",
             Self::BootFiles => "kernel images, modules and configurations",
+            Self::RootImages => "images of the root file systems of commands",
             Self::Initramfs => "agents and modules, as kernels boot them",
             Self::Objects => "compiled C sources, and headers for them",
             Self::Agents => "agents that are built into ukci, and the shell of guests",
@@ -83,6 +89,7 @@ impl Kind {
         match self {
             Self::Packages => &["packages"],
             Self::BootFiles => &["store"],
+            Self::RootImages => &[rootfs::IMAGES],
             Self::Initramfs => &["initramfs"],
             Self::Objects => &["compiled", "vmlinux-h", "libbpf-headers"],
             Self::Agents => &["agents"],

@@ -20,7 +20,7 @@ use ukci_schema::userland::Network;
 use crate::catalogue::digest;
 use crate::command::Stdin;
 use crate::evidence_dir;
-use crate::machine::{Boot, Userland};
+use crate::machine::{Boot, RootDisk, Userland};
 use crate::needed_modules::NamedModule;
 
 /// What a cell is run with.
@@ -36,6 +36,8 @@ pub(crate) struct Inputs {
     pub(crate) files: Vec<Arc<[u8]>>,
     /// The command, if the cell is of one; `files` are its contents then.
     pub(crate) command: Option<Arc<Command>>,
+    /// The image of its root file system.
+    pub(crate) root: Option<RootDisk>,
     /// What the command reads.
     pub(crate) stdin: Option<Stdin>,
     /// Why a compiler made no object of the source: then nothing is booted.
@@ -76,6 +78,7 @@ impl Inputs {
         let command = self.command.as_ref();
         Userland {
             network: command.map_or(Network::None, |command| command.network),
+            root: self.root.clone(),
         }
     }
 

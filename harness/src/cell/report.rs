@@ -114,6 +114,7 @@ pub(super) fn report<M: Machine>(
         start: cost.start,
         hermetic: inputs.is_hermetic(),
         network: inputs.userland().network,
+        root: (inputs.command.as_ref()).and_then(|command| command.root.clone()),
         memory: cost.memory,
         cpus: planned.cpus,
         seconds: cost.seconds,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
@@ -16,6 +17,7 @@ use super::script::{self, Interpreter};
 use super::{elf_closure, program_path, terminfo};
 use crate::catalogue::digest;
 use crate::input_file::{self, FILE_LIMIT, Refused};
+use crate::rootfs::Image;
 
 /// Guest memory of a command whose files are small, in MiB. An object's guest runs nothing but the
 /// agent; a program brings its own needs.
@@ -152,6 +154,10 @@ pub struct Draft {
     pub modules: Vec<String>,
     /// How it reaches networks.
     pub network: Network,
+    /// Where its root file system comes from: a directory, an archive or a container image.
+    pub rootfs: Option<PathBuf>,
+    /// The image that was made of it. Without one, the guest has the files that the program needs.
+    pub root: Option<Arc<Image>>,
     /// Guest memory in MiB.
     pub memory: Option<u32>,
     /// Virtual CPUs.
@@ -175,6 +181,13 @@ impl Draft {
             return Ok(None);
         };
         let word = text(word)?;
+        if let Some(root) = &self.root {
+            // The root file system comes first, and has all programs without a path.
+            let is_own = !word.contains('/') || root.start_of(Path::new(word), 1).is_some();
+            if is_own || !Path::new(word).is_file() {
+                return Ok(None);
+            }
+        }
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = program_path::find(word, &path);
         let found = found.ok_or_else(|| Error::NoProgram(word.to_owned()))?;
@@ -184,11 +197,17 @@ impl Draft {
     /// The command as a planned artifact, for guests of `arch`. `busybox` is the guest's shell.
     pub fn plan(self, arch: Arch, busybox: Vec<u8>) -> Result<PlannedArtifact, Error> {
         let program = self.program()?;
-        if program.is_none() && self.shell.is_none() {
+        if self.words.is_empty() && self.shell.is_none() {
             return Err(Error::Nothing);
         }
         let mut files = Files::new(arch, self.library_path.clone());
-        files.own(BUSYBOX, busybox);
+        match &self.root {
+            Some(root) => {
+                check_arch(root, arch)?;
+                files.is_bare = true;
+            }
+            None => files.own(BUSYBOX, busybox),
+        }
         let mut environment = self.surroundings();
         let mut say = |names: [&str; 2], value: &str| {
             for name in names {
@@ -213,6 +232,8 @@ impl Draft {
                 files.link(Path::new(word), program);
             }
             say(["UKCI_BIN", "BPFCOMPAT_BIN"], text(program.as_os_str())?);
+        } else if let Some(word) = self.words.first() {
+            say(["UKCI_BIN", "BPFCOMPAT_BIN"], text(word)?);
         }
         if let Some(object) = &self.artifact {
             let object = canonical(object)?;
@@ -252,24 +273,27 @@ impl Draft {
             .map(|word| text(word).map(str::to_owned))
             .collect::<Result<_, _>>()?;
         let path = words.first().cloned().unwrap_or_else(|| "--shell".into());
-        let (start, arguments) = match (&self.shell, &program) {
-            (Some(shell), _) => {
-                let head = ["sh", "-c", shell].map(str::to_owned);
-                // Without words the shell's own name is `sh`.
-                let own = words.is_empty().then(|| "sh".to_owned());
-                let arguments = head.into_iter().chain(own).chain(words).collect();
-                (BUSYBOX.to_owned(), arguments)
-            }
-            (None, Some(program)) => (text(program.as_os_str())?.to_owned(), words),
-            (None, None) => return Err(Error::Nothing),
-        };
-        let named = program.as_deref().and_then(Path::file_name);
+        let named = program.clone().or_else(|| Some(words.first()?.into()));
+        let named = named.as_deref().and_then(Path::file_name);
         let name = self.name.clone().unwrap_or_else(|| {
             named.map_or_else(
                 || "shell".into(),
                 |name| name.to_string_lossy().into_owned(),
             )
         });
+        let (start, arguments) = match (&self.shell, &program) {
+            (Some(shell), _) => {
+                let head = ["sh", "-c", shell].map(str::to_owned);
+                // Without words the shell's own name is `sh`.
+                let own = words.is_empty().then(|| "sh".to_owned());
+                let arguments = head.into_iter().chain(own).chain(words).collect();
+                let shell = self.root.as_ref().map_or(BUSYBOX, |_| "/bin/sh");
+                (shell.to_owned(), arguments)
+            }
+            (None, Some(program)) => (text(program.as_os_str())?.to_owned(), words),
+            // It is a program of the root file system.
+            (None, None) => (words.first().cloned().ok_or(Error::Nothing)?, words),
+        };
         let command = Command {
             schema: command::SCHEMA.into(),
             name,
@@ -288,6 +312,7 @@ impl Draft {
             out,
             modules: self.modules,
             network: self.network,
+            root: self.root.map(|image| image.root.clone()),
             cpus: self.cpus,
         };
         Ok(planned_with(&command, &path, files.companions, files.kept))
@@ -386,6 +411,8 @@ fn memory(bytes: u64) -> u32 {
 /// The files of a command, as they are collected.
 struct Files {
     arch: Arch,
+    /// Whether programs come without what they need.
+    is_bare: bool,
     library_path: Vec<PathBuf>,
     made: Vec<CommandFile>,
     paths: BTreeSet<String>,
@@ -398,6 +425,7 @@ impl Files {
     fn new(arch: Arch, library_path: Vec<PathBuf>) -> Self {
         Self {
             arch,
+            is_bare: false,
             library_path,
             made: Vec::new(),
             paths: BTreeSet::new(),
@@ -437,7 +465,9 @@ impl Files {
         bytes: Vec<u8>,
         mode: u32,
     ) -> Result<(), Error> {
-        if let Some(interpreter) = script::interpreter(&bytes) {
+        if self.is_bare {
+            // Interpreters and libraries are those of the root file system.
+        } else if let Some(interpreter) = script::interpreter(&bytes) {
             self.interpreter(interpreter)?;
         } else if let Some(other) = elf_closure::arch(source, &bytes)? {
             let arch = self.arch;
@@ -530,6 +560,18 @@ impl Files {
                 content: Content::Link { target },
             });
         }
+    }
+}
+
+/// Refuses a root file system for another architecture, as far as its shell tells.
+fn check_arch(root: &Image, arch: Arch) -> Result<(), Error> {
+    let Some(start) = root.start_of(Path::new("bin/sh"), 4096) else {
+        return Ok(());
+    };
+    let path = PathBuf::from(&root.root.source);
+    match elf_closure::arch(&path, &start)? {
+        Some(other) if other != arch => Err(Error::Mixed { path, other, arch }),
+        _ => Ok(()),
     }
 }
 

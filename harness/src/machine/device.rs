@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ukci_schema::cell::Arch;
 use ukci_schema::message::SERIAL_PORT;
+use ukci_schema::userland::root_image::SERIAL;
 
 use super::interface::Boot;
 use crate::arch::{Accel, Platform};
@@ -90,6 +91,8 @@ pub enum Device {
     SerialPort(PathBuf),
     /// A network card whose connections QEMU makes as its own user.
     UserNetwork,
+    /// A disk that cannot be written, with the image of a root file system.
+    RootDisk(PathBuf),
     /// Kernel arguments of the plan.
     KernelArguments(Vec<String>),
 }
@@ -258,6 +261,16 @@ impl Device {
                 line.option("-netdev", "user,id=net,ipv6=off");
                 // No option ROM: it is in a package of its own, and nothing boots from this card.
                 line.option("-device", "virtio-net-pci,netdev=net,romfile=");
+            }
+            Self::RootDisk(path) => {
+                // Several guests read the same image, which nobody writes to: no lock is needed.
+                let image = "driver=raw,node-name=root,read-only=on,file.driver=file,\
+                             file.read-only=on,file.locking=off,file.filename=";
+                line.option("-blockdev", with_path(image, path));
+                line.option(
+                    "-device",
+                    format!("virtio-blk-pci,drive=root,serial={SERIAL}"),
+                );
             }
             Self::KernelArguments(arguments) => line.kernel.extend(arguments.iter().cloned()),
         }

@@ -33,4 +33,4 @@ pub use interface::{
 };
 pub use qemu_guest::QemuGuest;
 pub use template::Template;
-pub use userland::Userland;
+pub use userland::{RootDisk, Userland};

@@ -178,9 +178,10 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
     let cannot_run =
         |error: io::Error| fault(format!("cannot run `{}`: {error}", emulator.path.display()));
     let memory = origin.memory(transport);
-    let of_memory =
-        |memory: Backend| flags(&machine.emulated(boot, links.clone(), memory).devices(boot));
-    let by_hand = shell(&emulator.path, &of_memory(memory.clone()));
+    let command_of = |boot: &Boot, memory: Backend| {
+        flags(&machine.emulated(boot, links.clone(), memory).devices(boot))
+    };
+    let by_hand = shell(&emulator.path, &command_of(boot, memory.clone()));
     let (console, qemu_log, console_log) = evidence(boot, prelude, &by_hand)?;
     let (memory, ram) = match &mut user {
         Some(user) => {
@@ -191,18 +192,26 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
         }
         None => (memory, None),
     };
+    let (userland, disk) = match &user {
+        Some(_) => boot.userland.by_descriptor().map_err(cannot_run)?,
+        None => (boot.userland.clone(), None),
+    };
+    let handed = Boot {
+        userland,
+        ..boot.clone()
+    };
     let Handed {
         command,
         mut descriptors,
     } = Handed::to(
         user.as_ref(),
         &emulator.path,
-        &of_memory(memory),
+        &command_of(&handed, memory),
         &[&boot.kernel, &boot.initramfs],
         Some((&boot.evidence.join(CONSOLE_LOG), console_log)),
     )
     .map_err(cannot_run)?;
-    descriptors.extend(ram);
+    descriptors.extend(ram.into_iter().chain(disk));
     if user.is_some() {
         dir.admit().map_err(listening)?;
     }

@@ -31,6 +31,7 @@ pub(super) fn of(qemu: &Qemu, boot: &Boot) -> io::Result<(String, Vec<String>)> 
         kernel: boot.image.clone().into(),
         initramfs: of_path(&boot.initramfs, checked_file::digest)?.into(),
         evidence: PathBuf::new(),
+        userland: boot.userland.by_digest(),
         ..boot.clone()
     };
     let machine = qemu.emulated(

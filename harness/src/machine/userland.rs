@@ -1,5 +1,12 @@
-//! The devices of a guest with a network: what is asked for goes in, and devices come out.
+//! The devices of a guest with a network or a root file system of its own: what is asked for goes in,
+//! and devices come out.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use ukci_schema::userland::root_image::{DISK_MODULE, OVERLAY, TYPE};
 use ukci_schema::userland::{BUS_MODULE, Network, user_network};
 
 use super::device::Device;
@@ -9,28 +16,69 @@ use super::device::Device;
 pub struct Userland {
     /// How it reaches networks.
     pub network: Network,
+    /// The image of its root file system.
+    pub root: Option<RootDisk>,
+}
+
+/// The image of a root file system.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RootDisk {
+    /// The file, which everybody may read.
+    pub path: PathBuf,
+    /// The digest of what it was made from.
+    pub sha256: String,
 }
 
 impl Userland {
-    /// Whether all that it has is of the lock or the store.
+    /// Whether all that it has is pinned by digests.
     pub(crate) fn is_hermetic(&self) -> bool {
         self.network.is_none()
     }
 
     /// The drivers of its devices, which may be built into the kernel.
     pub(crate) fn modules(&self) -> Vec<&'static str> {
+        let mut modules = Vec::new();
         match self.network {
-            Network::None => Vec::new(),
-            Network::User => vec![BUS_MODULE, user_network::MODULE],
+            Network::None => {}
+            Network::User => modules.extend([BUS_MODULE, user_network::MODULE]),
         }
+        if self.root.is_some() {
+            modules.extend([BUS_MODULE, DISK_MODULE, TYPE, OVERLAY]);
+        }
+        modules
     }
 
     /// Its devices. A saved guest has them as its copies do: they are part of its key, and the agent
     /// loads their drivers only when a request asks for it.
     pub(super) fn devices(&self) -> Vec<Device> {
+        let mut devices = Vec::new();
         match self.network {
-            Network::None => Vec::new(),
-            Network::User => vec![Device::UserNetwork],
+            Network::None => {}
+            Network::User => devices.push(Device::UserNetwork),
         }
+        devices.extend((self.root.iter()).map(|disk| Device::RootDisk(disk.path.clone())));
+        devices
+    }
+
+    /// The same with digests for paths, as keys have it. A kernel with a built-in driver reads the
+    /// size of the disk when it boots, so another image needs another saved guest.
+    pub(super) fn by_digest(&self) -> Self {
+        let mut named = self.clone();
+        if let Some(disk) = &mut named.root {
+            disk.path = disk.sha256.clone().into();
+        }
+        named
+    }
+
+    /// The same by the number of a descriptor, which QEMU's process has to get: its user may not
+    /// reach the file by its path.
+    pub(super) fn by_descriptor(&self) -> io::Result<(Self, Option<OwnedFd>)> {
+        let mut named = self.clone();
+        let Some(disk) = &mut named.root else {
+            return Ok((named, None));
+        };
+        let fd = OwnedFd::from(File::open(&disk.path)?);
+        disk.path = format!("/proc/self/fd/{}", fd.as_raw_fd()).into();
+        Ok((named, Some(fd)))
     }
 }

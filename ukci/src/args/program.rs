@@ -51,6 +51,16 @@ pub(crate) struct Program {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) cpus: Option<u32>,
 
+    /// Root file system for the command
+    ///
+    /// A directory, a tar archive (plain, or compressed by gzip, xz, zstd or bzip2), an OCI image
+    /// layout, or what `docker save` or `podman save` writes. The command sees it as `/`, and may
+    /// write to it. What it writes is gone afterwards. Programs are looked up in it. One that is given
+    /// by a path, and that it does not have, is sent from this host, without its libraries. The guest
+    /// reads the files from a disk, so they need none of its memory.
+    #[arg(long, value_name = "DIR|TAR|OCI")]
+    pub(crate) rootfs: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) userland: Userland,
 }
@@ -76,6 +86,10 @@ impl Program {
         let user = self.user.map(|User { uid, gid }| format!("{uid}:{gid}"));
         let others = [
             ("--workdir", self.workdir.clone()),
+            (
+                "--rootfs",
+                (self.rootfs.as_ref()).map(|path| path.display().to_string()),
+            ),
             ("--user", user),
             ("--memory", self.memory.map(|mib| mib.to_string())),
             ("--cpus", self.cpus.map(|cpus| cpus.to_string())),

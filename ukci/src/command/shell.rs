@@ -65,6 +65,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
                 busybox,
                 userland: machine::Userland {
                     network: args.userland.net.into(),
+                    root: None,
                 },
                 command: args.command,
                 size: tcgetwinsize(std::io::stdout())

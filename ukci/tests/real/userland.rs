@@ -1,4 +1,4 @@
-//! What a guest may have beside the files of a command: a network.
+//! What a guest may have beside the files of a command: a network, and a root file system.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -98,4 +98,87 @@ fn a_shell_has_the_network_that_is_asked_for() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}\n{stderr}");
     assert!(said.contains("for a person"), "{said}");
+}
+
+/// A root file system with one static program, which is busybox of the lock, and a link to it.
+fn root(dir: &Path) -> std::path::PathBuf {
+    let root = dir.join("root");
+    std::fs::create_dir_all(root.join("usr/bin")).unwrap();
+    std::fs::create_dir_all(root.join("etc")).unwrap();
+    let out = dir.join("busybox");
+    let arguments = ["exec", "--kernel", K61, "--out", text(&out)];
+    let copy = ["--shell", "cp /bin/busybox $UKCI_OUT/"];
+    let (output, stderr) = ukci(&[&arguments[..], &copy].concat());
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let ran = report(&dir.join("busybox"));
+    let busybox = dir
+        .join("busybox")
+        .join(&ran.cells[0].evidence)
+        .join("out/busybox");
+    let to = root.join("usr/bin/busybox");
+    std::fs::copy(busybox, &to).unwrap();
+    std::fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for link in ["sh", "cat", "mount", "touch"] {
+        std::os::unix::fs::symlink("busybox", root.join("usr/bin").join(link)).unwrap();
+    }
+    std::os::unix::fs::symlink("usr/bin", root.join("bin")).unwrap();
+    std::fs::write(root.join("etc/os-release"), "ID=small\n").unwrap();
+    root
+}
+
+#[test]
+fn a_command_runs_in_its_root_file_system_and_can_write_to_it() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let root = root(dir.path());
+    let sent = dir.path().join("sent.txt");
+    std::fs::write(&sent, "sent\n").unwrap();
+    let file = format!("{}:/srv/sent.txt", sent.display());
+    let doing = "cat /etc/os-release /srv/sent.txt; touch /etc/new && mount; \
+                 echo back > $UKCI_OUT/back; test ! -e /init";
+    let options = [
+        "--kernel",
+        K61,
+        "--kernel",
+        K510,
+        "--rootfs",
+        text(&root),
+        "--file",
+        &file,
+    ];
+    let out = dir.path().join("out");
+    let (status, stdout, stderr, ran) =
+        exec(&out, &[&options[..], &["--", "sh", "-c", doing]].concat());
+    assert_eq!(status, Some(0), "{stdout}\n{stderr}");
+    for said in [
+        "ID=small",
+        "sent",
+        "overlay on / type overlay",
+        "proc on /proc",
+        "tracefs on",
+    ] {
+        assert_eq!(stdout.matches(said).count() / 2, 1, "{said}: {stdout}");
+    }
+    for cell in &ran.cells {
+        assert_eq!(
+            cell.root.as_ref().map(|root| root.source.as_str()),
+            Some(text(&root))
+        );
+        let back = out.join(&cell.evidence).join("out/back");
+        assert_eq!(std::fs::read_to_string(back).unwrap(), "back\n");
+    }
+
+    // The same bytes again, and no others.
+    let again = dir.path().join("again");
+    let rerun = || {
+        let (output, stderr) =
+            ukci(&["rerun", text(&out), "--out", text(&again), &ran.cells[0].id]);
+        (output.status.code(), stderr)
+    };
+    let (status, stderr) = rerun();
+    assert_eq!(status, Some(0), "{stderr}");
+    std::fs::write(root.join("etc/os-release"), "ID=other\n").unwrap();
+    let (status, stderr) = rerun();
+    assert_eq!(status, Some(1), "{stderr}");
+    assert!(stderr.contains("changed since the earlier run"), "{stderr}");
 }

@@ -11,7 +11,7 @@ use crate::catalogue::Error;
 
 /// Uncompressed size that no kernel package reaches (the largest seen, Debian's generic 6.1, has
 /// 0.4 GiB); more is an archive made to fill the disk.
-pub(super) const MAX_TOTAL: u64 = 8 << 30;
+pub(crate) const MAX_TOTAL: u64 = 8 << 30;
 
 /// Entries of one package. The largest seen, Ubuntu's modules, have some 7,000. Something is kept of
 /// each, so many small ones fill the memory.

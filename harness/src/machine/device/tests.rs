@@ -225,7 +225,10 @@ fn a_network_is_a_card_without_a_rom() {
     };
     let picture = |network| {
         let (arch, accel) = (Arch::X86_64, Accel::Tcg);
-        let userland = Userland { network };
+        let userland = Userland {
+            network,
+            root: None,
+        };
         let (console, links) = (console.clone(), vec![serial()]);
         picture(
             arch,

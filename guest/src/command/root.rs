@@ -1,0 +1,127 @@
+//! Enters the root file system that a command brings.
+//!
+//! Its image is a read-only disk. A file system in memory lies over it, so that the command can write
+//! wherever it likes, and what the agent has mounted moves along. From then on, every path is one of
+//! the new root, as after the initramfs of a distribution.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::mount::{MountFlags, mount, mount_bind, mount_move};
+use ukci_guest::modules;
+use ukci_schema::evidence::Module;
+use ukci_schema::userland::BUS_MODULE;
+use ukci_schema::userland::root_image::{DISK_MODULE, OVERLAY, SERIAL, TYPE};
+
+/// How long the driver may take to find the disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where the image, the file system in memory and what they make together are mounted.
+const IMAGE: &str = "/.ukci/image";
+const MEMORY: &str = "/.ukci/memory";
+const ROOT: &str = "/.ukci/root";
+
+/// What moves to the new root.
+const MOVED: &[&str] = &["dev", "proc", "run", "sys"];
+
+/// Makes the image the root of this process and of all that it starts. Returns the modules that were
+/// loaded.
+pub(super) fn enter() -> Result<Vec<Module>, String> {
+    let mut loaded = Vec::new();
+    for name in [BUS_MODULE, DISK_MODULE, TYPE, OVERLAY] {
+        loaded.extend(modules::load(name));
+    }
+    let lacks = |what: &str, option: &str| {
+        let errors = loaded.iter().filter_map(|module| {
+            let error = module.error.as_deref()?;
+            Some(format!("{}: {error}", module.name))
+        });
+        let errors: Vec<String> = errors.collect();
+        format!(
+            "the kernel has no {what} (CONFIG_{option}); {}",
+            errors.join("; ")
+        )
+    };
+    let disk =
+        disk().ok_or_else(|| lacks("driver for the disk of the root file system", "VIRTIO_BLK"))?;
+    for dir in [IMAGE, MEMORY, ROOT] {
+        fs::create_dir_all(dir).map_err(|error| format!("create {dir}: {error}"))?;
+    }
+    mount(&disk, IMAGE, TYPE, MountFlags::RDONLY, None).map_err(|error| {
+        format!(
+            "mount the root file system: {error}: {}",
+            lacks(TYPE, "SQUASHFS")
+        )
+    })?;
+    let writable = over();
+    if writable.is_err() {
+        mount_bind(IMAGE, ROOT).map_err(|error| format!("mount the root file system: {error}"))?;
+    }
+    move_in(writable.is_ok()).map_err(|error| format!("enter the root file system: {error}"))?;
+    Ok(loaded)
+}
+
+/// The device of the disk with the image.
+fn disk() -> Option<PathBuf> {
+    let start = Instant::now();
+    loop {
+        for block in fs::read_dir("/sys/block").into_iter().flatten().flatten() {
+            let serial = fs::read_to_string(block.path().join("serial")).unwrap_or_default();
+            if serial.trim_end_matches(['\0', '\n']) == SERIAL {
+                return Some(Path::new("/dev").join(block.file_name()));
+            }
+        }
+        if start.elapsed() > PATIENCE || !modules::is_there(DISK_MODULE) {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Mounts a file system in memory over the image.
+fn over() -> io::Result<()> {
+    mount(
+        "tmpfs",
+        MEMORY,
+        "tmpfs",
+        MountFlags::empty(),
+        Some(c"mode=755"),
+    )?;
+    let (upper, work) = (format!("{MEMORY}/upper"), format!("{MEMORY}/work"));
+    fs::create_dir(&upper)?;
+    fs::create_dir(&work)?;
+    let options = format!("lowerdir={IMAGE},upperdir={upper},workdir={work}");
+    let options = std::ffi::CString::new(options)?;
+    mount(
+        OVERLAY,
+        ROOT,
+        OVERLAY,
+        MountFlags::empty(),
+        Some(options.as_c_str()),
+    )?;
+    Ok(())
+}
+
+/// Moves what is mounted into the new root, and the new root to `/`.
+fn move_in(is_writable: bool) -> io::Result<()> {
+    let kept = (!is_writable).then_some("tmp");
+    for name in MOVED.iter().copied().chain(kept) {
+        let to = format!("{ROOT}/{name}");
+        // A link would lead out of the new root, because it is not entered yet.
+        if fs::symlink_metadata(&to).is_ok_and(|there| !there.is_dir()) {
+            fs::remove_file(&to)?;
+        }
+        if is_writable {
+            fs::create_dir_all(&to)?;
+        }
+        mount_move(format!("/{name}"), &to).map_err(|error| {
+            io::Error::new(io::Error::from(error).kind(), format!("/{name}: {error}"))
+        })?;
+    }
+    std::env::set_current_dir(ROOT)?;
+    mount_move(".", "/")?;
+    rustix::process::chroot(".")?;
+    std::env::set_current_dir("/")
+}

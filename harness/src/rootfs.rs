@@ -1,0 +1,104 @@
+//! Root file systems for commands: a directory, a tar archive or a container image goes in, and the
+//! image of a read-only disk comes out, which is kept in the cache.
+//!
+//! Nothing is ever written to this host under a name that an archive chose. Files lie one after the
+//! other in a file without a name until they are in the image, and paths and links are followed only
+//! within a [tree](tree::Tree) in memory.
+
+mod archive;
+mod container;
+mod directory;
+mod error;
+mod image;
+mod tree;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ukci_schema::cell::Arch;
+use ukci_schema::userland::Root;
+
+pub use self::error::Error;
+pub use self::image::Image;
+
+use self::archive::Spool;
+use self::tree::Tree;
+use crate::catalogue::{checked_file, digest};
+
+/// Goes into every key: raised when the same source gives another image.
+const RECIPE: &[u8] = b"ukci.rootfs/1";
+
+/// The directory of the cache with the images.
+pub(crate) const IMAGES: &str = "rootfs";
+
+/// The path of an image in the cache, by the digest of what it was made from.
+pub(crate) fn path_of(cache: &Path, sha256: &str) -> PathBuf {
+    cache.join(IMAGES).join(format!("{sha256}.squashfs"))
+}
+
+/// The image of a directory, a tar archive or a container image for guests of `arch`, which is made
+/// unless the cache has it. `making` is called before that. Blocking.
+pub fn image(
+    source: &Path,
+    arch: Arch,
+    cache: &Path,
+    making: impl FnOnce(),
+) -> Result<Image, Error> {
+    let found = fs::metadata(source).map_err(Error::on(source))?;
+    let mut key = digest::Hasher::default();
+    key.field(RECIPE);
+    key.field(arch.name().as_bytes());
+    let tree = if found.is_dir() {
+        let tree = directory::read(source)?;
+        key.field(b"directory");
+        tree.hash(&mut key)?;
+        Some(tree)
+    } else {
+        key.field(b"archive");
+        let of = digest::of_file(source).map_err(Error::on(source))?;
+        key.field(of.as_bytes());
+        None
+    };
+    let sha256 = key.finish();
+    let path = path_of(cache, &sha256);
+    if !checked_file::is_whole(&path) {
+        making();
+        make(source, tree, arch, &path)?;
+    }
+    let root = Root {
+        sha256,
+        source: source.display().to_string(),
+    };
+    Image::open(root, path)
+}
+
+fn make(source: &Path, tree: Option<Tree>, arch: Arch, path: &Path) -> Result<(), Error> {
+    let dir = path.parent().unwrap_or(path);
+    fs::create_dir_all(dir).map_err(Error::on(dir))?;
+    let (tree, spool) = if let Some(tree) = tree {
+        (tree, None)
+    } else {
+        let mut spool = Spool::create(dir)?;
+        let mut tree = Tree::default();
+        archive::read(source, &mut tree, &mut spool)?;
+        (tree, Some(spool))
+    };
+    let (tree, spool) = match container::layers(source, &tree, spool.as_ref(), arch)? {
+        None => (tree, spool),
+        Some(layers) => {
+            let mut made = Spool::create(dir)?;
+            let mut whole = Tree::default();
+            for layer in layers {
+                container::apply(source, &layer, spool.as_ref(), &mut whole, &mut made)?;
+            }
+            (whole, Some(made))
+        }
+    };
+    if tree.is_empty() {
+        return Err(Error::Empty(source.to_owned()));
+    }
+    image::write(&tree, spool.as_ref(), path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! A file system in memory: names, rights and links, and where the bytes of each file lie.
+//!
+//! Links are followed within the tree only, so that no entry of an archive leads out of it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::error::Error;
+use crate::catalogue::digest::{self, Hasher};
+
+/// Most entries of a tree. A desktop distribution has some 500,000.
+const MAX_ENTRIES: usize = 2_000_000;
+
+/// Longest path, and longest target of a link: the kernel's own limit.
+const MAX_PATH: usize = 4096;
+
+/// Links that are followed for one path: the kernel's own limit.
+const MAX_LINKS: usize = 40;
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) kind: Kind,
+    /// The permission bits, and those of `setuid`, `setgid` and `sticky`.
+    pub(super) mode: u16,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// Seconds since the epoch.
+    pub(super) modified: u32,
+}
+
+impl Node {
+    fn directory() -> Self {
+        Self {
+            kind: Kind::Directory,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            modified: 0,
+        }
+    }
+}
+
+/// What an entry is. Devices come from the kernel, and sockets and pipes from whoever uses them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Directory,
+    Link(PathBuf),
+    File(Content),
+}
+
+/// The bytes of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// They lie in a spool.
+    Spooled { offset: u64, length: u64 },
+    /// They are those of a file of this host.
+    OfHost(PathBuf),
+}
+
+/// All entries but the root, by their paths without a leading `/`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tree(BTreeMap<PathBuf, Node>);
+
+impl Tree {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// In the order of the paths: a directory stands before what is in it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Path, &Node)> {
+        self.0.iter().map(|(path, node)| (path.as_path(), node))
+    }
+
+    /// Puts an entry at the path of an archive. What was there is replaced, unless both are
+    /// directories.
+    pub(super) fn put(&mut self, name: &Path, node: Node) -> Result<(), String> {
+        let Some(path) = self.place(name)? else {
+            // The root itself.
+            return Ok(());
+        };
+        if self.0.len() >= MAX_ENTRIES {
+            return Err(format!("it has more than {MAX_ENTRIES} files"));
+        }
+        if let Kind::Link(target) = &node.kind
+            && target.as_os_str().len() > MAX_PATH
+        {
+            return Err(format!(
+                "the target of the link `{}` is too long",
+                name.display()
+            ));
+        }
+        if node.kind != Kind::Directory {
+            self.remove_at(&path);
+        } else if self
+            .0
+            .get(&path)
+            .is_some_and(|there| there.kind != Kind::Directory)
+        {
+            // As tar and overlays have it: a directory takes the place of a link.
+            self.0.remove(&path);
+        }
+        self.0.insert(path, node);
+        Ok(())
+    }
+
+    /// Removes an entry, and all that is below it.
+    pub(super) fn remove(&mut self, name: &Path) -> Result<(), String> {
+        if let Some(path) = self.place(name)? {
+            self.remove_at(&path);
+        }
+        Ok(())
+    }
+
+    /// Removes all that is below a directory.
+    pub(super) fn clear(&mut self, name: &Path) -> Result<(), String> {
+        match self.place(name)? {
+            Some(path) => self.remove_below(&path),
+            None => self.0.clear(),
+        }
+        Ok(())
+    }
+
+    fn remove_at(&mut self, path: &Path) {
+        self.remove_below(path);
+        self.0.remove(path);
+    }
+
+    fn remove_below(&mut self, path: &Path) {
+        let below = self.0.range(path.to_owned()..).skip(1);
+        let below: Vec<PathBuf> = below
+            .map(|(path, _)| path)
+            .take_while(|below| below.starts_with(path))
+            .cloned()
+            .collect();
+        for path in below {
+            self.0.remove(&path);
+        }
+    }
+
+    /// The entry at a path, with all links followed.
+    pub(super) fn find(&self, name: &Path) -> Option<(&Path, &Node)> {
+        let path = self.follow(name, true).ok()?;
+        self.0
+            .get_key_value(&path)
+            .map(|(path, node)| (path.as_path(), node))
+    }
+
+    /// Where an entry of this name belongs, with the links of its parents followed, and the
+    /// directories that it is in made. None for the root.
+    fn place(&mut self, name: &Path) -> Result<Option<PathBuf>, String> {
+        if name.as_os_str().len() > MAX_PATH {
+            return Err("a path is longer than 4096 bytes".to_owned());
+        }
+        if name.components().any(|part| part == Component::ParentDir) {
+            return Err(format!("`{}` points outside of it", name.display()));
+        }
+        if name.as_os_str().as_bytes().contains(&0) {
+            return Err(format!(
+                "`{}` has a zero byte",
+                name.display().to_string().escape_debug()
+            ));
+        }
+        let path = self.follow(name, false)?;
+        if path.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        let parents: Vec<PathBuf> = path.ancestors().skip(1).map(Path::to_owned).collect();
+        for parent in parents
+            .into_iter()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
+            match self.0.get(&parent).map(|node| &node.kind) {
+                Some(Kind::Directory) => {}
+                Some(_) => return Err(format!("`{}` is in no directory", name.display())),
+                None => drop(self.0.insert(parent, Node::directory())),
+            }
+        }
+        Ok(Some(path))
+    }
+
+    /// A path without links, except for the last part unless `wholly`.
+    fn follow(&self, name: &Path, wholly: bool) -> Result<PathBuf, String> {
+        let mut left: Vec<PathBuf> = parts(name);
+        let mut done = PathBuf::new();
+        let mut links = 0;
+        while let Some(part) = left.pop() {
+            if part == Path::new("..") {
+                done.pop();
+                continue;
+            }
+            let next = done.join(&part);
+            let is_last = left.is_empty() && !wholly;
+            match self.0.get(&next).map(|node| &node.kind) {
+                Some(Kind::Link(target)) if !is_last => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(format!("too many links lead to `{}`", name.display()));
+                    }
+                    if target.is_absolute() {
+                        done.clear();
+                    }
+                    left.extend(parts(target));
+                }
+                _ => done = next,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Takes everything in: names, rights, and the bytes of files on this host.
+    pub(super) fn hash(&self, key: &mut Hasher) -> Result<(), Error> {
+        for (path, node) in self.iter() {
+            key.field(path.as_os_str().as_bytes());
+            let Node {
+                mode,
+                uid,
+                gid,
+                modified,
+                ..
+            } = node;
+            key.field(format!("{mode} {uid} {gid} {modified}").as_bytes());
+            match &node.kind {
+                Kind::Directory => key.field(b"directory"),
+                Kind::Link(target) => key.field(target.as_os_str().as_bytes()),
+                Kind::File(Content::OfHost(of)) => {
+                    key.field(digest::of_file(of).map_err(Error::on(of))?.as_bytes());
+                }
+                Kind::File(Content::Spooled { offset, length }) => {
+                    key.field(format!("{offset} {length}").as_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The parts of a path, the first one last. A leading `/` is none.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    let parts = path.components().rev().filter_map(|part| match part {
+        Component::Normal(part) => Some(part),
+        Component::ParentDir => Some(OsStr::new("..")),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    parts.map(PathBuf::from).collect()
+}
