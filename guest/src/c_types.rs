@@ -42,18 +42,20 @@ impl<'a> Types<'a> {
         let (result, arguments) = self.prototype(function)?;
         let result = self.spelling(result, 0);
         let gap = if result.ends_with('*') { "" } else { " " };
-        let arguments: Vec<String> = (arguments.iter())
-            .map(|argument| match argument {
-                0 => "...".to_owned(),
-                id => self.spelling(*id, 0),
-            })
-            .collect();
-        let arguments = if arguments.is_empty() {
-            "void".to_owned()
-        } else {
-            arguments.join(", ")
-        };
+        let arguments = self.arguments(&arguments, 0);
         Some(format!("{result}{gap}{function}({arguments})"))
+    }
+
+    /// The types of arguments, as they stand between parentheses.
+    fn arguments(&self, types: &[u32], depth: u32) -> String {
+        let spelled = types.iter().map(|id| match id {
+            0 => "...".to_owned(),
+            id => self.spelling(*id, depth),
+        });
+        match types {
+            [] => "void".to_owned(),
+            _ => spelled.collect::<Vec<String>>().join(", "),
+        }
     }
 
     /// The structs and unions in a function's declaration that have no body here.
@@ -83,7 +85,11 @@ impl<'a> Types<'a> {
         let id =
             unsafe { sys::btf__find_by_name_kind(self.btf, name.as_ptr(), sys::BTF_KIND_FUNC) };
         let id = u32::try_from(id).ok().filter(|id| *id > 0)?;
-        let prototype = self.referred(id)?;
+        self.parameters(self.referred(id)?)
+    }
+
+    /// The same of a prototype.
+    fn parameters(&self, prototype: u32) -> Option<(u32, Vec<u32>)> {
         if self.kind(prototype) != sys::BTF_KIND_FUNC_PROTO {
             return None;
         }
@@ -253,7 +259,15 @@ impl<'a> Types<'a> {
             | sys::BTF_KIND_RESTRICT
             | sys::BTF_KIND_TYPE_TAG => inner(self.referred(id)),
             sys::BTF_KIND_PTR => {
-                let of = inner(self.referred(id));
+                let of = self.referred(id);
+                // The functions that its arguments point to are not spelled: there is no end of them.
+                let function = of.filter(|_| depth == 0).and_then(|of| self.parameters(of));
+                if let Some((result, arguments)) = function {
+                    let result = self.spelling(result, 1);
+                    let gap = if result.ends_with('*') { "" } else { " " };
+                    return format!("{result}{gap}(*)({})", self.arguments(&arguments, 1));
+                }
+                let of = inner(of);
                 let gap = if of.ends_with('*') { "" } else { " " };
                 format!("{of}{gap}*")
             }

@@ -10,7 +10,8 @@
 //! compared by their words, split at `_`, and a word counts more the rarer it is among all names.
 //! Words that the kernel exchanged for one another everywhere (`page` and `folio`) count as the same.
 //! Renames that no word shows, such as that of `generic_file_buffered_read` to `filemap_read`, are in
-//! `renamed_functions.tsv`.
+//! `renames.tsv`: of functions, hooks, kfuncs and members. A new name counts only if it is among the names
+//! that exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +29,7 @@ const WITHOUT_RARE_WORD: f64 = 0.75;
 const ENDINGS: &[&str] = &["_noprof", "_reason"];
 
 /// A name that mainline gave up, and its successors: the latest first.
-const RENAMED: &str = include_str!("renamed_functions.tsv");
+const RENAMED: &str = include_str!("renames.tsv");
 
 /// At most three of `names` that are close to `wanted` and that `attachable` accepts, best first.
 pub(crate) fn nearest<'a>(
@@ -66,7 +67,7 @@ pub(crate) fn nearest<'a>(
         .collect()
 }
 
-/// What a function is called that mainline renamed.
+/// What a thing is called that mainline renamed.
 fn successors(wanted: &str) -> impl Iterator<Item = &'static str> {
     let of = |line: &'static str| line.split_once('\t').filter(|(old, _)| *old == wanted);
     let line = RENAMED.lines().find_map(of);
@@ -251,9 +252,9 @@ mod tests {
 
     #[test]
     fn rare_words_win_over_a_common_beginning() {
-        assert_eq!(of("do_unlinkat")[0], "io_unlinkat");
-        assert!(of("do_unlinkat").contains(&"filename_unlinkat"));
-        assert_eq!(of("do_renameat2"), ["filename_renameat2"]);
+        assert_eq!(of("vfs_unlinkat")[0], "io_unlinkat");
+        assert!(of("vfs_unlinkat").contains(&"filename_unlinkat"));
+        assert_eq!(of("ksys_renameat2"), ["filename_renameat2"]);
         assert_eq!(of("account_page_dirtied")[0], "folio_account_dirtied");
         assert_eq!(of("kmem_cache_alloc")[0], "kmem_cache_alloc_noprof");
     }
@@ -303,6 +304,10 @@ mod tests {
         let of = |wanted| nearest(wanted, names, |_| true);
         assert_eq!(of("generic_file_buffered_read"), ["filemap_read"]);
         assert_eq!(of("_do_fork"), ["kernel_clone"]);
+        assert_eq!(
+            nearest("bi_disk", ["bi_bdev", "bi_next"], |_| true),
+            ["bi_bdev"]
+        );
         assert_eq!(of("__kmalloc"), ["__kmalloc_noprof"]);
         // Only what this kernel has, and what can be attached to.
         assert!(nearest("_do_fork", names, |name| name != "kernel_clone").is_empty());
@@ -332,7 +337,7 @@ mod tests {
 
     #[test]
     fn only_what_can_be_attached_to_is_offered() {
-        let found = nearest("do_unlinkat", NAMES.iter().copied(), |name| {
+        let found = nearest("vfs_unlinkat", NAMES.iter().copied(), |name| {
             name != "io_unlinkat"
         });
         assert_eq!(found, ["filename_unlinkat"]);

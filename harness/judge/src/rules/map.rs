@@ -267,5 +267,11 @@ fn shape(map: &MapEvidence) -> String {
         0 => String::new(),
         extra => format!(", map_extra {extra:#x}"),
     };
-    format!("key {key_size} bytes, value {value_size} bytes, {max_entries} entries{flags}{extra}")
+    let bytes = |count: u32| format!("{count} byte{}", if count == 1 { "" } else { "s" });
+    format!(
+        "key {}, value {}, {max_entries} entr{}{flags}{extra}",
+        bytes(*key_size),
+        bytes(*value_size),
+        if *max_entries == 1 { "y" } else { "ies" }
+    )
 }
