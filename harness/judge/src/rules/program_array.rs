@@ -5,7 +5,7 @@ use crate::errno::EINVAL;
 use crate::finding::diagnosis;
 use crate::said::Said;
 use ukci_schema::diagnosis::{Code, Diagnosis};
-use ukci_schema::evidence::{ProgramEvidence, StepOutcome};
+use ukci_schema::evidence::{MapEvidence, ProgramEvidence, StepOutcome};
 use ukci_schema::verdict::Stage;
 
 /// A program that the kernel does not take into a slot of a program array: all programs of one array
@@ -26,9 +26,9 @@ pub(crate) fn slot(whole: &Whole<'_>) -> Option<Diagnosis> {
     let first = programs
         .iter()
         .find(|one| one.autoload && one.maps.iter().any(|used| used == map));
-    let why = first
-        .zip(seen)
-        .and_then(|(first, seen)| Some((&first.name, difference(first, seen)?)));
+    let why = first.zip(seen).and_then(|(first, seen)| {
+        Some((&first.name, difference(first, seen, &whole.evidence.maps)?))
+    });
     let (why, rule) = match why {
         Some((first, differs)) => (
             format!("`{first}` calls through the array, and {}", differs.what),
@@ -81,7 +81,11 @@ pub(crate) fn shared(whole: &Whole<'_>) -> Option<Diagnosis> {
     let (array, first, differs) = arrays.find_map(|array| {
         let uses = |one: &&ProgramEvidence| one.autoload && one.maps.contains(&array.name);
         let first = before.iter().find(uses)?;
-        Some((&array.name, first, difference(first, refused)?))
+        Some((
+            &array.name,
+            first,
+            difference(first, refused, &evidence.maps)?,
+        ))
     })?;
     let mut found = diagnosis(
         Code::MapRefused,
@@ -109,7 +113,11 @@ struct Difference {
     rule: &'static str,
 }
 
-fn difference(first: &ProgramEvidence, second: &ProgramEvidence) -> Option<Difference> {
+fn difference(
+    first: &ProgramEvidence,
+    second: &ProgramEvidence,
+    maps: &[MapEvidence],
+) -> Option<Difference> {
     let (kind, other) = (&first.program_type, &second.program_type);
     let frags =
         |one: &ProgramEvidence| one.section.trim_start_matches('?').starts_with("xdp.frags");
@@ -137,10 +145,46 @@ fn difference(first: &ProgramEvidence, second: &ProgramEvidence) -> Option<Diffe
         });
     }
     let hooked = matches!(kind.as_str(), "lsm" | "tracing" | "ext" | "struct_ops");
-    let (a, b) = (first.target.as_deref()?, second.target.as_deref()?);
-    (hooked && a != b).then(|| Difference {
-        what: both("hooks", a, b),
-        rule: "since the fix of CVE-2024-50063, which stable kernels have too, all programs that call \
-               through an array are for hooks with one prototype",
+    if let (Some(a), Some(b)) = (&first.target, &second.target)
+        && hooked
+        && a != b
+    {
+        return Some(Difference {
+            what: both("hooks", a, b),
+            rule: "since the fix of CVE-2024-50063, which stable kernels have too, all programs that call \
+                   through an array are for hooks with one prototype",
+        });
+    }
+    if sleeps(first) != sleeps(second) {
+        return Some(Difference {
+            what: "only one of them may sleep".into(),
+            rule: "newer kernels want all programs that call through an array to be sleepable (`.s` in their \
+                   sections), or none of them",
+        });
+    }
+    let storages = |one: &ProgramEvidence| -> Vec<String> {
+        let is_storage = |name: &&String| {
+            let of_name = maps.iter().find(|map| map.name == **name);
+            of_name.is_some_and(|map| map.map_type.ends_with("cgroup_storage"))
+        };
+        let mut names: Vec<String> = one.maps.iter().filter(is_storage).cloned().collect();
+        names.sort();
+        names
+    };
+    let used = storages(second);
+    (!used.is_empty() && used != storages(first)).then(|| Difference {
+        what: format!(
+            "`{}` uses cgroup storage (`{}`) that the other does not",
+            second.name,
+            used.join("`, `")
+        ),
+        rule: "newer kernels, and stable ones with the fix of CVE-2025-38502, want all programs that call \
+               through an array to use the same cgroup storage",
     })
+}
+
+/// Whether the section says that the program may sleep: `lsm.s/file_open`.
+fn sleeps(program: &ProgramEvidence) -> bool {
+    let kind = program.section.split('/').next().unwrap_or_default();
+    kind.split('.').skip(1).any(|mark| mark == "s")
 }

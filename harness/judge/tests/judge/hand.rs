@@ -172,3 +172,19 @@ pub(crate) fn caller_of_bpf_loop(log: &str) -> Evidence {
     ];
     evidence
 }
+
+/// The headline and the hints have all of these words.
+pub(crate) fn told(found: &Diagnosis, words: &[&str]) {
+    let said = format!("{}\n{}", found.headline, found.hints.join("\n"));
+    for words in words {
+        assert!(said.contains(words), "`{words}` is not in {said}");
+    }
+}
+
+/// They have none of these.
+pub(crate) fn untold(found: &Diagnosis, words: &[&str]) {
+    let said = format!("{}\n{}", found.headline, found.hints.join("\n"));
+    for words in words {
+        assert!(!said.contains(words), "`{words}` is in {said}");
+    }
+}

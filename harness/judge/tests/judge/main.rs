@@ -16,6 +16,7 @@ mod hints_of_memory;
 mod hints_of_sentences;
 mod object;
 mod program;
+mod program_array;
 mod recorded;
 mod rejected;
 mod splat;

@@ -2,29 +2,16 @@
 //! not be said.
 
 use ukci_judge::judge;
-use ukci_schema::diagnosis::{Code, Diagnosis};
+use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::{
     CoreAccess, CoreFault, Declared, Evidence, Extern, Feature, FeatureKind, Log, MapEvidence,
-    ProgramEvidence, ProgramLoad, Step, StepOutcome,
+    ProgramLoad, Step, StepOutcome,
 };
 
 use crate::hand::{
-    alone, attaching, fails, feature, good, map, program, refused, rejected, step, unattached,
+    alone, attaching, fails, feature, good, map, program, refused, rejected, step, told,
+    unattached, untold,
 };
-
-fn told(found: &Diagnosis, words: &[&str]) {
-    let said = format!("{}\n{}", found.headline, found.hints.join("\n"));
-    for words in words {
-        assert!(said.contains(words), "`{words}` is not in {said}");
-    }
-}
-
-fn untold(found: &Diagnosis, words: &[&str]) {
-    let said = format!("{}\n{}", found.headline, found.hints.join("\n"));
-    for words in words {
-        assert!(!said.contains(words), "`{words}` is in {said}");
-    }
-}
 
 // CO-RE.
 
@@ -128,84 +115,6 @@ fn an_element_beyond_an_array_says_how_many_there_are() {
     let evidence = missed("struct nf_ct_ext.offset[7]", Some(fault));
     let found = fails(&evidence, Code::CoreRelocationFailure);
     told(&found, &["`offset` has 3 elements", "element 7"]);
-}
-
-// Program arrays.
-
-fn caller(name: &str, section: &str, kind: &str) -> ProgramEvidence {
-    let mut caller = program(section, kind);
-    caller.name = name.into();
-    caller.maps = vec!["tails".into()];
-    caller.load.isolated = true;
-    caller
-}
-
-fn sharing(errno: i32, programs: Vec<ProgramEvidence>) -> Evidence {
-    let mut array = map("tails", "prog_array", 2, 0);
-    array.created = StepOutcome::Ok;
-    array.errno = None;
-    let mut evidence = refused(
-        errno,
-        "libbpf: prog 'second': BPF program load failed: -EINVAL\n\
-         libbpf: prog 'second': failed to load: -EINVAL\nlibbpf: failed to load object 'x'\n",
-    );
-    evidence.maps = vec![array];
-    evidence.programs = programs;
-    evidence
-}
-
-/// vArmor-ebpf#20 and calico#12167.
-#[test]
-fn programs_that_quarrel_over_one_array_are_both_named_with_the_rule() {
-    for (first, second, kind, words) in [
-        (
-            "lsm/file_open",
-            "lsm/path_unlink",
-            "lsm",
-            "hooks differ (`file_open`, `path_unlink`)",
-        ),
-        ("xdp", "xdp.frags", "xdp", "only one of them is `xdp.frags`"),
-    ] {
-        let of = vec![caller("first", first, kind), caller("second", second, kind)];
-        let found = fails(&sharing(22, of), Code::MapRefused);
-        told(&found, &["`second`", "`tails`", "`first`", words]);
-        assert_eq!(found.program.as_deref(), Some("second"));
-    }
-    let mut of = vec![
-        caller("first", "tc", "sched_cls"),
-        caller("second", "tc", "sched_cls"),
-    ];
-    of[0].attach_type = Some("tcx_ingress".into());
-    of[1].attach_type = Some("tcx_egress".into());
-    told(
-        &fails(&sharing(22, of), Code::MapRefused),
-        &["attach types differ"],
-    );
-    let of = vec![
-        caller("first", "kprobe/a", "kprobe"),
-        caller("second", "raw_tp/b", "raw_tracepoint"),
-    ];
-    told(
-        &fails(&sharing(22, of), Code::MapRefused),
-        &["program types differ"],
-    );
-}
-
-#[test]
-fn programs_that_agree_are_not_said_to_quarrel() {
-    let alike = || {
-        vec![
-            caller("first", "kprobe/a", "kprobe"),
-            caller("second", "kprobe/b", "kprobe"),
-        ]
-    };
-    fails(&sharing(22, alike()), Code::Unclassified);
-    // Another errno, and an array that only one of them uses.
-    let mut apart = alike();
-    apart[0].program_type = "tracepoint".into();
-    fails(&sharing(13, apart.clone()), Code::Unclassified);
-    apart[0].maps.clear();
-    fails(&sharing(22, apart), Code::Unclassified);
 }
 
 // Refusals before any map.

@@ -340,7 +340,13 @@ fn arguments(rejection: &Rejection<'_>, offset: i64, size: i64) -> Vec<String> {
             )]
         }
         "kprobe" | "perf_event" if rejection.writes() => {
-            vec!["do not write to the registers: the context of this program is read-only".into()]
+            let what = match kind {
+                "kprobe" => "the registers",
+                _ => "the registers or the sample",
+            };
+            vec![format!(
+                "do not write to {what}: the context of this program is read-only"
+            )]
         }
         "netfilter" => vec![
             "declare the context as `struct bpf_nf_ctx`: it has two pointers, `state` and `skb`, and each is read \
