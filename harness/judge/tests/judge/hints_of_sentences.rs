@@ -9,6 +9,12 @@ type Row = (&'static str, &'static str, &'static str, &'static str);
 const ROWS: &[Row] = &[
     (
         "",
+        "Sleepable programs can only use array and hash maps",
+        "do without the map",
+        "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable",
+    ),
+    (
+        "",
         "Only fentry/fexit/fsession/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable",
         "drop `.s`",
         "helper call might sleep in a non-sleepable prog",
@@ -268,4 +274,16 @@ fn each_sentence_gets_its_hint_and_its_neighbour_does_not() {
         program.told(&format!("{instruction}\n{sentence}\n"), &[hint]);
         program.not_told(&format!("{instruction}\n{neighbour}\n"), &[hint]);
     }
+}
+
+#[test]
+fn the_map_that_a_sleeping_program_may_not_use_is_named() {
+    let short = "Sleepable programs can only use array and hash maps\n";
+    let long = "Sleepable programs can only use array, hash, ringbuf and local storage maps\n";
+    let program = || Rejected::of("lsm", "lsm.s/file_open").with_map("counts", "hash", 8);
+    let array = program().with_map("tails", "prog_array", 4);
+    array.told(short, &["map `tails` (`prog_array`)"]);
+    let buffer = program().with_map("events", "ringbuf", 0);
+    buffer.told(short, &["map `events`"]);
+    buffer.not_told(long, &["map `events`"]);
 }

@@ -144,7 +144,7 @@ pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     if let Some(bits) = rejection.number("invalid shift ") {
         return shift(rejection, bits);
     }
-    if let Some(hint) = recursion(rejection) {
+    if let Some(hint) = recursion(rejection).or_else(|| maps_while_sleeping(rejection)) {
         return vec![hint];
     }
     let fits = |words: &[&str]| words.iter().all(|words| rejection.says(words));
@@ -165,6 +165,29 @@ fn recursion(rejection: &Rejection<'_>) -> Option<String> {
          through another one"
             .into()
     })
+}
+
+/// `Sleepable programs can only use array and hash maps`, and a longer list since then.
+fn maps_while_sleeping(rejection: &Rejection<'_>) -> Option<String> {
+    const ALWAYS: &[&str] = &["array", "hash", "lru_hash"];
+    if !rejection.says("Sleepable programs can only use ") {
+        return None;
+    }
+    let may_be_used = |kind: &str| {
+        let listed = |word, of_kind: bool| of_kind && rejection.says(word);
+        ALWAYS.contains(&kind)
+            || listed("ringbuf", kind.ends_with("ringbuf"))
+            || listed("local storage", kind.ends_with("_storage"))
+    };
+    let at_fault = rejection.only(|map| !may_be_used(&map.map_type));
+    let map = at_fault.map_or_else(
+        || "the map".into(),
+        |map| format!("map `{}` (`{}`)", map.name, map.map_type),
+    );
+    Some(format!(
+        "drop `.s` from the section, or do without {map} in this program: this kernel lets programs that may sleep \
+         use only the types of maps that it lists"
+    ))
 }
 
 /// `invalid shift 77`: an amount that the machine would cut to its lowest bits.
