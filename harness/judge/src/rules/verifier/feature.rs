@@ -170,7 +170,7 @@ fn recursion(rejection: &Rejection<'_>) -> Option<String> {
 /// `Sleepable programs can only use array and hash maps`, and a longer list since then.
 fn maps_while_sleeping(rejection: &Rejection<'_>) -> Option<String> {
     const ALWAYS: &[&str] = &["array", "hash", "lru_hash"];
-    if !rejection.says("Sleepable programs can only use ") {
+    if !rejection.says("Sleepable programs can only use ") || rejection.says("preallocated") {
         return None;
     }
     let may_be_used = |kind: &str| {
