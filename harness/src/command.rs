@@ -8,7 +8,7 @@ pub(crate) mod elf_closure;
 mod exchange;
 pub(crate) mod out_files;
 mod output;
-mod program_path;
+pub(crate) mod program_path;
 mod script;
 mod terminfo;
 

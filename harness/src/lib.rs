@@ -26,6 +26,7 @@ pub mod file_name;
 pub mod fuzzing;
 pub mod initramfs;
 pub mod input_file;
+pub mod kernel_build;
 pub mod kernel_features;
 pub mod kernel_versions;
 pub mod machine;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::catalogue::checked_file;
+use crate::kernel_build;
 use crate::rootfs;
 
 /// A kind of entry of the cache.
@@ -28,13 +29,17 @@ pub enum Kind {
     Templates,
     /// Evidence of cells.
     Verdicts,
+    /// Kernels that `ukci kernels build` has built.
+    BuiltKernels,
+    /// The sources and object files of those kernels, from which a change is built in seconds.
+    KernelBuilds,
     /// Programs that `make` built for the host.
     Tools,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Packages,
         Self::BootFiles,
         Self::RootImages,
@@ -44,6 +49,8 @@ impl Kind {
         Self::Answers,
         Self::Templates,
         Self::Verdicts,
+        Self::BuiltKernels,
+        Self::KernelBuilds,
         Self::Tools,
     ];
 
@@ -59,6 +66,8 @@ impl Kind {
             Self::Answers => "answers",
             Self::Templates => "templates",
             Self::Verdicts => "verdicts",
+            Self::BuiltKernels => "built-kernels",
+            Self::KernelBuilds => "kernel-builds",
             Self::Tools => "tools",
         }
     }
@@ -75,13 +84,15 @@ impl Kind {
             Self::Answers => "features of kernels, and facts about this host",
             Self::Templates => "booted guests that are ready to be cloned",
             Self::Verdicts => "evidence of cells, which is judged again",
+            Self::BuiltKernels => "kernels that `ukci kernels build` has built",
+            Self::KernelBuilds => "their sources and object files",
             Self::Tools => "programs that `make` has built",
         }
     }
 
     /// Whether ukci makes or downloads it again when it is missing.
     pub fn is_made_again(self) -> bool {
-        self != Self::Tools
+        !matches!(self, Self::BuiltKernels | Self::Tools)
     }
 
     /// The directories below the cache that hold it.
@@ -96,6 +107,8 @@ impl Kind {
             Self::Answers => &["features", "host"],
             Self::Templates => &["templates"],
             Self::Verdicts => &["verdicts"],
+            Self::BuiltKernels => &[kernel_build::BUILT],
+            Self::KernelBuilds => &[kernel_build::WORK],
             Self::Tools => &["tools"],
         }
     }
@@ -114,6 +127,8 @@ impl Kind {
             Self::BootFiles => vec![record(path.join("kernel.json")), path.join("kernel.json")],
             Self::Templates => vec![path.join("template.json")],
             Self::Verdicts => Vec::new(),
+            Self::BuiltKernels => vec![path.join(kernel_build::RECORD)],
+            Self::KernelBuilds => vec![path.join(kernel_build::LOCK)],
             Self::Objects => vec![record(path.to_owned()), record(path.join("vmlinux.h"))],
             _ => vec![record(path.to_owned())],
         };

@@ -131,6 +131,20 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A directory that is given as a kernel and has none.
+    #[error("`{}` is neither a kernel's build tree nor a directory with packages", dir.display())]
+    NoKernel {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Packages that are not those of one kernel.
+    #[error("{} {}", paths(packages), kernels(releases))]
+    NoOneKernel {
+        /// The packages.
+        packages: Vec<PathBuf>,
+        /// The releases that they have files of.
+        releases: Vec<String>,
+    },
     /// A directory without modules for the kernel.
     #[error("no modules for `{release}` below `{}`{}", dir.display(), found_releases(found))]
     NoModules {
@@ -188,6 +202,17 @@ impl Error {
                  arm64 and riscv64 an `Image`"
                     .to_owned(),
             ),
+            Self::NoKernel { .. } => Some(
+                "give an image, a build tree with `arch/*/boot/bzImage` or `Image`, or the \
+                 kernel's `.deb` or `.rpm` files"
+                    .to_owned(),
+            ),
+            Self::NoOneKernel { releases, .. } if releases.is_empty() => Some(
+                "give the package with the image as `--kernel`, and those with the modules and the \
+                 configuration as `--modules`"
+                    .to_owned(),
+            ),
+            Self::NoOneKernel { .. } => Some("give the packages of one kernel only".to_owned()),
             Self::NoModules { release, .. } => Some(format!(
                 "give the directory that holds `lib/modules/{release}`, or the kernel's build tree"
             )),
@@ -236,6 +261,13 @@ fn paths(paths: &[PathBuf]) -> String {
         .map(|path| format!("`{}`", path.display()))
         .collect();
     quoted.join(", ")
+}
+
+fn kernels(releases: &[String]) -> String {
+    match releases {
+        [] => "have no kernel".to_owned(),
+        some => format!("do not belong together: they are of {}", some.join(" and ")),
+    }
 }
 
 fn found_releases(found: &[String]) -> String {

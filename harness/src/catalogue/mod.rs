@@ -13,6 +13,8 @@ mod layout;
 pub mod mirror;
 pub(crate) mod module;
 mod own;
+mod own_packages;
+mod own_place;
 pub(crate) mod pack;
 pub(crate) mod package;
 pub(crate) mod store;
@@ -34,6 +36,7 @@ use ukci_schema::plan::PlannedKernel;
 pub use error::Error;
 use fetch::Fetcher;
 use mirror::Mirrors;
+use own_place::OwnPlace;
 pub use package::rpm::{Signed as SignedRpm, signed as signed_rpm};
 use store::{Entry, Store, StoredPackage};
 pub use unpacked::{open, unpack, unpack_own};
@@ -60,7 +63,7 @@ pub enum Progress {
     },
     /// The kernel's boot files are being made from its packages.
     Unpacking {
-        /// Kernel name.
+        /// Kernel name; with its version if it is not the present one of the lock.
         kernel: String,
     },
     /// Another process is making the same files.
@@ -146,7 +149,8 @@ impl Catalogue {
     }
 
     /// Boot files of the user's own kernel: a `bzImage`, `vmlinux` or `Image`, and directories
-    /// with its modules (`lib/modules/<release>` or any above it). `hermetic` is false.
+    /// with its modules (`lib/modules/<release>` or any above it), or a build tree, or the kernel's
+    /// packages, or a directory with them. `hermetic` is false.
     pub fn own_kernel(
         &self,
         image: &Path,
@@ -157,20 +161,39 @@ impl Catalogue {
             || image.display().to_string(),
             |name| name.to_string_lossy().into_owned(),
         );
-        let mut own = own::read(image, modules, arch)?;
-        let (key, warnings) = (own.key.clone(), std::mem::take(&mut own.warnings));
-        let entry = if let Some(entry) = self.store.get(&key) {
-            entry
-        } else {
-            let _lock = self.store.lock(&key, &|| {})?;
-            match self.store.get(&key) {
-                Some(entry) => entry,
-                None => self.store.put(&key, own.into_contents()?)?,
+        let mut warnings = Vec::new();
+        let entry = match OwnPlace::find(image, modules)? {
+            OwnPlace::Image { image, modules } => {
+                let mut own = own::read(&image, &modules, arch)?;
+                warnings = std::mem::take(&mut own.warnings);
+                let key = own.key.clone();
+                self.stored_or(&key, || own.into_contents())?
+            }
+            OwnPlace::Packages(packages) => {
+                let packages = own_packages::packages(&packages)?;
+                let key = packages.key(arch);
+                self.stored_or(&key, || packages.into_contents(arch))?
             }
         };
         let mut prepared = plan(&name, &entry, false, warnings);
         prepared.warnings.extend(lacking(&name, &entry));
         Ok(prepared)
+    }
+
+    /// The entry of a user kernel, which is made unless it is there.
+    fn stored_or(
+        &self,
+        key: &str,
+        contents: impl FnOnce() -> Result<store::Contents, Error>,
+    ) -> Result<Entry, Error> {
+        if let Some(entry) = self.store.get(key) {
+            return Ok(entry);
+        }
+        let _lock = self.store.lock(key, &|| {})?;
+        match self.store.get(key) {
+            Some(entry) => Ok(entry),
+            None => self.store.put(key, contents()?),
+        }
     }
 
     /// The pinned kernel, from the store alone.
@@ -187,11 +210,12 @@ impl Catalogue {
         warnings: &mut Vec<String>,
     ) -> Result<Entry, Error> {
         let key = key(kernel);
-        let waiting = || {
-            progress(Progress::Waiting {
-                what: kernel.name.clone(),
-            });
+        // An old version has the name of the present one in the lock.
+        let name = match self.lock.kernel(&kernel.name, kernel.arch) {
+            Some(present) if present != kernel => kernel.versioned_name(),
+            _ => kernel.name.clone(),
         };
+        let waiting = || progress(Progress::Waiting { what: name.clone() });
         let _lock = self.store.lock(&key, &waiting)?;
         if let Some(entry) = self.store.get(&key) {
             return Ok(entry);
@@ -199,7 +223,7 @@ impl Catalogue {
         let fetcher = Fetcher::new(&self.store, &self.mirrors);
         let packages = fetcher.fetch_all(kernel, progress, warnings)?;
         progress(Progress::Unpacking {
-            kernel: kernel.name.clone(),
+            kernel: name.clone(),
         });
         let mut found = bootfiles::unpack(&packages, &kernel.uname)?;
         let image = bootfiles::image(&mut found, kernel.arch, &kernel.uname, &packages)?;
@@ -232,13 +256,9 @@ fn key(kernel: &LockedKernel) -> String {
     key.finish()
 }
 
-/// The architecture that a kernel image of the user's own is made for.
-pub fn arch_of(image: &Path) -> Result<Arch, Error> {
-    let bytes = own::read_file(image)?;
-    image::raw::arch_of(&bytes).ok_or_else(|| Error::Image {
-        path: image.to_owned(),
-        reason: "it is neither a `bzImage`, a `vmlinux` nor an `Image`".to_owned(),
-    })
+/// The architecture that a user kernel is made for, whatever its path leads to.
+pub fn arch_of(kernel: &Path, modules: &[PathBuf]) -> Result<Arch, Error> {
+    OwnPlace::find(kernel, modules)?.arch()
 }
 
 fn plan(name: &str, entry: &Entry, hermetic: bool, warnings: Vec<String>) -> Prepared {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The file of a program: a path with a `/` is taken as it is, a name is looked up in `path`, which
 /// is what `PATH` says.
-pub(super) fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
+pub(crate) fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
     if name.contains('/') {
         return Path::new(name).is_file().then(|| name.into());
     }

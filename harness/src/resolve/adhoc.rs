@@ -29,7 +29,7 @@ pub(super) fn select(
             )
         } else if kernel.contains('/') {
             let name = own_kernel(kernel, lock, &mut own)?;
-            (name, vec![own_arch(kernel, &selection.arches)?])
+            (name, vec![own_arch(kernel, selection)?])
         } else {
             let name = alias::full_name(kernel, lock, |_| true)?;
             let arches = locked_arches(&name, &selection.arches, lock.arches(&name))?;
@@ -83,12 +83,14 @@ fn locked_arches(kernel: &str, asked: &[Arch], locked: Vec<Arch>) -> Result<Vec<
 }
 
 /// The architecture that the user's own kernel is made for, which must be among those requested.
-fn own_arch(kernel: &str, asked: &[Arch]) -> Result<Arch, Error> {
+fn own_arch(kernel: &str, selection: &Selection) -> Result<Arch, Error> {
+    let asked = &selection.arches;
     let path = Path::new(kernel);
-    let made_for = catalogue::arch_of(path).map_err(|source| Error::Kernel {
-        kernel: kernel.to_owned(),
-        source: Box::new(source),
-    })?;
+    let made_for =
+        catalogue::arch_of(path, &selection.modules).map_err(|source| Error::Kernel {
+            kernel: kernel.to_owned(),
+            source: Box::new(source),
+        })?;
     if asked.is_empty() || asked.contains(&made_for) {
         return Ok(made_for);
     }
@@ -112,7 +114,10 @@ fn own_kernel(
             source,
         });
     }
-    let name = file.file_name().unwrap_or(file.as_os_str());
+    // `.` and `..` have no name of their own.
+    let absolute = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let name = file.file_name().or_else(|| absolute.file_name());
+    let name = name.unwrap_or(file.as_os_str());
     let name = name.to_string_lossy().into_owned();
     let other = match own.get(&name) {
         Some(other) if other != file => Some(other.display().to_string()),

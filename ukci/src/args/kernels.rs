@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
+use ukci_harness::kernel_build::Setting;
 use ukci_schema::cell::Arch;
 
 use super::machine::duration;
@@ -24,6 +25,14 @@ pub(crate) enum Kernels {
 
     /// Download and unpack kernels, so that later runs need no network
     Fetch(Fetch),
+
+    /// Build a kernel from source, with all that eBPF has and little else
+    ///
+    /// The path of the image is printed on stdout, for `--kernel`. An image is found again in the cache
+    /// if the source, the configuration and the compiler are the same. After a change, make compiles
+    /// only what the change reaches.
+    #[command(after_help = BUILD_HELP)]
+    Build(Build),
 
     /// Add kernels to a lock file, with the digests from the distribution's signed index
     Add(Add),
@@ -56,7 +65,8 @@ Examples:
   ukci kernels list
   ukci kernels fetch --matrix lts
   ukci kernels features debian-12-6.1 debian-13-6.12 --only helpers
-  ukci kernels add debian-13-6.12-cloud --arch aarch64";
+  ukci kernels add debian-13-6.12-cloud --arch aarch64
+  ukci kernels build ~/linux@v6.18";
 
 const FEATURES_HELP: &str = "\
 Examples:
@@ -205,6 +215,65 @@ pub(crate) struct Initramfs {
     /// File to write the initramfs to
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+}
+
+const BUILD_HELP: &str = "\
+Examples:
+  ukci kernels build ~/linux                          the files as they are now
+  ukci kernels build ~/linux@v6.18                    a tag, branch or commit; the tree is not touched
+  ukci kernels build linux-7.3-rc1.tar.gz --arch aarch64
+  ukci kernels build linux-source-6.1 --debug kasan   Debian's package
+  ukci check x.bpf.o --kernel $(ukci kernels build -q ~/bpf-next@master)
+
+The configuration of ukci is in kernels/config. An option that a kernel does not have is left out, and
+the last line says how many are. The host needs what every build of a kernel needs: gcc (for another
+architecture, its cross compiler), make, flex, bison, bc, pahole, and the headers of libelf and
+OpenSSL. A clean build takes about five minutes on two cores, and 1 to 3 GB of the cache. To free it:
+`ukci cache clear kernel-builds`.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// Source tree, tarball, `GITDIR@REF`, or a package such as `linux-source-6.1`
+    #[arg(value_name = "SOURCE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) source: String,
+
+    /// Configuration: `bpf`, which is ukci's own, or a file
+    ///
+    /// A file is a whole configuration, such as `/boot/config-6.1.0-13-amd64`. Options that it does not
+    /// have take the kernel's defaults. Only what is built in (`=y`) gets into the image: modules are
+    /// not built.
+    #[arg(long, value_name = "bpf|FILE", default_value = "bpf")]
+    pub(crate) config: String,
+
+    /// Architecture of the kernel [default: that of this host]
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
+    pub(crate) arch: Option<Arch>,
+
+    /// Have the kernel check itself, separated by commas
+    ///
+    /// What it finds is a warning of the kernel, and the diagnosis `KERNEL_SPLAT`. Such a kernel needs two
+    /// to four times the time and the memory.
+    #[arg(long, value_name = "CHECK", value_delimiter = ',')]
+    pub(crate) debug: Vec<DebugCheck>,
+
+    /// Set an option of the configuration, such as `SHMEM=n`. Can be repeated
+    ///
+    /// It is an error if the kernel does not take the value, for example because the option depends on
+    /// another one.
+    #[arg(long, value_name = "OPTION=VALUE")]
+    pub(crate) set: Vec<Setting>,
+
+    /// How many compilers run at once [default: the number of cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DebugCheck {
+    /// KASAN: reads and writes outside of an object, and of freed memory
+    Kasan,
+    /// The order in which locks are taken
+    Lockdep,
 }
 
 #[derive(Debug, Args)]

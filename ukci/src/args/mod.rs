@@ -41,8 +41,8 @@ pub(crate) use global::{Color, Global};
 #[cfg(feature = "pin")]
 pub(crate) use kernels::FreshnessFormat;
 pub(crate) use kernels::{
-    Add, Booted, Features, FeaturesFormat, Fetch, Freshness, Initramfs, Kernels, Offer, Show,
-    Unpack, Update,
+    Add, Booted, Build, DebugCheck, Features, FeaturesFormat, Fetch, Freshness, Initramfs, Kernels,
+    Offer, Show, Unpack, Update,
 };
 pub(crate) use list::{List, ListFormat};
 pub(crate) use machine::{Accel, Machines, Transport};

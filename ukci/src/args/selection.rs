@@ -26,8 +26,9 @@ pub(crate) struct Selection {
     ///
     /// A name is one that `ukci kernels list` prints, or a shorter form, such as a release
     /// (`debian-12`, `bookworm`), which means the kernel that it installs, or a version (`6.1`). A
-    /// path needs a `/`, and is a bzImage, vmlinux or Image of your own. If you also give a matrix,
-    /// ukci runs only those of its kernels that this option names.
+    /// path needs a `/`, and leads to a bzImage, vmlinux or Image, to a build tree, or to a `.deb` or
+    /// `.rpm` file or a directory of them. If you also give a matrix, ukci runs only those of its
+    /// kernels that this option names.
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernel: Vec<String>,
 
@@ -60,7 +61,8 @@ pub(crate) struct Selection {
 
     /// Directory with the modules of a user kernel. Can be repeated
     ///
-    /// It is `lib/modules/<release>`, or a directory above it.
+    /// It is `lib/modules/<release>`, or a directory above it. If the kernel is a package, it is a
+    /// further package of the same kernel.
     #[arg(long, value_name = "DIR", requires = "kernel")]
     pub(crate) modules: Vec<PathBuf>,
 }

@@ -36,7 +36,7 @@ pub(crate) struct OnVersions {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Cells {
     /// How far each cell goes
-    #[arg(long, default_value = "attach", help_heading = "Verdict options")]
+    #[arg(long, default_value = "behave", help_heading = "Verdict options")]
     pub(crate) mode: Mode,
 
     /// Boot every cell, even if the cache has its evidence

@@ -134,6 +134,21 @@ fn a_kernel_is_fetched_and_unpacked_once() {
 }
 
 #[test]
+fn an_older_version_is_told_with_its_version() {
+    let (cache, package, kernel) = setup();
+    let mirror = Mirror::new([pool(&kernel, Reply::File(package.clone()))]);
+    let mut catalogue = catalogue(cache.path(), &[&mirror]);
+    catalogue.lock.kernels = vec![locked(RELEASE, "6.1.200-1", &package)];
+    let said = Mutex::new(Vec::new());
+    let tell = |one| said.lock().unwrap().push(one);
+    catalogue.prepare(&kernel, &tell).unwrap();
+    let unpacking = Progress::Unpacking {
+        kernel: format!("{}@6.1.100-1", kernel.name),
+    };
+    assert_eq!(said.into_inner().unwrap().last(), Some(&unpacking));
+}
+
+#[test]
 fn a_download_that_breaks_off_is_resumed() {
     let (cache, package, kernel) = setup();
     let path = &kernel.packages[0].path;

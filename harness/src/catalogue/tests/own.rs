@@ -97,6 +97,39 @@ fn ones_own_kernel_without_modules_warns_of_what_it_may_lack() {
 }
 
 #[test]
+fn ones_own_kernel_may_be_in_packages() {
+    let cache = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, files: &[(&str, &[u8])]| {
+        let path = dir.path().join(name);
+        fs::write(&path, super::super::package::tests::deb(files, ".xz")).unwrap();
+        path
+    };
+    let config = b"CONFIG_VIRTIO_PCI=y\nCONFIG_VIRTIO_CONSOLE=y\n";
+    let image = write(
+        "image_amd64.deb",
+        &[
+            (&format!("boot/vmlinuz-{RELEASE}"), &vmlinuz(RELEASE)),
+            (&format!("boot/config-{RELEASE}"), config),
+        ],
+    );
+    let builtin = format!("lib/modules/{RELEASE}/modules.builtin");
+    let modules = write("modules_amd64.deb", &[(&builtin, b"")]);
+    let catalogue = catalogue(cache.path(), &[]);
+    assert_eq!(arch_of(&image, &[]).unwrap(), Arch::X86_64);
+    let own = catalogue
+        .own_kernel(&image, &[modules], Arch::X86_64)
+        .unwrap();
+    assert_eq!(own.kernel.release, RELEASE);
+    assert!(!own.kernel.hermetic);
+    let packages: Vec<&String> = own.kernel.packages.keys().collect();
+    assert_eq!(packages, ["image_amd64.deb", "modules_amd64.deb"]);
+    // The directory has the same packages, and they are not unpacked again.
+    let again = catalogue.own_kernel(dir.path(), &[], Arch::X86_64).unwrap();
+    assert_eq!(again.kernel.image, own.kernel.image);
+}
+
+#[test]
 fn modules_of_another_kernel_are_refused() {
     let cache = tempfile::tempdir().unwrap();
     let (tree, image) = installed();

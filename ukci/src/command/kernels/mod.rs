@@ -1,6 +1,7 @@
 //! `ukci kernels`: one file per subcommand.
 
 mod booted;
+mod build;
 #[cfg(feature = "pin")]
 mod change_log;
 mod features;
@@ -28,6 +29,7 @@ pub(crate) fn run(kernels: &Kernels, output: Output) -> Result<Exit, Failure> {
         Kernels::Show(args) => show::run(args),
         Kernels::Features(args) => features::run(args, output),
         Kernels::Fetch(args) => fetch::run(args, output),
+        Kernels::Build(args) => build::run(args, output),
         Kernels::Add(args) => update::add(args, output),
         Kernels::Update(args) => update::update(args, output),
         Kernels::Freshness(args) => update::freshness(args, output),
