@@ -86,8 +86,8 @@ pub(super) fn release(packages: &[PathBuf]) -> Result<String, Error> {
     }
 }
 
-/// The release of the kernel in these packages, and its image with the package that has it.
-pub(super) fn image(packages: &[PathBuf]) -> Result<(String, Option<(PathBuf, Vec<u8>)>), Error> {
+/// The image of the kernel in these packages, and the package that has it.
+pub(super) fn image(packages: &[PathBuf]) -> Result<(PathBuf, Vec<u8>), Error> {
     let release = release(packages)?;
     let mut found: Option<(ImageForm, PathBuf, Vec<u8>)> = None;
     for package in packages {
@@ -101,5 +101,12 @@ pub(super) fn image(packages: &[PathBuf]) -> Result<(String, Option<(PathBuf, Ve
             Ok(())
         })?;
     }
-    Ok((release, found.map(|(_, path, bytes)| (path, bytes))))
+    match found {
+        Some((_, path, bytes)) => Ok((path, bytes)),
+        None => Err(Error::Missing {
+            release,
+            what: "kernel image".to_owned(),
+            within: packages.to_vec(),
+        }),
+    }
 }

@@ -78,15 +78,8 @@ impl OwnPlace {
         match self {
             Self::Image { image, .. } => arch_of(image, &own::read_file(image)?),
             Self::Packages(packages) => {
-                let (release, image) = own_packages::image(packages)?;
-                match image {
-                    Some((path, bytes)) => arch_of(&path, &bytes),
-                    None => Err(Error::Missing {
-                        release,
-                        what: "kernel image".to_owned(),
-                        within: packages.clone(),
-                    }),
-                }
+                let (package, image) = own_packages::image(packages)?;
+                arch_of(&package, &image)
             }
         }
     }

@@ -213,7 +213,8 @@ fn conditions_decide_nothing() {
             let mut earlier: Vec<&str> = Vec::new();
             for at in std::iter::once(job).chain(steps) {
                 let condition = at["if"].as_str().unwrap_or_default();
-                if !["", "always()", "${{ !cancelled() }}"].contains(&condition) {
+                let after_failures = ["", "always()", "${{ !cancelled() }}", "${{ failure() }}"];
+                if !after_failures.contains(&condition) {
                     let parts = form
                         .captures(condition)
                         .unwrap_or_else(|| panic!("{file}: {name}: `{condition}`"));
