@@ -134,7 +134,7 @@ mod tests {
         let bz = tree.join("arch/x86/boot/bzImage");
         write(&tree.join("vmlinux"), b"");
         write(&bz, &bz_image(RELEASE, &vmlinux(RELEASE, true)));
-        let older = SystemTime::now() - std::time::Duration::from_secs(60);
+        let older = SystemTime::now() - std::time::Duration::from_mins(1);
         fs::File::open(tree.join("vmlinux"))
             .unwrap()
             .set_modified(older)
