@@ -22,14 +22,15 @@ pub struct Scratch {
 impl Scratch {
     /// Sweeps what others left in the directory for temporary files, and makes a directory there.
     pub fn create() -> io::Result<Self> {
-        Self::create_in(&std::env::temp_dir())
+        Self::create_in(&std::env::temp_dir(), PREFIX)
     }
 
-    fn create_in(base: &Path) -> io::Result<Self> {
-        sweep(base);
+    /// The same in the directory `base`, under names that begin with `prefix`.
+    pub(crate) fn create_in(base: &Path, prefix: &str) -> io::Result<Self> {
+        sweep(base, prefix);
         loop {
             let path = tempfile::Builder::new()
-                .prefix(PREFIX)
+                .prefix(prefix)
                 .permissions(Permissions::from_mode(0o700))
                 .tempdir_in(base)?
                 .keep();
@@ -64,10 +65,10 @@ impl Drop for Scratch {
 }
 
 /// Removes the directories of this user that nobody holds.
-fn sweep(base: &Path) {
+fn sweep(base: &Path, prefix: &str) {
     let me = rustix::process::geteuid().as_raw();
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        if !entry.file_name().to_string_lossy().starts_with(prefix) {
             continue;
         }
         let path = entry.path();
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn what_was_left_is_swept_and_what_is_held_is_not() {
         let base = tempfile::tempdir().unwrap();
-        let living = Scratch::create_in(base.path()).unwrap();
+        let living = Scratch::create_in(base.path(), PREFIX).unwrap();
         // As after `kill -9`: nothing was removed, and the lock is gone.
         let dead = base.path().join("ukci-scratch.aaaaaa");
         fs::create_dir_all(dead.join("deeper")).unwrap();
@@ -99,7 +100,7 @@ mod tests {
         fs::create_dir(&other).unwrap();
         std::os::unix::fs::symlink(&other, base.path().join("ukci-scratch.link")).unwrap();
 
-        let second = Scratch::create_in(base.path()).unwrap();
+        let second = Scratch::create_in(base.path(), PREFIX).unwrap();
         assert!(!dead.exists());
         assert!(living.path().exists() && second.path().exists() && other.exists());
         let mode = fs::metadata(second.path()).unwrap().mode();

@@ -14,7 +14,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +24,7 @@ use crate::catalogue::package::files::{Limited, MAX_BETWEEN};
 use crate::catalogue::store::{self, MANIFEST, Store};
 use crate::catalogue::{self, Catalogue, digest};
 use crate::remembered;
+use crate::scratch::Scratch;
 
 /// Version of the archive's shape.
 const SCHEMA: &str = "ukci.cache/1";
@@ -32,6 +32,8 @@ const SCHEMA: &str = "ukci.cache/1";
 const INDEX: &str = "cache.json";
 /// How the directory begins in which an archive is unpacked.
 pub(super) const SCRATCH: &str = ".import-";
+/// How the directory begins in which an archive is written, beside its place.
+const EXPORT: &str = ".ukci-export-";
 /// Most bytes of the index.
 const LONGEST_INDEX: u64 = 64 << 20;
 /// Most bytes of one file. The largest kernel image with debug information has less than one.
@@ -186,12 +188,10 @@ fn described(path: PathBuf) -> Result<(PathBuf, Described), Error> {
 /// Writes the archive beside its place and renames it. Returns its size and digest.
 fn write(files: BTreeMap<String, (PathBuf, Described)>, to: &Path) -> io::Result<(u64, String)> {
     let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut part = tempfile::Builder::new()
-        .prefix(".ukci-")
-        // As a file that is written plainly; a temporary file is closed to others.
-        .permissions(fs::Permissions::from_mode(0o644))
-        .tempfile_in(parent.unwrap_or(Path::new(".")))?;
-    let mut archive = tar::Builder::new(zstd::Encoder::new(part.as_file_mut(), LEVEL)?);
+    let scratch = Scratch::create_in(parent.unwrap_or(Path::new(".")), EXPORT)?;
+    let part = scratch.path().join("part");
+    let file = File::create_new(&part)?;
+    let mut archive = tar::Builder::new(zstd::Encoder::new(&file, LEVEL)?);
     let (paths, described): (Vec<_>, BTreeMap<_, _>) = files
         .into_iter()
         .map(|(name, (path, described))| ((name.clone(), path), (name, described)))
@@ -212,10 +212,10 @@ fn write(files: BTreeMap<String, (PathBuf, Described)>, to: &Path) -> io::Result
         append(&name, file.metadata()?.len(), &mut file)?;
     }
     archive.into_inner()?.finish()?;
-    let size = part.as_file().metadata()?.len();
-    let sha256 = digest::of_file(part.path())?;
-    part.as_file().sync_all()?;
-    part.persist(to).map_err(|error| error.error)?;
+    let size = file.metadata()?.len();
+    let sha256 = digest::of_file(&part)?;
+    file.sync_all()?;
+    atomic_file::rename(&part, to)?;
     Ok((size, sha256))
 }
 
@@ -236,10 +236,7 @@ pub struct Imported {
 /// else than what [`export`] writes.
 pub fn import(from: &Path, cache: &Path) -> Result<Imported, Error> {
     fs::create_dir_all(cache).map_err(Error::on("create", cache))?;
-    let scratch = tempfile::Builder::new()
-        .prefix(SCRATCH)
-        .tempdir_in(cache)
-        .map_err(Error::on("create", cache))?;
+    let scratch = Scratch::create_in(cache, SCRATCH).map_err(Error::on("create", cache))?;
     let index = unpack(from, scratch.path())?;
     place(from, &index, scratch.path(), cache)
 }

@@ -129,6 +129,29 @@ fn with_index(members: &mut Members, change: impl FnOnce(&mut serde_json::Value)
 }
 
 #[test]
+fn what_a_killed_import_or_export_left_is_swept_by_the_next() {
+    let moved = moved();
+    let here = moved.dir.path().join("here");
+    let left = [
+        here.join(".import-dead/store"),
+        moved.dir.path().join(".ukci-export-dead"),
+    ];
+    for dir in &left {
+        fs::create_dir_all(dir).unwrap();
+        fs::write(dir.join("part"), "part").unwrap();
+    }
+    cache::import(&moved.archive, &here).unwrap();
+    let there = catalogue(&moved.dir.path().join("there"), &[]);
+    cache::export(&there, &[&moved.kernel], true, &moved.archive).unwrap();
+    for dir in [&here, moved.dir.path()] {
+        for entry in fs::read_dir(dir).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(!name.starts_with('.'), "{name} was left");
+        }
+    }
+}
+
+#[test]
 fn a_name_made_to_fill_the_memory_is_refused_before_it_is_read() {
     let moved = moved();
     let long = (
