@@ -4,6 +4,7 @@
 //! What arrives was written inside a guest and is untrusted: lengths are checked before memory is
 //! allocated. The caller sets time limits.
 
+use crate::console;
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, ReadHalf, WriteHalf,
 };
@@ -215,7 +216,8 @@ async fn next(stream: &mut (impl AsyncRead + Unpin)) -> Result<Heard, Error> {
         FrameKind::More | FrameKind::Json => {}
     }
     let parsed = serde_json::from_slice(&message).map_err(|error| Error::Message {
-        reason: error.to_string(),
+        // The parser quotes what was sent.
+        reason: console::clean(error.to_string().as_bytes()),
         beginning: printable(&message),
     })?;
     Ok(Heard::Message(parsed))

@@ -12,6 +12,8 @@ use std::path::Path;
 
 use ukci_judge::stall;
 
+use crate::render::is_active;
+
 /// The file that QEMU writes the console to, in a cell's evidence directory.
 pub(crate) const CONSOLE_LOG: &str = "console.log";
 
@@ -74,7 +76,7 @@ fn has_word(line: &str, words: &str) -> bool {
         .any(|(at, _)| !line[..at].ends_with(|before: char| before.is_ascii_alphanumeric()))
 }
 
-/// A line without escape sequences and control characters, at most [`LONGEST_LINE`] bytes.
+/// A line without escape sequences, control characters and marks of direction, at most [`LONGEST_LINE`] bytes.
 pub fn clean(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(LONGEST_LINE)]);
     let mut cleaned = String::with_capacity(text.len());
@@ -89,7 +91,7 @@ pub fn clean(line: &[u8]) -> String {
                 }
             }
             '\t' => cleaned.push(' '),
-            c if c.is_control() => {}
+            c if is_active(c) => {}
             c => cleaned.push(c),
         }
     }

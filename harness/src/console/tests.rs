@@ -243,3 +243,9 @@ fn the_last_line_is_the_last_that_says_something() {
     .unwrap();
     assert_eq!(last_line(log.path()).as_deref(), Some("qemu: bad"));
 }
+
+/// Found by the fuzz target `words`.
+#[test]
+fn marks_of_direction_are_no_part_of_a_line() {
+    assert_eq!(clean("a\u{61c}b\u{202e}c\u{7f}d\u{9b}".as_bytes()), "abcd");
+}
