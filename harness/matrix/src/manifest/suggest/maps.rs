@@ -6,6 +6,10 @@ use crate::manifest::{MapShape, ObjectFacts};
 /// Entries that are offered for a map without any.
 const ENTRIES: u32 = 10_240;
 
+/// Entries that are offered for a map of CPUs, devices or sockets without any. A cpumap may have no
+/// more than `CONFIG_NR_CPUS`, which is 128 to 8192 in Debian's kernels.
+const DEVICES: u32 = 64;
+
 /// Bytes that are offered for a ring buffer without a size.
 const RING: u32 = 256 * 1024;
 
@@ -85,7 +89,7 @@ fn choice(name: &str, shape: &MapShape) -> Option<Choice> {
                 );
                 return Some(Choice::new(what, reason, toml).uncertain());
             }
-            without_entries(shape, &mut keys, &mut reasons);
+            without_entries(shape, ENTRIES, &mut keys, &mut reasons);
         }
         // Their entries must be 0, or are set by libbpf.
         "sk_storage"
@@ -97,7 +101,11 @@ fn choice(name: &str, shape: &MapShape) -> Option<Choice> {
         | "arena"
         | "insn_array" => return None,
         _ => {
-            without_entries(shape, &mut keys, &mut reasons);
+            let entries = match kind {
+                "cpumap" | "devmap" | "devmap_hash" | "xskmap" => DEVICES,
+                _ => ENTRIES,
+            };
+            without_entries(shape, entries, &mut keys, &mut reasons);
             // A queue has no key, and a bloom filter neither.
             let needs_key = !matches!(kind, "queue" | "stack" | "bloom_filter");
             if (needs_key && shape.key_size == 0) || shape.value_size == 0 {
@@ -125,11 +133,16 @@ fn choice(name: &str, shape: &MapShape) -> Option<Choice> {
     Some(if certain { choice } else { choice.uncertain() })
 }
 
-fn without_entries(shape: &MapShape, keys: &mut Vec<(&str, u32)>, reasons: &mut Vec<String>) {
+fn without_entries(
+    shape: &MapShape,
+    entries: u32,
+    keys: &mut Vec<(&str, u32)>,
+    reasons: &mut Vec<String>,
+) {
     if shape.max_entries == 0 {
-        keys.push(("max_entries", ENTRIES));
+        keys.push(("max_entries", entries));
         reasons.push(format!(
-            "The object gives it no `max_entries`, so its loader must. {ENTRIES} are a guess."
+            "The object gives it no `max_entries`, so its loader must. {entries} are a guess."
         ));
     }
 }

@@ -76,6 +76,7 @@ fn maps_without_a_size_get_one_and_its_reason() {
         &[("watch", "kprobe/vfs_read", &[])],
         &[
             ("complete", map("hash", 4, 8, 64)),
+            ("cpus", map("cpumap", 4, 4, 0)),
             ("entries", map("hash", 4, 8, 0)),
             ("events", map("perf_event_array", 4, 4, 0)),
             ("go_events", map("perf_event_array", 0, 0, 0)),
@@ -90,9 +91,9 @@ fn maps_without_a_size_get_one_and_its_reason() {
     insta::assert_snapshot!(printed(&object, &[]));
     let suggestion = suggest(&object, &[]);
     let short = [
+        "size map `cpus`",
         "size map `entries`",
         "size map `go_events`",
-        "size map `go_ring`",
     ];
     let whats = suggestion.choices.iter().map(|choice| choice.what.as_str());
     assert_eq!(whats.take(3).collect::<Vec<_>>(), short);
