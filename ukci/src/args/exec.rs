@@ -121,7 +121,9 @@ impl Exec {
         if self.no_watch {
             line.push("--no-watch".to_owned());
         }
-        line.push("--".to_owned());
+        if !self.words.is_empty() {
+            line.push("--".to_owned());
+        }
         let words = self.words.iter();
         line.extend(words.map(|word| word.to_string_lossy().into_owned()));
         line

@@ -5,7 +5,7 @@
 
 use ukci_harness::render::{Axes, Cause, Mend, again, harmless, mend, notes};
 use ukci_matrix::excerpt::excerpt as excerpt_of_line;
-use ukci_schema::diagnosis::{Diagnosis, Excerpt, SourceLine};
+use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::{Fault, Outcome, Stage};
 
@@ -203,7 +203,9 @@ impl Block<'_> {
         text.push(&text!("\n  logs   {}\n", logs));
         let again = harmless(&again(self.report, cell));
         text.push(&text!("  rerun  {}\n", again));
-        if !self.report.run.asked.command.is_empty() {
+        // There is no object to take into a guest if its source did not compile.
+        let is_compiled = self.cause.code != Code::CompileError.name();
+        if !self.report.run.asked.command.is_empty() || !is_compiled {
             return;
         }
         let id = ukci_harness::render::quoted(&cell.id);

@@ -310,6 +310,30 @@ mod tests {
         insta::assert_snapshot!(plain(&text));
     }
 
+    /// A shell in a guest has no object to look at if its source did not compile.
+    #[test]
+    fn a_cause_offers_a_shell_if_there_is_an_object() {
+        let mut report = report();
+        report.cells.truncate(1);
+        let cell = &mut report.cells[0];
+        cell.outcome = Outcome::Fail;
+        cell.programs.clear();
+        for (code, has_shell) in [(Code::InvalidObject, true), (Code::CompileError, false)] {
+            report.cells[0].diagnosis = Some(Diagnosis {
+                code,
+                stage: Stage::Load,
+                program: None,
+                headline: "use of undeclared identifier 'y'".into(),
+                at: None,
+                excerpt: None,
+                hints: Vec::new(),
+            });
+            let text = plain(&ending(&Shown::of(&report), "out", Output::plain(80)));
+            assert_eq!(text.contains("ukci shell"), has_shell, "{text}");
+            assert!(text.contains("rerun  ukci check"), "{text}");
+        }
+    }
+
     /// What the loader must set, and what cells noted; that a program attaches alone is no news.
     #[test]
     fn a_cause_of_the_loader_ends_in_the_lines_of_a_manifest() {

@@ -72,8 +72,14 @@ fn a_guest_reaches_this_host_if_it_is_given_a_network_and_only_then() {
     assert!(report(&dir.path().join("again")).cells[0].network == Network::User);
 
     let out = dir.path().join("without");
-    let (status, _, _, without) = exec(&out, &["--kernel", K61, "--shell", &fetch]);
+    let (status, _, stderr, without) = exec(&out, &["--kernel", K61, "--shell", &fetch]);
     assert_eq!(status, Some(2));
+    // Text for the shell has no words of a command after it.
+    let again = stderr.lines().find(|line| line.contains("rerun "));
+    assert!(
+        again.is_some_and(|line| line.contains("--shell") && !line.trim_end().ends_with("--")),
+        "{stderr}"
+    );
     assert!(without.run.hermetic && without.cells[0].network.is_none());
 }
 
