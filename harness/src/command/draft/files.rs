@@ -1,0 +1,226 @@
+//! Collects the files of a command: programs with what they need, files to share, links.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use ukci_schema::cell::Arch;
+use ukci_schema::command::{CommandFile, Content, Stdin};
+use ukci_schema::plan::{FileRef, Kept};
+
+use super::Error;
+use crate::catalogue::digest;
+use crate::command::script::{self, Interpreter};
+use crate::command::{elf_closure, program_path};
+use crate::input_file::{self, FILE_LIMIT, Refused};
+
+/// Where busybox is said to come from; it is no file of this host's.
+const BUSYBOX_SOURCE: &str = "busybox of the lock";
+
+/// The files of a command, as they are collected.
+pub(super) struct Files {
+    arch: Arch,
+    /// Whether programs come without what they need.
+    pub(super) is_bare: bool,
+    library_path: Vec<PathBuf>,
+    pub(super) made: Vec<CommandFile>,
+    paths: BTreeSet<String>,
+    pub(super) companions: BTreeMap<String, FileRef>,
+    pub(super) kept: Kept,
+    pub(super) bytes: u64,
+}
+
+impl Files {
+    pub(super) fn new(arch: Arch, library_path: Vec<PathBuf>) -> Self {
+        Self {
+            arch,
+            is_bare: false,
+            library_path,
+            made: Vec::new(),
+            paths: BTreeSet::new(),
+            companions: BTreeMap::new(),
+            kept: Kept::default(),
+            bytes: 0,
+        }
+    }
+
+    /// A program with everything that it needs.
+    pub(super) fn program(&mut self, path: &Path) -> Result<(), Error> {
+        let bytes = read(path)?;
+        if elf_closure::arch(path, &bytes)?.is_none() && script::interpreter(&bytes).is_none() {
+            return Err(Error::NotRunnable {
+                path: path.to_owned(),
+                reason: "it is neither an ELF program nor a script with `#!`".into(),
+            });
+        }
+        self.with_needs(path, text(path.as_os_str())?, bytes, 0o755)
+    }
+
+    /// Any file; with everything that it needs, if it is a program.
+    pub(super) fn shared(&mut self, source: &Path, at: Option<&str>) -> Result<(), Error> {
+        let bytes = read(source)?;
+        let mode = std::fs::metadata(source).map_or(0o644, |meta| meta.permissions().mode());
+        let at = match at {
+            Some(at) => at,
+            None => text(source.as_os_str())?,
+        };
+        self.with_needs(source, at, bytes, mode & 0o777)
+    }
+
+    fn with_needs(
+        &mut self,
+        source: &Path,
+        at: &str,
+        bytes: Vec<u8>,
+        mode: u32,
+    ) -> Result<(), Error> {
+        if self.is_bare {
+            // Interpreters and libraries are those of the root file system.
+        } else if let Some(interpreter) = script::interpreter(&bytes) {
+            self.interpreter(interpreter)?;
+        } else if let Some(other) = elf_closure::arch(source, &bytes)? {
+            let arch = self.arch;
+            if other != arch {
+                let path = source.to_owned();
+                return Err(Error::Mixed { path, other, arch });
+            }
+            let closure = elf_closure::of(source, &bytes, &self.library_path)?;
+            for needed in closure.files {
+                let path = text(needed.path.as_os_str())?.to_owned();
+                self.bytes(&needed.path, &path, needed.bytes, 0o755);
+            }
+            for (link, target) in closure.links {
+                self.link(&link, &target);
+            }
+        }
+        self.bytes(source, at, bytes, mode);
+        Ok(())
+    }
+
+    fn interpreter(&mut self, interpreter: Interpreter) -> Result<(), Error> {
+        let path = match interpreter {
+            // The guest's shell.
+            Interpreter::Sh => return Ok(()),
+            Interpreter::Path(path) => path,
+            Interpreter::Name(name) => {
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                let found = program_path::find(&name, &path);
+                found.ok_or(Error::NoProgram(name))?
+            }
+        };
+        let real = canonical(&path)?;
+        self.program(&real)?;
+        self.link(&path, &real);
+        Ok(())
+    }
+
+    pub(super) fn stdin(&mut self, file: &Path) -> Result<Stdin, Error> {
+        let source = canonical(file)?;
+        let bytes = read(&source)?;
+        let sha256 = digest::of(&bytes);
+        let path = text(source.as_os_str())?.to_owned();
+        self.keep(&sha256, &source, bytes);
+        Ok(Stdin::File {
+            sha256,
+            source: path,
+        })
+    }
+
+    /// A file that does not come from this host.
+    pub(super) fn own(&mut self, at: &str, bytes: Vec<u8>) {
+        self.bytes(Path::new(BUSYBOX_SOURCE), at, bytes, 0o755);
+    }
+
+    pub(super) fn bytes(&mut self, source: &Path, at: &str, bytes: Vec<u8>, mode: u32) {
+        let at = plain(at);
+        if !self.paths.insert(at.clone()) {
+            return;
+        }
+        let sha256 = digest::of(&bytes);
+        let size = bytes.len() as u64;
+        self.bytes += size;
+        self.keep(&sha256, source, bytes);
+        self.made.push(CommandFile {
+            path: at,
+            content: Content::Bytes {
+                sha256,
+                size,
+                mode,
+                source: source.display().to_string(),
+            },
+        });
+    }
+
+    fn keep(&mut self, sha256: &str, source: &Path, bytes: Vec<u8>) {
+        let file = FileRef {
+            path: source.to_owned(),
+            sha256: sha256.to_owned(),
+        };
+        self.companions.insert(sha256.to_owned(), file);
+        self.kept.put(sha256, bytes);
+    }
+
+    pub(super) fn link(&mut self, at: &Path, target: &Path) {
+        let at = plain(&at.display().to_string());
+        let target = target.display().to_string();
+        if at != target && self.paths.insert(at.clone()) {
+            self.made.push(CommandFile {
+                path: at,
+                content: Content::Link { target },
+            });
+        }
+    }
+}
+
+/// An absolute path without `.`, `..` and empty parts, which is what a guest takes.
+fn plain(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+pub(super) fn canonical(path: &Path) -> Result<PathBuf, Error> {
+    path.canonicalize().map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let refused = |reason: &str| Error::NotRunnable {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    input_file::read(path, FILE_LIMIT).map_err(|why| match why {
+        Refused::NotAFile => refused("it is no regular file"),
+        Refused::TooLarge { .. } => refused("it is larger than 2 GiB"),
+        Refused::Io(source) => failed(source),
+    })
+}
+
+pub(super) fn text(word: &std::ffi::OsStr) -> Result<&str, Error> {
+    word.to_str()
+        .ok_or_else(|| Error::NotText(word.to_string_lossy().into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn paths_are_made_plain() {
+        assert_eq!(plain("/a/./b//../c"), "/a/c");
+        assert_eq!(plain("x"), "/x");
+        assert_eq!(plain("/../x"), "/x");
+    }
+}
