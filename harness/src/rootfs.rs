@@ -10,6 +10,7 @@ mod container;
 mod directory;
 mod error;
 mod image;
+mod links;
 mod tree;
 
 use std::fs;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use backhand::compression::Compressor;
 use backhand::{FilesystemCompressor, FilesystemReader, FilesystemWriter, InnerNode, NodeHeader};
@@ -15,15 +15,13 @@ use ukci_schema::userland::Root;
 
 use super::archive::{self, Spool};
 use super::error::Error;
+use super::links;
 use super::tree::{Kind, Tree};
 use crate::atomic_file;
 use crate::catalogue::{checked_file, digest};
 
 /// Bytes that are compressed together. A larger block has a guest read more than it needs.
 const BLOCK: u32 = 128 << 10;
-
-/// Links that are followed for one path: the kernel's own limit.
-const MAX_LINKS: usize = 40;
 
 /// The image of a root file system.
 pub struct Image {
@@ -56,7 +54,8 @@ impl Image {
     /// The first bytes of a file of the image, at most as many as `most`, with all links followed. None
     /// if it has no such file.
     pub fn start_of(&self, name: &Path, most: u64) -> Option<Vec<u8>> {
-        let path = self.follow(name)?;
+        let path = links::follow(name, true, |path| self.link(path))?;
+        let path = Path::new("/").join(path);
         let node = self.files.files().find(|node| node.fullpath == path)?;
         let InnerNode::File(file) = &node.inner else {
             return None;
@@ -67,43 +66,15 @@ impl Image {
         Some(bytes)
     }
 
-    fn follow(&self, name: &Path) -> Option<PathBuf> {
-        let mut left: Vec<PathBuf> = parts(name);
-        let mut done = PathBuf::from("/");
-        let mut links = 0;
-        while let Some(part) = left.pop() {
-            if part == Path::new("..") {
-                done.pop();
-                continue;
-            }
-            let next = done.join(&part);
-            let node = self.files.files().find(|node| node.fullpath == next)?;
-            match &node.inner {
-                InnerNode::Symlink(link) => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return None;
-                    }
-                    if link.link.is_absolute() {
-                        done = PathBuf::from("/");
-                    }
-                    left.extend(parts(&link.link));
-                }
-                _ => done = next,
-            }
+    /// Where a link of the image points. None if the path is no link.
+    fn link(&self, path: &Path) -> Option<PathBuf> {
+        let path = Path::new("/").join(path);
+        let node = self.files.files().find(|node| node.fullpath == path)?;
+        match &node.inner {
+            InnerNode::Symlink(link) => Some(link.link.clone()),
+            _ => None,
         }
-        Some(done)
     }
-}
-
-/// The parts of a path, the first one last.
-fn parts(path: &Path) -> Vec<PathBuf> {
-    let parts = path.components().rev().filter_map(|part| match part {
-        Component::Normal(part) => Some(PathBuf::from(part)),
-        Component::ParentDir => Some(PathBuf::from("..")),
-        _ => None,
-    });
-    parts.collect()
 }
 
 /// Writes the image of a tree, and records its digest.

@@ -3,11 +3,11 @@
 //! Links are followed within the tree only, so that no entry of an archive leads out of it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::Error;
+use super::links;
 use crate::catalogue::digest::{self, Hasher};
 
 /// Most entries of a tree. A desktop distribution has some 500,000.
@@ -15,9 +15,6 @@ const MAX_ENTRIES: usize = 2_000_000;
 
 /// Longest path, and longest target of a link: the kernel's own limit.
 const MAX_PATH: usize = 4096;
-
-/// Links that are followed for one path: the kernel's own limit.
-const MAX_LINKS: usize = 40;
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,31 +180,12 @@ impl Tree {
 
     /// A path without links, except for the last part unless `wholly`.
     fn follow(&self, name: &Path, wholly: bool) -> Result<PathBuf, String> {
-        let mut left: Vec<PathBuf> = parts(name);
-        let mut done = PathBuf::new();
-        let mut links = 0;
-        while let Some(part) = left.pop() {
-            if part == Path::new("..") {
-                done.pop();
-                continue;
-            }
-            let next = done.join(&part);
-            let is_last = left.is_empty() && !wholly;
-            match self.0.get(&next).map(|node| &node.kind) {
-                Some(Kind::Link(target)) if !is_last => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(format!("too many links lead to `{}`", name.display()));
-                    }
-                    if target.is_absolute() {
-                        done.clear();
-                    }
-                    left.extend(parts(target));
-                }
-                _ => done = next,
-            }
-        }
-        Ok(done)
+        let link = |path: &Path| match self.0.get(path).map(|node| &node.kind) {
+            Some(Kind::Link(target)) => Some(target.clone()),
+            _ => None,
+        };
+        links::follow(name, wholly, link)
+            .ok_or_else(|| format!("too many links lead to `{}`", name.display()))
     }
 
     /// Takes everything in: names, rights, and the bytes of files on this host.
@@ -235,14 +213,4 @@ impl Tree {
         }
         Ok(())
     }
-}
-
-/// The parts of a path, the first one last. A leading `/` is none.
-fn parts(path: &Path) -> Vec<PathBuf> {
-    let parts = path.components().rev().filter_map(|part| match part {
-        Component::Normal(part) => Some(part),
-        Component::ParentDir => Some(OsStr::new("..")),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    parts.map(PathBuf::from).collect()
 }
