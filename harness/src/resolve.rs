@@ -20,7 +20,7 @@ use ukci_matrix::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 use ukci_schema::artifact::{Artifact, Form, name_of};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, kernel_key};
-use ukci_schema::lock::{Lock, Verified};
+use ukci_schema::lock::{Lock, LockedKernel, Verified};
 use ukci_schema::plan::{FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
 
 use crate::catalogue::{Catalogue, Prepared, Progress, digest};
@@ -249,15 +249,22 @@ fn groups() -> Result<Groups, Error> {
     Ok(groups.map_err(MatrixError::from)?)
 }
 
-/// The kernels of a lock, as a matrix may name them.
+/// The kernels of a lock, as a matrix may name them: every present pin by its name, and every pin by
+/// its name and version.
 pub fn known(lock: &Lock) -> Vec<KnownKernel<'_>> {
-    (lock.kernels.iter())
-        .map(|k| KnownKernel {
-            name: &k.name,
-            arch: k.arch,
-            is_verified: k.verified != Verified::Never,
-        })
-        .collect()
+    let present = lock.kernels.iter().map(|kernel| known_as(kernel, None));
+    let all = lock.kernels.iter().chain(&lock.history);
+    let versions = all.map(|kernel| known_as(kernel, Some(kernel.version())));
+    present.chain(versions).collect()
+}
+
+fn known_as<'a>(kernel: &'a LockedKernel, version: Option<&'a str>) -> KnownKernel<'a> {
+    KnownKernel {
+        name: &kernel.name,
+        version,
+        arch: kernel.arch,
+        is_verified: kernel.verified != Verified::Never,
+    }
 }
 
 /// Looks the names of a selection up. Nothing is fetched or booted before this.

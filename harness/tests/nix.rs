@@ -101,6 +101,7 @@ fn expand(text: &str, form: Form) -> Result<Value, MatrixError> {
         .map(|kernel| KnownKernel {
             name: &kernel.name,
             arch: kernel.arch,
+            version: None,
             is_verified: true,
         })
         .collect();

@@ -21,10 +21,32 @@ const ALL: &str = "all";
 pub struct KnownKernel<'a> {
     /// Its name.
     pub name: &'a str,
+    /// The version of its package, for which a matrix must name it as `NAME@VERSION`. None for the
+    /// present pin of its name.
+    pub version: Option<&'a str>,
     /// An architecture it is locked for.
     pub arch: Arch,
     /// Whether its pin has been verified. Otherwise it is in no group, and must be named.
     pub is_verified: bool,
+}
+
+impl KnownKernel<'_> {
+    /// Whether a name means this kernel.
+    pub fn is(&self, name: &str) -> bool {
+        match (name.split_once(VERSION_MARK), self.version) {
+            (Some((name, version)), Some(of)) => name == self.name && version == of,
+            (None, None) => name == self.name,
+            _ => false,
+        }
+    }
+
+    /// The name that means it.
+    pub(crate) fn full_name(&self) -> String {
+        match self.version {
+            Some(version) => format!("{}{VERSION_MARK}{version}", self.name),
+            None => self.name.to_owned(),
+        }
+    }
 }
 
 /// The groups of `kernels/groups.toml`.
@@ -86,7 +108,8 @@ impl Groups {
         known: &[KnownKernel<'a>],
     ) -> Option<Vec<&'a str>> {
         let here = || known.iter().filter(|kernel| kernel.arch == arch);
-        let verified = || here().filter(|kernel| kernel.is_verified);
+        let present = |kernel: &&KnownKernel<'_>| kernel.is_verified && kernel.version.is_none();
+        let verified = || here().filter(present);
         let Some(group) = pattern.group() else {
             return Some(if pattern.is_glob() {
                 let names = verified().map(|kernel| kernel.name);
@@ -98,7 +121,7 @@ impl Groups {
         if let Some(kernels) = self.groups.get(&group[1..]) {
             // In the order of the group.
             let kernels = kernels.iter().map(String::as_str);
-            let locked = kernels.filter(|name| here().any(|kernel| kernel.name == *name));
+            let locked = kernels.filter(|name| here().any(|kernel| kernel.is(name)));
             return Some(locked.collect());
         }
         self.has(group)

@@ -7,6 +7,7 @@ use crate::authored::{Path, instead_of};
 use crate::scope::{Scope, unknown_group};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::{Arch, Cell};
+use ukci_schema::lock::VERSION_MARK;
 use ukci_schema::plan::{CPUS, MEMORY, PlannedCell};
 
 /// A point of the products, whatever the artifacts are.
@@ -92,7 +93,7 @@ impl Matrix {
                     )
                 })?;
                 for kernel in kernels {
-                    if !known.iter().any(|k| k.name == kernel && k.arch == arch) {
+                    if !known.iter().any(|k| k.is(kernel) && k.arch == arch) {
                         return Err(self.unknown_kernel(&at(), kernel, arch, known));
                     }
                     points.extend(llvms.iter().map(|llvm| Point {
@@ -166,13 +167,17 @@ impl Matrix {
         arch: Arch,
         known: &[KnownKernel<'_>],
     ) -> MatrixError {
-        let elsewhere = known.iter().any(|kernel| kernel.name == name);
-        let names: BTreeSet<&str> = known
+        let elsewhere = known.iter().any(|kernel| kernel.is(name));
+        // Of all versions, those of the kernel that is named are of use.
+        let of = name.split_once(VERSION_MARK).map(|(of, _)| of);
+        let of = of.filter(|of| known.iter().any(|kernel| kernel.name == *of));
+        let names: BTreeSet<String> = known
             .iter()
             .filter(|k| !elsewhere || k.arch == arch)
-            .map(|k| k.name)
+            .filter(|k| of.map_or(k.version.is_none(), |of| k.name == of))
+            .map(KnownKernel::full_name)
             .collect();
-        let names: Vec<&str> = names.into_iter().collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let message = if elsewhere {
             format!("kernel `{name}` is not locked for {arch}")
         } else {

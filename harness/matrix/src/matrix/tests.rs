@@ -10,16 +10,19 @@ const KNOWN: &[KnownKernel<'_>] = &[
     KnownKernel {
         name: "debian-11-5.10",
         arch: Arch::X86_64,
+        version: None,
         is_verified: true,
     },
     KnownKernel {
         name: "debian-12-6.1",
         arch: Arch::X86_64,
+        version: None,
         is_verified: true,
     },
     KnownKernel {
         name: "debian-12-6.1",
         arch: Arch::Aarch64,
+        version: None,
         is_verified: true,
     },
 ];
@@ -231,6 +234,7 @@ fn ten_thousand_cells_expand_at_once() {
         .map(|name| KnownKernel {
             name,
             arch: Arch::X86_64,
+            version: None,
             is_verified: true,
         })
         .collect();
@@ -272,6 +276,7 @@ fn groups_stand_for_their_locked_kernels_and_all_for_every_one() {
     .map(|(name, arch)| KnownKernel {
         name,
         arch,
+        version: None,
         is_verified: true,
     });
     let expanded = |authored: &str| {
@@ -315,6 +320,7 @@ fn a_group_in_a_rule_stands_for_its_kernels() {
     .map(|(name, arch)| KnownKernel {
         name,
         arch,
+        version: None,
         is_verified: true,
     });
     let base = "[[cells]]\nkernels = [\"@all\"]\narches = [\"x86_64\", \"aarch64\"]\n";
@@ -375,6 +381,7 @@ fn a_blessed_run_is_as_expected_and_what_was_written_stays() {
     let known = ["debian-11-5.10-cloud", "debian-12-6.1-cloud"].map(|name| KnownKernel {
         name,
         arch: Arch::X86_64,
+        version: None,
         is_verified: true,
     });
     let matrix = Matrix::parse(&blessed.text, "m.toml").unwrap();
@@ -406,5 +413,50 @@ fn a_budget_is_of_the_matrix() {
     assert_eq!(
         (budget.max_insns, budget.max_growth_percent),
         (Some(500_000), Some(10))
+    );
+}
+
+/// A kernel by its version is none of what a pattern or the bare name means.
+#[test]
+fn a_matrix_names_a_version_of_a_kernel() {
+    let text = "[[cells]]\nkernels = [\"debian-12-6.1-cloud@6.1.187-1\"]\n";
+    let kernel = |version, arch| KnownKernel {
+        name: "debian-12-6.1-cloud",
+        version,
+        arch,
+        is_verified: true,
+    };
+    let old = Some("6.1.187-1");
+    let known = [kernel(None, Arch::X86_64), kernel(old, Arch::X86_64)];
+    let names = |text: &str, known: &[KnownKernel<'_>]| {
+        let matrix = Matrix::parse(text, "m.toml").unwrap();
+        let cells = matrix.expand(&[artifact(Form::Object)], known)?.cells;
+        Ok::<_, MatrixError>(cells.into_iter().map(|c| c.cell.kernel).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        names(text, &known).unwrap(),
+        ["debian-12-6.1-cloud@6.1.187-1"]
+    );
+    for all in ["debian-12-6.1-cloud", "debian-*"] {
+        let text = format!("[[cells]]\nkernels = [\"{all}\"]\n");
+        assert_eq!(names(&text, &known).unwrap(), ["debian-12-6.1-cloud"]);
+    }
+    let wrong = text.replace(".187", ".188");
+    let error = names(&wrong, &known).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("unknown kernel `debian-12-6.1-cloud@6.1.188-1`"),
+        "{error}"
+    );
+    assert!(
+        format!("{error:?}").contains("debian-12-6.1-cloud@6.1.187-1"),
+        "{error:?}"
+    );
+    let known = [kernel(None, Arch::X86_64), kernel(old, Arch::Aarch64)];
+    let error = names(text, &known).unwrap_err();
+    assert!(
+        error.to_string().contains("is not locked for x86_64"),
+        "{error}"
     );
 }

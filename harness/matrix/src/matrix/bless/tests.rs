@@ -77,6 +77,7 @@ fn unexpected(matrix: &str, report: &Report, told: &[Code]) -> (Blessed, Vec<Str
         .map(|&(name, arch)| KnownKernel {
             name,
             arch,
+            version: None,
             is_verified: true,
         })
         .collect();
