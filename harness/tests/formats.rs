@@ -258,7 +258,11 @@ fn ten_thousand_cells_are_rendered() {
             cell.artifact = format!("artifact_{}", n / 100);
             cell.kernel = format!("kernel-{}", n % 100);
             if let Some(diagnosis) = &mut cell.diagnosis {
+                // Neither words nor advice make one cause of two.
                 diagnosis.headline = format!("{} ({n})", diagnosis.headline);
+                for hint in &mut diagnosis.hints {
+                    *hint = format!("{hint} ({n})");
+                }
             }
             cell.id = cell.cell().id();
             cell

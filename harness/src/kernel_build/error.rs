@@ -93,7 +93,8 @@ impl Error {
                 ),
             }),
             Self::Setting { option, .. } => Some(format!(
-                "turn off the options that select {option} as well: see its entry in the kernel's Kconfig files"
+                "see its entry in the kernel's Kconfig files: turn off the options that select {option} as well, \
+                 and if it can be changed only by experts, add `--set EXPERT=y`"
             )),
             Self::Make { log, .. } => {
                 Some(format!("see all that make printed in `{}`", log.display()))
