@@ -38,6 +38,7 @@ fn expands(matrix: &Matrix) {
     let known = KERNELS.map(|name| KnownKernel {
         name,
         arch: Arch::X86_64,
+        version: None,
         is_verified: true,
     });
     let artifact = Artifact {
