@@ -7,6 +7,7 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection};
@@ -33,6 +34,21 @@ fn keep_in(dir: &Path, name: &str, module: &[u8]) -> Result<(), String> {
 /// Whether the module is loaded, or built in with parameters of its own.
 pub fn is_there(name: &str) -> bool {
     fs::exists(format!("/sys/module/{name}")).unwrap_or(false)
+}
+
+/// What `find` finds once a driver has found its device. None if the kernel has no such driver, or if
+/// it finds nothing for `patience`.
+pub fn found_by<T>(driver: &str, patience: Duration, find: impl Fn() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = find() {
+            return Some(found);
+        }
+        if start.elapsed() > patience || !is_there(driver) {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Whether any module was kept.

@@ -10,13 +10,12 @@ use std::mem;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libc::c_ulong;
 use ukci_guest::modules;
 use ukci_schema::evidence::Module;
-use ukci_schema::userland::BUS_MODULE;
-use ukci_schema::userland::user_network::{ADDRESS, GATEWAY, MASK, MODULE, NAME_SERVER};
+use ukci_schema::userland::user_network::{ADDRESS, DRIVER, GATEWAY, MASK, MODULES, NAME_SERVER};
 
 /// How long the driver may take to find its device.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,10 +33,8 @@ pub(crate) fn loopback_up() {
 
 /// Loads the driver of the network device.
 pub(crate) fn load_driver() -> Vec<Module> {
-    // It is there but in the guest of a shell, which does not connect to the host.
-    let mut loaded = modules::load(BUS_MODULE);
-    loaded.extend(modules::load(MODULE));
-    loaded
+    // That of the bus is there but in the guest of a shell, which does not connect to the host.
+    MODULES.into_iter().flat_map(modules::load).collect()
 }
 
 /// Gives the guest the network that QEMU makes for it, after its driver was loaded.
@@ -61,18 +58,12 @@ pub(crate) fn user_network_up() -> Result<(), String> {
 
 /// The name of the first network device that is one of the machine's.
 fn card() -> Option<String> {
-    let start = Instant::now();
-    loop {
+    modules::found_by(DRIVER, PATIENCE, || {
         let devices = fs::read_dir("/sys/class/net").into_iter().flatten();
         let mut devices = devices.flatten().map(|device| device.path());
-        if let Some(path) = devices.find(|path| is_of_machine(path)) {
-            return Some(path.file_name()?.to_str()?.to_owned());
-        }
-        if start.elapsed() > PATIENCE || !modules::is_there(MODULE) {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+        let path = devices.find(|path| is_of_machine(path))?;
+        Some(path.file_name()?.to_str()?.to_owned())
+    })
 }
 
 fn is_of_machine(path: &Path) -> bool {

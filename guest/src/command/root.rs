@@ -7,13 +7,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::mount::{MountFlags, mount, mount_bind, mount_move};
 use ukci_guest::modules;
 use ukci_schema::evidence::Module;
-use ukci_schema::userland::BUS_MODULE;
-use ukci_schema::userland::root_image::{DISK_MODULE, OVERLAY, SERIAL, TYPE};
+use ukci_schema::userland::root_image::{DRIVER, MODULES, OVERLAY, SERIAL, TYPE};
 
 /// How long the driver may take to find the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,10 +28,7 @@ const MOVED: &[&str] = &["dev", "proc", "run", "sys"];
 /// Makes the image the root of this process and of all that it starts. Returns the modules that were
 /// loaded.
 pub(super) fn enter() -> Result<Vec<Module>, String> {
-    let mut loaded = Vec::new();
-    for name in [BUS_MODULE, DISK_MODULE, TYPE, OVERLAY] {
-        loaded.extend(modules::load(name));
-    }
+    let loaded: Vec<Module> = MODULES.into_iter().flat_map(modules::load).collect();
     let lacks = |what: &str, option: &str| {
         let errors = loaded.iter().filter_map(|module| {
             let error = module.error.as_deref()?;
@@ -65,19 +61,14 @@ pub(super) fn enter() -> Result<Vec<Module>, String> {
 
 /// The device of the disk with the image.
 fn disk() -> Option<PathBuf> {
-    let start = Instant::now();
-    loop {
-        for block in fs::read_dir("/sys/block").into_iter().flatten().flatten() {
+    modules::found_by(DRIVER, PATIENCE, || {
+        let mut blocks = fs::read_dir("/sys/block").ok()?.flatten();
+        let block = blocks.find(|block| {
             let serial = fs::read_to_string(block.path().join("serial")).unwrap_or_default();
-            if serial.trim_end_matches(['\0', '\n']) == SERIAL {
-                return Some(Path::new("/dev").join(block.file_name()));
-            }
-        }
-        if start.elapsed() > PATIENCE || !modules::is_there(DISK_MODULE) {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+            serial.trim_end_matches(['\0', '\n']) == SERIAL
+        })?;
+        Some(Path::new("/dev").join(block.file_name()))
+    })
 }
 
 /// Mounts a file system in memory over the image.

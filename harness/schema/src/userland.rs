@@ -34,12 +34,14 @@ pub mod user_network {
     pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
     /// The server for names, which asks those of the host.
     pub const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
-    /// The driver of the device. It may be built into the kernel.
-    pub const MODULE: &str = "virtio_net";
+    /// The driver of the device.
+    pub const DRIVER: &str = "virtio_net";
+    /// What the guest loads for it, in this order. All of it may be built into the kernel.
+    pub const MODULES: [&str; 2] = [super::BUS_DRIVER, DRIVER];
 }
 
-/// The driver of the bus that all devices of a guest are on. It may be built into the kernel.
-pub const BUS_MODULE: &str = "virtio_pci";
+/// The driver of the bus that all devices of a guest are on.
+const BUS_DRIVER: &str = "virtio_pci";
 
 /// A root file system that a command runs in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,10 +59,12 @@ pub struct Root {
 pub mod root_image {
     /// The serial number of its disk.
     pub const SERIAL: &str = "ukci-root";
-    /// The driver of the disk. It may be built into the kernel.
-    pub const DISK_MODULE: &str = "virtio_blk";
+    /// The driver of the disk.
+    pub const DRIVER: &str = "virtio_blk";
     /// The type of its file system, which is also the name of the module.
     pub const TYPE: &str = "squashfs";
     /// The type of the file system that makes it writable, which is also the name of the module.
     pub const OVERLAY: &str = "overlay";
+    /// What the guest loads for it, in this order. All of it may be built into the kernel.
+    pub const MODULES: [&str; 4] = [super::BUS_DRIVER, DRIVER, TYPE, OVERLAY];
 }

@@ -6,8 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
-use ukci_schema::userland::root_image::{DISK_MODULE, OVERLAY, TYPE};
-use ukci_schema::userland::{BUS_MODULE, Network, user_network};
+use ukci_schema::userland::{Network, root_image, user_network};
 
 use super::device::Device;
 
@@ -40,10 +39,10 @@ impl Userland {
         let mut modules = Vec::new();
         match self.network {
             Network::None => {}
-            Network::User => modules.extend([BUS_MODULE, user_network::MODULE]),
+            Network::User => modules.extend(user_network::MODULES),
         }
         if self.root.is_some() {
-            modules.extend([BUS_MODULE, DISK_MODULE, TYPE, OVERLAY]);
+            modules.extend(root_image::MODULES);
         }
         modules
     }
