@@ -161,7 +161,7 @@ pub fn build(
         .join(&digest::of(source.place().as_bytes())[..16]);
     fs::create_dir_all(&place).map_err(Error::on("create", &place))?;
     let _lock = lock(&place.join(LOCK), progress)?;
-    let tree = source.provide(&place, stop, progress)?;
+    let tree = source.provide(&place, &source_digest, stop, progress)?;
     let objects = place.join(format!("objects-{}-{}", request.arch, variant(request)));
     fs::create_dir_all(&objects).map_err(Error::on("create", &objects))?;
 

@@ -238,11 +238,7 @@ mod tests {
         let asked = request(&["SHMEM=n"], &[Debug::Kasan]);
         let text = text(&asked).unwrap();
         let lines = text.lines().filter(|line| line.starts_with("CONFIG_"));
-        let all = lines.collect::<Vec<_>>().join(
-            "
-",
-        ) + "
-";
+        let all = lines.flat_map(|line| [line, "\n"]).collect::<String>();
         assert_eq!(check(&asked, &text, &all).unwrap(), Vec::<String>::new());
         // A kernel before sched_ext.
         let older = all.replace("CONFIG_SCHED_CLASS_EXT=y\n", "");
@@ -268,11 +264,6 @@ mod tests {
             ),
         ] {
             let made = all.replace(removed, "") + added;
-            let made = if removed.is_empty() {
-                format!("{all}{added}")
-            } else {
-                made
-            };
             let error = check(&asked, &text, &made).unwrap_err();
             assert_eq!(error.to_string(), said);
             assert!(error.hint().is_some());

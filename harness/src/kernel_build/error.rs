@@ -104,7 +104,6 @@ impl Error {
     }
 
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        // Full disks are common here.
         Self::Io {
             action,
             path: path.to_owned(),

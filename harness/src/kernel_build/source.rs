@@ -135,17 +135,19 @@ impl Source {
         }
     }
 
-    /// The directory to build from. An archive is unpacked below `place` if it was not yet, and of a
-    /// commit only those files are written that differ from the commit before.
+    /// The directory to build from. An archive of this [digest](Self::digest) is unpacked below `place`
+    /// if it was not yet, and of a commit only those files are written that differ from the commit
+    /// before.
     pub(super) fn provide(
         &self,
         place: &Path,
+        digest: &str,
         stop: &AtomicBool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<PathBuf, Error> {
         match self {
             Self::Tree(tree) => Ok(tree.clone()),
-            Self::Tarball(path) => unpacked(path, place, stop, progress),
+            Self::Tarball(path) => unpacked(path, place, digest, stop, progress),
             Self::Git { dir, name } => {
                 progress(Progress::CheckingOut {
                     source: name.clone(),
@@ -207,6 +209,7 @@ fn absorb_tree(hasher: &mut Hasher, dir: &Path, stop: &AtomicBool) -> Result<(),
 fn unpacked(
     archive: &Path,
     place: &Path,
+    digest: &str,
     stop: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, Error> {
@@ -215,7 +218,7 @@ fn unpacked(
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let digest = digest::of_file(archive).map_err(Error::on("read", archive))?;
+    let digest = digest.trim_start_matches("sha256:");
     let tree = place.join(format!("source-{}", &digest[..16]));
     if tree.is_dir() {
         return Ok(tree);
