@@ -34,16 +34,12 @@ pub(crate) fn run(mut exec: Exec, output: Output) -> Result<Exit, Failure> {
     }
     let mut settings = Settings::of_exec(exec);
     settings.command_line = line;
-    settings.command = Some(commands::plan(
-        draft.clone(),
-        &mut settings.selection,
-        output,
-    )?);
     if let Some(window) = window {
+        let mut draft = draft.clone();
+        commands::give_terminal(&mut draft, window);
+        settings.command = Some(commands::plan(draft, &mut settings.selection, output)?);
         match cells::count(&settings)? {
             1 => {
-                commands::give_terminal(&mut draft, window);
-                settings.command = Some(commands::plan(draft, &mut settings.selection, output)?);
                 let (attached, typed) = tty::attach(window);
                 (settings.tty, settings.stdin) = (Some(attached), Some(typed));
                 return cells::run(&settings, output).map(|(_, exit)| exit);
@@ -57,7 +53,9 @@ pub(crate) fn run(mut exec: Exec, output: Output) -> Result<Exit, Failure> {
             _ => {}
         }
     }
-    if draft.stdin_stream {
+    let streams = draft.stdin_stream;
+    settings.command = Some(commands::plan(draft, &mut settings.selection, output)?);
+    if streams {
         settings.stdin = Some(cells::stdin());
     }
     cells::run(&settings, output).map(|(_, exit)| exit)
