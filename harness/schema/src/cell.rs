@@ -33,7 +33,7 @@ impl Arch {
         }
     }
 
-    /// The name Debian gives it in package files.
+    /// The name that Debian gives it in package files, and Go and container images give it, too.
     pub const fn debian(self) -> &'static str {
         match self {
             Self::X86_64 => "amd64",

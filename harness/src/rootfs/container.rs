@@ -177,12 +177,12 @@ impl Container<'_> {
     /// The manifest for guests of this architecture. One alone need not say what it is for.
     fn chosen<'d>(&self, manifests: &'d [Descriptor], arch: Arch) -> Result<&'d Descriptor, Error> {
         let is_for =
-            |platform: &Platform| platform.os == "linux" && platform.architecture == goarch(arch);
+            |platform: &Platform| platform.os == "linux" && platform.architecture == arch.debian();
         let named = (manifests.iter()).find(|one| one.platform.as_ref().is_some_and(is_for));
         match (named, manifests) {
             (Some(manifest), _) => Ok(manifest),
             (None, [one]) if one.platform.is_none() => Ok(one),
-            _ => Err(self.refused(format!("it has no image for linux/{}", goarch(arch)))),
+            _ => Err(self.refused(format!("it has no image for linux/{}", arch.debian()))),
         }
     }
 
@@ -197,14 +197,5 @@ impl Container<'_> {
         (image.layers.iter())
             .map(|layer| self.file(layer).cloned())
             .collect()
-    }
-}
-
-/// The name of an architecture in container images, which is that of Go.
-fn goarch(arch: Arch) -> &'static str {
-    match arch {
-        Arch::X86_64 => "amd64",
-        Arch::Aarch64 => "arm64",
-        Arch::Riscv64 => "riscv64",
     }
 }
