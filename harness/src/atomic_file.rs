@@ -95,4 +95,56 @@ mod tests {
         write(&taken, &[b"x"]).unwrap_err();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
+
+    /// Has every `fsync` of this thread fail, as on a disk that is breaking. False if this kernel has
+    /// no seccomp.
+    #[expect(unsafe_code, reason = "no crate of ours installs a seccomp filter")]
+    fn fail_syncs() -> bool {
+        let step = |code: u32, k: u32, (jt, jf)| libc::sock_filter {
+            code: u16::try_from(code).unwrap(),
+            jt,
+            jf,
+            k,
+        };
+        let fsync = u32::try_from(libc::SYS_fsync).unwrap();
+        let fails = libc::SECCOMP_RET_ERRNO | libc::EIO.cast_unsigned();
+        let mut filter = [
+            // The number of the system call.
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, (0, 0)),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, fsync, (0, 1)),
+            step(libc::BPF_RET | libc::BPF_K, fails, (0, 0)),
+            step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, (0, 0)),
+        ];
+        let program = libc::sock_fprog {
+            len: 4,
+            filter: filter.as_mut_ptr(),
+        };
+        // SAFETY: numbers, and a filter that lives through the call, in which the kernel copies it.
+        unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                && libc::prctl(
+                    libc::PR_SET_SECCOMP,
+                    libc::SECCOMP_MODE_FILTER,
+                    &raw const program,
+                ) == 0
+        }
+    }
+
+    #[test]
+    fn what_is_not_on_the_disk_does_not_get_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let other = path.clone();
+        // A filter is of one thread, and stays.
+        let written = std::thread::spawn(move || {
+            let failing = fail_syncs();
+            failing.then(|| write(&other, &[b"bytes"]))
+        });
+        let Some(written) = written.join().unwrap() else {
+            #[expect(clippy::print_stderr, reason = "a skipped test says why")]
+            return eprintln!("skipped: this kernel has no seccomp");
+        };
+        assert_eq!(written.unwrap_err().raw_os_error(), Some(libc::EIO));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 }

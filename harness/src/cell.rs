@@ -27,6 +27,7 @@ use crate::evidence_dir::{self, EvidenceDir};
 use crate::machine::{Boot, Hardware, Machine, Template, Usage};
 use crate::remembered::{self, Verdicts};
 use crate::schedule::Lease;
+use crate::waited_for::Unprepared;
 
 pub(crate) use self::inputs::Inputs;
 
@@ -148,22 +149,36 @@ pub(crate) async fn run<M: Machine>(
     .await
     {
         Ok(report) => report,
-        Err(error) => unkept(machine, inputs, &error, started),
+        Err(error) => {
+            let headline = format!("the evidence cannot be saved: {error}: {}", error.source);
+            unbooted(machine, inputs, headline, vec![error.hint()], started)
+        }
     }
 }
 
-/// The report of a cell whose evidence could not be written.
-fn unkept<M: Machine>(
+/// The report of a cell whose kernel could not be prepared.
+pub(crate) fn unprepared<M: Machine>(
     machine: &M,
     inputs: &Inputs,
-    error: &evidence_dir::Error,
+    Unprepared { why, hints }: &Unprepared,
+) -> CellReport {
+    // What an earlier run left there is not of this cell. Where that cannot be removed, it stays.
+    let _ = EvidenceDir::create(&inputs.out, &inputs.planned.cell);
+    unbooted(machine, inputs, why.clone(), hints.clone(), Instant::now())
+}
+
+/// The report of a cell that has no verdict, because it could not be booted.
+fn unbooted<M: Machine>(
+    machine: &M,
+    inputs: &Inputs,
+    headline: String,
+    hints: Vec<String>,
     started: Instant,
 ) -> CellReport {
-    let headline = format!("the evidence cannot be saved: {error}: {}", error.source);
     let judgement = Judgement {
         verdict: Verdict::Error {
             fault: Fault {
-                hints: vec![error.hint()],
+                hints,
                 ..Fault::at(Stage::Boot, headline)
             },
         },

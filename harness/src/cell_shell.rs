@@ -14,6 +14,7 @@ use crate::machine::qemu::Qemu;
 use crate::machine::{self, Userland};
 use crate::prepare::{self, Prepared};
 use crate::run::Options;
+use crate::waited_for::WaitedFor;
 
 /// The shell that is wanted, and the terminal it is for.
 #[derive(Clone, Debug)]
@@ -84,8 +85,9 @@ pub async fn run(
     let Prepared {
         mut cells,
         mut files,
-    } = Prepared::of(plan, options)?;
-    let inputs = cells.first_mut().ok_or(Error::NoCell)?;
+        ..
+    } = Prepared::of(plan, options, &WaitedFor::nothing())?;
+    let (_, inputs) = cells.first_mut().ok_or(Error::NoCell)?;
     if let Some(diagnosis) = &inputs.refused {
         return Err(Error::Refused(diagnosis.headline.clone()));
     }

@@ -52,4 +52,5 @@ mod threads;
 mod timeline;
 pub mod transport;
 pub mod version_outcome;
+pub mod waited_for;
 pub mod warm;

@@ -3,10 +3,11 @@
 //! here. What only a boot needs is made when a cell asks for it, because most cells of a repeated
 //! run have their evidence in the cache.
 
+mod error;
+
 use std::collections::HashMap;
 use std::collections::btree_map::{BTreeMap, Entry};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ukci_schema::artifact::Form;
@@ -28,74 +29,42 @@ use crate::machine::{RootDisk, Userland};
 use crate::needed_modules::{Modules, Needs};
 use crate::rootfs;
 use crate::run_options::Options;
+use crate::waited_for::WaitedFor;
 
-/// A plan whose files cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// A file of the plan could not be read.
-    #[error("failed to read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// A file has other bytes than the report would name.
-    #[error("`{}` changed since it was planned", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// An initramfs could not be made.
-    #[error("failed to make the initramfs of `{kernel}`")]
-    Initramfs {
-        /// The kernel's name.
-        kernel: String,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The modules that an artifact needs could not be read.
-    #[error("failed to read the modules of `{kernel}` that `{artifact}` needs")]
-    Modules {
-        /// The kernel's name.
-        kernel: String,
-        /// The artifact's name.
-        artifact: String,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The plan names a kernel, artifact or agent that it does not hold.
-    #[error("the plan has no {what} `{name}`, which cell `{cell}` needs")]
-    Incomplete {
-        /// `kernel`, `artifact`, `agent` or `file`.
-        what: &'static str,
-        /// Its name.
-        name: String,
-        /// The cell's id.
-        cell: String,
-    },
-}
+pub use error::Error;
 
-impl Error {
-    /// An action that may help.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Changed { .. } => Some("run it again".into()),
-            _ => None,
-        }
-    }
-}
-
-/// The cells of a plan, in its order, with all that is known of them without a boot.
+/// The cells of a plan, with all that is known of them without a boot.
 pub(crate) struct Prepared<'a> {
-    pub(crate) cells: Vec<Inputs>,
+    /// Those whose kernels are there, each with its place in the plan.
+    pub(crate) cells: Vec<(usize, Inputs)>,
+    /// The others, by their kernels.
+    pub(crate) waiting: BTreeMap<String, Vec<(usize, Waiting)>>,
     pub(crate) files: Files<'a>,
 }
 
+/// A cell of which everything was read but its kernel, which is still to come.
+pub(crate) struct Waiting(Inputs);
+
+impl Waiting {
+    /// The cell, whose kernel is there.
+    pub(crate) fn on(self, kernel: Arc<PlannedKernel>) -> Inputs {
+        Inputs { kernel, ..self.0 }
+    }
+
+    /// The cell, which has no kernel and cannot be booted.
+    pub(crate) fn without_kernel(self) -> Inputs {
+        self.0
+    }
+}
+
 impl<'a> Prepared<'a> {
-    /// Reads everything that `plan` names, except for what kernels boot.
-    pub(crate) fn of(plan: &'a Plan, options: &'a Options) -> Result<Self, Error> {
+    /// Reads everything that `plan` names, except for what kernels boot. The kernels that are waited
+    /// for need not be in the plan.
+    pub(crate) fn of(
+        plan: &'a Plan,
+        options: &'a Options,
+        waited_for: &WaitedFor,
+    ) -> Result<Self, Error> {
         let mut files = Files {
             plan,
             options,
@@ -107,9 +76,21 @@ impl<'a> Prepared<'a> {
             companions: BTreeMap::new(),
             baseline: baseline(options),
         };
-        let cells = plan.cells.iter().map(|planned| files.inputs(planned));
+        let (mut cells, mut waiting) = (Vec::new(), BTreeMap::<String, Vec<_>>::new());
+        for (place, planned) in plan.cells.iter().enumerate() {
+            let key = planned.cell.kernel_key();
+            if waited_for.names(&key) {
+                let inputs = files.inputs(planned, Arc::new(unknown(&planned.cell)))?;
+                let of_kernel = waiting.entry(key).or_default();
+                of_kernel.push((place, Waiting(inputs)));
+            } else {
+                let kernel = files.kernel(&planned.cell)?;
+                cells.push((place, files.inputs(planned, kernel)?));
+            }
+        }
         Ok(Self {
-            cells: cells.collect::<Result<_, _>>()?,
+            cells,
+            waiting,
             files,
         })
     }
@@ -148,7 +129,11 @@ pub(crate) struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    fn inputs(&mut self, planned: &'a PlannedCell) -> Result<Inputs, Error> {
+    fn inputs(
+        &mut self,
+        planned: &'a PlannedCell,
+        kernel: Arc<PlannedKernel>,
+    ) -> Result<Inputs, Error> {
         let cell = &planned.cell;
         let agent = self.plan.agents.get(&cell.arch);
         let agent = agent.ok_or_else(|| incomplete("agent", cell.arch.name(), cell))?;
@@ -191,7 +176,7 @@ impl<'a> Files<'a> {
         });
         Ok(Inputs {
             planned: planned.clone(),
-            kernel: self.kernel(cell)?,
+            kernel,
             artifact,
             object,
             object_sha256: sha256,
@@ -242,6 +227,13 @@ impl<'a> Files<'a> {
         }
         inputs.initramfs = Arc::clone(&boot_files.initramfs);
         Ok(())
+    }
+
+    /// A kernel came that was waited for.
+    pub(crate) fn add(&mut self, key: String, kernel: PlannedKernel) -> Arc<PlannedKernel> {
+        let kernel = Arc::new(kernel);
+        self.kernels.insert(key, Arc::clone(&kernel));
+        kernel
     }
 
     fn kernel(&mut self, cell: &Cell) -> Result<Arc<PlannedKernel>, Error> {
@@ -340,6 +332,26 @@ impl<'a> Files<'a> {
                 Ok(Arc::clone(entry.insert(bytes)))
             }
         }
+    }
+}
+
+/// What is known of a cell's kernel before it is there: nothing of it is used unless it never comes.
+fn unknown(cell: &Cell) -> PlannedKernel {
+    let none = || FileRef {
+        path: Path::new("").into(),
+        sha256: String::new(),
+    };
+    PlannedKernel {
+        name: cell.kernel.clone(),
+        release: String::new(),
+        arch: cell.arch,
+        image: none(),
+        segment: none(),
+        modules: None,
+        cmdline: Vec::new(),
+        sysctl: Vec::new(),
+        hermetic: true,
+        packages: BTreeMap::new(),
     }
 }
 

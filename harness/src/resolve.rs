@@ -5,6 +5,7 @@ mod adhoc;
 mod agent;
 mod alias;
 mod error;
+mod kernels;
 mod manifest;
 mod object_file;
 mod test_files;
@@ -14,21 +15,20 @@ mod toolchain;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ukci_matrix::matrix::{Groups, KnownKernel, Matrix, MatrixError};
 use ukci_schema::artifact::{Artifact, Form, name_of};
 use ukci_schema::budget::Budget;
-use ukci_schema::cell::{Arch, kernel_key};
+use ukci_schema::cell::Arch;
 use ukci_schema::lock::{Lock, LockedKernel, Verified};
-use ukci_schema::plan::{FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, SCHEMA};
+use ukci_schema::plan::{FileRef, Kept, PlannedArtifact, PlannedCell};
 
-use crate::catalogue::{Catalogue, Prepared, Progress, digest};
+use crate::catalogue::{Catalogue, digest};
 use crate::input_file;
-use crate::threads;
 pub use agent::{Agents, Carried, Origin};
 pub use alias::full_name;
 pub use error::Error;
+pub use kernels::{resolve, resolve_as_kernels_come};
 pub use manifest::{Read as ReadManifest, manifest};
 pub use object_file::{Embedded, embedded};
 pub use toolchain::Compilation;
@@ -99,10 +99,6 @@ pub const FAMILIES: &[(&str, &str)] = &[
 
 /// The groups of kernels that travel in the binary.
 pub const GROUPS: &str = include_str!("../../kernels/groups.toml");
-
-/// Kernels fetched and unpacked at the same time: downloads wait for the network, unpacking does
-/// not.
-const AT_ONCE: usize = 3;
 
 /// Manifests by the names of their artifacts.
 pub type Manifests = BTreeMap<String, ReadManifest>;
@@ -353,97 +349,4 @@ fn of_matrix(
         sysctl: matrix.sysctl().to_vec(),
         matrix: matrix.name,
     })
-}
-
-/// Resolves cells to files. Blocking: kernels that the store lacks are fetched and unpacked, a few
-/// at a time. Returns the plan and what went not quite as asked.
-pub fn resolve(
-    mut selected: Selected,
-    mut artifacts: Vec<PlannedArtifact>,
-    catalogue: &Catalogue,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<(Plan, Vec<String>), Error> {
-    let arches: BTreeSet<Arch> = selected.cells.iter().map(|p| p.cell.arch).collect();
-    let agents = arches
-        .into_iter()
-        .map(|arch| Ok((arch, selected.agents.of(arch)?)));
-    let agents: BTreeMap<Arch, FileRef> = agents.collect::<Result<_, Error>>()?;
-
-    test_files::provide(&mut selected.cells, &mut artifacts, catalogue, progress)?;
-    let objects = toolchain::compile_all(&selected, &artifacts, catalogue, progress)?;
-
-    let wanted: BTreeSet<(String, Arch)> = selected
-        .cells
-        .iter()
-        .map(|p| (p.cell.kernel.clone(), p.cell.arch))
-        .collect();
-    let failed = AtomicBool::new(false);
-    let mut done = threads::for_each(AT_ONCE, wanted, |(kernel, arch)| {
-        // If nothing will run, the others only finish what they have begun.
-        if failed.load(Ordering::Relaxed) {
-            return None;
-        }
-        let prepared = prepare(&selected, &kernel, arch, catalogue, progress);
-        failed.fetch_or(prepared.is_err(), Ordering::Relaxed);
-        Some((kernel_key(&kernel, arch), prepared))
-    });
-    // Which error is reported does not depend on who finished first.
-    done.sort_by(|a, b| a.as_ref().map(|a| &a.0).cmp(&b.as_ref().map(|b| &b.0)));
-    let (mut kernels, mut warnings) = (BTreeMap::new(), selected.warnings);
-    for (key, prepared) in done.into_iter().flatten() {
-        let prepared = prepared?;
-        warnings.extend(prepared.warnings);
-        let kernel = PlannedKernel {
-            cmdline: [prepared.kernel.cmdline, selected.cmdline.clone()].concat(),
-            sysctl: [prepared.kernel.sysctl, selected.sysctl.clone()].concat(),
-            ..prepared.kernel
-        };
-        kernels.insert(key, kernel);
-    }
-    let plan = Plan {
-        schema: SCHEMA.into(),
-        matrix: selected.matrix,
-        artifacts: artifacts
-            .into_iter()
-            .map(|a| (a.artifact.name.clone(), a))
-            .collect(),
-        kernels,
-        objects,
-        agents,
-        cells: selected.cells,
-        excluded: selected.excluded,
-        budget: selected.budget,
-    };
-    Ok((plan, warnings))
-}
-
-fn prepare(
-    selected: &Selected,
-    name: &str,
-    arch: Arch,
-    catalogue: &Catalogue,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Prepared, Error> {
-    let failed = |source| Error::Kernel {
-        kernel: name.to_owned(),
-        source: Box::new(source),
-    };
-    if let Some(path) = selected.own.get(name) {
-        let mut own = (catalogue.own_kernel(path, &selected.modules, arch)).map_err(failed)?;
-        name.clone_into(&mut own.kernel.name);
-        return Ok(own);
-    }
-    match catalogue.lock().kernel(name, arch) {
-        Some(kernel) => {
-            let mut prepared = catalogue.prepare(kernel, progress).map_err(failed)?;
-            // An old version has the name of the present one in the lock.
-            name.clone_into(&mut prepared.kernel.name);
-            Ok(prepared)
-        }
-        None => Err(Error::NotLockedFor {
-            name: name.to_owned(),
-            arch,
-            known: catalogue.lock().arches(name),
-        }),
-    }
 }

@@ -1,24 +1,27 @@
 //! Runs a plan: it schedules cells within a budget of CPUs and memory, stops when it is cancelled
 //! or at the first failure if requested, and collects the report.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod told;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
-use ukci_schema::cell::Cell;
-use ukci_schema::plan::{Plan, PlannedKernel, PlannedObject};
-use ukci_schema::report::{CellReport, KernelInfo, Report, RunInfo, SCHEMA, Summary};
+use ukci_schema::plan::{Plan, PlannedKernel};
+use ukci_schema::report::{CellReport, Report};
 
 use crate::cell::{self, Inputs, Progress};
 use crate::command::{Chunk, Sender};
 use crate::event::Event;
 use crate::machine::Machine;
-use crate::prepare::{self, Prepared};
+use crate::prepare::{self, Files, Prepared, Waiting};
 use crate::remembered::Verdicts;
 use crate::schedule::{self, Lease, Room};
 use crate::templates::Templates;
+use crate::waited_for::{Arrival, Unprepared, WaitedFor};
+use told::Told;
 
 pub use crate::run_options::{Copies, Options, Remember};
 
@@ -59,113 +62,217 @@ impl Error {
 pub async fn run<M: Machine>(
     plan: Plan,
     machine: M,
-    mut options: Options,
+    options: Options,
+    cancel: watch::Receiver<bool>,
+    observe: impl FnMut(Event) + Send,
+) -> Result<Report, Error> {
+    let nothing = WaitedFor::nothing();
+    run_as_kernels_come(plan, nothing, machine, options, cancel, observe).await
+}
+
+/// The same for a plan that lacks kernels which are still fetched or unpacked: their cells start when
+/// they are there. A cell whose kernel never comes has no verdict.
+pub async fn run_as_kernels_come<M: Machine>(
+    mut plan: Plan,
+    mut waited_for: WaitedFor,
+    machine: M,
+    options: Options,
     mut cancel: watch::Receiver<bool>,
-    mut observe: impl FnMut(Event) + Send,
+    observe: impl FnMut(Event) + Send,
 ) -> Result<Report, Error> {
     let started = Instant::now();
-    let Prepared { cells, mut files } = Prepared::of(&plan, &options)?;
-    let verdicts = Verdicts::of(&options);
-    observe(started_event(&plan, &options));
-    for warning in &options.info.warnings {
-        observe(Event::Warning(warning.clone()));
-    }
-
-    let total = cells.len();
-    let mut finished: BTreeMap<usize, CellReport> = BTreeMap::new();
+    let Prepared {
+        cells,
+        waiting,
+        files,
+    } = Prepared::of(&plan, &options, &waited_for)?;
     let room = Room::new(options.jobs, options.memory);
-    let mut running = Running::new(machine, Arc::clone(&verdicts), room);
-    let mut booted = Vec::new();
-    for (index, inputs) in in_order(cells, running.machine.as_ref()) {
-        if *cancel.borrow() {
-            break;
-        }
-        let kept = options.resume.then(|| cell::finished(&inputs)).flatten();
-        let is_kept = kept.is_some();
-        let known = kept.or_else(|| cell::recalled(&*running.machine, &inputs, &verdicts));
-        let Some(report) = known else {
-            booted.push((index, inputs));
-            continue;
-        };
-        finished.insert(index, report.clone());
-        observe(Event::Finished {
-            report: Box::new(report),
-            kept: is_kept,
-            done: finished.len(),
-            total,
-        });
-    }
-    // Nothing is booted for a plan of which some file is missing or was changed.
-    for (_, inputs) in &mut booted {
-        files.assemble(inputs)?;
-    }
-    let inputs = booted.iter().map(|(_, inputs)| inputs);
-    running.templates = Arc::new(Templates::of(inputs, options.copies));
-    for (index, inputs) in booted {
-        running.start(index, inputs);
-    }
+    let mut run = Run {
+        options: &options,
+        files,
+        waiting,
+        arrived: BTreeMap::new(),
+        templates: Arc::default(),
+        running: Running::new(machine, Verdicts::of(&options), room),
+        told: Told::begin(observe, &plan, &options),
+    };
+    run.begin(cells, &cancel)?;
     let mut interrupted = false;
-    loop {
+    while !run.running.tasks.is_empty() || !waited_for.is_over() {
+        let running = &mut run.running;
         // In this order, so that a cell's stages are observed before its end.
         tokio::select! {
             biased;
             () = cancelled(&mut cancel) => {
                 interrupted = true;
-                observe(Event::Interrupted);
+                run.told.event(Event::Interrupted);
                 break;
             }
             Some((index, progress)) = running.progress.recv() => {
                 let cell = plan.cells[index].cell.clone();
-                observe(match progress {
-                    Progress::Stage(stage) => Event::Stage { cell, stage },
-                    Progress::Retry(why) => Event::Retry { cell, why },
-                    Progress::Warning(text) => {
-                        options.info.warnings.push(text.clone());
-                        Event::Warning(text)
-                    }
-                });
+                match progress {
+                    Progress::Stage(stage) => run.told.event(Event::Stage { cell, stage }),
+                    Progress::Retry(why) => run.told.event(Event::Retry { cell, why }),
+                    Progress::Warning(text) => run.told.warning(text),
+                }
             }
             Some((index, chunk)) = running.output.recv() => {
                 let cell = plan.cells[index].cell.clone();
-                observe(Event::Output { cell, chunk });
+                run.told.event(Event::Output { cell, chunk });
             }
-            ended = running.tasks.join_next_with_id() => {
-                let Some(ended) = ended else { break };
+            Some(ended) = running.tasks.join_next_with_id() => {
                 // Another cell starts only when this one's end was looked at.
-                let (index, report, _lease) = running.ended(ended, &plan)?;
-                let stop = options.fail_fast && report.required && !report.outcome.is_met();
-                finished.insert(index, report.clone());
-                let (report, done) = (Box::new(report), finished.len());
-                observe(Event::Finished {
-                    report,
-                    kept: false,
-                    done,
-                    total,
-                });
+                let (index, report, _lease) = run.running.ended(ended, &plan)?;
+                let stop = run.stops(&report);
+                run.told.finished(index, report, false);
                 if stop {
+                    break;
+                }
+            }
+            Some(arrival) = waited_for.next() => {
+                if run.arrived(arrival) {
                     break;
                 }
             }
         }
     }
+    // Nobody waits for the other kernels any more.
+    drop(waited_for);
+    let Run {
+        files,
+        arrived,
+        mut running,
+        told,
+        ..
+    } = run;
+    drop(files);
     // Aborting a cell drops its guest, which kills and reaps what was started for it.
     running.tasks.shutdown().await;
-    let cells = finished.into_values().collect();
+    plan.kernels.extend(arrived);
     let seconds = started.elapsed().as_secs_f64();
-    let report = report(plan, options.info, cells, interrupted, seconds);
-    observe(Event::Ended(Box::new(report.clone())));
-    Ok(report)
+    Ok(told.end(plan, options.info, interrupted, seconds))
+}
+
+/// A run under way.
+struct Run<'a, M, F> {
+    options: &'a Options,
+    files: Files<'a>,
+    /// The cells whose kernels are still to come, by those, with their places in the plan.
+    waiting: BTreeMap<String, Vec<(usize, Waiting)>>,
+    /// The kernels that the plan lacked.
+    arrived: BTreeMap<String, PlannedKernel>,
+    templates: Arc<Templates>,
+    running: Running<M>,
+    told: Told<F>,
+}
+
+impl<M: Machine, F: FnMut(Event)> Run<'_, M, F> {
+    /// Starts the cells whose kernels are there.
+    fn begin(
+        &mut self,
+        cells: Vec<(usize, Inputs)>,
+        cancel: &watch::Receiver<bool>,
+    ) -> Result<(), Error> {
+        let mut booted = Vec::new();
+        for (index, inputs) in in_order(cells, self.running.machine.as_ref()) {
+            if *cancel.borrow() {
+                break;
+            }
+            booted.extend(self.unknown(index, inputs));
+        }
+        // Nothing is booted for a plan of which some file is missing or was changed.
+        for (_, inputs) in &mut booted {
+            self.files.assemble(inputs)?;
+        }
+        self.start(booted);
+        Ok(())
+    }
+
+    /// The cell, unless its report is known without a boot.
+    fn unknown(&mut self, index: usize, inputs: Inputs) -> Option<(usize, Inputs)> {
+        let resume = self.options.resume;
+        let kept = resume.then(|| cell::finished(&inputs)).flatten();
+        let is_kept = kept.is_some();
+        let recalled = || cell::recalled(&*self.running.machine, &inputs, &self.running.verdicts);
+        match kept.or_else(recalled) {
+            Some(report) => self.told.finished(index, report, is_kept),
+            None => return Some((index, inputs)),
+        }
+        None
+    }
+
+    /// Starts cells none of whose guests is shared with those that were started before.
+    fn start(&mut self, cells: Vec<(usize, Inputs)>) {
+        let inputs = cells.iter().map(|(_, inputs)| inputs);
+        let templates = self.templates.and(inputs, self.options.copies);
+        self.templates = Arc::new(templates);
+        for (index, inputs) in cells {
+            self.running.start(index, inputs, &self.templates);
+        }
+    }
+
+    /// Starts the cells of a kernel that came. Says whether the run stops, because it never comes.
+    fn arrived(&mut self, Arrival { key, kernel }: Arrival) -> bool {
+        let cells = self.waiting.remove(&key).unwrap_or_default();
+        let (kernel, warnings) = match kernel {
+            Ok(arrived) => arrived,
+            Err(unprepared) => {
+                let mut stop = false;
+                for (index, cell) in cells {
+                    stop |= self.unprepared(index, &cell.without_kernel(), &unprepared);
+                }
+                return stop;
+            }
+        };
+        for warning in warnings {
+            self.told.warning(warning);
+        }
+        self.arrived.insert(key.clone(), kernel.clone());
+        let kernel = self.files.add(key, kernel);
+        let (mut booted, mut stop) = (Vec::new(), false);
+        for (index, cell) in cells {
+            let Some((index, mut inputs)) = self.unknown(index, cell.on(Arc::clone(&kernel)))
+            else {
+                continue;
+            };
+            match self.files.assemble(&mut inputs) {
+                Ok(()) => booted.push((index, inputs)),
+                // Others run already.
+                Err(error) => {
+                    let why = Unprepared::of(&error, error.hint());
+                    stop |= self.unprepared(index, &inputs, &why);
+                }
+            }
+        }
+        if !stop {
+            self.start(booted);
+        }
+        stop
+    }
+
+    /// A cell cannot be booted. Says whether the run stops for that.
+    fn unprepared(&mut self, index: usize, inputs: &Inputs, why: &Unprepared) -> bool {
+        let report = cell::unprepared(&*self.running.machine, inputs, why);
+        let stop = self.stops(&report);
+        self.told.finished(index, report, false);
+        stop
+    }
+
+    /// Whether the run stops after this cell.
+    fn stops(&self, report: &CellReport) -> bool {
+        self.options.fail_fast && report.required && !report.outcome.is_met()
+    }
 }
 
 /// The cells in the order in which they start, with their places in the plan.
-fn in_order<M: Machine>(cells: Vec<Inputs>, machine: &M) -> Vec<(usize, Inputs)> {
+fn in_order<M: Machine>(cells: Vec<(usize, Inputs)>, machine: &M) -> Vec<(usize, Inputs)> {
     let slowness = |inputs: &Inputs| {
         let (arch, release) = (inputs.kernel.arch, &inputs.kernel.release);
         (arch, machine.hardware(arch, release).accel != "kvm")
     };
-    let order = schedule::order(cells.iter().map(slowness));
-    let mut cells: Vec<Option<Inputs>> = cells.into_iter().map(Some).collect();
-    let take = |place: usize| Some((place, cells[place].take()?));
+    let order = schedule::order(cells.iter().map(|(_, inputs)| slowness(inputs)));
+    let mut cells: Vec<Option<_>> = cells.into_iter().map(Some).collect();
+    let take = |place: usize| cells[place].take();
     order.into_iter().filter_map(take).collect()
 }
 
@@ -173,7 +280,6 @@ fn in_order<M: Machine>(cells: Vec<Inputs>, machine: &M) -> Vec<(usize, Inputs)>
 struct Running<M> {
     machine: Arc<M>,
     verdicts: Arc<Verdicts>,
-    templates: Arc<Templates>,
     room: Room,
     tasks: JoinSet<(CellReport, Lease)>,
     /// The place in the plan of each task's cell.
@@ -193,7 +299,6 @@ impl<M: Machine> Running<M> {
         Self {
             machine: Arc::new(machine),
             verdicts,
-            templates: Arc::default(),
             room,
             tasks: JoinSet::new(),
             indices: HashMap::new(),
@@ -205,11 +310,11 @@ impl<M: Machine> Running<M> {
     }
 
     /// Starts a cell as soon as there is room.
-    fn start(&mut self, index: usize, inputs: Inputs) {
+    fn start(&mut self, index: usize, inputs: Inputs, templates: &Arc<Templates>) {
         let (machine, room) = (Arc::clone(&self.machine), self.room.clone());
         let (verdicts, sender) = (Arc::clone(&self.verdicts), self.sender.clone());
         let output = (index, self.writer.clone());
-        let templates = Arc::clone(&self.templates);
+        let templates = Arc::clone(templates);
         let task = self.tasks.spawn(async move {
             // Nobody listens any more when the run is being stopped.
             let tell = |progress| drop(sender.send((index, progress)));
@@ -242,84 +347,9 @@ impl<M: Machine> Running<M> {
     }
 }
 
-fn report(
-    plan: Plan,
-    info: RunInfo,
-    cells: Vec<CellReport>,
-    interrupted: bool,
-    seconds: f64,
-) -> Report {
-    let ran: HashSet<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
-    let planned = plan.cells.iter().map(|planned| planned.cell.id());
-    let not_run: Vec<String> = planned.filter(|id| !ran.contains(id.as_str())).collect();
-    Report {
-        schema: SCHEMA.into(),
-        run: RunInfo {
-            seconds,
-            hermetic: cells.iter().all(|cell| cell.hermetic),
-            interrupted: interrupted || !not_run.is_empty(),
-            toolchains: toolchains(&plan),
-            budget: plan.budget,
-            ..info
-        },
-        artifacts: plan
-            .artifacts
-            .into_values()
-            .map(|planned| planned.artifact)
-            .collect(),
-        kernels: plan
-            .kernels
-            .iter()
-            .map(|(name, k)| (name.clone(), kernel_info(k)))
-            .collect(),
-        summary: Summary::of(&cells, plan.excluded, not_run.len()),
-        not_run,
-        cells,
-    }
-}
-
 /// Resolves when the run shall stop. If nobody can stop it any more, it never resolves.
 async fn cancelled(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-fn started_event(plan: &Plan, options: &Options) -> Event {
-    let distinct = |names: Vec<String>| names.into_iter().collect::<BTreeSet<_>>().len();
-    let cells = || plan.cells.iter().map(|planned| &planned.cell);
-    Event::Started {
-        matrix: plan.matrix.clone(),
-        artifacts: plan.artifacts.keys().cloned().collect(),
-        cells: plan.cells.len(),
-        axes: (
-            distinct(cells().map(|cell| cell.kernel.clone()).collect()),
-            distinct(cells().filter_map(|cell| cell.llvm.clone()).collect()),
-            distinct(cells().map(|cell| cell.arch.to_string()).collect()),
-        ),
-        excluded: plan.excluded,
-        jobs: options.jobs,
-        accel: options.info.accel.clone(),
-        transport: options.info.transport.clone(),
-    }
-}
-
-/// What the compilers of the plan's objects say of themselves.
-fn toolchains(plan: &Plan) -> BTreeMap<String, String> {
-    let of = |cell: &Cell| {
-        let object = plan.objects.get(&cell.object_key()?)?;
-        let (PlannedObject::Object { clang, .. } | PlannedObject::Refused { clang, .. }) = object;
-        Some((cell.llvm.clone()?, clang.clone()))
-    };
-    plan.cells.iter().filter_map(|p| of(&p.cell)).collect()
-}
-
-fn kernel_info(kernel: &PlannedKernel) -> KernelInfo {
-    KernelInfo {
-        release: kernel.release.clone(),
-        image: kernel.image.sha256.clone(),
-        segment: kernel.segment.sha256.clone(),
-        packages: kernel.packages.clone(),
-        hermetic: kernel.hermetic,
     }
 }

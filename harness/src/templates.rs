@@ -6,6 +6,7 @@
 //! permit to run a machine.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::OnceCell;
@@ -23,7 +24,7 @@ pub(crate) struct Templates {
     /// How many cells must share a guest for it to be saved.
     fewest: usize,
     /// Whether a reason was told that holds for the whole host.
-    told: AtomicBool,
+    told: Arc<AtomicBool>,
 }
 
 /// What the boots of cells have in common that a template can serve.
@@ -58,7 +59,15 @@ impl Templates {
         Self {
             groups,
             fewest: if copies == Copies::Always { 1 } else { 2 },
-            told: AtomicBool::new(false),
+            told: Arc::default(),
+        }
+    }
+
+    /// For further cells of the same run, none of which shares a guest with those of this one.
+    pub(crate) fn and<'a>(&self, cells: impl Iterator<Item = &'a Inputs>, copies: Copies) -> Self {
+        Self {
+            told: Arc::clone(&self.told),
+            ..Self::of(cells, copies)
         }
     }
 

@@ -13,6 +13,7 @@ use ukci_harness::command::StdinReader;
 use ukci_harness::event::Event;
 use ukci_harness::machine::budget;
 use ukci_harness::machine::qemu::Qemu;
+use ukci_harness::waited_for::WaitedFor;
 use ukci_harness::{resolve, run};
 use ukci_schema::budget::Budget;
 use ukci_schema::plan::{Plan, PlannedArtifact};
@@ -20,7 +21,7 @@ use ukci_schema::report::{Asked, Report, RunInfo};
 
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
-use crate::fetching::Fetching;
+use crate::fetching::{self, Fetching};
 use crate::host::{self, Trial};
 use crate::out_dir::OutDir;
 use crate::output::{GOOD, Output, label};
@@ -111,8 +112,10 @@ async fn resolve_and_run(
         Work::Planned(_) => recorded::write(settings, &BTreeMap::new()),
         Work::Selected(_, selected, _) => recorded::write(settings, &selected.own),
     };
-    let resolved = resolve(settings, output, work, &cancel).await?;
-    let Some((plan, mut warnings)) = resolved else {
+    let bars = fetching::bars(output);
+    let fetching = Arc::new(Fetching::among(bars.clone(), output));
+    let resolved = resolve_as_kernels_come(settings, output, work, &cancel, &fetching);
+    let Some((plan, mut warnings, waited_for)) = resolved.await? else {
         return Ok(None);
     };
     if plan.budget.max_growth_percent.is_some() && settings.baseline.is_none() {
@@ -138,12 +141,15 @@ async fn resolve_and_run(
         Some(_) => output.without_display(),
         None => output,
     };
-    let mut terminal = Terminal::new(output, &out, files, cells);
+    let mut terminal = Terminal::new(output, bars, &out, files, cells);
     let observe = |event| {
         observe_tty(settings, &event);
+        if matches!(event, Event::Ended(_)) {
+            fetching.end();
+        }
         terminal.observe(event);
     };
-    let report = run::run(plan, qemu, options, cancel, observe)
+    let report = run::run_as_kernels_come(plan, waited_for, qemu, options, cancel, observe)
         .await
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     Ok(Some(report))
@@ -214,28 +220,65 @@ pub(crate) async fn resolve(
         Work::Selected(catalogue, selected, artifacts) => (catalogue, selected, artifacts),
     };
     let fetching = Fetching::new(output);
+    let resolved = resolved(cancel, move |ready| {
+        let show = |progress| fetching.show(progress);
+        ready(resolve::resolve(*selected, artifacts, &catalogue, &show));
+    });
+    let Some((plan, warnings)) = resolved.await? else {
+        return Ok(None);
+    };
+    verify(&plan)?;
+    Ok(Some((plan, warnings)))
+}
+
+/// The same, and what the kernels are waited for with that the plan lacks.
+async fn resolve_as_kernels_come(
+    settings: &Settings,
+    output: Output,
+    work: Work,
+    cancel: &watch::Receiver<bool>,
+    fetching: &Arc<Fetching>,
+) -> Result<Option<(Plan, Vec<String>, WaitedFor)>, Failure> {
+    // Pins are of the whole plan.
+    let (catalogue, selected, artifacts) = match (work, &settings.pins) {
+        (Work::Selected(catalogue, selected, artifacts), None) => (catalogue, selected, artifacts),
+        (work, _) => {
+            let resolved = resolve(settings, output, work, cancel).await?;
+            return Ok(resolved.map(|(plan, warnings)| (plan, warnings, WaitedFor::nothing())));
+        }
+    };
+    let fetching = Arc::clone(fetching);
+    let resolved = resolved(cancel, move |ready| {
+        let show = |progress| fetching.show(progress);
+        resolve::resolve_as_kernels_come(*selected, artifacts, &catalogue, &show, ready);
+    });
+    resolved.await
+}
+
+/// How a resolution is handed over.
+type Ready<T> = Box<dyn FnOnce(Result<T, resolve::Error>) + Send>;
+
+/// What `resolve`, which blocks, comes to in a thread of its own; none if it was cancelled.
+async fn resolved<T: Send + 'static>(
+    cancel: &watch::Receiver<bool>,
+    resolve: impl FnOnce(Ready<T>) + Send + 'static,
+) -> Result<Option<T>, Failure> {
     // Not the runtime's: it panics where no thread can be started.
     let (send, resolving) = oneshot::channel();
-    let resolve = move || {
-        let resolved = resolve::resolve(*selected, artifacts, &catalogue, &|progress| {
-            fetching.show(progress);
-        });
-        // Nobody waits for it in a run that was stopped.
-        drop(send.send(resolved));
-    };
+    // Nobody waits for it in a run that was stopped.
+    let ready = Box::new(|resolved| drop(send.send(resolved)));
     (thread::Builder::new().name("ukci-resolve".into()))
-        .spawn(resolve)
+        .spawn(move || resolve(ready))
         .map_err(|error| runtime::no_thread(&error))?;
     let mut stop = cancel.clone();
     let resolved = tokio::select! {
         resolved = resolving => resolved,
         _ = stop.wait_for(|stop| *stop) => return Ok(None),
     };
-    let (plan, warnings) = resolved
+    resolved
         .map_err(|error| Failure::failed_to("resolve the matrix", &error))?
-        .map_err(|error| selected::unresolved(&error))?;
-    verify(&plan)?;
-    Ok(Some((plan, warnings)))
+        .map_err(|error| selected::unresolved(&error))
+        .map(Some)
 }
 
 /// QEMU on this host, with an answer about KVM.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::catalogue::Progress;
@@ -16,24 +17,45 @@ pub(crate) struct Fetching {
     all: MultiProgress,
     /// By package: the mirror that it comes from, and its bar.
     bars: Mutex<BTreeMap<String, (String, ProgressBar)>>,
+    /// Whether nobody wants to know any more.
+    is_over: AtomicBool,
+}
+
+/// Where bars are drawn: one place for all that are shown at a time.
+pub(crate) fn bars(output: Output) -> MultiProgress {
+    let target = if output.live {
+        ProgressDrawTarget::stderr_with_hz(5)
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    MultiProgress::with_draw_target(target)
 }
 
 impl Fetching {
     pub(crate) fn new(output: Output) -> Self {
-        let target = if output.live {
-            ProgressDrawTarget::stderr_with_hz(5)
-        } else {
-            ProgressDrawTarget::hidden()
-        };
+        Self::among(bars(output), output)
+    }
+
+    /// The same beside what else is drawn there.
+    pub(crate) fn among(all: MultiProgress, output: Output) -> Self {
         Self {
             output,
-            all: MultiProgress::with_draw_target(target),
+            all,
             bars: Mutex::default(),
+            is_over: AtomicBool::new(false),
         }
+    }
+
+    /// Shows nothing from now on: what is still under way is for nobody.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 
     /// Shows one step.
     pub(crate) fn show(&self, progress: Progress) {
+        if self.is_over.load(Ordering::Relaxed) {
+            return;
+        }
         let mut bars = self
             .bars
             .lock()

@@ -49,26 +49,23 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// A view of a run of these cells, whose evidence goes to `out`, and which writes `files`.
+    /// A view of a run of these cells, whose evidence goes to `out`, and which writes `files`. Its bars
+    /// are drawn in `bars`.
     pub(crate) fn new<'a>(
         output: Output,
+        bars: MultiProgress,
         out: &str,
         files: Vec<String>,
         cells: impl Iterator<Item = &'a Cell> + Clone,
     ) -> Self {
         let ids = ShortIds::of(cells.clone());
         let ids_of = cells.clone();
-        let target = if output.live {
-            ProgressDrawTarget::stderr_with_hz(5)
-        } else {
-            ProgressDrawTarget::hidden()
-        };
         Self {
             output,
             out: out.to_owned(),
             files,
             ids,
-            bars: MultiProgress::with_draw_target(target),
+            bars,
             bar: None,
             running: BTreeMap::new(),
             counts: BTreeMap::new(),
@@ -165,7 +162,7 @@ impl Terminal {
     fn show(&self, stream: StreamName, text: &Text) {
         let text = for_people(text);
         let show = || pass_through(stream, text.as_bytes());
-        if self.bar.is_some() {
+        if self.output.live {
             self.bars.suspend(show);
         } else {
             show();
@@ -173,7 +170,7 @@ impl Terminal {
     }
 
     fn line(&self, text: &Text) {
-        if self.bar.is_some() {
+        if self.output.live {
             self.bars.suspend(|| self.output.say(text));
         } else {
             self.output.say(text);
@@ -274,6 +271,9 @@ impl Terminal {
             bar.finish_and_clear();
         }
         self.bar = None;
+        // A download that nobody waits for any more may still have a bar.
+        let _ = self.bars.clear();
+        self.bars.set_draw_target(ProgressDrawTarget::hidden());
         let mut text = ending(&Shown::of(report), &self.out, self.output);
         text.push(&kept_line(self.kept));
         text.push(&cached_line(self.cached));

@@ -246,3 +246,77 @@ fn a_lock_whose_names_are_hostile_is_shown_harmless() {
         assert!(!(ran.stdout + &ran.stderr).is_empty());
     }
 }
+
+/// The commands that take a cell further are copied into a shell.
+#[test]
+fn commands_of_a_report_run_nothing_of_its_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = include_str!("../../harness/tests/fixtures/report.json");
+    let mut report: Value = serde_json::from_str(text).unwrap();
+    let name = |name: &Value| format!("{}'$(touch PWNED)`touch PWNED` ;x", name.as_str().unwrap());
+    for artifact in report["artifacts"].as_array_mut().unwrap() {
+        artifact["name"] = name(&artifact["name"]).into();
+        artifact["path"] = name(&artifact["path"]).into();
+    }
+    for cell in report["cells"].as_array_mut().unwrap() {
+        for field in ["id", "artifact"] {
+            cell[field] = name(&cell[field]).into();
+        }
+    }
+    std::fs::create_dir(dir.path().join("it's")).unwrap();
+    std::fs::write(dir.path().join("it's/report.json"), report.to_string()).unwrap();
+    let ran = ukci(dir.path(), &["report", "render", "it's"], &[]);
+    let mut commands = 0;
+    for line in ran.stdout.lines().chain(ran.stderr.lines()) {
+        let Some(("rerun" | "shell", command)) = line.trim().split_once("  ") else {
+            continue;
+        };
+        let script = format!("ukci() {{ printf '%s\\n' \"$@\"; }}; {command}");
+        let sh = Command::new("/bin/sh")
+            .args(["-c", &script])
+            .current_dir(dir.path())
+            .output();
+        let said = String::from_utf8(sh.unwrap().stdout).unwrap();
+        let is_whole = |word: &str| word.contains("'$(touch PWNED)`touch PWNED` ;x");
+        assert!(said.lines().any(is_whole), "{command}: {said}");
+        commands += 1;
+    }
+    assert!(commands > 2, "{}{}", ran.stdout, ran.stderr);
+    assert!(!dir.path().join("PWNED").exists());
+}
+
+/// Rust pads to less than 65,536 columns, and panics beyond.
+#[test]
+fn a_name_and_a_terminal_of_any_width_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = include_str!("../../harness/tests/fixtures/report.json");
+    let mut report: Value = serde_json::from_str(text).unwrap();
+    let long = "x".repeat(70_000);
+    for artifact in report["artifacts"].as_array_mut().unwrap() {
+        artifact["name"] = format!("{}{long}", artifact["name"].as_str().unwrap()).into();
+    }
+    for cell in report["cells"].as_array_mut().unwrap() {
+        cell["artifact"] = format!("{}{long}", cell["artifact"].as_str().unwrap()).into();
+    }
+    std::fs::write(dir.path().join("report.json"), report.to_string()).unwrap();
+    for columns in ["1", "70000", "99999999"] {
+        let ran = ukci(
+            dir.path(),
+            &["report", "render", "."],
+            &[("COLUMNS", columns)],
+        );
+        assert!(
+            !ran.stderr.contains("panicked"),
+            "{columns}: {:.300}",
+            ran.stderr
+        );
+        assert!((ran.stdout + &ran.stderr).contains("Summary"), "{columns}");
+        let list = ["kernels", "list"];
+        let ran = ukci(dir.path(), &list, &[("COLUMNS", columns)]);
+        assert!(
+            ran.stdout.contains("debian-12-6.1"),
+            "{columns}: {:.300}",
+            ran.stderr
+        );
+    }
+}

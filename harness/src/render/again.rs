@@ -49,3 +49,46 @@ pub fn quoted(word: &str) -> String {
     }
     format!("'{}'", word.replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::quoted;
+
+    #[test]
+    fn a_shell_reads_every_word_back_as_it_is() {
+        assert_eq!(
+            quoted("execsnoop/debian-12-6.1/x86_64"),
+            "execsnoop/debian-12-6.1/x86_64"
+        );
+        let words = [
+            "",
+            "a b",
+            "$(id)",
+            "`id`",
+            "it's",
+            "''",
+            "a;id",
+            "a\\b",
+            "*",
+            "~",
+            "a\nb",
+            "#x",
+            "-n",
+            "é",
+            "a&b",
+            "{a,b}",
+            "!x",
+            "\"$HOME\"",
+        ];
+        for word in words {
+            let script = format!("printf '%s' {}", quoted(word));
+            let said = Command::new("/bin/sh")
+                .args(["-c", &script])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8_lossy(&said.stdout), word, "{script}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ mod fixture;
 mod identity;
 mod remembered;
 mod scripted;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,11 +16,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use ukci_harness::channel::Channel;
 use ukci_harness::event::Event;
 use ukci_harness::run::{self, Options};
 use ukci_schema::budget::Budget;
 use ukci_schema::diagnosis::Code;
-use ukci_schema::message::PROTOCOL;
+use ukci_schema::message::{FrameKind, PROTOCOL, encode_header};
 use ukci_schema::plan::Plan;
 use ukci_schema::report::Report;
 use ukci_schema::verdict::{Stage, VerdictKind};
@@ -424,4 +426,23 @@ async fn dropping_a_run_drops_its_guests() {
     tokio::task::yield_now().await;
     assert_eq!(ledger.boots.load(Ordering::SeqCst), 1);
     assert_eq!(ledger.up.load(Ordering::SeqCst), 0);
+}
+
+/// Found by the fuzz target `frames`: the parser's error quotes what was sent.
+#[tokio::test]
+async fn an_error_of_the_channel_holds_nothing_that_acts() {
+    let text = "{\"say\":\"\u{9b}2J\u{202e}\u{7f}\\u001b[2J\\u0007\"}";
+    let mut bytes = encode_header(FrameKind::Json, text.len()).to_vec();
+    bytes.extend_from_slice(text.as_bytes());
+    let stream = tokio::io::join(&bytes[..], tokio::io::sink());
+    let error = Channel::new(stream)
+        .receive()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("2J"), "{error:?}");
+    assert!(
+        !error.chars().any(ukci_harness::render::is_active),
+        "{error:?}"
+    );
 }

@@ -168,6 +168,30 @@ async fn a_panic_ends_the_guest_at_once_and_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_never_stops_writing_is_stopped_and_its_log_is_cut() {
+    const MOST: u64 = 16 << 20;
+    let fixture = fixture!();
+    let evidence = tempfile::tempdir().unwrap();
+    let machine = qemu(fixture, Transport::VirtioSerial).await;
+    let mut guest = boot(&machine, fixture, "hang", evidence.path()).await;
+    let log = evidence.path().join("console.log");
+    // As if the guest had written it, which would take minutes.
+    let file = std::fs::File::options().write(true).open(&log).unwrap();
+    file.set_len(MOST + 1000).unwrap();
+    let ending = timeout(PATIENCE, guest.ended()).await.expect("it ends");
+    let Ending::Exited(exited) = ending else {
+        panic!("{ending:?}")
+    };
+    assert_eq!(
+        exited.to_string(),
+        "QEMU was stopped: the guest wrote more than 16 MiB to its console"
+    );
+    guest.stop().await;
+    let length = std::fs::metadata(&log).unwrap().len();
+    assert!((MOST..MOST + 100).contains(&length), "{length}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_powers_off_unheard_did_not_panic() {
     let fixture = fixture!();
     let evidence = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ mod axes;
 mod behavior;
 mod cells;
 mod copies;
+mod downloads;
 mod exec;
 mod features;
 mod fixture;
