@@ -5,6 +5,7 @@
 //! allocated. The caller sets time limits.
 
 use crate::console;
+use crate::render::is_active;
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, ReadHalf, WriteHalf,
 };
@@ -227,7 +228,7 @@ async fn next(stream: &mut (impl AsyncRead + Unpin)) -> Result<Heard, Error> {
 fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(240)])
         .chars()
-        .map(|c| if c.is_control() { '.' } else { c })
+        .map(|c| if is_active(c) { '.' } else { c })
         .take(60)
         .collect()
 }

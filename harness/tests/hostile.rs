@@ -68,6 +68,17 @@ fn annotations_of_a_hostile_report_are_ours() {
     for line in commands.lines() {
         let ours = line.starts_with("::error ") || line.starts_with("::warning ");
         assert!(ours && !line.starts_with("::error file=x:"), "{line}");
+        // The runner ends the properties at `::`, and parts them at each comma.
+        let (_, rest) = line.split_once(' ').unwrap();
+        let (properties, _) = rest.split_once("::").unwrap();
+        let mut names = Vec::new();
+        for property in properties.split(',') {
+            let (name, value) = property.split_once('=').unwrap();
+            assert!(!value.contains(':'), "{property} of {line}");
+            names.push(name);
+        }
+        let expected = [&["title"][..], &["file", "line", "col", "title"]];
+        assert!(expected.contains(&&*names), "{names:?} of {line}");
     }
 }
 
