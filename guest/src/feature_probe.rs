@@ -12,7 +12,7 @@ use crate::bpf::{self, Object};
 use crate::c_types::Types;
 use crate::kernel::{self, Btf, Kernel};
 use crate::nearest_names::nearest;
-use crate::target::Target;
+use crate::target::{Functions, Target};
 
 /// The name of a helper, `helper#N` where nobody knows one.
 pub fn helper_name(id: u32) -> String {
@@ -121,14 +121,15 @@ pub fn ask(
         detail: declaration(name, &kernel, object),
         ..kfunc(name, btf)
     }));
+    let functions = Functions::of(&kernel);
     for program in programs {
         if let Some(target) = Target::of(program.section)
             && !features
                 .iter()
                 .any(|f| f.kind == FeatureKind::Target && f.name == target.name())
         {
-            features.push(target.ask(&kernel));
-            features.extend(target.sites(&kernel));
+            features.push(target.ask(&functions));
+            features.extend(target.sites(&functions));
         }
     }
     for name in struct_ops {

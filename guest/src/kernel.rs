@@ -18,6 +18,8 @@ use crate::attach_sites::AttachSites;
 #[derive(Debug, Default)]
 pub struct Kernel {
     btf: OnceCell<Option<Btf>>,
+    /// `/proc/kallsyms`, of some 10 MB, which the kernel writes anew for each reader.
+    all_symbols: OnceCell<String>,
     symbols: OnceCell<BTreeSet<String>>,
     sites: AttachSites,
 }
@@ -33,9 +35,25 @@ impl Kernel {
         &self.sites
     }
 
-    /// Names of the text symbols; empty where they are hidden.
+    /// Names of the text symbols, loaded modules' included; empty where they are hidden.
     pub fn text_symbols(&self) -> &BTreeSet<String> {
-        self.symbols.get_or_init(text_symbols)
+        self.symbols.get_or_init(|| {
+            let names = self.all_symbols().lines().filter_map(text_symbol);
+            names.map(str::to_owned).collect()
+        })
+    }
+
+    /// How many symbols have this name, variables among them: the kernel counts those too before it
+    /// puts a kprobe there.
+    pub(crate) fn symbols_named(&self, name: &str) -> usize {
+        (self.all_symbols().lines())
+            .filter(|line| line.split_ascii_whitespace().nth(2) == Some(name))
+            .count()
+    }
+
+    fn all_symbols(&self) -> &str {
+        self.all_symbols
+            .get_or_init(|| fs::read_to_string("/proc/kallsyms").unwrap_or_default())
     }
 }
 
@@ -288,23 +306,6 @@ pub(crate) fn modules_with_btf() -> Vec<String> {
         .collect();
     modules.sort();
     modules
-}
-
-/// Names of the kernel's text symbols, loaded modules' included.
-fn text_symbols() -> BTreeSet<String> {
-    let text = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    text.lines()
-        .filter_map(|line| Some(text_symbol(line)?.to_owned()))
-        .collect()
-}
-
-/// How many symbols have this name, variables among them: the kernel counts those too before it puts
-/// a kprobe there.
-pub(crate) fn symbols_named(name: &str) -> usize {
-    let text = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    text.lines()
-        .filter(|line| line.split_ascii_whitespace().nth(2) == Some(name))
-        .count()
 }
 
 /// The name in a line `address kind name [module]`, if it is of code.

@@ -13,7 +13,7 @@
 //! `renames.tsv`: of functions, hooks, kfuncs and members. A new name counts only if it is among the names
 //! that exist.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 /// Most names.
 const MOST: usize = 3;
@@ -37,34 +37,88 @@ pub(crate) fn nearest<'a>(
     names: impl IntoIterator<Item = &'a str>,
     attachable: impl Fn(&str) -> bool,
 ) -> Vec<&'a str> {
-    let names: BTreeSet<&str> = names.into_iter().filter(|name| *name != wanted).collect();
-    let mut found: Vec<&str> = (successors(wanted))
-        .filter_map(|name| names.get(name).copied())
-        .filter(|name| attachable(name))
-        .collect();
-    if !found.is_empty() {
-        found.truncate(MOST);
-        return found;
+    Names::of(names).nearest(wanted, attachable)
+}
+
+/// Names that exist, by their words. They are sorted once for every name that is looked for: a kernel
+/// has 150,000, and under emulation that takes a second.
+#[derive(Debug)]
+pub(crate) struct Names<'a> {
+    /// Each once.
+    sorted: Vec<&'a str>,
+    /// The letters of each.
+    letters: Vec<u64>,
+    /// The places in `sorted` of those that have a word.
+    with_word: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Names<'a> {
+    /// These names, in any order.
+    pub(crate) fn of(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names: Vec<&str> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut with_word: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (place, name) in names.iter().enumerate() {
+            for word in all_words(name) {
+                let places = with_word.entry(word).or_default();
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        Self {
+            letters: names.iter().map(|name| letters(name)).collect(),
+            sorted: names,
+            with_word,
+        }
     }
-    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    for word in names.iter().flat_map(|name| words(name)) {
-        *counts.entry(word).or_default() += 1;
+
+    /// At most three that are close to `wanted` and that `attachable` accepts, best first. It is not
+    /// among them itself.
+    pub(crate) fn nearest(&self, wanted: &str, attachable: impl Fn(&str) -> bool) -> Vec<&'a str> {
+        let mut found: Vec<&str> = (successors(wanted))
+            .filter_map(|name| Some(self.sorted[self.sorted.binary_search(&name).ok()?]))
+            .filter(|name| attachable(name))
+            .collect();
+        if !found.is_empty() {
+            found.truncate(MOST);
+            return found;
+        }
+        let own = self.sorted.binary_search(&wanted).ok();
+        let mut others: Vec<usize> = (words(wanted).into_iter())
+            .filter_map(|word| self.with_word.get(word))
+            .flatten()
+            .copied()
+            .collect();
+        others.sort_unstable();
+        others.dedup();
+        let close = Wanted::new(self, wanted, own.is_some());
+        let by_spelling = |place: usize| {
+            let differ = (letters(wanted) ^ self.letters[place]).count_ones();
+            by_spelling(wanted, self.sorted[place], differ)
+        };
+        let spelt = (0..self.sorted.len()).filter_map(|place| Some((by_spelling(place)?, place)));
+        let mut scored: Vec<(f64, usize)> = spelt.collect();
+        for place in others {
+            if by_spelling(place).is_none() {
+                let score = close.by_words(self.sorted[place]);
+                scored.extend(score.map(|score| (score, place)));
+            }
+        }
+        scored.retain(|(_, place)| Some(*place) != own);
+        let mut scored: Vec<(f64, &str)> = (scored.into_iter())
+            .map(|(score, place)| (score, self.sorted[place]))
+            .collect();
+        scored.sort_by(|(a, x), (b, y)| {
+            let by_name = || (x.len(), x).cmp(&(y.len(), y));
+            b.total_cmp(a).then_with(by_name)
+        });
+        (scored.into_iter().map(|(_, name)| name))
+            .filter(|name| attachable(name))
+            .take(MOST)
+            .collect()
     }
-    let vocabulary = Vocabulary {
-        counts,
-        names: u32::try_from(names.len()).unwrap_or(u32::MAX),
-    };
-    let mut scored: Vec<(f64, &str)> = (names.into_iter())
-        .filter_map(|name| Some((vocabulary.closeness(wanted, name)?, name)))
-        .collect();
-    scored.sort_by(|(a, x), (b, y)| {
-        let by_name = || (x.len(), x).cmp(&(y.len(), y));
-        b.total_cmp(a).then_with(by_name)
-    });
-    (scored.into_iter().map(|(_, name)| name))
-        .filter(|name| attachable(name))
-        .take(MOST)
-        .collect()
 }
 
 /// What a thing is called that mainline renamed.
@@ -74,11 +128,15 @@ fn successors(wanted: &str) -> impl Iterator<Item = &'static str> {
     line.into_iter().flat_map(|(_, new)| new.split(' '))
 }
 
-/// The words of a name.
+/// The words of a name, each once.
 fn words(name: &str) -> BTreeSet<&str> {
+    all_words(name).collect()
+}
+
+/// The words of a name, in order.
+fn all_words(name: &str) -> impl Iterator<Item = &str> {
     let parts = name.split(['_', '/', '.']);
-    let long = parts.filter(|word| word.len() > 1);
-    long.map(same_word).collect()
+    parts.filter(|word| word.len() > 1).map(same_word)
 }
 
 /// Words that stand for the same thing: pages became folios from 5.16 on, and `readahead` is
@@ -92,39 +150,53 @@ fn same_word(word: &str) -> &str {
     }
 }
 
-/// How many names have each word.
-struct Vocabulary<'a> {
-    counts: BTreeMap<&'a str, u32>,
-    names: u32,
+/// A name that is looked for among others.
+struct Wanted<'a> {
+    among: &'a Names<'a>,
+    words: BTreeSet<&'a str>,
+    /// Whether it is among them itself. It does not count there.
+    is_among: bool,
 }
 
-impl Vocabulary<'_> {
-    fn count(&self, word: &str) -> u32 {
-        self.counts.get(word).copied().unwrap_or(0)
+impl<'a> Wanted<'a> {
+    fn new(among: &'a Names<'a>, wanted: &'a str, is_among: bool) -> Self {
+        Self {
+            among,
+            words: words(wanted),
+            is_among,
+        }
+    }
+
+    /// How many other names have the word.
+    fn count(&self, word: &str) -> usize {
+        let all = self.among.with_word.get(word).map_or(0, Vec::len);
+        all - usize::from(self.is_among && self.words.contains(word))
+    }
+
+    /// How many other names there are.
+    fn others(&self) -> usize {
+        self.among.sorted.len() - usize::from(self.is_among)
     }
 
     /// The rarer a word, the more it says.
     fn weight(&self, word: &str) -> f64 {
-        (f64::from(self.names.max(2)) / f64::from(self.count(word).max(1)))
-            .ln()
-            .max(0.1)
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a kernel has fewer than 2^52 names"
+        )]
+        let ratio = self.others().max(2) as f64 / self.count(word).max(1) as f64;
+        ratio.ln().max(0.1)
     }
 
     /// One name of two thousand has it, or three in all: `unlinkat`, not `func`. Two letters, such as
     /// `rq`, are no word.
     fn is_rare(&self, word: &str) -> bool {
-        word.len() > 2 && self.count(word) <= (self.names / 2000).max(3)
+        word.len() > 2 && self.count(word) <= (self.others() / 2000).max(3)
     }
 
-    /// Up to 2; `None` if a name is not close at all.
-    fn closeness(&self, wanted: &str, name: &str) -> Option<f64> {
-        if is_misspelt(wanted, name) {
-            return Some(2.0);
-        }
-        if is_longer_by_an_ending(wanted, name) || has_an_ending_of_mainline(wanted, name) {
-            return Some(1.5);
-        }
-        let (all, others) = (words(wanted), words(name));
+    /// Up to 1; `None` if the words of a name are not close at all.
+    fn by_words(&self, name: &str) -> Option<f64> {
+        let (all, others) = (&self.words, words(name));
         let shared: Vec<&str> = all.intersection(&others).copied().collect();
         // All of the words, and hardly another, are as good as a rare one.
         let whole = shared.len() == all.len() && all.len() > 1 && others.len() <= all.len() + 1;
@@ -138,10 +210,24 @@ impl Vocabulary<'_> {
         if !whole && !shared.iter().any(|word| self.is_rare(word)) && !most() {
             return None;
         }
-        let extra = weigh(&mut others.difference(&all));
+        let extra = weigh(&mut others.difference(all));
         let score = weigh(&mut shared.iter()) / (weigh(&mut all.iter()) + OF_OTHER_WORDS * extra);
         (score >= 0.4).then_some(score)
     }
+}
+
+/// 2 if a name differs by a letter or two, 1.5 if by an ending. `differ` is how many letters occur in
+/// only one of both: a wrong letter changes two of these, and a missing one changes one.
+fn by_spelling(wanted: &str, name: &str, differ: u32) -> Option<f64> {
+    if differ as usize <= 2 * allowed(wanted) && is_misspelt(wanted, name) {
+        return Some(2.0);
+    }
+    (is_longer_by_an_ending(wanted, name) || has_an_ending_of_mainline(wanted, name)).then_some(1.5)
+}
+
+/// A bit for each letter that occurs in a name; other letters that share a bit are taken for one.
+fn letters(name: &str) -> u64 {
+    (name.bytes()).fold(0, |letters, byte| letters | 1 << (byte & 0x3f))
 }
 
 /// Whether the last word of one name is that of the other with an ending, and the other words are the
@@ -170,12 +256,17 @@ fn has_an_ending_of_mainline(wanted: &str, name: &str) -> bool {
 
 /// Whether a name differs by a letter or two: `vfs_raed`.
 fn is_misspelt(wanted: &str, name: &str) -> bool {
-    let allowed = match wanted.len() {
+    let allowed = allowed(wanted);
+    wanted.len().abs_diff(name.len()) <= allowed && distance(wanted, name) <= allowed
+}
+
+/// How many letters of a name may be wrong.
+fn allowed(wanted: &str) -> usize {
+    match wanted.len() {
         0..5 => 0,
         5..16 => 1,
         _ => 2,
-    };
-    wanted.len().abs_diff(name.len()) <= allowed && distance(wanted, name) <= allowed
+    }
 }
 
 /// Letters that are missing, too many, wrong or swapped with their neighbour (the optimal string

@@ -4,13 +4,14 @@
 //! known, whether it has a place to attach to, and the nearest names if it does not exist. Nothing
 //! is attached.
 
-use std::collections::BTreeSet;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 
 use ukci_schema::evidence::{Feature, FeatureKind, ProgramEvidence};
 
 use crate::attach_sites::is_function;
 use crate::kernel::{self, Btf, Kernel};
-use crate::nearest_names::nearest;
+use crate::nearest_names::{Names, nearest};
 
 /// The section, or what the manifest has in its place.
 pub(crate) fn section_of(program: &ProgramEvidence) -> &str {
@@ -18,13 +19,13 @@ pub(crate) fn section_of(program: &ProgramEvidence) -> &str {
 }
 
 /// A function, tracepoint or hook that a section names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
     name: String,
     kind: TargetKind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum TargetKind {
     /// A function to probe: any text symbol.
     Symbol,
@@ -162,7 +163,8 @@ impl Target {
     }
 
     /// What there is to say of it; the nearest names where it is missing.
-    pub fn ask(&self, kernel: &Kernel) -> Feature {
+    pub fn ask(&self, functions: &Functions<'_>) -> Feature {
+        let kernel = functions.kernel;
         let (present, source) = self.look_up(kernel);
         Feature {
             kind: FeatureKind::Target,
@@ -172,7 +174,7 @@ impl Target {
             present,
             source: self.module(kernel).unwrap_or_else(|| source.into()),
             detail: match present {
-                Some(false) => self.instead(kernel),
+                Some(false) => self.instead(functions),
                 Some(true) => self.arguments(kernel),
                 None => None,
             },
@@ -191,7 +193,8 @@ impl Target {
 
     /// Whether the function has the places that attaching needs: an ftrace site, and for a kprobe
     /// the kernel's leave, with how many symbols share the name. Nothing of what is no function.
-    pub(crate) fn sites(&self, kernel: &Kernel) -> Vec<Feature> {
+    pub(crate) fn sites(&self, functions: &Functions<'_>) -> Vec<Feature> {
+        let kernel = functions.kernel;
         let is_probe = self.kind == TargetKind::Symbol;
         if !is_probe && self.kind != TargetKind::BtfFunction {
             return Vec::new();
@@ -208,14 +211,14 @@ impl Target {
         let traceable = kernel.sites().traceable();
         let present = traceable.map(|names| names.contains(&self.name));
         let near = (present == Some(false))
-            .then(|| self.near(kernel))
+            .then(|| self.near(functions))
             .flatten();
         let kind = FeatureKind::FtraceSite;
         let mut sites = vec![feature(kind, present, "available_filter_functions", near)];
         if is_probe {
             let blacklist = kernel.sites().blacklist();
             let present = blacklist.map(|names| !names.contains(&self.name));
-            let count = kernel::symbols_named(&self.name);
+            let count = kernel.symbols_named(&self.name);
             let several = (count > 1).then(|| format!("{count}{}", Feature::OF_THIS_NAME));
             let kind = FeatureKind::KprobeSite;
             sites.push(feature(kind, present, "kprobes/blacklist", several));
@@ -253,7 +256,8 @@ impl Target {
     }
 
     /// What there is where the target is not: `near: a, b, c`.
-    fn instead(&self, kernel: &Kernel) -> Option<String> {
+    fn instead(&self, functions: &Functions<'_>) -> Option<String> {
+        let kernel = functions.kernel;
         if self.kind == TargetKind::BtfFunction && kernel.text_symbols().contains(&self.name) {
             // Inlined copies, assembly; all of a module before 5.11.
             return Some(Feature::SYMBOL_WITHOUT_BTF.into());
@@ -265,11 +269,22 @@ impl Target {
                 return Some(format!("{}{}", Feature::CLONES, clones.join(", ")));
             }
         }
-        self.near(kernel)
+        self.near(functions)
     }
 
     /// The nearest names that can be attached to: `near: a, b, c`.
-    fn near(&self, kernel: &Kernel) -> Option<String> {
+    fn near(&self, functions: &Functions<'_>) -> Option<String> {
+        if let Some(near) = functions.found.borrow().get(self) {
+            return near.clone();
+        }
+        let near = self.find_near(functions);
+        let mut found = functions.found.borrow_mut();
+        found.insert(self.clone(), near.clone());
+        near
+    }
+
+    fn find_near(&self, functions: &Functions<'_>) -> Option<String> {
+        let kernel = functions.kernel;
         let without = |prefix: &'static str| {
             let symbols = kernel.text_symbols().iter();
             symbols.filter_map(move |name| name.strip_prefix(prefix))
@@ -296,18 +311,44 @@ impl Target {
             // The pattern's letters are nothing that names could be compared with.
             TargetKind::Symbols => Vec::new(),
             TargetKind::Symbol | TargetKind::BtfFunction => {
-                let symbols = kernel.text_symbols().iter().map(String::as_str);
                 let has_type = |name: &str| {
                     self.kind == TargetKind::Symbol
                         || kernel.btf().is_some_and(|btf| btf.has_function(name))
                 };
-                let functions = symbols.filter(|name| is_function(name));
-                nearest(&self.name, functions, |name| {
+                functions.names().nearest(&self.name, |name| {
                     kernel.sites().is_attachable(name) && has_type(name)
                 })
             }
         };
         (!near.is_empty()).then(|| format!("near: {}", near.join(", ")))
+    }
+}
+
+/// The functions of a kernel, among which the nearest names are found. An object may name ten
+/// functions that are missing, and under emulation reading the names takes a second.
+#[derive(Debug)]
+pub struct Functions<'a> {
+    kernel: &'a Kernel,
+    names: OnceCell<Names<'a>>,
+    /// What [`Target::near`] answered.
+    found: RefCell<BTreeMap<Target, Option<String>>>,
+}
+
+impl<'a> Functions<'a> {
+    /// Those of this kernel. They are read when the first is looked for.
+    pub fn of(kernel: &'a Kernel) -> Self {
+        Self {
+            kernel,
+            names: OnceCell::new(),
+            found: RefCell::default(),
+        }
+    }
+
+    fn names(&self) -> &Names<'a> {
+        self.names.get_or_init(|| {
+            let symbols = self.kernel.text_symbols().iter().map(String::as_str);
+            Names::of(symbols.filter(|name| is_function(name)))
+        })
     }
 }
 
