@@ -157,8 +157,10 @@ fn ended(command: &CommandReport) -> Text {
 
 /// Most notes of cells that ended as expected.
 const NOTES: usize = 10;
-/// Most programs that were not attempted and are listed.
+/// Most lines about programs that were not attempted.
 const UNTRIED: usize = 20;
+/// Most of these programs that a line names.
+const UNTRIED_NAMES: usize = 3;
 
 /// What is said at the end: causes, the grid, the summary.
 pub(crate) fn ending(report: &Shown<Report>, out: &str, output: Output) -> Text {
@@ -244,24 +246,40 @@ pub(crate) fn whereabouts(files: &[String]) -> Text {
     text
 }
 
-/// Programs that were not attempted, each reason once.
+/// Programs that were not attempted: those of an object that share a reason are one line.
 fn not_attempted(report: &Report) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
+    // The objects and reasons are in the order of the report.
+    let mut reasons: Vec<((&str, &str), Vec<&str>)> = Vec::new();
     for cell in &report.cells {
         for program in &cell.programs {
-            let Some(reason) = program.reason.as_ref() else {
+            let Some(reason) = program.reason.as_deref() else {
                 continue;
             };
             if !program.is_untried() || cell.outcome == Outcome::Skip {
                 continue;
             }
-            let line = format!("{}: `{}`: {reason}", cell.artifact, program.name);
-            if !lines.contains(&line) {
-                lines.push(line);
+            let key = (cell.artifact.as_str(), reason);
+            let place = reasons.iter().position(|(of, _)| *of == key);
+            let place = place.unwrap_or_else(|| {
+                reasons.push((key, Vec::new()));
+                reasons.len() - 1
+            });
+            let programs = &mut reasons[place].1;
+            if !programs.contains(&program.name.as_str()) {
+                programs.push(&program.name);
             }
         }
     }
-    lines
+    let line = |((artifact, reason), programs): ((&str, &str), Vec<&str>)| {
+        let shown = programs.iter().take(UNTRIED_NAMES);
+        let shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();
+        let more = match programs.len().saturating_sub(UNTRIED_NAMES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{artifact}: {}{more}: {reason}", shown.join(", "))
+    };
+    reasons.into_iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -364,6 +382,33 @@ mod tests {
         let text = plain(&ending(&Shown::of(&report), "out", Output::plain(80)));
         assert!(!text.contains("NOT TRIED"), "{text}");
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn programs_that_were_not_tried_for_one_reason_are_one_line() {
+        let mut report = report();
+        let seed = report.cells[0].programs[0].clone();
+        report.cells.truncate(1);
+        report.cells[0].outcome = Outcome::Pass;
+        report.cells[0].programs = (0..5)
+            .map(|n| {
+                let mut program = seed.clone();
+                program.name = format!("p{n}");
+                program.attach = AttachOutcome::NotAttempted;
+                let reasons = ["its map is incomplete", "its section names no target"];
+                program.reason = Some(reasons[usize::from(n == 4)].into());
+                program
+            })
+            .collect();
+        let artifact = report.cells[0].artifact.clone();
+        let lines = super::not_attempted(&report);
+        assert_eq!(
+            lines,
+            [
+                format!("{artifact}: `p0`, `p1`, `p2` and 1 more: its map is incomplete"),
+                format!("{artifact}: `p4`: its section names no target"),
+            ]
+        );
     }
 
     /// A report of these kernels and architectures, with eight artifacts and these LLVMs.

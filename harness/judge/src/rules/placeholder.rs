@@ -3,8 +3,9 @@
 //! that name.
 
 use crate::case::Case;
-use crate::finding::{Found, diagnosis};
+use crate::finding::{Found, diagnosis, list};
 use ukci_schema::diagnosis::Code;
+use ukci_schema::evidence::{FeatureKind, ProgramEvidence};
 use ukci_schema::placeholder::is_placeholder;
 
 /// Whether a target is a pattern. libbpf takes patterns only for programs that are attached to many
@@ -35,16 +36,7 @@ pub(crate) fn instead(case: &Case<'_>, found: Found) -> Found {
              `bpf_program__set_attach_target()` or when it attaches",
         )
     } else {
-        (
-            format!(
-                "`{target}` in the section of {} (`{}`) looks like a placeholder, which the object's own \
-                 loader replaces: this kernel has no such function",
-                case.name(),
-                case.section()
-            ),
-            "name the real target in a manifest, as the loader does with \
-             `bpf_program__set_attach_target()` or when it attaches",
-        )
+        placeholders(case, target)
     };
     Found {
         rule: "placeholder",
@@ -55,6 +47,52 @@ pub(crate) fn instead(case: &Case<'_>, found: Found) -> Found {
             vec![hint.to_owned()],
         ),
     }
+}
+
+/// Headline and hint. All programs of the object that name a placeholder are one cause, in the same
+/// words: their loader sets each target.
+fn placeholders(case: &Case<'_>, target: &str) -> (String, &'static str) {
+    let is_missing = |name: &str| {
+        let mut answers = case.features(FeatureKind::Target, name);
+        answers.any(|answer| answer.present == Some(false))
+    };
+    let of_program = |program: &'_ ProgramEvidence| {
+        let target = program.target.clone().filter(|_| program.autoload)?;
+        (is_placeholder(&target) && is_missing(&target)).then_some(target)
+    };
+    let all: Vec<String> = (case.evidence.programs.iter())
+        .filter_map(of_program)
+        .collect();
+    if all.len() < 2 {
+        let headline = format!(
+            "`{target}` in the section of {} (`{}`) looks like a placeholder, which the object's own \
+             loader replaces: this kernel has no such function",
+            case.name(),
+            case.section()
+        );
+        let hint = "name the real target in a manifest, as the loader does with \
+                    `bpf_program__set_attach_target()` or when it attaches";
+        return (headline, hint);
+    }
+    let count = all.len();
+    let mut names: Vec<String> = Vec::new();
+    for name in all {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let (looks, function) = match names.as_slice() {
+        [_] => ("looks like a placeholder", "function"),
+        _ => ("look like placeholders", "functions"),
+    };
+    let headline = format!(
+        "{} in the sections of {count} programs {looks}, which the object's own loader replaces: this \
+         kernel has no such {function}",
+        list(&names)
+    );
+    let hint = "name the real targets in a manifest, as the loader does with \
+                `bpf_program__set_attach_target()` or when it attaches";
+    (headline, hint)
 }
 
 #[cfg(test)]

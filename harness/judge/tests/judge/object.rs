@@ -270,6 +270,48 @@ fn a_placeholder_is_the_loaders_part_and_a_misspelt_name_is_not() {
     untold(&found, &["placeholder"]);
 }
 
+/// bcc's fsdist: each of its programs has one, and a person replaces them all at once.
+#[test]
+fn placeholders_of_one_object_are_one_cause() {
+    let of = |name: &str, target: &str| {
+        let log = format!(
+            "libbpf: prog '{name}': failed to create kprobe '{target}+0x0' perf event: -ENOENT"
+        );
+        let mut one = unattached(&format!("kprobe/{target}"), "kprobe", 2, &log);
+        one.name = name.into();
+        one
+    };
+    let mut evidence = attaching(of("read_entry", "dummy_read"));
+    evidence.programs.push(of("read_exit", "dummy_read"));
+    evidence.programs.push(of("open", "dummy_open"));
+    evidence.programs.push(of("misspelt", "do_unlinkta"));
+    for target in ["dummy_read", "dummy_open", "do_unlinkta"] {
+        let missing = feature(FeatureKind::Target, target, None, false);
+        evidence.features.push(missing);
+    }
+    let judged = judge(&evidence, false);
+    let headlines = judged.programs.iter().filter_map(|one| one.as_ref());
+    let headlines: Vec<&str> = headlines.map(|one| one.headline.as_str()).collect();
+    let expected = "`dummy_read` and `dummy_open` in the sections of 3 programs look like placeholders, \
+                    which the object's own loader replaces: this kernel has no such functions";
+    assert_eq!(headlines[..3], [expected; 3], "{headlines:?}");
+    let other = headlines[3];
+    assert!(
+        other.contains("do_unlinkta") && !other.contains("dummy"),
+        "{other}"
+    );
+
+    // One name for two programs.
+    evidence.programs.truncate(2);
+    told(
+        &fails(&evidence, Code::LoaderContract),
+        &[
+            "`dummy_read` in the sections of 2 programs looks like a placeholder",
+            "no such function",
+        ],
+    );
+}
+
 // What an option brings.
 
 fn caller_of(kfunc: &str, release: &str, option: Option<(&str, &str)>) -> Evidence {
