@@ -34,7 +34,7 @@ pub(super) fn attach(at: &Path, attach: &Attach) -> Checked {
             None => Ok(()),
             Some(key) => Err(Problem::key(
                 at.then(key),
-                format!("`{key}` of an unknown kind of attachment"),
+                format!("`{key}` without the `kind` of the attachment"),
             )
             .hint(Some("add `kind`".to_owned()))),
         };
@@ -58,15 +58,15 @@ pub(super) fn attach(at: &Path, attach: &Attach) -> Checked {
     {
         let hint = match takes {
             [] => Some(format!(
-                "`{kind}` takes no target: the guest makes what it needs"
+                "leave it out: the guest makes what a program of kind `{kind}` is attached to"
             )),
             takes => {
                 let list: Vec<_> = takes.iter().map(|key| format!("`{key}`")).collect();
-                Some(format!("`{kind}` takes {}", list.join(", ")))
+                Some(format!("use only {} with `{kind}`", list.join(", ")))
             }
         };
         return Err(
-            Problem::key(at.then(key), format!("`{key}` means nothing to `{kind}`")).hint(hint),
+            Problem::key(at.then(key), format!("`{key}` has no meaning for `{kind}`")).hint(hint),
         );
     }
     let any = places.into_iter().any(present);
@@ -79,11 +79,11 @@ pub(super) fn attach(at: &Path, attach: &Attach) -> Checked {
     match kind.shape() {
         TargetShape::Function if present("symbol") && present("name") => Err(Problem::key(
             at.then("name"),
-            format!("`{kind}` takes one target, and this is a second"),
+            format!("`{kind}` has one target, and this is a second one"),
         )),
         TargetShape::Function if present("offset") && !present("symbol") && !present("name") => {
             Err(
-                Problem::key(at.then("offset"), "an offset into no function")
+                Problem::key(at.then("offset"), "an `offset` without a function")
                     .hint(Some("add `symbol`".to_owned())),
             )
         }
@@ -93,9 +93,12 @@ pub(super) fn attach(at: &Path, attach: &Attach) -> Checked {
                 format!("`{kind}` needs its `symbol` or `offset`"),
             ))
         }
-        TargetShape::User if kind.name().ends_with("_multi") && present("offset") => Err(
-            Problem::key(at.then("offset"), format!("`{kind}` takes symbols only")),
-        ),
+        TargetShape::User if kind.name().ends_with("_multi") && present("offset") => {
+            Err(Problem::key(
+                at.then("offset"),
+                format!("`{kind}` has a `symbol` and no `offset`"),
+            ))
+        }
         _ => Ok(()),
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn pattern(at: &Path, pattern: &str) -> Checked {
     if identifier(&pattern.replace('*', "_")) {
         return Ok(());
     }
-    let what = format!("letters, digits, `_`, `.` and `*` were expected, and this is `{pattern}`");
+    let what = format!("expected letters, digits, `_`, `.` and `*`, found `{pattern}`");
     Err(Problem::value(at.clone(), what))
 }
 
@@ -30,7 +30,7 @@ pub(super) fn name(at: &Path, name: &str) -> Checked {
     if identifier(name) {
         return Ok(());
     }
-    let what = format!("letters, digits, `_` and `.` were expected, and this is `{name}`");
+    let what = format!("expected letters, digits, `_` and `.`, found `{name}`");
     Err(Problem::value(at.clone(), what))
 }
 
@@ -40,11 +40,11 @@ pub(super) fn names(key: &str, names: &[String], fits: impl Fn(&str) -> bool) ->
     for (n, name) in names.iter().enumerate() {
         let at = Path::from(key).then(n);
         if !fits(name) {
-            let what = format!("a name was expected, and this is `{name}`");
+            let what = format!("expected a name, found `{name}`");
             return Err(Problem::value(at, what));
         }
         if !seen.insert(name) {
-            return Err(Problem::value(at, format!("`{name}` for the second time")));
+            return Err(Problem::value(at, format!("duplicate `{name}`")));
         }
     }
     Ok(())
@@ -55,7 +55,7 @@ pub(super) fn unique<'a>(list: &Path, key: &str, names: impl Iterator<Item = &'a
     let mut seen = BTreeSet::new();
     for (n, name) in names.enumerate() {
         if !seen.insert(name) {
-            let what = format!("`{name}` for the second time");
+            let what = format!("duplicate `{name}`");
             return Err(Problem::value(list.then(n).then(key), what));
         }
     }
@@ -65,9 +65,9 @@ pub(super) fn unique<'a>(list: &Path, key: &str, names: impl Iterator<Item = &'a
 /// A text that is shown to people.
 pub(super) fn one_line(at: &Path, text: &str, most: usize) -> Checked {
     let what = if text.trim().is_empty() {
-        "a text was expected, and this is empty".to_owned()
+        "expected a string that is not empty".to_owned()
     } else if text.chars().any(char::is_control) {
-        "one line without control characters was expected".to_owned()
+        "expected one line without control characters".to_owned()
     } else if text.len() > most {
         format!("{} bytes, over the limit of {most}", text.len())
     } else {

@@ -44,7 +44,7 @@ pub fn import(text: &str, file_name: &str) -> Result<Imported, ManifestError> {
         .collect();
     let toml = toml::to_string_pretty(&manifest).map_err(|error| AuthoredError::Value {
         at: Place::new(file_name, &text, 0..0).into(),
-        message: harmless_words(&format!("this has no form in TOML: {error}")),
+        message: harmless_words(&format!("this cannot be written as TOML: {error}")),
     })?;
     let manifest = Manifest::parse(&toml, &format!("{file_name} as TOML"))?;
     Ok(Imported { manifest, toml })
@@ -87,7 +87,9 @@ fn not_yaml(error: &Error, text: &str, file_name: &str) -> AuthoredError {
             return AuthoredError::MissingKey { at, key };
         }
         Error::DuplicateMappingKey { key: Some(key), .. } => format!("duplicate key `{key}`"),
-        Error::MultipleDocuments { .. } => "a second document, which nothing would read".into(),
+        Error::MultipleDocuments { .. } => {
+            "the file has a second document, which would be ignored".into()
+        }
         other => other.to_string(),
     };
     // The place is said before it.
@@ -138,7 +140,7 @@ fn with_our_durations(text: &str, file_name: &str) -> Result<String, AuthoredErr
                 .ok_or_else(|| AuthoredError::Value {
                     at: at().into(),
                     message: harmless_words(&format!(
-                        "a time like `10s` or `1m30s` was expected, and this is `{go}`"
+                        "expected a time such as `10s` or `1m30s`, found `{go}`"
                     )),
                 })?,
         };

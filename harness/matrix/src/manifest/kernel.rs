@@ -17,7 +17,7 @@ pub(super) fn kconfig(at: &Path, values: &BTreeMap<String, KconfigValue>) -> Che
                 .then(|| format!("did you mean `CONFIG_{key}`?"));
             return Err(Problem::key(
                 at.then(key.as_str()),
-                format!("`{key}` is no `CONFIG_` option"),
+                format!("`{key}` is not a `CONFIG_` option"),
             )
             .hint(hint));
         }
@@ -32,7 +32,7 @@ pub(super) fn variables<'a>(at: &Path, names: impl Iterator<Item = &'a String>) 
         {
             return Err(Problem::key(
                 at.then(key.as_str()),
-                format!("`{key}` is no C variable"),
+                format!("`{key}` is not the name of a C variable"),
             ));
         }
     }
@@ -50,7 +50,7 @@ pub(super) fn modules(at: &Path, modules: &[String]) -> Checked {
     let mut seen = BTreeSet::new();
     for (n, module) in modules.iter().enumerate() {
         if !fits(module) {
-            let what = format!("`{module}` is no module's name");
+            let what = format!("`{module}` is not the name of a module");
             let bare = module
                 .rsplit('/')
                 .next()
@@ -63,7 +63,7 @@ pub(super) fn modules(at: &Path, modules: &[String]) -> Checked {
         if !seen.insert(module.replace('-', "_")) {
             return Err(Problem::value(
                 at.then(n),
-                format!("module `{module}` for the second time"),
+                format!("duplicate module `{module}`"),
             ));
         }
     }
@@ -84,17 +84,14 @@ pub(super) fn kernel_arguments(at: &Path, arguments: &[String]) -> Checked {
             });
         if !one_word || quoted || argument.len() > 1024 {
             return Err(
-                Problem::value(at, "one kernel argument was expected").hint(Some(
+                Problem::value(at, "expected one kernel argument").hint(Some(
                     "write each argument as a string of its own".to_owned(),
                 )),
             );
         }
         let name = argument.split('=').next().unwrap_or_default();
         if OWNED.contains(&name) {
-            return Err(Problem::value(
-                at,
-                format!("ukci itself decides about `{name}`"),
-            ));
+            return Err(Problem::value(at, format!("ukci itself sets `{name}`")));
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ fn functional_test(at: &Path, test: &FunctionalTest) -> Checked {
         one_line(&at.then("command"), line, 1000)?;
     }
     if test.command.is_some() && test.prog_run.is_some() {
-        let what = "a test does one thing: this one has a `command` too";
+        let what = "a test has either `command` or `prog_run`: this one has both";
         return Err(Problem::key(at.then("prog_run"), what));
     }
     keys_of_actions(at, test)?;
@@ -144,7 +144,7 @@ fn keys_of_actions(at: &Path, test: &FunctionalTest) -> Checked {
         (&of_run[..], "prog_run", test.prog_run.is_some()),
     ] {
         if let Some((key, _)) = keys.iter().find(|(_, is_given)| *is_given && !is_there) {
-            let what = format!("`{key}` of a test without a `{other}`");
+            let what = format!("`{key}` in a test without `{other}`");
             return Err(Problem::key(at.then(*key), what));
         }
     }
@@ -156,7 +156,7 @@ fn files(at: &Path, test: &FunctionalTest) -> Checked {
     for (n, file) in test.files.iter().enumerate() {
         one_line(&list.then(n), file, 1024)?;
         if test.files[..n].contains(file) {
-            let what = format!("`{file}` for the second time");
+            let what = format!("duplicate `{file}`");
             return Err(Problem::value(list.then(n), what));
         }
     }
@@ -168,7 +168,7 @@ fn expect_file(at: &Path, file: &ExpectFile) -> Checked {
     contains(&at.then("contains"), file.contains.as_deref())?;
     pattern(&at.then("matches"), file.matches.as_deref())?;
     if file.absent && (file.contains.is_some() || file.matches.is_some()) {
-        let what = "a file that must be absent and say something";
+        let what = "a file that must be absent cannot have `contains` or `matches`";
         return Err(Problem::key(at.then("absent"), what));
     }
     Ok(())
@@ -176,7 +176,7 @@ fn expect_file(at: &Path, file: &ExpectFile) -> Checked {
 
 fn contains(at: &Path, text: Option<&str>) -> Checked {
     if text.is_some_and(|text| text.contains(['\n', '\r'])) {
-        return Err(Problem::value(at.clone(), "one line was expected"));
+        return Err(Problem::value(at.clone(), "expected one line"));
     }
     Ok(())
 }
@@ -217,13 +217,13 @@ fn amount(at: &Path, count: Option<u64>, at_least: Option<u64>, at_most: Option<
         "at_most"
     };
     if count.is_some() && (at_least.is_some() || at_most.is_some()) {
-        let what = format!("`{key}` beside `count`, which is exact");
+        let what = format!("`{key}` and `count` exclude each other: `count` is exact");
         return Err(Problem::key(at.then(key), what));
     }
     if let (Some(least), Some(most)) = (at_least, at_most)
         && least > most
     {
-        let what = format!("at most {most}, and at least {least}");
+        let what = format!("`at_most` is {most}, and `at_least` is {least}");
         return Err(Problem::value(at.then("at_most"), what));
     }
     Ok(())
@@ -237,13 +237,16 @@ fn prog_run(at: &Path, run: &ProgRunOf) -> Checked {
         return Err(Problem::value(at.then("repeat"), what));
     }
     if run.packet.is_some() && run.data.is_some() {
-        let what = "`data` beside `packet`, which is the data";
+        let what = "`data` and `packet` exclude each other";
         return Err(Problem::key(at.then("data"), what));
     }
     if let Some(digits) = &run.data {
         hex(&at.then("data"), digits)?;
         if bytes_of(digits).is_none_or(|bytes| bytes.is_empty()) {
-            return Err(Problem::value(at.then("data"), "no bytes at all"));
+            return Err(Problem::value(
+                at.then("data"),
+                "expected at least one byte",
+            ));
         }
     }
     if let Some(Err((key, what))) = run.packet.as_ref().map(super::packet::Packet::bytes) {

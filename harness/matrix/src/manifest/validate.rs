@@ -59,7 +59,7 @@ fn programs(manifest: &Manifest) -> Checked {
             && ProgramType::named(word).is_none()
             && AttachKind::named(word).is_none()
         {
-            let what = format!("`{word}` is no program type and no kind of attachment");
+            let what = format!("`{word}` is neither a program type nor a kind of attachment");
             return Err(Problem::value(at.then("type"), what).hint(
                 instead_of(word, ProgramType::all()).or(instead_of(word, AttachKind::all())),
             ));
@@ -81,9 +81,10 @@ fn attach_of_many(at: &Path, name: &str, rule: &Attach) -> Checked {
     if !name.contains('*') || *rule == only_required {
         return Ok(());
     }
-    let what = format!("one target for all programs that `{name}` covers");
+    let what = format!("a target for all programs that match the pattern `{name}`");
     Err(Problem::value(at.clone(), what).hint(Some(
-        "keep only `required` here, and name a program for its target".to_owned(),
+        "keep only `required` here, and add an entry for each program that needs a target"
+            .to_owned(),
     )))
 }
 
@@ -125,13 +126,13 @@ fn maps(maps: &[Map]) -> Checked {
             ..Map::default()
         };
         if *map == named {
-            let what = format!("map `{}` is named and nothing is said of it", map.name);
+            let what = format!("the entry for map `{}` sets nothing", map.name);
             return Err(Problem::value(at, what).hint(Some(
                 "add `max_entries`, `value_size`, `inner_map` or another key".to_owned(),
             )));
         }
         if map.inner_ringbuf_bytes.is_some() && map.inner_map.is_some() {
-            let what = "a map has one sort of inner map: this one has two";
+            let what = "a map has either `inner_map` or `inner_ringbuf_bytes`: this one has both";
             return Err(Problem::key(at.then("inner_map"), what));
         }
         slots(&at, map)?;
@@ -159,8 +160,9 @@ fn ring_buffer(at: &Path, bytes: u32) -> Checked {
         .max(PAGE)
         .checked_next_power_of_two()
         .unwrap_or(1 << 31);
-    let what = format!("a ring buffer of {bytes} bytes: a power of two from {PAGE} was expected");
-    Err(Problem::value(at.clone(), what).hint(Some(format!("the next is {larger}"))))
+    let what = format!("expected a power of two from {PAGE}, found {bytes}");
+    Err(Problem::value(at.clone(), what)
+        .hint(Some(format!("use {larger}, which is the next larger one"))))
 }
 
 fn inner_map(at: &Path, inner: &InnerMap) -> Checked {
@@ -172,7 +174,7 @@ fn inner_map(at: &Path, inner: &InnerMap) -> Checked {
         if value == 0 {
             return Err(Problem::value(
                 at.then(key),
-                "a number from 1 was expected, and this is 0",
+                "expected a number from 1, found 0",
             ));
         }
     }
@@ -238,7 +240,7 @@ fn program_variants(manifest: &Manifest) -> Checked {
 fn override_rule(at: &Path, rule: &Override) -> Checked {
     scope(at, rule.scope())?;
     if rule.scope().is_empty() {
-        let what = "an override that holds everywhere";
+        let what = "this override applies to every cell";
         return Err(Problem::value(at.clone(), what).hint(Some(
             "add `kernels` or another axis, or write it at the top of the manifest".to_owned(),
         )));
@@ -251,10 +253,7 @@ fn override_rule(at: &Path, rule: &Override) -> Checked {
         ..Override::default()
     };
     if *rule == scoped {
-        return Err(Problem::value(
-            at.clone(),
-            "an override that changes nothing",
-        ));
+        return Err(Problem::value(at.clone(), "this override changes nothing"));
     }
     let programs = at.then("programs");
     unique(
@@ -267,10 +266,7 @@ fn override_rule(at: &Path, rule: &Override) -> Checked {
         pattern(&at.then("name"), &program.name)?;
         match (&program.attach, program.autoload) {
             (None, None) => {
-                let what = format!(
-                    "program `{}` is named and nothing is said of it",
-                    program.name
-                );
+                let what = format!("the entry for program `{}` sets nothing", program.name);
                 return Err(
                     Problem::value(at, what).hint(Some("add `attach` or `autoload`".to_owned()))
                 );
@@ -300,7 +296,7 @@ fn expect(at: &Path, rule: &Expect) -> Checked {
         (VerdictKind::Fail, None) => {
             return Err(
                 Problem::key(at.then("verdict"), "an expected failure needs its `code`").hint(
-                    Some("a failure for another reason is news: add `code`".to_owned()),
+                    Some("add `code`, so that a failure for another reason is reported".to_owned()),
                 ),
             );
         }
