@@ -125,8 +125,9 @@ fn object(key: &str, drafted: DraftObject, cells: &[PlannedCell]) -> Result<Plan
         return Ok(PlannedObject::Object { clang, file });
     }
     let said = read(&refusal, TEXT_LIMIT)?;
-    let (llvm, arch) = compiled_by(key, cells)
-        .ok_or_else(|| Error::Inconsistent(format!("object `{key}` is of none of its cells")))?;
+    let (llvm, arch) = compiled_by(key, cells).ok_or_else(|| {
+        Error::Inconsistent(format!("object `{key}` belongs to none of its cells"))
+    })?;
     Ok(PlannedObject::Refused {
         clang,
         diagnosis: compile::refused(llvm, arch, &String::from_utf8_lossy(&said)),

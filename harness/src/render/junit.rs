@@ -52,7 +52,7 @@ fn case(cell: &CellReport) -> TestCase {
                 let mut message = diagnosis.headline.clone();
                 if needs_loader(cell) {
                     message.push_str(
-                        " (the own loader's business: nothing was learned of the kernel)",
+                        " (its own loader has to set this: it says nothing about the kernel)",
                     );
                 }
                 status.set_message(message);

@@ -57,11 +57,13 @@ pub fn mend(
     }
     let note = match axes.everywhere(report, cause) {
         Some(kernels) => format!(
-            "it is the same on all {kernels} kernels: this is your loader's business, and nothing \
-             was learned of the kernels"
+            "the result is the same on all {kernels} kernels, so it depends on your loader and says \
+             nothing about the kernels"
         ),
-        None => "nothing was learned of the kernel: the object's own loader has to set this first"
-            .to_owned(),
+        None => {
+            "the object's own loader has to set this first, so it says nothing about the kernel"
+                .to_owned()
+        }
     };
     let several = cause.artifacts().len() > 1;
     Some(Mend {

@@ -28,13 +28,14 @@ pub(crate) enum Cache {
 
     /// Remove what was used least recently, until the cache is within a limit
     ///
-    /// Everything that is removed is made or downloaded again when a run needs it. Tools that `make`
-    /// has built are never removed.
+    /// Everything that is removed is made or downloaded again when a run needs it. Kernels that `ukci
+    /// kernels build` has built and tools that `make` has built are never removed.
     Prune(Prune),
 
     /// Remove everything of some kinds
     ///
-    /// Without a kind, everything is removed except for the tools that `make` has built.
+    /// Without a kind, everything is removed except for the kernels that `ukci kernels build` has
+    /// built and the tools that `make` has built.
     Clear(Clear),
 
     /// Write kernels, and the verdicts on them, to a file for another machine
@@ -44,7 +45,7 @@ pub(crate) enum Cache {
     /// every kernel in the cache is written.
     Export(Export),
 
-    /// Take the kernels and verdicts of such a file into the cache
+    /// Read kernels and verdicts from a file of `ukci cache export` into the cache
     ///
     /// Nothing is taken if the file is damaged, or if it has anything that `ukci cache export` does
     /// not write. The digests find damage. They do not say who made the file, so import only files

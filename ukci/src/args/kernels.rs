@@ -26,11 +26,11 @@ pub(crate) enum Kernels {
     /// Download and unpack kernels, so that later runs need no network
     Fetch(Fetch),
 
-    /// Build a kernel from source, with all that eBPF has and little else
+    /// Build a kernel from source, with everything that eBPF offers and little else
     ///
-    /// The path of the image is printed on stdout, for `--kernel`. An image is found again in the cache
-    /// if the source, the configuration and the compiler are the same. After a change, make compiles
-    /// only what the change reaches.
+    /// The path of the image is printed on stdout, for `--kernel`. An image in the cache is used
+    /// again if the source, the configuration and the compiler are the same. After a change, make
+    /// compiles only what the change affects.
     #[command(after_help = BUILD_HELP)]
     Build(Build),
 
@@ -249,17 +249,17 @@ pub(crate) struct Build {
     #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     pub(crate) arch: Option<Arch>,
 
-    /// Have the kernel check itself, separated by commas
+    /// Checks to build into the kernel, separated by commas
     ///
-    /// What it finds is a warning of the kernel, and the diagnosis `KERNEL_SPLAT`. Such a kernel is
-    /// slower, and needs more memory.
+    /// A report of a check is a warning in the kernel's log, and becomes the diagnosis
+    /// `KERNEL_SPLAT`. Such a kernel is slower, and needs more memory.
     #[arg(long, value_name = "CHECK", value_delimiter = ',')]
     pub(crate) debug: Vec<DebugCheck>,
 
     /// Set an option of the configuration, such as `SHMEM=n`. Can be repeated
     ///
-    /// It is an error if the kernel does not take the value, for example because the option depends on
-    /// another one.
+    /// It is an error if the kernel's build changes the value, for example because the option depends
+    /// on another one.
     #[arg(long, value_name = "OPTION=VALUE")]
     pub(crate) set: Vec<Setting>,
 
@@ -306,11 +306,11 @@ pub(crate) struct Update {
 
     /// Pin the older versions that the mirrors still have, instead of the newest
     ///
-    /// Debian's mirrors keep several versions of a kernel for a while. They go into the history of the
-    /// lock, where `--kernel NAME@VERSION`, `ukci sweep` and `ukci bisect` find them. The present pins
-    /// stay as they are. A kernel that the lock has not got, such as one of a series that only
-    /// backports have, can be named as well. Of some versions, a mirror has nothing but the image: see
-    /// docs/kernels.md.
+    /// Debian's mirrors keep several versions of a kernel for a while. They go into the history of
+    /// the lock, where `--kernel NAME@VERSION`, `ukci sweep` and `ukci bisect` find them. The present
+    /// pins stay as they are. You can also name a kernel that is not in the lock, such as one of a
+    /// series that only backports have. Of some versions, the mirrors have only the image: see
+    /// docs/versions.md.
     #[arg(long, conflicts_with_all = ["streams", "suite"])]
     pub(crate) history: bool,
 

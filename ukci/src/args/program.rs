@@ -55,9 +55,9 @@ pub(crate) struct Program {
     ///
     /// A directory, a tar archive (plain, or compressed by gzip, xz, zstd or bzip2), an OCI image
     /// layout, or what `docker save` or `podman save` writes. The command sees it as `/`, and may
-    /// write to it. What it writes is gone afterwards. Programs are looked up in it. One that is given
-    /// by a path, and that it does not have, is sent from this host, without its libraries. The guest
-    /// reads the files from a disk, so they need none of its memory.
+    /// write to it. What it writes is gone afterwards. Programs are looked up in it. If you give a
+    /// program by a path that it does not have, that program is sent from this host, without its
+    /// libraries. The guest reads the files from a disk, so they need none of its memory.
     #[arg(long, value_name = "DIR|TAR|OCI")]
     pub(crate) rootfs: Option<PathBuf>,
 

@@ -15,9 +15,9 @@ Examples:
   ukci warm 6.1 6.12                     save a guest of these two kernels
   ukci warm --matrix matrix.toml         save a guest of every kernel of a matrix of your own
 
-A run does this by itself for each kernel that has two cells or more, so nothing needs this command.
-It is for a machine that is prepared before it is used, and for cells that run alone: a run that
-finds a saved guest uses it. Guests are saved for the memory, CPUs and kernel arguments that the
+A run does this by itself for each kernel that has two cells or more, so you rarely need this command.
+Use it to prepare a machine before it is used, or to speed up cells that run alone: a run that finds
+a saved guest uses it. Guests are saved for the memory, CPUs and kernel arguments that the
 matrix has, below `templates` in the cache.";
 
 #[derive(Debug, Args)]

@@ -105,8 +105,7 @@ fn asked(mskv: &Mskv) -> Result<Vec<Asked>, Failure> {
     for artifact in artifacts {
         let path = artifact.artifact.path.as_str();
         if artifact.artifact.form != Form::Object {
-            let message =
-                format!("`{path}` is a source, and what it asks for is known of objects only");
+            let message = format!("`{path}` is C source, and `ukci mskv` reads only objects");
             let hint = "compile it first: `clang -g -O2 -target bpf -c`".to_owned();
             return Err(Failure::says(Exit::Usage, &message, Some(hint)));
         }

@@ -70,7 +70,7 @@ impl Matrix {
             return Err(self.wrong(path, "this rule names no axis", Some(hint)));
         }
         if reason.trim().is_empty() {
-            let hint = "say why, for those who read the matrix next year".to_owned();
+            let hint = "give the reason, for those who read the matrix later".to_owned();
             return Err(self.wrong(&path.then("reason"), "the reason is empty", Some(hint)));
         }
         (scope.check())

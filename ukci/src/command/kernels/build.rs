@@ -129,7 +129,7 @@ fn say(built: &Built, output: Output) {
             .map(|option| option.trim_start_matches("CONFIG_"))
             .collect();
         output.say(&text!(
-            "{} {} that this kernel has not got: {}",
+            "{} {} that this kernel does not have: {}",
             label(GOOD, "Left out"),
             harmless(&count(names.len() as u64, "option")),
             harmless(&names.join(", "))

@@ -286,7 +286,7 @@ fn put(lock: &mut Lock, pinned: LockedKernel, output: Output) -> Option<String> 
         )),
         // The same bytes, of which nobody could say before whether they are the vendor's.
         ("Unchanged", Some(known)) if known.verified == Verified::Never => Some(format!(
-            "`{}` on {}: `{}`, now vouched for by a signature",
+            "`{}` on {}: `{}`, now confirmed by a signature",
             pinned.name, pinned.arch, pinned.uname
         )),
         _ => None,

@@ -129,7 +129,7 @@ fn takes(found: &Found<'_>, asked: &Asked) -> Text {
     match asked.floor().filter(|_| found.is_below(asked.floor())) {
         None => text!("{} and newer", paint(STRONG, name)),
         Some(floor) => text!(
-            "{} and newer, below {}: what it asks for was backported, or it asks only where it is there",
+            "{} and newer, below {}: features were backported, or the object uses them only if they exist",
             paint(STRONG, name),
             floor
         ),
@@ -159,7 +159,7 @@ fn below(found: &Found<'_>) -> Vec<Text> {
             .map(|place| harmless(&found.row.kernels[*place]).into())
             .collect();
         lines.push(text!(
-            "older kernels take it: {}",
+            "older kernels that accept it: {}",
             Text::joined(&names, ", ")
         ));
     }
