@@ -26,7 +26,7 @@ pub(crate) fn find<'a>(
 ) -> Result<Versions<'a>, Failure> {
     let found = Versions::of(stream, on.arch, on.images_only, lock).map_err(|e| wrong(&e))?;
     if found.pins.is_empty() {
-        let message = format!("only images are pinned of the kernels of `{stream}`");
+        let message = format!("the lock has only the images of the kernels of `{stream}`");
         let hint = "include them with `--images-only`".to_owned();
         return Err(Failure::says(Exit::NoCells, &message, Some(hint)));
     }

@@ -142,8 +142,8 @@ impl Streams {
             let name = stream.name();
             if !is_distro(&stream.distro) {
                 return Err(format!(
-                    "stream `{name}`: `{}` is no name of a distribution, which has small letters, \
-                     digits and `-`",
+                    "stream `{name}`: `{}` is not the name of a distribution, which has lower-case \
+                     letters, digits and `-`",
                     stream.distro
                 ));
             }
@@ -231,7 +231,10 @@ mod tests {
         assert_eq!(refused(&text("\"AB\"", "y")), "stream `a-1`: no layout `y`");
         assert_eq!(refused(&text("\"AB\"", "x")), "layout `x` has no image");
         let climbs = refused(&named("../../a", "\"AB\"", "x"));
-        assert!(climbs.contains("no name of a distribution"), "{climbs}");
+        assert!(
+            climbs.contains("not the name of a distribution"),
+            "{climbs}"
+        );
         assert!(refused("colour = 1").contains("colour"));
     }
 }

@@ -197,7 +197,7 @@ fn distro<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error
     }
     let shown: String = text.chars().take(80).collect();
     Err(D::Error::custom(format_args!(
-        "{shown:?} is no name of a distribution, which has small letters, digits and `-`"
+        "{shown:?} is not the name of a distribution, which has lower-case letters, digits and `-`"
     )))
 }
 
@@ -372,7 +372,7 @@ mod tests {
         }
         for name in ["", "../../etc/x", "/etc/x", "a/b", "..", "A", "a\0", "a\nb"] {
             let error = kernel(name).unwrap_err().to_string();
-            assert!(error.contains("no name of a distribution"), "{error}");
+            assert!(error.contains("not the name of a distribution"), "{error}");
         }
     }
 }

@@ -145,7 +145,7 @@ impl<'a> Fetcher<'a> {
                 Ok(()) => {
                     for (kept, found) in &wrong {
                         warnings.push(format!(
-                            "`{}` came damaged ({found}): kept as `{}`, fetched again",
+                            "`{}` arrived damaged ({found}): kept as `{}`, fetched again",
                             package.name,
                             kept.display()
                         ));

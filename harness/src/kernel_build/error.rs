@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The source is nothing that could be built.
-    #[error("`{source_name}` is no source of a kernel: {reason}")]
+    #[error("`{source_name}` is not the source of a kernel: {reason}")]
     Source {
         /// As it was given.
         source_name: String,

@@ -51,7 +51,7 @@ impl Source {
             if name.is_empty() || name.starts_with('-') || !(dir.join(".git").exists() || is_bare) {
                 return Err(refused(
                     text,
-                    format!("`{}` is no git repository with this ref", dir.display()),
+                    format!("`{}` is not a git repository with this ref", dir.display()),
                     "write `GITDIR@REF`, such as `~/linux@v6.18`",
                 ));
             }

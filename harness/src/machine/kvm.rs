@@ -93,7 +93,7 @@ impl Answer {
                 attempts: self.attempts,
             }),
             (None, _) => Ok(Accelerator::tcg(format!(
-                "`{KVM_DEVICE}` opens, but no kernel boots on it ({}){tail}",
+                "`{KVM_DEVICE}` can be opened, but no kernel boots on it ({}){tail}",
                 self.reason
             ))),
         }
@@ -125,7 +125,7 @@ pub(super) async fn decide<M: Machine>(
                 Ok(Accelerator::tcg(format!("`{KVM_DEVICE}` does not exist")))
             }
             None => Ok(Accelerator::tcg(format!(
-                "`{KVM_DEVICE}` does not open ({source})"
+                "`{KVM_DEVICE}` cannot be opened ({source})"
             ))),
         };
     }
@@ -149,7 +149,7 @@ pub(super) async fn decide<M: Machine>(
                 "it was requested, and there was no kernel to try it with",
             ),
             None => Accelerator::tcg(format!(
-                "`{KVM_DEVICE}` opens, but there was no kernel to try it with"
+                "`{KVM_DEVICE}` can be opened, but there was no kernel to try it with"
             )),
         });
     };
@@ -251,7 +251,7 @@ mod tests {
     fn a_refusal_is_tcg_for_who_did_not_care_and_an_error_for_who_asked() {
         let decision = refusal().decision(None, true).unwrap();
         assert_eq!(decision.cpu, None);
-        insta::assert_snapshot!(decision.choice.why, @"`/dev/kvm` opens, but no kernel boots on it (QEMU was killed by signal 6 before the guest ran); this is remembered for this host");
+        insta::assert_snapshot!(decision.choice.why, @"`/dev/kvm` can be opened, but no kernel boots on it (QEMU was killed by signal 6 before the guest ran); this is remembered for this host");
         let error = refusal().decision(Some(Accel::Kvm), false).unwrap_err();
         insta::assert_snapshot!(error, @"no kernel boots under the accelerator kvm: with `-cpu host` QEMU was killed by signal 6 before the guest ran: kvm.c: failed; with `-cpu max` QEMU was killed by signal 6 before the guest ran: kvm.c: failed");
     }

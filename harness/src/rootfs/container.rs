@@ -141,7 +141,7 @@ impl Container<'_> {
         let hex = digest.strip_prefix("sha256:");
         let hex =
             hex.filter(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let hex = hex.ok_or_else(|| self.refused(format!("`{digest}` is no digest by SHA-256")))?;
+        let hex = hex.ok_or_else(|| self.refused(format!("`{digest}` is not a SHA-256 digest")))?;
         let path = Path::new("blobs/sha256").join(hex);
         let mut bytes = archive::open(self.file(&path)?, self.spool);
         let mut hasher = digest::Hasher::default();

@@ -102,7 +102,7 @@ impl Available {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 format!("`{VHOST_VSOCK_DEVICE}` does not exist")
             }
-            Err(error) => format!("`{VHOST_VSOCK_DEVICE}` does not open ({error})"),
+            Err(error) => format!("`{VHOST_VSOCK_DEVICE}` cannot be opened ({error})"),
         };
         let (transport, why) = match (asked, self.vhost_vsock, self.vhost_device_vsock) {
             (Some(Transport::VhostVsock), Err(error), _) => {
@@ -160,7 +160,7 @@ mod tests {
             .choose(None)
             .unwrap();
         assert_eq!(transport, Transport::VirtioSerial);
-        insta::assert_snapshot!(choice.why, @"`/dev/vhost-vsock` does not open (permission denied), and there is no `vhost-device-vsock`");
+        insta::assert_snapshot!(choice.why, @"`/dev/vhost-vsock` cannot be opened (permission denied), and there is no `vhost-device-vsock`");
     }
 
     #[test]

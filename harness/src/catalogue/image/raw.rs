@@ -41,7 +41,7 @@ pub(super) fn image(bytes: Vec<u8>, arch: Arch) -> Result<Image, String> {
     match raw_arch(&bytes) {
         Some(made_for) if made_for == arch => {}
         Some(made_for) => return Err(format!("it is made for {made_for}, not for {arch}")),
-        None => return Err(format!("it is no `Image` of {arch}")),
+        None => return Err(format!("it is not an `Image` for {arch}")),
     }
     let release = banner_release(&bytes).ok_or(NO_RELEASE)?;
     Ok(Image { bytes, release })
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(arch_of(b"MZ"), None);
         assert_eq!(arch_of(b"\x7fELF"), None);
         let reason = bootable(vmlinux(RELEASE, true), Arch::Aarch64).unwrap_err();
-        assert_eq!(reason, "it is no `Image` of aarch64");
+        assert_eq!(reason, "it is not an `Image` for aarch64");
     }
 
     /// A file of gzip may unpack to itself, and then to itself again.

@@ -197,7 +197,7 @@ fn a_damaged_package_is_kept_and_fetched_once_more_from_the_next_mirror() {
     assert_eq!(kept(cache.path()), ["corrupt-1", "deb"]);
     let warning = prepared.warnings.join("\n");
     assert!(
-        warning.contains("came damaged (900 bytes instead of "),
+        warning.contains("arrived damaged (900 bytes instead of "),
         "{warning}"
     );
     assert!(warning.contains(".corrupt-1`, fetched again"), "{warning}");

@@ -134,7 +134,7 @@ fn unknown(name: &str, lock: &Lock, streams: &Streams) -> Failure {
             .max_by_key(|stream| stream.name().len())
     });
     if of_other.is_some() {
-        let message = format!("`{name}` is not updated by its name");
+        let message = format!("`{name}` belongs to a stream, which is updated as a whole");
         let hint = stream
             .map(|stream| format!("name its stream: `ukci kernels update {}`", stream.name()));
         return Failure::says(Exit::Usage, &message, hint);

@@ -169,7 +169,7 @@ fn works(cell: &CellReport, evidence: &Evidence) -> Result<(), Failure> {
         return Ok(());
     }
     let why = cell.diagnosis.as_ref().map(|found| found.headline.as_str());
-    let why = why.unwrap_or("the kernel refused the last thing that it asked for");
+    let why = why.unwrap_or("the kernel refused its last BPF request");
     let message = format!("the tool does not work on kernel `{}`: {why}", cell.kernel);
     let tail = command.stderr_tail.trim();
     let message = if tail.is_empty() {
@@ -177,6 +177,7 @@ fn works(cell: &CellReport, evidence: &Evidence) -> Result<(), Failure> {
     } else {
         format!("{message}\n{}", harmless_lines(tail))
     };
-    let hint = "record on a kernel where it works, with arguments with which it works".to_owned();
+    let hint = "record on a kernel on which the tool works, and give arguments with which it works"
+        .to_owned();
     Err(Failure::says(Exit::NoVerdict, &message, Some(hint)))
 }
