@@ -28,6 +28,7 @@ use ukci_schema::evidence::Evidence;
 
 use crate::console::TEMPLATE_CONSOLE_LOG;
 use crate::file_name;
+use crate::full_disk;
 
 /// An I/O error and the path it is about.
 #[derive(Debug, thiserror::Error)]
@@ -51,10 +52,7 @@ impl Error {
         if self.source.kind() == io::ErrorKind::AlreadyExists {
             return format!("remove what is there, or {other}");
         }
-        if self.source.kind() == io::ErrorKind::StorageFull {
-            return format!("free some space, or {other}");
-        }
-        other.to_owned()
+        full_disk::advice(&self.source, Some(other)).unwrap_or_else(|| other.to_owned())
     }
 
     /// The same error, for another cell of it.

@@ -14,6 +14,7 @@ pub mod cell_shell;
 pub mod channel;
 pub mod command;
 pub mod compile;
+pub mod compression;
 pub mod console;
 mod conversation;
 pub mod cpio;
@@ -21,6 +22,7 @@ mod deadline;
 pub mod event;
 pub mod evidence_dir;
 pub mod file_name;
+pub mod full_disk;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -273,7 +273,7 @@ pub fn select(
     let artifacts: Vec<Artifact> = artifacts.iter().map(|a| a.artifact.clone()).collect();
     let mut selected = match &selection.matrix {
         Some(name) => of_matrix(name, selection, &artifacts, catalogue)?,
-        None => adhoc::select(selection, &artifacts, catalogue.lock())?,
+        None => adhoc::select(selection, &artifacts, catalogue)?,
     };
     toolchain::spread(&mut selected.cells, &artifacts, &selection.llvms)?;
     if selected.cells.is_empty() {

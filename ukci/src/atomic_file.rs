@@ -1,6 +1,5 @@
 //! Writes files atomically, and describes the error if a file cannot be written.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use ukci_harness::atomic_file;
@@ -9,13 +8,6 @@ use crate::diagnostic::{Action, Failure};
 
 /// Writes a file beside its final place, and then renames it.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    atomic_file::write(path, &[text.as_bytes()]).map_err(|error| {
-        let failure = Failure::failed_to(Action::on("write", path), &error);
-        match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                failure.with_hint("free some space, or write to another file system")
-            }
-            _ => failure,
-        }
-    })
+    atomic_file::write(path, &[text.as_bytes()])
+        .map_err(|error| Failure::failed_to(Action::on("write", path), &error))
 }

@@ -97,7 +97,13 @@ fn root_image(source: &Path, arch: Arch, output: Output) -> Result<Image, Failur
             ));
         }
     });
-    image.map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))
+    image.map_err(|error| {
+        let exit = match &error {
+            rootfs::Error::Write { .. } | rootfs::Error::Spool { .. } => Exit::NoVerdict,
+            _ => Exit::Usage,
+        };
+        Failure::of(exit, &error, error.hint())
+    })
 }
 
 fn refused(error: &command::Error) -> Failure {
@@ -115,8 +121,9 @@ pub(crate) fn recorded(
         return Ok(None);
     };
     let path = dir.join(evidence_dir::command_path(&artifact.name));
-    let unread =
-        |error: &dyn std::error::Error| Failure::failed_to(Action::on("read", &path), error);
+    let unread = |error: &(dyn std::error::Error + 'static)| {
+        Failure::failed_to(Action::on("read", &path), error)
+    };
     let text = input_file::read(&path, DOCUMENT_LIMIT).map_err(|error| unread(&error))?;
     let command: Command = serde_json::from_slice(&text).map_err(|error| unread(&error))?;
     let mut cells = report.cells.iter();

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
+use ukci_harness::full_disk;
 use ukci_harness::render::harmless;
 use ukci_schema::verdict::Outcome;
 
@@ -61,14 +62,17 @@ impl Show for Action<'_> {
 
 impl Failure {
     /// Something that the system or a parser did not let us do.
-    pub(crate) fn failed_to<'a>(action: impl Into<Action<'a>>, cause: &dyn Error) -> Self {
+    pub(crate) fn failed_to<'a>(
+        action: impl Into<Action<'a>>,
+        cause: &(dyn Error + 'static),
+    ) -> Self {
         let mut message = text!("{}\n", action.into());
         message.push(&text!("  Caused by: {}\n", in_lines(&cause.to_string(), 4)));
         push_causes(&mut message, cause);
         Self {
             exit: Exit::NoVerdict,
             message,
-            hint: None,
+            hint: full_disk::advice(cause, None),
         }
     }
 
@@ -79,13 +83,14 @@ impl Failure {
     }
 
     /// An error of the libraries, whose text is a sentence of its own, and its causes.
-    pub(crate) fn of(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
+    pub(crate) fn of(exit: Exit, error: &(dyn Error + 'static), hint: Option<String>) -> Self {
         let mut message = text!("{}\n", in_lines(&error.to_string(), 0));
         push_causes(&mut message, error);
         Self {
             exit,
             message,
-            hint,
+            // Every error may have this cause, whether it knows or not.
+            hint: hint.or_else(|| full_disk::advice(error, None)),
         }
     }
 

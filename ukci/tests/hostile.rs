@@ -299,6 +299,11 @@ fn a_name_and_a_terminal_of_any_width_are_shown() {
         cell["artifact"] = format!("{}{long}", cell["artifact"].as_str().unwrap()).into();
     }
     std::fs::write(dir.path().join("report.json"), report.to_string()).unwrap();
+    let lock = include_str!("../../kernels/lock.json");
+    let mut lock: Value = serde_json::from_str(lock).unwrap();
+    let name = lock["kernels"][0]["name"].as_str().unwrap().to_owned();
+    lock["kernels"][0]["name"] = (name + &long).into();
+    std::fs::write(dir.path().join("lock.json"), lock.to_string()).unwrap();
     for columns in ["1", "70000", "99999999"] {
         let ran = ukci(
             dir.path(),
@@ -311,8 +316,13 @@ fn a_name_and_a_terminal_of_any_width_are_shown() {
             ran.stderr
         );
         assert!((ran.stdout + &ran.stderr).contains("Summary"), "{columns}");
-        let list = ["kernels", "list"];
-        let ran = ukci(dir.path(), &list, &[("COLUMNS", columns)]);
+        let env = [("COLUMNS", columns), ("UKCI_LOCK", "lock.json")];
+        let ran = ukci(dir.path(), &["kernels", "list"], &env);
+        assert!(
+            !ran.stderr.contains("panicked"),
+            "{columns}: {:.300}",
+            ran.stderr
+        );
         assert!(
             ran.stdout.contains("debian-12-6.1"),
             "{columns}: {:.300}",

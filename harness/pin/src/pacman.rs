@@ -4,6 +4,7 @@
 use std::io::Read;
 
 use ukci_harness::catalogue::digest;
+use ukci_harness::compression::Compression;
 
 use crate::listing::{self, Digest, Entry, Listing};
 
@@ -16,11 +17,9 @@ const MAX_DESCRIPTION: u64 = 1 << 20;
 pub(crate) fn list(database: &[u8], base: &str, names: &[&str]) -> Result<Listing, String> {
     let damaged = |error: std::io::Error| format!("it is damaged: {error}");
     // Its compression is the repository's choice, and its name does not say which.
-    let ending = match *database {
-        [0x1f, 0x8b, ..] => "db.gz",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => "db.zst",
-        [0xfd, b'7', ..] => "db.xz",
-        _ => return Err("it is not a database of pacman".to_owned()),
+    let compression = Compression::of(database);
+    let Some(ending) = compression.and_then(Compression::ending) else {
+        return Err("it is not a database of pacman".to_owned());
     };
     let mut tar = tar::Archive::new(listing::unpacked(ending, database)?);
     let (mut packages, mut newest) = (Vec::new(), 0);

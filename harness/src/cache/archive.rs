@@ -23,6 +23,7 @@ use crate::atomic_file;
 use crate::catalogue::package::files::{Limited, MAX_BETWEEN};
 use crate::catalogue::store::{self, MANIFEST, Store};
 use crate::catalogue::{self, Catalogue, digest};
+use crate::full_disk;
 use crate::remembered;
 use crate::scratch::Scratch;
 
@@ -76,10 +77,10 @@ impl Error {
                 "make it again with `ukci cache export`, and compare its SHA-256 on both machines"
                     .into(),
             ),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("free some space, for example with `ukci cache prune`".into())
+            Self::Io { source, .. } => {
+                let prune = "have `ukci cache prune` remove what has not been used for long";
+                full_disk::advice(source, Some(prune))
             }
-            Self::Io { .. } => None,
             Self::Catalogue(error) => error.hint(),
         }
     }

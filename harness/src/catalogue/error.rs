@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ukci_schema::cell::Arch;
 
+use crate::full_disk;
+
 /// The archive of security updates.
 pub(crate) const SECURITY: &str = "debian-security";
 
@@ -162,11 +164,14 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Io { .. } | Self::Module { .. } | Self::Missing { .. } => None,
-            Self::DiskFull { dir, .. } => Some(format!(
-                "free some space, or set XDG_CACHE_HOME to a directory on another file system \
-                 than that of `{}`; what was fetched so far is kept",
-                dir.display()
-            )),
+            Self::DiskFull { dir, source } => {
+                let elsewhere = format!(
+                    "set XDG_CACHE_HOME to a directory on another file system than that of \
+                     `{}`; what was fetched so far is kept",
+                    dir.display()
+                );
+                full_disk::advice(source, Some(&elsewhere))
+            }
             Self::ReadOnly { .. } => Some(
                 "run `ukci kernels fetch` where the cache can be written, or set XDG_CACHE_HOME \
                  to a writable directory"
@@ -223,9 +228,7 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         let dir = || path.parent().unwrap_or(path).to_owned();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::DiskFull { dir: dir(), source }
-            }
+            kind if full_disk::is_full(kind) => Self::DiskFull { dir: dir(), source },
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { dir: dir(), source },
             io::ErrorKind::PermissionDenied if !matches!(action, "read" | "open") => {
                 Self::ReadOnly { dir: dir(), source }

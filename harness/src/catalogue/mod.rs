@@ -180,6 +180,20 @@ impl Catalogue {
         Ok(prepared)
     }
 
+    /// The architecture that a user kernel is made for, whatever its path leads to. Packages that were
+    /// unpacked before are known by their digests, and are not unpacked again for that.
+    pub fn arch_of(&self, kernel: &Path, modules: &[PathBuf]) -> Result<Arch, Error> {
+        let place = OwnPlace::find(kernel, modules)?;
+        if let OwnPlace::Packages(paths) = &place {
+            let packages = own_packages::packages(paths)?;
+            let is_stored = |arch: &Arch| self.store.get(&packages.key(*arch)).is_some();
+            if let Some(arch) = Arch::ALL.into_iter().find(is_stored) {
+                return Ok(arch);
+            }
+        }
+        place.arch()
+    }
+
     /// The entry of a user kernel, which is made unless it is there.
     fn stored_or(
         &self,
@@ -254,11 +268,6 @@ fn key(kernel: &LockedKernel) -> String {
         key.field(package.sha256.as_bytes());
     }
     key.finish()
-}
-
-/// The architecture that a user kernel is made for, whatever its path leads to.
-pub fn arch_of(kernel: &Path, modules: &[PathBuf]) -> Result<Arch, Error> {
-    OwnPlace::find(kernel, modules)?.arch()
 }
 
 fn plan(name: &str, entry: &Entry, hermetic: bool, warnings: Vec<String>) -> Prepared {

@@ -17,6 +17,7 @@ use std::path::Path;
 use liblzma::stream::Stream;
 
 use super::error::Error;
+use crate::compression::Compression;
 use files::Ends;
 
 /// Largest single file that is read into memory. A `vmlinux` with debug information has 0.7 GiB.
@@ -36,19 +37,21 @@ pub(crate) fn walk(path: &Path, each: &mut Visit<'_>) -> Result<(), Error> {
     match *start {
         [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => deb::walk(path, file, each),
         [0xed, 0xab, 0xee, 0xdb, ..] => rpm::walk(path, file, each),
-        // pacman's, until 2019 and since.
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => tarball(path, ".xz", file, Ends::Once, each),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => tarball(path, ".zst", file, Ends::Once, each),
-        // apk's are three archives in a row, of which only the last one has an end.
-        [0x1f, 0x8b, ..] => tarball(path, ".gz", file, Ends::Anywhere, each),
         [b'A', b'D', b'B', ..] => Err(refused(
             path,
             "it is a package of apk version 3, and ukci reads those of version 2".to_owned(),
         )),
-        _ => Err(refused(
-            path,
-            "it is not a package of dpkg, RPM, pacman or apk".to_owned(),
-        )),
+        _ => match Compression::of(start) {
+            // pacman's, until 2019 and since.
+            Some(Compression::Xz) => tarball(path, ".xz", file, Ends::Once, each),
+            Some(Compression::Zstd) => tarball(path, ".zst", file, Ends::Once, each),
+            // apk's are three archives in a row, of which only the last one has an end.
+            Some(Compression::Gzip) => tarball(path, ".gz", file, Ends::Anywhere, each),
+            _ => Err(refused(
+                path,
+                "it is not a package of dpkg, RPM, pacman or apk".to_owned(),
+            )),
+        },
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::full_disk;
+
 /// Why no kernel was built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -96,10 +98,13 @@ impl Error {
                 "see its entry in the kernel's Kconfig files: turn off the options that select {option} as well, \
                  and if it can be changed only by experts, add `--set EXPERT=y`"
             )),
-            Self::Make { log, .. } => {
-                Some(format!("see all that make printed in `{}`", log.display()))
-            }
-            Self::Git { .. } | Self::Io { .. } | Self::Stopped => None,
+            Self::Make { said, log, .. } => Some(
+                full_disk::advice_on_words(said, None)
+                    .unwrap_or_else(|| format!("see all that make printed in `{}`", log.display())),
+            ),
+            Self::Git { said, .. } => full_disk::advice_on_words(said, None),
+            Self::Io { source, .. } => full_disk::advice(source, None),
+            Self::Stopped => None,
         }
     }
 

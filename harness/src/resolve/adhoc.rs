@@ -10,14 +10,15 @@ use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedCell;
 
 use super::{Agents, Compilation, Error, Selected, Selection, alias};
-use crate::catalogue;
+use crate::catalogue::Catalogue;
 
 /// Every artifact on every kernel that was named.
 pub(super) fn select(
     selection: &Selection,
     artifacts: &[Artifact],
-    lock: &Lock,
+    catalogue: &Catalogue,
 ) -> Result<Selected, Error> {
+    let lock = catalogue.lock();
     let mut own: BTreeMap<String, PathBuf> = BTreeMap::new();
     let mut points: Vec<(String, Arch)> = Vec::new();
     for kernel in &selection.kernels {
@@ -29,7 +30,7 @@ pub(super) fn select(
             )
         } else if kernel.contains('/') {
             let name = own_kernel(kernel, lock, &mut own)?;
-            (name, vec![own_arch(kernel, selection)?])
+            (name, vec![own_arch(kernel, selection, catalogue)?])
         } else {
             let name = alias::full_name(kernel, lock, |_| true)?;
             let arches = locked_arches(&name, &selection.arches, lock.arches(&name))?;
@@ -83,11 +84,12 @@ fn locked_arches(kernel: &str, asked: &[Arch], locked: Vec<Arch>) -> Result<Vec<
 }
 
 /// The architecture that the user's own kernel is made for, which must be among those requested.
-fn own_arch(kernel: &str, selection: &Selection) -> Result<Arch, Error> {
+fn own_arch(kernel: &str, selection: &Selection, catalogue: &Catalogue) -> Result<Arch, Error> {
     let asked = &selection.arches;
     let path = Path::new(kernel);
-    let made_for =
-        catalogue::arch_of(path, &selection.modules).map_err(|source| Error::Kernel {
+    let made_for = catalogue
+        .arch_of(path, &selection.modules)
+        .map_err(|source| Error::Kernel {
             kernel: kernel.to_owned(),
             source: Box::new(source),
         })?;

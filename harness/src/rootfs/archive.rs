@@ -13,6 +13,8 @@ use super::error::Error;
 use super::tree::{Content, Kind, Node, Tree};
 use crate::catalogue::package::decompressor;
 use crate::catalogue::package::files::{Limited, MAX_BETWEEN, MAX_TOTAL};
+use crate::compression::Compression;
+use crate::full_disk;
 
 /// Bytes of files without a name, in the directory of the cache.
 pub(super) struct Spool {
@@ -129,13 +131,8 @@ pub(super) fn entries(
     let mut stream = BufReader::with_capacity(256 * 1024, stream);
     let mut start = [0; 6];
     let got = fill(&mut stream, &mut start).map_err(|error| refused(&error))?;
-    let ending = match start {
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => ".xz",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => ".zst",
-        [0x1f, 0x8b, ..] => ".gz",
-        [b'B', b'Z', b'h', ..] => ".bz2",
-        _ => "",
-    };
+    let compression = Compression::of(&start[..got]);
+    let ending = compression.and_then(Compression::ending).unwrap_or("");
     let stream = (&start[..got]).chain(stream);
     let stream = decompressor(ending, stream).map_err(|error| refused(&error))?;
     let stream = stream.ok_or_else(|| refused(&"its compression is unknown"))?;
@@ -144,7 +141,13 @@ pub(super) fn entries(
     for entry in tar.entries().map_err(|error| refused(&error))? {
         let mut entry = entry.map_err(|error| refused(&error))?;
         allowed.set(entry.size().saturating_add(MAX_BETWEEN));
-        one(&mut entry, is_layer, tree, spool).map_err(|reason| refused(&reason))?;
+        one(&mut entry, is_layer, tree, spool).map_err(|failed| match failed {
+            Failed::Reason(reason) => refused(&reason),
+            Failed::Unwritten(source) => Error::Spool {
+                path: path.to_owned(),
+                source,
+            },
+        })?;
         io::copy(&mut entry, &mut io::sink()).map_err(|error| refused(&error))?;
         allowed.set(MAX_BETWEEN);
     }
@@ -162,28 +165,53 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(got)
 }
 
+/// Why a file of an archive is not in the tree.
+enum Failed {
+    /// What is wrong with the archive.
+    Reason(String),
+    /// There is no room for the file.
+    Unwritten(io::Error),
+}
+
+impl From<String> for Failed {
+    fn from(reason: String) -> Self {
+        Self::Reason(reason)
+    }
+}
+
+impl Failed {
+    fn spooling(error: io::Error) -> Self {
+        // No archive is read with such an error.
+        if full_disk::is_full(error.kind()) {
+            Self::Unwritten(error)
+        } else {
+            Self::Reason(error.to_string())
+        }
+    }
+}
+
 /// Puts one entry into the tree.
 fn one(
     entry: &mut tar::Entry<'_, impl Read>,
     is_layer: bool,
     tree: &mut Tree,
     spool: &mut Spool,
-) -> Result<(), String> {
+) -> Result<(), Failed> {
     let words = |error: io::Error| error.to_string();
     let name = entry.path().map_err(words)?.into_owned();
     if is_layer && let Some(last) = name.file_name().and_then(|last| last.to_str()) {
         let parent = name.parent().unwrap_or(Path::new(""));
         if last == ".wh..wh..opq" {
-            return tree.clear(parent);
+            return Ok(tree.clear(parent)?);
         }
         if let Some(gone) = last.strip_prefix(".wh.") {
-            return tree.remove(&parent.join(gone));
+            return Ok(tree.remove(&parent.join(gone))?);
         }
     }
     let kind = match entry.header().entry_type() {
         EntryType::Directory => Kind::Directory,
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-            Kind::File(spool.put(entry).map_err(words)?)
+            Kind::File(spool.put(entry).map_err(Failed::spooling)?)
         }
         kind @ (EntryType::Symlink | EntryType::Link) => {
             let target = entry.link_name().map_err(words)?;
@@ -199,7 +227,7 @@ fn one(
                         target.display()
                     )
                 })?;
-                return tree.put(&name, of);
+                return Ok(tree.put(&name, of)?);
             }
             Kind::Link(target.into_owned())
         }
@@ -215,5 +243,5 @@ fn one(
         gid: number(header.gid()),
         modified: number(header.mtime()),
     };
-    tree.put(&name, node)
+    Ok(tree.put(&name, node)?)
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::full_disk;
+
 /// Why there is no image of a root file system.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,6 +24,14 @@ pub enum Error {
         path: PathBuf,
         /// Why not.
         reason: String,
+    },
+    /// A file of the archive could not be written to the cache.
+    #[error("failed to unpack `{}`", path.display())]
+    Spool {
+        /// The archive.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
     },
     /// There is nothing in it.
     #[error("`{}` has no files", .0.display())]
@@ -56,6 +66,10 @@ impl Error {
 
     /// An action that may help.
     pub fn hint(&self) -> Option<String> {
+        let elsewhere = "set XDG_CACHE_HOME to a directory on another file system";
+        if let Some(advice) = full_disk::advice(self, Some(elsewhere)) {
+            return Some(advice);
+        }
         Some(match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "make a tar archive of the directory as a user who may read all of it".into()

@@ -2,6 +2,7 @@
 //! on, and the report is written or the error says why not.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -198,4 +199,74 @@ fn a_full_disk_leaves_a_report_or_says_so() {
     let (output, stderr) = under(&prefix, &args);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("No space left on device"), "{stderr}");
+}
+
+/// Whatever is written to the full disk, the advice is the same.
+#[test]
+fn a_full_disk_is_met_with_advice_everywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    fs::create_dir(&root).unwrap();
+    // As a squashfs, it is as large.
+    let mut random = fs::File::open("/dev/urandom").unwrap().take(2 << 20);
+    let makefile = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\nEXTRAVERSION =\nNAME = x\n";
+    fs::write(root.join("Makefile"), makefile).unwrap();
+    fs::write(root.join("Kconfig"), "").unwrap();
+    let mut large = fs::File::create(root.join("large")).unwrap();
+    std::io::copy(&mut random, &mut large).unwrap();
+    let tree = dir.path().join("tree.tar");
+    let disk = dir.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mut tar = Command::new("tar");
+    tar.current_dir(dir.path())
+        .arg("-cf")
+        .arg(&tree)
+        .arg("root");
+    let tar = tar.output();
+    assert!(tar.unwrap().status.success());
+    let mount = format!(
+        "mount -t tmpfs -o size=1M none {disk} && \"$@\"",
+        disk = text(&disk)
+    );
+    let probe = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &mount, "sh", "true"])
+        .status();
+    if !probe.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: this user mounts no file system");
+    }
+    let variable = format!("XDG_CACHE_HOME={}", text(&disk.join("cache")));
+    let out = dir.path().join("out");
+    for args in [
+        &[
+            "exec",
+            "--out",
+            text(&out),
+            "--kernel",
+            K612,
+            "--rootfs",
+            text(&root),
+            "--shell",
+            "true",
+        ],
+        &[
+            "exec",
+            "--out",
+            text(&out),
+            "--kernel",
+            K612,
+            "--rootfs",
+            text(&tree),
+            "--shell",
+            "true",
+        ],
+        &["kernels", "build", text(&tree)][..],
+    ] {
+        let prefix = [
+            "unshare", "--mount", "sh", "-c", &mount, "sh", "env", &variable,
+        ];
+        let (output, stderr) = under(&prefix, args);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("No space left on device"), "{stderr}");
+        assert!(stderr.contains("hint: free some space, or "), "{stderr}");
+    }
 }

@@ -3,39 +3,14 @@
 use std::io::{self, Read};
 
 use super::super::package;
+use crate::compression::Compression;
 
 /// Largest image that is unpacked; a distribution's has about 65 MB.
 const MAX_IMAGE: u64 = 1 << 30;
 
-/// How a compressed image begins.
-enum Compression {
-    Gzip,
-    Bzip2,
-    Lzma,
-    Xz,
-    Lzo,
-    Lz4,
-    Zstd,
-}
-
-/// The compression of `bytes`, by their magic.
-fn compression(bytes: &[u8]) -> Option<Compression> {
-    Some(match *bytes {
-        [0x1f, 0x8b, ..] => Compression::Gzip,
-        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Compression::Bzip2,
-        // Its properties, then the size of the dictionary, a multiple of 64 KiB.
-        [0x5d, 0, 0, ..] => Compression::Lzma,
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
-        [0x89, b'L', b'Z', b'O', 0, ..] => Compression::Lzo,
-        [0x02, 0x21, 0x4c, 0x18, ..] => Compression::Lz4,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
-        _ => return None,
-    })
-}
-
 /// Whether `bytes` begin as something that [`unpack`] takes.
 pub(super) fn is_compressed(bytes: &[u8]) -> bool {
-    compression(bytes).is_some()
+    Compression::of(bytes).is_some()
 }
 
 /// Unpacks a payload; `None` for LZO, which is not supported. Behind the compressed data stand
@@ -48,7 +23,7 @@ pub(super) fn unpack(payload: &[u8], behind: usize) -> Result<Option<Vec<u8>>, S
         .map(|end| &payload[..end])
         .ok_or("it is cut short")?;
     let mut image = Vec::new();
-    let read = match compression(payload) {
+    let read = match Compression::of(payload) {
         Some(Compression::Gzip) => limited(flate2::read::GzDecoder::new(payload), &mut image),
         Some(Compression::Bzip2) => limited(bzip2::read::BzDecoder::new(sized), &mut image),
         Some(Compression::Lzma) => {

@@ -1,6 +1,7 @@
 //! The user's own kernel.
 
 use super::*;
+use crate::catalogue::store::{Contents, IMAGE, SEGMENT};
 
 /// An installed tree: an image and `lib/modules/<release>`.
 fn installed() -> (tempfile::TempDir, PathBuf) {
@@ -116,7 +117,7 @@ fn ones_own_kernel_may_be_in_packages() {
     let builtin = format!("lib/modules/{RELEASE}/modules.builtin");
     let modules = write("modules_amd64.deb", &[(&builtin, b"")]);
     let catalogue = catalogue(cache.path(), &[]);
-    assert_eq!(arch_of(&image, &[]).unwrap(), Arch::X86_64);
+    assert_eq!(catalogue.arch_of(&image, &[]).unwrap(), Arch::X86_64);
     let own = catalogue
         .own_kernel(&image, &[modules], Arch::X86_64)
         .unwrap();
@@ -127,6 +128,32 @@ fn ones_own_kernel_may_be_in_packages() {
     // The directory has the same packages, and they are not unpacked again.
     let again = catalogue.own_kernel(dir.path(), &[], Arch::X86_64).unwrap();
     assert_eq!(again.kernel.image, own.kernel.image);
+}
+
+#[test]
+fn packages_that_were_unpacked_tell_their_architecture_by_their_digests() {
+    let cache = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let catalogue = catalogue(cache.path(), &[]);
+    // Nothing could be learned from these bytes.
+    let package = dir.path().join("image_arm64.deb");
+    fs::write(&package, "no package").unwrap();
+    catalogue.arch_of(&package, &[]).unwrap_err();
+    let digests = super::super::own_packages::packages(std::slice::from_ref(&package)).unwrap();
+    let contents = Contents {
+        release: RELEASE.into(),
+        arch: Arch::Aarch64,
+        files: [IMAGE, SEGMENT].map(|name| (name, Vec::new())).into(),
+        transports: BTreeMap::new(),
+        packages: BTreeMap::new(),
+    };
+    catalogue
+        .store
+        .put(&digests.key(Arch::Aarch64), contents)
+        .unwrap();
+    assert_eq!(catalogue.arch_of(&package, &[]).unwrap(), Arch::Aarch64);
+    fs::write(&package, "another one").unwrap();
+    catalogue.arch_of(&package, &[]).unwrap_err();
 }
 
 #[test]

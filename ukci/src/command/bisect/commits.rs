@@ -140,7 +140,7 @@ fn tag(version: &str) -> String {
 }
 
 fn git(repository: &Path, words: &[&str]) -> Result<String, Failure> {
-    let failed = |error: &dyn std::error::Error| {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::failed_to(Action::on("run git in", repository), error)
     };
     let ran = Command::new("git")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::json;
-use ukci_harness::catalogue::{self, Catalogue, Prepared, cache_dir};
+use ukci_harness::catalogue::{Catalogue, Prepared, cache_dir};
 use ukci_harness::kernel_features::{self, Probe};
 use ukci_harness::{initramfs, render};
 use ukci_schema::cell::{Arch, Cell};
@@ -79,7 +79,8 @@ fn find(
     let is_path = name.contains('/') && named::find(catalogue, plain).is_err();
     if is_path {
         let path = Path::new(name);
-        let own = catalogue::arch_of(path, &asked.modules)
+        let own = catalogue
+            .arch_of(path, &asked.modules)
             .and_then(|arch| catalogue.own_kernel(path, &asked.modules, arch));
         return own.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()));
     }

@@ -145,8 +145,9 @@ fn evidence(dir: &Path, cell: &CellReport) -> Result<Evidence, Failure> {
         return Err(Failure::says(Exit::NoVerdict, &fault.headline, hint));
     }
     let path = dir.join(&cell.evidence).join("evidence.json");
-    let unread =
-        |error: &dyn std::error::Error| Failure::failed_to(Action::on("read", &path), error);
+    let unread = |error: &(dyn std::error::Error + 'static)| {
+        Failure::failed_to(Action::on("read", &path), error)
+    };
     let text = input_file::read(&path, DOCUMENT_LIMIT).map_err(|error| unread(&error))?;
     serde_json::from_slice(&text).map_err(|error| unread(&error))
 }
