@@ -115,14 +115,14 @@ selftests: setup target/include/bpf
 	  cargo test --release --package ukci --test selftests -- --nocapture
 
 # Kills, mutated objects, hostile names, mirrors that lie, full disks and races. A seed that is
-# printed repeats an attack with `UKCI_TORTURE_SEED=N`. As root, disks are really full: others may
-# not mount one.
+# printed repeats an attack with `UKCI_TORTURE_SEED=N`. `make torture KILLS=200` only kills, but each
+# command that often. As root, disks are really full: others may not mount one.
 TORTURE ?= 600
 torture: setup
 	@.setup/packages.sh libxml2-utils
 	@$(UKCI) --quiet kernels fetch debian-12-6.1-cloud
-	UKCI_TORTURE=$(TORTURE) UKCI_TORTURE_EXECUTABLE=$(CURDIR)/$(UKCI) \
-	  cargo test --release --package ukci --test torture -- --test-threads 1 --nocapture
+	UKCI_TORTURE=$(TORTURE) UKCI_TORTURE_KILLS=$(KILLS) UKCI_TORTURE_EXECUTABLE=$(CURDIR)/$(UKCI) \
+	  cargo test --release --package ukci --test torture -- --test-threads 1 --nocapture $(if $(KILLS),kills::)
 
 # Random bytes for everything that reads foreign bytes. FUZZ is the number of seconds for each target,
 # and may be followed by names of targets: `make fuzz FUZZ="600 matrix judge"`.

@@ -13,7 +13,7 @@ use ukci_schema::cell::Arch;
 use ukci_schema::lock::Lock;
 use ukci_schema::verdict::VerdictKind;
 
-use super::{Attack, KERNEL, assert_orderly, cache, ended, report, start};
+use super::{Attack, KERNEL, assert_orderly, cache, ended, report, start, variable};
 
 /// The longest that a command is let go on. Most moments are early ones.
 const LONGEST: Duration = Duration::from_secs(8);
@@ -42,7 +42,7 @@ fn a_command_that_is_killed_leaves_nothing_half() {
     assert_orderly(&output, "the first sweep");
     let place = Place::make(&mut attack);
     let [older, newer] = versions();
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 26] = [
         &["check", object, "--kernel", KERNEL, "--out", "out"],
         &[
             "check", object, "--kernel", KERNEL, "--out", "out", "--resume",
@@ -82,11 +82,22 @@ fn a_command_that_is_killed_leaves_nothing_half() {
             "1",
         ],
         &["doctor"],
+        &["doctor", "--verify"],
+        &["report", "render", "good", "--format", "html=page.html"],
+        &["init", "--force", object],
+        &["kernels", "build", TREE],
     ];
     let mut killed = BTreeMap::<String, usize>::new();
     let mut kills = 0;
-    while attack.goes_on() {
-        let command = *attack.random.one(&commands);
+    // So many of each command, or as many of any as there is time for.
+    let wanted = variable("UKCI_TORTURE_KILLS");
+    let wanted = wanted.map(|each| usize::try_from(each).unwrap() * commands.len());
+    let goes_on = |attack: &Attack, kills| wanted.map_or(attack.goes_on(), |all| kills < all);
+    while goes_on(&attack, kills) {
+        let command = match wanted {
+            Some(_) => commands[kills % commands.len()],
+            None => *attack.random.one(&commands),
+        };
         let signals = [
             Signal::KILL,
             Signal::TERM,
@@ -97,7 +108,7 @@ fn a_command_that_is_killed_leaves_nothing_half() {
         let signal = *attack.random.one(&signals);
         let longest = match command[0] {
             "manifest" if command[1] == "record" => LONGEST,
-            "manifest" | "report" => Duration::from_millis(40),
+            "manifest" | "report" | "init" => Duration::from_millis(40),
             "cache" => Duration::from_millis(1500),
             "kernels" if command[1] == "update" => Duration::from_secs(2),
             _ => LONGEST,
@@ -140,7 +151,7 @@ fn a_command_that_is_killed_leaves_nothing_half() {
             }
         }
         kills += 1;
-        if kills % SWEPT_EACH == 0 || !attack.goes_on() {
+        if kills % SWEPT_EACH == 0 || !goes_on(&attack, kills) {
             let last = start(&mut attack.ukci(&check));
             let output = ended(last, Duration::from_mins(5), "the run after a kill");
             assert_orderly(&output, "the run after a kill");
@@ -175,6 +186,8 @@ fn versions() -> [String; 2] {
 
 /// A lock of its own, which `kernels update` may write.
 const LOCK: &str = "lock.json";
+/// What looks like the source of a kernel, and takes a while to be unpacked.
+const TREE: &str = "tree.tar";
 /// An archive that `cache export` wrote in peace, and one that it is killed over.
 const WHOLE: &str = "whole.tar.zst";
 const EXPORTED: &str = "exported.tar.zst";
@@ -197,6 +210,19 @@ impl Place {
             mirror: TcpListener::bind("127.0.0.1:0").unwrap(),
         };
         fs::write(attack.path(LOCK), &place.lock).unwrap();
+        let tree = attack.path("tree");
+        fs::create_dir(&tree).unwrap();
+        let makefile = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\nEXTRAVERSION =\nNAME = x\n";
+        fs::write(tree.join("Makefile"), makefile).unwrap();
+        fs::write(tree.join("Kconfig"), "").unwrap();
+        for n in 0..500 {
+            fs::write(tree.join(format!("{n}.c")), vec![b'\n'; 20_000]).unwrap();
+        }
+        let mut tar = Command::new("tar");
+        let tar = tar
+            .current_dir(attack.dir.path())
+            .args(["-cf", TREE, "tree"]);
+        assert!(tar.status().unwrap().success());
         place.link_packages();
         let export = ["cache", "export", WHOLE, "--kernel", KERNEL];
         let output = place.run(attack, &export);
@@ -217,7 +243,11 @@ impl Place {
 
     /// Has a command use this place, if it changes one.
     fn used_by(&self, attacked: &mut Command, command: &[&str]) {
-        if ["cache", "warm", "exec", "runner"].contains(&command[0]) {
+        let own = ["cache", "warm", "exec", "runner"].contains(&command[0])
+            || [["kernels", "build"], ["doctor", "--verify"]]
+                .iter()
+                .any(|of| command.starts_with(of));
+        if own {
             self.link_packages();
             attacked.env("XDG_CACHE_HOME", &self.cache);
         }

@@ -1,7 +1,8 @@
 //! Random attacks on the whole tool: kills at random moments of every command, mutated objects
 //! through a real guest, names that are commands to their readers, mirrors that lie, disks that are full, and runs that race.
 //!
-//! `make torture` sets `UKCI_TORTURE` to the number of seconds that all attacks take together.
+//! `make torture` sets `UKCI_TORTURE` to the number of seconds that all attacks take together. With
+//! `UKCI_TORTURE_KILLS`, each command is killed so many times, however long that takes.
 //! Without it they are skipped. Each prints its seed, and `UKCI_TORTURE_SEED` repeats it. What must
 //! hold afterwards is the same for all: no process of ours is left, the next command sweeps what a
 //! killed one has left, a report is whole or absent, and nothing panics.
@@ -118,7 +119,7 @@ impl Attack {
 }
 
 fn variable(name: &str) -> Option<u64> {
-    let value = std::env::var(name).ok()?;
+    let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
     Some(value.parse().expect("a number"))
 }
 
