@@ -40,8 +40,8 @@ pub fn ask(
     map_types: &BTreeSet<u32>,
     struct_ops: &BTreeSet<String>,
     object: Option<&Object>,
+    kernel: &Kernel,
 ) -> Vec<Feature> {
-    let kernel = Kernel::default();
     let btf = kernel.btf();
     let mut features = Vec::new();
     let known = btf.and_then(|btf| btf.enumerators("bpf_func_id"));
@@ -118,10 +118,10 @@ pub fn ask(
     }
     let kfuncs: BTreeSet<&String> = programs.iter().flat_map(|p| p.kfuncs).collect();
     features.extend(kfuncs.into_iter().map(|name| Feature {
-        detail: declaration(name, &kernel, object),
+        detail: declaration(name, kernel, object),
         ..kfunc(name, btf)
     }));
-    let functions = Functions::of(&kernel);
+    let functions = Functions::of(kernel);
     for program in programs {
         if let Some(target) = Target::of(program.section)
             && !features

@@ -55,19 +55,22 @@ impl Wanted {
 }
 
 /// Loads the owners of what `wanted` names and the kernel does not have. Returns what was loaded, and
-/// of each owner what it was loaded for.
-pub(crate) fn load(wanted: &[Wanted]) -> Vec<Module> {
+/// of each owner what it was loaded for. What `kernel` knows is forgotten if a module was loaded.
+pub(crate) fn load(wanted: &[Wanted], kernel: &mut Kernel) -> Vec<Module> {
     // Nothing is looked up where there is no module to look in.
     if !modules::any() {
         return Vec::new();
     }
-    let kernel = Kernel::default();
     let missing: BTreeMap<String, String> = wanted
         .iter()
-        .filter(|wanted| wanted.is_missing(&kernel))
+        .filter(|wanted| wanted.is_missing(kernel))
         .filter_map(|wanted| Some((wanted.symbol()?, wanted.name().to_owned())))
         .collect();
-    load_from(&missing, Path::new(modules::DIR), modules::load)
+    let loaded = load_from(&missing, Path::new(modules::DIR), modules::load);
+    if !loaded.is_empty() {
+        *kernel = Kernel::default();
+    }
+    loaded
 }
 
 /// `missing` are symbols, with the names that stand for them in the object.

@@ -67,7 +67,8 @@ pub fn probe(
         .collect();
     evidence.maps = object.maps().iter().copied().map(describe_map).collect();
 
-    let owners = module_owner::load(&wanted(&evidence, &read));
+    let mut kernel = Kernel::default();
+    let owners = module_owner::load(&wanted(&evidence, &read), &mut kernel);
     evidence.guest.modules.extend(owners);
 
     progress(Stage::Load, request.name);
@@ -86,8 +87,7 @@ pub fn probe(
         let refused = refused(&evidence);
         progress(Stage::Load, KmsgMark::OWN_QUESTIONS);
         if let Ok(object) = captured(|| request.terms.open(request.object, 0)).0 {
-            evidence.features = ask(&evidence, &read, &object, &refused);
-            let kernel = Kernel::default();
+            evidence.features = ask(&evidence, &read, &object, &refused, &kernel);
             let variables = kernel_variable::ask(&evidence.object.externs, &kernel);
             evidence.features.extend(variables);
             let logs = refused.iter().map(|n| &evidence.programs[*n].load.log);
@@ -133,7 +133,7 @@ pub fn probe(
         let refused = refused(&evidence);
         if !refused.is_empty() {
             progress(Stage::Attach, KmsgMark::OWN_QUESTIONS);
-            evidence.features = ask(&evidence, &read, &object, &refused);
+            evidence.features = ask(&evidence, &read, &object, &refused, &kernel);
         }
     }
     if request.mode == Mode::Behave {
@@ -174,6 +174,7 @@ fn ask(
     read: &Read,
     object: &Object,
     refused: &[usize],
+    kernel: &Kernel,
 ) -> Vec<ukci_schema::evidence::Feature> {
     let none = requirements::Needs::default();
     let programs = object.programs();
@@ -219,7 +220,7 @@ fn ask(
         .filter(|map| read.struct_ops.get(&map.name()).is_some_and(named))
         .filter_map(|map| object.value_type_name(*map))
         .collect();
-    captured(|| feature_probe::ask(&programs, &types, &struct_ops, Some(object))).0
+    captured(|| feature_probe::ask(&programs, &types, &struct_ops, Some(object), kernel)).0
 }
 
 /// Why a program that the object switches off is not loaded.

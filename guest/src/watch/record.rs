@@ -361,7 +361,8 @@ impl Record {
         let refused_map = |map: &MapEvidence| map.created == StepOutcome::Refused;
         let maps_refused = self.maps.iter().any(refused_map);
         if !refused.is_empty() || maps_refused {
-            let ask = || feature_probe::ask(&refused, &self.refused_types, &BTreeSet::new(), None);
+            let (kernel, none) = (Kernel::default(), BTreeSet::new());
+            let ask = || feature_probe::ask(&refused, &self.refused_types, &none, None, &kernel);
             evidence.features = crate::libbpf_log::captured(ask).0;
         }
         let load_refused =
