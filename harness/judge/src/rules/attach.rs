@@ -359,7 +359,7 @@ fn refused(case: &Case<'_>) -> Diagnosis {
             ""
         };
         hints.push(format!(
-            "`{target}` has an ftrace site{list}: neither is the reason"
+            "note that `{target}` has an ftrace site{list}, so this is not the reason"
         ));
     }
     if is_trampoline(case) && errno_of(case) == Some(ENOTSUPP) {

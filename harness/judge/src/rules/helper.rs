@@ -178,12 +178,14 @@ fn instead_of(name: &str) -> &'static str {
         | "bpf_probe_read_kernel_str"
         | "bpf_probe_read_user_str" => "use `bpf_probe_read` on kernels without it",
         "bpf_get_current_task_btf" => "use `bpf_get_current_task` and BPF_CORE_READ instead",
-        "bpf_get_attach_cookie" => "keep what the cookie says in a map on kernels without it",
+        "bpf_get_attach_cookie" => "keep in a map what the cookie would say on kernels without it",
         "bpf_ktime_get_boot_ns" | "bpf_ktime_get_coarse_ns" | "bpf_ktime_get_tai_ns" => {
             "use `bpf_ktime_get_ns` on kernels without it"
         }
         "bpf_trace_vprintk" => "print at most three values, which `bpf_trace_printk` can",
-        "bpf_strncmp" | "bpf_snprintf" => "do it by hand on kernels without it",
+        "bpf_strncmp" | "bpf_snprintf" => {
+            "do the same in the program's own code on kernels without it"
+        }
         "bpf_task_storage_get" | "bpf_cgrp_storage_get" | "bpf_inode_storage_get" => {
             "use a hash map keyed by id on kernels without it"
         }

@@ -46,8 +46,8 @@ fn crowd(case: &Case<'_>) -> Option<Cause> {
     full.then(|| {
         (
             reason.to_owned(),
-            "do the work of several in one program, or spread them: a kernel function takes at \
-             most 38, a tracepoint 64",
+            "do the work of several programs in one, or attach them to different functions: a kernel \
+             function has room for at most 38 programs, a tracepoint for 64",
         )
     })
 }
@@ -66,8 +66,8 @@ fn kprobe(case: &Case<'_>) -> Option<Cause> {
                 "{} symbols of this kernel, functions or variables, are called `{name}`",
                 site::of_this_name(case)?
             ),
-            "take a function with a name of its own that calls it, or attach to all of them with \
-             `kprobe.multi` (5.18)",
+            "attach to a function that calls it and whose name is unique, or attach to all of them \
+             with `kprobe.multi` (5.18)",
         )),
         EILSEQ if function.contains('+') => Some((
             format!("no instruction of this kernel begins at `{function}`"),

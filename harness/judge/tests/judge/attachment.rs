@@ -297,7 +297,7 @@ fn a_function_on_the_blacklist_is_named_as_that() {
         found.headline
     );
     assert!(
-        found.hints[0].contains("neither is the reason"),
+        found.hints[0].contains("so this is not the reason"),
         "{:?}",
         found.hints
     );

@@ -29,8 +29,8 @@ const ADVICE: &[Advice] = &[
     ),
     (
         &["disabled hook"],
-        "take another hook (`grep bpf_lsm_ /proc/kallsyms`): the kernel keeps this one from BPF, because \
-         its result is no plain error or it has none",
+        "take another hook (`grep bpf_lsm_ /proc/kallsyms`): the kernel lets no BPF program attach to this \
+         one, because it does not return a plain error code",
     ),
     (
         &["sleepable progs cannot use bpf_spin_lock"],
