@@ -65,6 +65,15 @@ seed document harness/judge/tests/evidence/*/*.json harness/tests/fixtures/*.jso
 seed judge harness/judge/tests/evidence/*/*.json
 seed words harness/judge/tests/evidence/*/*.json docs/diagnoses.md
 seed signature /usr/share/keyrings/debian-archive-*.gpg /usr/share/keyrings/debian-archive-*.asc
+if [ -d "$corpus/index" ]; then
+  # A list of packages of Debian, and one of repomd's.
+  digest=$(printf '%064d' 0)
+  printf 'Package: linux-image-6.1.0-1-amd64\nVersion: 6.1.1-1\nFilename: pool/l.deb\nSize: 1\nSHA256: %s\n\n' \
+    "$digest" > "$corpus/index/deb"
+  printf '<metadata packages="1"><package type="rpm"><name>kernel-core</name><arch>x86_64</arch><version epoch="0" ver="6.1" rel="1"/><checksum type="sha256" pkgid="YES">%s</checksum><size package="1"/><location href="k.rpm"/></package></metadata>' \
+    "$digest" > "$corpus/index/primary"
+  printf 'C:Q1abc=\nP:linux-virt\nV:6.1.1-r0\nA:x86_64\nS:1\n\n' > "$corpus/index/apk"
+fi
 if [ -d "$corpus/archive" ]; then
   printf '{"schema":"ukci.cache/1","files":{}}' > "$corpus/archive/cache.json"
   tar -cf "$corpus/archive/empty" -C "$corpus/archive" cache.json
@@ -83,11 +92,13 @@ if [ -d "$corpus/package" ]; then
   rm -r "$made"
 fi
 
+# The errors of some crates capture a backtrace if they may, which takes longer than to read an input.
+export RUST_LIB_BACKTRACE=0
 status=0
 printf '%-10s %12s %8s %9s %8s\n' target executions corpus features findings
 for target in "$@"; do
   longest=8192
-  case $target in object|module|package) longest=65536 ;; esac
+  case $target in object|module|package) longest=65536 ;; document) longest=32768 ;; esac
   artifacts=fuzz/artifacts/$target
   mkdir -p "$artifacts"
   set -- "-runs=10000000" "-max_total_time=$seconds" "-max_len=$longest" -timeout=10 \

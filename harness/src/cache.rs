@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use crate::atomic_file;
 use crate::catalogue::checked_file;
+use crate::machine::template;
 
 pub use archive::{Error as ArchiveError, Exported, Imported, export, import};
 pub use kind::Kind;
@@ -145,12 +146,13 @@ pub fn sweep(cache: &Path) {
     sweep_directories(cache);
 }
 
-/// Also deletes what imports that were killed had unpacked, and files that were not written to their
-/// end. Nobody else uses the cache.
+/// Also deletes what imports that were killed had unpacked, files that were not written to their end,
+/// and guests that were not saved to their end. Nobody else uses the cache.
 pub fn sweep_alone(cache: &Path, _alone: &InUse) {
     sweep_directories(cache);
     for dir in directories(cache) {
         delete_begun_with(&dir, atomic_file::PREFIX);
+        delete_begun_with(&dir, template::MAKING);
     }
     delete_begun_with(cache, archive::SCRATCH);
 }
@@ -310,12 +312,14 @@ mod tests {
         let half = fill(cache, "templates/.deleted-1-ee/ram", 100, 10);
         let import = fill(cache, ".import-abc/store/kernel.json", 100, 10);
         let cut_short = fill(cache, "verdicts/.ukci-abc", 100, 10);
+        let unsaved = fill(cache, "templates/.making-ff/ram", 100, 10);
         evict(cache, 200);
         assert!(!template.exists() && !template.parent().unwrap().exists() && !half.exists());
         assert!(old.exists() && new.exists() && package.exists());
         assert!(import.exists() && cut_short.exists(), "it may be under way");
+        assert!(unsaved.exists(), "it may be under way");
         sweep_alone(cache, &InUse::alone(cache).unwrap().unwrap());
-        assert!(!import.exists() && !cut_short.exists());
+        assert!(!import.exists() && !cut_short.exists() && !unsaved.exists());
         evict(cache, 100);
         assert!(!old.exists() && new.exists() && package.exists());
     }

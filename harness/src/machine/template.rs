@@ -40,7 +40,7 @@ pub(super) const SCHEMA: &str = "ukci.template/2";
 pub const TEMPLATES: &str = "templates";
 
 /// How the directory begins in which a template is made.
-const MAKING: &str = ".making-";
+pub(crate) const MAKING: &str = ".making-";
 
 /// How a file ends that says why a guest could not be saved.
 const REFUSED: &str = "refused";
