@@ -161,6 +161,12 @@ impl<'a> Types<'a> {
         None
     }
 
+    /// What a pointer points to.
+    pub(crate) fn pointee(&self, id: u32) -> Option<u32> {
+        let id = self.resolve(id)?;
+        (self.kind(id) == sys::BTF_KIND_PTR).then(|| self.referred(id))?
+    }
+
     /// The type and number of an array's elements.
     pub(crate) fn element(&self, id: u32) -> Option<(u32, u32)> {
         let id = self.resolve(id)?;

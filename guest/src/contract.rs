@@ -4,6 +4,7 @@
 //! remaining maps a size if the manifest says so, and set types. Except for the first two, all of
 //! this also applies to every copy that is loaded to find the refused programs.
 
+mod inner_map;
 mod program_arrays;
 mod select;
 
@@ -12,12 +13,10 @@ use std::path::{Path, PathBuf};
 
 use ukci_schema::behavior::Test;
 use ukci_schema::command::{CommandFile, Content};
-use ukci_schema::contract::{
-    AttachType, Contract, Entries, InnerMapTerms, MapTerms, ProgramType, Site,
-};
+use ukci_schema::contract::{AttachType, Contract, Entries, MapTerms, ProgramType, Site};
 use ukci_schema::glob;
 
-use crate::bpf::{self, Errno, InnerMap, LOG_STATS, Map, Object, Opening};
+use crate::bpf::{self, Errno, LOG_STATS, Map, Object, Opening};
 use crate::libbpf_log::note;
 use crate::variable::{self, NotSet};
 
@@ -220,20 +219,7 @@ impl<'a> Terms<'a> {
                     map.set_max_entries(entries)?;
                 }
             }
-            let created = map.autocreate();
-            let mut inner = self.terms_of(&name).into_iter().rev();
-            let Some(inner) = inner.find_map(|terms| terms.inner.as_ref()) else {
-                continue;
-            };
-            if created {
-                object
-                    .give_inner_map(index, inner_map(inner)?)
-                    .inspect_err(|errno| {
-                        note(&format!(
-                            "libbpf: map '{name}': failed to create its inner map: -{errno}"
-                        ));
-                    })?;
-            }
+            self.give_inner_map(object, index, &name)?;
         }
         for map in self.without_size(object) {
             map.set_max_entries(AUTO_SIZE)?;
@@ -401,28 +387,6 @@ fn attach_type(named: AttachType) -> Option<u32> {
 /// The number of a map type.
 fn map_type(name: &str) -> Option<u32> {
     (1..256).find(|kind| bpf::map_type_name(*kind) == name)
-}
-
-fn inner_map(terms: &InnerMapTerms) -> Result<InnerMap, Errno> {
-    Ok(match terms {
-        InnerMapTerms::Ringbuf { bytes } => InnerMap {
-            kind: libbpf_sys::BPF_MAP_TYPE_RINGBUF,
-            key_size: 0,
-            value_size: 0,
-            max_entries: *bytes,
-        },
-        InnerMapTerms::Map {
-            map_type: kind,
-            key_size,
-            value_size,
-            max_entries,
-        } => InnerMap {
-            kind: map_type(kind.name()).ok_or(libc::EINVAL)?,
-            key_size: *key_size,
-            value_size: *value_size,
-            max_entries: *max_entries,
-        },
-    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use ukci_schema::evidence::{CoreAccess, CoreFault, Log};
 use crate::bpf::Object;
 use crate::c_types::Types;
 use crate::kernel::{Btf, Kernel};
-use crate::nearest_names::nearest;
+use crate::member_moves::new_place;
+use crate::nearest_names::{nearest, successors};
 
 /// What libbpf says in the verifier's log, in place of the instruction that it poisoned.
 const FAILED: &str = "failed to resolve CO-RE relocation <";
@@ -109,6 +110,10 @@ fn part(
     let Some(root) = kernel.find(access.name, kind) else {
         return Some(CoreFault::NoType {
             name: format!("{} {}", access.keyword, access.name),
+            near: successors(access.name)
+                .filter(|name| kernel.find(name, kind).is_some())
+                .map(|name| format!("{} {name}", access.keyword))
+                .collect(),
         });
     };
     let (mut our, mut their) = (access.root, root);
@@ -121,8 +126,11 @@ fn part(
                 let Some(found) = theirs.member(owner, member, 0) else {
                     let members = theirs.members(owner, 0);
                     let near = nearest(member, members.iter().map(String::as_str), |_| true);
+                    let tag = theirs.tag(owner);
+                    let name = tag.strip_prefix("struct ").unwrap_or_default();
                     return Some(CoreFault::NoMember {
-                        owner: theirs.tag(owner),
+                        moved: new_place(name, member, theirs, kernel),
+                        owner: tag,
                         member: (*member).to_owned(),
                         near: near.into_iter().map(str::to_owned).collect(),
                     });

@@ -76,15 +76,12 @@ const SIZELESS: &[&str] = &[
     "perf_event_array",
 ];
 
-/// Whether a map lacks what its own loader gives it, a size or an inner map. `log` is libbpf's of the
-/// whole object: an inner map that the kernel refused is there.
-fn is_unfinished(map: &MapEvidence, log: &Log) -> bool {
-    let sizeless = SIZELESS.contains(&map.map_type.as_str());
-    let refused = format!("map '{}': failed to create inner", map.name);
-    let no_inner = map.map_type.ends_with("_of_maps")
-        && matches!(map.errno, Some(EBADF | EINVAL))
-        && !log.lines().any(|line| line.contains(&refused));
-    (map.max_entries == 0 && !sizeless) || no_inner
+/// Whether a refused map lacks what its own loader gives it: a size, or an inner map that is whole.
+fn is_unfinished(map: &MapEvidence) -> bool {
+    let is_sizeless =
+        |map: &MapEvidence| map.max_entries == 0 && !SIZELESS.contains(&map.map_type.as_str());
+    let no_inner = map.map_type.ends_with("_of_maps") && matches!(map.errno, Some(EBADF | EINVAL));
+    is_sizeless(map) || map.inner.as_deref().map_or(no_inner, is_sizeless)
 }
 
 /// Judges every map, then every program of a refused object, in `evidence`.
@@ -183,7 +180,7 @@ impl Isolation<'_> {
             return;
         }
         progress(Stage::Load, "its maps");
-        if self.create(&alone).is_ok() {
+        if self.create(&alone).0.is_ok() {
             for n in alone {
                 evidence.maps[n].created = StepOutcome::Ok;
             }
@@ -195,13 +192,20 @@ impl Isolation<'_> {
             }
             let map = &mut evidence.maps[n];
             progress(Stage::Load, &format!("map {} alone", map.name));
-            match self.create(&[n]) {
+            let (result, log) = self.create(&[n]);
+            match result {
                 Ok(()) => map.created = StepOutcome::Ok,
                 Err(errno) => {
                     map.created = StepOutcome::Refused;
                     map.errno = Some(errno);
+                    let of_inner = format!("map '{}': failed to create inner map", map.name);
+                    let is_inner = log.lines().any(|line| line.contains(&of_inner));
+                    if let Some(inner) = map.inner.as_deref_mut().filter(|_| is_inner) {
+                        inner.created = StepOutcome::Refused;
+                        inner.errno = Some(errno);
+                    }
                     self.refused_maps.insert(map.name.clone());
-                    if is_unfinished(map, &evidence.log) {
+                    if is_unfinished(map) {
                         self.unfinished_maps.push(map.name.clone());
                     }
                 }
@@ -229,8 +233,8 @@ impl Isolation<'_> {
         ))
     }
 
-    /// Creates these maps and nothing else.
-    fn create(&self, maps: &[usize]) -> Result<(), Errno> {
+    /// Creates these maps and nothing else. Also libbpf's words.
+    fn create(&self, maps: &[usize]) -> (Result<(), Errno>, Log) {
         let (result, log) = captured(|| {
             let mut object = self.request.terms.open_shaped(&self.copy, 0, |object| {
                 for program in object.programs() {
@@ -246,8 +250,8 @@ impl Isolation<'_> {
         });
         match result {
             // The map itself was created; the maps in its slots are left out here.
-            Err(EBADF) if left_out_slot(&log) => Ok(()),
-            other => other,
+            Err(EBADF) if left_out_slot(&log) => (Ok(()), log),
+            other => (other, log),
         }
     }
 

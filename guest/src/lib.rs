@@ -30,6 +30,7 @@ pub mod kernel_needs;
 mod kernel_variable;
 pub mod kmsg;
 pub mod libbpf_log;
+mod member_moves;
 mod module_owner;
 pub mod modules;
 mod nearest_names;

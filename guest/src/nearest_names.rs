@@ -24,6 +24,9 @@ const OF_OTHER_WORDS: f64 = 0.3;
 /// How much of a name's weight the shared words need if none of them is rare.
 const WITHOUT_RARE_WORD: f64 = 0.75;
 
+/// The least closeness of a name that is offered.
+const LEAST: f64 = 0.45;
+
 /// Endings that mainline gave to functions which otherwise stayed what they were: allocation profiling
 /// (6.10), and the reason for which a packet is dropped (5.17).
 const ENDINGS: &[&str] = &["_noprof", "_reason"];
@@ -122,7 +125,7 @@ impl<'a> Names<'a> {
 }
 
 /// What a thing is called that mainline renamed.
-fn successors(wanted: &str) -> impl Iterator<Item = &'static str> {
+pub(crate) fn successors(wanted: &str) -> impl Iterator<Item = &'static str> {
     let of = |line: &'static str| line.split_once('\t').filter(|(old, _)| *old == wanted);
     let line = RENAMED.lines().find_map(of);
     line.into_iter().flat_map(|(_, new)| new.split(' '))
@@ -146,6 +149,7 @@ fn same_word(word: &str) -> &str {
         "folio" => "page",
         "folios" => "pages",
         "readahead" => "ra",
+        "allocate" | "allocation" => "alloc",
         word => word,
     }
 }
@@ -212,13 +216,17 @@ impl<'a> Wanted<'a> {
         }
         let extra = weigh(&mut others.difference(all));
         let score = weigh(&mut shared.iter()) / (weigh(&mut all.iter()) + OF_OTHER_WORDS * extra);
-        (score >= 0.4).then_some(score)
+        (score >= LEAST).then_some(score)
     }
 }
 
-/// 2 if a name differs by a letter or two, 1.5 if by an ending. `differ` is how many letters occur in
+/// 2.5 if a name differs by underscores before it, as `__state` of `task_struct` does, which was `state` before
+/// 5.14; 2 if by a letter or two, 1.5 if by an ending. `differ` is how many letters occur in
 /// only one of both: a wrong letter changes two of these, and a missing one changes one.
 fn by_spelling(wanted: &str, name: &str, differ: u32) -> Option<f64> {
+    if differ <= 1 && wanted.trim_start_matches('_') == name.trim_start_matches('_') {
+        return Some(2.5);
+    }
     if differ as usize <= 2 * allowed(wanted) && is_misspelt(wanted, name) {
         return Some(2.0);
     }
@@ -411,6 +419,26 @@ mod tests {
             .map(|line| line.split_once('\t').expect("an old and a new name").0)
             .collect();
         assert!(old.is_sorted_by(|a, b| a < b), "{old:?}");
+    }
+
+    #[test]
+    fn underscores_before_a_name_go_before_a_slip_of_the_pen() {
+        let members = ["stats", "__state", "se"];
+        assert_eq!(nearest("state", members, |_| true)[0], "__state");
+    }
+
+    #[test]
+    fn an_abbreviated_word_is_the_same() {
+        let events = [
+            "mm_page_alloc",
+            "mm_page_free",
+            "ext4_allocate_inode",
+            "ext4_allocate_blocks",
+        ];
+        assert_eq!(
+            nearest("mm_page_allocate", events, |_| true),
+            ["mm_page_alloc"]
+        );
     }
 
     #[test]

@@ -65,7 +65,15 @@ pub fn probe(
         .iter()
         .map(|p| describe(*p, &read, request.terms, &selected.off))
         .collect();
-    evidence.maps = object.maps().iter().copied().map(describe_map).collect();
+    evidence.maps = (object.maps().into_iter())
+        .map(|map| {
+            let mut seen = describe_map(map);
+            let inner = map.inner().map(describe_map);
+            let given = || request.terms.inner_map(&seen.name);
+            seen.inner = inner.or_else(given).map(Box::new);
+            seen
+        })
+        .collect();
 
     let mut kernel = Kernel::default();
     let owners = module_owner::load(&wanted(&evidence, &read), &mut kernel);
@@ -199,6 +207,7 @@ fn ask(
     let refused_types: BTreeSet<&str> = evidence
         .maps
         .iter()
+        .flat_map(|map| std::iter::once(map).chain(map.inner.as_deref()))
         .filter(|map| map.created == StepOutcome::Refused)
         .map(|map| map.map_type.as_str())
         .collect();

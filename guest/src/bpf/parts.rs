@@ -174,6 +174,16 @@ impl Map<'_> {
         unsafe { sys::bpf_map__map_extra(self.ptr.as_ptr()) }
     }
 
+    /// The map that the inner maps of a map of maps must be like, until the load.
+    pub fn inner(&self) -> Option<Self> {
+        // SAFETY: as above; libbpf returns NULL for maps of other types, and where there is none.
+        let inner = unsafe { sys::bpf_map__inner_map(self.ptr.as_ptr()) };
+        NonNull::new(inner).map(|ptr| Self {
+            ptr,
+            object: PhantomData,
+        })
+    }
+
     /// Whether `load` would create it.
     pub fn autocreate(&self) -> bool {
         // SAFETY: as above.

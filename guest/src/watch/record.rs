@@ -254,6 +254,7 @@ impl Record {
             autocreate: true,
             created,
             errno: result.err().filter(|_| created == StepOutcome::Refused),
+            inner: None,
         };
         match known {
             Some(n) => self.maps[n] = seen,

@@ -111,13 +111,11 @@ impl<'a> Case<'a> {
             .filter(|mode| *mode != "none")
     }
 
-    /// The first line of the verifier's log with these words.
+    /// The first line of the verifier's log with these words. Source lines and the report of 7.3, which
+    /// shows instructions that were never reached, are not the verifier's answer.
     pub(crate) fn verifier_line(&self, words: &str) -> Option<&'a str> {
-        self.program
-            .load
-            .log
-            .lines()
-            .find(|line| line.contains(words))
+        verifier_log::classic(&self.program.load.log)
+            .find(|line| line.contains(words) && !line.starts_with("; "))
             .map(str::trim)
     }
 

@@ -13,9 +13,7 @@ const WIDEST: usize = 240;
 
 /// The last lines of the verifier's log up to its sentence, and the reason of 7.3's report.
 pub(crate) fn verifier_excerpt(log: &Log) -> Option<Excerpt> {
-    let lines: Vec<&str> = log
-        .lines()
-        .take_while(|line| !line.starts_with("Verification failed"))
+    let lines: Vec<&str> = verifier_log::classic(log)
         .filter(|line| !verifier_log::is_statistic(line) && !verifier_log::is_backtracking(line))
         .collect();
     let mut found = excerpt("verifier", &lines)?;
@@ -59,9 +57,7 @@ pub(crate) fn clipped(line: &str) -> String {
 /// The source line that the trace last named, with its file: `; x = *p; @ prog.bpf.c:18`, as
 /// kernels since 6.10 print it.
 pub(crate) fn source_line(log: &Log) -> Option<SourceLine> {
-    let stop = |line: &&str| !line.starts_with("Verification failed");
-    let lines: Vec<&str> = log.lines().take_while(stop).collect();
-    lines.iter().rev().find_map(|line| {
+    verifier_log::classic(log).rev().find_map(|line| {
         let (text, place) = line.strip_prefix("; ")?.rsplit_once(" @ ")?;
         let (file, line) = place.trim().rsplit_once(':')?;
         let line = line.parse().ok()?;
@@ -77,7 +73,7 @@ pub(crate) fn source_line(log: &Log) -> Option<SourceLine> {
 /// The helper or kfunc of the last call in the trace: `7: (85) call bpf_map_lookup_elem#1`.
 pub(crate) fn last_call(log: &Log) -> Option<&str> {
     let calls = |line: &'_ str| line.contains("(85) call ");
-    let line = log.lines().rev().find(|line| calls(line))?;
+    let line = verifier_log::classic(log).rev().find(|line| calls(line))?;
     let (_, call) = line.split_once("(85) call ")?;
     let name = call.split(['#', ' ', ';']).next()?;
     (!name.is_empty() && !name.starts_with("pc")).then_some(name)

@@ -17,7 +17,7 @@ use crate::behavior::TestEvidence;
 use crate::command::CommandEvidence;
 use crate::diagnosis::SourceLine;
 
-pub use core_access::{CoreAccess, CoreFault, Declared};
+pub use core_access::{CoreAccess, CoreFault, Declared, NewPlace};
 pub use kmsg_mark::KmsgMark;
 pub use log::Log;
 pub use struct_ops::StructOpsEvidence;
@@ -506,6 +506,10 @@ pub struct MapEvidence {
     /// The positive errno.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
+    /// For a map of maps, the map that its inner maps must be like, from the object or its manifest.
+    /// libbpf creates it first. If the kernel refuses it, it has the outcome and errno of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner: Option<Box<MapEvidence>>,
 }
 
 #[expect(

@@ -22,6 +22,7 @@ pub(crate) const RULES: &[Rule] = &[
     ("loader-contract", loader_contract),
     ("program-type", program_type),
     ("xdp-frags", xdp_frags),
+    ("denied-target", denied_target),
     ("target", target::missing),
     ("lockdown", helper::lockdown),
     ("helper", helper::missing),
@@ -97,6 +98,7 @@ fn kernel_btf(case: &Case<'_>) -> Option<Diagnosis> {
 fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
     let said = |what: &Said<'_>| case.said.contains(what);
     let hook = case.section().split('/').next().unwrap_or_default();
+    let renamed;
     let (headline, hint) = if said(&Said::NoProgramType) {
         (
             format!(
@@ -107,6 +109,13 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
             if hook.strip_suffix(".s").is_some() {
                 "drop the `.s`: libbpf knows sleepable programs of other kinds only, such as `fentry.s`, \
                  `lsm.s`, `iter.s` and `uprobe.s`"
+            } else if let Some(known) = known_beginning(case.section()) {
+                renamed = format!(
+                    "write `SEC(\"{known}\")`, which libbpf knows, in place of `SEC(\"{}\")`; or call \
+                     `bpf_program__set_type`, or give the type in the manifest",
+                    case.section()
+                );
+                &renamed
             } else {
                 "name the section as libbpf knows it, call `bpf_program__set_type`, or give the type \
                  in the manifest"
@@ -144,6 +153,80 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
         return None;
     };
     Some(at_load(Code::LoaderContract, headline, &[hint]))
+}
+
+/// `btf_id_deny` of kernel/bpf/verifier.c: functions that the kernel's trampolines call.
+const DENIED: &[&str] = &[
+    "___migrate_enable",
+    "__rcu_read_lock",
+    "__rcu_read_unlock",
+    "migrate_disable",
+    "migrate_enable",
+    "preempt_count_add",
+    "preempt_count_sub",
+    "rcu_read_unlock_strict",
+];
+
+/// Kernels without 863aab3d4dcd refuse these without a word.
+fn denied_target(case: &Case<'_>) -> Option<Diagnosis> {
+    let target = case.program.target.as_deref()?;
+    let refused = case.program.load.errno == Some(EINVAL) && case.is_silent();
+    if case.program.program_type != "tracing" || !refused || !DENIED.contains(&target) {
+        return None;
+    }
+    let headline = format!(
+        "the kernel lets no BTF-based tracing program onto `{target}`, and {} (`{}`) is one",
+        case.name(),
+        case.section()
+    );
+    Some(at_load(
+        Code::VerifierRejection,
+        headline,
+        &[
+            "attach to another function, such as one that calls it: the kernel's own trampolines call this one",
+        ],
+    ))
+}
+
+/// Sections that libbpf takes as they are, where libbpf before 1.0 took any name that began so
+/// (`section_defs` of libbpf).
+const WHOLE_SECTIONS: &[&str] = &[
+    "action",
+    "cgroup/dev",
+    "cgroup/skb",
+    "cgroup/sock",
+    "cgroup/sysctl",
+    "cgroup_skb/egress",
+    "cgroup_skb/ingress",
+    "classifier",
+    "flow_dissector",
+    "lirc_mode2",
+    "lwt_in",
+    "lwt_out",
+    "lwt_xmit",
+    "perf_event",
+    "sk_msg",
+    "sk_reuseport",
+    "sk_skb",
+    "sk_skb/stream_parser",
+    "sk_skb/stream_verdict",
+    "socket",
+    "sockops",
+    "tc",
+    "xdp",
+];
+
+/// The section that libbpf knows of those that this one begins with: `xdp` of `xdp_pass`.
+fn known_beginning(section: &str) -> Option<&'static str> {
+    let begins = |known: &&&str| {
+        section
+            .strip_prefix(**known)
+            .is_some_and(|rest| rest.starts_with(|c: char| !c.is_ascii_lowercase()))
+    };
+    let known = WHOLE_SECTIONS.iter().filter(begins);
+    known
+        .max_by_key(|known| known.len())
+        .map(|known| if *known == "classifier" { "tc" } else { known })
 }
 
 /// The verifier is reached only with a type that the kernel knows.
@@ -209,4 +292,26 @@ fn xdp_frags(case: &Case<'_>) -> Option<Diagnosis> {
          BPF_F_XDP_HAS_FRAGS with `bpf_program__set_flags`",
         ],
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::known_beginning;
+
+    #[test]
+    fn sections_of_older_libbpf_are_known_by_their_beginning() {
+        for (section, known) in [
+            ("xdp_pass", "xdp"),
+            ("xdp/prog0", "xdp"),
+            ("classifier/ingress", "tc"),
+            ("tc_ingress", "tc"),
+            ("socket1", "socket"),
+            ("sk_skb/stream_verdict/x", "sk_skb/stream_verdict"),
+        ] {
+            assert_eq!(known_beginning(section), Some(known), "{section}");
+        }
+        for section in ["xdpdump", "my_prog", "tcp", "xdp", "socketfilter"] {
+            assert_eq!(known_beginning(section), None, "{section}");
+        }
+    }
 }

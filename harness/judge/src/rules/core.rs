@@ -3,11 +3,11 @@
 use crate::case::Case;
 use crate::finding::at_load;
 use ukci_schema::diagnosis::{Code, Diagnosis};
-use ukci_schema::evidence::{CoreFault, Declared};
+use ukci_schema::evidence::{CoreFault, Declared, NewPlace};
 
 /// Where libbpf did not get to say what is missing, its poison is left in the instruction's place:
 /// a call of helper 195896080 (`0xbad2310`).
-const POISON: &str = "unknown#195896080";
+const POISON: &str = "invalid func unknown#195896080";
 
 /// `failed to resolve CO-RE relocation <byte_off> [5] struct task_struct.shoe_size (0:0 @ offset 0)`.
 pub(crate) fn relocation(case: &Case<'_>) -> Option<Diagnosis> {
@@ -48,16 +48,26 @@ fn failure(headline: String, hints: Vec<String>) -> Diagnosis {
 fn compared(case: &Case<'_>, spec: &str, fault: &CoreFault) -> Diagnosis {
     let program = case.name();
     match fault {
-        CoreFault::NoType { name } => failure(
-            format!("the kernel's BTF has no `{name}`, which {program} reads"),
-            vec![format!(
+        CoreFault::NoType { name, near } => {
+            let mut hints = vec![format!(
                 "test `bpf_core_type_exists({name})` before the read"
-            )],
-        ),
+            )];
+            if !near.is_empty() {
+                hints.push(format!(
+                    "declare {} as well, which took its place in this kernel, and read that where it exists",
+                    crate::finding::list(near)
+                ));
+            }
+            failure(
+                format!("the kernel's BTF has no `{name}`, which {program} reads"),
+                hints,
+            )
+        }
         CoreFault::NoMember {
             owner,
             member,
             near,
+            moved,
         } => {
             let of = owner_of(spec, owner, member);
             let headline = format!(
@@ -66,7 +76,9 @@ fn compared(case: &Case<'_>, spec: &str, fault: &CoreFault) -> Diagnosis {
             );
             let mut hints =
                 vec!["test `bpf_core_field_exists()` for it before the read".to_owned()];
-            if !near.is_empty() {
+            if let Some(place) = moved {
+                hints.push(at_new_place(place, member));
+            } else if !near.is_empty() {
                 let several = near.len() > 1;
                 hints.push(format!(
                     "look whether {} of this kernel's {of} {} the same: to read the field under both names, \
@@ -118,6 +130,22 @@ fn compared(case: &Case<'_>, spec: &str, fault: &CoreFault) -> Diagnosis {
             )],
         ),
     }
+}
+
+/// How to read what a member held where this kernel has it.
+fn at_new_place(place: &NewPlace, member: &str) -> String {
+    let NewPlace { of, path, declared } = place;
+    let of_type = said(declared);
+    if declared.name == "struct maple_tree" {
+        return format!(
+            "this kernel has the memory areas in `{path}` ({of_type}) of `{of}`, which a program cannot walk by \
+             itself: use `bpf_find_vma()` or a program of `iter/task_vma`"
+        );
+    }
+    format!(
+        "read `{path}` ({of_type}) of this kernel's `{of}` instead, which took its place; \
+         `bpf_core_field_exists()` of `{member}` says which of the two a kernel has"
+    )
 }
 
 /// What libbpf's line alone says.

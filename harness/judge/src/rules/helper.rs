@@ -241,6 +241,33 @@ const HELPER_PLACES: &[(&str, &str)] = &[
     ("bpf_clone_redirect", "`tc` and `lwt_xmit` programs"),
     ("bpf_redirect", "`tc` and `xdp` programs, and `lwt_xmit`"),
     (
+        "bpf_setsockopt",
+        "`sockops` programs, `cgroup/bind4`, `cgroup/connect4` and their like, and `struct_ops` of TCP",
+    ),
+    (
+        "bpf_getsockopt",
+        "`sockops` programs, `cgroup/bind4`, `cgroup/connect4` and their like, and `struct_ops` of TCP",
+    ),
+    ("bpf_sk_assign", "`tc` and `sk_lookup` programs"),
+    (
+        "bpf_fib_lookup",
+        "`tc` and `xdp` programs, and `lwt_in`, `lwt_out` and `lwt_xmit`",
+    ),
+    ("bpf_l3_csum_replace", "`tc` and `lwt_xmit` programs"),
+    ("bpf_l4_csum_replace", "`tc` and `lwt_xmit` programs"),
+    (
+        "bpf_send_signal",
+        "tracing programs, such as kprobes, tracepoints and `fentry`",
+    ),
+    (
+        "bpf_probe_write_user",
+        "tracing programs, such as kprobes, tracepoints and `fentry`",
+    ),
+    (
+        "bpf_get_stack",
+        "tracing programs, such as kprobes, tracepoints, `perf_event` and `fentry`",
+    ),
+    (
         "bpf_bind",
         "`cgroup/connect4` and `cgroup/connect6` programs",
     ),

@@ -24,7 +24,8 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
         .or_else(|| kprobe(case))
         .or_else(|| tracepoint(case))
         .or_else(|| trampoline(case))
-        .or_else(|| struct_ops(case))?;
+        .or_else(|| struct_ops(case))
+        .or_else(|| map_iterator(case))?;
     let headline = format!(
         "the kernel refused to attach {} (`{}`): {why} ({})",
         case.name(),
@@ -48,6 +49,24 @@ fn crowd(case: &Case<'_>) -> Option<Cause> {
             reason.to_owned(),
             "do the work of several programs in one, or attach them to different functions: a kernel \
              function has room for at most 38 programs, a tracepoint for 64",
+        )
+    })
+}
+
+/// `bpf_iter_attach_map` of kernel/bpf/map_iter.c holds what the program reads against the map that it is to
+/// go over.
+fn map_iterator(case: &Case<'_>) -> Option<Cause> {
+    let over_map = [
+        "iter/bpf_map_elem",
+        "iter/bpf_sk_storage_map",
+        "iter/sockmap",
+    ];
+    let is_over_map = over_map.contains(&case.section().replace("iter.s", "iter").as_str());
+    let refused = case.program.attach.errno == Some(EACCES);
+    (is_over_map && refused).then(|| {
+        (
+            "it reads beyond the key or the value of the map that it is to go over".to_owned(),
+            "read no more than the map's key and value have, or attach the program to a map with larger ones",
         )
     })
 }

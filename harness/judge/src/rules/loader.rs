@@ -3,10 +3,10 @@
 //! libbpf passes such an object to the kernel unchanged, and every kernel refuses it. So the result
 //! says nothing about the kernel.
 
+use super::map::{Refused, is_of_inner};
 use crate::case::Whole;
 use crate::errno::{EBADF, EINVAL};
 use crate::finding::{diagnosis, list};
-use crate::said::Said;
 use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::MapEvidence;
@@ -36,13 +36,22 @@ pub(crate) enum Share {
     Buffer,
 }
 
-/// The loader's part of a map that was refused with this errno; whether its inner map is at fault.
-pub(crate) fn share(map: &MapEvidence, errno: Option<i32>, inner: bool) -> Option<Share> {
-    let kind = map.map_type.as_str();
-    let of_maps = kind.ends_with("_of_maps");
-    if of_maps && !inner && matches!(errno, Some(EBADF | EINVAL)) && map.max_entries > 0 {
+/// The loader's part of a map that was refused with this errno.
+pub(super) fn share(whole: &Whole<'_>, map: &MapEvidence, errno: Option<i32>) -> Option<Share> {
+    let of_inner = is_of_inner(whole, map);
+    if map.map_type.ends_with("_of_maps")
+        && map.inner.is_none()
+        && !of_inner
+        && matches!(errno, Some(EBADF | EINVAL))
+        && map.max_entries > 0
+    {
         return Some(Share::InnerMap);
     }
+    if of_inner && map.inner.is_none() {
+        return None;
+    }
+    let map = Refused::of(whole, map).map;
+    let kind = map.map_type.as_str();
     if map.max_entries == 0 && !SIZELESS.contains(&kind) {
         return Some(Share::Size);
     }
@@ -60,13 +69,10 @@ pub(crate) fn maps<'a>(
     whole: &Whole<'_>,
     refused: impl Iterator<Item = (&'a MapEvidence, Option<i32>)>,
 ) -> Diagnosis {
-    let waiting: Vec<(&MapEvidence, Share)> = refused
-        .filter_map(|(map, errno)| {
-            let inner = whole.has_said(&Said::InnerMapFailed(&map.name));
-            Some((map, share(map, errno, inner)?))
-        })
+    let waiting: Vec<(Refused<'_>, Share)> = refused
+        .filter_map(|(map, errno)| Some((Refused::of(whole, map), share(whole, map, errno)?)))
         .collect();
-    let needs = waiting.iter().take(4).map(|(map, of)| need(map, *of));
+    let needs = waiting.iter().take(4).map(|(map, of)| need(*map, *of));
     let needs: Vec<String> = needs.collect();
     let headline = match (needs.as_slice(), waiting.len()) {
         ([one], 1) => one.clone(),
@@ -82,11 +88,20 @@ pub(crate) fn maps<'a>(
         }
     };
     let mut hints = Vec::new();
-    for wanted in [Share::Size, Share::Buffer, Share::InnerMap] {
-        let of = waiting.iter().filter(|(_, of)| *of == wanted);
-        let names: Vec<&str> = of.map(|(map, _)| map.name.as_str()).collect();
+    for (wanted, inner) in [
+        (Share::Size, false),
+        (Share::Size, true),
+        (Share::Buffer, false),
+        (Share::InnerMap, false),
+    ] {
+        let of = waiting.iter().filter(|(map, of)| {
+            *of == wanted && (wanted != Share::Size || map.outer.is_some() == inner)
+        });
+        let names: Vec<&str> = of
+            .map(|(map, _)| map.outer.unwrap_or(map.map).name.as_str())
+            .collect();
         if !names.is_empty() {
-            hints.push(remedy(wanted, &list(&names)));
+            hints.push(remedy(wanted, inner, &list(&names)));
         }
     }
     Diagnosis {
@@ -95,28 +110,33 @@ pub(crate) fn maps<'a>(
     }
 }
 
-fn need(map: &MapEvidence, of: Share) -> String {
-    let (name, kind) = (&map.name, &map.map_type);
-    match of {
-        Share::InnerMap => {
-            format!("map `{name}` ({kind}) has no inner map: its loader must give it one")
-        }
-        Share::Size => {
-            format!("map `{name}` ({kind}) has no size: its loader must set max_entries")
-        }
+fn need(of: Refused<'_>, share: Share) -> String {
+    let map = of.called();
+    match share {
+        Share::InnerMap => format!("{map} has no inner map: its loader must give it one"),
+        Share::Size => format!("{map} has no size: its loader must set max_entries"),
         Share::Buffer => {
-            let size = if kind == "perf_event_array" { 4 } else { 0 };
+            let size = if of.map.map_type == "perf_event_array" {
+                4
+            } else {
+                0
+            };
             format!(
-                "map `{name}` ({kind}) has a key of {} and a value of {} bytes: its loader must set \
-                 both to {size}, as cilium/ebpf does",
-                map.key_size, map.value_size,
+                "{map} has a key of {} and a value of {} bytes: its loader must set both to {size}, as \
+                 cilium/ebpf does",
+                of.map.key_size, of.map.value_size,
             )
         }
     }
 }
 
-fn remedy(of: Share, names: &str) -> String {
+fn remedy(of: Share, inner: bool, names: &str) -> String {
     match of {
+        Share::Size if inner => format!(
+            "give the inner map of {names} a size: `__uint(max_entries, N)` in the struct that \
+             `__array(values, …)` names, `bpf_map__set_inner_map_fd()` before the load, or `inner_map` in a \
+             manifest"
+        ),
         Share::Size => format!(
             "give {names} a size: `__uint(max_entries, N)`, `bpf_map__set_max_entries()` before the \
              load, or `max_entries` in a manifest"

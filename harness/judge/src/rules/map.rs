@@ -1,6 +1,6 @@
 //! Maps that the kernel refused to create.
 
-use super::{capability, loader, map_limit, map_type, memory};
+use super::{capability, loader, map_in_map, map_limit, map_type, memory};
 use crate::case::Whole;
 use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
 use crate::finding::{Found, brought, diagnosis};
@@ -22,8 +22,29 @@ pub(crate) fn refused(whole: &Whole<'_>) -> Option<Found> {
     let certain = found
         .iter()
         .find(|found| found.diagnosis.code != Code::GuestResources);
-    certain.or(found.first()).cloned()
+    let mut first = certain.or(found.first())?.clone();
+    // A loader contract tells of all maps that wait for their loader.
+    let others = found.iter().filter(|other| {
+        other.diagnosis.code == Code::MapRefused
+            && other.diagnosis.headline != first.diagnosis.headline
+    });
+    let others: Vec<&str> = others
+        .filter_map(|other| other.diagnosis.headline.strip_prefix(REFUSED))
+        .collect();
+    if let [next, rest @ ..] = others.as_slice() {
+        let more = match rest.len() {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        first.diagnosis.hints.push(format!(
+            "mend as well what the kernel refuses beside it: {next}{more}"
+        ));
+    }
+    Some(first)
 }
+
+/// How most headlines begin.
+const REFUSED: &str = "the kernel refused to create ";
 
 /// The refused maps of these names, with the errno.
 pub(crate) fn refused_among(whole: &Whole<'_>, names: &[String]) -> Option<Diagnosis> {
@@ -68,43 +89,93 @@ fn guilty<'a>(whole: &'a Whole<'_>) -> impl Iterator<Item = (&'a MapEvidence, Op
         })
 }
 
+/// A refused map: one of the object's, or the inner map of one, which libbpf creates before it.
+#[derive(Clone, Copy)]
+pub(super) struct Refused<'a> {
+    /// What was refused.
+    pub(super) map: &'a MapEvidence,
+    /// The map of maps that it is the inner map of.
+    pub(super) outer: Option<&'a MapEvidence>,
+}
+
+impl<'a> Refused<'a> {
+    /// What of a map was refused.
+    pub(super) fn of(whole: &Whole<'_>, map: &'a MapEvidence) -> Self {
+        match map.inner.as_deref().filter(|_| is_of_inner(whole, map)) {
+            Some(inner) => Self {
+                map: inner,
+                outer: Some(map),
+            },
+            None => Self { map, outer: None },
+        }
+    }
+
+    /// `` map `m` (hash) `` or `` the inner map (hash) of map `m` (array_of_maps) ``.
+    pub(super) fn called(self) -> String {
+        let kind = &self.map.map_type;
+        match self.outer {
+            None => format!("map `{}` ({kind})", self.map.name),
+            Some(MapEvidence { name, map_type, .. }) => {
+                format!("the inner map ({kind}) of map `{name}` ({map_type})")
+            }
+        }
+    }
+
+    /// The same without types.
+    fn named(self) -> String {
+        match self.outer {
+            None => format!("map `{}`", self.map.name),
+            Some(outer) => format!("the inner map of `{}`", outer.name),
+        }
+    }
+}
+
+/// Whether it is the inner map of a map of maps that was refused.
+pub(super) fn is_of_inner(whole: &Whole<'_>, map: &MapEvidence) -> bool {
+    let inner = map.inner.as_deref().map(|inner| inner.created);
+    inner == Some(StepOutcome::Refused) || whole.has_said(&Said::InnerMapFailed(&map.name))
+}
+
 fn diagnose(map: &MapEvidence, errno: Option<i32>, whole: &Whole<'_>) -> Diagnosis {
     let evidence = whole.evidence;
-    let (name, kind) = (&map.name, &map.map_type);
+    let of = Refused::of(whole, map);
+    let kind = &of.map.map_type;
     let present = whole
         .features(FeatureKind::MapType, kind)
         .find_map(|f| f.present);
-    let inner = whole.has_said(&Said::InnerMapFailed(name));
     let slot = whole.heard(|said| match *said {
         Said::MapSlot {
-            map,
+            map: of,
             slot,
             put,
             errno,
-        } if map == name => Some((slot, put, errno)),
+        } if of == map.name => Some((slot, put, errno)),
         _ => None,
     });
     let (code, headline, hints) = if present == Some(false) {
-        unsupported(map, &evidence.guest.release)
+        unsupported(of, &evidence.guest.release)
     } else if let Some(slot) = slot {
         unfit_slot(map, slot, evidence)
-    } else if loader::share(map, errno, inner).is_some() {
+    } else if loader::share(whole, map, errno).is_some() {
         return loader::maps(whole, guilty(whole));
     } else if let Some((why, hint)) =
-        map_limit::whatever_memory(map).filter(|_| errno == Some(ENOMEM))
+        map_limit::whatever_memory(of.map).filter(|_| errno == Some(ENOMEM))
     {
         let headline = format!(
-            "the kernel refused to create map `{name}` ({kind}): {why} ({}; ENOMEM)",
-            shape(map)
+            "the kernel refused to create {}: {why} ({}; ENOMEM)",
+            of.called(),
+            shape(of.map)
         );
         (Code::MapRefused, headline, vec![hint])
     } else if errno == Some(ENOMEM) {
-        let purpose = format!("create map `{name}` ({kind}, {})", shape(map));
+        let purpose = format!("create {} of {}", of.called(), shape(of.map));
         let found = memory::too_little(evidence, &purpose, Stage::Load);
         (found.code, found.headline, found.hints)
     } else if errno == Some(EPERM) {
-        let headline =
-            format!("the kernel did not permit map `{name}` ({kind}) to be created (EPERM)");
+        let headline = format!(
+            "the kernel did not permit {} to be created (EPERM)",
+            of.called()
+        );
         let hint = "give the loader CAP_BPF, or CAP_SYS_ADMIN below 5.8";
         match capability::missing(evidence) {
             Some(missing) => (
@@ -118,8 +189,11 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, whole: &Whole<'_>) -> Diagnos
                 vec![capability::NOT_MISSING.into()],
             ),
         }
+    } else if let Some((headline, hint)) = map_in_map::refused(map, errno, is_of_inner(whole, map))
+    {
+        (Code::MapRefused, headline, vec![hint])
     } else {
-        refused_shape(map, errno, evidence, inner)
+        refused_shape(of, errno, evidence)
     };
     Diagnosis {
         excerpt: text::libbpf_excerpt(&evidence.log),
@@ -148,12 +222,12 @@ fn unfit_slot(
     (Code::MapRefused, headline, vec![hint.into()])
 }
 
-fn unsupported(map: &MapEvidence, release: &str) -> (Code, String, Vec<String>) {
-    let kind = &map.map_type;
+fn unsupported(of: Refused<'_>, release: &str) -> (Code, String, Vec<String>) {
+    let kind = &of.map.map_type;
     let headline = format!(
-        "the kernel has no map type `{kind}`{}, which map `{}` needs",
+        "the kernel has no map type `{kind}`{}, which {} needs",
         brought(release, history::map_type(kind)),
-        map.name
+        of.named()
     );
     let instead = match kind.as_str() {
         "ringbuf" => "fall back to a `perf_event_array` where the kernel has no ring buffer".into(),
@@ -171,7 +245,7 @@ fn unsupported(map: &MapEvidence, release: &str) -> (Code, String, Vec<String>) 
         format!(
             "make it optional: if the type is missing, call `bpf_map__set_autocreate({}, false)` \
              and switch off the programs that use it (`bpf_program__set_autoload`)",
-            map.name
+            of.outer.unwrap_or(of.map).name
         ),
     ];
     (Code::UnsupportedMapType, headline, hints)
@@ -179,11 +253,11 @@ fn unsupported(map: &MapEvidence, release: &str) -> (Code, String, Vec<String>) 
 
 /// The type is known; its sizes or flags are not accepted.
 fn refused_shape(
-    map: &MapEvidence,
+    of: Refused<'_>,
     errno: Option<i32>,
     evidence: &Evidence,
-    inner: bool,
 ) -> (Code, String, Vec<String>) {
+    let map = of.map;
     let kind = &map.map_type;
     let release = &evidence.guest.release;
     let mut hints = Vec::new();
@@ -193,9 +267,7 @@ fn refused_shape(
         .filter(|flag| history::is_older(release, flag.release))
         .map(|flag| format!("{} (mainline {})", flag.name, flag.release))
         .collect();
-    let why = if inner {
-        "its inner map is not accepted".to_owned()
-    } else if errno == Some(E2BIG) {
+    let why = if errno == Some(E2BIG) {
         let (why, hint) = map_limit::exceeded(map, evidence);
         hints.push(hint);
         why
@@ -228,8 +300,8 @@ fn refused_shape(
         ));
     }
     let headline = format!(
-        "the kernel refused to create map `{}` ({kind}): {why} ({}; {})",
-        map.name,
+        "the kernel refused to create {}: {why} ({}; {})",
+        of.called(),
         shape(map),
         errno::name(errno)
     );
@@ -245,7 +317,7 @@ fn known_flags() -> u32 {
         .sum()
 }
 
-fn shape(map: &MapEvidence) -> String {
+pub(super) fn shape(map: &MapEvidence) -> String {
     let flags = history::map_flags(map.flags);
     let flags = match flags.as_slice() {
         [] if map.flags == 0 => String::new(),

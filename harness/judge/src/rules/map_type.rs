@@ -11,6 +11,9 @@ const NO_PREALLOC: u32 = 1;
 /// `BPF_F_STACK_BUILD_ID`.
 const STACK_BUILD_ID: u32 = 1 << 5;
 
+/// `BPF_F_NUMA_NODE` and `BPF_F_RB_OVERWRITE`.
+const RING_BUFFER_FLAGS: u32 = 1 << 2 | 1 << 19;
+
 /// What is wrong, and what helps.
 type Broken = (String, String);
 
@@ -24,6 +27,7 @@ pub(crate) fn broken_rule(map: &MapEvidence, known_flags: u32) -> Option<Broken>
         .or_else(|| extra(map))
         .or_else(|| key(map))
         .or_else(|| value(map))
+        .or_else(|| ring_buffer(map))
         .or_else(|| {
             let unknown = map.flags & !known_flags;
             (unknown != 0).then(|| {
@@ -63,6 +67,12 @@ fn flags(map: &MapEvidence) -> Option<Broken> {
         return Some(broken(
             "an LRU map has all its elements from the start and does not take BPF_F_NO_PREALLOC",
             "remove BPF_F_NO_PREALLOC from `map_flags`",
+        ));
+    }
+    if kind.ends_with("ringbuf") && map.flags & !RING_BUFFER_FLAGS != 0 {
+        return Some(broken(
+            "a ring buffer takes no such flags",
+            "remove `map_flags`: a ring buffer takes BPF_F_NUMA_NODE, and newer kernels BPF_F_RB_OVERWRITE",
         ));
     }
     if is_storage(kind) && map.max_entries != 0 {
@@ -222,6 +232,18 @@ fn value(map: &MapEvidence) -> Option<Broken> {
     (has_values && size == 0).then(|| broken("it has no value", "declare a `value`"))
 }
 
+/// `ringbuf_map_alloc`. libbpf rounds the size up of a ring buffer that an object declares, and no other.
+fn ring_buffer(map: &MapEvidence) -> Option<Broken> {
+    let size = map.max_entries;
+    let good = size.is_power_of_two() && size.is_multiple_of(4096);
+    (map.map_type.ends_with("ringbuf") && !good).then(|| {
+        broken(
+            format!("the size of a ring buffer must be a power of two of whole pages, and is {size} bytes"),
+            "set `max_entries` to a power of two that is a multiple of the page size, such as 4096",
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::broken_rule;
@@ -234,9 +256,25 @@ mod tests {
             value_size,
             flags,
             extra,
+            max_entries: if kind == "ringbuf" { 4096 } else { 0 },
             ..MapEvidence::default()
         };
         broken_rule(&map, 0xffff).map(|(why, _)| why)
+    }
+
+    #[test]
+    fn a_ring_buffer_is_whole_pages() {
+        let of = |max_entries| {
+            let map = MapEvidence {
+                map_type: "ringbuf".into(),
+                max_entries,
+                ..MapEvidence::default()
+            };
+            broken_rule(&map, 0xffff).map(|(why, _)| why)
+        };
+        assert!(of(100).unwrap().contains("is 100 bytes"));
+        assert!(of(12288).unwrap().contains("power of two"));
+        assert_eq!(of(8192), None);
     }
 
     #[test]
@@ -277,6 +315,7 @@ mod tests {
             ("task_storage", 8, 8, 1, 0, "must be an `int`, and has 8"),
             ("array", 4, 0, 0, 0, "no value"),
             ("hash", 0, 8, 0, 0, "no key"),
+            ("ringbuf", 0, 0, 1, 0, "takes no such flags"),
         ] {
             let why = why(kind, key, value, flags, extra).unwrap_or_default();
             assert!(why.contains(words), "{kind}: {why}");
@@ -294,6 +333,7 @@ mod tests {
             ("array", 4, 8, 0, 0),
             ("hash_of_maps", 8, 4, 0, 0),
             ("arena", 0, 0, 1 << 10, 9),
+            ("ringbuf", 0, 0, 1 << 2, 0),
         ] {
             assert_eq!(why(kind, key, value, flags, extra), None, "{kind}");
         }

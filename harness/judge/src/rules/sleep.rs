@@ -12,7 +12,8 @@ pub(crate) fn sleepable(case: &Case<'_>) -> Option<Diagnosis> {
     let line = case.verifier_line("is not sleepable")?;
     let traces = ["fentry.s", "fexit.s", "fmod_ret.s"];
     let traces = traces.iter().any(|start| case.section().starts_with(start));
-    if traces && case.is_off("FUNCTION_ERROR_INJECTION") {
+    let of_system_call = case.section().contains("_sys_");
+    if traces && of_system_call && case.is_off("FUNCTION_ERROR_INJECTION") {
         let headline = format!(
             "{} may not sleep there without CONFIG_FUNCTION_ERROR_INJECTION, which is off in this \
              kernel: {line}",
@@ -29,11 +30,14 @@ pub(crate) fn sleepable(case: &Case<'_>) -> Option<Diagnosis> {
         ));
     }
     let headline = format!("the verifier rejected {}: {line}", case.name());
-    Some(at_load(
-        Code::VerifierRejection,
-        headline,
-        &["drop `.s`, or take a hook that may sleep on this kernel"],
-    ))
+    let hint = match case.section().split_once('/') {
+        Some((_, target)) if traces => format!(
+            "drop `.s`, or attach to a function that may sleep, such as a system call: the kernel lists those that \
+             may, and `{target}` is not among them"
+        ),
+        _ => "drop `.s`, or take a hook that may sleep on this kernel".into(),
+    };
+    Some(at_load(Code::VerifierRejection, headline, &[&hint]))
 }
 
 /// Beside `security_*`, only functions that error injection lists can have their result modified;
@@ -73,6 +77,7 @@ pub(crate) fn sleeps(case: &Case<'_>) -> Option<Diagnosis> {
         "might sleep in a non-sleepable prog",
         "in non-sleepable prog",
         "must be called from sleepable",
+        "must be sleepable to call sleepable",
     ];
     let hook = case.section().split('/').next().unwrap_or_default();
     let may_not = matches!(case.program.program_type.as_str(), "tracing" | "lsm")

@@ -142,26 +142,41 @@ fn bad_name(name: Option<&str>) -> Option<Cause> {
     ))
 }
 
-/// `tcp_validate_congestion_control` demands these of every congestion control.
+/// `tcp_validate_congestion_control` and `bpf_qdisc_validate` demand these.
 fn missing_operation(operations: &StructOpsEvidence) -> Option<Cause> {
-    if operations.operations != "tcp_congestion_ops" || operations.attach.errno != Some(EINVAL) {
+    if operations.attach.errno != Some(EINVAL) {
         return None;
     }
     let has = |member: &str| operations.values.contains_key(member);
-    let mut missing: Vec<&str> = ["ssthresh", "undo_cwnd"]
-        .into_iter()
+    let (of, demanded) = match &*operations.operations {
+        "tcp_congestion_ops" => ("congestion control", &["ssthresh", "undo_cwnd"][..]),
+        "Qdisc_ops" => (
+            "queueing discipline",
+            &["enqueue", "dequeue", "init", "reset", "destroy"][..],
+        ),
+        _ => return None,
+    };
+    let mut missing: Vec<&str> = demanded
+        .iter()
+        .copied()
         .filter(|member| !has(member))
         .collect();
-    if !has("cong_avoid") && !has("cong_control") {
+    let of_tcp = &*operations.operations == "tcp_congestion_ops";
+    if of_tcp && !has("cong_avoid") && !has("cong_control") {
         missing.push("cong_avoid` or `cong_control");
     }
     (!missing.is_empty()).then(|| {
+        let hint = if of_tcp {
+            "set `ssthresh`, `undo_cwnd` and one of `cong_avoid` and `cong_control`".to_owned()
+        } else {
+            format!("set {}", crate::finding::list(demanded))
+        };
         (
             format!(
-                "it lacks `{}`, which the kernel demands of a congestion control",
+                "it lacks `{}`, which the kernel demands of a {of}",
                 missing.join("`, `")
             ),
-            "set `ssthresh`, `undo_cwnd` and one of `cong_avoid` and `cong_control`".into(),
+            hint,
         )
     })
 }

@@ -17,6 +17,6 @@ pub(crate) use instruction::{Operation, Place};
 pub(crate) use line::{is_backtracking, is_statistic};
 pub(crate) use reader::changes_packet;
 pub(crate) use register::Register;
-pub(crate) use report::{reason, suggestion};
+pub(crate) use report::{classic, reason, suggestion};
 pub(crate) use sentence::sentence;
 pub(crate) use trace::{Origin, Trace};

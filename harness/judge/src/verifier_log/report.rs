@@ -5,6 +5,15 @@ use ukci_schema::evidence::Log;
 
 pub(super) const START: &str = "Verification failed";
 
+/// The log up to the report.
+pub(crate) fn classic(log: &Log) -> impl DoubleEndedIterator<Item = &str> {
+    let lines: Vec<&str> = log
+        .lines()
+        .take_while(|line| !line.starts_with(START))
+        .collect();
+    lines.into_iter()
+}
+
 /// The first paragraph under `Reason:`, as one line.
 pub(crate) fn reason(log: &Log) -> Option<String> {
     paragraph(log, "Reason:")

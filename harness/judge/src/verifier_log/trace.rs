@@ -4,7 +4,7 @@
 use super::instruction::Operation;
 use super::reader::Reader;
 use super::register::Register;
-use super::report::START;
+use super::report::classic;
 use super::step::Step;
 use ukci_schema::evidence::Log;
 
@@ -31,7 +31,7 @@ impl<'a> Trace<'a> {
     /// Reads the log of a program of this type, in libbpf's words.
     pub(crate) fn of(log: &'a Log, program_type: &str) -> Self {
         let mut reader = Reader::new(program_type);
-        for line in log.lines().take_while(|line| !line.starts_with(START)) {
+        for line in classic(log) {
             reader.read(line);
         }
         Self {

@@ -9,6 +9,30 @@ type Row = (&'static str, &'static str, &'static str, &'static str);
 const ROWS: &[Row] = &[
     (
         "",
+        "Attaching tracing programs to function '__rcu_read_lock' is rejected.",
+        "such as one that calls it",
+        "Attaching fexit/fsession/fmod_ret to __noreturn function 'do_exit' is rejected.",
+    ),
+    (
+        "",
+        "Attaching fexit/fsession/fmod_ret to __noreturn function 'do_exit' is rejected.",
+        "use `fentry`",
+        "Attaching tracing programs to function '__rcu_read_lock' is rejected.",
+    ),
+    (
+        "1: (bf) r1 = addr_space_cast(r1, 0, 1)",
+        "addr_space_cast insn can only be used in a program that has an associated arena",
+        "BPF_MAP_TYPE_ARENA",
+        "arena pointers are not supported by this helper",
+    ),
+    (
+        "1: (79) r1 = *(u64 *)(r1 +70000)",
+        "invalid access to context, ctx_size=65535 off=70000 size=8",
+        "within its first 65535 bytes",
+        "invalid access to map value, value_size=65535 off=70000 size=8",
+    ),
+    (
+        "",
         "Sleepable programs can only use array and hash maps",
         "do without the map",
         "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable",

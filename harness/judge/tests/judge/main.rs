@@ -4,6 +4,7 @@
 //! `guest/tests/casebook` or `docs/examples`; `../evidence/<kernel>.snap` is what the judge makes
 //! of it. A failure seen in the wild is kept as one more file there.
 
+mod asked;
 mod attachment;
 mod damage;
 mod errnos;
@@ -14,6 +15,7 @@ mod hints_of_calls;
 mod hints_of_kinds;
 mod hints_of_memory;
 mod hints_of_sentences;
+mod map_in_map;
 mod object;
 mod program;
 mod program_array;

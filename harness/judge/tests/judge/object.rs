@@ -5,7 +5,7 @@ use ukci_judge::judge;
 use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::{
     CoreAccess, CoreFault, Declared, Evidence, Extern, Feature, FeatureKind, Log, MapEvidence,
-    ProgramLoad, Step, StepOutcome,
+    NewPlace, ProgramLoad, Step, StepOutcome,
 };
 
 use crate::hand::{
@@ -66,6 +66,7 @@ fn a_field_of_another_kind_is_not_called_missing() {
 fn a_missing_struct_is_blamed_and_not_its_field() {
     let fault = CoreFault::NoType {
         name: "struct gone".into(),
+        near: Vec::new(),
     };
     let found = fails(
         &missed("struct gone.value", Some(fault)),
@@ -84,6 +85,7 @@ fn a_missing_field_is_named_in_the_kernels_struct_with_those_that_are_there() {
         owner: "struct inode".into(),
         member: "i_ctime".into(),
         near: near.iter().map(|&name| name.into()).collect(),
+        moved: None,
     };
     let spec = "struct inode___before66.i_ctime.tv_sec";
     let evidence = missed(spec, Some(fault(&["i_ctime_sec", "i_ctime_nsec"])));
@@ -103,6 +105,69 @@ fn a_missing_field_is_named_in_the_kernels_struct_with_those_that_are_there() {
     let found = fails(&missed(spec, None), Code::CoreRelocationFailure);
     told(&found, &["`i_ctime.tv_sec` as declared in `struct inode`"]);
     untold(&found, &["before66"]);
+}
+
+#[test]
+fn a_field_that_moved_is_read_where_it_is_now() {
+    let fault = |moved| CoreFault::NoMember {
+        owner: "struct request".into(),
+        member: "rq_disk".into(),
+        near: vec!["rq_flags".into()],
+        moved,
+    };
+    let place = |path: &str, name: &str, kind: &str| {
+        Some(NewPlace {
+            of: "struct request".into(),
+            path: path.into(),
+            declared: declared(name, kind),
+        })
+    };
+    let said = |moved| {
+        let evidence = missed("struct request.rq_disk", Some(fault(moved)));
+        fails(&evidence, Code::CoreRelocationFailure)
+    };
+    let found = said(place("q->disk", "struct gendisk *", "pointer"));
+    told(
+        &found,
+        &["read `q->disk` (`struct gendisk *`) of this kernel's `struct request`"],
+    );
+    untold(&found, &["rq_flags"]);
+    // A list that became a tree is no pointer to read instead.
+    let found = said(place("mm_mt", "struct maple_tree", "struct"));
+    told(&found, &["bpf_find_vma", "`mm_mt` (`struct maple_tree`)"]);
+    untold(&found, &["read `mm_mt`"]);
+    told(&said(None), &["whether `rq_flags`"]);
+}
+
+#[test]
+fn a_type_that_was_renamed_is_named() {
+    let fault = CoreFault::NoType {
+        name: "struct hd_struct".into(),
+        near: vec!["struct block_device".into()],
+    };
+    let found = fails(
+        &missed("struct hd_struct.partno", Some(fault)),
+        Code::CoreRelocationFailure,
+    );
+    told(&found, &["declare `struct block_device` as well"]);
+}
+
+/// 7.3 shows instructions that the verifier never reached, among them one that libbpf poisoned.
+#[test]
+fn a_poisoned_instruction_that_was_never_reached_is_not_the_reason() {
+    let log = "0: (bf) r3 = r2\nR2 !read_ok\n\nVerification failed: Uninitialized register\n\nReason:\n  \
+               R2 has never been initialized.\n\nAt:\n  Instruction context:\n  >>>  0 | (bf) r3 = r2\n       \
+               1 | (85) call unknown#195896080\n\nprocessed 1 insns\n";
+    let found = fails(
+        &alone(13, rejected("kprobe/x", "kprobe", 13, log)),
+        Code::VerifierRejection,
+    );
+    told(&found, &["R2 !read_ok"]);
+    let log = "0: (85) call unknown#195896080\ninvalid func unknown#195896080\nprocessed 1 insns\n";
+    fails(
+        &alone(22, rejected("kprobe/x", "kprobe", 22, log)),
+        Code::CoreRelocationFailure,
+    );
 }
 
 #[test]

@@ -20,6 +20,9 @@ pub enum CoreFault {
     NoType {
         /// `struct cred`.
         name: String,
+        /// The types of this kernel that took its place.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        near: Vec<String>,
     },
     /// It has the type, and no such member in it.
     NoMember {
@@ -29,6 +32,9 @@ pub enum CoreFault {
         member: String,
         /// The names of its members that look alike, the best first.
         near: Vec<String>,
+        /// Where this kernel has what the member held, if that is in another struct.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moved: Option<NewPlace>,
     },
     /// It has the member, which is of another BTF kind. To libbpf that is no match.
     OtherKind {
@@ -50,6 +56,18 @@ pub enum CoreFault {
         /// The one that the object reads.
         index: u32,
     },
+}
+
+/// A member of this kernel that took over from one of another struct.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPlace {
+    /// The struct that the way begins at: `struct request`.
+    pub of: String,
+    /// The way from there, as C writes it: `q->disk`.
+    pub path: String,
+    /// The member's type.
+    pub declared: Declared,
 }
 
 /// A member's type.

@@ -77,6 +77,18 @@ pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
                 .into(),
         ];
     }
+    if let (Some(most), Some(offset), Some(size)) = (
+        rejection.number("invalid access to context, ctx_size="),
+        rejection.number("off="),
+        rejection.number("size="),
+    ) {
+        return vec![format!(
+            "access the context within its first {}, which is the most that a program of this type is given: \
+             {} at offset {offset} are beyond",
+            bytes(most),
+            bytes(size)
+        )];
+    }
     if let Some(hints) = of_socket(rejection) {
         return hints;
     }
@@ -265,10 +277,17 @@ fn narrow(rejection: &Rejection<'_>, field: Field, size: i64) -> Option<String> 
             bytes(size)
         ));
     }
+    // `sock_ops_is_valid_access`, `xdp_is_valid_access`, `sk_msg_is_valid_access`, `cg_sockopt_is_valid_access`
+    // and `sock_addr_is_valid_access` compare the size with that of the field.
+    let whole = matches!(
+        field.structure,
+        "bpf_sock_ops" | "xdp_md" | "sk_msg_md" | "bpf_sockopt"
+    ) || (field.structure == "bpf_sock_addr"
+        && matches!(name, "user_family" | "family" | "type" | "protocol"));
     // Where the kernel puts a pointer, or 8 bytes of its own, in place of the field.
     let of_packet =
         matches!(name, "data" | "data_end" | "data_meta") && WITH_PACKET.contains(&kind);
-    (of_packet || field.width == 8).then(|| {
+    (whole || of_packet || field.width == 8).then(|| {
         format!(
             "read all {} of `{name}` of `struct {}` at once: the program reads {}, and the kernel gives the \
              field only as a whole",

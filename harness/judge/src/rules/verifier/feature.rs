@@ -135,6 +135,20 @@ const ADVICE: &[Advice] = &[
         "do not overwrite part of a pointer that is kept on the stack",
     ),
     (
+        &["Attaching tracing programs to function", "is rejected"],
+        "attach to another function, such as one that calls it: the kernel's own trampolines call this one, so \
+         that no BTF-based tracing program may be attached to it",
+    ),
+    (
+        &["Attaching fexit", "__noreturn"],
+        "use `fentry`: the function never returns, so that nothing can run behind it",
+    ),
+    (
+        &["can only be used in a program that has an associated arena"],
+        "refer in the program to the arena, a map of type BPF_MAP_TYPE_ARENA, that the pointer (`__arena`) \
+         leads into: a program uses one arena, and this one names none",
+    ),
+    (
         &["unmatched"],
         "pair each lock with one unlock on every path: this one was not taken",
     ),

@@ -283,10 +283,10 @@ fn reference(rejection: &Rejection<'_>) -> Vec<String> {
         "call {} on every path before {}: what `{taken}` gave{line} (instruction {index}) is still held on \
          this one",
         releases(taken),
-        if rejection.trace.callee() == Some("bpf_tail_call") {
-            "the tail call"
-        } else {
-            "the program ends"
+        match rejection.trace.callee() {
+            Some("bpf_tail_call") => "the tail call",
+            Some("bpf_throw") => "`bpf_throw`",
+            _ => "the program ends",
         }
     )]
 }
