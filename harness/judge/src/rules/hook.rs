@@ -53,7 +53,7 @@ fn crowd(case: &Case<'_>) -> Option<Cause> {
     })
 }
 
-/// `bpf_iter_attach_map` of kernel/bpf/map_iter.c holds what the program reads against the map that it is to
+/// `bpf_iter_attach_map` of `kernel/bpf/map_iter.c` holds what the program reads against the map that it is to
 /// go over.
 fn map_iterator(case: &Case<'_>) -> Option<Cause> {
     let over_map = [

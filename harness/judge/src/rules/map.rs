@@ -24,21 +24,31 @@ pub(crate) fn refused(whole: &Whole<'_>) -> Option<Found> {
         .find(|found| found.diagnosis.code != Code::GuestResources);
     let mut first = certain.or(found.first())?.clone();
     // A loader contract tells of all maps that wait for their loader.
-    let others = found.iter().filter(|other| {
-        other.diagnosis.code == Code::MapRefused
-            && other.diagnosis.headline != first.diagnosis.headline
-    });
-    let others: Vec<&str> = others
-        .filter_map(|other| other.diagnosis.headline.strip_prefix(REFUSED))
+    let alike = |other: &Diagnosis| {
+        let contract = Code::LoaderContract;
+        other.headline == first.diagnosis.headline
+            || other.code == Code::GuestResources
+            || (other.code == contract && first.diagnosis.code == contract)
+    };
+    let mut others: Vec<&str> = (found.iter().map(|found| &found.diagnosis))
+        .filter(|other| !alike(other))
+        .map(|other| {
+            other
+                .headline
+                .strip_prefix(REFUSED)
+                .unwrap_or(&other.headline)
+        })
         .collect();
+    others.dedup();
     if let [next, rest @ ..] = others.as_slice() {
         let more = match rest.len() {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
-        first.diagnosis.hints.push(format!(
-            "mend as well what the kernel refuses beside it: {next}{more}"
-        ));
+        first
+            .diagnosis
+            .hints
+            .push(format!("look at its other maps as well: {next}{more}"));
     }
     Some(first)
 }

@@ -150,8 +150,8 @@ fn all_refused_maps_are_told() {
     let evidence = with(vec![lpm.clone(), wide], 22);
     told(
         &fails(&evidence, Code::MapRefused),
-        &["map `routes`", "beside it: map `slots` (array)"],
+        &["map `routes`", "other maps as well: map `slots` (array)"],
     );
     let alone = with(vec![lpm], 22);
-    untold(&fails(&alone, Code::MapRefused), &["beside it"]);
+    untold(&fails(&alone, Code::MapRefused), &["other maps"]);
 }
