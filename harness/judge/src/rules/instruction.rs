@@ -9,6 +9,10 @@ use ukci_schema::history;
 /// The hint for instructions of the fourth set.
 const V4: &str = "compile with `-mcpu=v3`: kernels since 5.12 have all of its instructions";
 
+/// The same of a move: that of `addr_space_cast` is encoded alike.
+const V4_OR_ARENA: &str = "compile with `-mcpu=v3`: kernels since 5.12 have all of its instructions; a program with \
+                           arena pointers (`__arena`) has such moves too, and needs a kernel with arenas (6.9)";
+
 /// What an unknown instruction is.
 #[derive(Clone, Copy)]
 struct Unknown {
@@ -57,7 +61,7 @@ const UNKNOWN: &[Unknown] = &[
         words: "BPF_MOV uses reserved fields",
         is: "a move that extends the sign (-mcpu=v4)",
         release: "6.6",
-        hint: V4,
+        hint: V4_OR_ARENA,
     },
     Unknown {
         words: "BPF_ALU uses reserved fields",
