@@ -11,10 +11,10 @@ mod left;
 mod libbpf_lines;
 mod pipes;
 mod processes;
-mod root;
+pub(crate) mod root;
 mod start;
 mod streams;
-mod surroundings;
+pub(crate) mod surroundings;
 mod terminal;
 
 use ukci_guest::guest_facts::Identity;
@@ -54,6 +54,9 @@ pub(crate) fn serve(
     }
     if command.root.is_some() {
         facts.modules.extend(root::enter()?);
+    }
+    if command.host_root {
+        facts.modules.extend(root::enter_hosts()?);
     }
     surroundings::make();
     files::receive(channel, command)?;

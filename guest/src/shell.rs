@@ -3,9 +3,10 @@
 //! The input is the artifact in `/cell` of the initramfs, and busybox. The output is a shell on the
 //! console. It does not connect to the host, and sends nothing.
 
+mod place;
+
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::symlink;
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -13,8 +14,10 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use ukci_guest::child;
 use ukci_guest::kernel_files::KernelFiles;
 use ukci_schema::message::Request;
-use ukci_schema::shell::{self, BUSYBOX, CELL, COMMAND, DONE, FILES, NETWORK, REQUEST};
+use ukci_schema::shell::{self, CELL, COMMAND, DONE, FILES, NETWORK, REQUEST};
 
+use self::place::Place;
+use crate::init::{self, Transport};
 use crate::{network, system};
 
 /// What the kernel arguments ask for.
@@ -29,15 +32,14 @@ impl Shell {
     pub(crate) fn of(cmdline: &str) -> Option<Self> {
         let mut words = cmdline.split_ascii_whitespace();
         let value = words.find_map(|word| word.strip_prefix("ukci.shell="))?;
-        let (size, term) = value.split_once(',').unwrap_or((value, "dumb"));
-        let (columns, rows) = size.split_once('x').unwrap_or(("80", "24"));
+        let (of_window, term) = value.split_once(',').unwrap_or((value, "dumb"));
         Some(Self {
-            size: Winsize {
-                ws_col: columns.parse().unwrap_or(80),
-                ws_row: rows.parse().unwrap_or(24),
+            size: size(of_window).unwrap_or(Winsize {
+                ws_col: 80,
+                ws_row: 24,
                 ws_xpixel: 0,
                 ws_ypixel: 0,
-            },
+            }),
             term: term.to_owned(),
         })
     }
@@ -48,10 +50,7 @@ impl Shell {
         let request = &cell.request;
         system::set_clock(request.time);
         system::add_entropy(KernelFiles::open().random.as_ref(), &request.entropy);
-        let mut install = Command::new(BUSYBOX);
-        let installed = install.args(["--install", "-s", "/bin"]).status();
-        installed.map_err(|error| format!("run {BUSYBOX}: {error}"))?;
-        symlink("/init", "/bin/ukci-guest").map_err(|error| format!("link the agent: {error}"))?;
+        let place = Place::enter()?;
         if Path::new(NETWORK).exists() {
             network::loopback_up();
             let _ = network::load_driver();
@@ -65,7 +64,8 @@ impl Shell {
         if command.is_none() {
             let _ = (&tty).write_all(welcome(&request.name).as_bytes());
         }
-        let ended = self.shell(&tty, command.as_deref());
+        follow_size(&tty);
+        let ended = self.shell(&tty, &place, command.as_deref());
         let ended = ended.map_err(|error| format!("run the shell: {error}"))?;
         // The end of the session hung up what was open of the terminal.
         let tty = open(&device)?;
@@ -75,18 +75,23 @@ impl Shell {
         Ok(())
     }
 
-    fn shell(&self, tty: &File, text: Option<&str>) -> io::Result<std::process::ExitStatus> {
+    fn shell(
+        &self,
+        tty: &File,
+        place: &Place,
+        text: Option<&str>,
+    ) -> io::Result<std::process::ExitStatus> {
         // A shell of its own session that controls the terminal, so that Ctrl-C reaches its jobs.
-        let mut command = Command::new(BUSYBOX);
-        command.args(["setsid", "-c", BUSYBOX, "sh"]);
+        let mut command = Command::new(&place.busybox);
+        command.args(["setsid", "-c"]).args(&place.shell);
         if let Some(text) = text {
             command.args(["-c", text]);
         }
         command
             .current_dir(CELL)
             .env_clear()
-            .env("PATH", "/bin")
-            .env("HOME", "/")
+            .env("PATH", &place.path)
+            .env("HOME", place.home)
             .env("TERM", &self.term)
             .env("PS1", "\\w # ")
             .stdin(Stdio::from(tty.try_clone()?))
@@ -94,6 +99,33 @@ impl Shell {
             .stderr(Stdio::from(tty.try_clone()?))
             .status()
     }
+}
+
+/// Gives the terminal each size that the host tells, which sends SIGWINCH to what runs in it.
+fn follow_size(tty: &File) {
+    let Ok(tty) = tty.try_clone() else { return };
+    let _ = init::load_modules(Transport::Serial);
+    std::thread::spawn(move || {
+        // A terminal that keeps its first size is still a terminal.
+        let Ok(host) = init::dial(Transport::Serial) else {
+            return;
+        };
+        let lines = BufReader::new(host).lines();
+        for size in lines.map_while(Result::ok).filter_map(|line| size(&line)) {
+            let _ = tcsetwinsize(&tty, size);
+        }
+    });
+}
+
+/// `COLUMNSxROWS`.
+fn size(text: &str) -> Option<Winsize> {
+    let (columns, rows) = text.split_once('x')?;
+    Some(Winsize {
+        ws_col: columns.parse().ok()?,
+        ws_row: rows.parse().ok()?,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    })
 }
 
 /// What the host laid below [`CELL`].
@@ -166,6 +198,7 @@ mod tests {
         let shell = Shell::of("quiet ukci.shell=132x50,xterm-256color").unwrap();
         assert_eq!((shell.size.ws_col, shell.size.ws_row), (132, 50));
         assert_eq!(shell.term, "xterm-256color");
+        assert_eq!(super::size("132x50x"), None);
         let shell = Shell::of("ukci.shell=x,").unwrap();
         assert_eq!((shell.size.ws_col, shell.size.ws_row), (80, 24));
     }

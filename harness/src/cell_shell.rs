@@ -4,8 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use ukci_schema::plan::Plan;
-use ukci_schema::shell::{BUSYBOX, CELL, COMMAND, DONE, FILES, NETWORK, REQUEST, module, object};
+use tokio::sync::watch;
+use ukci_schema::command::{CommandFile, Content, WindowSize};
+use ukci_schema::plan::{Kept, Plan};
+use ukci_schema::shell::{
+    BUSYBOX, CELL, COMMAND, DONE, FILES, HOST_ROOT, NETWORK, REQUEST, ROOT, SENT, module, object,
+};
 
 use crate::cell::Inputs;
 use crate::console::CONSOLE_LOG;
@@ -23,10 +27,12 @@ pub struct Shell {
     pub busybox: Vec<u8>,
     /// What the guest has beside memory and CPUs.
     pub userland: Userland,
+    /// Further files, and the bytes of each by their digests.
+    pub files: (Vec<CommandFile>, Kept),
     /// What to run in place of an interactive shell.
     pub command: Option<String>,
-    /// Columns and rows of the terminal.
-    pub size: (u16, u16),
+    /// The size of the terminal's window, as it changes.
+    pub window: watch::Receiver<WindowSize>,
     /// What `$TERM` says of it.
     pub term: String,
 }
@@ -99,14 +105,21 @@ pub async fn run(
         source,
     })?;
     // Its files are in its memory twice while it unpacks them.
-    let memory = inputs.planned.memory.max(MEMORY);
+    let sent = shell.files.0.iter().map(|file| match &file.content {
+        Content::Bytes { size, .. } => *size,
+        Content::Link { .. } => 0,
+    });
+    let sent = u32::try_from(sent.sum::<u64>() >> 20).unwrap_or(u32::MAX / 8);
+    let memory = inputs.planned.memory.max(MEMORY) + 3 * sent;
     let mut boot = inputs.boot(memory, options.out.clone());
     boot.initramfs = initramfs;
     boot.userland = shell.userland.clone();
-    let (columns, rows) = shell.size;
+    let WindowSize { columns, rows } = *shell.window.borrow();
     let argument = format!("ukci.shell={columns}x{rows},{}", shell.term);
     boot.cmdline.push(argument);
-    let ended = machine.boot_on_terminal(&boot).await?;
+    let ended = machine
+        .boot_on_terminal(&boot, shell.window.clone())
+        .await?;
     let status = status(&options.out.join(CONSOLE_LOG));
     match (status, &shell.command) {
         (None, Some(_)) => Err(Error::Lost(ended)),
@@ -136,10 +149,27 @@ fn initramfs_of(inputs: &Inputs, shell: &Shell) -> std::io::Result<Vec<u8>> {
     if !shell.userland.network.is_none() {
         file(NETWORK, Vec::new(), false);
     }
+    if shell.userland.root.is_some() {
+        file(ROOT, Vec::new(), false);
+    }
+    if shell.userland.host_root {
+        file(HOST_ROOT, Vec::new(), false);
+    }
     if let Some(command) = &shell.command {
         file(COMMAND, command.clone().into_bytes(), false);
     }
     archive.directory(CELL.trim_start_matches('/'));
+    let (files, kept) = &shell.files;
+    for CommandFile { path, content } in files {
+        let path = format!("{}{path}", SENT.trim_start_matches('/'));
+        match content {
+            Content::Link { target } => archive.link(&path, target.clone()),
+            Content::Bytes { sha256, mode, .. } => {
+                let bytes = kept.get(sha256).map_or(&[][..], |bytes| bytes);
+                archive.file(&path, bytes.to_vec(), mode & 0o111 != 0);
+            }
+        }
+    }
     let mut bytes = std::fs::read(&inputs.initramfs)?;
     bytes.append(&mut archive.finish());
     Ok(bytes)

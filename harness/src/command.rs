@@ -12,7 +12,7 @@ pub(crate) mod program_path;
 mod script;
 mod terminfo;
 
-pub use self::draft::{Draft, Error, SharedFile, Terminal, planned};
+pub use self::draft::{Draft, Error, SharedFile, Terminal, check_host, planned, sent};
 pub use self::output::{Chunk, Stdin, StdinReader, StreamName};
 
 pub(crate) use self::exchange::Run;

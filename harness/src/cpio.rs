@@ -16,6 +16,7 @@ pub struct Archive {
 enum Entry {
     Directory,
     File { executable: bool, bytes: Vec<u8> },
+    Link { target: String },
 }
 
 impl Archive {
@@ -34,11 +35,19 @@ impl Archive {
 
     /// Adds a file and the directories above it.
     pub fn file(&mut self, path: &str, bytes: Vec<u8>, executable: bool) {
+        self.insert(path, Entry::File { executable, bytes });
+    }
+
+    /// Adds a symbolic link and the directories above it.
+    pub fn link(&mut self, path: &str, target: String) {
+        self.insert(path, Entry::Link { target });
+    }
+
+    fn insert(&mut self, path: &str, entry: Entry) {
         if let Some((parent, _)) = path.rsplit_once('/') {
             self.directory(parent);
         }
-        self.entries
-            .insert(path.to_owned(), Entry::File { executable, bytes });
+        self.entries.insert(path.to_owned(), entry);
     }
 
     /// The archive, padded to 512 bytes.
@@ -55,6 +64,7 @@ impl Archive {
                     executable: false,
                     bytes,
                 } => (0o100_644, bytes),
+                Entry::Link { target } => (0o120_777, target.as_bytes()),
             };
             let links = if matches!(entry, Entry::Directory) {
                 2
@@ -138,6 +148,9 @@ pub(crate) mod tests {
         two.file("init", b"#!".to_vec(), true);
         two.directory("lib/ukci");
         two.file("lib/ukci/x.ko", b"abc".to_vec(), false);
+        for archive in [&mut one, &mut two] {
+            archive.link("sbin", "/usr/sbin".to_owned());
+        }
         let bytes = one.finish();
         assert_eq!(bytes, two.finish());
         assert_eq!(bytes.len() % 512, 0);
@@ -153,6 +166,7 @@ pub(crate) mod tests {
                 entry("lib", 0o040_755, b""),
                 entry("lib/ukci", 0o040_755, b""),
                 entry("lib/ukci/x.ko", 0o100_644, b"abc"),
+                entry("sbin", 0o120_777, b"/usr/sbin"),
             ]
         );
     }

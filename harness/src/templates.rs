@@ -83,6 +83,10 @@ impl Templates {
         let Some(shared) = self.groups.get(&group(inputs)) else {
             return Start::Boot { why: None };
         };
+        if !inputs.userland().can_be_saved() {
+            let why = "a guest that shares this host's files cannot be saved".to_owned();
+            return Start::Boot { why: Some(why) };
+        }
         let started = shared.template.get_or_init(|| async {
             let boot = inputs.boot(inputs.planned.memory, inputs.out.to_path_buf());
             if let Some(template) = machine.find_template(&boot).await {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ukci_harness::command::{self, Draft};
@@ -31,17 +31,16 @@ pub(crate) fn draft(words: Vec<OsString>, program: Program) -> Draft {
     let mut inherited = BTreeSet::new();
     let mut draft = Draft {
         words,
-        files: program.file,
+        files: program.userland.file,
         workdir: program.workdir,
         user: program.user,
         modules: program.module,
         network: program.userland.net.into(),
-        rootfs: program.rootfs,
+        rootfs: program.userland.rootfs,
+        host_root: program.userland.host_root,
         memory: program.memory,
         cpus: program.cpus,
-        library_path: std::env::var_os("LD_LIBRARY_PATH")
-            .map(|path| std::env::split_paths(&path).collect())
-            .unwrap_or_default(),
+        library_path: library_path(),
         ..Draft::default()
     };
     for (name, value) in program.env {
@@ -52,6 +51,13 @@ pub(crate) fn draft(words: Vec<OsString>, program: Program) -> Draft {
     }
     draft.inherited = inherited;
     draft
+}
+
+/// Where libraries are looked for first.
+pub(crate) fn library_path() -> Vec<PathBuf> {
+    let path = std::env::var_os("LD_LIBRARY_PATH");
+    path.map(|path| std::env::split_paths(&path).collect())
+        .unwrap_or_default()
 }
 
 /// Gives a command a terminal of this size, of the kind that this process has, into which ukci's own
@@ -84,7 +90,7 @@ pub(crate) fn plan(
 }
 
 /// The image of a root file system, which is made unless the cache has it.
-fn root_image(source: &Path, arch: Arch, output: Output) -> Result<Image, Failure> {
+pub(crate) fn root_image(source: &Path, arch: Arch, output: Output) -> Result<Image, Failure> {
     let source = std::path::absolute(source)
         .map_err(|error| Failure::failed_to(Action::on("read", source), &error))?;
     let image = rootfs::image(&source, arch, &catalogue::cache_dir(), || {
@@ -106,7 +112,8 @@ fn root_image(source: &Path, arch: Arch, output: Output) -> Result<Image, Failur
     })
 }
 
-fn refused(error: &command::Error) -> Failure {
+/// Why a command, or files for a guest, cannot be put together.
+pub(crate) fn refused(error: &command::Error) -> Failure {
     Failure::of(Exit::Usage, error, error.hint())
 }
 

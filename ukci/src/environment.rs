@@ -97,6 +97,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "`vhost-device-vsock` on `PATH`, or the one that `make` installed",
     ),
     variable(
+        &["UKCI_VIRTIOFSD"],
+        "The program `virtiofsd`, which `--host-root` needs.",
+        "`virtiofsd` on `PATH`, or where distributions have it",
+    ),
+    variable(
         &["UKCI_CLANG_19"],
         "The clang that `--llvm 19` uses. Other major versions have variables of the same form.",
         "`clang-19` on `PATH`",

@@ -67,9 +67,22 @@ pub(crate) struct Attached(Arc<watch::Sender<WindowSize>>);
 
 /// A terminal of this size for a command, and what is typed into it.
 pub(crate) fn attach(window: WindowSize) -> (Attached, StdinReader) {
-    let (sender, receiver) = watch::channel(window);
+    let (attached, receiver) = sizes(window);
     let typed = StdinReader::of(stdin()).in_window(receiver);
-    (Attached(Arc::new(sender)), typed)
+    (attached, typed)
+}
+
+/// A window of this size, and its sizes from now on.
+fn sizes(window: WindowSize) -> (Attached, watch::Receiver<WindowSize>) {
+    let (sender, receiver) = watch::channel(window);
+    (Attached(Arc::new(sender)), receiver)
+}
+
+/// The size of this process's terminal, which is followed in a task of the runtime.
+pub(crate) fn followed() -> watch::Receiver<WindowSize> {
+    let (attached, receiver) = sizes(size().unwrap_or(SIZE));
+    attached.follow();
+    receiver
 }
 
 impl Attached {

@@ -1,6 +1,7 @@
-//! Enters the root file system that a command brings.
+//! Enters the root file system that a command brings, or that of the host.
 //!
-//! Its image is a read-only disk. A file system in memory lies over it, so that the command can write
+//! The one is the image on a read-only disk, the other a directory that the host shares read-only. A file
+//! system in memory lies over it, so that the command can write
 //! wherever it likes, and what the agent has mounted moves along. From then on, every path is one of
 //! the new root, as after the initramfs of a distribution.
 
@@ -9,9 +10,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind, mount_move};
 use ukci_guest::modules;
 use ukci_schema::evidence::Module;
+use ukci_schema::userland::host_root;
 use ukci_schema::userland::root_image::{DRIVER, MODULES, OVERLAY, SERIAL, TYPE};
 
 /// How long the driver may take to find the disk.
@@ -27,8 +30,48 @@ const MOVED: &[&str] = &["dev", "proc", "run", "sys"];
 
 /// Makes the image the root of this process and of all that it starts. Returns the modules that were
 /// loaded.
-pub(super) fn enter() -> Result<Vec<Module>, String> {
-    let loaded: Vec<Module> = MODULES.into_iter().flat_map(modules::load).collect();
+pub(crate) fn enter() -> Result<Vec<Module>, String> {
+    enter_kind(&MODULES, |lacks| {
+        let disk = disk()
+            .ok_or_else(|| lacks("driver for the disk of the root file system", "VIRTIO_BLK"))?;
+        mount(&disk, IMAGE, TYPE, MountFlags::RDONLY, None).map_err(|error| {
+            format!(
+                "mount the root file system: {error}: {}",
+                lacks(TYPE, "SQUASHFS")
+            )
+        })
+    })
+}
+
+/// The same with the root file system of the host.
+pub(crate) fn enter_hosts() -> Result<Vec<Module>, String> {
+    enter_kind(&host_root::MODULES, |lacks| {
+        let flags = MountFlags::RDONLY | MountFlags::NODEV;
+        // The driver finds the device some time after it was loaded.
+        let mounted = modules::found_by(host_root::DRIVER, PATIENCE, || {
+            let mounted = mount(host_root::TAG, IMAGE, host_root::DRIVER, flags, None);
+            match mounted {
+                Err(Errno::INVAL | Errno::NODEV) => None,
+                done => Some(done),
+            }
+        });
+        let mounted = mounted.ok_or_else(|| {
+            lacks(
+                "driver for the files of the host; use `--rootfs` with this kernel",
+                "VIRTIO_FS",
+            )
+        })?;
+        mounted.map_err(|error| format!("mount the files of the host: {error}"))
+    })
+}
+
+/// Loads modules, mounts with `mounting` what is read, and makes it the root. `mounting` is handed what
+/// words a driver that the kernel lacks.
+fn enter_kind(
+    names: &[&str],
+    mounting: impl Fn(&dyn Fn(&str, &str) -> String) -> Result<(), String>,
+) -> Result<Vec<Module>, String> {
+    let loaded: Vec<Module> = names.iter().copied().flat_map(modules::load).collect();
     let lacks = |what: &str, option: &str| {
         let errors = loaded.iter().filter_map(|module| {
             let error = module.error.as_deref()?;
@@ -40,17 +83,10 @@ pub(super) fn enter() -> Result<Vec<Module>, String> {
             errors.join("; ")
         )
     };
-    let disk =
-        disk().ok_or_else(|| lacks("driver for the disk of the root file system", "VIRTIO_BLK"))?;
     for dir in [IMAGE, MEMORY, ROOT] {
         fs::create_dir_all(dir).map_err(|error| format!("create {dir}: {error}"))?;
     }
-    mount(&disk, IMAGE, TYPE, MountFlags::RDONLY, None).map_err(|error| {
-        format!(
-            "mount the root file system: {error}: {}",
-            lacks(TYPE, "SQUASHFS")
-        )
-    })?;
+    mounting(&lacks)?;
     let writable = over();
     if writable.is_err() {
         mount_bind(IMAGE, ROOT).map_err(|error| format!("mount the root file system: {error}"))?;

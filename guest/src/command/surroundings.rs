@@ -4,6 +4,7 @@
 //! Each step is done as far as the kernel permits it, and none replaces a file that the command
 //! brought.
 
+use std::ffi::CStr;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
@@ -15,9 +16,19 @@ use ukci_schema::command::Command;
 use crate::network;
 
 /// Source, target, type and options.
-const MOUNTS: &[(&str, &str, &str, Option<&std::ffi::CStr>)] = &[
+type Mount = (
+    &'static str,
+    &'static str,
+    &'static str,
+    Option<&'static CStr>,
+);
+
+const OF_KERNEL: &[Mount] = &[
     ("debugfs", "/sys/kernel/debug", "debugfs", None),
     ("configfs", "/sys/kernel/config", "configfs", None),
+];
+
+const BELOW_DEV: &[Mount] = &[
     (
         "devpts",
         "/dev/pts",
@@ -49,10 +60,8 @@ const FILES: &[(&str, &str)] = &[
 
 /// What there is before the command's own files.
 pub(super) fn make() {
-    for (source, target, kind, options) in MOUNTS {
-        let _ = fs::create_dir_all(target);
-        let _ = mount(*source, *target, *kind, MountFlags::empty(), *options);
-    }
+    mounts(OF_KERNEL);
+    below_dev();
     for dir in DIRS {
         let _ = fs::create_dir_all(dir);
     }
@@ -65,6 +74,18 @@ pub(super) fn make() {
     }
     let _ = rustix::system::sethostname(b"ukci");
     network::loopback_up();
+}
+
+/// Mounts what programs expect below `/dev`: terminals, shared memory and the like.
+pub(crate) fn below_dev() {
+    mounts(BELOW_DEV);
+}
+
+fn mounts(mounts: &[Mount]) {
+    for (source, target, kind, options) in mounts {
+        let _ = fs::create_dir_all(target);
+        let _ = mount(*source, *target, *kind, MountFlags::empty(), *options);
+    }
 }
 
 /// What is made around the command's own files.

@@ -76,6 +76,9 @@ pub struct Command {
     /// The root file system in which it runs; none: that of the initramfs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<Root>,
+    /// Whether it runs in the root file system of the host, which it cannot change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub host_root: bool,
     /// Guest memory in MiB that it needs at least.
     pub memory: u32,
     /// Whether the calls of its processes to the BPF subsystem are watched.

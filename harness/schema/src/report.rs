@@ -161,6 +161,9 @@ pub struct CellReport {
     /// The root file system in which the command ran, if it was given one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<Root>,
+    /// Whether the command ran in the root file system of this host, which it could not change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub host_root: bool,
     /// Guest memory in MiB.
     pub memory: u32,
     /// Virtual CPUs.

@@ -15,6 +15,15 @@ pub const COMMAND: &str = "/cell/command";
 /// Where this file is, the guest has [a network](crate::userland::Network::User).
 pub const NETWORK: &str = "/cell/network";
 
+/// Where this file is, the shell runs in [a root file system](crate::userland::Root) of its own.
+pub const ROOT: &str = "/cell/root";
+
+/// Where this file is, the shell runs in the root file system of the host.
+pub const HOST_ROOT: &str = "/cell/host-root";
+
+/// Directory of the files that were sent for the person, each below its path in the guest.
+pub const SENT: &str = "/.ukci/sent";
+
 /// The shell and its tools.
 pub const BUSYBOX: &str = "/bin/busybox";
 

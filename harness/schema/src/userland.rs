@@ -55,6 +55,16 @@ pub struct Root {
     pub source: String,
 }
 
+/// How a guest finds and mounts the files of its host.
+pub mod host_root {
+    /// The name of the device.
+    pub const TAG: &str = "ukci-host";
+    /// The driver, and the type of its file system.
+    pub const DRIVER: &str = "virtiofs";
+    /// What the guest loads for it, in this order. All of it may be built into the kernel.
+    pub const MODULES: [&str; 3] = [super::BUS_DRIVER, DRIVER, super::root_image::OVERLAY];
+}
+
 /// How a guest finds and mounts the image of a [`Root`].
 pub mod root_image {
     /// The serial number of its disk.

@@ -79,6 +79,7 @@ impl Inputs {
         Userland {
             network: command.map_or(Network::None, |command| command.network),
             root: self.root.clone(),
+            host_root: command.is_some_and(|command| command.host_root),
         }
     }
 

@@ -115,6 +115,7 @@ pub(super) fn report<M: Machine>(
         hermetic: inputs.is_hermetic(),
         network: inputs.userland().network,
         root: (inputs.command.as_ref()).and_then(|command| command.root.clone()),
+        host_root: inputs.userland().host_root,
         memory: cost.memory,
         cpus: planned.cpus,
         seconds: cost.seconds,

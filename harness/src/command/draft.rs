@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
-use ukci_schema::command::{self, BUSYBOX, Command, Content, Stdin, User, WindowSize};
+use ukci_schema::command::{self, BUSYBOX, Command, CommandFile, Content, Stdin, User, WindowSize};
 use ukci_schema::plan::{FileRef, Kept, PlannedArtifact};
 use ukci_schema::userland::Network;
 
 pub use self::error::Error;
 use self::files::{Files, canonical, read, text};
 use super::{elf_closure, program_path, terminfo};
+use crate::arch;
 use crate::catalogue::digest;
 use crate::rootfs::Image;
 
@@ -87,6 +88,8 @@ pub struct Draft {
     pub rootfs: Option<PathBuf>,
     /// The image that was made of it. Without one, the guest has the files that the program needs.
     pub root: Option<Arc<Image>>,
+    /// Whether it runs in the root file system of this host.
+    pub host_root: bool,
     /// Guest memory in MiB.
     pub memory: Option<u32>,
     /// Virtual CPUs.
@@ -110,6 +113,9 @@ impl Draft {
             return Ok(None);
         };
         let word = text(word)?;
+        if self.host_root && !word.contains('/') {
+            return Ok(None);
+        }
         if let Some(root) = &self.root {
             // The root file system comes first, and has all programs without a path.
             let is_own = !word.contains('/') || root.start_of(Path::new(word), 1).is_some();
@@ -133,6 +139,10 @@ impl Draft {
         match &self.root {
             Some(root) => {
                 check_arch(root, arch)?;
+                files.is_bare = true;
+            }
+            None if self.host_root => {
+                check_host(arch)?;
                 files.is_bare = true;
             }
             None => files.own(BUSYBOX, busybox),
@@ -172,16 +182,7 @@ impl Draft {
                 text(object.as_os_str())?,
             );
         }
-        for SharedFile { source, path } in &self.files {
-            let at = match path {
-                Some(path) => path.clone(),
-                // Its own name, not that of what it may be a link to.
-                None => {
-                    text(std::path::absolute(source).unwrap_or_default().as_os_str())?.to_owned()
-                }
-            };
-            files.shared(&canonical(source)?, Some(&at))?;
-        }
+        files.all_shared(&self.files)?;
         if let Some(Terminal { kind, .. }) = &self.terminal {
             environment
                 .entry("TERM".into())
@@ -216,7 +217,8 @@ impl Draft {
                 // Without words the shell's own name is `sh`.
                 let own = words.is_empty().then(|| "sh".to_owned());
                 let arguments = head.into_iter().chain(own).chain(words).collect();
-                let shell = self.root.as_ref().map_or(BUSYBOX, |_| "/bin/sh");
+                let has_root = self.host_root || self.root.is_some();
+                let shell = if has_root { "/bin/sh" } else { BUSYBOX };
                 (shell.to_owned(), arguments)
             }
             (None, Some(program)) => (text(program.as_os_str())?.to_owned(), words),
@@ -242,6 +244,7 @@ impl Draft {
             modules: self.modules,
             network: self.network,
             root: self.root.map(|image| image.root.clone()),
+            host_root: self.host_root,
             cpus: self.cpus,
         };
         Ok(planned_with(&command, &path, files.companions, files.kept))
@@ -273,6 +276,20 @@ impl Draft {
         }
         environment
     }
+}
+
+/// Files for a guest of `arch` whose person types commands: each with what it needs, if it is a
+/// program, unless the guest has a root file system of its own (`is_bare`).
+pub fn sent(
+    shared: &[SharedFile],
+    arch: Arch,
+    library_path: Vec<PathBuf>,
+    is_bare: bool,
+) -> Result<(Vec<CommandFile>, Kept), Error> {
+    let mut files = Files::new(arch, library_path);
+    files.is_bare = is_bare;
+    files.all_shared(shared)?;
+    Ok((files.made, files.kept))
 }
 
 /// A command that an earlier run wrote down, as a planned artifact. Its files are read and compared
@@ -335,6 +352,15 @@ fn planned_with(
 fn memory(bytes: u64) -> u32 {
     let mib = u32::try_from(bytes.div_ceil(1024 * 1024)).unwrap_or(u32::MAX / 8);
     (256 + mib * 5 / 2).next_multiple_of(MEMORY)
+}
+
+/// Refuses to share this host's files with a guest of another architecture, which could run none of its
+/// programs.
+pub fn check_host(arch: Arch) -> Result<(), Error> {
+    match arch::host() {
+        Some(host) if host == arch => Ok(()),
+        _ => Err(Error::OtherHost(arch)),
+    }
 }
 
 /// Refuses a root file system for another architecture, as far as its shell tells.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ukci_schema::cell::Arch;
 use ukci_schema::message::SERIAL_PORT;
+use ukci_schema::userland::host_root::TAG;
 use ukci_schema::userland::root_image::SERIAL;
 
 use super::interface::Boot;
@@ -93,6 +94,8 @@ pub enum Device {
     UserNetwork,
     /// A disk that cannot be written, with the image of a root file system.
     RootDisk(PathBuf),
+    /// This host's files, which a vhost-user process reads that listens on this socket.
+    HostFiles(PathBuf),
     /// Kernel arguments of the plan.
     KernelArguments(Vec<String>),
 }
@@ -270,6 +273,13 @@ impl Device {
                 line.option(
                     "-device",
                     format!("virtio-blk-pci,drive=root,serial={SERIAL}"),
+                );
+            }
+            Self::HostFiles(path) => {
+                line.option("-chardev", with_path("socket,id=files,path=", path));
+                line.option(
+                    "-device",
+                    format!("vhost-user-fs-pci,chardev=files,tag={TAG}"),
                 );
             }
             Self::KernelArguments(arguments) => line.kernel.extend(arguments.iter().cloned()),

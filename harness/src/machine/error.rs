@@ -28,6 +28,12 @@ pub enum Error {
         /// Its value.
         path: PathBuf,
     },
+    /// No program shares this host's files with a guest.
+    #[error("the program `virtiofsd` was not found, which shares this host's files with a guest")]
+    NoVirtiofsd,
+    /// This host's files cannot be shared with a guest.
+    #[error("{0}")]
+    Share(String),
     /// A tool of the cache is not the file that was built.
     #[error("`{}` is not the file that was built: its SHA-256 is {found}", path.display())]
     ToolChanged {
@@ -79,6 +85,12 @@ impl Error {
             Self::NoQemu { package, .. } => Some(format!(
                 "install it, for example with `apt-get install {package}`"
             )),
+            Self::Share(_) => None,
+            Self::NoVirtiofsd => Some(
+                "install `virtiofsd` (on Debian 12, `qemu-system-common` has it), name it in \
+                 `UKCI_VIRTIOFSD`, or give the guest a root file system with `--rootfs`"
+                    .to_owned(),
+            ),
             Self::OpenKvm { source } if source.kind() == io::ErrorKind::PermissionDenied => Some(
                 format!("join the group that owns `{KVM_DEVICE}`, which is often named kvm"),
             ),

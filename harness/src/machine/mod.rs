@@ -7,6 +7,7 @@ mod emulator;
 mod error;
 mod evidence_file;
 mod guard;
+mod host_share;
 pub(crate) mod interface;
 mod kvm;
 mod migration;

@@ -80,6 +80,11 @@ impl PrivateDir {
         self.path.join("vhost-user")
     }
 
+    /// Where QEMU connects to virtiofsd.
+    pub(super) fn files(&self) -> PathBuf {
+        self.path.join("files")
+    }
+
     /// Where vhost-device-vsock listens for hosts that dial the guest, which none does.
     pub(super) fn vsock(&self) -> PathBuf {
         self.path.join("vsock")
@@ -102,11 +107,12 @@ impl PrivateDir {
     }
 
     /// Every name that is ever made in it.
-    fn names() -> [String; 5] {
+    fn names() -> [String; 6] {
         [
             "qmp".into(),
             "agent".into(),
             "vhost-user".into(),
+            "files".into(),
             "vsock".into(),
             format!("vsock_{PORT}"),
         ]

@@ -16,6 +16,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
 use super::guard::{Guard, is_script};
+use super::host_share::Namespace;
 use super::unprivileged::User;
 
 /// How a process ended and what it cost.
@@ -126,6 +127,8 @@ pub(super) struct Rights {
     pub(super) user: Option<User>,
     /// Open in the process, under the same numbers.
     pub(super) descriptors: Vec<OwnedFd>,
+    /// Namespaces of its own in which it can write nothing.
+    pub(super) namespace: Option<Namespace>,
 }
 
 /// Leaves the process nothing of ours that it does not need.
@@ -244,9 +247,11 @@ fn start(mut command: Command, leads: bool) -> io::Result<Child> {
     reason = "only `wait4` tells what a child cost; the others are unsafe by nature"
 )]
 mod system {
+    use std::ffi::CStr;
+
     use super::{
-        AsRawFd, AsyncFd, Command, CommandExt, Exit, ExitStatus, ExitStatusExt, OwnedFd, Pid,
-        Rights, Signal, getppid, io,
+        AsRawFd, AsyncFd, Command, CommandExt, Exit, ExitStatus, ExitStatusExt, Namespace, OwnedFd,
+        Pid, Rights, Signal, getppid, io,
     };
 
     /// Has the runtime watch a descriptor.
@@ -321,6 +326,9 @@ mod system {
                         return Err(io::Error::last_os_error());
                     }
                 }
+                if let Some(namespace) = &rights.namespace {
+                    enter(namespace)?;
+                }
                 if libc::prctl(
                     libc::PR_SET_NO_NEW_PRIVS,
                     1 as libc::c_ulong,
@@ -336,6 +344,66 @@ mod system {
         };
         // SAFETY: the closure makes bare system calls and allocates nothing.
         unsafe { command.pre_exec(confine) };
+    }
+
+    /// Makes this process one of namespaces of its own, in which every mount is read-only.
+    fn enter(namespace: &Namespace) -> io::Result<()> {
+        let done = |result: libc::c_int| match result {
+            0.. => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        };
+        let write = |path: &CStr, bytes: &[u8]| {
+            // SAFETY: the path ends with a zero byte, and the length is that of the bytes.
+            unsafe {
+                let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+                if fd < 0 || libc::write(fd, bytes.as_ptr().cast(), bytes.len()) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                libc::close(fd);
+            }
+            Ok(())
+        };
+        let read_only = libc::mount_attr {
+            attr_set: libc::MOUNT_ATTR_RDONLY,
+            attr_clr: 0,
+            propagation: 0,
+            userns_fd: 0,
+        };
+        // SAFETY: system calls on numbers, on texts that end with a zero byte, and on a live value of
+        // the size that is named; nothing is allocated.
+        unsafe {
+            // The files in `/proc/self` are root's after a change of the user.
+            done(libc::prctl(libc::PR_SET_DUMPABLE, 1 as libc::c_ulong))?;
+            done(libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS))?;
+            write(c"/proc/self/setgroups", b"deny")?;
+            write(c"/proc/self/uid_map", &namespace.users)?;
+            write(c"/proc/self/gid_map", &namespace.groups)?;
+            let none = std::ptr::null();
+            let flags = libc::MS_REC | libc::MS_PRIVATE;
+            done(libc::mount(none, c"/".as_ptr(), none, flags, none.cast()))?;
+            for (path, is_dir) in &namespace.hidden {
+                let path = path.as_ptr();
+                done(if *is_dir {
+                    let tmpfs = c"tmpfs".as_ptr();
+                    let (flags, options) = (libc::MS_NOSUID | libc::MS_NODEV, c"size=4k");
+                    libc::mount(tmpfs, path, tmpfs, flags, options.as_ptr().cast())
+                } else {
+                    let null = c"/dev/null".as_ptr();
+                    libc::mount(null, path, none, libc::MS_BIND, none.cast())
+                })?;
+            }
+            done(
+                i32::try_from(libc::syscall(
+                    libc::SYS_mount_setattr,
+                    libc::AT_FDCWD,
+                    c"/".as_ptr(),
+                    libc::AT_RECURSIVE,
+                    &raw const read_only,
+                    size_of::<libc::mount_attr>(),
+                ))
+                .unwrap_or(-1),
+            )
+        }
     }
 
     /// Reaps a child process, and blocks until it ends.
@@ -484,6 +552,7 @@ mod tests {
         let rights = Rights {
             user: Some(user.clone()),
             descriptors: vec![given],
+            namespace: None,
         };
         let mut process = Process::spawn(command, rights).await.unwrap();
         process.exited().await.unwrap();

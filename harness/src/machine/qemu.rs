@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixListener;
+use tokio::sync::watch;
 use ukci_schema::cell::Arch;
+use ukci_schema::command::WindowSize;
 use ukci_schema::report::Choice;
 
 use super::device::{self, Backend, Device, Emulated};
 use super::emulator::{Emulator, find_program};
 use super::error::Error;
 use super::evidence_file;
+use super::host_share::{self, Virtiofsd};
 use super::interface::{Boot, Hardware};
 use super::kvm::{self, Accelerator};
-use super::private_dir;
+use super::private_dir::{self, PrivateDir};
 use super::process::{Process, Rights};
 use super::template::Place;
 use super::unprivileged::{self, Handed, Root, User};
@@ -194,8 +199,13 @@ impl Qemu {
     }
 
     /// Boots a machine whose console is our own standard input and output, and waits for its end,
-    /// in words: `exited with status 0`. Dropping the future kills it.
-    pub async fn boot_on_terminal(&self, boot: &Boot) -> Result<String, Error> {
+    /// in words: `exited with status 0`. The guest is told whenever the window has another size.
+    /// Dropping the future kills it.
+    pub async fn boot_on_terminal(
+        &self,
+        boot: &Boot,
+        window: watch::Receiver<WindowSize>,
+    ) -> Result<String, Error> {
         let platform = arch::platform(boot.cell.arch);
         let emulator = self.emulator(boot.cell.arch).ok_or(Error::NoQemu {
             program: platform.qemu,
@@ -209,24 +219,84 @@ impl Qemu {
             name: platform.console,
             log: boot.evidence.join(CONSOLE_LOG),
         };
-        let machine = self.made_of(boot, terminal, Vec::new(), Backend::Private);
         let user = self.user(boot.cell.arch).ok();
+        let group = user.as_ref().map(|user| user.id);
+        let dir = PrivateDir::create(self.base(), group).map_err(failed)?;
+        let listener = UnixListener::bind(dir.agent()).map_err(failed)?;
+        let mut links = vec![Device::SerialPort(dir.agent())];
+        let mut memory = Backend::Private;
+        // It ends with this function.
+        let mut _files = None;
+        if boot.userland.host_root {
+            let arch = boot.cell.arch;
+            let shared = self.share_files(arch, &dir, &boot.evidence).await;
+            let (process, device) = shared.map_err(Error::Share)?;
+            links.push(device);
+            memory = Backend::Shared;
+            _files = Some(process);
+        }
+        if user.is_some() {
+            dir.admit().map_err(failed)?;
+        }
+        let machine = self.made_of(boot, terminal, links, memory);
+        let (userland, disk) = match &user {
+            Some(_) => boot.userland.by_descriptor().map_err(failed)?,
+            None => (boot.userland.clone(), None),
+        };
+        let handed = Boot {
+            userland,
+            ..boot.clone()
+        };
         let log = boot.evidence.join(CONSOLE_LOG);
         let written = evidence_file::create(&log).map_err(failed)?;
         let Handed {
             command,
-            descriptors,
+            mut descriptors,
         } = Handed::to(
             user.as_ref(),
             &emulator.path,
-            &device::flags(&machine.devices(boot)),
+            &device::flags(&machine.devices(&handed)),
             &[&boot.kernel, &boot.initramfs],
             Some((&log, written)),
         )
         .map_err(failed)?;
-        let process = Process::spawn_on_terminal(command, Rights { user, descriptors }).await;
-        let exit = process.map_err(failed)?.exited().await.map_err(failed)?;
-        Ok(exit.words())
+        descriptors.extend(disk);
+        let rights = Rights {
+            user,
+            descriptors,
+            namespace: None,
+        };
+        let process = Process::spawn_on_terminal(command, rights).await;
+        let mut process = process.map_err(failed)?;
+        let exit = tokio::select! {
+            exit = process.exited() => exit,
+            () = tell_sizes(&listener, window) => process.exited().await,
+        };
+        Ok(exit.map_err(failed)?.words())
+    }
+
+    /// Starts what reads this host's files for a guest. Returns it with the guest's device, or says why
+    /// there is none, and what to do instead.
+    pub(super) async fn share_files(
+        &self,
+        arch: Arch,
+        dir: &PrivateDir,
+        evidence: &Path,
+    ) -> Result<(Process, Device), String> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            format!(
+                "cannot share this host's files with the guest: {error}; use `--rootfs` instead of \
+                 `--host-root`"
+            )
+        };
+        let virtiofsd = Virtiofsd::find().map_err(|error| cannot(&error))?;
+        let user = self.user(arch);
+        let listener = std::os::unix::net::UnixListener::bind(dir.files());
+        let listener = listener.map_err(|error| cannot(&error))?;
+        let log = evidence.join(host_share::LOG);
+        let started = virtiofsd.start(user.as_ref().map_err(|why| *why), listener, &log);
+        let process = started.await.map_err(|error| cannot(&error))?;
+        Ok((process, Device::HostFiles(dir.files())))
     }
 
     /// The QEMU of an architecture that [`Settings::arches`] had.
@@ -342,6 +412,21 @@ impl Qemu {
             .emulator(arch)
             .map_or(arch::Version(0, 0), Emulator::version);
         arch::cpu_model(arch, &self.accelerated(arch), version, release)
+    }
+}
+
+/// Tells a guest the size of the window, and each that follows it, in a line each. Ends if the guest
+/// cannot be told any more, which does no harm.
+async fn tell_sizes(listener: &UnixListener, mut window: watch::Receiver<WindowSize>) {
+    let Ok((mut guest, _)) = listener.accept().await else {
+        return;
+    };
+    loop {
+        let WindowSize { columns, rows } = *window.borrow_and_update();
+        let line = format!("{columns}x{rows}\n");
+        if guest.write_all(line.as_bytes()).await.is_err() || window.changed().await.is_err() {
+            return;
+        }
     }
 }
 

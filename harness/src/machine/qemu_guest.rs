@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -17,7 +18,7 @@ use super::schedstat::SchedStat;
 use crate::console::{CONSOLE_LOG, Follower, State, last_line};
 use crate::deadline::WaitedForCpu;
 use crate::timeline::CpuTime;
-use crate::transport::{Listener, Stream, VHOST_DEVICE_VSOCK};
+use crate::transport::{Listener, Stream};
 
 /// What QEMU said.
 pub(super) const QEMU_LOG: &str = "qemu.log";
@@ -57,10 +58,19 @@ impl QemuGuest {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) qemu: Process,
-    pub(super) vhost_device_vsock: Option<Process>,
+    pub(super) beside: Vec<Beside>,
     pub(super) qmp: Qmp,
     pub(super) console: Mutex<Follower>,
     pub(super) evidence: PathBuf,
+}
+
+/// A process that serves a device of QEMU's.
+#[derive(Debug)]
+pub(super) struct Beside {
+    pub(super) process: Process,
+    pub(super) program: &'static str,
+    /// The name of the file with its complaints.
+    pub(super) log: &'static str,
 }
 
 /// Cuts a log that is longer than `most`, and says so in its last line. Nobody writes to it any more.
@@ -87,9 +97,10 @@ impl Running {
 
     /// The times of QEMU and of what runs beside it.
     fn sched_stats(&self) -> Vec<SchedStat> {
-        let processes = [Some(&self.qemu), self.vhost_device_vsock.as_ref()];
-        let processes = processes.into_iter().flatten();
-        processes
+        let beside = self.beside.iter().map(|beside| &beside.process);
+        [&self.qemu]
+            .into_iter()
+            .chain(beside)
             .filter_map(|process| SchedStat::of(process.pid()).ok())
             .collect()
     }
@@ -102,12 +113,12 @@ impl Running {
             tokio::select! {
                 biased;
                 exit = self.qemu.exited() => return self.gone(exit).await,
-                exit = exited(self.vhost_device_vsock.as_mut()) => {
+                (program, log, exit) = first_exit(&mut self.beside) => {
                     return Ending::Exited(Exited {
-                        program: VHOST_DEVICE_VSOCK.to_owned(),
+                        program: program.to_owned(),
                         how: how(exit),
                         reason: None,
-                        complaint: last_line(&self.evidence.join(VSOCK_LOG)),
+                        complaint: last_line(&self.evidence.join(log)),
                     });
                 }
                 _ = tick.tick() => {}
@@ -157,12 +168,19 @@ fn how(exit: io::Result<Exit>) -> String {
     }
 }
 
-/// Waits for the end of a process. Without a process, it waits forever.
-async fn exited(process: Option<&mut Process>) -> io::Result<Exit> {
-    match process {
-        Some(process) => process.exited().await,
-        None => std::future::pending().await,
-    }
+/// Waits for the end of any of these processes: the program, the name of its log, and how it ended.
+/// Without a process, it waits forever.
+async fn first_exit(beside: &mut [Beside]) -> (&'static str, &'static str, io::Result<Exit>) {
+    let mut ends: Vec<_> = (beside.iter_mut())
+        .map(|beside| {
+            Box::pin(async { (beside.program, beside.log, beside.process.exited().await) })
+        })
+        .collect();
+    std::future::poll_fn(|context| {
+        let mut ready = (ends.iter_mut()).map(|end| end.as_mut().poll(context));
+        ready.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 impl Guest for QemuGuest {
@@ -226,27 +244,23 @@ impl Guest for QemuGuest {
     async fn stop(self) -> Usage {
         let Running {
             qemu,
-            vhost_device_vsock,
+            beside,
             evidence,
             ..
         } = self.running;
         let qemu = qemu.kill().await.ok();
-        let beside = match vhost_device_vsock {
-            Some(process) => process.kill().await.ok(),
-            None => None,
-        };
-        let _ = cut(&evidence.join(CONSOLE_LOG), LONGEST_CONSOLE);
-        let log = evidence.join(VSOCK_LOG);
-        if std::fs::metadata(&log).is_ok_and(|metadata| metadata.len() == 0) {
-            // It has nothing to say unless it fails. Where it cannot be removed, it stays, empty.
-            let _ = std::fs::remove_file(&log);
+        let mut ends = Vec::new();
+        for Beside { process, log, .. } in beside {
+            ends.extend(process.kill().await.ok());
+            let log = evidence.join(log);
+            if std::fs::metadata(&log).is_ok_and(|metadata| metadata.len() == 0) {
+                // It has nothing to say unless it fails. Where it cannot be removed, it stays, empty.
+                let _ = std::fs::remove_file(&log);
+            }
         }
+        let _ = cut(&evidence.join(CONSOLE_LOG), LONGEST_CONSOLE);
         Usage {
-            cpu_seconds: qemu
-                .iter()
-                .chain(&beside)
-                .map(|exit| exit.cpu_seconds)
-                .sum(),
+            cpu_seconds: qemu.iter().chain(&ends).map(|exit| exit.cpu_seconds).sum(),
             peak_kib: qemu.map_or(0, |exit| exit.peak_kib),
         }
     }

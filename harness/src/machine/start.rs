@@ -14,18 +14,19 @@ use ukci_schema::verdict::{Fault, Stage};
 
 use super::device::{Backend, Device, flags, shell};
 use super::evidence_file::create;
+use super::host_share::{self, VIRTIOFSD};
 use super::interface::Boot;
 use super::migration;
 use super::private_dir::PrivateDir;
 use super::process::{Process, Rights};
 use super::qemu::Qemu;
-use super::qemu_guest::{LAST_WORDS, QEMU_LOG, QemuGuest, Running, VSOCK_LOG};
+use super::qemu_guest::{Beside, LAST_WORDS, QEMU_LOG, QemuGuest, Running, VSOCK_LOG};
 use super::qmp::Qmp;
 use super::template::Template;
 use super::unprivileged::Handed;
 use super::vhost_user::VhostUserVsock;
 use crate::console::{CONSOLE_LOG, Follower, TEMPLATE_CONSOLE_LOG, last_line};
-use crate::transport::{Listener, Transport};
+use crate::transport::{Listener, Transport, VHOST_DEVICE_VSOCK};
 
 /// The command that was run.
 const COMMAND: &str = "command.txt";
@@ -167,6 +168,13 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
             (listener, Device::SerialPort(dir.agent()))
         }
     };
+    let (shared, link_of_files) = if boot.userland.host_root {
+        let shared = machine.share_files(arch, &dir, &boot.evidence).await;
+        let (process, device) = shared.map_err(fault)?;
+        (Some(process), Some(device))
+    } else {
+        (None, None)
+    };
     let monitor = UnixListener::bind(dir.qmp()).map_err(listening)?;
     prelude.extend(match origin {
         Origin::Template(template) => restore_by_hand(&dir, template),
@@ -174,10 +182,16 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
     });
     prelude.extend_from_slice(b"sleep 1\n");
 
-    let links = vec![Device::Qmp(dir.qmp()), link];
+    let links: Vec<Device> = [Device::Qmp(dir.qmp()), link]
+        .into_iter()
+        .chain(link_of_files)
+        .collect();
     let cannot_run =
         |error: io::Error| fault(format!("cannot run `{}`: {error}", emulator.path.display()));
-    let memory = origin.memory(transport);
+    let memory = match origin.memory(transport) {
+        Backend::Private if shared.is_some() => Backend::Shared,
+        memory => memory,
+    };
     let command_of = |boot: &Boot, memory: Backend| {
         flags(&machine.emulated(boot, links.clone(), memory).devices(boot))
     };
@@ -215,7 +229,11 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
     if user.is_some() {
         dir.admit().map_err(listening)?;
     }
-    let rights = Rights { user, descriptors };
+    let rights = Rights {
+        user,
+        descriptors,
+        namespace: None,
+    };
     let mut qemu = Process::spawn(with_log(command, qemu_log), rights)
         .await
         .map_err(cannot_run)?;
@@ -230,9 +248,19 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
         keep_console(template, &boot.evidence);
         resumed = Some(Arc::new(template.hello().clone()));
     }
+    let vsock = vhost_device_vsock.map(|process| Beside {
+        process,
+        program: VHOST_DEVICE_VSOCK,
+        log: VSOCK_LOG,
+    });
+    let files = shared.map(|process| Beside {
+        process,
+        program: VIRTIOFSD,
+        log: host_share::LOG,
+    });
     let running = Running {
         qemu,
-        vhost_device_vsock,
+        beside: vsock.into_iter().chain(files).collect(),
         qmp,
         console: Mutex::new(console),
         evidence: boot.evidence.clone(),

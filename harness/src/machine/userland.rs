@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
-use ukci_schema::userland::{Network, root_image, user_network};
+use ukci_schema::userland::{Network, host_root, root_image, user_network};
 
 use super::device::Device;
 
@@ -17,6 +17,8 @@ pub struct Userland {
     pub network: Network,
     /// The image of its root file system.
     pub root: Option<RootDisk>,
+    /// Whether its root file system is this host's, which it cannot change.
+    pub host_root: bool,
 }
 
 /// The image of a root file system.
@@ -31,7 +33,7 @@ pub struct RootDisk {
 impl Userland {
     /// Whether all that it has is pinned by digests.
     pub(crate) fn is_hermetic(&self) -> bool {
-        self.network.is_none()
+        self.network.is_none() && !self.host_root
     }
 
     /// The drivers of its devices, which may be built into the kernel.
@@ -44,10 +46,18 @@ impl Userland {
         if self.root.is_some() {
             modules.extend(root_image::MODULES);
         }
+        if self.host_root {
+            modules.extend(host_root::MODULES);
+        }
         modules
     }
 
-    /// Its devices. A saved guest has them as its copies do: they are part of its key, and the agent
+    /// Whether a guest that has it can be saved: QEMU cannot save a vhost-user device that reads files.
+    pub(crate) fn can_be_saved(&self) -> bool {
+        !self.host_root
+    }
+
+    /// Its devices, without those that another process serves. A saved guest has them as its copies do: they are part of its key, and the agent
     /// loads their drivers only when a request asks for it.
     pub(super) fn devices(&self) -> Vec<Device> {
         let mut devices = Vec::new();

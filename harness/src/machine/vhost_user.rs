@@ -57,6 +57,7 @@ impl VhostUserVsock<'_> {
         let rights = Rights {
             user: self.user.cloned(),
             descriptors,
+            namespace: None,
         };
         let file = create(log)?;
         command

@@ -118,6 +118,9 @@ impl Exec {
         for (option, value) in self.program.options() {
             say(option, value);
         }
+        if self.program.userland.host_root {
+            line.push("--host-root".to_owned());
+        }
         if self.no_watch {
             line.push("--no-watch".to_owned());
         }

@@ -27,7 +27,7 @@ mod selection;
 pub(crate) mod shell;
 pub(crate) mod sweep;
 mod tty;
-mod userland;
+pub(crate) mod userland;
 pub(crate) mod versions;
 mod warm;
 

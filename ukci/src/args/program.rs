@@ -1,9 +1,6 @@
 //! Options that describe a command and what it finds in the guest, which `exec` and `runner` share.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use ukci_harness::command::SharedFile;
 use ukci_schema::command::User;
 
 use super::userland::Userland;
@@ -11,13 +8,6 @@ use super::userland::Userland;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Command options")]
 pub(crate) struct Program {
-    /// File to send to the guest. Can be repeated
-    ///
-    /// Without `:DST`, the file has the same path in the guest as on this host. If it is a program
-    /// or a library, the libraries that it needs are sent too.
-    #[arg(long, value_name = "SRC[:DST]", value_parser = file)]
-    pub(crate) file: Vec<SharedFile>,
-
     /// Environment variable for the command. Can be repeated
     ///
     /// With only a name, the variable has the value that it has here. Such a value is not written
@@ -51,30 +41,14 @@ pub(crate) struct Program {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) cpus: Option<u32>,
 
-    /// Root file system for the command
-    ///
-    /// A directory, a tar archive (plain, or compressed by gzip, xz, zstd or bzip2), an OCI image
-    /// layout, or what `docker save` or `podman save` writes. The command sees it as `/`, and may
-    /// write to it. What it writes is gone afterwards. Programs are looked up in it. If you give a
-    /// program by a path that it does not have, that program is sent from this host, without its
-    /// libraries. The guest reads the files from a disk, so they need none of its memory.
-    #[arg(long, value_name = "DIR|TAR|OCI")]
-    pub(crate) rootfs: Option<PathBuf>,
-
     #[command(flatten)]
     pub(crate) userland: Userland,
 }
 
 impl Program {
-    /// The options, as a command line has them.
+    /// The options that have a value, as a command line has them.
     pub(super) fn options(&self) -> Vec<(&'static str, String)> {
-        let mut options = Vec::new();
-        for SharedFile { source, path } in &self.file {
-            let path = path
-                .as_ref()
-                .map_or(String::new(), |path| format!(":{path}"));
-            options.push(("--file", format!("{}{path}", source.display())));
-        }
+        let mut options = self.userland.options();
         for (name, value) in &self.env {
             let value = value
                 .as_ref()
@@ -86,34 +60,14 @@ impl Program {
         let user = self.user.map(|User { uid, gid }| format!("{uid}:{gid}"));
         let others = [
             ("--workdir", self.workdir.clone()),
-            (
-                "--rootfs",
-                (self.rootfs.as_ref()).map(|path| path.display().to_string()),
-            ),
             ("--user", user),
             ("--memory", self.memory.map(|mib| mib.to_string())),
             ("--cpus", self.cpus.map(|cpus| cpus.to_string())),
         ];
         let others = others.into_iter();
         options.extend(others.filter_map(|(option, value)| Some((option, value?))));
-        options.extend(self.userland.options());
         options
     }
-}
-
-/// `SRC`, or `SRC:/DST`.
-fn file(text: &str) -> Result<SharedFile, String> {
-    let (source, path) = match text.rsplit_once(":/") {
-        Some((source, path)) => (source, Some(format!("/{path}"))),
-        None => (text, None),
-    };
-    if source.is_empty() {
-        return Err("expected SRC or SRC:DST, where DST begins with `/`".into());
-    }
-    Ok(SharedFile {
-        source: PathBuf::from(source),
-        path,
-    })
 }
 
 fn variable(text: &str) -> Result<(String, Option<String>), String> {
@@ -157,13 +111,10 @@ fn user(text: &str) -> Result<User, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{absolute, file, user, variable};
+    use super::{absolute, user, variable};
 
     #[test]
     fn values_are_read_as_their_help_says() {
-        assert_eq!(file("a:b").unwrap().path, None);
-        assert_eq!(file("a:/b").unwrap().path.as_deref(), Some("/b"));
-        assert!(file(":/b").is_err());
         assert_eq!(variable("A=b=c").unwrap(), ("A".into(), Some("b=c".into())));
         assert_eq!(variable("A").unwrap(), ("A".into(), None));
         assert!(variable("=b").is_err());

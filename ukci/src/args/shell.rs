@@ -49,6 +49,11 @@ The guest has the kernel, command line, modules, processors and memory of the ce
 `/cell`, and busybox. `ukci-guest check` does in the guest what the cell did. `ukci-guest check
 --json` prints all of the evidence. Ctrl-D ends the machine, and Ctrl-A X kills it.
 
+With --rootfs, the shell is the `sh` of that root file system. A program that you name with --file
+brings its libraries.
+
 Examples:
   ukci shell execsnoop/debian-12-6.1-cloud/x86_64
-  ukci shell execsnoop/debian-12-6.1-cloud/x86_64 -c 'ukci-guest check; cat /boot/config-*'";
+  ukci shell execsnoop/debian-12-6.1-cloud/x86_64 -c 'ukci-guest check; cat /boot/config-*'
+  ukci shell --file /usr/bin/strace execsnoop/debian-12-6.1-cloud/x86_64
+  ukci shell --rootfs debian.tar execsnoop/debian-12-6.1-cloud/x86_64";

@@ -1,12 +1,42 @@
 //! Options that say what a guest has beside the files of a command, which `exec`, `runner` and `shell`
 //! share.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
+use ukci_harness::command::SharedFile;
 use ukci_schema::userland::Network;
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Guest options")]
 pub(crate) struct Userland {
+    /// File to send to the guest. Can be repeated
+    ///
+    /// Without `:DST`, the file has the same path in the guest as on this host. If it is a program
+    /// or a library, the libraries that it needs are sent too.
+    #[arg(long, value_name = "SRC[:DST]", value_parser = file)]
+    pub(crate) file: Vec<SharedFile>,
+
+    /// Root file system of the guest
+    ///
+    /// A directory, a tar archive (plain, or compressed by gzip, xz, zstd or bzip2), an OCI image
+    /// layout, or what `docker save` or `podman save` writes. Commands see it as `/`, and may
+    /// write to it. What they write is gone afterwards. Programs are looked up in it. If you give a
+    /// program by a path that it does not have, that program is sent from this host, without its
+    /// libraries. The guest reads the files from a disk, so they need none of its memory.
+    #[arg(long, value_name = "DIR|TAR|OCI")]
+    pub(crate) rootfs: Option<PathBuf>,
+
+    /// Use the files of this host as the root file system of the guest
+    ///
+    /// Commands see the files of this host that every user may read, or if you do not run ukci as root,
+    /// those that you may read. They may write to them: what they write goes to an overlay in memory, and
+    /// is gone afterwards. This host is never changed. `/root`, `/run` and directories with keys, such as
+    /// `~/.ssh`, are hidden. The program `virtiofsd` reads the files. The report then says that the run is
+    /// not hermetic, and every cell boots its kernel, because such a guest cannot be saved.
+    #[arg(long, conflicts_with = "rootfs")]
+    pub(crate) host_root: bool,
+
     /// Network of the guest
     ///
     /// With `user`, QEMU makes outgoing connections for the guest, as your own user. Programs reach
@@ -17,10 +47,19 @@ pub(crate) struct Userland {
 }
 
 impl Userland {
-    /// The options, as a command line has them.
+    /// The options that have a value, as a command line has them.
     pub(super) fn options(&self) -> Vec<(&'static str, String)> {
-        let network = (self.net == Net::User).then(|| ("--net", "user".to_owned()));
-        network.into_iter().collect()
+        let mut options = Vec::new();
+        for SharedFile { source, path } in &self.file {
+            let path = path
+                .as_ref()
+                .map_or(String::new(), |path| format!(":{path}"));
+            options.push(("--file", format!("{}{path}", source.display())));
+        }
+        let root = self.rootfs.as_ref();
+        options.extend(root.map(|path| ("--rootfs", path.display().to_string())));
+        options.extend((self.net == Net::User).then(|| ("--net", "user".to_owned())));
+        options
     }
 }
 
@@ -38,5 +77,32 @@ impl From<Net> for Network {
             Net::None => Self::None,
             Net::User => Self::User,
         }
+    }
+}
+
+/// `SRC`, or `SRC:/DST`.
+fn file(text: &str) -> Result<SharedFile, String> {
+    let (source, path) = match text.rsplit_once(":/") {
+        Some((source, path)) => (source, Some(format!("/{path}"))),
+        None => (text, None),
+    };
+    if source.is_empty() {
+        return Err("expected SRC or SRC:DST, where DST begins with `/`".into());
+    }
+    Ok(SharedFile {
+        source: PathBuf::from(source),
+        path,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file;
+
+    #[test]
+    fn a_file_may_have_another_path_in_the_guest() {
+        assert_eq!(file("a:b").unwrap().path, None);
+        assert_eq!(file("a:/b").unwrap().path.as_deref(), Some("/b"));
+        assert!(file(":/b").is_err());
     }
 }

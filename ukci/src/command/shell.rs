@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::time::timeout;
 use ukci_harness::cell_shell;
+use ukci_harness::command;
 use ukci_harness::machine;
 use ukci_harness::scratch::Scratch;
 use ukci_schema::report::Asked;
 
 use super::rerun;
 use crate::args::shell::Shell;
+use crate::args::userland::Userland;
 use crate::args::{Machines, Outputs};
 use crate::cells::{self, Work};
 use crate::diagnostic::Failure;
@@ -18,7 +20,7 @@ use crate::exit::Exit;
 use crate::output::{GOOD, Output, label};
 use crate::settings::recorded;
 use crate::text::text;
-use crate::{commands, report_file, runtime};
+use crate::{commands, report_file, runtime, tty};
 use ukci_harness::render::harmless;
 
 /// Runs the command. With `--command` the status is the command's own.
@@ -46,6 +48,28 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
     )?;
     let work = Work::of(&settings)?;
     let busybox = commands::busybox(cell.arch, output)?;
+    let Userland {
+        file,
+        rootfs,
+        host_root,
+        net,
+    } = args.userland;
+    if host_root {
+        command::check_host(cell.arch).map_err(|error| commands::refused(&error))?;
+    }
+    let root = rootfs.map(|source| commands::root_image(&source, cell.arch, output));
+    let root = root.transpose()?.map(|image| machine::RootDisk {
+        path: image.path().to_owned(),
+        sha256: image.root.sha256.clone(),
+    });
+    let is_bare = host_root || root.is_some();
+    let files = command::sent(&file, cell.arch, commands::library_path(), is_bare)
+        .map_err(|error| commands::refused(&error))?;
+    let userland = machine::Userland {
+        network: net.into(),
+        root,
+        host_root,
+    };
     let commanded = args.command.is_some();
     let limit = args.timeout.or(commanded.then_some(LIMIT));
     let _terminal = Terminal::kept();
@@ -63,13 +87,10 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
             }
             let shell = cell_shell::Shell {
                 busybox,
-                userland: machine::Userland {
-                    network: args.userland.net.into(),
-                    root: None,
-                },
+                userland,
+                files,
                 command: args.command,
-                size: tcgetwinsize(std::io::stdout())
-                    .map_or((80, 24), |size| (size.ws_col, size.ws_row)),
+                window: tty::followed(),
                 term: std::env::var("TERM").unwrap_or_else(|_| "dumb".into()),
             };
             let shell = cell_shell::run(&plan, &qemu, &options, &shell);

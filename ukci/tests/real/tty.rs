@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
 
-use crate::fixture::{K61, command, machine, text};
+use crate::fixture::{K61, command, machine, object, text};
 
 /// How long anything may take to appear.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -131,6 +131,28 @@ fn a_command_has_the_terminal_of_the_person_who_runs_it() {
     session.until("interrupted");
     assert_eq!(session.end().code(), Some(7));
     assert_eq!(format!("{:?}", session.settings()), format!("{before:?}"));
+}
+
+#[test]
+fn a_shell_follows_the_size_of_the_window() {
+    let Some(_machine) = machine() else { return };
+    let out = tempfile::tempdir().unwrap();
+    let ran = crate::fixture::check(out.path(), |command| {
+        command.arg(object("ringbuf")).args(["--kernel", K61]);
+    });
+    let cell = &ran.report.cells[0].id;
+    let mut session = Session::start(&["shell", cell, "--report", text(out.path())]);
+    session.until("/cell # ");
+    // The line editor of an interactive shell keeps the signal for itself.
+    let doing = "trap 'stty size' WINCH; stty size; echo ready; while :; do sleep 0.1; done";
+    session.type_in(&format!("sh -c \"{doing}\"\r"));
+    session.until("\nready");
+    assert!(session.seen.contains("30 91"), "{}", session.seen);
+    session.resize(123, 40);
+    session.until("40 123");
+    session.type_in("\u{3}exit\r");
+    assert_eq!(session.end().code(), Some(0));
+    assert!(session.is_cooked());
 }
 
 #[test]

@@ -106,6 +106,51 @@ fn a_shell_has_the_network_that_is_asked_for() {
     assert!(said.contains("for a person"), "{said}");
 }
 
+/// Boots the cell of an object that passed on 6.1, and returns its id.
+fn cell_of_61(out: &Path) -> String {
+    let ran = crate::fixture::check(out, |command| {
+        command.arg(object("ringbuf")).args(["--kernel", K61]);
+    });
+    ran.report.cells[0].id.clone()
+}
+
+#[test]
+fn a_shell_has_the_files_and_the_root_file_system_that_are_named() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let cell = cell_of_61(&out);
+    let sent = dir.path().join("sent.txt");
+    std::fs::write(&sent, "sent\n").unwrap();
+    let file = format!("{}:/srv/sent.txt", sent.display());
+    let shell = |options: &[&str], text_of: &str| {
+        let start = ["shell", &cell, "--report", text(&out), "--file", &file];
+        let (output, stderr) = ukci(&[&start[..], options, &["-c", text_of]].concat());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(7), "{said}\n{stderr}");
+        said
+    };
+    // A program of this host finds its libraries.
+    let with_program = ["--file", "/bin/cat:/opt/cat"];
+    let said = shell(&with_program, "/opt/cat /srv/sent.txt && exit 7");
+    assert!(said.contains("sent"), "{said}");
+
+    let root = root(dir.path());
+    let doing = "cat /etc/os-release /srv/sent.txt; touch /etc/new && mount; ls /dev/pts /cell; \
+                 ukci-guest check; exit 7";
+    let said = shell(&["--rootfs", text(&root)], doing);
+    for wanted in [
+        "ID=small",
+        "sent",
+        "overlay on / type overlay",
+        "ptmx",
+        "ringbuf.bpf.o",
+        "attach ok",
+    ] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+}
+
 /// A root file system with one static program, which is busybox of the lock, and a link to it.
 fn root(dir: &Path) -> std::path::PathBuf {
     let root = dir.join("root");
@@ -187,4 +232,78 @@ fn a_command_runs_in_its_root_file_system_and_can_write_to_it() {
     let (status, stderr) = rerun();
     assert_eq!(status, Some(1), "{stderr}");
     assert!(stderr.contains("changed since the earlier run"), "{stderr}");
+}
+
+/// `/etc/os-release` and `/bin/sh` are those of this host, whatever distribution it is.
+#[test]
+fn a_command_runs_with_the_files_of_this_host_and_cannot_change_them() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(
+        dir.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let here = dir.path().join("here.txt");
+    std::fs::write(&here, "of this host\n").unwrap();
+    std::fs::set_permissions(&here, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let doing = format!(
+        "cat /etc/os-release {here}; echo changed > {here} && cat {here}; touch {dir}/new; ls {dir}; \
+         mount | grep ' / '; echo root=$(ls -A /root | wc -l); echo back > $UKCI_OUT/back; \
+         mount -o remount,rw /.ukci/image; test -d /proc/1 && test -e /dev/null",
+        here = here.display(),
+        dir = dir.path().display(),
+    );
+    let out = dir.path().join("out");
+    let options = ["--kernel", K61, "--kernel", K510, "--host-root"];
+    let (status, stdout, stderr, ran) =
+        exec(&out, &[&options[..], &["--", "sh", "-c", &doing]].concat());
+    assert_eq!(status, Some(0), "{stdout}\n{stderr}");
+    let release = std::fs::read_to_string("/etc/os-release").unwrap();
+    for said in [
+        release.lines().next().unwrap(),
+        "of this host",
+        "changed",
+        "here.txt",
+        "new",
+        "overlay on / type overlay",
+        "root=0",
+    ] {
+        assert!(stdout.matches(said).count() >= 2, "{said}: {stdout}");
+    }
+    assert_eq!(std::fs::read_to_string(&here).unwrap(), "of this host\n");
+    assert!(!dir.path().join("new").exists());
+    assert!(!ran.run.hermetic);
+    for cell in &ran.cells {
+        assert!(cell.host_root && !cell.hermetic, "{}", cell.id);
+        let back = out.join(&cell.evidence).join("out/back");
+        assert_eq!(std::fs::read_to_string(back).unwrap(), "back\n");
+        let why = "shares this host's files cannot be saved";
+        assert!(
+            cell.notes.iter().any(|note| note.contains(why)),
+            "{:?}",
+            cell.notes
+        );
+    }
+    let again = dir.path().join("again");
+    let (output, stderr) = ukci(&["rerun", text(&out), "--out", text(&again), &ran.cells[0].id]);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(report(&again).cells[0].host_root);
+}
+
+#[test]
+fn a_host_without_virtiofsd_says_what_to_do() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let arguments = ["exec", "--out", text(&out), "--kernel", K61, "--host-root"];
+    let mut without = crate::fixture::command(&[&arguments[..], &["--", "true"]].concat());
+    let ran = without
+        .env("UKCI_VIRTIOFSD", "/nonexistent")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("`UKCI_VIRTIOFSD`"), "{stderr}");
+    assert!(stderr.contains("use `--rootfs` instead"), "{stderr}");
 }

@@ -45,6 +45,9 @@ pub enum Error {
         /// That of the command.
         arch: Arch,
     },
+    /// This host's programs are for another architecture than the guest.
+    #[error("the programs of this host do not run in a guest of {0}")]
+    OtherHost(Arch),
     /// A path or an argument is not UTF-8.
     #[error("`{0}` is not UTF-8")]
     NotText(String),
@@ -65,6 +68,11 @@ impl Error {
             Self::NoLibrary { .. } => {
                 "install the library, name its directory in `LD_LIBRARY_PATH`, or link the program \
                  statically"
+                    .into()
+            }
+            Self::OtherHost(_) => {
+                "use `--host-root` only with this host's architecture, or give the guest a root file \
+                 system with `--rootfs`"
                     .into()
             }
             Self::Mixed { .. } => "run one command for each architecture".into(),

@@ -8,7 +8,7 @@ use ukci_schema::cell::Arch;
 use ukci_schema::command::{CommandFile, Content, Stdin};
 use ukci_schema::plan::{FileRef, Kept};
 
-use super::Error;
+use super::{Error, SharedFile};
 use crate::catalogue::digest;
 use crate::command::script::{self, Interpreter};
 use crate::command::{elf_closure, program_path};
@@ -65,6 +65,21 @@ impl Files {
             None => text(source.as_os_str())?,
         };
         self.with_needs(source, at, bytes, mode & 0o777)
+    }
+
+    /// The files that a person names, each at the path that was given, or at its own: that of a link
+    /// and not of the file that it leads to.
+    pub(super) fn all_shared(&mut self, files: &[SharedFile]) -> Result<(), Error> {
+        for SharedFile { source, path } in files {
+            let at = match path {
+                Some(path) => path.clone(),
+                None => {
+                    text(std::path::absolute(source).unwrap_or_default().as_os_str())?.to_owned()
+                }
+            };
+            self.shared(&canonical(source)?, Some(&at))?;
+        }
+        Ok(())
     }
 
     fn with_needs(

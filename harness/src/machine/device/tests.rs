@@ -228,6 +228,7 @@ fn a_network_is_a_card_without_a_rom() {
         let userland = Userland {
             network,
             root: None,
+            host_root: false,
         };
         let (console, links) = (console.clone(), vec![serial()]);
         picture(
