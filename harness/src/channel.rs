@@ -55,6 +55,8 @@ impl From<std::io::Error> for Error {
 #[derive(Debug)]
 pub struct Channel<S> {
     stream: BufStream<S>,
+    /// How many acknowledgements of what was posted may still come.
+    late: u32,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
@@ -62,6 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     pub fn new(stream: S) -> Self {
         Self {
             stream: BufStream::new(stream),
+            late: 0,
         }
     }
 
@@ -88,14 +91,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
 
     /// Receives the next message and acknowledges it.
     pub async fn receive(&mut self) -> Result<FromGuest, Error> {
-        match next(&mut self.stream).await? {
-            Heard::Message(message) => {
-                acknowledge(&mut self.stream).await?;
-                Ok(message)
+        loop {
+            match next(&mut self.stream).await? {
+                Heard::Message(message) => {
+                    acknowledge(&mut self.stream).await?;
+                    return Ok(message);
+                }
+                Heard::Acknowledged if self.late > 0 => self.late -= 1,
+                Heard::Acknowledged => {
+                    return Err(Error::Unexpected("an acknowledgement", "a message"));
+                }
+                Heard::Output(..) => return Err(Error::Unexpected("output", "a message")),
             }
-            Heard::Acknowledged => Err(Error::Unexpected("an acknowledgement", "a message")),
-            Heard::Output(..) => Err(Error::Unexpected("output", "a message")),
         }
+    }
+
+    /// Lets so many acknowledgements come between the next messages: what was posted while the other
+    /// side ended a command is acknowledged after that, or never.
+    pub(crate) fn permit_late(&mut self, acknowledgements: u32) {
+        self.late = acknowledgements;
     }
 
     /// Receives a message of plain bytes and acknowledges it.

@@ -11,9 +11,11 @@ mod output;
 pub(crate) mod program_path;
 mod script;
 mod terminfo;
+mod tool_files;
 
 pub use self::draft::{Draft, Error, SharedFile, Terminal, check_host, planned, sent};
 pub use self::output::{Chunk, Stdin, StdinReader, StreamName};
+pub use self::tool_files::tools_of;
 
 pub(crate) use self::exchange::Run;
 pub(crate) use self::output::Sender;

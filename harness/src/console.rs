@@ -70,6 +70,17 @@ pub fn splat(line: &str) -> Option<Splat> {
     }
 }
 
+/// Whether the kernel says that it ends because somebody wanted it to.
+fn has_ended_well(line: &str) -> bool {
+    const ENDS: &[&str] = &[
+        "reboot: Power down",
+        "reboot: Restarting system",
+        "reboot: System halted",
+        "sysrq: Resetting",
+    ];
+    ENDS.iter().any(|words| has_word(line, words))
+}
+
 /// Whether `words` stand in `line`, not as the end of a longer word as in `DEBUG: `.
 fn has_word(line: &str, words: &str) -> bool {
     line.match_indices(words)
@@ -155,6 +166,10 @@ impl Console {
                 if let (State::Running, Some((_, first))) = (&self.state, &self.opening) {
                     self.state = State::Panicked(first.clone());
                 }
+            }
+            None if has_ended_well(&line) => {
+                // A kernel that has panicked says no such thing: the words were a program's.
+                self.state = State::Running;
             }
             Some(Splat::Stall) => {
                 self.stall

@@ -229,6 +229,16 @@ async fn talk<G: Guest>(
             (fault, broken.is_power_off())
         }
         Err(passed) => {
+            if let Some(line) = guest.panic() {
+                // Its kernel hangs in its last words.
+                let broken = Broken::Ended(Ending::Panicked(line));
+                let fault = conversation.broke(&broken, guest.console_tail());
+                let fault = Box::new(fault);
+                return Err(Stopped {
+                    fault,
+                    powered_off: false,
+                });
+            }
             let stall = guest.stall();
             let fault = conversation.was_late(passed, stall.as_deref(), guest.console_tail());
             (fault, false)

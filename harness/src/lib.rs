@@ -19,6 +19,7 @@ pub mod console;
 mod conversation;
 pub mod cpio;
 mod deadline;
+mod elf_dynamic;
 pub mod event;
 pub mod evidence_dir;
 pub mod file_name;

@@ -27,7 +27,7 @@ use self::tree::Tree;
 use crate::catalogue::{checked_file, digest};
 
 /// Goes into every key: raised when the same source gives another image.
-const RECIPE: &[u8] = b"ukci.rootfs/1";
+const RECIPE: &[u8] = b"ukci.rootfs/2";
 
 /// The directory of the cache with the images.
 pub(crate) const IMAGES: &str = "rootfs";
@@ -90,6 +90,7 @@ fn make(source: &Path, tree: Option<Tree>, arch: Arch, path: &Path) -> Result<()
             let mut made = Spool::create(dir)?;
             let mut whole = Tree::default();
             for layer in layers {
+                whole.begin_layer();
                 container::apply(source, &layer, spool.as_ref(), &mut whole, &mut made)?;
             }
             (whole, Some(made))

@@ -6,12 +6,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ukci_harness::catalogue::{self, Tool};
 use ukci_harness::command::{self, Draft};
+use ukci_harness::evidence_dir;
 use ukci_harness::input_file::{self, DOCUMENT_LIMIT};
 use ukci_harness::render::harmless;
 use ukci_harness::resolve::Selection;
 use ukci_harness::rootfs::{self, Image};
-use ukci_harness::{catalogue, evidence_dir};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
 use ukci_schema::command::{Command, WindowSize};
@@ -38,6 +39,7 @@ pub(crate) fn draft(words: Vec<OsString>, program: Program) -> Draft {
         network: program.userland.net.into(),
         rootfs: program.userland.rootfs,
         host_root: program.userland.host_root,
+        tools: program.userland.tool,
         memory: program.memory,
         cpus: program.cpus,
         library_path: library_path(),
@@ -86,7 +88,23 @@ pub(crate) fn plan(
         selection.arches = vec![arch];
     }
     let busybox = busybox(arch, output)?;
-    draft.plan(arch, busybox).map_err(|error| refused(&error))
+    let tools = tools(&draft.tools, arch, output)?;
+    let planned = draft.plan(arch, busybox, &tools);
+    planned.map_err(|error| refused(&error))
+}
+
+/// Programs of the lock for guests of this architecture, with their libraries.
+pub(crate) fn tools(names: &[String], arch: Arch, output: Output) -> Result<Vec<Tool>, Failure> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let catalogue = lock_file::catalogue()?;
+    let fetching = Fetching::new(output);
+    let tools = names.iter().map(|name| {
+        let tool = catalogue.tool(name, arch, &|progress| fetching.show(progress));
+        tool.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
+    });
+    tools.collect()
 }
 
 /// The image of a root file system, which is made unless the cache has it.
@@ -145,7 +163,10 @@ pub(crate) fn recorded(
         }
     }
     let busybox = busybox(arch, output)?;
-    Ok(Some(command::planned(&command, &artifact.path, busybox)))
+    let names: Vec<String> = command::tools_of(&command).into_iter().collect();
+    let tools = tools(&names, arch, output)?;
+    let planned = command::planned(&command, &artifact.path, busybox, &tools);
+    Ok(Some(planned))
 }
 
 /// Gives the cells of a command the memory and the CPUs that it needs.
@@ -171,6 +192,6 @@ pub(crate) fn provide(cells: &mut [PlannedCell], artifacts: &[PlannedArtifact]) 
 pub(crate) fn busybox(arch: Arch, output: Output) -> Result<Vec<u8>, Failure> {
     let catalogue = lock_file::catalogue()?;
     let fetching = Fetching::new(output);
-    let busybox = catalogue.tool("busybox", arch, &|progress| fetching.show(progress));
+    let busybox = catalogue.program("busybox", arch, &|progress| fetching.show(progress));
     busybox.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
 }

@@ -5,6 +5,7 @@
 //! wherever it likes, and what the agent has mounted moves along. From then on, every path is one of
 //! the new root, as after the initramfs of a distribution.
 
+use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind, mount_move};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use ukci_guest::modules;
 use ukci_schema::evidence::Module;
 use ukci_schema::userland::host_root;
@@ -61,8 +63,36 @@ pub(crate) fn enter_hosts() -> Result<Vec<Module>, String> {
                 "VIRTIO_FS",
             )
         })?;
-        mounted.map_err(|error| format!("mount the files of the host: {error}"))
+        mounted.map_err(|error| format!("mount the files of the host: {error}"))?;
+        // Without an overlay, nothing lies over it, and it is read as it is.
+        let _ = without_noatime();
+        Ok(())
     })
+}
+
+/// Mounts an overlay that only reads over the files of the host.
+///
+/// The overlay over it opens every file with `O_NOATIME`, which the host permits only to the owner of a
+/// file, and virtiofsd is the owner of few. Overlayfs leaves the flag out if whoever mounted it may not
+/// use it either, which is somebody without `CAP_FOWNER`. The overlay that is written to cannot do without
+/// that, so there are two.
+fn without_noatime() -> io::Result<()> {
+    let empty = "/.ukci/empty";
+    fs::create_dir_all(empty)?;
+    let options = CString::new(format!("lowerdir={IMAGE}:{empty}"))?;
+    let held = capabilities(None)?;
+    let mut fewer = held;
+    fewer.effective.remove(CapabilitySet::FOWNER);
+    set_capabilities(None, fewer)?;
+    let mounted = mount(
+        OVERLAY,
+        IMAGE,
+        OVERLAY,
+        MountFlags::RDONLY,
+        Some(options.as_c_str()),
+    );
+    set_capabilities(None, held)?;
+    Ok(mounted?)
 }
 
 /// Loads modules, mounts with `mounting` what is read, and makes it the root. `mounting` is handed what
@@ -120,7 +150,7 @@ fn over() -> io::Result<()> {
     fs::create_dir(&upper)?;
     fs::create_dir(&work)?;
     let options = format!("lowerdir={IMAGE},upperdir={upper},workdir={work}");
-    let options = std::ffi::CString::new(options)?;
+    let options = CString::new(options)?;
     mount(
         OVERLAY,
         ROOT,

@@ -105,6 +105,9 @@ pub(super) fn complete(command: &Command) -> Result<(), String> {
                 .map_err(|error| format!("give {dir} to user {}: {error}", user.uid))?;
         }
     }
-    userland::install_shell();
+    // A busybox of another root file system has the names that its owner gave it.
+    if command.root.is_none() && !command.host_root {
+        userland::install_shell();
+    }
     Ok(())
 }

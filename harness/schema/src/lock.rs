@@ -270,12 +270,15 @@ impl LockedKernel {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedTool {
-    /// `busybox`: the name of its file, too.
+    /// Such as `busybox`: the name of its file, too.
     pub name: String,
     /// Architecture.
     pub arch: Arch,
-    /// The package that has it, statically linked.
+    /// The package that has it. Without libraries, it is statically linked.
     pub package: Package,
+    /// The packages that have the libraries that it needs, from the same suite.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub libraries: Vec<Package>,
     /// Where the pin comes from.
     pub provenance: Provenance,
 }

@@ -99,6 +99,14 @@ pub enum Error {
         /// Architecture.
         arch: Arch,
     },
+    /// The packages of a program lack one of its libraries.
+    #[error("the packages of `{name}` lack the library `{missing}`")]
+    NoLibrary {
+        /// The program.
+        name: String,
+        /// The library.
+        missing: String,
+    },
     /// A package file is not one, or holds what no kernel package holds.
     #[error("failed to unpack `{}`: {reason}", path.display())]
     Package {
@@ -195,6 +203,9 @@ impl Error {
                  UKCI_MIRROR_DEBIAN"
                     .to_owned(),
             ),
+            Self::NoLibrary { name, .. } => Some(format!(
+                "pin all of its packages again with `ukci kernels update {name}`"
+            )),
             Self::NoTool { .. } => {
                 Some("the lock in use is an older one: unset UKCI_LOCK, or add it there".to_owned())
             }

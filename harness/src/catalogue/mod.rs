@@ -39,6 +39,7 @@ use mirror::Mirrors;
 use own_place::OwnPlace;
 pub use package::rpm::{Signed as SignedRpm, signed as signed_rpm};
 use store::{Entry, Store, StoredPackage};
+pub use tool::Tool;
 pub use unpacked::{open, unpack, unpack_own};
 
 /// How a preparation goes on, for progress bars. Called from several threads.

@@ -17,9 +17,9 @@ use ukci_schema::userland::Network;
 
 pub use self::error::Error;
 use self::files::{Files, canonical, read, text};
-use super::{elf_closure, program_path, terminfo};
+use super::{elf_closure, program_path, terminfo, tool_files};
 use crate::arch;
-use crate::catalogue::digest;
+use crate::catalogue::{Tool, digest};
 use crate::rootfs::Image;
 
 /// Guest memory of a command whose files are small, in MiB. An object's guest runs nothing but the
@@ -90,6 +90,8 @@ pub struct Draft {
     pub root: Option<Arc<Image>>,
     /// Whether it runs in the root file system of this host.
     pub host_root: bool,
+    /// The names of programs of the lock that it finds in `PATH`.
+    pub tools: Vec<String>,
     /// Guest memory in MiB.
     pub memory: Option<u32>,
     /// Virtual CPUs.
@@ -129,8 +131,14 @@ impl Draft {
         canonical(&found).map(Some)
     }
 
-    /// The command as a planned artifact, for guests of `arch`. `busybox` is the guest's shell.
-    pub fn plan(self, arch: Arch, busybox: Vec<u8>) -> Result<PlannedArtifact, Error> {
+    /// The command as a planned artifact, for guests of `arch`. `busybox` is the guest's shell, and
+    /// `tools` are the programs of the lock that [its tools](Self::tools) name.
+    pub fn plan(
+        self,
+        arch: Arch,
+        busybox: Vec<u8>,
+        tools: &[Tool],
+    ) -> Result<PlannedArtifact, Error> {
         let program = self.program()?;
         if self.words.is_empty() && self.shell.is_none() {
             return Err(Error::Nothing);
@@ -145,8 +153,9 @@ impl Draft {
                 check_host(arch)?;
                 files.is_bare = true;
             }
-            None => files.own(BUSYBOX, busybox),
+            None => files.own("busybox", BUSYBOX, busybox),
         }
+        files.tools(tools);
         let mut environment = self.surroundings();
         let mut say = |names: [&str; 2], value: &str| {
             for name in names {
@@ -278,26 +287,30 @@ impl Draft {
     }
 }
 
-/// Files for a guest of `arch` whose person types commands: each with what it needs, if it is a
+/// Programs of the lock and files for a guest of `arch` whose person types commands: each file with what it needs, if it is a
 /// program, unless the guest has a root file system of its own (`is_bare`).
 pub fn sent(
     shared: &[SharedFile],
+    tools: &[Tool],
     arch: Arch,
     library_path: Vec<PathBuf>,
     is_bare: bool,
 ) -> Result<(Vec<CommandFile>, Kept), Error> {
     let mut files = Files::new(arch, library_path);
     files.is_bare = is_bare;
+    files.tools(tools);
     files.all_shared(shared)?;
     Ok((files.made, files.kept))
 }
 
 /// A command that an earlier run wrote down, as a planned artifact. Its files are read and compared
 /// with their digests when the cells are prepared.
-pub fn planned(command: &Command, path: &str, busybox: Vec<u8>) -> PlannedArtifact {
+pub fn planned(command: &Command, path: &str, busybox: Vec<u8>, tools: &[Tool]) -> PlannedArtifact {
     let mut kept = Kept::default();
-    let sha256 = digest::of(&busybox);
-    kept.put(&sha256, busybox);
+    let of_tools = tools.iter().flat_map(tool_files::files);
+    for bytes in of_tools.map(|(_, bytes)| bytes).chain([busybox]) {
+        kept.put(&digest::of(&bytes), bytes);
+    }
     let mut companions = BTreeMap::new();
     let mut companion = |sha256: &str, source: &str| {
         let file = FileRef {

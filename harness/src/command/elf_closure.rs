@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use object::Endianness;
 use object::elf::{self, FileHeader64};
-use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use object::read::elf::FileHeader;
 use ukci_schema::cell::Arch;
 
 use super::draft::Error;
+use crate::elf_dynamic::Dynamic;
 use crate::input_file::{self, FILE_LIMIT, Refused};
 
 /// What glibc opens by itself: name services before 2.34, and what ends a thread.
@@ -40,15 +41,6 @@ pub(super) struct Closure {
     pub(super) files: Vec<Needed>,
     /// Links that stand for `/etc/ld.so.conf` of this host: path and target.
     pub(super) links: Vec<(PathBuf, PathBuf)>,
-}
-
-/// What a dynamic section says.
-#[derive(Debug, Default)]
-pub(crate) struct Dynamic {
-    interpreter: Option<PathBuf>,
-    needed: Vec<String>,
-    rpath: Vec<String>,
-    runpath: Vec<String>,
 }
 
 /// The architecture of an ELF program or library; none if it is no ELF file.
@@ -305,63 +297,6 @@ fn expanded(dir: &str, origin: &Path, arch: Arch) -> PathBuf {
         text = text.replace(&format!("${token}"), value);
     }
     text.into()
-}
-
-impl Dynamic {
-    /// Of a file that is not a well-formed ELF file, or has no such section: nothing.
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self::read(bytes).unwrap_or_default()
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
-        let endian = header.endian().ok()?;
-        let segments = header.program_headers(endian, bytes).ok()?;
-        let mut dynamic = Self::default();
-        for segment in segments {
-            if let Ok(Some(path)) = segment.interpreter(endian, bytes) {
-                dynamic.interpreter = Some(PathBuf::from(std::str::from_utf8(path).ok()?));
-            }
-        }
-        let table = segments
-            .iter()
-            .find_map(|segment| segment.dynamic(endian, bytes).ok().flatten());
-        let Some(table) = table else {
-            return Some(dynamic);
-        };
-        let value = |wanted| {
-            let entry = table.iter().find(|entry| entry.tag(endian) == wanted);
-            entry.map(|entry| entry.val(endian))
-        };
-        let strings = value(elf::DT_STRTAB)?;
-        // The address of the table is one of the running program.
-        let offset = segments.iter().find_map(|segment| {
-            let start = segment.p_vaddr(endian);
-            let inside = segment.p_type(endian) == elf::PT_LOAD
-                && strings >= start
-                && strings < start.checked_add(segment.p_filesz(endian))?;
-            inside.then(|| segment.p_offset(endian).checked_add(strings - start))?
-        })?;
-        let text = |at: u64| {
-            let from = usize::try_from(offset.checked_add(at)?).ok()?;
-            let rest = bytes.get(from..)?;
-            let end = rest.iter().position(|byte| *byte == 0)?;
-            std::str::from_utf8(&rest[..end]).ok().map(str::to_owned)
-        };
-        let dirs = |text: String| -> Vec<String> {
-            let dirs = text.split(':').filter(|dir| !dir.is_empty());
-            dirs.map(str::to_owned).collect()
-        };
-        for entry in table {
-            match entry.tag(endian) {
-                elf::DT_NEEDED => dynamic.needed.push(text(entry.val(endian))?),
-                elf::DT_RPATH => dynamic.rpath = dirs(text(entry.val(endian))?),
-                elf::DT_RUNPATH => dynamic.runpath = dirs(text(entry.val(endian))?),
-                _ => {}
-            }
-        }
-        Some(dynamic)
-    }
 }
 
 #[cfg(test)]

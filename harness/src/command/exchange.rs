@@ -74,7 +74,9 @@ impl Run {
             input: Pieces::of(self.stdin),
             output: &self.output,
         };
-        if let Some(instead) = passing.pass(channel, &deadline).await? {
+        let (instead, unacknowledged) = passing.pass(channel, &deadline).await?;
+        channel.permit_late(unacknowledged);
+        if let Some(instead) = instead {
             return Ok(instead);
         }
         let mut room = OUT_LIMIT;
@@ -143,12 +145,13 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    /// Until the guest says that the command has ended. What it says instead is returned.
+    /// Until the guest says that the command has ended. What it says instead is returned, and how many
+    /// acknowledgements may still come.
     async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         mut self,
         channel: &mut Channel<S>,
         deadline: &Deadline<'_>,
-    ) -> Result<Option<FromGuest>, Error> {
+    ) -> Result<(Option<FromGuest>, u32), Error> {
         let (listener, mut speaker) = channel.split();
         // What is being read must not be dropped halfway, whatever else happens.
         let (sender, mut heard) = mpsc::channel(1);
@@ -174,10 +177,11 @@ impl Passing<'_> {
                     }
                     Heard::Message(message) => {
                         speaker.acknowledge().await?;
-                        return Ok(match message {
+                        let instead = match message {
                             FromGuest::Ended => None,
                             other => Some(other),
-                        });
+                        };
+                        return Ok((instead, unacknowledged));
                     }
                 },
                 broken = &mut listening => return Err(broken),

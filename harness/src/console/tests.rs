@@ -249,3 +249,20 @@ fn the_last_line_is_the_last_that_says_something() {
 fn marks_of_direction_are_no_part_of_a_line() {
     assert_eq!(clean("a\u{61c}b\u{202e}c\u{7f}d\u{9b}".as_bytes()), "abcd");
 }
+
+/// A program can write what it likes to the console. What the kernel says afterwards shows that it lives.
+#[test]
+fn words_of_a_panic_before_an_end_that_somebody_wanted_are_no_panic() {
+    for end in [
+        "[    9.1] reboot: Restarting system\r\n",
+        "[    9.1] reboot: Power down\r\n",
+        "[    9.1] sysrq: Resetting\r\n",
+    ] {
+        let console = console(&format!("{EXIT_OF_INIT_6_1}{end}"));
+        assert_eq!(*console.state(), State::Running, "{end}");
+    }
+    let unwanted = console(&format!(
+        "{EXIT_OF_INIT_6_1}[    9.1] Rebooting in 1 seconds..\r\n"
+    ));
+    assert!(matches!(unwanted.state(), State::Panicked(_)));
+}

@@ -3,9 +3,10 @@
 //!
 //! The process is root of a user namespace at most, and outside of it the user that the guest's QEMU
 //! runs as. So it reads what that user may read, and less: every mount that it sees is made read-only
-//! by the kernel before virtiofsd starts, and what is [hidden](HIDDEN) has an empty directory over it.
+//! by the kernel before virtiofsd starts, and what is
+//! [hidden](HIDDEN) has an empty directory over it.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -82,24 +83,35 @@ impl Virtiofsd {
         Ok(Self { path, is_qemus })
     }
 
-    fn command(&self, socket: &OwnedFd) -> Command {
+    fn command(&self, socket: &OwnedFd, tree: &Path) -> Command {
         let mut command = Command::new(&self.path);
         command.arg(format!("--fd={}", socket.as_raw_fd()));
         if self.is_qemus {
             // It must be root, if only of a namespace, and gives up the rest of that by itself.
-            command.args(["-f", "--rlimit-nofile=0", "-o", "source=/,sandbox=chroot"]);
+            command.args([
+                "-f",
+                "--rlimit-nofile=0",
+                "-o",
+                "sandbox=chroot,log_level=warn",
+                "-o",
+            ]);
+            let mut source = OsString::from("source=");
+            source.push(tree);
+            command.arg(source);
         } else {
-            let words = ["--shared-dir=/", "--sandbox=none", "--rlimit-nofile=0"];
-            command.args(words);
+            command.args(["--sandbox=none", "--rlimit-nofile=0", "--shared-dir"]);
+            command.arg(tree);
         }
         command
     }
 
-    /// Starts it for the one QEMU that connects to `listener`, with its complaints in `log`.
+    /// Starts it for the one QEMU that connects to `listener`, with its complaints in `log`. In its
+    /// namespaces, the directory `tree` has this host's files.
     pub(super) async fn start(
         &self,
         user: Result<&User, Root>,
         listener: UnixListener,
+        tree: &Path,
         log: &Path,
     ) -> io::Result<Process> {
         let user = match user {
@@ -113,7 +125,7 @@ impl Virtiofsd {
             }
         };
         let socket = OwnedFd::from(listener);
-        let mut command = self.command(&socket);
+        let mut command = self.command(&socket, tree);
         let file = create(log)?;
         command
             .stdin(Stdio::null())
@@ -136,7 +148,8 @@ impl Virtiofsd {
             namespace: Some(Namespace {
                 users: format!("{} {uid} 1", inside(uid)).into_bytes(),
                 groups: format!("{} {gid} 1", inside(gid)).into_bytes(),
-                hidden: hidden(std::env::home_dir().as_deref())?,
+                tree: CString::new(tree.as_os_str().as_bytes())?,
+                hidden: hidden(tree, std::env::home_dir().as_deref())?,
             }),
         };
         let started = Process::spawn(command, rights).await;
@@ -153,12 +166,14 @@ pub(super) struct Namespace {
     /// Lines of `/proc/self/uid_map` and `/proc/self/gid_map`.
     pub(super) users: Vec<u8>,
     pub(super) groups: Vec<u8>,
-    /// What is hidden, and whether it is a directory.
+    /// The directory that becomes another name of `/`.
+    pub(super) tree: CString,
+    /// What is hidden in it, and whether it is a directory.
     pub(super) hidden: Vec<(CString, bool)>,
 }
 
-/// What is hidden and exists. Files come first: `/dev/null` lies over them.
-fn hidden(home: Option<&Path>) -> io::Result<Vec<(CString, bool)>> {
+/// What is hidden in `tree` and exists.
+fn hidden(tree: &Path, home: Option<&Path>) -> io::Result<Vec<(CString, bool)>> {
     let at_home = home.map(|home| HIDDEN_AT_HOME.map(|name| home.join(name)));
     let paths = at_home.into_iter().flatten();
     let mut hidden = Vec::new();
@@ -166,10 +181,10 @@ fn hidden(home: Option<&Path>) -> io::Result<Vec<(CString, bool)>> {
         // The mount would be at what a link leads to.
         if let Ok(path) = path.canonicalize() {
             let is_dir = path.is_dir();
+            let path = tree.join(path.strip_prefix("/").unwrap_or(&path));
             hidden.push((CString::new(path.as_os_str().as_bytes())?, is_dir));
         }
     }
-    hidden.sort_by_key(|(path, is_dir)| (*is_dir, path.clone()));
     Ok(hidden)
 }
 
@@ -178,27 +193,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_hidden_where_they_are_and_files_before_directories() {
+    fn keys_are_hidden_if_they_exist() {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join(".ssh")).unwrap();
         std::fs::write(home.path().join(".netrc"), "").unwrap();
-        let hidden = hidden(Some(home.path())).unwrap();
-        let named = |name: &str| {
-            let path = home.path().canonicalize().unwrap().join(name);
-            let place = hidden
-                .iter()
-                .position(|(hidden, _)| hidden.as_bytes() == path.as_os_str().as_bytes());
-            place.map(|place| (place, hidden[place].1))
+        let hidden = hidden(Path::new("/tree"), Some(home.path())).unwrap();
+        let is_dir = |path: &Path| {
+            let path = Path::new("/tree").join(path.strip_prefix("/").unwrap());
+            let mut hidden = hidden.iter();
+            let found = hidden.find(|(hidden, _)| hidden.as_bytes() == path.as_os_str().as_bytes());
+            found.map(|(_, is_dir)| *is_dir)
         };
-        assert_eq!(named(".netrc"), Some((0, false)));
-        assert!(named(".ssh").is_some_and(|(_, is_dir)| is_dir));
-        assert_eq!(named(".gnupg"), None);
+        let home = home.path().canonicalize().unwrap();
+        assert_eq!(is_dir(&home.join(".netrc")), Some(false));
+        assert_eq!(is_dir(&home.join(".ssh")), Some(true));
+        assert_eq!(is_dir(&home.join(".gnupg")), None);
         for path in ["/proc", "/sys", "/dev"] {
-            assert!(
-                hidden
-                    .iter()
-                    .any(|(hidden, is_dir)| hidden.as_bytes() == path.as_bytes() && *is_dir)
-            );
+            assert_eq!(is_dir(Path::new(path)), Some(true), "{path}");
         }
     }
 }

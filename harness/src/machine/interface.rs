@@ -202,7 +202,7 @@ pub trait Guest: Send + 'static {
     /// its own.
     fn connect(&mut self) -> impl Future<Output = Result<Self::Stream, NoConnection>> + Send;
 
-    /// Waits until the guest ends by itself, or its console shows a panic.
+    /// Waits until the guest ends by itself, which it does when its kernel panics.
     fn ended(&mut self) -> impl Future<Output = Ending> + Send;
 
     /// The last lines of its console, oldest first, without control characters.
@@ -211,6 +211,12 @@ pub trait Guest: Send + 'static {
     /// The first line with which its kernel reported a stall: a lockup, or a task or RCU that
     /// makes no progress. It ends nothing, because a busy host can cause it.
     fn stall(&self) -> Option<String>;
+
+    /// The first line of a panic on its console, if it shows one. A program can write the same words: if
+    /// the guest does not end, only its silence shows that they are the kernel's.
+    fn panic(&self) -> Option<String> {
+        None
+    }
 
     /// How long the host has kept it waiting for a CPU until now; can be asked when the guest is
     /// borrowed or gone.

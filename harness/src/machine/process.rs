@@ -381,6 +381,8 @@ mod system {
             let none = std::ptr::null();
             let flags = libc::MS_REC | libc::MS_PRIVATE;
             done(libc::mount(none, c"/".as_ptr(), none, flags, none.cast()))?;
+            let (tree, flags) = (namespace.tree.as_ptr(), libc::MS_BIND | libc::MS_REC);
+            done(libc::mount(c"/".as_ptr(), tree, none, flags, none.cast()))?;
             for (path, is_dir) in &namespace.hidden {
                 let path = path.as_ptr();
                 done(if *is_dir {

@@ -294,7 +294,12 @@ impl Qemu {
         let listener = std::os::unix::net::UnixListener::bind(dir.files());
         let listener = listener.map_err(|error| cannot(&error))?;
         let log = evidence.join(host_share::LOG);
-        let started = virtiofsd.start(user.as_ref().map_err(|why| *why), listener, &log);
+        let started = virtiofsd.start(
+            user.as_ref().map_err(|why| *why),
+            listener,
+            dir.path(),
+            &log,
+        );
         let process = started.await.map_err(|error| cannot(&error))?;
         Ok((process, Device::HostFiles(dir.files())))
     }

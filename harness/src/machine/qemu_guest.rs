@@ -24,9 +24,8 @@ use crate::transport::{Listener, Stream};
 pub(super) const QEMU_LOG: &str = "qemu.log";
 /// What vhost-device-vsock said, where it said anything.
 pub(super) const VSOCK_LOG: &str = "vhost-device-vsock.log";
-/// How often the console file is looked at. A panic ends QEMU and is seen by that, unless the
-/// kernel hangs in its last words, which waits for the tick. inotify would wake for each character,
-/// which is how QEMU writes a serial line.
+/// How often the console file is looked at, for its length. A panic ends QEMU and is seen by that. inotify
+/// would wake for each character, which is how QEMU writes a serial line.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Most bytes of `console.log`. A kernel writes some 50 KB, and one that never stops writing would
@@ -123,12 +122,6 @@ impl Running {
                 }
                 _ = tick.tick() => {}
             }
-            if let State::Panicked(line) = self.state() {
-                return match timeout(LAST_WORDS, self.qemu.exited()).await {
-                    Ok(exit) => self.gone(exit).await,
-                    Err(_) => Ending::Panicked(line),
-                };
-            }
             let log = self.evidence.join(CONSOLE_LOG);
             if std::fs::metadata(&log).is_ok_and(|log| log.len() > LONGEST_CONSOLE) {
                 return Ending::Exited(Exited {
@@ -211,6 +204,13 @@ impl Guest for QemuGuest {
 
     async fn ended(&mut self) -> Ending {
         self.running.ended().await
+    }
+
+    fn panic(&self) -> Option<String> {
+        match self.running.state() {
+            State::Panicked(line) => Some(line),
+            State::Running => None,
+        }
     }
 
     fn console_tail(&self) -> Vec<String> {

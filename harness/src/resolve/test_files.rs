@@ -39,7 +39,7 @@ pub(super) fn provide(
             let shell = match shells.entry(arch) {
                 Entry::Occupied(entry) => entry.get().clone(),
                 Entry::Vacant(entry) => {
-                    let shell = catalogue.tool("busybox", arch, progress);
+                    let shell = catalogue.program("busybox", arch, progress);
                     let shell = shell.map_err(|source| Error::Shell {
                         arch,
                         source: Box::new(source),
@@ -116,10 +116,12 @@ fn put_together(
         workdir: Some(DIRECTORY.into()),
         ..Draft::default()
     };
-    let planned = draft.plan(arch, shell).map_err(|source| Error::TestFiles {
-        artifact: of,
-        source: Box::new(source),
-    })?;
+    let planned = draft
+        .plan(arch, shell, &[])
+        .map_err(|source| Error::TestFiles {
+            artifact: of,
+            source: Box::new(source),
+        })?;
     let command: Option<Command> = (planned.kept.get(&planned.file.sha256))
         .and_then(|bytes| serde_json::from_slice(bytes).ok());
     let Some(command) = command else {

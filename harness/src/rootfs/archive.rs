@@ -242,6 +242,7 @@ fn one(
         uid: number(header.uid()),
         gid: number(header.gid()),
         modified: number(header.mtime()),
+        layer: 0,
     };
     Ok(tree.put(&name, node)?)
 }

@@ -31,6 +31,7 @@ pub(super) fn read(dir: &Path) -> Result<Tree, Error> {
                 uid: found.uid(),
                 gid: found.gid(),
                 modified: u32::try_from(found.mtime()).unwrap_or(0),
+                layer: 0,
             };
             let name = path.strip_prefix(dir).unwrap_or(&path);
             tree.put(name, node)

@@ -189,13 +189,19 @@ fn layers() -> Vec<Vec<u8>> {
             ("usr/bin/b", FILE, b"first"),
             ("bin", LINK, b"usr/bin"),
             ("opt/old", FILE, b"old"),
+            ("opt/deep/old", FILE, b"old"),
+            ("srv/again/y", FILE, b"old"),
         ]),
         zstd::encode_all(
             tar(&[
                 ("bin/.wh.a", FILE, b""),
                 ("bin/b", FILE, b"second"),
+                // A layer removes only what lower ones have, wherever its archive says so.
+                ("opt/!early", FILE, b"early"),
                 ("opt/.wh..wh..opq", FILE, b""),
                 ("opt/new", FILE, b"new"),
+                ("srv/again/x", FILE, b"again"),
+                ("srv/.wh.again", FILE, b""),
             ])
             .as_slice(),
             1,
@@ -207,7 +213,11 @@ fn layers() -> Vec<Vec<u8>> {
 fn check_layers(made: &Image) {
     assert_eq!(read(made, "bin/a"), None);
     assert_eq!(read(made, "usr/bin/b").unwrap(), "second");
-    assert_eq!(read(made, "opt/old"), None);
+    for gone in ["opt/old", "opt/deep/old", "srv/again/y"] {
+        assert_eq!(read(made, gone), None, "{gone}");
+    }
+    assert_eq!(read(made, "opt/!early").unwrap(), "early");
+    assert_eq!(read(made, "srv/again/x").unwrap(), "again");
     assert_eq!(read(made, "opt/new").unwrap(), "new");
     assert_eq!(read(made, "oci-layout"), None);
 }

@@ -26,6 +26,8 @@ pub(super) struct Node {
     pub(super) gid: u32,
     /// Seconds since the epoch.
     pub(super) modified: u32,
+    /// The layer of a container image that has it.
+    pub(super) layer: usize,
 }
 
 impl Node {
@@ -36,6 +38,7 @@ impl Node {
             uid: 0,
             gid: 0,
             modified: 0,
+            layer: 0,
         }
     }
 }
@@ -59,16 +62,20 @@ pub(super) enum Content {
 
 /// All entries but the root, by their paths without a leading `/`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tree(BTreeMap<PathBuf, Node>);
+pub(super) struct Tree {
+    nodes: BTreeMap<PathBuf, Node>,
+    /// The layer whose entries are put into it.
+    layer: usize,
+}
 
 impl Tree {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.nodes.is_empty()
     }
 
     /// In the order of the paths: a directory stands before what is in it.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Path, &Node)> {
-        self.0.iter().map(|(path, node)| (path.as_path(), node))
+        self.nodes.iter().map(|(path, node)| (path.as_path(), node))
     }
 
     /// Puts an entry at the path of an archive. What was there is replaced, unless both are
@@ -78,7 +85,7 @@ impl Tree {
             // The root itself.
             return Ok(());
         };
-        if self.0.len() >= MAX_ENTRIES {
+        if self.nodes.len() >= MAX_ENTRIES {
             return Err(format!("it has more than {MAX_ENTRIES} files"));
         }
         if let Kind::Link(target) = &node.kind
@@ -92,55 +99,83 @@ impl Tree {
         if node.kind != Kind::Directory {
             self.remove_at(&path);
         } else if self
-            .0
+            .nodes
             .get(&path)
             .is_some_and(|there| there.kind != Kind::Directory)
         {
             // As tar and overlays have it: a directory takes the place of a link.
-            self.0.remove(&path);
+            self.nodes.remove(&path);
         }
-        self.0.insert(path, node);
+        let layer = self.layer;
+        self.nodes.insert(path, Node { layer, ..node });
         Ok(())
     }
 
-    /// Removes an entry, and all that is below it.
+    /// Begins a layer of a container image, which lies over what the tree has by now.
+    pub(super) fn begin_layer(&mut self) {
+        self.layer += 1;
+    }
+
+    /// Removes an entry of lower layers, and all that is below it. What this layer has stays, wherever
+    /// the archive names it.
     pub(super) fn remove(&mut self, name: &Path) -> Result<(), String> {
         if let Some(path) = self.place(name)? {
-            self.remove_at(&path);
+            self.remove_lower(&path);
         }
         Ok(())
     }
 
-    /// Removes all that is below a directory.
+    /// Removes all that lower layers have below a directory.
     pub(super) fn clear(&mut self, name: &Path) -> Result<(), String> {
-        match self.place(name)? {
-            Some(path) => self.remove_below(&path),
-            None => self.0.clear(),
+        let path = self.place(name)?.unwrap_or_default();
+        let directory = self.nodes.get(&path).cloned();
+        self.remove_lower(&path);
+        if let Some(directory) = directory {
+            self.nodes.entry(path).or_insert(directory);
         }
         Ok(())
+    }
+
+    /// Removes what lower layers have at a path and below it, but for the directories of what stays.
+    fn remove_lower(&mut self, path: &Path) {
+        let below = self.nodes.range(path.to_owned()..);
+        let below = below.take_while(|(below, _)| below.starts_with(path));
+        let mut kept: Option<&Path> = None;
+        let mut gone = Vec::new();
+        // Backwards, what is in a directory comes before it.
+        for (below, node) in below.collect::<Vec<_>>().into_iter().rev() {
+            if node.layer == self.layer {
+                kept = Some(below);
+            } else if kept.is_none_or(|kept| !kept.starts_with(below)) {
+                gone.push(below.clone());
+            }
+        }
+        for path in gone {
+            self.nodes.remove(&path);
+        }
     }
 
     fn remove_at(&mut self, path: &Path) {
         self.remove_below(path);
-        self.0.remove(path);
+        self.nodes.remove(path);
     }
 
     fn remove_below(&mut self, path: &Path) {
-        let below = self.0.range(path.to_owned()..).skip(1);
+        let below = self.nodes.range(path.to_owned()..).skip(1);
         let below: Vec<PathBuf> = below
             .map(|(path, _)| path)
             .take_while(|below| below.starts_with(path))
             .cloned()
             .collect();
         for path in below {
-            self.0.remove(&path);
+            self.nodes.remove(&path);
         }
     }
 
     /// The entry at a path, with all links followed.
     pub(super) fn find(&self, name: &Path) -> Option<(&Path, &Node)> {
         let path = self.follow(name, true).ok()?;
-        self.0
+        self.nodes
             .get_key_value(&path)
             .map(|(path, node)| (path.as_path(), node))
     }
@@ -169,10 +204,14 @@ impl Tree {
             .into_iter()
             .filter(|parent| !parent.as_os_str().is_empty())
         {
-            match self.0.get(&parent).map(|node| &node.kind) {
+            match self.nodes.get(&parent).map(|node| &node.kind) {
                 Some(Kind::Directory) => {}
                 Some(_) => return Err(format!("`{}` is in no directory", name.display())),
-                None => drop(self.0.insert(parent, Node::directory())),
+                None => {
+                    let layer = self.layer;
+                    let directory = Node::directory();
+                    self.nodes.insert(parent, Node { layer, ..directory });
+                }
             }
         }
         Ok(Some(path))
@@ -180,7 +219,7 @@ impl Tree {
 
     /// A path without links, except for the last part unless `wholly`.
     fn follow(&self, name: &Path, wholly: bool) -> Result<PathBuf, String> {
-        let link = |path: &Path| match self.0.get(path).map(|node| &node.kind) {
+        let link = |path: &Path| match self.nodes.get(path).map(|node| &node.kind) {
             Some(Kind::Link(target)) => Some(target.clone()),
             _ => None,
         };

@@ -57,11 +57,20 @@ pub(crate) async fn play(
             drop(stream);
             return drop(end.send(Some(exited("QEMU", Some("guest-reset"), None))));
         }
+        Script::EndsBeforeItReads => {
+            // The input has arrived, and is acknowledged after the end.
+            unacknowledged(&mut stream).await;
+            write_message(&mut stream, &FromGuest::Ended).await;
+            let header = encode_header(FrameKind::Ack, 0);
+            stream.write_all(&header).await.unwrap();
+        }
         Script::RunsForEver => seen.ended = until_killed(&mut stream).await,
         _ => copy(&mut stream).await,
     }
     // What the host had sent before it knew of the end is answered.
-    write_message(&mut stream, &FromGuest::Ended).await;
+    if script != Script::EndsBeforeItReads {
+        write_message(&mut stream, &FromGuest::Ended).await;
+    }
     if script == Script::Copies {
         let name = "../../evil".to_owned();
         say(&mut stream, &FromGuest::File { name, size: 4 }).await;
@@ -82,6 +91,19 @@ pub(crate) async fn play(
     let evidence = Box::new(evidence);
     say(&mut stream, &FromGuest::Reply { evidence }).await;
     say(&mut stream, &FromGuest::Done).await;
+}
+
+/// Reads one message and does not acknowledge it.
+async fn unacknowledged(stream: &mut DuplexStream) {
+    loop {
+        let mut header = [0; HEADER];
+        stream.read_exact(&mut header).await.unwrap();
+        let (kind, length) = decode_header(header).unwrap();
+        stream.read_exact(&mut vec![0; length]).await.unwrap();
+        if kind != FrameKind::More {
+            return;
+        }
+    }
 }
 
 /// Copies the input to the output until the input ends.
@@ -177,7 +199,7 @@ fn planned(dir: &Path) -> PlannedArtifact {
         out: "/out".into(),
         ..Command::default()
     };
-    command::planned(&command, "./program", Vec::new())
+    command::planned(&command, "./program", Vec::new(), &[])
 }
 
 async fn run(script: Script) -> (CellReport, Ran) {
@@ -230,6 +252,12 @@ fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
             }
         })
         .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_may_end_before_it_has_taken_its_input() {
+    let (cell, _ran) = run(Script::EndsBeforeItReads).await;
+    assert_eq!(cell.verdict, VerdictKind::Pass, "{:?}", cell.fault);
 }
 
 #[tokio::test(start_paused = true)]

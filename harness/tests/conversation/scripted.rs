@@ -91,6 +91,8 @@ pub(crate) enum Script {
     RunsForEver,
     /// Runs a command that restarts the guest.
     Restarts,
+    /// Runs a command that ends before it has taken its input.
+    EndsBeforeItReads,
     /// Sends more of a file than it announced.
     FileTooLong,
 }

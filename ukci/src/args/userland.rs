@@ -17,6 +17,13 @@ pub(crate) struct Userland {
     #[arg(long, value_name = "SRC[:DST]", value_parser = file)]
     pub(crate) file: Vec<SharedFile>,
 
+    /// Program of Debian's to give to the guest. Can be repeated
+    ///
+    /// `bpftool` is the only one so far. Its package and those of its libraries are pinned by digest, like
+    /// kernels, and fetched when they are needed. It is in the `PATH`, whatever the root file system is.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Vec<String>,
+
     /// Root file system of the guest
     ///
     /// A directory, a tar archive (plain, or compressed by gzip, xz, zstd or bzip2), an OCI image
@@ -56,6 +63,7 @@ impl Userland {
                 .map_or(String::new(), |path| format!(":{path}"));
             options.push(("--file", format!("{}{path}", source.display())));
         }
+        options.extend(self.tool.iter().map(|name| ("--tool", name.clone())));
         let root = self.rootfs.as_ref();
         options.extend(root.map(|path| ("--rootfs", path.display().to_string())));
         options.extend((self.net == Net::User).then(|| ("--net", "user".to_owned())));

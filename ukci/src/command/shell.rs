@@ -53,6 +53,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
         rootfs,
         host_root,
         net,
+        tool,
     } = args.userland;
     if host_root {
         command::check_host(cell.arch).map_err(|error| commands::refused(&error))?;
@@ -62,8 +63,9 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
         path: image.path().to_owned(),
         sha256: image.root.sha256.clone(),
     });
+    let tools = commands::tools(&tool, cell.arch, output)?;
     let is_bare = host_root || root.is_some();
-    let files = command::sent(&file, cell.arch, commands::library_path(), is_bare)
+    let files = command::sent(&file, &tools, cell.arch, commands::library_path(), is_bare)
         .map_err(|error| commands::refused(&error))?;
     let userland = machine::Userland {
         network: net.into(),

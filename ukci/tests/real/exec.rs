@@ -201,6 +201,30 @@ fn what_a_command_writes_to_the_kernels_log_is_no_report_of_the_kernel() {
 }
 
 #[test]
+fn only_a_kernel_panics() {
+    let Some(_machine) = machine() else { return };
+    let words = "Kernel panic - not syncing: Fatal exception";
+    // The console shows all of them, and some as if the kernel had written them.
+    let forged = format!(
+        "for to in /dev/console /dev/kmsg; do echo '<0>{words}' > $to; \
+         echo '[    9.1] BUG: {words}' > $to; done; sleep 4; echo alive"
+    );
+    let ran = runner(&["sh", "-c", &forged], b"");
+    assert_eq!(ran.stdout, b"alive\n", "{ran:?}");
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    let restart = format!("echo '{words}' > /dev/console; reboot -f");
+    let said = String::from_utf8_lossy(&runner(&["sh", "-c", &restart], b"").stderr).into_owned();
+    assert!(said.contains("the guest was restarted"), "{said}");
+    let ran = runner(&["sh", "-c", "echo c > /proc/sysrq-trigger; sleep 60"], b"");
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(125), "{said}");
+    assert!(
+        said.contains("KERNEL_PANIC") || said.contains("panicked"),
+        "{said}"
+    );
+}
+
+#[test]
 fn nothing_of_a_command_outlives_its_time_and_the_end_of_the_guest_is_its_failure() {
     let Some(_machine) = machine() else { return };
     let dir = tempfile::tempdir().unwrap();

@@ -9,13 +9,10 @@ use ukci_schema::command::{CommandFile, Content, Stdin};
 use ukci_schema::plan::{FileRef, Kept};
 
 use super::{Error, SharedFile};
-use crate::catalogue::digest;
+use crate::catalogue::{Tool, digest};
 use crate::command::script::{self, Interpreter};
-use crate::command::{elf_closure, program_path};
+use crate::command::{elf_closure, program_path, tool_files};
 use crate::input_file::{self, FILE_LIMIT, Refused};
-
-/// Where busybox is said to come from; it is no file of this host's.
-const BUSYBOX_SOURCE: &str = "busybox of the lock";
 
 /// The files of a command, as they are collected.
 pub(super) struct Files {
@@ -141,9 +138,18 @@ impl Files {
         })
     }
 
-    /// A file that does not come from this host.
-    pub(super) fn own(&mut self, at: &str, bytes: Vec<u8>) {
-        self.bytes(Path::new(BUSYBOX_SOURCE), at, bytes, 0o755);
+    /// Programs of the lock, with their libraries.
+    pub(super) fn tools(&mut self, tools: &[Tool]) {
+        for tool in tools {
+            for (at, bytes) in tool_files::files(tool) {
+                self.own(&tool.name, &at, bytes);
+            }
+        }
+    }
+
+    /// A file of a program of the lock.
+    pub(super) fn own(&mut self, name: &str, at: &str, bytes: Vec<u8>) {
+        self.bytes(Path::new(&tool_files::source_of(name)), at, bytes, 0o755);
     }
 
     pub(super) fn bytes(&mut self, source: &Path, at: &str, bytes: Vec<u8>, mode: u32) {

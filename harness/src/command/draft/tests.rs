@@ -1,7 +1,7 @@
 use super::*;
 
 fn command(draft: Draft) -> Command {
-    let planned = draft.plan(Arch::X86_64, b"busybox".to_vec()).unwrap();
+    let planned = draft.plan(Arch::X86_64, b"busybox".to_vec(), &[]).unwrap();
     let bytes = planned.kept.get(&planned.file.sha256).unwrap();
     serde_json::from_slice(bytes).unwrap()
 }
@@ -49,7 +49,7 @@ fn what_cannot_run_is_refused_before_anything_boots() {
             words: vec![word.into()],
             ..Draft::default()
         };
-        draft.plan(Arch::X86_64, Vec::new()).unwrap_err()
+        draft.plan(Arch::X86_64, Vec::new(), &[]).unwrap_err()
     };
     assert!(matches!(of(&file), Error::NotRunnable { .. }));
     assert!(matches!(
@@ -57,7 +57,7 @@ fn what_cannot_run_is_refused_before_anything_boots() {
         Error::NoProgram(_)
     ));
     assert!(matches!(of(&dir.path().join("x")), Error::NoProgram(_)));
-    let nothing = Draft::default().plan(Arch::X86_64, Vec::new());
+    let nothing = Draft::default().plan(Arch::X86_64, Vec::new(), &[]);
     assert!(matches!(nothing, Err(Error::Nothing)));
 }
 

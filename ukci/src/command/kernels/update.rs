@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ukci_pin::{Archives, Stream, Streams};
 use ukci_schema::cell::Arch;
-use ukci_schema::lock::{Lock, LockedKernel, Verified};
+use ukci_schema::lock::{Lock, LockedKernel, LockedTool, Verified};
 
 use super::change_log;
 use crate::args::{Add, Freshness, Update};
@@ -78,7 +78,7 @@ pub(super) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
         let kernels = lock.kernels.iter().filter(of_debian);
         let kernels = kernels.filter(|kernel| kernel.name == *name);
         wanted.extend(kernels.map(|kernel| Wanted::Kernel(kernel.name.clone(), kernel.arch)));
-        if wanted.len() == before {
+        if wanted.len() == before && !lock.tools.iter().any(|tool| tool.name == *name) {
             return Err(unknown(name, &lock, &streams));
         }
     }
@@ -89,8 +89,8 @@ pub(super) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
         update.suite.as_deref(),
         output,
     );
-    if update.names.is_empty() && update.suite.is_none() {
-        pin_tools(&update.lock.lock, output)?;
+    if update.suite.is_none() {
+        pin_tools(&update.lock.lock, &update.names, output)?;
     }
     kernels
 }
@@ -146,14 +146,16 @@ fn unknown(name: &str, lock: &Lock, streams: &Streams) -> Failure {
     Failure::says(Exit::Usage, &message, Some(hint))
 }
 
-/// Pins the guests' programs as their suites have them now.
-fn pin_tools(path: &Path, output: Output) -> Result<(), Failure> {
+/// Pins the guests' programs as their suites have them now: those of these names, or if there are no
+/// names, all.
+fn pin_tools(path: &Path, names: &[String], output: Output) -> Result<(), Failure> {
     let mut lock = lock_file::read(path)?;
     let archives = Archives::of_host();
-    for tool in &mut lock.tools {
+    let is_wanted = |tool: &&mut LockedTool| names.is_empty() || names.contains(&tool.name);
+    for tool in lock.tools.iter_mut().filter(is_wanted) {
         let newest = archives.pin_tool(tool);
         let newest = newest.map_err(|error| of_pin(&error))?;
-        let same = newest.package == tool.package;
+        let same = (&newest.package, &newest.libraries) == (&tool.package, &tool.libraries);
         if output.chatty {
             let word = if same { "Unchanged" } else { "Updated" };
             output.say(&text!(
