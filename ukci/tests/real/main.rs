@@ -21,6 +21,7 @@ mod many;
 mod netlink;
 mod runners;
 mod shell;
+mod tools;
 mod tty;
 mod userland;
 mod vendors;
