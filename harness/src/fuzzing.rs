@@ -103,6 +103,6 @@ pub fn out_file(name: &str) -> PathBuf {
 /// The architecture of a program, and what it needs, as its dynamic section says.
 pub fn program(bytes: &[u8]) -> (Option<Arch>, String) {
     let arch = command::elf_closure::arch(Path::new("program"), bytes);
-    let dynamic = format!("{:?}", elf_dynamic::Dynamic::of(bytes));
+    let dynamic = format!("{:?}", crate::elf_dynamic::Dynamic::of(bytes));
     (arch.ok().flatten(), dynamic)
 }
