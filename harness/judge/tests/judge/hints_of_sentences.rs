@@ -8,6 +8,12 @@ type Row = (&'static str, &'static str, &'static str, &'static str);
 
 const ROWS: &[Row] = &[
     (
+        "9: (85) call bpf_kptr_xchg#194",
+        "R1 has no valid kptr",
+        "a pointer with `__kptr`",
+        "map 'm' has no valid bpf_timer",
+    ),
+    (
         "",
         "Attaching tracing programs to function '__rcu_read_lock' is rejected.",
         "such as one that calls it",

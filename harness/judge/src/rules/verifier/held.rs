@@ -104,6 +104,13 @@ fn lock_unsupported(rejection: &Rejection<'_>) -> Vec<String> {
         .find_map(|words| rejection.sentence.split_once(words));
     if let Some((_, thing)) = valid {
         let thing = thing.split(' ').next().unwrap_or_default();
+        if thing == "kptr" {
+            return vec![
+                "declare the member as a pointer with `__kptr`, at the top level of the map's value and aligned, to \
+                 a struct that this kernel has under that name: the kernel knows no such pointer in the value"
+                    .into(),
+            ];
+        }
         return vec![format!(
             "put one `struct {thing}` into the map's value, at its top level and aligned"
         )];
