@@ -16,7 +16,7 @@ use ukci_guest::modules;
 use ukci_schema::evidence::Module;
 use ukci_schema::message::{PORT, SERIAL_PORT};
 
-use crate::vsock_stream;
+use crate::{serial_line, vsock_stream};
 
 /// One file system: source, target, type, and the option without which the kernel lacks it where the
 /// agent cannot do without.
@@ -69,11 +69,14 @@ pub(crate) fn mounts() -> Result<BTreeMap<String, String>, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     Vsock,
+    /// A virtio-serial port.
     Serial,
+    /// A serial line beside the console.
+    Uart,
 }
 
 impl Transport {
-    /// `ukci.transport=vsock` or `serial`, as the machine's device asks for.
+    /// `ukci.transport=vsock`, `serial` or `uart`, as the machine's device asks for.
     pub(crate) fn of(cmdline: &str) -> Result<Self, String> {
         let value = cmdline
             .split_ascii_whitespace()
@@ -81,6 +84,7 @@ impl Transport {
         match value {
             Some("vsock") => Ok(Self::Vsock),
             Some("serial") => Ok(Self::Serial),
+            Some("uart") => Ok(Self::Uart),
             other => Err(format!("kernel argument ukci.transport is {other:?}")),
         }
     }
@@ -89,6 +93,7 @@ impl Transport {
         match self {
             Self::Vsock => "vsock",
             Self::Serial => "serial",
+            Self::Uart => "uart",
         }
     }
 }
@@ -138,6 +143,7 @@ pub(crate) fn dial(transport: Transport) -> Result<Box<dyn Stream>, String> {
             file.map(|file| Box::new(SerialPort(file)) as Box<dyn Stream>)
                 .map_err(|error| format!("open {device}: {error}"))
         }
+        Transport::Uart => serial_line::dial().map(|stream| Box::new(stream) as Box<dyn Stream>),
     }
 }
 
@@ -216,6 +222,7 @@ mod tests {
             Transport::of("ukci.transport=serial"),
             Ok(Transport::Serial)
         );
+        assert_eq!(Transport::of("ukci.transport=uart"), Ok(Transport::Uart));
         assert!(Transport::of("quiet").is_err());
         assert!(Transport::of("ukci.transport=pigeon").is_err());
     }

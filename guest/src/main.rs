@@ -10,6 +10,7 @@ mod init;
 mod network;
 mod print;
 mod prober;
+mod serial_line;
 mod shell;
 mod system;
 mod vsock_stream;

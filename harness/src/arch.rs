@@ -21,6 +21,9 @@ pub struct Platform {
     pub machine: &'static str,
     /// The serial console as the kernel names it.
     pub console: &'static str,
+    /// The UART beside the console. It needs no driver but that of the 8250, which has it built in
+    /// wherever there is a console of that kind or PCI.
+    pub serial_line: &'static str,
     /// Firmware that starts faster than QEMU's own choice, looked for in QEMU's data directories.
     pub firmware: Option<&'static str>,
     /// The form of kernel image that `-kernel` boots fastest.
@@ -50,6 +53,8 @@ const PLATFORMS: [Platform; 3] = [
         // ever (QEMU 7.2), or hangs each time in ACPI (10.0 and 11.1).
         machine: "q35,usb=off,sata=off,smbus=off",
         console: "ttyS0",
+        // The second port of a PC, which needs no PCI.
+        serial_line: "isa-serial,index=1",
         firmware: Some("qboot.rom"),
         image: Image::Vmlinux,
         // A triple fault resets at once; the default tries ACPI and the keyboard controller first.
@@ -64,6 +69,8 @@ const PLATFORMS: [Platform; 3] = [
         // `max` is a GICv3 under TCG, at the same cost, and what the host has under KVM.
         machine: "virt,gic-version=max",
         console: "ttyAMA0",
+        // `virt` has one PL011.
+        serial_line: "pci-serial",
         firmware: None,
         image: Image::Raw,
         kernel: &[],
@@ -75,6 +82,7 @@ const PLATFORMS: [Platform; 3] = [
         package: "qemu-system-misc",
         machine: "virt",
         console: "ttyS0",
+        serial_line: "pci-serial",
         firmware: None,
         image: Image::Raw,
         kernel: &[],

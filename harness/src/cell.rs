@@ -120,7 +120,7 @@ pub(crate) fn recalled<M: Machine>(
 
 /// What the cell's guest runs on.
 fn hardware<M: Machine>(machine: &M, inputs: &Inputs) -> Hardware {
-    machine.hardware(inputs.planned.cell.arch, &inputs.kernel.release)
+    machine.hardware(&inputs.kernel)
 }
 
 /// Runs one cell to its report, whatever happens: a cell whose evidence cannot be written has no

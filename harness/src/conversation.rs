@@ -610,11 +610,12 @@ fn no_driver(why: &str) -> Option<String> {
         "Address family not supported",
         "No such device",
         "no port in ",
+        "no serial line in ",
     ];
     let is = answers.iter().any(|answer| why.contains(answer));
     is.then(|| {
         "the kernel has no driver for this transport: give a user kernel its modules with \
-         `--modules DIR`, or choose another transport with `--transport`"
+         `--modules DIR`, or let its cells talk over a serial line with `--transport serial`"
             .to_owned()
     })
 }

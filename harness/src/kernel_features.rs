@@ -67,7 +67,7 @@ pub async fn of<M: Machine>(
     probe: &Probe<'_>,
     cache: &Path,
 ) -> Result<KernelFeatures, Fault> {
-    let hardware = machine.hardware(probe.kernel.arch, &probe.kernel.release);
+    let hardware = machine.hardware(probe.kernel);
     let path = probe.path(cache, &hardware);
     let kept = std::fs::read(&path)
         .ok()

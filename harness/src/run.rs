@@ -267,8 +267,8 @@ impl<M: Machine, F: FnMut(Event)> Run<'_, M, F> {
 /// The cells in the order in which they start, with their places in the plan.
 fn in_order<M: Machine>(cells: Vec<(usize, Inputs)>, machine: &M) -> Vec<(usize, Inputs)> {
     let slowness = |inputs: &Inputs| {
-        let (arch, release) = (inputs.kernel.arch, &inputs.kernel.release);
-        (arch, machine.hardware(arch, release).accel != "kvm")
+        let hardware = machine.hardware(&inputs.kernel);
+        (inputs.kernel.arch, hardware.accel != "kvm")
     };
     let order = schedule::order(cells.iter().map(|(_, inputs)| slowness(inputs)));
     let mut cells: Vec<Option<_>> = cells.into_iter().map(Some).collect();

@@ -43,7 +43,7 @@ struct ScriptedGuest {
 impl Machine for Scripted {
     type Guest = ScriptedGuest;
 
-    fn hardware(&self, _: Arch, _: &str) -> Hardware {
+    fn hardware(&self, _: &PlannedKernel) -> Hardware {
         Hardware::default()
     }
 
@@ -210,6 +210,7 @@ fn kernel(name: &str) -> PlannedKernel {
         cmdline: Vec::new(),
         sysctl: Vec::new(),
         modules: None,
+        no_driver_for: Vec::new(),
         hermetic: true,
         packages: BTreeMap::new(),
     }

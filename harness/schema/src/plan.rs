@@ -154,6 +154,10 @@ pub struct PlannedKernel {
     /// `sysctl` settings the agent applies, `key=value`; listed as edits in the evidence.
     #[serde(default)]
     pub sysctl: Vec<String>,
+    /// The ways to the host for which no driver is known to be built in or among the modules: `vsock`,
+    /// and `serial` for a virtio-serial port. Its guests take another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_driver_for: Vec<String>,
     /// False if a file did not come from the lock, such as a user kernel.
     pub hermetic: bool,
     /// SHA-256 of each package the files came from, by package name; empty for the user's own.

@@ -104,7 +104,7 @@ pub struct Asked {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Choice {
-    /// `kvm` or `tcg`; `vhost-vsock`, `vhost-user-vsock` or `virtio-serial`; `full` or `partial`.
+    /// `kvm` or `tcg`; `vhost-vsock`, `vhost-user-vsock`, `virtio-serial` or `serial`; `full` or `partial`.
     pub name: String,
     /// One sentence.
     pub why: String,

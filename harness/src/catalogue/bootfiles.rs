@@ -14,6 +14,7 @@ use super::pack;
 use super::package;
 use super::store;
 use crate::cpio::Archive;
+use crate::transport::{VIRTIO_SERIAL_DRIVER, VSOCK_DRIVER};
 
 /// Goes into every store key: raised when the same packages would give other boot files.
 pub(crate) const RECIPE: &[u8] = b"ukci.bootfiles/3";
@@ -22,14 +23,14 @@ pub(crate) const RECIPE: &[u8] = b"ukci.bootfiles/3";
 /// agent loads every file of `/lib/ukci/<transport>` in the order of the names.
 const TRANSPORTS: [(&str, &[(&str, &str)]); 2] = [
     (
-        "serial",
+        VIRTIO_SERIAL_DRIVER,
         &[
             ("virtio_pci", "CONFIG_VIRTIO_PCI"),
             ("virtio_console", "CONFIG_VIRTIO_CONSOLE"),
         ],
     ),
     (
-        "vsock",
+        VSOCK_DRIVER,
         &[
             ("virtio_pci", "CONFIG_VIRTIO_PCI"),
             ("vmw_vsock_virtio_transport", "CONFIG_VIRTIO_VSOCKETS"),

@@ -42,6 +42,8 @@ use store::{Entry, Store, StoredPackage};
 pub use tool::Tool;
 pub use unpacked::{open, unpack, unpack_own};
 
+use crate::transport::Transport;
+
 /// How a preparation goes on, for progress bars. Called from several threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -177,7 +179,14 @@ impl Catalogue {
             }
         };
         let mut prepared = plan(&name, &entry, false, warnings);
-        prepared.warnings.extend(lacking(&name, &entry));
+        let lacking = &prepared.kernel.no_driver_for;
+        if Transport::VhostVsock.served(lacking) == Transport::Serial {
+            prepared.warnings.push(format!(
+                "`{name}`: no driver for vsock or virtio-serial is known to be built in, and no module \
+                 of one was given (`--modules DIR` gives them), so its cells talk over a serial line, \
+                 which is slower"
+            ));
+        }
         Ok(prepared)
     }
 
@@ -287,17 +296,18 @@ fn plan(name: &str, entry: &Entry, hermetic: bool, warnings: Vec<String>) -> Pre
         modules: entry.modules(),
         cmdline: Vec::new(),
         sysctl: Vec::new(),
+        no_driver_for: lacking(entry).map(str::to_owned).collect(),
         hermetic,
         packages,
     };
     Prepared { kernel, warnings }
 }
 
-/// The transports that a kernel cannot serve.
-fn lacking<'a>(name: &'a str, entry: &'a Entry) -> impl Iterator<Item = String> + 'a {
-    entry.manifest.transports.iter().filter(|(_, order)| order.is_none()).map(move |(transport, _)| {
-        format!("`{name}`: no driver for {transport} is known to be built in, and no module of it was given (`--modules DIR` gives them)")
-    })
+/// The ways to the host for which a kernel has no driver.
+fn lacking(entry: &Entry) -> impl Iterator<Item = &str> {
+    let transports = entry.manifest.transports.iter();
+    let absent = transports.filter(|(_, order)| order.is_none());
+    absent.map(|(transport, _)| transport.as_str())
 }
 
 /// `$XDG_CACHE_HOME/ukci`, or `~/.cache/ukci`; `.cache/ukci` in the working directory of a user

@@ -39,7 +39,7 @@ pub(super) fn report<M: Machine>(
 ) -> CellReport {
     let planned = &inputs.planned;
     let cell = &planned.cell;
-    let hardware = machine.hardware(cell.arch, &inputs.kernel.release);
+    let hardware = machine.hardware(&inputs.kernel);
     let transport = match cost.start {
         // The transport of a cached cell is that of the run that it came from.
         Start::Cold | Start::Cached => hardware.transport,

@@ -90,6 +90,13 @@ pub enum Device {
     VhostUserVsock(PathBuf),
     /// A virtio-serial port: the host listens on this socket and QEMU dials.
     SerialPort(PathBuf),
+    /// A UART beside the console: the host listens on this socket and QEMU dials.
+    SerialLine {
+        /// QEMU's device.
+        device: &'static str,
+        /// The socket.
+        path: PathBuf,
+    },
     /// A network card whose connections QEMU makes as its own user.
     UserNetwork,
     /// A disk that cannot be written, with the image of a root file system.
@@ -258,6 +265,11 @@ impl Device {
                     format!("virtserialport,bus=serial.0,nr=1,chardev=agent,name={SERIAL_PORT}"),
                 );
                 line.kernel("ukci.transport=serial");
+            }
+            Self::SerialLine { device, path } => {
+                line.option("-chardev", with_path("socket,id=agent,path=", path));
+                line.option("-device", format!("{device},chardev=agent"));
+                line.kernel("ukci.transport=uart");
             }
             Self::UserNetwork => {
                 // Without IPv6 no program waits for answers that never come: few hosts have a route.

@@ -32,6 +32,8 @@ pub struct Boot {
     pub image: String,
     /// The whole initramfs: agent and kernel segment.
     pub initramfs: PathBuf,
+    /// The ways to the host for which the kernel has no driver.
+    pub no_driver_for: Vec<String>,
     /// Kernel arguments beyond those of the devices.
     pub cmdline: Vec<String>,
     /// Guest memory in MiB.
@@ -55,6 +57,7 @@ impl Boot {
             kernel: kernel.image.path.clone(),
             image: kernel.image.sha256.clone(),
             initramfs,
+            no_driver_for: kernel.no_driver_for.clone(),
             cmdline: kernel.cmdline.clone(),
             memory: 256,
             cpus: 1,
@@ -72,7 +75,7 @@ pub struct Hardware {
     pub accel: String,
     /// QEMU's `-cpu`.
     pub cpu: String,
-    /// `vhost-vsock`, `vhost-user-vsock` or `virtio-serial`.
+    /// `vhost-vsock`, `vhost-user-vsock`, `virtio-serial` or `serial`.
     pub transport: String,
     /// The version of the program that runs the guest, as it states it.
     pub emulator: String,
@@ -136,8 +139,8 @@ pub trait Machine: Send + Sync + 'static {
     /// One booted cell.
     type Guest: Guest;
 
-    /// What a guest of this architecture and kernel runs on.
-    fn hardware(&self, arch: Arch, release: &str) -> Hardware;
+    /// What a guest of this kernel runs on.
+    fn hardware(&self, kernel: &PlannedKernel) -> Hardware;
 
     /// How much longer than on bare hardware everything takes: deadlines are multiplied by it.
     fn slowness(&self) -> u32;
@@ -165,8 +168,8 @@ pub trait Machine: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoTemplate {
-    /// Another transport than that of copies was requested.
-    #[error("the transport {0} was requested, and a copy of a guest needs virtio-serial")]
+    /// Another transport than that of copies was requested, or is the only one that the kernel has.
+    #[error("its guest uses the transport {0}, and a copy of a guest needs virtio-serial")]
     Transport(&'static str),
     /// The emulator does not restore all of a guest. QEMU does not start the timers of a RISC-V
     /// machine's ACLINT again (seen with 7.2: the guest waits for its next tick for ever).

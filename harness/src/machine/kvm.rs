@@ -226,6 +226,7 @@ pub(super) fn host_kernel() -> String {
 mod tests {
     use tokio::io::{AsyncWriteExt, DuplexStream};
     use ukci_schema::cell::{Arch, Cell};
+    use ukci_schema::plan::PlannedKernel;
     use ukci_schema::verdict::{Fault, Stage};
 
     use super::*;
@@ -275,7 +276,7 @@ mod tests {
     impl Machine for Host {
         type Guest = QuietGuest;
 
-        fn hardware(&self, _: Arch, _: &str) -> Hardware {
+        fn hardware(&self, _: &PlannedKernel) -> Hardware {
             Hardware::default()
         }
 
@@ -331,6 +332,7 @@ mod tests {
             arch: Arch::X86_64,
         };
         let boot = Boot {
+            no_driver_for: Vec::new(),
             cell,
             release: "6.1".into(),
             kernel: "/nowhere".into(),

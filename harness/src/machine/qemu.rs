@@ -9,6 +9,7 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 use ukci_schema::cell::Arch;
 use ukci_schema::command::WindowSize;
+use ukci_schema::plan::PlannedKernel;
 use ukci_schema::report::Choice;
 
 use super::device::{self, Backend, Device, Emulated};
@@ -32,8 +33,8 @@ use crate::transport::{self, Available, Transport};
 pub struct Settings {
     /// The accelerator; `None` is `auto`.
     pub accel: Option<Accel>,
-    /// The transport; `None` takes the first usable of vhost-vsock, vhost-user-vsock,
-    /// virtio-serial.
+    /// The transport; `None` takes the first of vhost-vsock, vhost-user-vsock, virtio-serial and
+    /// serial that this host and the kernel have.
     pub transport: Option<Transport>,
     /// The architectures that cells use.
     pub arches: Vec<Arch>,
@@ -309,9 +310,12 @@ impl Qemu {
         self.host.emulators.get(&arch)
     }
 
-    /// How guests reach the host.
-    pub(super) fn link(&self) -> Transport {
-        self.host.link
+    /// How guests of a kernel without these drivers reach the host. What was requested stays.
+    pub(super) fn link(&self, no_driver_for: &[String]) -> Transport {
+        match self.host.requested {
+            Some(requested) => requested,
+            None => self.host.link.served(no_driver_for),
+        }
     }
 
     /// The program, where this host has it.
@@ -324,12 +328,13 @@ impl Qemu {
         &self.host.base
     }
 
-    /// What a guest of this architecture and kernel runs on.
-    pub(super) fn hardware_for(&self, arch: Arch, release: &str) -> Hardware {
+    /// What a guest of this kernel runs on.
+    pub(super) fn hardware_for(&self, kernel: &PlannedKernel) -> Hardware {
+        let (arch, release) = (kernel.arch, &kernel.release);
         Hardware {
             accel: self.accelerated(arch).accel().name().to_owned(),
             cpu: self.cpu(arch, release),
-            transport: self.host.link.name().to_owned(),
+            transport: self.link(&kernel.no_driver_for).name().to_owned(),
             emulator: self.host.versions.get(&arch).cloned().unwrap_or_default(),
             processor: match self.accelerated(arch) {
                 Accelerated::Kvm { .. } => host_processor(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ukci_schema::cell::Arch;
+use ukci_schema::plan::PlannedKernel;
 use ukci_schema::verdict::Fault;
 
 use super::interface::{Boot, Hardware, Machine, NoTemplate};
@@ -14,8 +14,8 @@ use super::{saving, start};
 impl Machine for Qemu {
     type Guest = QemuGuest;
 
-    fn hardware(&self, arch: Arch, release: &str) -> Hardware {
-        self.hardware_for(arch, release)
+    fn hardware(&self, kernel: &PlannedKernel) -> Hardware {
+        self.hardware_for(kernel)
     }
 
     fn slowness(&self) -> u32 {

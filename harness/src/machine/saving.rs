@@ -111,6 +111,9 @@ fn allowed(qemu: &Qemu, boot: &Boot) -> Result<(), NoTemplate> {
         (Some(other), _) if other != Transport::VirtioSerial => {
             Err(NoTemplate::Transport(other.name()))
         }
+        _ if !Transport::VirtioSerial.is_served(&boot.no_driver_for) => {
+            Err(NoTemplate::Transport(qemu.link(&boot.no_driver_for).name()))
+        }
         (_, Arch::Riscv64) => Err(NoTemplate::Timers(Arch::Riscv64)),
         (_, Arch::X86_64 | Arch::Aarch64) => Ok(()),
     }

@@ -25,6 +25,7 @@ use super::qmp::Qmp;
 use super::template::Template;
 use super::unprivileged::Handed;
 use super::vhost_user::VhostUserVsock;
+use crate::arch::platform;
 use crate::console::{CONSOLE_LOG, Follower, TEMPLATE_CONSOLE_LOG, last_line};
 use crate::transport::{Listener, Transport, VHOST_DEVICE_VSOCK};
 
@@ -51,9 +52,9 @@ enum Origin<'a> {
 
 impl Origin<'_> {
     /// How its agent reaches the host. A guest with vhost-user-vsock cannot be saved.
-    fn link(self, machine: &Qemu) -> Transport {
+    fn link(self, machine: &Qemu, boot: &Boot) -> Transport {
         match self {
-            Self::Boot => machine.link(),
+            Self::Boot => machine.link(&boot.no_driver_for),
             Self::BootInto(_) | Self::Template(_) => Transport::VirtioSerial,
         }
     }
@@ -75,9 +76,10 @@ pub(super) async fn guest(machine: &Qemu, boot: Boot) -> Result<QemuGuest, Fault
         template.check().map_err(fault)?;
         return start(machine, &boot, Origin::Template(template)).await;
     }
+    let transport = Origin::Boot.link(machine, &boot);
     for _ in 1..ADDRESSES {
         match start(machine, &boot, Origin::Boot).await {
-            Err(fault) if machine.link() == Transport::VhostVsock && is_taken(&fault) => {}
+            Err(fault) if transport == Transport::VhostVsock && is_taken(&fault) => {}
             done => return done,
         }
     }
@@ -133,7 +135,7 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
         format!("mkdir -m 700 {sockets}\ntrap 'kill $(jobs -p); rm -r {sockets}' EXIT\n")
             .into_bytes();
     let mut vhost_device_vsock = None;
-    let transport = origin.link(machine);
+    let transport = origin.link(machine, boot);
     let (listener, link) = match transport {
         Transport::VhostVsock => {
             let cid = draw_cid();
@@ -166,6 +168,18 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
             let listener = Listener::virtio_serial(&dir.agent()).map_err(listening)?;
             prelude.extend_from_slice(listen_by_hand(&dir.agent()).as_bytes());
             (listener, Device::SerialPort(dir.agent()))
+        }
+        Transport::Serial => {
+            let listener = Listener::serial(&dir.agent()).map_err(listening)?;
+            prelude.extend_from_slice(listen_by_hand(&dir.agent()).as_bytes());
+            let device = platform(arch).serial_line;
+            (
+                listener,
+                Device::SerialLine {
+                    device,
+                    path: dir.agent(),
+                },
+            )
         }
     };
     let (shared, link_of_files) = if boot.userland.host_root {

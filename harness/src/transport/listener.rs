@@ -9,19 +9,29 @@ use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::vsock;
+use super::{serial_line, vsock};
 
 /// Waits for the agent of one guest to dial.
 #[derive(Debug)]
 pub struct Listener(Kind);
 
+/// What a port does to bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// It carries all of them.
+    Exact,
+    /// It may lose some: they are packed.
+    Lossy,
+}
+
 #[derive(Debug)]
 enum Kind {
     VhostUserVsock(UnixListener),
-    VirtioSerial {
+    Port {
         listener: UnixListener,
         /// QEMU's connection, made as QEMU starts, long before there is an agent.
         port: Option<UnixStream>,
+        line: Line,
     },
     VhostVsock(vsock::Listener),
 }
@@ -34,9 +44,19 @@ impl Listener {
 
     /// Listens where QEMU dials for its virtio-serial port.
     pub fn virtio_serial(path: &Path) -> io::Result<Self> {
-        Ok(Self(Kind::VirtioSerial {
+        Self::port(path, Line::Exact)
+    }
+
+    /// Listens where QEMU dials for a UART.
+    pub fn serial(path: &Path) -> io::Result<Self> {
+        Self::port(path, Line::Lossy)
+    }
+
+    fn port(path: &Path, line: Line) -> io::Result<Self> {
+        Ok(Self(Kind::Port {
             listener: UnixListener::bind(path)?,
             port: None,
+            line,
         }))
     }
 
@@ -50,7 +70,11 @@ impl Listener {
     /// Waits until QEMU has connected the port of a guest whose agent waits to be spoken to.
     pub(crate) async fn accept_silent(&mut self) -> io::Result<Stream> {
         match &mut self.0 {
-            Kind::VirtioSerial { listener, .. } => Ok(Stream::Unix(listener.accept().await?.0)),
+            Kind::Port {
+                listener,
+                line: Line::Exact,
+                ..
+            } => Ok(Stream::Unix(listener.accept().await?.0)),
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -62,10 +86,15 @@ impl Listener {
         match &mut self.0 {
             Kind::VhostUserVsock(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
             Kind::VhostVsock(listener) => Ok(Stream::Vsock(listener.accept().await?)),
-            Kind::VirtioSerial { listener, port } => {
-                let stream = match port.take() {
-                    Some(stream) => stream,
-                    None => listener.accept().await?.0,
+            Kind::Port {
+                listener,
+                port,
+                line,
+            } => {
+                let stream = match (port.take(), *line) {
+                    (Some(stream), _) => stream,
+                    (None, Line::Exact) => listener.accept().await?.0,
+                    (None, Line::Lossy) => serial_line::carry(listener.accept().await?.0)?,
                 };
                 // The agent speaks first, so its first byte is what stands for dialling.
                 let stream = port.insert(stream);
@@ -100,7 +129,7 @@ async fn speaks(stream: &UnixStream) -> io::Result<bool> {
 /// The agent's connection.
 #[derive(Debug)]
 pub enum Stream {
-    /// Through vhost-device-vsock or a virtio-serial port.
+    /// Through vhost-device-vsock, a virtio-serial port or a serial line.
     Unix(UnixStream),
     /// Through the host's kernel.
     Vsock(vsock::Stream),

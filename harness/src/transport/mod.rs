@@ -4,6 +4,7 @@
 //! returns an ordinary byte stream.
 
 mod listener;
+mod serial_line;
 mod vsock;
 
 use std::io;
@@ -15,6 +16,12 @@ pub use listener::{Listener, Stream};
 
 /// The device through which the host's kernel offers vsock to guests.
 pub(crate) const VHOST_VSOCK_DEVICE: &str = "/dev/vhost-vsock";
+
+/// The drivers of vsock, as boot files name them.
+pub(crate) const VSOCK_DRIVER: &str = "vsock";
+
+/// The drivers of a virtio-serial port, as boot files name them.
+pub(crate) const VIRTIO_SERIAL_DRIVER: &str = "serial";
 
 /// The program that offers it without the kernel.
 pub const VHOST_DEVICE_VSOCK: &str = "vhost-device-vsock";
@@ -28,6 +35,8 @@ pub enum Transport {
     VhostUserVsock,
     /// A virtio-serial port over a Unix socket.
     VirtioSerial,
+    /// A UART over a Unix socket, for kernels that have a driver for none of the others.
+    Serial,
 }
 
 impl Transport {
@@ -37,7 +46,31 @@ impl Transport {
             Self::VhostVsock => "vhost-vsock",
             Self::VhostUserVsock => "vhost-user-vsock",
             Self::VirtioSerial => "virtio-serial",
+            Self::Serial => "serial",
         }
+    }
+
+    /// The way into the guest that the kernel must have a driver for, as its boot files name it.
+    const fn driver(self) -> Option<&'static str> {
+        match self {
+            Self::VhostVsock | Self::VhostUserVsock => Some(VSOCK_DRIVER),
+            Self::VirtioSerial => Some(VIRTIO_SERIAL_DRIVER),
+            // Whoever sees a console has one.
+            Self::Serial => None,
+        }
+    }
+
+    /// Whether a kernel without these drivers has one for this transport.
+    pub(crate) fn is_served(self, no_driver_for: &[String]) -> bool {
+        let driver = self.driver();
+        driver.is_none_or(|driver| no_driver_for.iter().all(|lacking| lacking != driver))
+    }
+
+    /// This one, or the next that a kernel without these drivers can serve.
+    pub(crate) fn served(self, no_driver_for: &[String]) -> Self {
+        let mut rest = [self, Self::VirtioSerial].into_iter();
+        let served = rest.find(|transport| transport.is_served(no_driver_for));
+        served.unwrap_or(Self::Serial)
     }
 }
 
@@ -161,6 +194,21 @@ mod tests {
             .unwrap();
         assert_eq!(transport, Transport::VirtioSerial);
         insta::assert_snapshot!(choice.why, @"`/dev/vhost-vsock` cannot be opened (permission denied), and there is no `vhost-device-vsock`");
+    }
+
+    #[test]
+    fn a_kernel_without_a_driver_gets_the_next_transport() {
+        let lacking = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let vsock = Transport::VhostUserVsock;
+        assert_eq!(vsock.served(&[]), vsock);
+        assert_eq!(vsock.served(&lacking(&["serial"])), vsock);
+        assert_eq!(vsock.served(&lacking(&["vsock"])), Transport::VirtioSerial);
+        for all in [vsock, Transport::VhostVsock, Transport::VirtioSerial] {
+            assert_eq!(
+                all.served(&lacking(&["serial", "vsock"])),
+                Transport::Serial
+            );
+        }
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub(crate) fn plan(dir: &Path, kernels: &[&str]) -> Plan {
                 segment: file(&agent, AGENT),
                 cmdline: Vec::new(),
                 sysctl: Vec::new(),
+                no_driver_for: Vec::new(),
                 hermetic: true,
                 packages: BTreeMap::new(),
             },

@@ -14,13 +14,13 @@ use ukci_harness::machine::{
     Boot, Ending, Exited, Guest, Hardware, Machine, NoConnection, NoTemplate, Template, Usage,
     WaitedForCpu,
 };
-use ukci_schema::cell::Arch;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode, ObjectFacts, Step, StepOutcome};
 use ukci_schema::evidence::{ProgramEvidence, ProgramLoad, VerifierStats};
 use ukci_schema::message::{
     FRAME_LIMIT, FrameKind, FromGuest, FromHost, HEADER, PROTOCOL, decode_header, encode_header,
     frames,
 };
+use ukci_schema::plan::PlannedKernel;
 use ukci_schema::verdict::{Fault, Stage};
 
 /// What a scripted guest does after it dialled.
@@ -156,7 +156,7 @@ impl Drop for ScriptedGuest {
 impl Machine for Scripted {
     type Guest = ScriptedGuest;
 
-    fn hardware(&self, _: Arch, _: &str) -> Hardware {
+    fn hardware(&self, _: &PlannedKernel) -> Hardware {
         let other = self.ledger.hardware.lock().unwrap().clone();
         other.unwrap_or_else(|| Hardware {
             accel: "tcg".into(),

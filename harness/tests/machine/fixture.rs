@@ -83,6 +83,7 @@ impl Fixture {
     /// A boot of a guest that does `what`.
     pub(crate) fn boot(&self, what: &str, evidence: &Path) -> Boot {
         Boot {
+            no_driver_for: Vec::new(),
             cell: Cell {
                 artifact: "none".into(),
                 kernel: "test".into(),

@@ -122,7 +122,7 @@ impl Accel {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transport {
-    /// The first of the following that works on this host
+    /// The first of the following that works on this host and with the kernel
     Auto,
     /// vsock through the host's kernel, which needs `/dev/vhost-vsock`
     VhostVsock,
@@ -130,6 +130,8 @@ pub(crate) enum Transport {
     VhostUserVsock,
     /// A virtio-serial port, which needs nothing on the host
     VirtioSerial,
+    /// A serial line, which needs no driver of virtio in the kernel, and is slower
+    Serial,
 }
 
 impl Transport {
@@ -140,6 +142,7 @@ impl Transport {
             Self::VhostVsock => Some(transport::Transport::VhostVsock),
             Self::VhostUserVsock => Some(transport::Transport::VhostUserVsock),
             Self::VirtioSerial => Some(transport::Transport::VirtioSerial),
+            Self::Serial => Some(transport::Transport::Serial),
         }
     }
 }

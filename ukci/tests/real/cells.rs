@@ -121,7 +121,8 @@ fn every_example_gets_the_right_answer_from_five_kernels() {
 #[test]
 fn the_answer_does_not_depend_on_the_transport() {
     let Some(_machine) = machine() else { return };
-    let [vsock, serial] = ["vhost-user-vsock", "virtio-serial"].map(|transport| {
+    let transports = ["vhost-user-vsock", "virtio-serial", "serial"];
+    let [vsock, virtio, serial] = transports.map(|transport| {
         let ran = run(|command| {
             command.args([object("ringbuf"), object("unchecked_deref")]);
             command.args(["--kernel", K61, "--kernel", K612, "--transport", transport]);
@@ -136,11 +137,14 @@ fn the_answer_does_not_depend_on_the_transport() {
         cells
             .map(|cell| {
                 let why = cell.diagnosis.clone().map(|d| (d.headline, d.at));
-                (cell.id.clone(), answer(cell), why)
+                let digest = cell.evidence_digest.clone();
+                assert!(digest.is_some(), "{}", cell.id);
+                (cell.id.clone(), answer(cell), why, digest)
             })
             .collect::<Vec<_>>()
     });
-    assert_eq!(vsock, serial);
+    assert_eq!(vsock, virtio);
+    assert_eq!(virtio, serial);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod loaders;
 mod many;
 mod netlink;
 mod runners;
+mod serial_line;
 mod shell;
 mod tools;
 mod tty;

@@ -58,6 +58,7 @@ fn picture(
         release: "6.1.0-56-cloud-amd64".into(),
         kernel: "/cache/vmlinux".into(),
         image: String::new(),
+        no_driver_for: Vec::new(),
         template: None,
         initramfs: "/cache/initramfs".into(),
         cmdline: vec!["lsm=bpf".into()],
@@ -111,6 +112,22 @@ fn x86_64_tcg_vhost_user_vsock() {
 #[test]
 fn x86_64_tcg_virtio_serial() {
     insta::assert_snapshot!(command(Arch::X86_64, Accel::Tcg, "qemu64", serial()));
+}
+
+#[test]
+fn x86_64_tcg_serial_line() {
+    let device = platform(Arch::X86_64).serial_line;
+    let path = "/run/ukci-vm.AbCdEf/agent".into();
+    let line = Device::SerialLine { device, path };
+    insta::assert_snapshot!(command(Arch::X86_64, Accel::Tcg, "qemu64", line));
+}
+
+#[test]
+fn aarch64_tcg_serial_line() {
+    let device = platform(Arch::Aarch64).serial_line;
+    let path = "/run/ukci-vm.AbCdEf/agent".into();
+    let line = Device::SerialLine { device, path };
+    insta::assert_snapshot!(command(Arch::Aarch64, Accel::Tcg, "cortex-a57", line));
 }
 
 /// No machine of ours has `/dev/vhost-vsock`: this picture is all that keeps its device.
