@@ -246,7 +246,7 @@ pub(crate) mod tests {
             for (format, package) in packages(&[(name, b"")]) {
                 let error = listing(&package).unwrap_err().to_string();
                 assert!(
-                    error.contains("points outside of the package"),
+                    error.contains("points outside of the archive"),
                     "{format}: {error}"
                 );
             }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Error, Progress};
 use crate::catalogue::digest::{self, Hasher};
 use crate::catalogue::package;
+use crate::catalogue::package::files::{self, Limited, MAX_BETWEEN, MAX_TOTAL};
 
 /// Where Debian's packages `linux-source-*` put their tarball.
 const DEBIAN: &str = "/usr/src";
@@ -257,10 +258,7 @@ fn unpacked(
     let reader =
         package::decompressor(ending, counted).map_err(|error| no_archive(error.to_string()))?;
     let reader = reader.ok_or_else(|| no_archive("its compression is unknown".into()))?;
-    let mut tar = tar::Archive::new(reader);
-    // As who runs ukci, who may not give files away.
-    tar.set_preserve_ownerships(false);
-    tar.unpack(half.path()).map_err(|error| {
+    write_entries(reader, half.path()).map_err(|error| {
         if stop.load(Ordering::Relaxed) {
             return Error::Stopped;
         }
@@ -276,6 +274,25 @@ fn unpacked(
     Source::tree(&name, &only.path())?;
     fs::rename(only.path(), &tree).map_err(Error::on("rename", &tree))?;
     Ok(tree)
+}
+
+/// Writes the entries of a tar archive below `dir`, within the limits of packages.
+fn write_entries(stream: impl Read, dir: &Path) -> io::Result<()> {
+    let (stream, allowed) = Limited::new(stream, MAX_TOTAL);
+    let mut tar = tar::Archive::new(stream);
+    // As who runs ukci, who may not give files away.
+    tar.set_preserve_ownerships(false);
+    for (count, entry) in tar.entries()?.enumerate() {
+        let mut entry = entry?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        files::check_count(count)
+            .and_then(|()| files::check(&name, entry.size()))
+            .map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))?;
+        allowed.set(entry.size().saturating_add(MAX_BETWEEN));
+        entry.unpack_in(dir)?;
+        allowed.set(MAX_BETWEEN);
+    }
+    Ok(())
 }
 
 /// A file that tells how far it was read, and that ends when it is stopped.

@@ -141,6 +141,39 @@ fn a_tarball_and_a_commit_are_sources_too() {
 }
 
 #[test]
+fn a_tarball_with_more_than_a_source_has_is_refused_early() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |entries: &[(&str, u64)]| {
+        let archive = dir.path().join("linux.tar.gz");
+        let gz = flate2::write::GzEncoder::new(
+            File::create(&archive).unwrap(),
+            flate2::Compression::fast(),
+        );
+        let mut tar = tar::Builder::new(gz);
+        for (name, size) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_size(*size);
+            header.set_mode(0o644);
+            header.set_cksum();
+            tar.append(&header, &b"x"[..]).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap();
+        let request = request(archive.to_str().unwrap(), &dir.path().join("cache"));
+        let error = built(&request)?.unwrap_err();
+        let source = std::error::Error::source(&error);
+        Some(source.map_or(String::new(), ToString::to_string))
+    };
+    let Some(said) = refused(&[("linux/../../x", 1)]) else {
+        return;
+    };
+    assert_eq!(said, "`linux/../../x` points outside of the archive");
+    assert!(!dir.path().join("x").exists());
+    let said = refused(&[("linux/x", 9 << 30)]).unwrap();
+    assert_eq!(said, "`linux/x` claims 9663676416 bytes");
+}
+
+#[test]
 fn what_is_no_source_is_refused_with_a_way_out() {
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("cache");

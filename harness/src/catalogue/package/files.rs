@@ -49,11 +49,11 @@ pub(super) fn walk_tar(
     tar.set_ignore_zeros(ends == Ends::Anywhere);
     let entries = tar.entries().map_err(|error| malformed(path, &error))?;
     for (count, entry) in entries.enumerate() {
-        check_count(path, count)?;
+        check_count(count).map_err(|reason| refused(path, reason))?;
         let mut entry = entry.map_err(|error| malformed(path, &error))?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let size = entry.size();
-        check(path, &name, size)?;
+        check(&name, size).map_err(|reason| refused(path, reason))?;
         allowed.set(size.saturating_add(MAX_BETWEEN));
         if entry.header().entry_type().is_file() {
             each(name.trim_start_matches("./"), size, &mut entry)?;
@@ -71,7 +71,7 @@ pub(super) fn walk_tar(
 pub(super) fn walk_cpio(path: &Path, stream: impl Read, each: &mut Visit<'_>) -> Result<(), Error> {
     let (mut rest, allowed) = Limited::new(stream, MAX_TOTAL);
     for count in 0.. {
-        check_count(path, count)?;
+        check_count(count).map_err(|reason| refused(path, reason))?;
         let mut reader = cpio::NewcReader::new(rest).map_err(|error| malformed(path, &error))?;
         let entry = reader.entry();
         let (name, mode) = (entry.name().to_owned(), entry.mode());
@@ -82,7 +82,7 @@ pub(super) fn walk_cpio(path: &Path, stream: impl Read, each: &mut Visit<'_>) ->
             io::copy(&mut rest, &mut io::sink()).map_err(|error| malformed(path, &error))?;
             return Ok(());
         }
-        check(path, &name, size)?;
+        check(&name, size).map_err(|reason| refused(path, reason))?;
         allowed.set(size.saturating_add(MAX_BETWEEN));
         if mode & S_IFMT == S_IFREG {
             each(name.trim_start_matches("./"), size, &mut reader)?;
@@ -93,24 +93,21 @@ pub(super) fn walk_cpio(path: &Path, stream: impl Read, each: &mut Visit<'_>) ->
     Ok(())
 }
 
-fn check_count(path: &Path, before: usize) -> Result<(), Error> {
+/// Refuses one more entry than an archive may have. The error reads behind a colon.
+pub(crate) fn check_count(before: usize) -> Result<(), String> {
     if before < MAX_ENTRIES {
         return Ok(());
     }
-    let reason = format!("it has more than {MAX_ENTRIES} entries");
-    Err(refused(path, reason))
+    Err(format!("it has more than {MAX_ENTRIES} entries"))
 }
 
-/// Refuses what no distribution makes.
-fn check(path: &Path, name: &str, size: u64) -> Result<(), Error> {
+/// Refuses what no distribution makes. The error reads behind a colon.
+pub(crate) fn check(name: &str, size: u64) -> Result<(), String> {
     if name.starts_with('/') || name.split('/').any(|part| part == "..") {
-        return Err(refused(
-            path,
-            format!("`{name}` points outside of the package"),
-        ));
+        return Err(format!("`{name}` points outside of the archive"));
     }
     if size > MAX_TOTAL {
-        return Err(refused(path, format!("`{name}` claims {size} bytes")));
+        return Err(format!("`{name}` claims {size} bytes"));
     }
     Ok(())
 }
