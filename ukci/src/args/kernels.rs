@@ -229,7 +229,10 @@ The configuration of ukci is in kernels/config. An option that a kernel does not
 the last line says how many are. The host needs what every build of a kernel needs: gcc (for another
 architecture, its cross compiler), make, flex, bison, bc, pahole, and the headers of libelf and
 OpenSSL. A clean build of Linux 6.1 takes 17 minutes of CPU time and 3 GB of the cache. To free it:
-`ukci cache clear kernel-builds`.";
+`ukci cache clear kernel-builds`.
+
+The exit status is 2 if the kernel does not compile, and 1 or 64 if something else is wrong.
+docs/versions.md shows how `git bisect run` uses this.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Build {

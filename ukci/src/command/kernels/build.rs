@@ -89,9 +89,11 @@ fn request(args: &Build) -> Result<Request, Failure> {
     })
 }
 
-/// What was named wrongly is the command line's fault, and a kernel that does not compile is not.
+/// What was named wrongly is the command line's fault. That a kernel does not compile has a status of
+/// its own, because `git bisect run` has to skip it.
 fn status(error: &Error) -> Exit {
     match error {
+        Error::Make { .. } => Exit::Unmet,
         Error::Source { .. } | Error::Unclean(_) | Error::Setting { .. } | Error::Git { .. } => {
             Exit::Usage
         }
