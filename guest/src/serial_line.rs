@@ -27,11 +27,22 @@ const NAME: &str = "ttyS";
 /// How much is read at once.
 const CHUNK: usize = 4096;
 
+/// How many bytes the UART collects before it interrupts: the most that a 16550A can.
+const TRIGGER: &str = "14";
+
+/// How long to let more arrive once something has. An emulated guest would otherwise wait and read
+/// anew for every few bytes.
+const COLLECT: Duration = Duration::from_millis(1);
+
 /// Opens the line, and carries what is sent through the socket that is returned.
 pub(crate) fn dial() -> Result<UnixStream, String> {
     let device = device()?;
     let failed = |error: io::Error| format!("open {device}: {error}");
     let port = open(&device).map_err(failed)?;
+    if let Some(name) = device.strip_prefix("/dev/") {
+        // Without it the kernel's own trigger, 8, stays.
+        let _ = fs::write(format!("{TERMINALS}/{name}/rx_trig_bytes"), TRIGGER);
+    }
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     theirs.set_nonblocking(true).map_err(failed)?;
     let carry = move || {
@@ -120,6 +131,9 @@ impl Pump {
             self.wait()?;
             if let Some(length) = ready((&self.port).read(&mut buffer))? {
                 self.line.hear(&buffer[..length], Instant::now());
+                if self.line.inbox().is_empty() && length < CHUNK {
+                    thread::sleep(COLLECT);
+                }
             }
             if self.line.room() >= CHUNK
                 && let Some(length) = ready((&self.socket).read(&mut buffer))?
