@@ -350,6 +350,7 @@ fn unknown(cell: &Cell) -> PlannedKernel {
         modules: None,
         cmdline: Vec::new(),
         sysctl: Vec::new(),
+        no_driver_for: Vec::new(),
         hermetic: true,
         packages: BTreeMap::new(),
     }

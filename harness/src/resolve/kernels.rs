@@ -292,6 +292,7 @@ mod tests {
             modules: None,
             cmdline: Vec::new(),
             sysctl: Vec::new(),
+            no_driver_for: Vec::new(),
             hermetic: true,
             packages: BTreeMap::new(),
         };
