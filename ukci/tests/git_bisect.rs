@@ -97,8 +97,8 @@ fn the_first_bad_commit_is_found_and_what_cannot_be_built_or_booted_is_skipped()
         "good", "good", "good", "good", "good", "broken", "good", "bad", "hangs", "bad", "bad",
     ];
     let linux = Repository::of(&states);
-    let (status, said) = linux.bisect(states.len() - 1);
-    assert_eq!(status, Some(0), "{said}");
+    let (ended, said) = linux.bisect(states.len() - 1);
+    assert_eq!(ended, Some(0), "{said}");
     assert!(said.contains("is the first bad commit"), "{said}");
     assert_eq!(linux.number("refs/bisect/bad"), "7");
     let calls = linux.calls();
@@ -113,8 +113,8 @@ fn the_first_bad_commit_is_found_and_what_cannot_be_built_or_booted_is_skipped()
 #[test]
 fn a_first_bad_commit_among_skipped_ones_is_not_guessed() {
     let linux = Repository::of(&["good", "broken", "hangs", "bad"]);
-    let (status, said) = linux.bisect(3);
-    assert_eq!(status, Some(2), "{said}");
+    let (ended, said) = linux.bisect(3);
+    assert_eq!(ended, Some(2), "{said}");
     assert!(said.contains("only 'skip'ped commits left"), "{said}");
 }
 
@@ -122,8 +122,8 @@ fn a_first_bad_commit_among_skipped_ones_is_not_guessed() {
 fn a_host_that_cannot_build_and_a_wrong_option_end_the_search() {
     for state in ["no-compiler", "misspelled"] {
         let linux = Repository::of(&["good", state, state, state, "bad"]);
-        let (status, said) = linux.bisect(4);
-        assert_ne!(status, Some(0), "{said}");
+        let (ended, said) = linux.bisect(4);
+        assert_ne!(ended, Some(0), "{said}");
         assert!(said.contains("bisect run failed"), "{said}");
         assert_eq!(linux.calls().matches("kernels build").count(), 1, "{said}");
     }
