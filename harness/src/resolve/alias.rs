@@ -253,6 +253,7 @@ mod tests {
             ("trixie", "debian-13-6.12"),
             ("trixie-cloud", "debian-13-6.12-cloud"),
             ("trixie-rt", "debian-13-6.12-rt"),
+            ("trixie-16k", "debian-13-6.12-16k"),
             ("6.12", "debian-13-6.12"),
             ("6.12-cloud", "debian-13-6.12-cloud"),
             ("bookworm-6.12", "debian-12-6.12-cloud"),
