@@ -56,7 +56,7 @@ const FOREIGN: &[Foreign] = &[
         XDP,
         "xdpdump_bpf.o",
         "LOADER_CONTRACT",
-        &["`func`", "fentry/func", "bpf_program__set_attach_target"],
+        &["`func`", "2 programs", "bpf_program__set_attach_target"],
     ),
     // ir-keytable and gobpf have loaders, and sections for maps, of their own.
     foreign(
