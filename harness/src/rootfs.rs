@@ -27,7 +27,7 @@ use self::tree::Tree;
 use crate::catalogue::{checked_file, digest};
 
 /// Goes into every key: raised when the same source gives another image.
-const RECIPE: &[u8] = b"ukci.rootfs/2";
+const RECIPE: &[u8] = b"ukci.rootfs/3";
 
 /// The directory of the cache with the images.
 pub(crate) const IMAGES: &str = "rootfs";
@@ -38,13 +38,15 @@ pub(crate) fn path_of(cache: &Path, sha256: &str) -> PathBuf {
 }
 
 /// The image of a directory, a tar archive or a container image for guests of `arch`, which is made
-/// unless the cache has it. `making` is called before that. Blocking.
+/// unless the cache has it. `making` is called before that. Of several container images, `source` names
+/// one: `PATH@NAME`. Blocking.
 pub fn image(
     source: &Path,
     arch: Arch,
     cache: &Path,
     making: impl FnOnce(),
 ) -> Result<Image, Error> {
+    let (whole, (source, name)) = (source, named(source));
     let found = fs::metadata(source).map_err(Error::on(source))?;
     let mut key = digest::Hasher::default();
     key.field(RECIPE);
@@ -60,20 +62,39 @@ pub fn image(
         key.field(of.as_bytes());
         None
     };
+    if let Some(name) = name {
+        key.field(name.as_bytes());
+    }
     let sha256 = key.finish();
     let path = path_of(cache, &sha256);
     if !checked_file::is_whole(&path) {
         making();
-        make(source, tree, arch, &path)?;
+        make((source, name), tree, arch, &path)?;
     }
     let root = Root {
         sha256,
-        source: source.display().to_string(),
+        source: whole.display().to_string(),
     };
     Image::open(root, path)
 }
 
-fn make(source: &Path, tree: Option<Tree>, arch: Arch, path: &Path) -> Result<(), Error> {
+/// The path of a source, and the name of the image in it that is meant. A path that is there is no name.
+fn named(source: &Path) -> (&Path, Option<&str>) {
+    let split = source.to_str().and_then(|text| text.rsplit_once('@'));
+    match split {
+        Some((path, name)) if !name.is_empty() && !source.exists() && Path::new(path).exists() => {
+            (Path::new(path), Some(name))
+        }
+        _ => (source, None),
+    }
+}
+
+fn make(
+    (source, name): (&Path, Option<&str>),
+    tree: Option<Tree>,
+    arch: Arch,
+    path: &Path,
+) -> Result<(), Error> {
     let dir = path.parent().unwrap_or(path);
     fs::create_dir_all(dir).map_err(Error::on(dir))?;
     let (tree, spool) = if let Some(tree) = tree {
@@ -84,7 +105,7 @@ fn make(source: &Path, tree: Option<Tree>, arch: Arch, path: &Path) -> Result<()
         archive::read(source, &mut tree, &mut spool)?;
         (tree, Some(spool))
     };
-    let (tree, spool) = match container::layers(source, &tree, spool.as_ref(), arch)? {
+    let (tree, spool) = match container::layers(source, name, &tree, spool.as_ref(), arch)? {
         None => (tree, spool),
         Some(layers) => {
             let mut made = Spool::create(dir)?;

@@ -25,6 +25,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// There is more than one image, and nothing says which is meant.
+    #[error("`{}` has several images: {}", path.display(), names.join(", "))]
+    Several {
+        /// The layout or archive.
+        path: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
     /// A file of the archive could not be written to the cache.
     #[error("failed to unpack `{}`", path.display())]
     Spool {
@@ -78,6 +86,13 @@ impl Error {
                 "give a directory, a tar archive, an OCI image layout, or what `docker save` or \
                  `podman save` writes"
                     .into()
+            }
+            Self::Several { path, names } => {
+                let name = names.first().map_or("NAME", String::as_str);
+                format!(
+                    "name one of them, for example `--rootfs {}@{name}`",
+                    path.display()
+                )
             }
             Self::Changed(_) => "run `ukci exec` again with the changed root file system".into(),
             _ => return None,

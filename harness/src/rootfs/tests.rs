@@ -247,6 +247,111 @@ fn layers_of_a_container_image_lie_over_one_another() {
     check_layers(&image_of(&saved).unwrap().1);
 }
 
+/// Writes an OCI layout of images with a layer each: their tags, and the architectures that their
+/// configurations name. The index says nothing of these.
+fn tagged(dir: &Path, images: &[(&str, &str)]) {
+    let blobs = dir.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let blob = |bytes: &[u8]| {
+        let digest = digest::of(bytes);
+        fs::write(blobs.join(&digest), bytes).unwrap();
+        format!("sha256:{digest}")
+    };
+    let json = |value: serde_json::Value| blob(&serde_json::to_vec(&value).unwrap());
+    let manifests: Vec<_> = (images.iter())
+        .map(|(tag, architecture)| {
+            let layer = blob(&tar(&[("name", FILE, tag.as_bytes())]));
+            let config = json(serde_json::json!({ "os": "linux", "architecture": architecture }));
+            let manifest = json(serde_json::json!({
+                "config": { "digest": config },
+                "layers": [{ "digest": layer }],
+            }));
+            let annotations = serde_json::json!({ "org.opencontainers.image.ref.name": tag });
+            serde_json::json!({ "digest": manifest, "annotations": annotations })
+        })
+        .collect();
+    let index = serde_json::json!({ "manifests": manifests });
+    fs::write(dir.join("index.json"), serde_json::to_vec(&index).unwrap()).unwrap();
+    fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+}
+
+#[test]
+fn one_of_several_images_is_named_and_its_configuration_says_what_it_is_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    let of = |source: &str, arch| image(&dir.path().join(source), arch, &cache, || ());
+    tagged(
+        &dir.path().join("two"),
+        &[
+            ("t1", "amd64"),
+            ("x.y/debian:t2", "amd64"),
+            ("arm", "arm64"),
+        ],
+    );
+    for (name, read_name) in [
+        ("t1", "t1"),
+        ("t2", "x.y/debian:t2"),
+        ("x.y/debian:t2", "x.y/debian:t2"),
+    ] {
+        let made = of(&format!("two@{name}"), Arch::X86_64).unwrap();
+        assert_eq!(read(&made, "name").unwrap(), read_name);
+        assert!(made.root.source.ends_with(&format!("@{name}")));
+    }
+    let several = of("two", Arch::X86_64).unwrap_err();
+    assert!(
+        several.to_string().contains("several images: arm, t1"),
+        "{several}"
+    );
+    assert!(several.hint().unwrap().contains("two@arm"));
+    // Only one of them is for such a guest.
+    assert_eq!(
+        read(&of("two", Arch::Aarch64).unwrap(), "name").unwrap(),
+        "arm"
+    );
+    for (source, says) in [
+        ("two@t3", "no image `t3`, but arm, t1"),
+        ("two@arm", "no image for linux/amd64, only for linux/arm64"),
+    ] {
+        let error = of(source, Arch::X86_64).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    tagged(&dir.path().join("arm"), &[("latest", "arm64")]);
+    let other = of("arm", Arch::X86_64).unwrap_err();
+    assert!(
+        other.to_string().contains("only for linux/arm64"),
+        "{other}"
+    );
+    assert!(of("arm", Arch::Aarch64).is_ok());
+
+    // As `docker save` writes it.
+    let saved = tar(&[
+        ("1.tar", FILE, &tar(&[("name", FILE, b"one")])),
+        ("2.tar", FILE, &tar(&[("name", FILE, b"two")])),
+        ("1.json", FILE, br#"{"os":"linux","architecture":"amd64"}"#),
+        ("2.json", FILE, br#"{"os":"linux","architecture":"arm64"}"#),
+        (
+            "manifest.json",
+            FILE,
+            br#"[{"Config":"1.json","RepoTags":["a:1"],"Layers":["1.tar"]},
+                {"Config":"2.json","RepoTags":["a:2"],"Layers":["2.tar"]}]"#,
+        ),
+    ]);
+    fs::write(dir.path().join("saved"), saved).unwrap();
+    assert_eq!(
+        read(&of("saved@a:1", Arch::X86_64).unwrap(), "name").unwrap(),
+        "one"
+    );
+    let other = of("saved@2", Arch::X86_64).unwrap_err();
+    assert!(
+        other.to_string().contains("only for linux/arm64"),
+        "{other}"
+    );
+    assert!(matches!(
+        of("saved", Arch::X86_64),
+        Err(Error::Several { .. })
+    ));
+}
+
 #[test]
 fn a_blob_with_another_digest_is_refused() {
     let dir = tempfile::tempdir().unwrap();

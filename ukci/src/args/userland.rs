@@ -27,11 +27,12 @@ pub(crate) struct Userland {
     /// Root file system of the guest
     ///
     /// A directory, a tar archive (plain, or compressed by gzip, xz, zstd or bzip2), an OCI image
-    /// layout, or what `docker save` or `podman save` writes. Commands see it as `/`, and may
+    /// layout, or what `docker save` or `podman save` writes. If it has several images, add `@` and the
+    /// name or the tag of one, for example `images.tar@debian:12`. Commands see it as `/`, and may
     /// write to it. What they write is gone afterwards. Programs are looked up in it. If you give a
     /// program by a path that it does not have, that program is sent from this host, without its
     /// libraries. The guest reads the files from a disk, so they need none of its memory.
-    #[arg(long, value_name = "DIR|TAR|OCI")]
+    #[arg(long, value_name = "DIR|TAR|OCI[@TAG]")]
     pub(crate) rootfs: Option<PathBuf>,
 
     /// Use the files of this host as the root file system of the guest
