@@ -75,7 +75,14 @@ fn unexpected(evidence: &Evidence, seen: &CommandEvidence, ended: &Ended) -> Dia
     let headline = match ended {
         Ended::Exited { status } => {
             if *status == 127 {
-                hints.push("127 is what a shell says of a command that it does not find".into());
+                let unlinked = "error while loading shared libraries";
+                let hint = if seen.stderr_tail.contains(unlinked) {
+                    "send the library with `--file`: 127 is what the dynamic loader says if it does \
+                     not find one"
+                } else {
+                    "127 is what a shell says of a command that it does not find"
+                };
+                hints.push(hint.into());
             }
             format!("expected exit status {expected} from {name}, but it was {status}")
         }
