@@ -32,6 +32,7 @@ use crate::{commands, lock_file, plan_file, report_formats, runtime, selected, t
 
 /// Runs the cells and writes the reports.
 pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Report, Exit), Failure> {
+    report_formats::check(&settings.out, &settings.formats)?;
     let take = || OutDir::take(&settings.out, &settings.formats);
     // A run that fails before it starts leaves no former report either, and no new directory.
     let taken = settings.out.exists().then(take).transpose()?;

@@ -9,6 +9,7 @@ use ukci_schema::report::Report;
 use crate::args::{Format, FormatKind};
 use crate::atomic_file;
 use crate::diagnostic::{Action, Failure};
+use crate::exit::Exit;
 use crate::output::Output;
 use crate::stdout;
 
@@ -85,6 +86,28 @@ fn artifacts_address() -> Option<String> {
     Some(format!(
         "{server}/{repository}/actions/runs/{run}#artifacts"
     ))
+}
+
+/// Refuses formats whose files cannot be written, before there is anything to write.
+/// `out` need not exist yet.
+pub(crate) fn check(out: &Path, formats: &[Format]) -> Result<(), Failure> {
+    let paths = formats.iter().filter_map(|format| format.path.as_deref());
+    for path in paths.filter(|path| *path != Path::new("-")) {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let dir = dir.unwrap_or(Path::new("."));
+        let error = match dir.metadata() {
+            Err(_) if dir == out => continue,
+            Err(error) => error,
+            Ok(dir) if !dir.is_dir() => std::io::ErrorKind::NotADirectory.into(),
+            Ok(_) if path.is_dir() => std::io::ErrorKind::IsADirectory.into(),
+            Ok(_) => continue,
+        };
+        let failure = failed(path, &error).ending_with(Exit::Usage);
+        return Err(
+            failure.with_hint("give `--format` the path of a file in an existing directory")
+        );
+    }
+    Ok(())
 }
 
 /// Every file that a run into `out` may have left of a report, and those of these formats.

@@ -163,3 +163,33 @@ fn a_run_that_fails_leaves_no_report_of_the_one_before() {
     ukci(dir.path(), &["check", "absent.bpf.o", "--out", "new"]);
     assert!(!dir.path().join("new").exists());
 }
+
+/// A path that no report can be written to is found before anything is run, and nothing is made.
+#[test]
+fn a_format_whose_file_has_no_directory_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("there")).unwrap();
+    for path in ["absent/x.xml", "there"] {
+        let format = format!("junit={path}");
+        let args = ["exec", "--shell", "true", "--format", &format];
+        let args = [&args[..], &["--kernel", "no-such-kernel"]].concat();
+        let (status, stderr) = ukci(dir.path(), &args);
+        assert_eq!(status, 64, "{stderr}");
+        assert!(
+            stderr.contains(&format!("failed to write `{path}`")),
+            "{stderr}"
+        );
+        assert!(!dir.path().join("ukci-out").exists());
+    }
+    // The directory of the reports need not be there yet.
+    let args = [
+        "check",
+        "absent.bpf.o",
+        "--out",
+        "new",
+        "--format",
+        "junit=new/x.xml",
+    ];
+    let (_, stderr) = ukci(dir.path(), &args);
+    assert!(stderr.contains("absent.bpf.o"), "{stderr}");
+}
