@@ -2,7 +2,7 @@
 //! and so does what an earlier run wrote down.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,6 +51,10 @@ pub(crate) fn draft(words: Vec<OsString>, program: Program) -> Draft {
             None => drop(inherited.insert(name)),
         }
     }
+    // The loader of the guest looks where the command's own variable says.
+    if let Some(path) = draft.environment.get("LD_LIBRARY_PATH") {
+        draft.library_path = absolute_dirs(OsStr::new(path));
+    }
     draft.inherited = inherited;
     draft
 }
@@ -58,8 +62,22 @@ pub(crate) fn draft(words: Vec<OsString>, program: Program) -> Draft {
 /// Where libraries are looked for first.
 pub(crate) fn library_path() -> Vec<PathBuf> {
     let path = std::env::var_os("LD_LIBRARY_PATH");
-    path.map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default()
+    path.map(|path| absolute_dirs(&path)).unwrap_or_default()
+}
+
+/// The directories of a search path, of which one without a `/` at its start, or without a name, is
+/// below the current directory. Libraries have these paths in the guest too.
+fn absolute_dirs(path: &OsStr) -> Vec<PathBuf> {
+    if path.is_empty() {
+        return Vec::new();
+    }
+    std::env::split_paths(path)
+        .filter_map(|dir| {
+            let here = std::env::current_dir().ok()?;
+            // Without the `.` of `./lib`.
+            Some(here.join(dir).components().collect())
+        })
+        .collect()
 }
 
 /// Gives a command a terminal of this size, of the kind that this process has, into which ukci's own
@@ -85,6 +103,17 @@ pub(crate) fn plan(
     let arch = arch.or(selection.arches.first().copied());
     let arch = arch.unwrap_or(Arch::X86_64);
     if selection.arches.is_empty() {
+        if arch != Arch::X86_64 && output.chatty {
+            let label = label(GOOD, "Selecting");
+            let program = draft.words.first().map(|word| word.to_string_lossy());
+            let program = program.unwrap_or_default();
+            output.say(&text!(
+                "{} kernels for {}, because `{}` is a program for it",
+                label,
+                harmless(arch.name()),
+                harmless(&program)
+            ));
+        }
         selection.arches = vec![arch];
     }
     let busybox = busybox(arch, output)?;
@@ -194,4 +223,19 @@ pub(crate) fn busybox(arch: Arch, output: Output) -> Result<Vec<u8>, Failure> {
     let fetching = Fetching::new(output);
     let busybox = catalogue.program("busybox", arch, &|progress| fetching.show(progress));
     busybox.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_of_libraries_are_those_of_this_host_wherever_a_guest_is() {
+        let here = std::env::current_dir().unwrap();
+        let of = |text: &str| absolute_dirs(OsStr::new(text));
+        assert_eq!(of("./lib:/opt/lib"), [here.join("lib"), "/opt/lib".into()]);
+        // As ld.so has it, a directory without a name is the current one.
+        assert_eq!(of("/opt/lib:"), [PathBuf::from("/opt/lib"), here]);
+        assert!(of("").is_empty());
+    }
 }

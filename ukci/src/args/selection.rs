@@ -39,7 +39,8 @@ pub(crate) struct Selection {
     /// Architecture to run on. Can be repeated
     ///
     /// `x86_64` (or `amd64`), `aarch64` (or `arm64`), or `riscv64`. With a matrix, only its cells
-    /// of this architecture are run. Without one, `--kernel NAME` means x86_64.
+    /// of this architecture are run. Without one, the default is x86_64, or for `exec` and `runner`, the
+    /// architecture of the program.
     #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     pub(crate) arch: Vec<Arch>,
 

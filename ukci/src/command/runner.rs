@@ -34,6 +34,8 @@ const NOT_RUN: u8 = 125;
 const OURS: &[&str] = &[
     "DBUS_SESSION_BUS_ADDRESS",
     "HOME",
+    // Its directories are given to the guest as absolute paths.
+    "LD_LIBRARY_PATH",
     "LOGNAME",
     "OLDPWD",
     "PATH",
