@@ -113,3 +113,11 @@ fn helpers(code: &[u8], start: u64, size: u64) -> BTreeSet<u32> {
     });
     called.filter(|id| *id != 0 && *id < 1 << 16).collect()
 }
+
+/// Whether libbpf finds BTF in a file: it is BTF, in either byte order, or an ELF file with a section
+/// of it.
+pub(crate) fn has_btf(bytes: &[u8]) -> bool {
+    let raw = bytes.starts_with(b"\x9f\xeb") || bytes.starts_with(b"\xeb\x9f");
+    raw || ElfFile64::<Endianness>::parse(bytes)
+        .is_ok_and(|elf| elf.section_by_name(".BTF").is_some())
+}

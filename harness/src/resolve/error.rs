@@ -55,6 +55,12 @@ pub enum Error {
         /// What to do instead.
         hint: Option<String>,
     },
+    /// A manifest's file of BTF is something else.
+    #[error("`{}` has no BTF", path.display())]
+    NotBtf {
+        /// Which.
+        path: PathBuf,
+    },
     /// A program without an object in it.
     #[error("`{}` contains no BPF object", path.display())]
     NothingEmbedded {
@@ -287,6 +293,11 @@ impl Error {
                 Some("remove an `[[exclude]]` from the matrix".into())
             }
             Self::NotBpf { hint, .. } => hint.clone(),
+            Self::NotBtf { .. } => Some(
+                "give the bytes of the kernel's `/sys/kernel/btf/vmlinux`, or an ELF file with a \
+                 section `.BTF`; unpack it if it is compressed"
+                    .into(),
+            ),
             Self::NothingEmbedded { .. } => Some(
                 "give the `.bpf.o` that was built; objects that are packed or downloaded at run \
                  time cannot be found"

@@ -108,6 +108,9 @@ fn companions(
     for name in manifest.files() {
         let path: PathBuf = directory.join(name);
         let bytes = super::object_file::read(&path)?;
+        if manifest.btf_files().any(|file| file == name) && !object_file::has_btf(&bytes) {
+            return Err(Error::NotBtf { path });
+        }
         let sha256 = digest::of(&bytes);
         kept.put(&sha256, bytes);
         let path = path

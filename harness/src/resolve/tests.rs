@@ -244,6 +244,31 @@ fn the_shipped_matrices_expand() {
 }
 
 #[test]
+fn a_btf_file_of_a_manifest_has_btf() {
+    let place = Place::new();
+    let path = |name: &str| place.dir.path().join(name);
+    let file = path("m.manifest.toml");
+    fs::write(&file, "btf_custom_path = \"of.btf\"\n").unwrap();
+    for (bytes, is) in [
+        (&b"\x9f\xeb\x01\x00"[..], true),
+        (b"\xeb\x9f\x01\x00", true),
+        (b"no BTF", false),
+        (b"\x7fELF", false),
+        (b"", false),
+    ] {
+        fs::write(path("of.btf"), bytes).unwrap();
+        let read = manifest(&file, &mut place.artifacts[0].clone());
+        match read {
+            Ok(_) => assert!(is, "{bytes:?}"),
+            Err(error) => {
+                assert!(!is, "{bytes:?}: {error}");
+                assert!(error.to_string().ends_with("of.btf` has no BTF"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_manifest_says_its_cells_and_is_held_against_the_catalogue() {
     let mut place = Place::new();
     let path = |name: &str| place.dir.path().join(name);

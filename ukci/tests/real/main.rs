@@ -10,6 +10,7 @@ mod axes;
 mod behavior;
 mod cells;
 mod copies;
+mod custom_btf;
 mod downloads;
 mod exec;
 mod features;

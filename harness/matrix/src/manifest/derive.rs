@@ -47,12 +47,17 @@ impl Manifest {
             .flatten()
             .collect();
         files.extend(of_tests.map(String::as_str));
-        files.extend(self.btf_custom_path.as_deref());
-        let over = self.overrides.iter();
-        files.extend(over.filter_map(|rule| rule.btf_custom_path.as_deref()));
+        files.extend(self.btf_files());
         files.sort_unstable();
         files.dedup();
         files
+    }
+
+    /// The files of BTF among them, for any kernel.
+    pub fn btf_files(&self) -> impl Iterator<Item = &str> {
+        let over = self.overrides.iter();
+        let over = over.filter_map(|rule| rule.btf_custom_path.as_deref());
+        self.btf_custom_path.as_deref().into_iter().chain(over)
     }
 
     /// What the guest does for this object in this cell.
