@@ -59,8 +59,11 @@ fn a_file_of_btf_is_used_in_place_of_the_kernels_own() {
         });
         let cell = ran.cell("state", K510);
         assert_eq!(answer(cell), verdict, "{file:?}: {}", ran.stderr);
-        let edits = file.map(|file| format!("relocated against `{file}`"));
-        assert_eq!(cell.edits, Vec::from_iter(edits), "{file:?}");
+        let edits: Vec<String> = file
+            .iter()
+            .map(|file| format!("relocated against `{file}`"))
+            .collect();
+        assert_eq!(cell.edits, edits, "{file:?}");
         digests.push(cell.evidence_digest.clone().unwrap());
     }
     digests.sort();
