@@ -14,6 +14,8 @@ use ukci_schema::message::{
 #[derive(Debug)]
 pub struct Channel<S> {
     stream: S,
+    /// How many of our messages the peer has not acknowledged yet.
+    unacknowledged: u32,
 }
 
 /// A message as it arrived.
@@ -44,7 +46,10 @@ impl<S> Channel<S> {
 impl<S: Read + Write> Channel<S> {
     /// A conversation over `stream`, at its beginning.
     pub fn new(stream: S) -> Self {
-        Self { stream }
+        Self {
+            stream,
+            unacknowledged: 0,
+        }
     }
 
     /// Says something and waits until it was acknowledged.
@@ -55,12 +60,28 @@ impl<S: Read + Write> Channel<S> {
     /// Sends a message as it is and waits until it was acknowledged.
     pub fn send(&mut self, kind: FrameKind, message: &[u8]) -> io::Result<()> {
         self.write(kind, message)?;
+        self.unacknowledged += 1;
         match self.header()? {
-            (FrameKind::Ack, 0) => Ok(()),
+            (FrameKind::Ack, 0) => {
+                self.unacknowledged -= 1;
+                Ok(())
+            }
             other => Err(io::Error::other(format!(
                 "expected an acknowledgement, received {other:?}"
             ))),
         }
+    }
+
+    /// Says, at any point between two messages of the peer, why nothing more is done, and waits until
+    /// it was acknowledged. What the peer still sends until it has read this is dropped.
+    pub fn refuse(&mut self, message: &FromGuest) -> io::Result<()> {
+        self.write(FrameKind::Json, &serde_json::to_vec(message)?)?;
+        self.unacknowledged += 1;
+        while self.unacknowledged > 0 {
+            // A peer that still sends would wait for room, and never read.
+            self.take()?;
+        }
+        Ok(())
     }
 
     /// Sends a message as it is. The peer does not acknowledge it.
@@ -81,6 +102,7 @@ impl<S: Read + Write> Channel<S> {
         frame.extend_from_slice(&encode_header(kind, bytes.len()));
         frame.extend_from_slice(bytes);
         self.stream.write_all(&frame)?;
+        self.unacknowledged += 1;
         self.stream.flush()
     }
 
@@ -109,6 +131,7 @@ impl<S: Read + Write> Channel<S> {
         loop {
             let (kind, length) = self.header()?;
             if kind == FrameKind::Ack {
+                self.unacknowledged = self.unacknowledged.saturating_sub(1);
                 return Ok(Frame::Acknowledged);
             }
             if message.len() + length > MESSAGE_LIMIT {
@@ -152,7 +175,7 @@ mod tests {
 
     use ukci_schema::message::{FRAME_LIMIT, FrameKind, FromGuest};
 
-    use super::{Arrived, Channel};
+    use super::{Arrived, Channel, Frame};
 
     #[test]
     fn long_messages_arrive_whole_and_are_acknowledged() {
@@ -169,6 +192,33 @@ mod tests {
         assert!(matches!(channel.receive().unwrap(), Arrived::Json(_)));
         speaker.join().unwrap();
         assert!(channel.receive().is_err(), "the peer is gone");
+    }
+
+    #[test]
+    fn a_refusal_is_heard_by_a_peer_that_is_still_sending() {
+        let (one, other) = UnixStream::pair().unwrap();
+        let peer = thread::spawn(move || {
+            let mut channel = Channel::new(one);
+            // More than a socket has room for: it is all sent only if the other side reads.
+            let long = vec![5; 4 << 20];
+            channel.write(FrameKind::Bytes, &long).unwrap();
+            let mut heard = Vec::new();
+            while heard.len() < 2 {
+                if let Frame::Message(Arrived::Json(text)) = channel.take().unwrap() {
+                    channel.acknowledge().unwrap();
+                    heard.push(text);
+                }
+            }
+            heard
+        });
+        let mut channel = Channel::new(other);
+        // The acknowledgement of this is none of the refusal.
+        channel.post(FrameKind::Json, b"1").unwrap();
+        channel.refuse(&FromGuest::Done).unwrap();
+        assert_eq!(channel.unacknowledged, 0);
+        drop(channel);
+        let heard = peer.join().unwrap();
+        assert_eq!(heard, [&b"1"[..], br#"{"say":"done"}"#]);
     }
 
     #[test]

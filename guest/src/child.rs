@@ -43,7 +43,7 @@ pub fn report_panics() {
         if listener >= 0 {
             // SAFETY: whoever called `tell_panics_to` keeps it open; it is not closed here.
             let file = ManuallyDrop::new(unsafe { fs::File::from_raw_fd(listener) });
-            let _ = Channel::new(&*file).say(&FromGuest::Trouble {
+            let _ = Channel::new(&*file).refuse(&FromGuest::Trouble {
                 message,
                 out_of_memory: false,
             });

@@ -125,7 +125,7 @@ fn agent() {
     };
     let said = match serve(&mut channel, facts) {
         Ok(()) => Ok(()),
-        Err(message) => channel.say(&FromGuest::Trouble {
+        Err(message) => channel.refuse(&FromGuest::Trouble {
             // The file system is in memory.
             out_of_memory: message.contains(kmsg::OUT_OF_MEMORY)
                 || message.contains("No space left on device"),
@@ -211,7 +211,10 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
                 let files = kernel_files.unwrap_or_else(KernelFiles::open);
                 return command::serve(channel, &request, facts, files);
             }
-            FromHost::Kill { .. } | FromHost::Resize { .. } => {
+            FromHost::Kill { .. }
+            | FromHost::Resize { .. }
+            | FromHost::CloseStdout
+            | FromHost::CloseStderr => {
                 return Err("no command is running".into());
             }
             FromHost::Features => {

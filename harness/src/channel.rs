@@ -35,6 +35,14 @@ pub enum Error {
         /// The first characters, printable.
         beginning: String,
     },
+    /// The agent gave up, and says so in place of an acknowledgement.
+    #[error("the agent could not do its work: {message}")]
+    Refused {
+        /// What it failed at.
+        message: String,
+        /// The guest had no memory left.
+        out_of_memory: bool,
+    },
     /// A frame of the wrong kind at this point.
     #[error("the agent sent {0}, but {1} was expected")]
     Unexpected(&'static str, &'static str),
@@ -68,7 +76,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         }
     }
 
-    /// Sends a message and waits until the agent has acknowledged it.
+    /// Sends a message and waits until the agent has acknowledged it. An agent that gives up meanwhile
+    /// is an error.
     pub async fn send(&mut self, message: &FromHost) -> Result<(), Error> {
         let text = serde_json::to_vec(message).map_err(|e| Error::Io(e.into()))?;
         self.send_as(FrameKind::Json, &text).await
@@ -82,10 +91,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     async fn send_as(&mut self, kind: FrameKind, message: &[u8]) -> Result<(), Error> {
         post(&mut self.stream, kind, message).await?;
         tracing::trace!(?kind, bytes = message.len(), "sent");
-        match self.read_header().await? {
-            (FrameKind::Ack, 0) => Ok(()),
-            (FrameKind::Ack, _) => Err(Error::Unexpected("a long acknowledgement", "an empty one")),
-            _ => Err(Error::Unexpected("a message", "an acknowledgement")),
+        match next(&mut self.stream).await? {
+            Heard::Acknowledged => Ok(()),
+            Heard::Message(FromGuest::Trouble {
+                message,
+                out_of_memory,
+            }) => {
+                acknowledge(&mut self.stream).await?;
+                Err(Error::Refused {
+                    message,
+                    out_of_memory,
+                })
+            }
+            Heard::Message(_) | Heard::Output(..) => {
+                Err(Error::Unexpected("a message", "an acknowledgement"))
+            }
         }
     }
 
@@ -115,6 +135,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     /// Receives a message of plain bytes and acknowledges it.
     pub(crate) async fn receive_bytes(&mut self) -> Result<Vec<u8>, Error> {
         let (kind, bytes) = whole(&mut self.stream).await?;
+        if kind == FrameKind::Json
+            && let Ok(FromGuest::Trouble {
+                message,
+                out_of_memory,
+            }) = serde_json::from_slice(&bytes)
+        {
+            acknowledge(&mut self.stream).await?;
+            return Err(Error::Refused {
+                message,
+                out_of_memory,
+            });
+        }
         if kind != FrameKind::Bytes {
             return Err(Error::Unexpected("a message", "plain bytes"));
         }
@@ -126,10 +158,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     pub(crate) fn split(&mut self) -> (Listener<'_, S>, Speaker<'_, S>) {
         let (reader, writer) = tokio::io::split(&mut self.stream);
         (Listener { reader }, Speaker { writer })
-    }
-
-    async fn read_header(&mut self) -> Result<(FrameKind, usize), Error> {
-        read_header(&mut self.stream).await
     }
 }
 
@@ -225,7 +253,10 @@ async fn next(stream: &mut (impl AsyncRead + Unpin)) -> Result<Heard, Error> {
     let (kind, message) = whole(stream).await?;
     tracing::trace!(?kind, bytes = message.len(), "received");
     match kind {
-        FrameKind::Ack => return Ok(Heard::Acknowledged),
+        FrameKind::Ack if message.is_empty() => return Ok(Heard::Acknowledged),
+        FrameKind::Ack => {
+            return Err(Error::Unexpected("a long acknowledgement", "an empty one"));
+        }
         FrameKind::Stdout | FrameKind::Stderr => return Ok(Heard::Output(kind, message)),
         FrameKind::Bytes => return Err(Error::Unexpected("plain bytes", "a message")),
         FrameKind::More | FrameKind::Json => {}

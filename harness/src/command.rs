@@ -14,7 +14,7 @@ mod terminfo;
 mod tool_files;
 
 pub use self::draft::{Draft, Error, SharedFile, Terminal, check_host, planned, sent};
-pub use self::output::{Chunk, Stdin, StdinReader, StreamName};
+pub use self::output::{Chunk, Closer, Stdin, StdinReader, StreamName};
 pub use self::tool_files::tools_of;
 
 pub(crate) use self::exchange::Run;

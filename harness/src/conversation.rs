@@ -298,6 +298,19 @@ impl Broken {
     }
 }
 
+impl From<channel::Error> for Broken {
+    fn from(error: channel::Error) -> Self {
+        match error {
+            channel::Error::Refused {
+                message,
+                out_of_memory: true,
+            } => Self::OutOfMemory(message),
+            channel::Error::Refused { message, .. } => Self::Agent(message),
+            other => Self::Channel(other),
+        }
+    }
+}
+
 /// A connection breaks a moment before its cause is seen: waits for the cause.
 async fn cause<G: Guest>(broken: Broken, guest: &mut G, patience: Duration) -> Broken {
     if matches!(broken, Broken::Ended(_)) || !broken.is_silence() {
@@ -320,11 +333,12 @@ async fn alive<G: Guest, T>(
     let mut message = std::pin::pin!(message);
     let ending = tokio::select! {
         biased;
-        said = &mut message => return said.map_err(Broken::Channel),
+        said = &mut message => return said.map_err(Broken::from),
         ending = guest.ended() => ending,
     };
     match timeout(REST, message).await {
         Ok(Ok(said)) => Ok(said),
+        Ok(Err(refused @ channel::Error::Refused { .. })) => Err(refused.into()),
         _ => Err(Broken::Ended(ending)),
     }
 }
@@ -533,7 +547,7 @@ impl Conversation {
             }
             Broken::OutOfMemory(message) => {
                 code = Some(Code::GuestResources);
-                hint = Some("give the guest more memory with `memory` in the matrix".into());
+                hint = Some("give the guest more memory: `memory` in the matrix, or `--memory` of `ukci exec` and `ukci runner`".into());
                 format!("the guest ran out of memory: {}", bounded(message))
             }
             Broken::Protocol(theirs) => {
@@ -556,7 +570,7 @@ impl Conversation {
         let mut hint =
             "give the cell more time with `--timeout`; the console shows how far it came";
         if !waited.is_zero() {
-            hint = "run fewer machines at once with `--jobs`, or give the cell more time with `--timeout`";
+            hint = "run fewer machines at once, or give the cell more time with `--timeout`";
             headline.push_str(&format!(
                 ", not counting {} for which this host had no CPU for the guest",
                 seconds(waited)

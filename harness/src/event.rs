@@ -1,6 +1,6 @@
 //! What a run reports while it goes on. Nothing else leaves a run before it ends.
 
-use crate::command::Chunk;
+use crate::command::{Chunk, Closer};
 use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Choice, Report};
 use ukci_schema::verdict::Stage;
@@ -43,6 +43,8 @@ pub enum Event {
         cell: Cell,
         /// What, and where.
         chunk: Chunk,
+        /// Closes the command's output, if nobody reads it any more.
+        closer: Closer,
     },
     /// A cell is booted once more.
     Retry {

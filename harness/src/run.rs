@@ -13,7 +13,7 @@ use ukci_schema::plan::{Plan, PlannedKernel};
 use ukci_schema::report::{CellReport, Report};
 
 use crate::cell::{self, Inputs, Progress};
-use crate::command::{Chunk, Sender};
+use crate::command::{Chunk, Closer, Sender};
 use crate::event::Event;
 use crate::machine::Machine;
 use crate::prepare::{self, Files, Prepared, Waiting};
@@ -116,9 +116,9 @@ pub async fn run_as_kernels_come<M: Machine>(
                     Progress::Warning(text) => run.told.warning(text),
                 }
             }
-            Some((index, chunk)) = running.output.recv() => {
+            Some((index, chunk, closer)) = running.output.recv() => {
                 let cell = plan.cells[index].cell.clone();
-                run.told.event(Event::Output { cell, chunk });
+                run.told.event(Event::Output { cell, chunk, closer });
             }
             Some(ended) = running.tasks.join_next_with_id() => {
                 // Another cell starts only when this one's end was looked at.
@@ -288,7 +288,7 @@ struct Running<M> {
     progress: mpsc::UnboundedReceiver<(usize, Progress)>,
     sender: mpsc::UnboundedSender<(usize, Progress)>,
     /// What commands write, with room for a few pieces only.
-    output: mpsc::Receiver<(usize, Chunk)>,
+    output: mpsc::Receiver<(usize, Chunk, Closer)>,
     writer: Sender,
 }
 

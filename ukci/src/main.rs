@@ -17,6 +17,7 @@ mod host;
 mod lock_file;
 mod out_dir;
 mod output;
+mod passed;
 mod plan_file;
 #[cfg(test)]
 mod reference;

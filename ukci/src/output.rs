@@ -290,15 +290,14 @@ pub(crate) fn data_for_people(text: &Text) -> std::io::Result<()> {
 }
 
 /// Writes bytes that a command wrote to the stream of the same name, as if the command ran here.
-pub(crate) fn pass_through(stream: StreamName, bytes: &[u8]) {
-    // Nobody is left to tell when the reader is gone; the command goes on.
-    let _ = match stream {
+pub(crate) fn pass_through(stream: StreamName, bytes: &[u8]) -> std::io::Result<()> {
+    match stream {
         StreamName::Stdout => {
             let mut stdout = std::io::stdout().lock();
             stdout.write_all(bytes).and_then(|()| stdout.flush())
         }
         StreamName::Stderr => std::io::stderr().lock().write_all(bytes),
-    };
+    }
 }
 
 /// Writes data to stdout. A reader that has seen enough is no error.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ukci_harness::command::{Chunk, StreamName};
+use ukci_harness::command::{Chunk, Closer, StreamName};
 use ukci_harness::event::Event;
 use ukci_harness::render::{self, Shown, harmless};
 use ukci_schema::cell::Cell;
@@ -18,6 +18,7 @@ use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
 use crate::output::{Output, QUIET, WARN, WIDEST, for_people, label, paint, pass_through};
+use crate::passed::Passed;
 use crate::text::{Text, count, text};
 use command_output::Lines;
 use short_id::ShortIds;
@@ -46,7 +47,12 @@ pub(crate) struct Terminal {
     /// Whether there is one cell only.
     alone: bool,
     lines: Lines,
+    /// What became of the output of the only cell.
+    passed: Passed,
 }
+
+/// Most files that did not come back which are named.
+const REFUSED: usize = 10;
 
 impl Terminal {
     /// A view of a run of these cells, whose evidence goes to `out`, and which writes `files`. Its bars
@@ -78,6 +84,7 @@ impl Terminal {
             cached: 0,
             alone: ids_of.count() < 2,
             lines: Lines::default(),
+            passed: Passed::default(),
         }
     }
 
@@ -108,7 +115,11 @@ impl Terminal {
                     }
                 }
             }
-            Event::Output { cell, chunk } => self.wrote(&cell, &chunk),
+            Event::Output {
+                cell,
+                chunk,
+                closer,
+            } => self.wrote(&cell, &chunk, &closer),
             Event::Retry { cell, why } => {
                 self.line(&text!(
                     "{} {}  {}",
@@ -142,7 +153,7 @@ impl Terminal {
     }
 
     /// Shows what a command wrote.
-    fn wrote(&mut self, cell: &Cell, chunk: &Chunk) {
+    fn wrote(&mut self, cell: &Cell, chunk: &Chunk, closer: &Closer) {
         if self.alone {
             for bar in self.running.values().chain(self.bar.iter()) {
                 bar.finish_and_clear();
@@ -150,18 +161,17 @@ impl Terminal {
             self.running.clear();
             self.bar = None;
             self.output.live = false;
-            return pass_through(chunk.stream, &chunk.bytes);
+            return self.passed.pass(chunk, closer);
         }
-        if self.output.chatty {
-            let id = Text::from(harmless(&self.ids.id(cell)));
-            let text = self.lines.completed(&id, chunk);
-            self.show(chunk.stream, &text);
-        }
+        let id = Text::from(harmless(&self.ids.id(cell)));
+        let text = self.lines.completed(&id, chunk);
+        self.show(chunk.stream, &text);
     }
 
     fn show(&self, stream: StreamName, text: &Text) {
         let text = for_people(text);
-        let show = || pass_through(stream, text.as_bytes());
+        // The others go on if the reader is gone.
+        let show = || drop(pass_through(stream, text.as_bytes()));
         if self.output.live {
             self.bars.suspend(show);
         } else {
@@ -251,6 +261,9 @@ impl Terminal {
         if (self.output.chatty && !counted) || !report.outcome.is_met() {
             self.line(&cell_line(report, &id, kept, done, total, self.width));
         }
+        for refused in refused(report) {
+            self.line(&refused);
+        }
         if self.output.stages && !kept && !report.stages.is_empty() {
             let times = harmless(&render::stage_times(report));
             self.line(&text!("{} {}  {}", label(QUIET, "time"), id, times));
@@ -274,12 +287,38 @@ impl Terminal {
         // A download that nobody waits for any more may still have a bar.
         let _ = self.bars.clear();
         self.bars.set_draw_target(ProgressDrawTarget::hidden());
+        if let Some(lost) = self.passed.lost() {
+            let lost = format!("{lost}; all of it is in the cell's directory");
+            self.output.warn(&lost);
+        }
         let mut text = ending(&Shown::of(report), &self.out, self.output);
         text.push(&kept_line(self.kept));
         text.push(&cached_line(self.cached));
         text.push(&whereabouts(&self.files));
         self.output.say(&text);
     }
+}
+
+/// The files of a command that did not come back, a warning each.
+pub(crate) fn refused(report: &CellReport) -> Vec<Text> {
+    let Some(command) = &report.command else {
+        return Vec::new();
+    };
+    let warning = |text: &str| {
+        text!(
+            "{} {}: a file of `UKCI_OUT` did not come back: {}",
+            paint(WARN, "warning:"),
+            harmless(&report.kernel),
+            harmless(text)
+        )
+    };
+    let all = &command.out_refused;
+    let mut lines: Vec<Text> = all.iter().take(REFUSED).map(|one| warning(one)).collect();
+    if all.len() > REFUSED {
+        let more = format!("and {} more, which the report lists", all.len() - REFUSED);
+        lines.push(warning(&more));
+    }
+    lines
 }
 
 fn bar_style() -> ProgressStyle {

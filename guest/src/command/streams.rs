@@ -303,6 +303,8 @@ impl Running<'_> {
                     }
                     self.survivors += processes::kill_all();
                 }
+                Ok(FromHost::CloseStdout) => self.close(0)?,
+                Ok(FromHost::CloseStderr) => self.close(1)?,
                 Ok(FromHost::Resize { window }) => {
                     if let Some(terminal) = &self.terminal {
                         terminal.resize(window);
@@ -312,6 +314,21 @@ impl Running<'_> {
             },
         }
         self.channel.acknowledge().map_err(lost)
+    }
+
+    /// Closes one of the outputs, as a reader that goes away does. A terminal is closed as a whole.
+    fn close(&mut self, n: usize) -> Result<(), String> {
+        if let Some(stream) = &mut self.streams[n] {
+            stream.pipe = None;
+        }
+        if self.terminal.take().is_none() {
+            return Ok(());
+        }
+        match self.input.take() {
+            // The host waits until the command has taken it.
+            Some(input) if !input.pending.is_empty() => self.channel.acknowledge().map_err(lost),
+            _ => Ok(()),
+        }
     }
 }
 

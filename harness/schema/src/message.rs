@@ -24,7 +24,7 @@ use crate::features::KernelFeatures;
 use crate::verdict::Stage;
 
 /// Version of the protocol. Host and guest must agree to the number.
-pub const PROTOCOL: u32 = 8;
+pub const PROTOCOL: u32 = 9;
 
 /// The vsock port on which the host listens.
 pub const PORT: u32 = 5470;
@@ -157,13 +157,18 @@ pub enum FromGuest {
         name: String,
         /// Its length in bytes.
         size: u64,
+        /// Whether its owner may execute it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        executable: bool,
     },
     /// All that the kernel was probed to have, where that was requested.
     Features {
         /// It.
         features: Box<KernelFeatures>,
     },
-    /// The agent itself failed; nothing was observed of the artifact.
+    /// The agent itself failed; nothing was observed of the artifact. It may come at any point, also
+    /// while the host still sends what follows a request. It takes the place of whatever was due,
+    /// and the host sends nothing more after it has acknowledged this.
     Trouble {
         /// What failed.
         message: String,
@@ -200,6 +205,10 @@ pub enum FromHost {
         /// The time that it had, in seconds.
         seconds: u64,
     },
+    /// Nobody reads the running command's standard output any more: it is closed for the command.
+    CloseStdout,
+    /// The same of its standard error.
+    CloseStderr,
     /// The window of the running command's terminal has another size.
     Resize {
         /// It.

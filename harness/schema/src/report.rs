@@ -281,6 +281,9 @@ pub struct CommandReport {
     /// The files that came back from the guest, below `out/` in the cell's directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub out: Vec<String>,
+    /// Files that did not come back from the guest, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out_refused: Vec<String>,
 }
 
 /// One functional test of a cell.

@@ -75,6 +75,7 @@ pub(super) fn report<M: Machine>(
         stderr_bytes: seen.stderr_bytes,
         left_running: seen.left_running,
         out: seen.out,
+        out_refused: seen.out_refused,
     });
     let programs = programs(evidence.programs, judgement.programs, planned);
     let verdict = within_budget(judgement.verdict, &programs, inputs);

@@ -16,7 +16,7 @@ use ukci_schema::command::{CHUNK, OUT_FILES, OUT_LIMIT};
 use ukci_schema::message::{FrameKind, FromGuest, FromHost};
 
 use super::out_files::{self, OutFiles};
-use super::output::{Chunk, Pieces, Sender, Stdin, StreamName, Window};
+use super::output::{Chunk, Closed, Closer, Pieces, Sender, Stdin, StreamName, Window};
 use crate::channel::{Channel, Error, Heard, Listener};
 use crate::deadline::WaitedForCpu;
 
@@ -68,8 +68,11 @@ impl Run {
             waited_for_cpu,
             before: waited_for_cpu(),
         };
+        let (closer, outputs) = Closed::begin();
         let passing = Passing {
             files: &mut files,
+            closer,
+            closed: outputs,
             window: Window::of(&self.stdin),
             input: Pieces::of(self.stdin),
             output: &self.output,
@@ -82,9 +85,13 @@ impl Run {
         let mut room = OUT_LIMIT;
         for _ in 0..=OUT_FILES {
             match channel.receive().await? {
-                FromGuest::File { name, size } if size <= room => {
+                FromGuest::File {
+                    name,
+                    size,
+                    executable,
+                } if size <= room => {
                     room -= size;
-                    keep(channel, &files, &name, size).await?;
+                    keep(channel, &files, &name, (size, executable)).await?;
                 }
                 other => return Ok(other),
             }
@@ -98,9 +105,9 @@ async fn keep<S: AsyncRead + AsyncWrite + Unpin>(
     channel: &mut Channel<S>,
     files: &OutFiles,
     name: &str,
-    size: u64,
+    (size, executable): (u64, bool),
 ) -> Result<(), Error> {
-    let (path, mut file) = files.create(name).map_err(Error::Io)?;
+    let (path, mut file) = files.create(name, executable).map_err(Error::Io)?;
     let mut left = size;
     while left > 0 {
         let bytes = channel.receive_bytes().await?;
@@ -139,6 +146,8 @@ impl Deadline<'_> {
 /// Output and input while a command runs.
 struct Passing<'a> {
     files: &'a mut OutFiles,
+    closer: Closer,
+    closed: Closed,
     input: Pieces,
     window: Window,
     output: &'a (usize, Sender),
@@ -195,6 +204,13 @@ impl Passing<'_> {
                     speaker.post(&FromHost::Resize { window }).await?;
                     unacknowledged += 1;
                 }
+                stream = self.closed.next() => {
+                    speaker.post(&match stream {
+                        StreamName::Stdout => FromHost::CloseStdout,
+                        StreamName::Stderr => FromHost::CloseStderr,
+                    }).await?;
+                    unacknowledged += 1;
+                }
                 piece = self.input.next(), if unacknowledged == 0 && !input_ended => {
                     input_ended = piece.is_empty();
                     unacknowledged += 1;
@@ -214,7 +230,7 @@ impl Passing<'_> {
         self.files.log(&chunk).map_err(Error::Io)?;
         let (place, output) = self.output;
         // Nobody watches any more when the run is being stopped.
-        let _ = output.send((*place, chunk)).await;
+        let _ = output.send((*place, chunk, self.closer.clone())).await;
         Ok(())
     }
 }

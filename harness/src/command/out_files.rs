@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::output::{Chunk, StreamName};
@@ -50,13 +51,18 @@ impl OutFiles {
             .map_err(|error| of(&self.dir.join(chunk.stream.file()), &error))
     }
 
-    /// Makes the file that a guest calls `name`.
-    pub(super) fn create(&self, name: &str) -> io::Result<(PathBuf, File)> {
+    /// Makes the file that a guest calls `name`, and that may be executable.
+    pub(super) fn create(&self, name: &str, executable: bool) -> io::Result<(PathBuf, File)> {
         let path = self.dir.join(OUT).join(relative(name));
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir).map_err(|error| of(dir, &error))?;
         }
-        let file = File::create(&path).map_err(|error| of(&path, &error))?;
+        // The rest is up to the umask.
+        let mode = if executable { 0o777 } else { 0o666 };
+        let file = (File::options().write(true).create(true).truncate(true))
+            .mode(mode)
+            .open(&path)
+            .map_err(|error| of(&path, &error))?;
         Ok((path, file))
     }
 }

@@ -1,5 +1,6 @@
 //! What passes between a command and the person who runs it, while it runs.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -34,9 +35,55 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
 }
 
-/// Where a cell's output goes: the place of the cell in the plan, and the bytes. It has room for a
-/// few only, so that a command waits for whoever reads.
-pub(crate) type Sender = mpsc::Sender<(usize, Chunk)>;
+/// Where a cell's output goes: the place of the cell in the plan, the bytes, and what closes it. It has
+/// room for a few only, so that a command waits for whoever reads.
+pub(crate) type Sender = mpsc::Sender<(usize, Chunk, Closer)>;
+
+/// Closes the outputs of a command that runs, for whoever shows them and has nobody left to show them to.
+#[derive(Clone, Debug)]
+pub struct Closer(Arc<watch::Sender<BTreeSet<StreamName>>>);
+
+impl Closer {
+    /// Closes one. The command sees what a program sees whose reader has gone: SIGPIPE, or `EPIPE`.
+    pub fn close(&self, stream: StreamName) {
+        self.0.send_if_modified(|closed| closed.insert(stream));
+    }
+}
+
+/// The outputs that were closed and of which the guest was not told yet.
+#[derive(Debug)]
+pub(super) struct Closed {
+    closed: watch::Receiver<BTreeSet<StreamName>>,
+    told: BTreeSet<StreamName>,
+}
+
+impl Closed {
+    /// Nothing is closed yet.
+    pub(super) fn begin() -> (Closer, Self) {
+        let (sender, closed) = watch::channel(BTreeSet::new());
+        let told = BTreeSet::new();
+        (Closer(Arc::new(sender)), Self { closed, told })
+    }
+
+    /// The next output that is closed. If it is dropped while it waits, nothing is lost.
+    pub(super) async fn next(&mut self) -> StreamName {
+        loop {
+            let new = (self
+                .closed
+                .borrow_and_update()
+                .difference(&self.told)
+                .next())
+            .copied();
+            if let Some(stream) = new {
+                self.told.insert(stream);
+                return stream;
+            }
+            if self.closed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
 
 /// Bytes for a command's standard input, as they are read, and the size of the terminal's window if
 /// they are typed into one.

@@ -1,5 +1,6 @@
 //! Commands in scripted guests: what passes in both directions while one runs, and how it ends.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -21,7 +22,7 @@ use ukci_schema::plan::{Plan, PlannedArtifact};
 use ukci_schema::report::CellReport;
 use ukci_schema::verdict::{Stage, VerdictKind};
 
-use crate::fixture::{Ran, run_with};
+use crate::fixture::{CLOSE, Ran, run_with};
 use crate::scripted::{Script, exited, hear, say};
 
 /// The guest's part, after the host has asked for a command.
@@ -33,6 +34,9 @@ pub(crate) async fn play(
 ) {
     assert_eq!(request.entropy.len(), 64);
     assert_eq!(request.command.environment["UKCI_KERNEL"], "k");
+    if script == Script::RefusesFiles {
+        return refuse(&mut stream).await;
+    }
     for (sha256, size) in request.command.contents() {
         let mut bytes = Vec::new();
         while (bytes.len() as u64) < size {
@@ -64,6 +68,13 @@ pub(crate) async fn play(
             let header = encode_header(FrameKind::Ack, 0);
             stream.write_all(&header).await.unwrap();
         }
+        Script::WritesUntilClosed => {
+            while !write(&mut stream, FrameKind::Stdout, CLOSE)
+                .await
+                .contains(&closed())
+            {}
+            seen.ended = Ended::Signaled { signal: 13 };
+        }
         Script::RunsForEver => seen.ended = until_killed(&mut stream).await,
         _ => copy(&mut stream).await,
     }
@@ -73,13 +84,14 @@ pub(crate) async fn play(
     }
     if script == Script::Copies {
         let name = "../../evil".to_owned();
-        say(&mut stream, &FromGuest::File { name, size: 4 }).await;
+        say(&mut stream, &file(name, 4)).await;
         write(&mut stream, FrameKind::Bytes, b"left").await;
         seen.out.push("../../evil".into());
+        seen.out_refused.push("pipe: it is a pipe".into());
     }
     if script == Script::FileTooLong {
         let name = "x".to_owned();
-        say(&mut stream, &FromGuest::File { name, size: 1 }).await;
+        say(&mut stream, &file(name, 1)).await;
         write(&mut stream, FrameKind::Bytes, b"left").await;
     }
     let evidence = Evidence {
@@ -91,6 +103,33 @@ pub(crate) async fn play(
     let evidence = Box::new(evidence);
     say(&mut stream, &FromGuest::Reply { evidence }).await;
     say(&mut stream, &FromGuest::Done).await;
+}
+
+fn file(name: String, size: u64) -> FromGuest {
+    FromGuest::File {
+        name,
+        size,
+        executable: true,
+    }
+}
+
+fn closed() -> Vec<u8> {
+    serde_json::to_vec(&FromHost::CloseStdout).unwrap()
+}
+
+/// Gives up when the first file has begun to arrive, as the agent does: it drops what still comes until
+/// that was heard.
+async fn refuse(stream: &mut DuplexStream) {
+    let trouble = FromGuest::Trouble {
+        message: "load the module `nosuch`: it is missing".into(),
+        out_of_memory: false,
+    };
+    let mut header = [0; HEADER];
+    stream.read_exact(&mut header).await.unwrap();
+    let (kind, length) = decode_header(header).unwrap();
+    assert_eq!(kind, FrameKind::More, "the file needs several frames");
+    stream.read_exact(&mut vec![0; length]).await.unwrap();
+    write_message(stream, &trouble).await;
 }
 
 /// Reads one message and does not acknowledge it.
@@ -215,7 +254,7 @@ async fn run(script: Script) -> (CellReport, Ran) {
 
 fn written(ran: &Ran, stream: StreamName) -> Vec<u8> {
     let chunks = ran.events.iter().filter_map(|event| match event {
-        Event::Output { cell, chunk } if chunk.stream == stream => {
+        Event::Output { cell, chunk, .. } if chunk.stream == stream => {
             assert_eq!(cell.id(), "x/k/x86_64");
             Some(chunk.bytes.clone())
         }
@@ -237,6 +276,9 @@ async fn input_and_output_pass_whole_and_files_come_back_under_names_that_lead_n
     assert_eq!(left.len(), 1, "{left:?}");
     assert!(left[0].starts_with(evidence.join("out")), "{left:?}");
     assert_eq!(std::fs::read(&left[0]).unwrap(), b"left");
+    let mode = std::fs::metadata(&left[0]).unwrap().permissions().mode();
+    assert_eq!(mode & 0o100, 0o100, "it stays executable");
+    assert_eq!(cell.command.unwrap().out_refused, ["pipe: it is a pipe"]);
     assert!(out.join("artifacts/x.command.json").exists());
 }
 
@@ -258,6 +300,20 @@ fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
 async fn a_command_may_end_before_it_has_taken_its_input() {
     let (cell, _ran) = run(Script::EndsBeforeItReads).await;
     assert_eq!(cell.verdict, VerdictKind::Pass, "{:?}", cell.fault);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_while_files_are_sent_is_an_error_in_the_words_of_the_agent() {
+    let (cell, _ran) = run(Script::RefusesFiles).await;
+    assert_eq!(cell.verdict, VerdictKind::Error, "{:?}", cell.diagnosis);
+    insta::assert_snapshot!(cell.fault.unwrap().headline, @"the agent could not do its work: load the module `nosuch`: it is missing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_nobody_reads_any_more_is_closed_for_the_command() {
+    let (cell, _ran) = run(Script::WritesUntilClosed).await;
+    let ended = cell.command.unwrap().ended;
+    assert_eq!(ended, Ended::Signaled { signal: 13 }, "{:?}", cell.fault);
 }
 
 #[tokio::test(start_paused = true)]

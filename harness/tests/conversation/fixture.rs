@@ -128,6 +128,9 @@ pub(crate) fn options(dir: &Path) -> Options {
     }
 }
 
+/// The reader of an output goes away when it reads this.
+pub(crate) const CLOSE: &[u8] = b"close";
+
 pub(crate) struct Ran {
     pub(crate) report: Report,
     pub(crate) events: Vec<Event>,
@@ -157,6 +160,11 @@ pub(crate) async fn run_with(
     adjust(&mut plan, &mut options);
     let events = Mutex::new(Vec::new());
     let report = run::run(plan, machine, options, cancel, |event| {
+        if let Event::Output { chunk, closer, .. } = &event
+            && chunk.bytes == CLOSE
+        {
+            closer.close(chunk.stream);
+        }
         events.lock().unwrap().push(event);
     })
     .await

@@ -93,6 +93,10 @@ pub(crate) enum Script {
     Restarts,
     /// Runs a command that ends before it has taken its input.
     EndsBeforeItReads,
+    /// Gives up while the host sends the files of a command.
+    RefusesFiles,
+    /// Runs a command that writes until its output is closed.
+    WritesUntilClosed,
     /// Sends more of a file than it announced.
     FileTooLong,
 }

@@ -25,6 +25,14 @@ pub(crate) fn run(mut exec: Exec, output: Output) -> Result<Exit, Failure> {
     let mut window = tty::window(tty);
     match exec.stdin.take() {
         Some(file) if file == Path::new("-") => draft.stdin_stream = true,
+        Some(file) if tty == Tty::Always => {
+            let message = format!(
+                "`--tty always` and `--stdin {}` exclude each other: a terminal reads what is typed",
+                file.display()
+            );
+            let hint = "leave out `--tty`, or pass the file on with `--stdin - <FILE`".to_owned();
+            return Err(Failure::says(Exit::Usage, &message, Some(hint)));
+        }
         Some(file) => {
             // What a terminal reads is typed.
             window = None;

@@ -19,8 +19,10 @@ use crate::cells;
 use crate::commands;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
-use crate::output::{BAD, HINT, Output, paint, pass_through};
+use crate::output::{BAD, HINT, Output, paint};
+use crate::passed::Passed;
 use crate::settings::Settings;
+use crate::terminal::refused;
 use crate::text::{Text, text};
 use crate::tty;
 
@@ -50,10 +52,7 @@ const OURS: &[&str] = &[
 
 /// Runs the command. Every failure that is not the command's own ends with one status.
 pub(crate) fn run(runner: Runner, output: Output) -> Result<Exit, Failure> {
-    attempt(runner, output).map_err(|failure| match failure.exit {
-        Exit::Usage => failure,
-        _ => failure.ending_with(Exit::Guest(NOT_RUN)),
-    })
+    attempt(runner, output).map_err(|failure| failure.ending_with(Exit::Guest(NOT_RUN)))
 }
 
 fn attempt(mut runner: Runner, output: Output) -> Result<Exit, Failure> {
@@ -81,6 +80,14 @@ fn attempt(mut runner: Runner, output: Output) -> Result<Exit, Failure> {
     }
     let back = std::env::var_os("UKCI_OUT").filter(|dir| !dir.is_empty());
     let back = back.and_then(|dir| std::path::absolute(dir).ok());
+    if let Some(dir) = &back
+        && dir.exists()
+        && !dir.is_dir()
+    {
+        let message = format!("`UKCI_OUT` is `{}`, which is no directory", dir.display());
+        let hint = "set `UKCI_OUT` to a directory, or to one that can be made".to_owned();
+        return Err(Failure::says(Exit::Usage, &message, Some(hint)));
+    }
     draft.out = back.as_ref().map(|dir| dir.display().to_string());
     let scratch = Scratch::create()
         .map_err(|error| Failure::failed_to("create a temporary directory", &error))?;
@@ -93,8 +100,9 @@ fn attempt(mut runner: Runner, output: Output) -> Result<Exit, Failure> {
     } else if streams {
         settings.stdin = Some(cells::stdin());
     }
+    let mut passed = Passed::default();
     let report = cells::run_quietly(&settings, output, |event| match event {
-        Event::Output { chunk, .. } => pass_through(chunk.stream, &chunk.bytes),
+        Event::Output { chunk, closer, .. } => passed.pass(&chunk, &closer),
         Event::Retry { why, .. } => output.warn(&why),
         _ => {}
     })?;
@@ -107,6 +115,12 @@ fn attempt(mut runner: Runner, output: Output) -> Result<Exit, Failure> {
     if let Some(back) = &back {
         let left = scratch.path().join(&cell.evidence).join("out");
         copy(&left, back).map_err(|error| Failure::failed_to(Action::on("write", back), &error))?;
+    }
+    for line in refused(cell) {
+        output.say(&line);
+    }
+    if let Some(lost) = passed.lost() {
+        return Err(Failure::says(Exit::NoVerdict, &lost, None));
     }
     let exit = ended(cell, output);
     // `exec` leaves nobody to clean up.

@@ -20,6 +20,7 @@ mod lifetime;
 mod loaders;
 mod many;
 mod netlink;
+mod obstacles;
 mod runners;
 mod serial_line;
 mod shell;

@@ -62,8 +62,8 @@ impl Error {
         Some(match self {
             Self::NoProgram(name) if name.contains('/') => "check the path of the program".into(),
             Self::NoProgram(name) => format!(
-                "programs are looked up on this host and sent to the guest: install `{name}`, give \
-                 its path, or use the guest's own shell with `--shell`"
+                "programs are looked up on this host and sent to the guest: install `{name}`, or give \
+                 its path"
             ),
             Self::NoLibrary { .. } => {
                 "install the library, name its directory in `LD_LIBRARY_PATH`, or link the program \
