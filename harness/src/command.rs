@@ -3,6 +3,7 @@
 //! A command is put together from a person's words and the files of this host ([`Draft`]); a cell
 //! of it is run in the one conversation with a guest ([`Run`]).
 
+mod account;
 mod draft;
 pub(crate) mod elf_closure;
 mod exchange;

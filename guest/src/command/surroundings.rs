@@ -88,12 +88,27 @@ fn mounts(mounts: &[Mount]) {
     }
 }
 
+/// Lets every user pass through the directories above this one, such as the home of `root`.
+fn for_all_to_pass(dir: &Path) {
+    for above in dir.ancestors().skip(1) {
+        if let Ok(found) = fs::metadata(above) {
+            let mode = found.permissions().mode() & 0o7777;
+            if mode & 0o111 != 0o111 {
+                let _ = fs::set_permissions(above, Permissions::from_mode(mode | 0o111));
+            }
+        }
+    }
+}
+
 /// What is made around the command's own files.
 pub(super) fn complete(command: &Command) -> Result<(), String> {
     for (path, text) in FILES {
         if !Path::new(path).exists() {
             let _ = fs::write(path, text);
         }
+    }
+    if command.user.is_some_and(|user| user.uid != 0) {
+        for_all_to_pass(Path::new(&command.workdir));
     }
     for dir in [&command.workdir, &command.out] {
         if Path::new(dir).is_dir() {

@@ -17,6 +17,7 @@ use ukci_schema::userland::Network;
 
 pub use self::error::Error;
 use self::files::{Files, canonical, read, text};
+use super::account::Account;
 use super::{elf_closure, program_path, terminfo, tool_files};
 use crate::arch;
 use crate::catalogue::{Tool, digest};
@@ -259,13 +260,34 @@ impl Draft {
         Ok(planned_with(&command, &path, files.companions, files.kept))
     }
 
+    /// The text of `/etc/passwd` that the guest will have.
+    fn passwd(&self) -> String {
+        const PASSWD: &str = "/etc/passwd";
+        let sent = self.files.iter().find(|file| match &file.path {
+            Some(path) => path == PASSWD,
+            None => file.source == Path::new(PASSWD),
+        });
+        let bytes = match (sent, &self.root) {
+            (Some(file), _) => std::fs::read(&file.source).ok(),
+            (None, Some(root)) => root.start_of(Path::new("etc/passwd"), 1 << 20),
+            (None, None) if self.host_root => std::fs::read(PASSWD).ok(),
+            // The agent's own.
+            (None, None) => Some(b"nobody:x:65534:65534:nobody:/nonexistent:/bin/false".into()),
+        };
+        String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+    }
+
     /// The environment that every command has.
     fn surroundings(&self) -> BTreeMap<String, String> {
+        let Account { name, home } = match self.user {
+            Some(user) if user.uid != 0 => Account::of(user.uid, &self.passwd()),
+            _ => Account::root(),
+        };
         let mut environment: BTreeMap<String, String> = [
             ("PATH", PATH),
-            ("HOME", "/root"),
-            ("USER", "root"),
-            ("LOGNAME", "root"),
+            ("HOME", &*home),
+            ("USER", &*name),
+            ("LOGNAME", &*name),
             ("SHELL", "/bin/sh"),
             ("LANG", "C.UTF-8"),
             ("UKCI", "1"),

@@ -1,7 +1,7 @@
 //! Options that say what a guest has beside the files of a command, which `exec`, `runner` and `shell`
 //! share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use ukci_harness::command::SharedFile;
@@ -95,8 +95,17 @@ fn file(text: &str) -> Result<SharedFile, String> {
         Some((source, path)) => (source, Some(format!("/{path}"))),
         None => (text, None),
     };
-    if source.is_empty() {
+    // A file may have a colon in its name.
+    let is_relative = path.is_none()
+        && !Path::new(text).exists()
+        && text
+            .rsplit_once(':')
+            .is_some_and(|(source, _)| Path::new(source).exists());
+    if source.is_empty() || is_relative {
         return Err("expected SRC or SRC:DST, where DST begins with `/`".into());
+    }
+    if path.as_ref().is_some_and(|path| path.ends_with('/')) {
+        return Err("expected the path of a file after `:`, and this one ends with `/`".into());
     }
     Ok(SharedFile {
         source: PathBuf::from(source),
@@ -113,5 +122,8 @@ mod tests {
         assert_eq!(file("a:b").unwrap().path, None);
         assert_eq!(file("a:/b").unwrap().path.as_deref(), Some("/b"));
         assert!(file(":/b").is_err());
+        for text in ["/etc/passwd:rel/x", "/etc/passwd:", "/etc/passwd:/opt/"] {
+            assert!(file(text).is_err(), "{text}");
+        }
     }
 }

@@ -40,6 +40,36 @@ fn a_script_brings_its_interpreter_and_its_own_name() {
 }
 
 #[test]
+fn another_user_has_its_own_name_and_home() {
+    let user = Some(User {
+        uid: 1000,
+        gid: 1000,
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("passwd");
+    std::fs::write(&source, "ann:x:1000:1000::/home/ann:/bin/sh\n").unwrap();
+    let path = Some("/etc/passwd".to_owned());
+    for (user, files, expected) in [
+        (None, vec![], ["/root", "root", "root"]),
+        (user, vec![], ["/", "1000", "1000"]),
+        (
+            user,
+            vec![SharedFile { source, path }],
+            ["/home/ann", "ann", "ann"],
+        ),
+    ] {
+        let made = command(Draft {
+            shell: Some("true".into()),
+            user,
+            files,
+            ..Draft::default()
+        });
+        let names = ["HOME", "USER", "LOGNAME"];
+        assert_eq!(names.map(|name| made.environment[name].as_str()), expected);
+    }
+}
+
+#[test]
 fn what_cannot_run_is_refused_before_anything_boots() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("notes");
