@@ -1,7 +1,7 @@
 // Three members that mainline moved into other structs: the disk of a request, the disk of a bio, and the
 // CPU of a task.
 #include <linux/bpf.h>
-#include <linux/ptrace.h>
+#include "registers.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
