@@ -97,18 +97,19 @@ impl<'a> Names<'a> {
         others.sort_unstable();
         others.dedup();
         let close = Wanted::new(self, wanted, own.is_some());
+        let wanted_letters = letters(wanted);
         let by_spelling = |place: usize| {
-            let differ = (letters(wanted) ^ self.letters[place]).count_ones();
+            let differ = (wanted_letters ^ self.letters[place]).count_ones();
             by_spelling(wanted, self.sorted[place], differ)
         };
         let spelt = (0..self.sorted.len()).filter_map(|place| Some((by_spelling(place)?, place)));
         let mut scored: Vec<(f64, usize)> = spelt.collect();
-        for place in others {
-            if by_spelling(place).is_none() {
-                let score = close.by_words(self.sorted[place]);
-                scored.extend(score.map(|score| (score, place)));
-            }
-        }
+        let is_spelt = |place: &usize| scored.binary_search_by_key(place, |(_, of)| *of).is_ok();
+        others.retain(|place| !is_spelt(place));
+        scored.extend((others.into_iter()).filter_map(|place| {
+            let score = close.by_words(self.sorted[place])?;
+            Some((score, place))
+        }));
         scored.retain(|(_, place)| Some(*place) != own);
         let mut scored: Vec<(f64, &str)> = (scored.into_iter())
             .map(|(score, place)| (score, self.sorted[place]))
