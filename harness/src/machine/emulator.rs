@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
@@ -103,14 +103,7 @@ impl Emulator {
 }
 
 fn output(program: &Path, arguments: &[&str]) -> Result<String, Error> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| Error::Run {
-            program: program.to_owned(),
-            source,
-        })?;
+    let output = ask(program, arguments)?;
     if !output.status.success() {
         return Err(Error::NotQemu {
             program: program.to_owned(),
@@ -118,6 +111,18 @@ fn output(program: &Path, arguments: &[&str]) -> Result<String, Error> {
         });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a program that says something of itself, and waits for its end.
+pub(super) fn ask(program: &Path, arguments: &[&str]) -> Result<Output, Error> {
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| Error::Run {
+            program: program.to_owned(),
+            source,
+        })
 }
 
 /// Finds a program: where `variable` says, else in `PATH`, else at `last`.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::Error;
-use super::emulator::find_program;
+use super::emulator::{ask, find_program};
 use super::evidence_file::create;
 use super::process::{Process, Rights};
 use super::unprivileged::{Root, User};
@@ -70,14 +70,7 @@ impl Virtiofsd {
     pub(super) fn find() -> Result<Self, Error> {
         let last = PLACES.iter().map(PathBuf::from).find(|path| path.is_file());
         let path = find_program(VARIABLE, VIRTIOFSD, last)?.ok_or(Error::NoVirtiofsd)?;
-        let asked = Command::new(&path)
-            .arg("--version")
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|source| Error::Run {
-                program: path.clone(),
-                source,
-            })?;
+        let asked = ask(&path, &["--version"])?;
         let said = [asked.stdout, asked.stderr].concat();
         let is_qemus = String::from_utf8_lossy(&said).contains("FUSE kernel interface");
         Ok(Self { path, is_qemus })
