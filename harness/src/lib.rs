@@ -9,6 +9,7 @@ pub mod atomic_file;
 pub mod bisection;
 pub mod cache;
 pub mod catalogue;
+pub mod causes;
 pub mod cell;
 pub mod cell_shell;
 pub mod channel;

@@ -7,6 +7,8 @@ use std::error::Error;
 use tokio::sync::mpsc;
 use ukci_schema::plan::PlannedKernel;
 
+use crate::causes;
+
 /// A kernel that is there, or will not come.
 #[derive(Debug)]
 pub struct Arrival {
@@ -28,17 +30,10 @@ pub struct Unprepared {
 impl Unprepared {
     /// By an error, and an action that may help.
     pub fn of(error: &dyn Error, hint: Option<String>) -> Self {
-        let mut why = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !why.ends_with(&text) {
-                why = format!("{why}: {text}");
-            }
-            cause = error.source();
-        }
+        let mut why = vec![error.to_string()];
+        why.extend(causes::of(error));
         Self {
-            why,
+            why: why.join(": "),
             hints: hint.into_iter().collect(),
         }
     }

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
-use ukci_harness::full_disk;
 use ukci_harness::render::harmless;
+use ukci_harness::{causes, full_disk};
 use ukci_schema::verdict::Outcome;
 
 use crate::exit::Exit;
@@ -131,18 +131,10 @@ impl Failure {
     }
 }
 
-/// The sources of an error, a line each. A source that the line above it already ends with is left
-/// out: some errors carry their cause in their own text, and transparent ones are their cause.
+/// The causes of an error, a line each.
 fn push_causes(message: &mut Text, error: &dyn Error) {
-    let mut last = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !last.ends_with(&text) {
-            message.push(&text!("  Caused by: {}\n", in_lines(&text, 4)));
-        }
-        last = text;
-        cause = error.source();
+    for cause in causes::of(error) {
+        message.push(&text!("  Caused by: {}\n", in_lines(&cause, 4)));
     }
 }
 
