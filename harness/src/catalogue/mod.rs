@@ -1,6 +1,7 @@
 //! Turns an entry of the lock into boot files. It handles mirrors, downloads, packages, kernel
 //! images and modules, and keeps everything in a content-addressed store.
 
+mod apt_sources;
 pub(crate) mod bootfiles;
 pub(crate) mod checked_file;
 pub mod digest;

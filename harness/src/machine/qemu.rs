@@ -2,27 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::UnixListener;
-use tokio::sync::watch;
 use ukci_schema::cell::Arch;
-use ukci_schema::command::WindowSize;
 use ukci_schema::plan::PlannedKernel;
 use ukci_schema::report::Choice;
 
-use super::device::{self, Backend, Device, Emulated};
+use super::device::{Backend, Device, Emulated};
 use super::emulator::{Emulator, find_program};
 use super::error::Error;
-use super::evidence_file;
 use super::host_share::{self, Virtiofsd};
 use super::interface::{Boot, Hardware};
 use super::kvm::{self, Accelerator};
 use super::private_dir::{self, PrivateDir};
-use super::process::{Process, Rights};
+use super::process::Process;
+use super::processor;
 use super::template::Place;
-use super::unprivileged::{self, Handed, Root, User};
+use super::unprivileged::{self, Root, User};
 use crate::arch::{self, Accel, Accelerated};
 use crate::catalogue::checked_file;
 use crate::console::CONSOLE_LOG;
@@ -199,83 +194,6 @@ impl Qemu {
         &self.host.versions
     }
 
-    /// Boots a machine whose console is our own standard input and output, and waits for its end,
-    /// in words: `exited with status 0`. The guest is told whenever the window has another size.
-    /// Dropping the future kills it.
-    pub async fn boot_on_terminal(
-        &self,
-        boot: &Boot,
-        window: watch::Receiver<WindowSize>,
-    ) -> Result<String, Error> {
-        let platform = arch::platform(boot.cell.arch);
-        let emulator = self.emulator(boot.cell.arch).ok_or(Error::NoQemu {
-            program: platform.qemu,
-            package: platform.package,
-        })?;
-        let failed = |source| Error::Run {
-            program: emulator.path.clone(),
-            source,
-        };
-        let terminal = Device::Terminal {
-            name: platform.console,
-            log: boot.evidence.join(CONSOLE_LOG),
-        };
-        let user = self.user(boot.cell.arch).ok();
-        let group = user.as_ref().map(|user| user.id);
-        let dir = PrivateDir::create(self.base(), group).map_err(failed)?;
-        let listener = UnixListener::bind(dir.agent()).map_err(failed)?;
-        let mut links = vec![Device::SerialPort(dir.agent())];
-        let mut memory = Backend::Private;
-        // It ends with this function.
-        let mut _files = None;
-        if boot.userland.host_root {
-            let arch = boot.cell.arch;
-            let shared = self.share_files(arch, &dir, &boot.evidence).await;
-            let (process, device) = shared.map_err(Error::Share)?;
-            links.push(device);
-            memory = Backend::Shared;
-            _files = Some(process);
-        }
-        if user.is_some() {
-            dir.admit().map_err(failed)?;
-        }
-        let machine = self.made_of(boot, terminal, links, memory);
-        let (userland, disk) = match &user {
-            Some(_) => boot.userland.by_descriptor().map_err(failed)?,
-            None => (boot.userland.clone(), None),
-        };
-        let handed = Boot {
-            userland,
-            ..boot.clone()
-        };
-        let log = boot.evidence.join(CONSOLE_LOG);
-        let written = evidence_file::create(&log).map_err(failed)?;
-        let Handed {
-            command,
-            mut descriptors,
-        } = Handed::to(
-            user.as_ref(),
-            &emulator.path,
-            &device::flags(&machine.devices(&handed)),
-            &[&boot.kernel, &boot.initramfs],
-            Some((&log, written)),
-        )
-        .map_err(failed)?;
-        descriptors.extend(disk);
-        let rights = Rights {
-            user,
-            descriptors,
-            namespace: None,
-        };
-        let process = Process::spawn_on_terminal(command, rights).await;
-        let mut process = process.map_err(failed)?;
-        let exit = tokio::select! {
-            exit = process.exited() => exit,
-            () = tell_sizes(&listener, window) => process.exited().await,
-        };
-        Ok(exit.map_err(failed)?.words())
-    }
-
     /// Starts what reads this host's files for a guest. Returns it with the guest's device, or says why
     /// there is none, and what to do instead.
     pub(super) async fn share_files(
@@ -337,7 +255,7 @@ impl Qemu {
             transport: self.link(&kernel.no_driver_for).name().to_owned(),
             emulator: self.host.versions.get(&arch).cloned().unwrap_or_default(),
             processor: match self.accelerated(arch) {
-                Accelerated::Kvm { .. } => host_processor(),
+                Accelerated::Kvm { .. } => processor::model(),
                 Accelerated::Tcg => String::new(),
             },
         }
@@ -385,7 +303,8 @@ impl Qemu {
         self.made_of(boot, console, links, memory)
     }
 
-    fn made_of(
+    /// A machine for `boot` with this console, reached and controlled by `links`.
+    pub(super) fn made_of(
         &self,
         boot: &Boot,
         console: Device,
@@ -402,7 +321,7 @@ impl Qemu {
                 .emulator(arch)
                 .and_then(|e| e.firmware(platform.firmware)),
             sandbox: self.emulator(arch).is_some_and(|e| e.sandbox),
-            tsc_khz: host_tsc_khz(),
+            tsc_khz: processor::tsc_khz(),
             console,
             links,
             memory,
@@ -425,109 +344,9 @@ impl Qemu {
     }
 }
 
-/// Tells a guest the size of the window, and each that follows it, in a line each. Ends if the guest
-/// cannot be told any more, which does no harm.
-async fn tell_sizes(listener: &UnixListener, mut window: watch::Receiver<WindowSize>) {
-    let Ok((mut guest, _)) = listener.accept().await else {
-        return;
-    };
-    loop {
-        let WindowSize { columns, rows } = *window.borrow_and_update();
-        let line = format!("{columns}x{rows}\n");
-        if guest.write_all(line.as_bytes()).await.is_err() || window.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// The model of this host's processor: what `/proc/cpuinfo` says of the first one, without what
-/// changes from moment to moment or differs between the cores.
-fn host_processor() -> String {
-    static PROCESSOR: OnceLock<String> = OnceLock::new();
-    let read = || processor(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
-    PROCESSOR.get_or_init(read).clone()
-}
-
-fn processor(cpuinfo: &str) -> String {
-    const OF_THE_MODEL: &[&str] = &[
-        // x86: the microcode adds and hides features.
-        "vendor_id",
-        "cpu family",
-        "model",
-        "model name",
-        "stepping",
-        "microcode",
-        "flags",
-        // arm64
-        "Features",
-        "CPU implementer",
-        "CPU architecture",
-        "CPU variant",
-        "CPU part",
-        "CPU revision",
-        // riscv64
-        "isa",
-        "mmu",
-        "uarch",
-        "mvendorid",
-        "marchid",
-        "mimpid",
-    ];
-    let first = cpuinfo.split("\n\n").next().unwrap_or_default();
-    let lines = first.lines().filter_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let (name, value) = (name.trim(), value.trim());
-        OF_THE_MODEL
-            .contains(&name)
-            .then(|| format!("{name}: {value}"))
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The rate of this host's time stamp counter in kHz, if it is an x86 one that never stops. The
-/// kernel states it as `bogomips`, which is twice the rate in MHz where the TSC is the delay timer.
-fn host_tsc_khz() -> Option<u32> {
-    if arch::host() != Some(Arch::X86_64) {
-        return None;
-    }
-    tsc_khz(&std::fs::read_to_string("/proc/cpuinfo").ok()?)
-}
-
-fn tsc_khz(cpuinfo: &str) -> Option<u32> {
-    let value = |name: &str| {
-        let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
-        line.split_once(':').map(|(_, value)| value.trim())
-    };
-    let flags = value("flags")?;
-    if !["constant_tsc", "nonstop_tsc"]
-        .iter()
-        .all(|flag| flags.split(' ').any(|f| f == *flag))
-    {
-        return None;
-    }
-    let (whole, part) = value("bogomips")?.split_once('.')?;
-    let hundredths: u32 = format!("{whole}{part:0<2}").parse().ok()?;
-    // Hundredths of bogomips are 10 kHz of bogomips, and 5 of the counter.
-    hundredths.checked_mul(5).filter(|khz| *khz > 100_000)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Error, checked_tool, processor, tsc_khz};
-
-    #[test]
-    fn a_processor_is_its_model_and_not_its_momentary_clock() {
-        let of = |mhz: &str, model: &str| {
-            let core = format!(
-                "processor\t: 0\nmodel name\t: {model}\ncpu MHz\t\t: {mhz}\nflags\t\t: fpu avx\n\n"
-            );
-            processor(&core.repeat(2))
-        };
-        assert_eq!(of("2600.0", "Xeon"), "model name: Xeon\nflags: fpu avx");
-        assert_eq!(of("2600.0", "Xeon"), of("3100.5", "Xeon"));
-        assert_ne!(of("2600.0", "Xeon"), of("2600.0", "EPYC"));
-        assert_eq!(processor(""), "");
-    }
+    use super::{Error, checked_tool};
 
     #[test]
     fn a_tool_runs_only_as_it_was_built() {
@@ -546,20 +365,5 @@ mod tests {
         std::fs::write(&tool, "other").unwrap();
         let error = checked_tool(tool).unwrap_err();
         assert!(matches!(error, Error::ToolChanged { .. }), "{error}");
-    }
-
-    #[test]
-    fn the_hosts_counter_is_read_where_it_never_stops() {
-        let cpuinfo = "flags\t\t: fpu constant_tsc nonstop_tsc\nbogomips\t: 5192.26\n";
-        assert_eq!(tsc_khz(cpuinfo), Some(2_596_130));
-        assert_eq!(
-            tsc_khz("flags : fpu constant_tsc\nbogomips : 5192.26\n"),
-            None
-        );
-        assert_eq!(
-            tsc_khz("flags : constant_tsc nonstop_tsc\nbogomips : ?\n"),
-            None
-        );
-        assert_eq!(tsc_khz(""), None);
     }
 }
