@@ -49,6 +49,7 @@ fn agrees(manifest: &Manifest, text: &str) {
             kernel: "debian-12-6.1".into(),
             llvm: None,
             arch,
+            btf: None,
         };
         let contract = manifest.contract(&cell);
         let json = serde_json::to_string(&contract).expect("JSON of a contract");

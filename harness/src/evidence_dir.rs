@@ -291,6 +291,7 @@ mod tests {
             kernel: "k".into(),
             llvm: None,
             arch: Arch::X86_64,
+            btf: None,
         };
         let dir = EvidenceDir::create(out.path(), &cell).unwrap();
         let program = |name: &str| ProgramEvidence {
@@ -334,6 +335,7 @@ mod tests {
             kernel: "k".into(),
             llvm: None,
             arch: Arch::X86_64,
+            btf: None,
         };
         let link = |name: &str| symlink(outside.path(), out.path().join(name)).unwrap();
         link("cells");

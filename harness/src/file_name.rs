@@ -20,6 +20,9 @@ const LONGEST_KERNEL: usize = 80;
 /// Most bytes of a toolchain's part.
 const LONGEST_LLVM: usize = 40;
 
+/// Most bytes of the part of an external BTF. The kernel's part is shorter by it.
+const LONGEST_BTF: usize = 36;
+
 /// Hexadecimal digits of the digest that a name which was cut ends in: 128 bits.
 const DIGEST: usize = 32;
 
@@ -33,10 +36,17 @@ pub fn of_cell(cell: &Cell) -> String {
     // Only the artifact's part has `_` in it, and the names of the architectures, none of which
     // ends in another: read from its end, a directory's name has one meaning.
     let mut name = of(&cell.artifact);
-    let kernel = escaped(&cell.kernel, ".-+@", LONGEST_KERNEL);
+    let longest = match &cell.btf {
+        Some(_) => LONGEST_KERNEL - LONGEST_BTF - "_btf-".len(),
+        None => LONGEST_KERNEL,
+    };
+    let kernel = escaped(&cell.kernel, ".-+@", longest);
     let _ = write!(name, "_{kernel}_{}", cell.arch);
     if let Some(llvm) = &cell.llvm {
         let _ = write!(name, "_llvm-{}", escaped(llvm, ".-+", LONGEST_LLVM));
+    }
+    if let Some(btf) = &cell.btf {
+        let _ = write!(name, "_btf-{}", escaped(btf, ".-+", LONGEST_BTF));
     }
     name
 }
@@ -135,10 +145,11 @@ mod tests {
             kernel: "debian-12-6.1-cloud".into(),
             llvm: Some("22".into()),
             arch: Arch::X86_64,
+            btf: Some("own.btf".into()),
         };
         assert_eq!(
             of_cell(&cell),
-            "exec_snoop_debian-12-6.1-cloud_x86_64_llvm-22"
+            "exec_snoop_debian-12-6.1-cloud_x86_64_llvm-22_btf-own.btf"
         );
     }
 
@@ -167,6 +178,7 @@ mod tests {
             "_k",
         ];
         let llvms = [None, Some("22"), Some("2_2"), Some("22_x86_64"), Some("")];
+        let long = "z".repeat(250);
         for artifact in hostile() {
             for kernel in kernels
                 .iter()
@@ -174,12 +186,15 @@ mod tests {
                 .chain(["y".repeat(250)])
             {
                 for llvm in llvms {
-                    for arch in Arch::ALL {
+                    let btfs = [None, Some("x.btf"), Some("x_btf-"), Some(&long)];
+                    let places = Arch::ALL.map(|arch| btfs.map(|btf| (arch, btf)));
+                    for (arch, btf) in places.into_iter().flatten() {
                         let cell = Cell {
                             artifact: artifact.clone(),
                             kernel: kernel.clone(),
                             llvm: llvm.map(str::to_owned),
                             arch,
+                            btf: btf.map(str::to_owned),
                         };
                         let dir = of_cell(&cell);
                         assert!(dir.len() <= 255, "{dir}");

@@ -100,6 +100,7 @@ pub async fn ask<M: Machine>(
         kernel: kernel.name.clone(),
         llvm: None,
         arch: kernel.arch,
+        btf: None,
     };
     let boot = Boot {
         memory: MEMORY,

@@ -4,6 +4,7 @@
 //! object gives an empty result, because refusing it is the guest's task.
 
 mod btf;
+mod kernel_btf;
 mod needs;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use ukci_matrix::manifest::{
 };
 
 use btf::Btf;
+pub(crate) use kernel_btf::kernel_btf;
 pub use needs::{Need, needs};
 
 /// The names in an object; none if it is not ELF.

@@ -13,6 +13,7 @@ use ukci_harness::command::StdinReader;
 use ukci_harness::event::Event;
 use ukci_harness::machine::budget;
 use ukci_harness::machine::qemu::Qemu;
+use ukci_harness::render::harmless;
 use ukci_harness::waited_for::WaitedFor;
 use ukci_harness::{resolve, run};
 use ukci_schema::budget::Budget;
@@ -36,7 +37,7 @@ pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Report, Exit),
     let take = || OutDir::take(&settings.out, &settings.formats);
     // A run that fails before it starts leaves no former report either, and no new directory.
     let taken = settings.out.exists().then(take).transpose()?;
-    let work = Work::of(settings)?;
+    let work = Work::of(settings, output)?;
     let _taken = taken.map_or_else(take, Ok)?;
     let ran = runtime::run(|cancel| async {
         let report = resolve_and_run(settings, output, work, cancel).await?;
@@ -65,7 +66,7 @@ pub(crate) enum Work {
 
 impl Work {
     /// What the settings name; of that, only the cells that they pin.
-    pub(crate) fn of(settings: &Settings) -> Result<Self, Failure> {
+    pub(crate) fn of(settings: &Settings, output: Output) -> Result<Self, Failure> {
         let pins = settings.pins.as_ref();
         if let Some(path) = &settings.plan {
             let mut plan = plan_file::read(path, &settings.selection, settings.shard)?;
@@ -86,7 +87,12 @@ impl Work {
             &artifacts,
             &manifests,
             &catalogue,
+            output,
         )?;
+        if let Some(btf) = &settings.btf {
+            resolve::external_btf(btf, &mut selected, &mut artifacts)
+                .map_err(|error| selected::unresolved(&error))?;
+        }
         commands::provide(&mut selected.cells, &artifacts);
         selected.compilation = settings.compilation.clone();
         if let Some(pins) = pins {
@@ -124,6 +130,15 @@ async fn resolve_and_run(
         warnings.push(text.to_owned());
     }
     let qemu = qemu(settings, &plan).await?;
+    if output.stages
+        && let Some(btf) = &settings.btf
+    {
+        output.say(&text!(
+            "{} the BTF of `{}` for CO-RE instead of the kernel's own",
+            label(GOOD, "Using"),
+            harmless(&btf.display().to_string())
+        ));
+    }
     if output.stages
         && let Some(name) = settings.machines.booting_transport()
     {
@@ -163,7 +178,7 @@ pub(crate) fn run_quietly(
     output: Output,
     mut observe: impl FnMut(Event) + Send,
 ) -> Result<Option<Report>, Failure> {
-    let work = Work::of(settings)?;
+    let work = Work::of(settings, output)?;
     let ran = runtime::run(|cancel| async move {
         let resolved = resolve(settings, output, work, &cancel).await?;
         let Some((plan, warnings)) = resolved else {
@@ -184,8 +199,8 @@ pub(crate) fn run_quietly(
 }
 
 /// How many cells the settings select.
-pub(crate) fn count(settings: &Settings) -> Result<usize, Failure> {
-    Ok(match Work::of(settings)? {
+pub(crate) fn count(settings: &Settings, output: Output) -> Result<usize, Failure> {
+    Ok(match Work::of(settings, output)? {
         Work::Selected(_, selected, _) => selected.cells.len(),
         Work::Planned(plan) => plan.cells.len(),
     })

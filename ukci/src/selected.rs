@@ -1,8 +1,10 @@
 //! Finds the cells that a selection names, in matrices, manifests and the catalogue, before
 //! anything is downloaded.
 
+use std::path::{Path, PathBuf};
+
 use ukci_harness::arch::{Version, kernel_version};
-use ukci_harness::catalogue::Catalogue;
+use ukci_harness::catalogue::{self, Catalogue};
 use ukci_harness::resolve::{self, Compilation, Manifests, Selected, Selection};
 use ukci_matrix::partition::Partition;
 use ukci_schema::artifact::{Artifact, Form};
@@ -13,6 +15,8 @@ use crate::args::ManifestOf;
 use crate::carried;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
+use crate::fetching::Fetching;
+use crate::output::Output;
 
 /// A failed resolution: zero cells and wrong names have statuses of their own.
 pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
@@ -34,6 +38,9 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         | resolve::Error::TooLarge { .. }
         | resolve::Error::NotBpf { .. }
         | resolve::Error::NothingEmbedded { .. }
+        | resolve::Error::NoKernelBtf { .. }
+        | resolve::Error::BtfOfOneKernel { .. }
+        | resolve::Error::BtfForOtherArch { .. }
         | resolve::Error::SameName { .. } => Exit::Usage,
         _ => Exit::NoVerdict,
     };
@@ -47,7 +54,9 @@ pub(crate) fn select(
     artifacts: &[PlannedArtifact],
     manifests: &Manifests,
     catalogue: &Catalogue,
+    output: Output,
 ) -> Result<Selected, Failure> {
+    download(selection, catalogue, output)?;
     let mut selected = resolve::select(selection, artifacts, manifests, catalogue)
         .map_err(|error| unresolved(&error))?;
     selected.agents = carried::agents();
@@ -69,6 +78,26 @@ pub(crate) fn select(
         return Err(modules_without_kernel("`--kernel ./bzImage`"));
     }
     Ok(selected)
+}
+
+/// Downloads user kernels, and shows how that goes on.
+fn download(selection: &Selection, catalogue: &Catalogue, output: Output) -> Result<(), Failure> {
+    let fetching = Fetching::new(output);
+    let kernels = selection.kernels.iter().map(Path::new);
+    for file in kernels.chain(selection.modules.iter().map(PathBuf::as_path)) {
+        let downloaded = catalogue.download(file, &|progress| fetching.show(progress));
+        downloaded.map_err(|error| not_downloaded(&error))?;
+    }
+    Ok(())
+}
+
+/// A user kernel that could not be downloaded. An address that is none is the command line's fault.
+pub(crate) fn not_downloaded(error: &catalogue::Error) -> Failure {
+    let exit = match error {
+        catalogue::Error::Address { .. } => Exit::Usage,
+        _ => Exit::NoVerdict,
+    };
+    Failure::of(exit, error, error.hint())
 }
 
 /// `--modules`, and no user kernel that they could be of.

@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     /// A plan to run instead of resolving anything; the selection then only keeps some cells.
     pub(crate) plan: Option<PathBuf>,
     pub(crate) selection: Selection,
+    /// A file whose BTF the objects are relocated against.
+    pub(crate) btf: Option<PathBuf>,
     pub(crate) since: Option<Version>,
     pub(crate) shard: Option<Partition>,
     pub(crate) compilation: Compilation,
@@ -89,6 +91,7 @@ impl Settings {
             stdin: None,
             tty: None,
             plan: check.plan,
+            btf: check.btf,
             since: check.selection.since,
             shard: check.selection.shard,
             selection: selection(check.selection),
@@ -129,6 +132,7 @@ fn for_command(selection: Selection, machines: Machines, out: PathBuf) -> Settin
         stdin: None,
         tty: None,
         plan: None,
+        btf: None,
         since: None,
         shard: None,
         selection,

@@ -17,6 +17,7 @@ fn ukci_with_path(args: &[&str], path: &str) -> String {
     std::fs::write(dir.path().join("x.bpf.o"), OBJECT).unwrap();
     std::fs::write(dir.path().join("x.bpf.c"), b"int x;").unwrap();
     std::fs::write(dir.path().join("README.md"), b"# A text").unwrap();
+    std::fs::write(dir.path().join("x.btf.tar.xz"), b"\xfd7zXZ\0").unwrap();
     std::fs::write(dir.path().join("x.bc"), b"BC\xc0\xde\x35").unwrap();
     let tool = program_with_objects();
     std::fs::write(dir.path().join("mytool"), &tool).unwrap();
@@ -180,6 +181,14 @@ fn mistakes_get_an_error_a_hint_and_their_own_status() {
         (
             "unknown_kernel",
             &["check", "x.bpf.o", "--kernel", "debian-12-6.2"],
+        ),
+        (
+            "kernel_without_digest",
+            &["check", "x.bpf.o", "-k", "https://h.example/linux.deb"],
+        ),
+        (
+            "compressed_btf",
+            &["check", "x.bpf.o", "-k", "6.1", "--btf", "x.btf.tar.xz"],
         ),
         ("unknown_version", &["check", "x.bpf.o", "-k", "5.15"]),
         ("ambiguous_kernel", &["check", "x.bpf.o", "-k", "cloud"]),

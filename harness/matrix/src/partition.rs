@@ -85,6 +85,7 @@ mod tests {
             kernel: format!("debian-{}", n % 7),
             llvm: None,
             arch: Arch::X86_64,
+            btf: None,
         };
         (0..101).map(cell).collect()
     }

@@ -248,6 +248,7 @@ mod tests {
             kernel: "debian-12-6.1".into(),
             llvm: Some("19".into()),
             arch: Arch::X86_64,
+            btf: None,
         };
         let covers = |scope: Scope<'_>| scope.covers(&cell, &groups);
         let none = Scope::default();

@@ -65,7 +65,7 @@ impl FromStr for Arch {
     }
 }
 
-/// One (artifact, kernel, toolchain, arch): what is booted once and judged once.
+/// One (artifact, kernel, toolchain, arch, external BTF): what is booted once and judged once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
@@ -78,16 +78,23 @@ pub struct Cell {
     pub llvm: Option<String>,
     /// Architecture of the guest.
     pub arch: Arch,
+    /// File name of the BTF that CO-RE uses instead of the kernel's own; `None` for the kernel's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub btf: Option<String>,
 }
 
 impl Cell {
     /// The readable identity: `execsnoop/debian-12-6.1/x86_64/llvm-22`, without the last part for
-    /// a prebuilt object.
+    /// a prebuilt object. With an external BTF, it ends in `/btf-` and the name of that file.
     pub fn id(&self) -> String {
         let mut id = format!("{}/{}/{}", self.artifact, self.kernel, self.arch);
         if let Some(llvm) = &self.llvm {
             id.push_str("/llvm-");
             id.push_str(llvm);
+        }
+        if let Some(btf) = &self.btf {
+            id.push_str("/btf-");
+            id.push_str(btf);
         }
         id
     }
@@ -126,6 +133,7 @@ mod tests {
             kernel: "debian-12-6.1".into(),
             llvm: llvm.map(Into::into),
             arch: Arch::X86_64,
+            btf: None,
         }
     }
 
@@ -138,6 +146,14 @@ mod tests {
         assert_eq!(
             cell("execsnoop", None).id(),
             "execsnoop/debian-12-6.1/x86_64"
+        );
+        let external = Cell {
+            btf: Some("4.14.btf".into()),
+            ..cell("execsnoop", Some("22"))
+        };
+        assert_eq!(
+            external.id(),
+            "execsnoop/debian-12-6.1/x86_64/llvm-22/btf-4.14.btf"
         );
     }
 }

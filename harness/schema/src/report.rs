@@ -164,6 +164,9 @@ pub struct CellReport {
     /// Whether the command ran in the root file system of this host, which it could not change.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub host_root: bool,
+    /// The BTF of a file that CO-RE used instead of the kernel's own, if the command line named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub btf: Option<ExternalBtf>,
     /// Guest memory in MiB.
     pub memory: u32,
     /// Virtual CPUs.
@@ -253,6 +256,11 @@ impl CellReport {
         diagnosis.or_else(|| self.fault.as_ref().and_then(|fault| fault.code))
     }
 
+    /// File name of the external BTF, if there is one.
+    pub fn btf_name(&self) -> Option<&str> {
+        self.btf.as_ref().map(|btf| btf.name.as_str())
+    }
+
     /// The cell it is of.
     pub fn cell(&self) -> Cell {
         Cell {
@@ -260,8 +268,20 @@ impl CellReport {
             kernel: self.kernel.clone(),
             llvm: self.llvm.clone(),
             arch: self.arch,
+            btf: self.btf_name().map(str::to_owned),
         }
     }
+}
+
+/// A file with the BTF of a kernel, from outside of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct ExternalBtf {
+    /// Its file name.
+    pub name: String,
+    /// SHA-256 of the BTF in it.
+    pub sha256: String,
 }
 
 /// How a command ended.

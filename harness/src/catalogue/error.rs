@@ -91,6 +91,37 @@ pub enum Error {
         /// The files, kept aside.
         kept: Vec<PathBuf>,
     },
+    /// The address of a user kernel is not one.
+    #[error("`{address}` cannot be downloaded: {reason}")]
+    Address {
+        /// As it was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A user kernel could not be downloaded.
+    #[error("failed to download `{address}`: {reason}")]
+    Download {
+        /// Where from.
+        address: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A server has another file than the user kernel that was named.
+    #[error(
+        "`{address}` is not the file with SHA-256 {expected}: got {found}; kept `{}`",
+        kept.display()
+    )]
+    OtherFile {
+        /// Where from.
+        address: String,
+        /// SHA-256 that was given.
+        expected: String,
+        /// That of the file.
+        found: String,
+        /// The file, kept aside.
+        kept: PathBuf,
+    },
     /// The lock has no such program for guests.
     #[error("the lock has no `{name}` for {arch}")]
     NoTool {
@@ -201,6 +232,17 @@ impl Error {
             Self::Corrupt { .. } => Some(
                 "a mirror or a proxy serves other bytes under this name: try another mirror with \
                  UKCI_MIRROR_DEBIAN"
+                    .to_owned(),
+            ),
+            Self::Address { .. } => Some(
+                "write `https://HOST/FILE#sha256=DIGEST`; the distributor publishes the digest, or \
+                 `sha256sum FILE` prints it for a file that you trust"
+                    .to_owned(),
+            ),
+            Self::Download { .. } => Some("check the address and the network".to_owned()),
+            Self::OtherFile { .. } => Some(
+                "check the digest, and look at the file: it may be a page that says why there is no \
+                 kernel"
                     .to_owned(),
             ),
             Self::NoLibrary { name, .. } => Some(format!(

@@ -19,8 +19,9 @@ use super::Progress;
 use super::error::Error;
 use super::http;
 use super::mirror::{self, Mirrors};
+use super::remote::Remote;
 use super::store::Store;
-use super::transfer::{Transfer, is_intact, keep_aside, most, take_from_nix_store};
+use super::transfer::{MAX_UNKNOWN, Transfer, is_intact, keep_aside, take_from_nix_store};
 use crate::atomic_file;
 use crate::threads;
 
@@ -41,6 +42,8 @@ pub(crate) struct Fetcher<'a> {
     store: &'a Store,
     mirrors: &'a Mirrors,
     client: ureq::Agent,
+    /// Largest file whose size is not known before.
+    largest: u64,
 }
 
 /// Why one mirror did not do.
@@ -67,6 +70,66 @@ impl<'a> Fetcher<'a> {
             store,
             mirrors,
             client: http::client(),
+            largest: MAX_UNKNOWN,
+        }
+    }
+
+    /// The same for files of at most so many bytes, unless their size is known.
+    pub(super) fn at_most(self, largest: u64) -> Self {
+        Self { largest, ..self }
+    }
+
+    /// As many bytes as a package can have.
+    fn most(&self, package: &Package) -> u64 {
+        match package.size {
+            0 => self.largest,
+            size => size,
+        }
+    }
+
+    /// Fetches a file that has one address, unless the cache has it.
+    pub(super) fn fetch_remote(
+        &self,
+        remote: &Remote,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<(), Error> {
+        let package = remote.package();
+        let dir = self.store.packages();
+        let path = dir.join(remote.file_name());
+        if is_intact(&path, &package)? {
+            return Ok(());
+        }
+        let waiting = || {
+            progress(Progress::Waiting {
+                what: remote.name.clone(),
+            });
+        };
+        let _lock = self.store.lock(&remote.sha256, &waiting)?;
+        if is_intact(&path, &package)? {
+            return Ok(());
+        }
+        fs::create_dir_all(&dir).map_err(Error::on("create", &dir))?;
+        let address = mirror::without_password(&remote.address());
+        let failed = |reason: String| Error::Download {
+            address: address.clone(),
+            reason,
+        };
+        match self.transfer(&remote.root, &package, &path, progress) {
+            Ok(()) => {
+                progress(Progress::Fetched {
+                    package: package.name,
+                });
+                Ok(())
+            }
+            Err(Failure::NotFound) => Err(failed("not found".to_owned())),
+            Err(Failure::Mirror(reason)) => Err(failed(reason)),
+            Err(Failure::Wrong { kept, found }) => Err(Error::OtherFile {
+                address: address.clone(),
+                expected: remote.sha256.clone(),
+                found,
+                kept,
+            }),
+            Err(Failure::Local(error)) => Err(error),
         }
     }
 
@@ -203,7 +266,7 @@ impl<'a> Fetcher<'a> {
         let part = path.with_extension(format!("{}.part", ending(&package.path)));
         let mut broke_off = String::new();
         for _ in 0..=RESUMES {
-            let mut transfer = Transfer::resume(&part, package)?;
+            let mut transfer = Transfer::resume(&part, self.most(package))?;
             match self.receive(root, &mut transfer, package, progress)? {
                 End::Complete => {
                     let found = transfer.hasher.finish();
@@ -221,7 +284,13 @@ impl<'a> Fetcher<'a> {
                         found: format!("SHA-256 {found}"),
                     });
                 }
-                End::WrongSize(size) => {
+                // Nothing is kept of what may have no end.
+                End::TooLarge(_) if package.size == 0 => {
+                    transfer.restart()?;
+                    let reason = format!("it has more than {} bytes", self.largest);
+                    return Err(Failure::Mirror(reason));
+                }
+                End::WrongSize(size) | End::TooLarge(size) => {
                     let kept = keep_aside(&part, path)?;
                     let found = format!("{size} bytes instead of {}", package.size);
                     return Err(Failure::Wrong { kept, found });
@@ -273,8 +342,8 @@ impl<'a> Fetcher<'a> {
                 Ok(0) => break,
                 Ok(read) => {
                     transfer.write(&buffer[..read])?;
-                    if transfer.have > most(package) {
-                        return Ok(End::WrongSize(total.unwrap_or(transfer.have)));
+                    if transfer.have > self.most(package) {
+                        return Ok(End::TooLarge(total.unwrap_or(transfer.have)));
                     }
                     progress(Progress::Fetching {
                         package: package.name.clone(),
@@ -314,6 +383,8 @@ enum End {
     Complete,
     /// The mirror's file is of another size.
     WrongSize(u64),
+    /// More came than the file can have: so many bytes, or as many as the mirror says.
+    TooLarge(u64),
     /// More is to come.
     BrokeOff(String),
 }

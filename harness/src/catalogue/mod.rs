@@ -18,6 +18,7 @@ mod own_packages;
 mod own_place;
 pub(crate) mod pack;
 pub(crate) mod package;
+mod remote;
 pub(crate) mod store;
 #[cfg(test)]
 mod testing;
@@ -154,19 +155,18 @@ impl Catalogue {
 
     /// Boot files of the user's own kernel: a `bzImage`, `vmlinux` or `Image`, and directories
     /// with its modules (`lib/modules/<release>` or any above it), or a build tree, or the kernel's
-    /// packages, or a directory with them. `hermetic` is false.
+    /// packages, or a directory with them. Files may also be [downloaded](Self::download) before.
+    /// `hermetic` is false.
     pub fn own_kernel(
         &self,
         image: &Path,
         modules: &[PathBuf],
         arch: Arch,
     ) -> Result<Prepared, Error> {
-        let name = image.file_name().map_or_else(
-            || image.display().to_string(),
-            |name| name.to_string_lossy().into_owned(),
-        );
+        let name = Self::own_name(image)?;
         let mut warnings = Vec::new();
-        let entry = match OwnPlace::find(image, modules)? {
+        let modules = self.all_local(modules)?;
+        let entry = match OwnPlace::find(&self.local(image)?, &modules)? {
             OwnPlace::Image { image, modules } => {
                 let mut own = own::read(&image, &modules, arch)?;
                 warnings = std::mem::take(&mut own.warnings);
@@ -194,7 +194,7 @@ impl Catalogue {
     /// The architecture that a user kernel is made for, whatever its path leads to. Packages that were
     /// unpacked before are known by their digests, and are not unpacked again for that.
     pub fn arch_of(&self, kernel: &Path, modules: &[PathBuf]) -> Result<Arch, Error> {
-        let place = OwnPlace::find(kernel, modules)?;
+        let place = OwnPlace::find(&self.local(kernel)?, &self.all_local(modules)?)?;
         if let OwnPlace::Packages(paths) = &place {
             let packages = own_packages::packages(paths)?;
             let is_stored = |arch: &Arch| self.store.get(&packages.key(*arch)).is_some();

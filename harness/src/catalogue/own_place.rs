@@ -19,7 +19,7 @@ const IMAGES: [&str; 4] = [
 ];
 
 /// How the names of packages end.
-const PACKAGES: [&str; 4] = [".deb", ".rpm", ".pkg.tar.zst", ".apk"];
+pub(super) const PACKAGES: [&str; 4] = [".deb", ".rpm", ".pkg.tar.zst", ".apk"];
 
 /// What a path leads to.
 #[derive(Debug, PartialEq, Eq)]

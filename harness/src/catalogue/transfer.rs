@@ -21,8 +21,8 @@ pub(crate) struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    /// Takes up what an earlier attempt, of this process or another, left.
-    pub(crate) fn resume(path: &'a Path, package: &Package) -> Result<Self, Error> {
+    /// Takes up what an earlier attempt, of this process or another, left: at most so many bytes.
+    pub(crate) fn resume(path: &'a Path, most: u64) -> Result<Self, Error> {
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -40,7 +40,7 @@ impl<'a> Transfer<'a> {
             hasher,
             have,
         };
-        if have > most(package) {
+        if have > most {
             transfer.restart()?;
         }
         Ok(transfer)
@@ -71,15 +71,7 @@ impl<'a> Transfer<'a> {
 }
 
 /// Largest package of which the lock does not say the size. Those of kernels have some 150 MB.
-const MAX_UNKNOWN: u64 = 4 << 30;
-
-/// As many bytes as a package can have.
-pub(crate) fn most(package: &Package) -> u64 {
-    match package.size {
-        0 => MAX_UNKNOWN,
-        size => size,
-    }
-}
+pub(crate) const MAX_UNKNOWN: u64 = 4 << 30;
 
 /// Whether `path` is the package; false where it is not there.
 pub(crate) fn is_intact(path: &Path, package: &Package) -> Result<bool, Error> {

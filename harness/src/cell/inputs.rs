@@ -15,6 +15,7 @@ use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::Mode;
 use ukci_schema::message::{ModuleFile, Request};
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedKernel};
+use ukci_schema::report::ExternalBtf;
 use ukci_schema::userland::Network;
 
 use crate::catalogue::digest;
@@ -85,7 +86,15 @@ impl Inputs {
 
     /// Whether nothing from outside of the lock and the store has a part in the verdict.
     pub(crate) fn is_hermetic(&self) -> bool {
-        self.kernel.hermetic && self.userland().is_hermetic()
+        self.kernel.hermetic && self.userland().is_hermetic() && self.planned.cell.btf.is_none()
+    }
+
+    /// The BTF that the command line named, with its digest.
+    pub(crate) fn external_btf(&self) -> Option<ExternalBtf> {
+        let name = self.planned.cell.btf.clone()?;
+        let file = self.files.get(self.planned.contract.custom_btf?)?;
+        let sha256 = digest::of(file);
+        Some(ExternalBtf { name, sha256 })
     }
 
     /// Whether a guest is needed at all, which may be a copy of a saved one.

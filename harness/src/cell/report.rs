@@ -117,6 +117,7 @@ pub(super) fn report<M: Machine>(
         network: inputs.userland().network,
         root: (inputs.command.as_ref()).and_then(|command| command.root.clone()),
         host_root: inputs.userland().host_root,
+        btf: inputs.external_btf(),
         memory: cost.memory,
         cpus: planned.cpus,
         seconds: cost.seconds,

@@ -330,6 +330,7 @@ mod tests {
             kernel: "k".into(),
             llvm: None,
             arch: Arch::X86_64,
+            btf: None,
         };
         let boot = Boot {
             no_driver_for: Vec::new(),

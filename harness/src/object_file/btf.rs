@@ -85,6 +85,23 @@ impl<'b> Btf<'b> {
         Some(Self { types, strings })
     }
 
+    /// Whether it has types, and needs no other BTF: that of a module has only the types and the names
+    /// that its kernel's lacks.
+    pub(super) fn is_whole(&self) -> bool {
+        let named = |found: &Type<'_>| self.string(found.name).is_some();
+        !self.types.is_empty() && self.types.iter().all(named)
+    }
+
+    /// The names of the members of a structure.
+    pub(super) fn members(&self, structure: &str) -> Option<Vec<&'b str>> {
+        let is_it = |found: &&Type<'_>| {
+            found.kind() == STRUCT && self.string(found.name) == Some(structure)
+        };
+        let found = self.types.iter().find(is_it)?;
+        let names = found.rest.chunks_exact(12).filter_map(|m| word(m, 0));
+        Some(names.filter_map(|name| self.string(name)).collect())
+    }
+
     fn get(&self, id: u32) -> Option<Type<'b>> {
         self.types
             .get(usize::try_from(id).ok()?.checked_sub(1)?)

@@ -164,27 +164,27 @@ impl<'a> Axes<'a> {
 
     /// `a, b with llvm-16 on x86_64; c with llvm-16 on aarch64`.
     fn place<'b>(&self, cells: impl Iterator<Item = &'b CellReport>) -> String {
-        // From cells to lists: of LLVMs, then of kernels that have the same of those, then of
-        // architectures that have the same of both.
-        let mut by_kernel: IndexMap<(&str, Arch), Vec<&str>> = IndexMap::new();
+        // From cells to lists: of LLVMs and external BTF, then of kernels that have the same of those,
+        // then of architectures that have the same of both.
+        let mut by_kernel: IndexMap<(&str, Arch), Vec<String>> = IndexMap::new();
         for cell in cells {
-            let llvms = by_kernel.entry((&cell.kernel, cell.arch)).or_default();
-            llvms.extend(cell.llvm.as_deref());
+            let with = by_kernel.entry((&cell.kernel, cell.arch)).or_default();
+            with.extend(cell.llvm.iter().map(|llvm| format!("llvm-{llvm}")));
+            with.extend(cell.btf_name().map(|btf| format!("btf-{btf}")));
         }
-        let mut by_arch: IndexMap<(Arch, Vec<&str>), Vec<&str>> = IndexMap::new();
-        for ((kernel, arch), llvms) in by_kernel {
-            by_arch.entry((arch, llvms)).or_default().push(kernel);
+        let mut by_arch: IndexMap<(Arch, Vec<String>), Vec<&str>> = IndexMap::new();
+        for ((kernel, arch), with) in by_kernel {
+            by_arch.entry((arch, with)).or_default().push(kernel);
         }
-        let mut places: IndexMap<(Vec<&str>, Vec<&str>), Vec<String>> = IndexMap::new();
-        for ((arch, llvms), kernels) in by_arch {
-            let arches = places.entry((kernels, llvms)).or_default();
+        let mut places: IndexMap<(Vec<&str>, Vec<String>), Vec<String>> = IndexMap::new();
+        for ((arch, with), kernels) in by_arch {
+            let arches = places.entry((kernels, with)).or_default();
             arches.push(arch.to_string());
         }
-        let said = places.iter().map(|((kernels, llvms), arches)| {
+        let said = places.iter().map(|((kernels, with), arches)| {
             let mut text = self.kernels(kernels);
-            if !llvms.is_empty() {
-                let llvms: Vec<String> = llvms.iter().map(|llvm| format!("llvm-{llvm}")).collect();
-                text.push_str(&format!(" with {}", llvms.join(", ")));
+            if !with.is_empty() {
+                text.push_str(&format!(" with {}", with.join(", ")));
             }
             if self.arches.len() > 1 {
                 text.push_str(&format!(" on {}", arches.join(", ")));

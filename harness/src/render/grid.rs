@@ -56,7 +56,8 @@ fn of<'a>(cells: impl Iterator<Item = &'a CellReport>, arch: Option<Arch>) -> Gr
     let mut row_of = HashMap::new();
     let mut found = HashMap::new();
     for cell in cells {
-        let key = (cell.artifact.as_str(), cell.arch, cell.llvm.as_deref());
+        let axes = (cell.llvm.as_deref(), cell.btf_name());
+        let key = (cell.artifact.as_str(), cell.arch, axes);
         let column = *column_of.entry(key).or_insert_with(|| {
             keys.push(key);
             keys.len() - 1
@@ -71,7 +72,7 @@ fn of<'a>(cells: impl Iterator<Item = &'a CellReport>, arch: Option<Arch>) -> Gr
     let arches = keys.iter().any(|key| key.1 != keys[0].1);
     let columns = keys
         .iter()
-        .map(|(artifact, arch, llvm)| {
+        .map(|(artifact, arch, (llvm, btf))| {
             let mut parts = Vec::new();
             if artifacts || (!arches && llvm.is_none()) {
                 parts.push((*artifact).to_owned());
@@ -80,6 +81,7 @@ fn of<'a>(cells: impl Iterator<Item = &'a CellReport>, arch: Option<Arch>) -> Gr
                 parts.push(arch.to_string());
             }
             parts.extend(llvm.map(|llvm| format!("llvm-{llvm}")));
+            parts.extend(btf.map(|btf| format!("btf-{btf}")));
             parts.join(" ")
         })
         .collect();

@@ -20,7 +20,7 @@ use ukci_schema::verdict::Outcome;
 use super::cause::{Axes, Cause, causes};
 use super::loader::{Mend, mend};
 use super::notes::notes;
-use super::{Shown, accels, cached_cells};
+use super::{Shown, accels, cached_cells, external_btf};
 use crate::file_name;
 use crate::plural::count;
 use filter::Filters;
@@ -140,6 +140,7 @@ fn head(report: &Report) -> Markup {
             (count(run.jobs, "machine")) " at once, "
             (accels(report)) ", " (run.transport.name) ", ukci " (run.ukci)
             @if let Some(cached) = cached_cells(report) { ", " (cached) }
+            @if let Some(with) = external_btf(report) { ", " (with) }
             @if run.interrupted { ", " strong.error { "interrupted" } }
             @if !run.hermetic { ", " strong.xfail { "not hermetic" } " (a file came from outside of the lock, or the guest had a network)" }
         }

@@ -150,6 +150,9 @@ fn cell_name(cell: &CellReport) -> String {
     if let Some(llvm) = &cell.llvm {
         name.push_str(&format!(" llvm-{llvm}"));
     }
+    if let Some(btf) = cell.btf_name() {
+        name.push_str(&format!(" btf-{btf}"));
+    }
     name
 }
 

@@ -11,7 +11,7 @@ use super::cause::{Axes, Cause, causes};
 use super::grid::{Grid, grids};
 use super::loader::{Mend, mend};
 use super::notes::{notes, notes_elsewhere};
-use super::{Shown, accels, again, cached_cells, needs_loader, summary, word};
+use super::{Shown, accels, again, cached_cells, external_btf, needs_loader, summary, word};
 
 /// The report as Markdown.
 pub fn markdown(report: &Shown<Report>) -> Shown<String> {
@@ -26,12 +26,13 @@ pub(super) fn head(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text, "## ukci: {}\n", summary(report))?;
     writeln!(
         text,
-        "Matrix {}, {} in {:.1} s, {}{}{}.\n",
+        "Matrix {}, {} in {:.1} s, {}{}{}{}.\n",
         code(&report.run.matrix),
         escape(&report.run.started),
         report.run.seconds,
         escape(&accels(report)),
         cached_cells(report).map_or_else(String::new, |cached| format!(", {cached}")),
+        external_btf(report).map_or_else(String::new, |with| format!(", {}", escape(&with))),
         if report.run.hermetic {
             ""
         } else {

@@ -99,6 +99,14 @@ pub fn cached(from: &CachedFrom) -> String {
     )
 }
 
+/// That objects were relocated against the BTF of a file instead of the kernel's own: `with the
+/// external BTF 4.14.btf`. None if none was.
+pub(crate) fn external_btf(report: &Report) -> Option<String> {
+    let names: BTreeSet<&str> = report.cells.iter().filter_map(|c| c.btf_name()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    (!names.is_empty()).then(|| format!("with the external BTF {}", names.join(", ")))
+}
+
 /// How many cells this run did not boot, because their evidence was in the cache; nothing if none.
 pub(crate) fn cached_cells(report: &Report) -> Option<String> {
     let cached = report.cells.iter().filter(|cell| cell.cached.is_some());

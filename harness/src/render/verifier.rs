@@ -71,7 +71,10 @@ pub fn verifier_rows(reports: &[Report], baseline: Option<&Report>) -> Vec<Row> 
             groups[group].push(Row {
                 artifact: cell.artifact.clone(),
                 program: program.name.clone(),
-                kernel: cell.kernel.clone(),
+                kernel: match cell.btf_name() {
+                    None => cell.kernel.clone(),
+                    Some(btf) => format!("{} btf-{btf}", cell.kernel),
+                },
                 arch: cell.arch,
                 llvm: cell.llvm.clone(),
                 accepted: program.load == StepOutcome::Ok,

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use ukci_schema::artifact::Artifact;
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, Cell};
-use ukci_schema::lock::Lock;
 use ukci_schema::plan::PlannedCell;
 
 use super::{Agents, Compilation, Error, Selected, Selection, alias};
@@ -29,7 +28,7 @@ pub(super) fn select(
                 locked_arches(kernel, &selection.arches, locked)?,
             )
         } else if kernel.contains('/') {
-            let name = own_kernel(kernel, lock, &mut own)?;
+            let name = own_kernel(kernel, catalogue, &mut own)?;
             (name, vec![own_arch(kernel, selection, catalogue)?])
         } else {
             let name = alias::full_name(kernel, lock, |_| true)?;
@@ -49,6 +48,7 @@ pub(super) fn select(
                 kernel: kernel.clone(),
                 llvm: None,
                 arch: *arch,
+                btf: None,
             })
         })
     });
@@ -103,27 +103,30 @@ fn own_arch(kernel: &str, selection: &Selection, catalogue: &Catalogue) -> Resul
     })
 }
 
-/// The user's own kernel is named by its file; no other may have that name.
+/// The user's own kernel is named by its file; no other may have that name. A file on a server is
+/// downloaded.
 fn own_kernel(
     path: &str,
-    lock: &Lock,
+    catalogue: &Catalogue,
     own: &mut BTreeMap<String, PathBuf>,
 ) -> Result<String, Error> {
     let file = Path::new(path);
-    if let Err(source) = std::fs::metadata(file) {
+    let failed = |source| Error::Kernel {
+        kernel: path.to_owned(),
+        source: Box::new(source),
+    };
+    let name = Catalogue::own_name(file).map_err(failed)?;
+    catalogue.download(file, &|_| {}).map_err(failed)?;
+    let local = catalogue.local(file).map_err(failed)?;
+    if let Err(source) = std::fs::metadata(local) {
         return Err(Error::Read {
             path: file.to_owned(),
             source,
         });
     }
-    // `.` and `..` have no name of their own.
-    let absolute = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let name = file.file_name().or_else(|| absolute.file_name());
-    let name = name.unwrap_or(file.as_os_str());
-    let name = name.to_string_lossy().into_owned();
     let other = match own.get(&name) {
         Some(other) if other != file => Some(other.display().to_string()),
-        None if lock.names().any(|known| known == name) => Some(name.clone()),
+        None if catalogue.lock().names().any(|known| known == name) => Some(name.clone()),
         _ => None,
     };
     if let Some(other) = other {

@@ -61,6 +61,36 @@ pub enum Error {
         /// Which.
         path: PathBuf,
     },
+    /// An external BTF is something else.
+    #[error("`{}` is not the BTF of a kernel: {what}", path.display())]
+    NoKernelBtf {
+        /// Which.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What to do instead.
+        hint: Option<&'static str>,
+    },
+    /// An external BTF, and cells on several kernels.
+    #[error("`{}` describes one kernel, and the run has {kernels} kernels", path.display())]
+    BtfOfOneKernel {
+        /// The file.
+        path: PathBuf,
+        /// How many kernels the cells are on; one name on two architectures is two.
+        kernels: usize,
+    },
+    /// An external BTF of another architecture.
+    #[error("`{}` describes a kernel for {arch}, and `{kernel}` runs on {runs_on}", path.display())]
+    BtfForOtherArch {
+        /// The file.
+        path: PathBuf,
+        /// What it is for.
+        arch: Arch,
+        /// The kernel of a cell.
+        kernel: String,
+        /// What that is for.
+        runs_on: Arch,
+    },
     /// A program without an object in it.
     #[error("`{}` contains no BPF object", path.display())]
     NothingEmbedded {
@@ -298,6 +328,15 @@ impl Error {
                  section `.BTF`; unpack it if it is compressed"
                     .into(),
             ),
+            Self::NoKernelBtf { hint, .. } => hint.map(str::to_owned),
+            Self::BtfOfOneKernel { .. } => Some(
+                "select one kernel with `--kernel`, or name a file for each kernel in a manifest, \
+                 with `btf_custom_path` in its `[[overrides]]`"
+                    .into(),
+            ),
+            Self::BtfForOtherArch { arch, .. } => Some(format!(
+                "give the BTF of the kernel on which the object runs, or select a kernel for {arch}"
+            )),
             Self::NothingEmbedded { .. } => Some(
                 "give the `.bpf.o` that was built; objects that are packed or downloaded at run \
                  time cannot be found"

@@ -204,6 +204,7 @@ mod tests {
                 kernel: "k".into(),
                 llvm: llvm.map(str::to_owned),
                 arch: Arch::X86_64,
+                btf: None,
             },
             "expected": Expectation::default(),
             "required": true, "memory": 256, "cpus": 1,

@@ -77,6 +77,7 @@ pub(crate) fn plan(dir: &Path, kernels: &[&str]) -> Plan {
             kernel: (*name).into(),
             llvm: None,
             arch: Arch::X86_64,
+            btf: None,
         })
     };
     Plan {

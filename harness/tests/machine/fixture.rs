@@ -89,6 +89,7 @@ impl Fixture {
                 kernel: "test".into(),
                 llvm: None,
                 arch: Arch::X86_64,
+                btf: None,
             },
             release: self.release.clone(),
             kernel: self.kernel.clone(),

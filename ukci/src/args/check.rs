@@ -19,6 +19,7 @@ Examples:
   ukci check x.bpf.c --llvm 16 --llvm 19 --vmlinux-h auto
   ukci check x.bpf.o --matrix mine.toml --bless
   ukci check ./mytool --embedded
+  ukci check x.bpf.o --kernel ./vmlinuz-4.14 --btf 4.14.btf
 
 The directory of `--out` then has `report.json`, and below `cells/` the console, the logs and the
 evidence of each cell.";
@@ -58,6 +59,21 @@ pub(crate) struct Check {
 
     #[command(flatten)]
     pub(crate) selection: Selection,
+
+    /// File whose BTF CO-RE uses instead of the kernel's own
+    ///
+    /// Use it for a kernel that was built without `CONFIG_DEBUG_INFO_BTF`, as a loader does with
+    /// `btf_custom_path`. The file is BTF, or an ELF file with a section `.BTF`. All
+    /// cells must be on one kernel. The ids of the cells then end in `btf-` and the name of the file, and
+    /// the report is not hermetic. fentry, LSM programs, kfuncs and `tp_btf` still need the kernel's own
+    /// BTF.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "plan",
+        help_heading = "Cell selection"
+    )]
+    pub(crate) btf: Option<PathBuf>,
 
     /// Run the cells of a plan that `ukci plan` or Nix wrote
     ///

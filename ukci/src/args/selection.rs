@@ -27,7 +27,8 @@ pub(crate) struct Selection {
     /// A name is one that `ukci kernels list` prints, or a shorter form, such as a release
     /// (`debian-12`, `bookworm`), which means the kernel that it installs, or a version (`6.1`). A
     /// path needs a `/`, and leads to a bzImage, vmlinux or Image, to a build tree, or to a `.deb` or
-    /// `.rpm` file or a directory of them. If you also give a matrix, ukci runs only those of its
+    /// `.rpm` file or a directory of them. Such a file may also be on a server:
+    /// `https://HOST/FILE#sha256=DIGEST`. If you also give a matrix, ukci runs only those of its
     /// kernels that this option names.
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kernel: Vec<String>,

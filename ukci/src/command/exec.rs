@@ -46,7 +46,7 @@ pub(crate) fn run(mut exec: Exec, output: Output) -> Result<Exit, Failure> {
         let mut draft = draft.clone();
         commands::give_terminal(&mut draft, window);
         settings.command = Some(commands::plan(draft, &mut settings.selection, output)?);
-        match cells::count(&settings)? {
+        match cells::count(&settings, output)? {
             1 => {
                 let (attached, typed) = tty::attach(window);
                 (settings.tty, settings.stdin) = (Some(attached), Some(typed));

@@ -30,7 +30,7 @@ pub(crate) fn run(mut list: List, output: Output) -> Result<Exit, Failure> {
     let some = (list.selection.since, list.selection.shard);
     let selection = settings::selection(list.selection);
     let manifests = selected::manifests(&list.manifest, &mut artifacts)?;
-    let selected = selected::select(&selection, some, &artifacts, &manifests, &catalogue)?;
+    let selected = selected::select(&selection, some, &artifacts, &manifests, &catalogue, output)?;
     if !list.artifacts.is_empty() {
         for warning in &selected.warnings {
             output.warn(warning);

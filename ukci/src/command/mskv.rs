@@ -183,6 +183,7 @@ fn wanted(rows: &[&mut Row], asked: &[Asked], all: bool) -> Vec<Cell> {
                 kernel: row.kernels[place].clone(),
                 llvm: None,
                 arch: row.arch,
+                btf: None,
             }));
         }
     }

@@ -34,7 +34,8 @@ fn resolved(args: args::Plan, output: Output) -> Result<Plan, Failure> {
     let selection = settings::selection(args.selection);
     let compilation = settings::compilation(args.compilation);
     selected::check_compilation(&compilation, &artifacts)?;
-    let mut selected = selected::select(&selection, some, &artifacts, &manifests, &catalogue)?;
+    let mut selected =
+        selected::select(&selection, some, &artifacts, &manifests, &catalogue, output)?;
     selected.compilation = compilation;
     let fetching = Fetching::new(output);
     let (plan, warnings) = resolve::resolve(selected, artifacts, &catalogue, &|progress| {

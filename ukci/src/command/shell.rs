@@ -46,7 +46,7 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
         Machines::with_accel(args.accel),
         Outputs::only(scratch.path()),
     )?;
-    let work = Work::of(&settings)?;
+    let work = Work::of(&settings, output)?;
     let busybox = commands::busybox(cell.arch, output)?;
     let Userland {
         file,

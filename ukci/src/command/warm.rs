@@ -49,7 +49,14 @@ fn plan(args: &Warm, output: Output) -> Result<Plan, Failure> {
     let catalogue = lock_file::catalogue()?;
     let artifacts = vec![selected::any_artifact()];
     let none = (None, None);
-    let selected = selected::select(&selection, none, &artifacts, &Manifests::new(), &catalogue)?;
+    let selected = selected::select(
+        &selection,
+        none,
+        &artifacts,
+        &Manifests::new(),
+        &catalogue,
+        output,
+    )?;
     let fetching = Fetching::new(output);
     let resolved = resolve::resolve(selected, artifacts, &catalogue, &|progress| {
         fetching.show(progress);

@@ -43,6 +43,18 @@ impl Pins {
                 &planned.file.sha256,
             );
         }
+        for planned in &plan.cells {
+            let Some(name) = &planned.cell.btf else {
+                continue;
+            };
+            let id = planned.cell.id();
+            let was = self.report.cells.iter().find(|cell| cell.id == id);
+            let was = was.and_then(|cell| cell.btf.as_ref());
+            let artifact = plan.artifacts.get(&planned.cell.artifact);
+            let is = artifact.and_then(|artifact| artifact.companions.get(name));
+            let is = is.map_or("", |file| file.sha256.as_str());
+            same(format!("BTF `{name}`"), was.map(|was| &was.sha256), is);
+        }
         for (name, kernel) in &plan.kernels {
             let was = self.report.kernels.get(name);
             let image = &kernel.image.sha256;

@@ -36,6 +36,8 @@ struct Recorded {
     kernel: Vec<String>,
     #[arg(long)]
     modules: Vec<PathBuf>,
+    #[arg(long)]
+    btf: Option<PathBuf>,
     #[command(flatten)]
     compilation: args::Compilation,
 }
@@ -53,6 +55,9 @@ pub(crate) fn write(settings: &Settings, own: &BTreeMap<String, PathBuf>) -> Ask
         say("--plan", &plan.display().to_string());
     } else if let Some(matrix) = &settings.selection.matrix {
         say("--matrix", matrix);
+    }
+    if let Some(btf) = &settings.btf {
+        say("--btf", &btf.display().to_string());
     }
     match settings.mode {
         Mode::Load => say("--mode", "load"),
@@ -146,6 +151,7 @@ pub(crate) fn read(
         stdin: None,
         tty: None,
         plan: recorded.plan,
+        btf: recorded.btf,
         selection: Selection {
             matrix: recorded.matrix,
             kernels: recorded.kernel,
@@ -230,6 +236,8 @@ mod tests {
             "--mode",
             "load",
             "--strict",
+            "--btf",
+            "own.btf",
             "-I",
             "one",
             "-I",
@@ -254,6 +262,7 @@ mod tests {
         assert_eq!(recorded.matrix.as_deref(), Some("m.toml"));
         assert_eq!(recorded.mode, args::Mode::Load);
         assert!(recorded.strict);
+        assert_eq!(recorded.btf, Some(PathBuf::from("own.btf")));
         assert_eq!(recorded.kernel, ["./bzImage", "debian-12-6.1"]);
         assert_eq!(recorded.modules, [PathBuf::from("lib")]);
         let compilation = super::super::compilation(recorded.compilation);

@@ -34,6 +34,9 @@ impl ShortIds {
         if let Some(llvm) = cell.llvm.as_ref().filter(|_| self.llvms) {
             id.push_str(&format!("/llvm-{llvm}"));
         }
+        if let Some(btf) = &cell.btf {
+            id.push_str(&format!("/btf-{btf}"));
+        }
         id
     }
 }

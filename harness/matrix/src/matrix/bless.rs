@@ -245,6 +245,7 @@ fn cell_of(cell: &CellReport) -> Cell {
         kernel: cell.kernel.clone(),
         llvm: cell.llvm.clone(),
         arch: cell.arch,
+        btf: None,
     }
 }
 

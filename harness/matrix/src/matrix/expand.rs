@@ -134,6 +134,7 @@ impl Matrix {
                         // A prebuilt object collapses the axis.
                         llvm: point.llvm.clone().filter(|_| artifact.form == Form::Source),
                         arch: point.arch,
+                        btf: None,
                     })
                 };
                 let Some(&n) = seen.get(&planned.cell) else {

@@ -52,5 +52,6 @@ pub(super) fn on(kernel: &str, arch: Arch) -> Cell {
         kernel: kernel.to_owned(),
         llvm: None,
         arch,
+        btf: None,
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Reply {
     BreaksOff(Vec<u8>, usize),
     /// As `BreaksOff`, then as `NoRanges`.
     BreaksOffNoRanges(Vec<u8>, usize),
+    /// A file of unknown length that does not end.
+    Endless,
     /// This status and nothing else.
     Status(u16),
 }
@@ -111,6 +113,14 @@ fn answer(stream: &TcpStream, files: &Mutex<Files>, log: &Mutex<Vec<String>>) ->
         (Reply::File(bytes) | Reply::NoRanges(bytes), _) => send("200 OK", bytes.len(), "", &bytes),
         (Reply::BreaksOff(bytes, at) | Reply::BreaksOffNoRanges(bytes, at), _) => {
             send("200 OK", bytes.len(), "", &bytes[..at])
+        }
+        (Reply::Endless, _) => {
+            let mut stream = stream;
+            let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+            stream.write_all(head).ok()?;
+            loop {
+                stream.write_all(&[0; 4096]).ok()?;
+            }
         }
         (Reply::Status(status), _) => send(&format!("{status} No"), 0, "", b""),
     }

@@ -12,6 +12,7 @@ use super::*;
 mod damage;
 mod moved;
 mod own;
+mod remote;
 mod unpacked;
 
 const RELEASE: &str = "6.1.0-1-amd64";

@@ -54,6 +54,7 @@ fn picture(
             kernel: "debian-12-6.1-cloud".into(),
             llvm: None,
             arch,
+            btf: None,
         },
         release: "6.1.0-56-cloud-amd64".into(),
         kernel: "/cache/vmlinux".into(),

@@ -260,6 +260,10 @@ fn facts(report: &Report, cell: &CellReport) -> Markup {
                 }
                 @if !cell.hermetic { ", " strong.xfail { "not hermetic" } " (a file came from outside of the lock, or the guest had a network)" }
             }
+            @if let Some(btf) = &cell.btf {
+                dt { "external BTF" }
+                dd { (btf.name) " " span.mono { (btf.sha256.get(..12).unwrap_or("")) } }
+            }
             dt { "machine" }
             dd {
                 (cell.accel) " " (cell.cpu) ", " (cell.memory) " MiB, " (count(cell.cpus, "CPU")) ", " (cell.transport)

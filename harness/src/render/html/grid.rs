@@ -12,7 +12,11 @@ use super::anchor;
 use super::filter::Filters;
 
 /// Architecture and LLVM.
-type Column<'a> = (Arch, Option<&'a str>);
+type Column<'a> = (Arch, Option<&'a str>, Option<&'a str>);
+
+fn column(cell: &CellReport) -> Column<'_> {
+    (cell.arch, cell.llvm.as_deref(), cell.btf_name())
+}
 
 /// All grids.
 pub(super) fn grids(report: &Report, filters: &Filters) -> Markup {
@@ -20,7 +24,7 @@ pub(super) fn grids(report: &Report, filters: &Filters) -> Markup {
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut columns: BTreeSet<Column<'_>> = BTreeSet::new();
     for cell in &report.cells {
-        columns.insert((cell.arch, cell.llvm.as_deref()));
+        columns.insert(column(cell));
         let n = *places.entry(&cell.artifact).or_insert_with(|| {
             artifacts.push((&cell.artifact, Vec::new()));
             artifacts.len() - 1
@@ -63,25 +67,15 @@ fn by_kernel(report: &Report, artifacts: &[(&str, Vec<&CellReport>)], filters: &
 
 /// Kernels as rows, architectures and LLVMs as columns.
 fn by_column(artifact: &str, cells: &[&CellReport], filters: &Filters) -> Markup {
-    let columns: BTreeSet<Column<'_>> = cells
-        .iter()
-        .map(|cell| (cell.arch, cell.llvm.as_deref()))
-        .collect();
+    let columns: BTreeSet<Column<'_>> = cells.iter().map(|cell| column(cell)).collect();
     let kernels = in_order(cells.iter().map(|cell| cell.kernel.as_str()));
     let at: HashMap<(&str, Column<'_>), &CellReport> = cells
         .iter()
-        .map(|cell| {
-            (
-                (cell.kernel.as_str(), (cell.arch, cell.llvm.as_deref())),
-                *cell,
-            )
-        })
+        .map(|cell| ((cell.kernel.as_str(), column(cell)), *cell))
         .collect();
     // Any cell of a column stands for it.
-    let any: HashMap<Column<'_>, &CellReport> = cells
-        .iter()
-        .map(|cell| ((cell.arch, cell.llvm.as_deref()), *cell))
-        .collect();
+    let any: HashMap<Column<'_>, &CellReport> =
+        cells.iter().map(|cell| (column(cell), *cell)).collect();
     html! {
         div.card.scroll data-f=(filters.artifact(artifact)) { table.grid {
             thead { tr {
@@ -90,6 +84,7 @@ fn by_column(artifact: &str, cells: &[&CellReport], filters: &Filters) -> Markup
                     @let cell = any[column];
                     th data-a=(filters.arch(cell)) data-l=(filters.llvm(cell)) {
                         (column.0) @if let Some(llvm) = column.1 { br; "llvm-" (llvm) }
+                        @if let Some(btf) = column.2 { br; "btf-" (btf) }
                     }
                 }
             } }

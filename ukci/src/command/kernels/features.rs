@@ -1,7 +1,7 @@
 //! `ukci kernels features`: list the eBPF features of a kernel, or the differences between two.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use ukci_harness::catalogue::{Catalogue, Prepared, cache_dir};
@@ -79,6 +79,13 @@ fn find(
     let is_path = name.contains('/') && named::find(catalogue, plain).is_err();
     if is_path {
         let path = Path::new(name);
+        for file in [path]
+            .into_iter()
+            .chain(asked.modules.iter().map(PathBuf::as_path))
+        {
+            let downloaded = catalogue.download(file, &|progress| fetching.show(progress));
+            downloaded.map_err(|error| selected::not_downloaded(&error))?;
+        }
         let own = catalogue
             .arch_of(path, &asked.modules)
             .and_then(|arch| catalogue.own_kernel(path, &asked.modules, arch));
@@ -133,6 +140,7 @@ fn trial<'a>(question: &Probe<'a>) -> Trial<'a> {
             kernel: question.kernel.name.clone(),
             llvm: None,
             arch: question.kernel.arch,
+            btf: None,
         },
         kernel: question.kernel,
         agent: question.agent,
