@@ -291,7 +291,8 @@ pub(crate) fn has_variable(vmlinux: &Btf, name: &str) -> bool {
     has(vmlinux) || module_with(vmlinux, has).is_some()
 }
 
-fn module_with(vmlinux: &Btf, has: impl Fn(&Btf) -> bool) -> Option<String> {
+/// The loaded module in whose BTF something is found.
+pub(crate) fn module_with(vmlinux: &Btf, has: impl Fn(&Btf) -> bool) -> Option<String> {
     modules_with_btf()
         .into_iter()
         .find(|module| Btf::module(module, vmlinux).is_some_and(|btf| has(&btf)))

@@ -34,6 +34,20 @@ pub(crate) fn ask(externs: &[Extern], kernel: &Kernel) -> Vec<Feature> {
     wanted.iter().map(|name| answer(name)).collect()
 }
 
+/// Those of `wanted` that the kernel, or a module that is loaded, has; all of them where it does not say.
+pub(crate) fn present(wanted: &BTreeSet<&str>) -> BTreeSet<String> {
+    if wanted.is_empty() {
+        return BTreeSet::new();
+    }
+    let text = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    let found = if text.is_empty() {
+        wanted.clone()
+    } else {
+        among(&text, wanted)
+    };
+    found.into_iter().map(str::to_owned).collect()
+}
+
 /// Those of `wanted` that are symbols: `ffffffff81000000 D name` or `… D name\t[module]`.
 pub(crate) fn among<'a>(kallsyms: &'a str, wanted: &BTreeSet<&str>) -> BTreeSet<&'a str> {
     kallsyms

@@ -25,7 +25,8 @@ use ukci_guest::kernel_files::KernelFiles;
 use ukci_guest::probe::probe;
 use ukci_guest::request::ProbeRequest;
 use ukci_guest::{
-    bpf, child, guest_facts, kernel_features, kernel_needs, kmsg, libbpf_log, modules,
+    bpf, child, feature_probe, guest_facts, kernel_features, kernel_needs, kmsg, libbpf_log,
+    modules, requirements,
 };
 use ukci_schema::contract::Contract;
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode};
@@ -34,7 +35,7 @@ use ukci_schema::message::{FrameKind, FromGuest, FromHost, ModuleFile, PROTOCOL}
 use ukci_schema::verdict::Stage;
 
 use crate::init::{Stream, Transport};
-use crate::prober::{Asked, Parked, Pass, Prober};
+use crate::prober::{Asked, Failure, Parked, Pass, Prober};
 
 fn main() {
     libbpf_log::silence();
@@ -74,6 +75,7 @@ fn probe_file(path: &str, mode: Mode) -> Result<String, String> {
         terms: &Terms::new(&contract, Vec::new(), path),
         mode,
         isolation: None,
+        spared: &BTreeMap::new(),
     };
     let facts = guest_facts::gather(BTreeMap::new(), Vec::new());
     json(&probe(probe_request, facts, |_, _| {})?)
@@ -96,7 +98,12 @@ fn check() -> Result<Evidence, String> {
         identity: Identity::default(),
         log: KernelFiles::open().log,
     };
-    let (reply, _parked) = answer(Prober::start(&facts, || {})?, asked, &mut |_| Ok(()))?;
+    let (reply, _parked) = answer(
+        Prober::start(&facts, || {})?,
+        &facts,
+        asked,
+        &mut |_| Ok(()),
+    )?;
     Ok(*prober::evidence_in(&reply)?)
 }
 
@@ -252,7 +259,7 @@ fn serve(channel: &mut HostChannel, facts: GuestFacts) -> Result<(), String> {
         identity,
         log: kernel_files.log,
     };
-    let (reply, _parked) = answer(prober, asked, &mut |progress| {
+    let (reply, _parked) = answer(prober, &facts, asked, &mut |progress| {
         channel.send(FrameKind::Json, progress).map_err(lost)
     })?;
     channel.send(FrameKind::Json, &reply).map_err(lost)?;
@@ -284,6 +291,7 @@ fn receive(channel: &mut HostChannel, what: &str, size: Option<u64>) -> Result<V
 /// [`FromGuest::Progress`]. The child lives until what is returned with the reply is dropped.
 fn answer(
     prober: Prober,
+    facts: &GuestFacts,
     mut asked: Asked<'_>,
     pass: &mut Pass<'_>,
 ) -> Result<(Vec<u8>, Parked), String> {
@@ -291,9 +299,21 @@ fn answer(
     let files = keep_files(asked.files)?;
     let mut kernel = kmsg::Recorder::from_now(asked.log.take(), Stage::Connect, "settings");
     let edits = set(&request.sysctl)?;
-    let answered = prober.probe(&asked, (files, edits), &mut kernel, pass);
+    let mut spared = BTreeMap::new();
+    let mut answered = prober.probe(&asked, (&files, &edits, &spared), &mut kernel, pass);
+    while let Err(Failure {
+        attaching: Some((program, end)),
+        ..
+    }) = &answered
+        && sends_signals(asked.object, program)
+        && !spared.contains_key(program)
+    {
+        spared.insert(program.clone(), after_its_signal(end));
+        let again = Prober::start(facts, || {})?;
+        answered = again.probe(&asked, (&files, &edits, &spared), &mut kernel, pass);
+    }
     let said = kernel.finish();
-    let (reply, parked) = answered.map_err(|message| match said.telling() {
+    let (reply, parked) = answered.map_err(|Failure { message, .. }| match said.telling() {
         None => message,
         // A child that was killed was often killed by the kernel, which says why.
         Some(line) => format!("{message}; the kernel's last warning: {line}"),
@@ -307,6 +327,24 @@ fn answer(
     evidence.kmsg_marks = said.marks;
     let reply = serde_json::to_vec(&FromGuest::Reply { evidence });
     Ok((reply.map_err(|error| error.to_string())?, parked))
+}
+
+/// Whether a program of an object calls what sends a signal to the process that it runs in.
+fn sends_signals(object: &[u8], program: &str) -> bool {
+    let read = requirements::read(object);
+    let needs = read.functions.get(program);
+    needs.is_some_and(|needs| {
+        let helper = |id: &u32| feature_probe::helper_name(*id).starts_with("bpf_send_signal");
+        let kfunc = |name: &String| name.starts_with("bpf_send_signal");
+        needs.helpers.iter().any(helper) || needs.kfuncs.iter().any(kfunc)
+    })
+}
+
+/// Why a program is spared: it ended the process that attached it.
+fn after_its_signal(end: &str) -> String {
+    format!(
+        "it was attached and called `bpf_send_signal`: the agent's process, which made it run, {end}"
+    )
 }
 
 /// Makes the settings, each `key=value`. Returns the edits.

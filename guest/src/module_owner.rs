@@ -1,5 +1,5 @@
-//! Finds the module, among those that came with the request, that defines a function, tracepoint or
-//! kfunc that the kernel lacks.
+//! Finds the module, among those that came with the request, that defines a function, tracepoint,
+//! kfunc or variable that the kernel lacks.
 //!
 //! The input is the names that an object refers to. The output is the modules that were loaded for
 //! them, each with the name that it was loaded for and the others that define the same name. A
@@ -17,6 +17,7 @@ use ukci_schema::evidence::Module;
 
 use crate::feature_probe;
 use crate::kernel::Kernel;
+use crate::kernel_variable;
 use crate::modules;
 use crate::target::Target;
 
@@ -27,20 +28,24 @@ pub(crate) enum Wanted {
     Kfunc(String),
     /// What a program is attached to.
     Target(Target),
+    /// A variable whose address or value programs use.
+    Variable(String),
 }
 
 impl Wanted {
-    fn is_missing(&self, kernel: &Kernel) -> bool {
+    /// `variables` are those of the object that the kernel has.
+    fn is_missing(&self, kernel: &Kernel, variables: &BTreeSet<String>) -> bool {
         match self {
             Self::Kfunc(name) => feature_probe::kfunc(name, kernel.btf()).present == Some(false),
             Self::Target(target) => target.is_missing(kernel),
+            Self::Variable(name) => !variables.contains(name),
         }
     }
 
     /// The symbol that its owner defines.
     fn symbol(&self) -> Option<String> {
         match self {
-            Self::Kfunc(name) => Some(name.clone()),
+            Self::Kfunc(name) | Self::Variable(name) => Some(name.clone()),
             Self::Target(target) => target.symbol(),
         }
     }
@@ -48,8 +53,16 @@ impl Wanted {
     /// As the object has it.
     fn name(&self) -> &str {
         match self {
-            Self::Kfunc(name) => name,
+            Self::Kfunc(name) | Self::Variable(name) => name,
             Self::Target(target) => target.name(),
+        }
+    }
+
+    /// The module that the object itself names as the owner.
+    fn named_module(&self) -> Option<&str> {
+        match self {
+            Self::Kfunc(_) | Self::Variable(_) => None,
+            Self::Target(target) => target.named_module(),
         }
     }
 }
@@ -61,12 +74,31 @@ pub(crate) fn load(wanted: &[Wanted], kernel: &mut Kernel) -> Vec<Module> {
     if !modules::any() {
         return Vec::new();
     }
-    let missing: BTreeMap<String, String> = wanted
-        .iter()
-        .filter(|wanted| wanted.is_missing(kernel))
+    let variables = wanted.iter().filter_map(|wanted| match wanted {
+        Wanted::Variable(name) => Some(name.as_str()),
+        Wanted::Kfunc(_) | Wanted::Target(_) => None,
+    });
+    let variables = kernel_variable::present(&variables.collect());
+    let missing: Vec<&Wanted> = (wanted.iter())
+        .filter(|wanted| wanted.is_missing(kernel, &variables))
+        .collect();
+    let mut loaded = Vec::new();
+    for wanted in &missing {
+        let Some(named) = wanted.named_module() else {
+            continue;
+        };
+        for mut module in modules::load(named) {
+            if module.name == named {
+                module.wanted_for = vec![wanted.name().to_owned()];
+            }
+            loaded.push(module);
+        }
+    }
+    let missing: BTreeMap<String, String> = (missing.into_iter())
+        .filter(|wanted| wanted.named_module().is_none())
         .filter_map(|wanted| Some((wanted.symbol()?, wanted.name().to_owned())))
         .collect();
-    let loaded = load_from(&missing, Path::new(modules::DIR), modules::load);
+    loaded.extend(load_from(&missing, Path::new(modules::DIR), modules::load));
     if !loaded.is_empty() {
         *kernel = Kernel::default();
     }

@@ -133,7 +133,7 @@ pub fn probe(
     if request.mode.attaches() {
         progress(Stage::Attach, request.name);
         let ((), log) = captured(|| {
-            attach::attach_all(&object, &read, request.terms, &mut evidence, None, |name| {
+            attach::attach_all(&object, &read, request, &mut evidence, None, |name| {
                 progress(Stage::Attach, name);
             });
         });
@@ -165,6 +165,9 @@ fn refused(evidence: &Evidence) -> Vec<usize> {
 /// itself is that, whatever modules have a function of the name.
 fn wanted(evidence: &Evidence, read: &Read) -> Vec<Wanted> {
     let programs = evidence.programs.iter().filter(|program| program.autoload);
+    let variables = evidence.object.externs.iter();
+    let variables = variables.filter(|one| one.kind == "ksym");
+    let variables = variables.map(|one| Wanted::Variable(one.name.clone()));
     programs
         .flat_map(|program| {
             let kfuncs = program.kfuncs.iter().cloned().map(Wanted::Kfunc);
@@ -174,6 +177,7 @@ fn wanted(evidence: &Evidence, read: &Read) -> Vec<Wanted> {
             let target = Target::of(target::section_of(program)).filter(|target| !own(target));
             kfuncs.chain(target.map(Wanted::Target))
         })
+        .chain(variables)
         .collect()
 }
 

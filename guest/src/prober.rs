@@ -4,6 +4,7 @@
 //! so that its copies do not spend their time on a fork. What the child says while it probes is
 //! passed on. Its reply is kept.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -17,9 +18,10 @@ use ukci_guest::contract::Terms;
 use ukci_guest::guest_facts::Identity;
 use ukci_guest::kmsg;
 use ukci_guest::probe::probe;
-use ukci_guest::request::ProbeRequest;
+use ukci_guest::request::{ATTACHES_ALONE, ProbeRequest};
 use ukci_schema::evidence::{Evidence, GuestFacts};
 use ukci_schema::message::{FrameKind, FromGuest, FromHost, Request};
+use ukci_schema::verdict::Stage;
 
 /// Is handed each [`FromGuest::Progress`] as JSON.
 pub(crate) type Pass<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
@@ -39,8 +41,34 @@ pub(crate) struct Asked<'a> {
 }
 
 /// What the child has to know beside the request and the object: where the contract's files are, what
-/// was set before, the boot id and the clock.
-type Surroundings = (Vec<PathBuf>, Vec<String>, Option<String>, Option<u64>);
+/// was set before, the programs that it is not to attach, the boot id and the clock.
+type Surroundings = (
+    Vec<PathBuf>,
+    Vec<String>,
+    BTreeMap<String, String>,
+    Option<String>,
+    Option<u64>,
+);
+
+/// What a child does, as it said last.
+type Doing = (Option<Stage>, String);
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    /// The program that was being attached when the child ended without a reply, and how it ended.
+    pub(crate) attaching: Option<(String, String)>,
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self {
+            message,
+            attaching: None,
+        }
+    }
+}
 
 /// A child that waits for a request. Dropping it ends it.
 #[derive(Debug)]
@@ -86,16 +114,22 @@ impl Prober {
     pub(crate) fn probe(
         mut self,
         asked: &Asked<'_>,
-        surroundings: (Vec<PathBuf>, Vec<String>),
+        surroundings: (&[PathBuf], &[String], &BTreeMap<String, String>),
         kernel: &mut kmsg::Recorder,
         pass: &mut Pass<'_>,
-    ) -> Result<(Vec<u8>, Parked), String> {
-        let mut doing = "starting".to_owned();
+    ) -> Result<(Vec<u8>, Parked), Failure> {
+        let mut doing = (None, "starting".to_owned());
         let reply = self.talk(asked, surroundings, kernel, pass, &mut doing)?;
         match reply {
             Some(Ok(reply)) => Ok((reply, Parked { _prober: self })),
-            Some(Err(message)) => Err(format!("{message} (during {doing})")),
-            None => Err(format!("the probe {} during {doing}", self.end())),
+            Some(Err(message)) => Err(format!("{message} (during {})", in_words(&doing)).into()),
+            None => {
+                let end = self.end();
+                Err(Failure {
+                    message: format!("the probe {end} during {}", in_words(&doing)),
+                    attaching: attaching(&doing).map(|program| (program.to_owned(), end)),
+                })
+            }
         }
     }
 
@@ -104,16 +138,16 @@ impl Prober {
     fn talk(
         &mut self,
         asked: &Asked<'_>,
-        (files, edits): (Vec<PathBuf>, Vec<String>),
+        (files, edits, spared): (&[PathBuf], &[String], &BTreeMap<String, String>),
         kernel: &mut kmsg::Recorder,
         pass: &mut Pass<'_>,
-        doing: &mut String,
+        doing: &mut Doing,
     ) -> Result<Option<Result<Vec<u8>, String>>, String> {
         let Some(channel) = &mut self.channel else {
             return Ok(None);
         };
         let Identity { boot_id, clock } = &asked.identity;
-        let surroundings = serde_json::to_vec(&(files, edits, boot_id, clock));
+        let surroundings = serde_json::to_vec(&(files, edits, spared, boot_id, clock));
         let surroundings = surroundings.map_err(|error| error.to_string())?;
         let sent = channel
             .write(FrameKind::Json, asked.text)
@@ -132,7 +166,7 @@ impl Prober {
             match serde_json::from_slice(&text) {
                 Ok(FromGuest::Progress { stage, doing: what }) => {
                     kernel.begin(stage, &what);
-                    *doing = format!("{stage} ({what})");
+                    *doing = (Some(stage), what);
                     pass(&text)?;
                 }
                 Ok(FromGuest::Trouble { message, .. }) => return Ok(Some(Err(message))),
@@ -183,7 +217,7 @@ impl Job {
     fn carry_out(self, mut facts: GuestFacts, channel: &mut Channel<UnixStream>) -> FromGuest {
         let Self {
             request,
-            surroundings: (files, edits, boot_id, clock),
+            surroundings: (files, edits, spared, boot_id, clock),
             object,
         } = self;
         Identity { boot_id, clock }.tell(&mut facts);
@@ -194,6 +228,7 @@ impl Job {
             terms: &terms,
             mode: request.mode,
             isolation: request.isolation_seconds.map(Duration::from_secs),
+            spared: &spared,
         };
         let probed = probe(probe_request, facts, |stage, doing| {
             let doing = doing.to_owned();
@@ -212,6 +247,22 @@ impl Job {
             },
         }
     }
+}
+
+fn in_words((stage, what): &Doing) -> String {
+    match stage {
+        Some(stage) => format!("{stage} ({what})"),
+        None => what.clone(),
+    }
+}
+
+/// The program that is being attached, if one is.
+fn attaching((stage, what): &Doing) -> Option<&str> {
+    if *stage == Some(Stage::Attach) {
+        return Some(what);
+    }
+    let [before, after] = ATTACHES_ALONE;
+    what.strip_prefix(before)?.strip_suffix(after)
 }
 
 /// How a [`FromGuest::Reply`] begins, as a child of this program writes it.

@@ -1,5 +1,6 @@
 //! What the host requests of the probe, as plain data. Nothing here interprets it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ukci_schema::evidence::Mode;
@@ -20,4 +21,11 @@ pub struct ProbeRequest<'a> {
     /// How long to look for the refused parts of an object that is refused as a whole; none: as long as it
     /// takes.
     pub isolation: Option<Duration>,
+    /// Programs that are not to be attached, and why: in an earlier try, they ended the process that
+    /// attached them.
+    pub spared: &'a BTreeMap<String, String>,
 }
+
+/// What the probe says that it does while it attaches a program that it has loaded without the others:
+/// this, before and after the program's name.
+pub const ATTACHES_ALONE: [&str; 2] = ["attaching ", " alone"];

@@ -21,7 +21,11 @@ pub(crate) fn section_of(program: &ProgramEvidence) -> &str {
 /// A function, tracepoint or hook that a section names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
+    /// As the section has it.
     name: String,
+    /// The only owner that is looked into, `vmlinux` or a module: libbpf takes `MODULE:NAME` where it
+    /// looks a target up in BTF.
+    owner: Option<String>,
     kind: TargetKind,
 }
 
@@ -69,10 +73,27 @@ impl Target {
         };
         // kprobe/name+offset
         let name = name.split('+').next().unwrap_or(name);
+        let by_btf = matches!(kind, TargetKind::BtfFunction)
+            || (kind == TargetKind::RawTracepoint && section.contains("tp_btf/"));
+        let owner = name.split_once(':').filter(|_| by_btf);
         Some(Self {
             name: name.to_owned(),
+            owner: owner.map(|(owner, _)| owner.to_owned()),
             kind,
         })
+    }
+
+    /// The name without its owner.
+    fn bare(&self) -> &str {
+        match &self.owner {
+            Some(owner) => self.name.get(owner.len() + 1..).unwrap_or_default(),
+            None => &self.name,
+        }
+    }
+
+    /// The module that the section itself names as the owner.
+    pub(crate) fn named_module(&self) -> Option<&str> {
+        self.owner.as_deref().filter(|owner| *owner != VMLINUX)
     }
 
     /// As the section has it.
@@ -83,9 +104,9 @@ impl Target {
     /// The symbol that a module which owns the target defines; `None` if no module can.
     pub(crate) fn symbol(&self) -> Option<String> {
         match self.kind {
-            TargetKind::Symbol | TargetKind::BtfFunction => Some(self.name.clone()),
+            TargetKind::Symbol | TargetKind::BtfFunction => Some(self.bare().to_owned()),
             TargetKind::Tracepoint | TargetKind::RawTracepoint => {
-                let event = self.name.rsplit('/').next()?;
+                let event = self.bare().rsplit('/').next()?;
                 Some(format!("__tracepoint_{event}"))
             }
             TargetKind::Symbols
@@ -97,10 +118,12 @@ impl Target {
 
     /// Whether the kernel has it, and from what that is known.
     fn look_up(&self, kernel: &Kernel) -> (Option<bool>, &'static str) {
-        let named = |prefix: &str| format!("{prefix}{}", self.name);
-        let function = |btf: &Btf, name: &str| {
-            btf.has_function(name) || kernel::module_with_function(btf, name).is_some()
+        let named = |prefix: &str| format!("{prefix}{}", self.bare());
+        let within = |btf: &Btf, has: &dyn Fn(&Btf) -> bool| match self.named_module() {
+            Some(module) => Btf::module(module, btf).is_some_and(|btf| has(&btf)),
+            None => has(btf) || (self.owner.is_none() && kernel::module_with(btf, has).is_some()),
         };
+        let function = |btf: &Btf, name: &str| within(btf, &|btf: &Btf| btf.has_function(name));
         let btf = kernel.btf();
         match self.kind {
             TargetKind::Symbols => {
@@ -115,7 +138,7 @@ impl Target {
                     "kallsyms",
                 )
             }
-            TargetKind::BtfFunction => (btf.map(|btf| function(btf, &self.name)), "vmlinux-btf"),
+            TargetKind::BtfFunction => (btf.map(|btf| function(btf, self.bare())), "vmlinux-btf"),
             TargetKind::SystemCall => {
                 // As libbpf looks for it: the architecture's wrapper, or what it wraps.
                 let symbols = kernel.text_symbols();
@@ -126,7 +149,7 @@ impl Target {
             }
             TargetKind::Tracepoint => (Some(kernel::has_tracepoint(&self.name)), "tracefs"),
             TargetKind::RawTracepoint => (
-                btf.map(|btf| kernel::has_typedef(btf, &named("btf_trace_"))),
+                btf.map(|btf| within(btf, &|btf: &Btf| btf.has_typedef(&named("btf_trace_")))),
                 "vmlinux-btf",
             ),
             TargetKind::LsmHook => (
@@ -184,10 +207,10 @@ impl Target {
     /// `module-btf:NAME`, where a module's BTF has the function and vmlinux's has not.
     fn module(&self, kernel: &Kernel) -> Option<String> {
         let btf = kernel.btf()?;
-        if self.kind != TargetKind::BtfFunction || btf.has_function(&self.name) {
+        if self.kind != TargetKind::BtfFunction || btf.has_function(self.bare()) {
             return None;
         }
-        let module = kernel::module_with_function(btf, &self.name)?;
+        let module = kernel::module_with_function(btf, self.bare())?;
         Some(format!("module-btf:{module}"))
     }
 
@@ -209,7 +232,7 @@ impl Target {
             detail,
         };
         let traceable = kernel.sites().traceable();
-        let present = traceable.map(|names| names.contains(&self.name));
+        let present = traceable.map(|names| names.contains(self.bare()));
         let near = (present == Some(false))
             .then(|| self.near(functions))
             .flatten();
@@ -218,7 +241,7 @@ impl Target {
         if is_probe {
             let blacklist = kernel.sites().blacklist();
             let present = blacklist.map(|names| !names.contains(&self.name));
-            let count = kernel.symbols_named(&self.name);
+            let count = kernel.symbols_named(self.bare());
             let several = (count > 1).then(|| format!("{count}{}", Feature::OF_THIS_NAME));
             let kind = FeatureKind::KprobeSite;
             sites.push(feature(kind, present, "kprobes/blacklist", several));
@@ -232,14 +255,14 @@ impl Target {
         let btf = kernel.btf()?;
         let count = match self.kind {
             // In BTF alone: nothing can be attached there, but to what the compiler made of it.
-            TargetKind::BtfFunction if !kernel.text_symbols().contains(&self.name) => {
+            TargetKind::BtfFunction if !kernel.text_symbols().contains(self.bare()) => {
                 let symbols = kernel.text_symbols().iter().map(String::as_str);
                 let clones = self.clones(symbols);
                 return (!clones.is_empty())
                     .then(|| format!("{}{}", Feature::CLONES, clones.join(", ")));
             }
-            TargetKind::BtfFunction => btf.arguments(&self.name)?,
-            TargetKind::RawTracepoint => btf.tracepoint_arguments(&self.name)?,
+            TargetKind::BtfFunction => btf.arguments(self.bare())?,
+            TargetKind::RawTracepoint => btf.tracepoint_arguments(self.bare())?,
             _ => return None,
         };
         Some(format!("{count}{}", Feature::ARGUMENTS))
@@ -249,7 +272,7 @@ impl Target {
     /// `NAME.isra.0`, `NAME.constprop.0`, `NAME.part.0`. `NAME.cold` is no function.
     fn clones<'a>(&self, symbols: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         let is_clone = |name: &&str| {
-            let suffix = name.strip_prefix(self.name.as_str());
+            let suffix = name.strip_prefix(self.bare());
             suffix.is_some_and(|suffix| suffix.starts_with('.') && !suffix.contains(".cold"))
         };
         symbols.filter(is_clone).take(3).collect()
@@ -258,9 +281,19 @@ impl Target {
     /// What there is where the target is not: `near: a, b, c`.
     fn instead(&self, functions: &Functions<'_>) -> Option<String> {
         let kernel = functions.kernel;
-        if self.kind == TargetKind::BtfFunction && kernel.text_symbols().contains(&self.name) {
+        if self.kind == TargetKind::BtfFunction && kernel.text_symbols().contains(self.bare()) {
             // Inlined copies, assembly; all of a module before 5.11.
             return Some(Feature::SYMBOL_WITHOUT_BTF.into());
+        }
+        // Of a module before 5.11. The kernel itself has BTF of each tracepoint that it has.
+        if self.kind == TargetKind::RawTracepoint {
+            let event = format!("/{}", self.bare());
+            if kernel::tracepoints()
+                .iter()
+                .any(|name| name.ends_with(&event))
+            {
+                return Some(Feature::SYMBOL_WITHOUT_BTF.into());
+            }
         }
         if matches!(self.kind, TargetKind::Symbol | TargetKind::BtfFunction) {
             let symbols = kernel.text_symbols().iter().map(String::as_str);
@@ -298,7 +331,7 @@ impl Target {
             TargetKind::RawTracepoint => {
                 let names = tracepoints.iter();
                 let names = names.filter_map(|event| Some(event.split_once('/')?.1));
-                nearest(&self.name, names, any)
+                nearest(self.bare(), names, any)
             }
             // The function that calls the hook, and BPF's own, have its name with a prefix.
             TargetKind::LsmHook => {
@@ -315,7 +348,7 @@ impl Target {
                     self.kind == TargetKind::Symbol
                         || kernel.btf().is_some_and(|btf| btf.has_function(name))
                 };
-                functions.names().nearest(&self.name, |name| {
+                functions.names().nearest(self.bare(), |name| {
                     kernel.sites().is_attachable(name) && has_type(name)
                 })
             }
@@ -351,6 +384,9 @@ impl<'a> Functions<'a> {
         })
     }
 }
+
+/// What libbpf calls the kernel itself among the owners of BTF.
+const VMLINUX: &str = "vmlinux";
 
 /// What libbpf puts before the name of a system call.
 const SYSTEM_CALLS: &[&str] = &["__x64_sys_", "__arm64_sys_", "__riscv_sys_", "__se_sys_"];
@@ -403,6 +439,31 @@ mod tests {
         );
         assert_eq!(target_of("?lsm.s/file_open").as_deref(), Some("file_open"));
         assert_eq!(target_of("xdp"), None);
+    }
+
+    #[test]
+    fn a_section_may_name_the_module_where_libbpf_looks_into_btf() {
+        let read = |section| {
+            let target = Target::of(section).unwrap();
+            (
+                target.named_module().map(str::to_owned),
+                target.bare().to_owned(),
+            )
+        };
+        let of_module = |name: &str| (Some("nf_conntrack".to_owned()), name.to_owned());
+        assert_eq!(
+            read("fentry/nf_conntrack:nf_ct_delete"),
+            of_module("nf_ct_delete")
+        );
+        assert_eq!(read("tp_btf/nf_conntrack:x"), of_module("x"));
+        assert_eq!(read("fexit.s/vmlinux:vfs_read"), (None, "vfs_read".into()));
+        assert_eq!(
+            read("kprobe/nf_conntrack:nf_ct_delete"),
+            (None, "nf_conntrack:nf_ct_delete".into())
+        );
+        let target = Target::of("fentry/nf_conntrack:nf_ct_delete").unwrap();
+        assert_eq!(target.symbol().as_deref(), Some("nf_ct_delete"));
+        assert_eq!(target.name(), "nf_conntrack:nf_ct_delete");
     }
 
     #[test]

@@ -80,6 +80,14 @@ impl Needs {
         // category/event, function+offset
         let target = target.rsplit('/').next().unwrap_or(target);
         let target = target.split('+').next().unwrap_or(target);
+        // module:function, where libbpf looks into BTF
+        let target = match target.split_once(':') {
+            Some((module, target)) => {
+                self.module(module);
+                target
+            }
+            None => target,
+        };
         self.symbols.insert(target.to_owned());
         self.symbols.insert(format!("__tracepoint_{target}"));
     }
@@ -171,6 +179,9 @@ mod tests {
         let (modules, symbols) = named(&["tc", "?classifier/x", "action", "xdp"]);
         assert_eq!(modules, ["act_bpf", "cls_bpf", "sch_ingress"]);
         assert!(symbols.is_empty());
+        let (modules, symbols) = named(&["fentry/nf_conntrack:nf_ct_delete"]);
+        assert_eq!(modules, ["nf_conntrack"]);
+        assert_eq!(symbols, ["__tracepoint_nf_ct_delete", "nf_ct_delete"]);
         let (modules, symbols) = named(&[
             "?kprobe/nf_conntrack_in+0x8",
             "tp/kvm/kvm_entry",

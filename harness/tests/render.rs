@@ -6,6 +6,7 @@ use ukci_harness::report::merge::{MergeError, merge};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
 use ukci_schema::diagnosis::Diagnosis;
+use ukci_schema::evidence::MapEvidence;
 use ukci_schema::report::{CellReport, ProgramReport, Report, Summary};
 use ukci_schema::verdict::Outcome;
 
@@ -226,6 +227,27 @@ fn what_a_guest_wrote_is_text_in_html() {
     assert!(!page.contains("<script"));
     assert!(page.contains("the console says"), "a note is shown");
     assert!(!render::markdown(&Shown::of(&report)).contains("<script"));
+}
+
+#[test]
+fn an_inner_map_has_a_row_of_its_own_in_html() {
+    let mut report = report();
+    let cell = &mut report.cells[0];
+    let map = |name: &str, map_type: &str, max_entries| MapEvidence {
+        name: name.into(),
+        map_type: map_type.into(),
+        max_entries,
+        ..MapEvidence::default()
+    };
+    cell.maps = vec![MapEvidence {
+        inner: Some(Box::new(map("inner", "lru_hash", 777))),
+        ..map("outer", "hash_of_maps", 4)
+    }];
+    report.cells.truncate(1);
+    let page = render::html(&Shown::of(&report));
+    let row = page.split("inner map of ").nth(1).unwrap();
+    let row = row.split("</tr>").next().unwrap();
+    assert!(row.contains("outer") && row.contains("lru_hash") && row.contains("777"));
 }
 
 /// Cells that failed for one reason say the same: the first is open, the others a link away, and

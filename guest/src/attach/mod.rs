@@ -32,6 +32,7 @@ use ukci_schema::contract::Target;
 use crate::bpf::{Errno, Object, Program};
 use crate::contract::Terms;
 use crate::libbpf_log::captured;
+use crate::request::ProbeRequest;
 use crate::requirements::Read;
 use crate::target::section_of;
 
@@ -137,11 +138,11 @@ impl Attachment<'_> {
 }
 
 /// Attaches each loaded program in turn and says how it went in `evidence.programs`; none after
-/// `until`.
+/// `until`, and none that the request spares.
 pub(crate) fn attach_all(
     object: &Object,
     read: &Read,
-    terms: &Terms<'_>,
+    request: ProbeRequest<'_>,
     evidence: &mut Evidence,
     until: Option<Instant>,
     mut progress: impl FnMut(&str),
@@ -165,9 +166,14 @@ pub(crate) fn attach_all(
             seen.attach = not_attempted(ProgramAttach::TIME_WAS_OVER.into());
             continue;
         }
+        if let Some(why) = request.spared.get(&seen.name) {
+            seen.attach = not_attempted(why.clone());
+            continue;
+        }
         progress(&seen.name);
         let section = section_of(seen).to_owned();
         let (hook, target) = split(&section);
+        let terms = request.terms;
         let attachment = Attachment {
             program,
             object,

@@ -53,12 +53,42 @@ pub(super) fn named<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     {
         return Err(declined(attachment, "a pattern of targets"));
     }
+    if let Some(target) = attachment
+        .target
+        .filter(|target| calls_itself(attachment.hook, target))
+    {
+        return Err(NotAttached::NotAttempted(format!(
+            "the kernel calls `{target}` before or after each program of a trampoline, so this one would \
+             be called without end, and the machine would hang: newer kernels refuse to load it"
+        )));
+    }
     let link = calls::auto(attachment.program)?;
     Ok(Attached::by(
         link,
         attachment.section(),
         everyday(attachment),
     ))
+}
+
+/// Functions that the kernel calls before and after each program of a trampoline: all that the
+/// verifier's own list (`btf_id_deny` of kernel/bpf/verifier.c) has in any release. Older lists lack
+/// some: Debian's 6.1 hangs with a program on `__rcu_read_lock`.
+const CALLED_BY_TRAMPOLINES: &[&str] = &[
+    "migrate_disable",
+    "migrate_enable",
+    "rcu_read_unlock_strict",
+    "preempt_count_add",
+    "preempt_count_sub",
+    "__rcu_read_lock",
+    "__rcu_read_unlock",
+];
+
+/// Whether a program of this section would be called by its own call. A kernel that has the target on
+/// its list does not even load it.
+fn calls_itself(hook: &str, target: &str) -> bool {
+    let hook = hook.strip_suffix(".s").unwrap_or(hook);
+    ["fentry", "fexit", "fmod_ret", "fsession"].contains(&hook)
+        && CALLED_BY_TRAMPOLINES.contains(&target)
 }
 
 /// The tracepoint of this name, if one category alone has it.
@@ -272,7 +302,7 @@ pub(super) fn run<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{unnamed, with_category};
+    use super::{calls_itself, unnamed, with_category};
 
     #[test]
     fn a_tracepoint_is_named_with_its_category_if_one_alone_has_it() {
@@ -283,6 +313,14 @@ mod tests {
         );
         assert_eq!(with_category("retransmit", &all), None);
         assert_eq!(with_category("sched", &all), None);
+    }
+
+    #[test]
+    fn a_program_that_its_own_trampoline_calls_is_told_by_its_target() {
+        assert!(calls_itself("fentry", "__rcu_read_lock"));
+        assert!(calls_itself("fexit.s", "migrate_enable"));
+        assert!(!calls_itself("kprobe", "__rcu_read_lock"));
+        assert!(!calls_itself("fentry", "rcu_read_lock_held"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::Isolation;
 use crate::attach;
 use crate::bpf::LOG_STATS;
 use crate::libbpf_log::captured;
+use crate::request::ATTACHES_ALONE;
 
 impl Isolation<'_> {
     /// Attaches the programs that load, in a copy that has no others.
@@ -45,14 +46,9 @@ impl Isolation<'_> {
         };
         let until = self.until.map(|(until, _)| until);
         let attach = || {
-            attach::attach_all(
-                &object,
-                self.read,
-                self.request.terms,
-                evidence,
-                until,
-                |name| progress(Stage::Load, &format!("attaching {name} alone")),
-            );
+            attach::attach_all(&object, self.read, self.request, evidence, until, |name| {
+                progress(Stage::Load, &ATTACHES_ALONE.join(name));
+            });
         };
         let ((), _) = captured(attach);
         for program in &mut evidence.programs {

@@ -160,6 +160,10 @@ fn of_an_extern(line: &str) -> Option<Said<'_>> {
     let (_, rest) = line.split_once("extern ")?;
     if let Some(rest) = rest.strip_prefix("(kcfg) ") {
         let (name, rest) = quoted(rest)?;
+        // A warning: libbpf goes on.
+        if rest.contains("long string") && rest.contains("truncated to") {
+            return None;
+        }
         let why = if rest.contains("failed to get kernel version") {
             Kconfig::Version
         } else if rest.contains("unrecognized virtual extern") {

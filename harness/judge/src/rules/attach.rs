@@ -37,9 +37,15 @@ pub(crate) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
         return None;
     }
     let mut found = match program.attach.outcome {
-        AttachOutcome::Attached => Found {
-            rule: "lsm-inactive",
-            diagnosis: silent(case)?,
+        AttachOutcome::Attached => match struct_ops::disabled_program(case) {
+            Some(diagnosis) => Found {
+                rule: "struct-ops-disabled",
+                diagnosis,
+            },
+            None => Found {
+                rule: "lsm-inactive",
+                diagnosis: silent(case)?,
+            },
         },
         AttachOutcome::NotAttempted if strict => {
             let headline = format!(
@@ -90,7 +96,8 @@ pub(crate) fn diagnose(case: &Case<'_>, strict: bool) -> Option<Found> {
 /// meant.
 fn owner(case: &Case<'_>) -> Option<String> {
     let target = case.program.target.as_ref()?;
-    let owner = target::owner(case)?;
+    let is_named = |module: &str| target.starts_with(&format!("{module}:"));
+    let owner = target::owner(case).filter(|owner| !is_named(&owner.name))?;
     Some(format!("; `{target}` is of module `{}` here", owner.name))
 }
 
@@ -203,7 +210,20 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
 fn mechanism(case: &Case<'_>) -> Option<Diagnosis> {
     let section = case.section();
     let kprobe = site::is_kprobe(section);
-    let many = section.contains(".multi") || section.contains(".session");
+    let many = site::is_of_many(section);
+    // A release without the attach type has no such option.
+    if ((kprobe && many) || section.starts_with("netkit"))
+        && let Some((name, release)) = unknown_attach(case)
+    {
+        let errno = errno_of(case);
+        return Some(unknown_attach_type(
+            case,
+            name,
+            release,
+            Stage::Attach,
+            errno,
+        ));
+    }
     let (option, hint) = if kprobe && many && case.is_off("FPROBE") {
         ("FPROBE", "attach single kprobes if the option is off")
     } else if kprobe && case.is_off("KPROBES") {
@@ -308,7 +328,9 @@ fn target_by_errno(case: &Case<'_>) -> Option<Diagnosis> {
 /// Lockdown for confidentiality forbids kprobes, tracefs and perf events of kernel addresses.
 fn policy(case: &Case<'_>) -> Option<Diagnosis> {
     let mode = case.lockdown()?;
-    if !matches!(errno_of(case), Some(EPERM | EACCES)) {
+    let kind = case.program.program_type.as_str();
+    let is_forbidden = matches!(kind, "kprobe" | "tracepoint" | "perf_event");
+    if !is_forbidden || !matches!(errno_of(case), Some(EPERM | EACCES)) {
         return None;
     }
     let headline = format!(
@@ -316,8 +338,10 @@ fn policy(case: &Case<'_>) -> Option<Diagnosis> {
         case.name(),
         case.section()
     );
-    let hints =
-        vec!["boot without `lockdown=`, or attach where no kprobe is needed (`fentry`)".to_owned()];
+    let hints = vec![
+        "boot without `lockdown=`, or attach as `fentry` or `tp_btf`, which need neither tracefs nor perf events"
+            .to_owned(),
+    ];
     Some(diagnosis(
         Code::PolicyDenied,
         Stage::Attach,

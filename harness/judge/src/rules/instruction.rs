@@ -9,9 +9,12 @@ use ukci_schema::history;
 /// The hint for instructions of the fourth set.
 const V4: &str = "compile with `-mcpu=v3`: kernels since 5.12 have all of its instructions";
 
-/// The same of a move: that of `addr_space_cast` is encoded alike.
-const V4_OR_ARENA: &str = "compile with `-mcpu=v3`: kernels since 5.12 have all of its instructions; a program with \
-                           arena pointers (`__arena`) has such moves too, and needs a kernel with arenas (6.9)";
+/// The same of a move, where nothing tells which of the two it is.
+const V4_OR_ARENA: &str = "compile with `-mcpu=v3` if the program has no arena pointers (`__arena`); with them, it \
+                           needs a kernel with arenas (6.9)";
+
+const ARENA: &str = "load a variant without the arena on kernels before 6.9: the compiler casts each arena pointer \
+                     (`__arena`), whatever `-mcpu` is";
 
 /// What an unknown instruction is.
 #[derive(Clone, Copy)]
@@ -59,7 +62,7 @@ const UNKNOWN: &[Unknown] = &[
     },
     Unknown {
         words: "BPF_MOV uses reserved fields",
-        is: "a move that extends the sign (-mcpu=v4)",
+        is: "a move that extends the sign (-mcpu=v4) or casts an arena pointer (`addr_space_cast`)",
         release: "6.6",
         hint: V4_OR_ARENA,
     },
@@ -83,6 +86,14 @@ const UNKNOWN: &[Unknown] = &[
                without it",
     },
 ];
+
+/// What a move is in a program that uses an arena: the encoding of both is alike.
+const CAST: Unknown = Unknown {
+    words: "BPF_MOV uses reserved fields",
+    is: "the cast of an arena pointer (`addr_space_cast`)",
+    release: "6.9",
+    hint: ARENA,
+};
 
 /// The release that takes calls of kernel functions (e6ac2450d6de).
 const KFUNC_CALLS: &str = "5.13";
@@ -123,6 +134,11 @@ pub(crate) fn unknown(case: &Case<'_>) -> Option<Diagnosis> {
     let found = UNKNOWN
         .iter()
         .find(|known| sentence.contains(known.words))?;
+    let found = if found.words == CAST.words && uses_arena(case) {
+        &CAST
+    } else {
+        found
+    };
     if !history::is_older(&case.evidence.guest.release, found.release) {
         return None;
     }
@@ -133,4 +149,13 @@ pub(crate) fn unknown(case: &Case<'_>) -> Option<Diagnosis> {
         found.release
     );
     Some(at_load(Code::VerifierRejection, headline, &[found.hint]))
+}
+
+fn uses_arena(case: &Case<'_>) -> bool {
+    let mut arenas = case
+        .evidence
+        .maps
+        .iter()
+        .filter(|map| map.map_type == "arena");
+    arenas.any(|arena| case.program.maps.contains(&arena.name))
 }

@@ -172,14 +172,18 @@ pub(crate) fn kconfig(evidence: &Evidence, said: &[Said<'_>]) -> Option<Diagnosi
             Kconfig::Version => return Some(no_version(release, name)),
             Kconfig::Unknown => (
                 format!("libbpf knows no extern `{name}`, which the object needs"),
-                "declare it `__weak`, so that it reads as 0",
+                "declare it `__weak`, so that it reads as 0".to_owned(),
             ),
-            Kconfig::Unfit(line) => (
-                format!("the kernel's value of `{name}` does not fit its declaration: {line}"),
-                "declare it with the type that the option has (`bool`, `int`, `char []`)",
-            ),
+            Kconfig::Unfit(line) => {
+                // extern (kcfg) 'CONFIG_HZ': value '250' doesn't fit in 1 bytes
+                let why = line.split_once("': ").map_or(line, |(_, why)| why);
+                (
+                    format!("the kernel's value of `{name}` does not fit its declaration: {why}"),
+                    fitting(name, why),
+                )
+            }
         };
-        return Some(of(Code::MissingKernelConfig, Stage::Load, headline, hint));
+        return Some(of(Code::MissingKernelConfig, Stage::Load, headline, &hint));
     }
     let name = unresolved(said).filter(|name| name.starts_with("CONFIG_"))?;
     let off = name
@@ -188,7 +192,7 @@ pub(crate) fn kconfig(evidence: &Evidence, said: &[Said<'_>]) -> Option<Diagnosi
     let state = if off {
         "is off in this kernel"
     } else {
-        "is not in this kernel's configuration"
+        "has no value in this kernel's configuration (it is off, or no option of this kernel)"
     };
     Some(of(
         Code::MissingKernelConfig,
@@ -196,6 +200,26 @@ pub(crate) fn kconfig(evidence: &Evidence, said: &[Said<'_>]) -> Option<Diagnosi
         format!("`{name}` {state}, and the object cannot do without its value"),
         "declare the extern `__weak`: it then reads as 0 if the option is off",
     ))
+}
+
+/// What to declare, by what libbpf says of a value that does not fit (`set_kcfg_value_*`).
+fn fitting(name: &str, why: &str) -> String {
+    let declared = |as_what: &str| format!("declare it as `extern {as_what} __kconfig`");
+    let tristate = format!("enum libbpf_tristate {name}");
+    if why.contains("fit in") {
+        "declare it with a wider type (`int`, `unsigned long`)".into()
+    } else if why.contains("implies char array") {
+        declared(&format!("const char {name}[16]"))
+    } else if why.contains("implies integer") {
+        declared(&format!("int {name}"))
+    } else if why.contains("implies tristate") {
+        declared(&tristate) + ": the option is built as a module here"
+    } else if why.contains("implies bool") {
+        declared(&format!("bool {name}"))
+            + ", or as a `libbpf_tristate` if other kernels have it as a module"
+    } else {
+        "declare it with the type that the option has (`bool`, `int`, `char []`)".into()
+    }
 }
 
 /// libbpf 1.7 wants three numbers (`get_kernel_version`), which the release candidates of some
@@ -314,11 +338,12 @@ pub(crate) fn operations(evidence: &Evidence, said: &Said<'_>) -> Option<Diagnos
 const OPERATIONS: &[(&str, &str, &str)] = &[
     ("sched_ext_ops", "SCHED_CLASS_EXT", "6.12"),
     ("hid_bpf_ops", "HID_BPF", "6.11"),
+    ("Qdisc_ops", "NET_SCH_BPF", "6.16"),
 ];
 
 fn no_operations(evidence: &Evidence, name: &str) -> Diagnosis {
-    let optional = "make the map optional with `SEC(\"?.struct_ops.link\")` and switch it on where \
-                    the kernel has the struct";
+    let optional = "make the map optional (`?` before the name of its section, such as `SEC(\"?.struct_ops\")`) \
+                    and switch it on where the kernel lets programs implement these operations";
     let known = OPERATIONS.iter().find(|(known, ..)| *known == name);
     let release = known.map(|(_, _, release)| *release);
     let kernel = &evidence.guest.release;

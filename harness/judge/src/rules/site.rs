@@ -18,6 +18,11 @@ pub(crate) fn is_kprobe(section: &str) -> bool {
     starts.iter().any(|start| section.starts_with(start))
 }
 
+/// Whether a section is that of a probe of many functions at once.
+pub(crate) fn is_of_many(section: &str) -> bool {
+    section.contains(".multi") || section.contains(".session")
+}
+
 /// Whether a section needs a trampoline in the function.
 pub(crate) fn is_trampoline(section: &str) -> bool {
     let starts = ["fentry", "fexit", "fmod_ret", "lsm", "fsession"];
@@ -51,8 +56,9 @@ pub(crate) fn none(case: &Case<'_>) -> Option<Diagnosis> {
     }
     let target = case.program.target.as_deref()?;
     let site = site(case, FeatureKind::FtraceSite);
-    let said = notrace_line(case, target);
     let listed = site.and_then(|site| site.present);
+    // Of a function that has a site, the kernel says so too where an offset leads out of it.
+    let said = notrace_line(case, target).filter(|_| listed != Some(true));
     if listed != Some(false) && said.is_none() {
         return None;
     }
@@ -96,10 +102,9 @@ fn notrace_line<'a>(case: &Case<'a>, target: &str) -> Option<&'a str> {
 
 /// The kernel keeps a list of functions that no kprobe may be put into.
 pub(crate) fn blacklisted(case: &Case<'_>) -> Option<Diagnosis> {
-    if !is_kprobe(case.section()) {
-        return None;
-    }
-    let site = site(case, FeatureKind::KprobeSite)?;
+    // Probes of many functions are put into ftrace sites, and the list is not asked.
+    let is_single = is_kprobe(case.section()) && !is_of_many(case.section());
+    let site = site(case, FeatureKind::KprobeSite).filter(|_| is_single)?;
     if site.present != Some(false) {
         return None;
     }

@@ -89,20 +89,20 @@ pub(crate) fn sleeps(case: &Case<'_>) -> Option<Diagnosis> {
         })
     };
     let line = (said.iter().find_map(|words| case.verifier_line(words))).or_else(unknown)?;
-    let what = text::last_call(&case.program.load.log)
-        .map_or_else(|| "what it calls".into(), |name| format!("`{name}`"));
+    let called = text::last_call(&case.program.load.log);
+    let what = (called.as_ref()).map_or_else(|| "what it calls".into(), |name| format!("`{name}`"));
     let headline = format!(
         "{} (`{}`) may not sleep, and {what} may: {line}",
         case.name(),
         case.section()
     );
-    Some(at_load(
-        Code::VerifierRejection,
-        headline,
-        &[
-            "attach it where programs may sleep, and say so in the section: `fentry.s`, `lsm.s`, \
-             `uprobe.s` (6.0)",
-            "or use a helper that does not sleep: `bpf_probe_read_user` instead of `bpf_copy_from_user`",
-        ],
-    ))
+    let place = "attach it where programs may sleep, and say so in the section: `fentry.s`, `lsm.s`, \
+                 `uprobe.s` (6.0)";
+    let reads = called.is_some_and(|name| name.starts_with("bpf_copy_from_user"));
+    let hints = [
+        place,
+        "or use a helper that does not sleep: `bpf_probe_read_user`",
+    ];
+    let hints = if reads { &hints[..] } else { &hints[..1] };
+    Some(at_load(Code::VerifierRejection, headline, hints))
 }

@@ -30,9 +30,56 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
     (operations.attach.outcome == AttachOutcome::Refused).then(|| of(case.evidence, operations))
 }
 
+/// A program of a map whose scheduler did not stay.
+pub(crate) fn disabled_program(case: &Case<'_>) -> Option<Diagnosis> {
+    let name = &case.program.name;
+    let mut maps = case.evidence.struct_ops.iter();
+    disabled(case.evidence, maps.find(|of| of.programs.contains(name))?)
+}
+
+/// A scheduler that was registered and that the kernel then disabled by itself: since 6.12 `scx_enable`
+/// answers success where `init` fails, and says in the log why the scheduler is not there any more.
+fn disabled(evidence: &Evidence, operations: &StructOpsEvidence) -> Option<Diagnosis> {
+    let is_scheduler = &*operations.operations == "sched_ext_ops";
+    let attached = operations.attach.outcome == AttachOutcome::Attached;
+    let name = operations
+        .values
+        .get("name")
+        .filter(|_| is_scheduler && attached)?;
+    let start = format!("BPF scheduler \"{name}\" disabled (");
+    let why = evidence.kmsg.iter().find_map(|line| {
+        let (_, why) = line.split_once(&start)?;
+        let why = why.trim_end_matches(')');
+        (!why.starts_with("unregistered")).then_some(why)
+    })?;
+    let start = format!("sched_ext: {name}: ");
+    let mut lines = evidence.kmsg.iter();
+    let more = lines.find_map(|line| Some(line.split_once(&start)?.1));
+    let more = more.map_or_else(String::new, |more| format!(": `{}`", text::clipped(more)));
+    Some(diagnosis(
+        Code::AttachRefused,
+        Stage::Attach,
+        format!(
+            "the kernel registered {} and disabled it again ({why}){more}",
+            named(operations)
+        ),
+        vec![
+            "mend what the kernel's log names: the kernel disables a scheduler whose `init` fails or that \
+             breaks a rule while it runs, and the registration itself succeeds"
+                .into(),
+        ],
+    ))
+}
+
 /// The first refused map that has no programs: no program's diagnosis tells of it.
 pub(crate) fn without_programs(evidence: &Evidence, strict: bool) -> Option<Found> {
     let maps = || (evidence.struct_ops.iter()).filter(|of| of.programs.is_empty());
+    if let Some(diagnosis) = maps().find_map(|operations| disabled(evidence, operations)) {
+        return Some(Found {
+            rule: "struct-ops-disabled",
+            diagnosis,
+        });
+    }
     let refused = maps().find(|of| of.attach.outcome == AttachOutcome::Refused);
     if let Some(operations) = refused {
         let mut diagnosis = of(evidence, operations);

@@ -1,8 +1,9 @@
 //! Attach targets that are missing, and attach types that the kernel does not know.
 
+use super::site;
 use crate::case::Case;
 use crate::errno::{self, EINVAL, ESRCH};
-use crate::finding::at_load;
+use crate::finding::{at_load, brought};
 use crate::said::Said;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Feature, FeatureKind, Module};
@@ -68,9 +69,17 @@ fn other_program(case: &Case<'_>, name: &str) -> Option<Diagnosis> {
 /// Functions of modules have BTF since 5.11 (36e68442d1af); of vmlinux pahole leaves some out, such
 /// as system calls without arguments.
 fn without_btf(case: &Case<'_>, name: &str) -> Diagnosis {
+    let name = name.split_once(':').map_or(name, |(_, name)| name);
+    let hook = case.section().split('/').next().unwrap_or_default();
+    let is_tracepoint = Kind::of(hook) == Kind::Tracepoint;
+    let what = if is_tracepoint {
+        "tracepoint"
+    } else {
+        "function"
+    };
     let has = match owner(case) {
-        Some(module) => format!("module `{}` has the function `{name}`", module.name),
-        None => format!("the kernel has the function `{name}`"),
+        Some(module) => format!("module `{}` has the {what} `{name}`", module.name),
+        None => format!("the kernel has the {what} `{name}`"),
     };
     let headline = format!(
         "{has} and no BTF of it, which {} (`{}`) needs",
@@ -81,7 +90,9 @@ fn without_btf(case: &Case<'_>, name: &str) -> Diagnosis {
     let untraceable = (case.features(FeatureKind::FtraceSite, name))
         .chain(case.features(FeatureKind::KprobeSite, name))
         .any(|site| site.present == Some(false));
-    let hint = if untraceable {
+    let hint = if is_tracepoint {
+        "attach as `raw_tp` or `tp`, which need no BTF of the tracepoint"
+    } else if untraceable {
         "attach to a function that calls it, or to a tracepoint: the function has no place for a probe either \
          (it is `notrace`, or on the blacklist of kprobes)"
     } else {
@@ -139,8 +150,12 @@ pub(crate) fn missing_target(
     } else {
         of.word()
     };
+    let known = ITERATORS.iter().filter(|_| of == Kind::Iterator);
+    let known = known.filter(|(known, _)| *known == name);
+    let release = known.map(|(_, release)| *release).next();
     let headline = format!(
-        "the kernel has no {word}`{name}` to attach {} to (`{section}`)",
+        "the kernel has no {word}`{name}`{} to attach {} to (`{section}`)",
+        brought(&case.evidence.guest.release, release),
         case.name(),
     );
     let mut hints = Vec::new();
@@ -188,13 +203,36 @@ pub(crate) fn missing_target(
     if let Some(near) = near.and_then(|near| near.strip_prefix("near: ")) {
         hints.push(format!("the nearest names in this kernel: {near}"));
     }
+    let kprobe = site::is_kprobe(section);
+    if let Some((module, function)) = name.split_once(':').filter(|_| kprobe) {
+        hints.push(format!(
+            "write `SEC(\"{hook}/{function}\")`: libbpf takes no module in the sections of kprobes, and finds the \
+             function once `{module}` is loaded"
+        ));
+    }
     let what = of.fate();
-    hints.push(format!(
-        "{what}: choose the target in the loader (`bpf_program__set_attach_target`), or make the \
-         program optional with `SEC(\"?…\")`"
-    ));
+    hints.push(match of {
+        Kind::Iterator | Kind::Call => format!(
+            "{what}: switch the program off if the kernel has none (`bpf_program__set_autoload`), or make it \
+             optional with `SEC(\"?…\")`"
+        ),
+        Kind::Function | Kind::Tracepoint | Kind::Hook => format!(
+            "{what}: choose the target in the loader (`bpf_program__set_attach_target`), or make the \
+             program optional with `SEC(\"?…\")`"
+        ),
+    });
     crate::finding::diagnosis(Code::AttachTargetMissing, stage, headline, hints)
 }
+
+/// Iterators and the mainline releases that brought them.
+const ITERATORS: &[(&str, &str)] = &[
+    ("bpf_link", "5.19"),
+    ("cgroup", "6.1"),
+    ("kmem_cache", "6.13"),
+    ("ksym", "6.0"),
+    ("task_vma", "5.12"),
+    ("unix", "5.15"),
+];
 
 /// What a section's target is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -318,11 +356,25 @@ pub(crate) fn unknown_attach_type(
         }
         "trace_fsession" => "attach `fentry` and `fexit` programs on kernels without it",
         "netkit_primary" | "netkit_peer" => "use veth devices and tc on kernels without netkit",
-        _ => "attach in an older way on kernels without it",
+        "lsm_cgroup" => {
+            "attach as `lsm` on kernels without it, and look for the cgroup in the program"
+        }
+        "sk_skb_verdict" => {
+            "attach as `sk_skb/stream_verdict` on kernels without it, with a stream parser"
+        }
+        "sk_reuseport_select_or_migrate" => "attach as `sk_reuseport` on kernels without it",
+        "xdp_devmap" | "xdp_cpumap" => {
+            "do the work in the program that redirects, before it calls `bpf_redirect_map`"
+        }
+        name if name.starts_with("cgroup_unix") => {
+            "attach to the LSM hook or to the function of `AF_UNIX` sockets on kernels without it"
+        }
+        _ => "",
     };
-    let hints = vec![
-        instead.to_owned(),
-        "or switch the program off there (`bpf_program__set_autoload`)".to_owned(),
-    ];
+    let off = "switch the program off there (`bpf_program__set_autoload`)";
+    let hints = match instead {
+        "" => vec![format!("{off}: mainline has it from {release} on")],
+        instead => vec![instead.to_owned(), format!("or {off}")],
+    };
     crate::finding::diagnosis(Code::UnsupportedAttachType, stage, headline, hints)
 }

@@ -5,6 +5,7 @@
 //! of it. A failure seen in the wild is kept as one more file there.
 
 mod asked;
+mod attach_reasons;
 mod attachment;
 mod damage;
 mod errnos;
@@ -17,6 +18,7 @@ mod hints_of_memory;
 mod hints_of_sentences;
 mod map_in_map;
 mod object;
+mod options;
 mod program;
 mod program_array;
 mod recorded;

@@ -237,13 +237,24 @@ fn maps(maps: &[MapEvidence]) -> Markup {
                     th { "map" } th { "type" } th.number { "key" } th.number { "value" }
                     th.number { "entries" } th { "created" }
                 } }
-                tbody { @for map in maps { tr {
-                    td { (map.name) } td { (map.map_type) }
-                    td.number { (map.key_size) } td.number { (map.value_size) }
-                    td.number { (grouped(map.max_entries.into())) }
-                    td { (step(map.created)) @if let Some(errno) = map.errno { ", errno " (errno) } }
-                } } }
+                tbody { @for map in maps {
+                    (map_row(map, &html! { (map.name) }))
+                    @if let Some(inner) = &map.inner {
+                        (map_row(inner, &html! { span.quiet { "inner map of " } (map.name) }))
+                    }
+                } }
             } }
+        }
+    }
+}
+
+fn map_row(map: &MapEvidence, name: &Markup) -> Markup {
+    html! {
+        tr {
+            td { (name) } td { (map.map_type) }
+            td.number { (map.key_size) } td.number { (map.value_size) }
+            td.number { (grouped(map.max_entries.into())) }
+            td { (step(map.created)) @if let Some(errno) = map.errno { ", errno " (errno) } }
         }
     }
 }

@@ -201,9 +201,15 @@ fn of_struct(rejection: &Rejection<'_>, structure: &str, offset: i64, size: i64)
              so that they cannot read `{name}`"
         )];
     }
+    // Several types, or attach types, have this context, and some of them more of it.
+    let instead = match structure {
+        "__sk_buff" => ", or take another program type",
+        "bpf_sock_addr" | "bpf_sock" | "bpf_sockopt" => ", or take another attach type",
+        _ => "",
+    };
     vec![format!(
-        "do without `{name}` of `struct {structure}`, or take another program type: this kernel does \
-         not let `{kind}` programs access it{}",
+        "do without `{name}` of `struct {structure}`{instead}: this kernel does not let `{kind}` programs \
+         access it{}",
         program
             .attach_type
             .as_deref()

@@ -158,7 +158,10 @@ pub(super) fn hints(rejection: &Rejection<'_>) -> Vec<String> {
     if let Some(bits) = rejection.number("invalid shift ") {
         return shift(rejection, bits);
     }
-    if let Some(hint) = recursion(rejection).or_else(|| maps_while_sleeping(rejection)) {
+    let hint = recursion(rejection)
+        .or_else(|| maps_while_sleeping(rejection))
+        .or_else(|| sleepable_member(rejection));
+    if let Some(hint) = hint {
         return vec![hint];
     }
     let fits = |words: &[&str]| words.iter().all(|words| rejection.says(words));
@@ -202,6 +205,17 @@ fn maps_while_sleeping(rejection: &Rejection<'_>) -> Option<String> {
         "drop `.s` from the section, or do without {map} in this program: this kernel lets programs that may sleep \
          use only the types of maps that it lists"
     ))
+}
+
+/// `attach to unsupported member enqueue of struct sched_ext_ops`: `bpf_scx_check_member` lets programs that
+/// may sleep implement a few members only.
+fn sleepable_member(rejection: &Rejection<'_>) -> Option<String> {
+    let section = rejection.case.section();
+    (rejection.says("attach to unsupported member") && section.starts_with("struct_ops.s")).then(|| {
+        "drop `.s` from the section: the kernel lets programs that may sleep implement only some members; if it \
+         refuses the member without `.s` too, leave the member out of the map"
+            .into()
+    })
 }
 
 /// `invalid shift 77`: an amount that the machine would cut to its lowest bits.
