@@ -267,6 +267,7 @@ const HELPER_PLACES: &[(&str, &str)] = &[
         "bpf_get_stack",
         "tracing programs, such as kprobes, tracepoints, `perf_event` and `fentry`",
     ),
+    ("bpf_inode_storage_", "`lsm` programs"),
     (
         "bpf_bind",
         "`cgroup/connect4` and `cgroup/connect6` programs",

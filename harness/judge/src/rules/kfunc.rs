@@ -106,7 +106,13 @@ pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
         brought(&case.evidence.guest.release, history::kfunc(name)),
         case.name()
     );
-    let weak = format!("declare it `__weak` and test `bpf_ksym_exists({name})` before the call");
+    let weak = if is_strong(case, name) {
+        format!("declare it `__weak` and test `bpf_ksym_exists({name})` before the call")
+    } else {
+        format!(
+            "test `bpf_ksym_exists({name})` before this call: it is declared `__weak`, and no test keeps the program from the call here"
+        )
+    };
     let mut found = at_load(
         Code::MissingKfunc,
         headline,

@@ -14,6 +14,66 @@ const STACK_BUILD_ID: u32 = 1 << 5;
 /// `BPF_F_NUMA_NODE` and `BPF_F_RB_OVERWRITE`.
 const RING_BUFFER_FLAGS: u32 = 1 << 2 | 1 << 19;
 
+/// Flags that maps of some types take and all others refuse: bit, name, those types, and in words what they
+/// are.
+const FLAGS_OF_TYPES: &[(u32, &str, &[&str], &str)] = &[
+    // `htab_map_alloc_check`
+    (
+        1 << 1,
+        "BPF_F_NO_COMMON_LRU",
+        &["lru_hash", "lru_percpu_hash"],
+        "LRU hashes",
+    ),
+    // `stack_map_alloc`
+    (
+        STACK_BUILD_ID,
+        "BPF_F_STACK_BUILD_ID",
+        &["stack_trace"],
+        "maps of stack traces",
+    ),
+    // `bpf_local_storage_map_alloc_check`
+    (
+        1 << 9,
+        "BPF_F_CLONE",
+        &[
+            "sk_storage",
+            "inode_storage",
+            "task_storage",
+            "cgrp_storage",
+        ],
+        "local storage",
+    ),
+    // `array_map_alloc_check`, `arena_map_alloc`
+    (
+        1 << 10,
+        "BPF_F_MMAPABLE",
+        &["array", "arena"],
+        "plain arrays (`array`) and arenas",
+    ),
+    // `array_map_alloc_check`
+    (
+        1 << 11,
+        "BPF_F_PRESERVE_ELEMS",
+        &["perf_event_array"],
+        "perf event arrays",
+    ),
+    (
+        1 << 12,
+        "BPF_F_INNER_MAP",
+        &["array"],
+        "plain arrays (`array`)",
+    ),
+];
+
+/// `BPF_F_NUMA_NODE`.
+const NUMA_NODE: u32 = 1 << 2;
+
+/// Flags that exclude each other (`bpf_map_flags_access_ok`, `bpf_get_file_flag`).
+const EXCLUSIVE: &[(u32, &str)] = &[
+    (1 << 7 | 1 << 8, "BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG"),
+    (1 << 3 | 1 << 4, "BPF_F_RDONLY and BPF_F_WRONLY"),
+];
+
 /// What is wrong, and what helps.
 type Broken = (String, String);
 
@@ -73,6 +133,31 @@ fn flags(map: &MapEvidence) -> Option<Broken> {
         return Some(broken(
             "a ring buffer takes no such flags",
             "remove `map_flags`: a ring buffer takes BPF_F_NUMA_NODE, and newer kernels BPF_F_RB_OVERWRITE",
+        ));
+    }
+    let foreign = FLAGS_OF_TYPES
+        .iter()
+        .find(|(bit, _, types, _)| map.flags & bit != 0 && !types.contains(&kind));
+    if let Some((_, name, _, those)) = foreign {
+        return Some(broken(
+            format!("it has {name}, which is for {those} only"),
+            format!("remove {name} from `map_flags`"),
+        ));
+    }
+    let exclusive = EXCLUSIVE.iter().find(|(both, _)| map.flags & both == *both);
+    if let Some((_, names)) = exclusive {
+        return Some(broken(
+            format!("its flags {names} exclude each other"),
+            "remove one of the two from `map_flags`, or both",
+        ));
+    }
+    // `htab_map_alloc_check`, `array_map_alloc_check`
+    if matches!(kind, "percpu_hash" | "lru_percpu_hash" | "percpu_array")
+        && map.flags & NUMA_NODE != 0
+    {
+        return Some(broken(
+            "a per-CPU map has its values on the node of each CPU and does not take BPF_F_NUMA_NODE",
+            "remove BPF_F_NUMA_NODE and `numa_node`",
         ));
     }
     if is_storage(kind) && map.max_entries != 0 {
@@ -316,6 +401,18 @@ mod tests {
             ("array", 4, 0, 0, 0, "no value"),
             ("hash", 0, 8, 0, 0, "no key"),
             ("ringbuf", 0, 0, 1, 0, "takes no such flags"),
+            (
+                "hash",
+                4,
+                8,
+                1 << 10,
+                0,
+                "BPF_F_MMAPABLE, which is for plain arrays",
+            ),
+            ("percpu_array", 4, 8, 1 << 10, 0, "BPF_F_MMAPABLE"),
+            ("hash", 4, 8, 2, 0, "BPF_F_NO_COMMON_LRU, which is for LRU"),
+            ("array", 4, 8, 3 << 7, 0, "_PROG exclude each other"),
+            ("percpu_hash", 4, 8, 4, 0, "node of each CPU"),
         ] {
             let why = why(kind, key, value, flags, extra).unwrap_or_default();
             assert!(why.contains(words), "{kind}: {why}");
@@ -331,6 +428,9 @@ mod tests {
             ("task_storage", 4, 8, 1, 0),
             ("cpumap", 4, 4, 0, 0),
             ("array", 4, 8, 0, 0),
+            ("array", 4, 8, 1 << 10 | 1 << 7, 0),
+            ("lru_hash", 4, 8, 1 << 1 | 1 << 2, 0),
+            ("perf_event_array", 4, 4, 1 << 11, 0),
             ("hash_of_maps", 8, 4, 0, 0),
             ("arena", 0, 0, 1 << 10, 9),
             ("ringbuf", 0, 0, 1 << 2, 0),

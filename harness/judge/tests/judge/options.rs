@@ -1,9 +1,9 @@
 //! Options, instructions and members that were explained by something near them.
 
 use ukci_schema::diagnosis::Code;
-use ukci_schema::evidence::MapEvidence;
+use ukci_schema::evidence::{Extern, Feature, FeatureKind, MapEvidence};
 
-use crate::hand::{alone, fails, refused, rejected, told, untold};
+use crate::hand::{alone, fails, feature, refused, rejected, told, untold};
 
 /// libbpf warns of a string that it cuts, and goes on: the next line is the reason.
 #[test]
@@ -111,4 +111,62 @@ fn no_other_program_type_is_offered_for_a_context_that_only_one_has() {
         &found("sk_reuseport", "sk_reuseport"),
         &["another program type"],
     );
+}
+
+/// A weak kfunc that is called without a test: to declare it weak once more does not help.
+#[test]
+fn a_weak_kfunc_that_is_called_unguarded_is_told_to_be_tested() {
+    let log = "kfunc 'bpf_nothing' is referenced but wasn't resolved\nprocessed 2 insns\n";
+    let found = |weak: bool| {
+        let mut program = rejected("tc", "sched_cls", 22, log);
+        program.kfuncs = vec!["bpf_nothing".into()];
+        let mut evidence = alone(22, program);
+        evidence.object.externs = vec![Extern {
+            name: "bpf_nothing".into(),
+            kind: "kfunc".into(),
+            weak,
+        }];
+        evidence.features = vec![feature(FeatureKind::Kfunc, "bpf_nothing", None, false)];
+        fails(&evidence, Code::MissingKfunc)
+    };
+    let weak = found(true);
+    told(&weak, &["it is declared `__weak`, and no test keeps"]);
+    untold(&weak, &["declare it `__weak` and test"]);
+    told(&found(false), &["declare it `__weak` and test"]);
+}
+
+/// `fexit/vfs_read` reads far behind the returned value: the function is no candidate for one that
+/// returns nothing.
+#[test]
+fn an_argument_behind_the_returned_value_is_told_with_their_number() {
+    let log = "func 'vfs_read' doesn't have 6-th argument\n\
+               invalid bpf_context access off=40 size=8\nprocessed 1 insns\n";
+    let found = |log: &str| {
+        let program = rejected("fexit/vfs_read", "tracing", 13, log);
+        let mut evidence = alone(13, program);
+        evidence.features = vec![Feature {
+            detail: Some(format!("4{}", Feature::ARGUMENTS)),
+            ..feature(FeatureKind::Target, "vfs_read", None, true)
+        }];
+        fails(&evidence, Code::VerifierRejection)
+    };
+    let beyond = found(log);
+    told(
+        &beyond,
+        &["`vfs_read` has 4 arguments here", "follows as number 5"],
+    );
+    untold(&beyond, &["returns nothing"]);
+    let fifth = log.replace("6-th", "5-th").replace("off=40", "off=32");
+    told(
+        &found(&fifth),
+        &["a function that returns nothing has none"],
+    );
+}
+
+#[test]
+fn two_cgroup_storages_of_a_type_are_told_to_be_one() {
+    let log = "only one cgroup storage of each type is allowed\nprocessed 0 insns\n";
+    let program = rejected("cgroup_skb/egress", "cgroup_skb", 16, log);
+    let found = fails(&alone(16, program), Code::VerifierRejection);
+    told(&found, &["into one struct, in one map"]);
 }

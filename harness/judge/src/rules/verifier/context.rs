@@ -2,6 +2,7 @@
 
 use super::rejection::Rejection;
 use super::words::bytes;
+use ukci_schema::evidence::{Feature, FeatureKind};
 
 /// The fields of the context structs: struct, offset, bytes in all, bytes of an element, name
 /// (`uapi/linux/bpf.h` that libbpf 1.7 carries).
@@ -330,6 +331,14 @@ fn of_attach_type(rejection: &Rejection<'_>, field: Field) -> Option<String> {
     ))
 }
 
+/// How many arguments the program's target has, where the guest read it from BTF.
+fn count_of_arguments(rejection: &Rejection<'_>) -> Option<i64> {
+    let target = rejection.case.program.target.as_deref()?;
+    let mut features = rejection.case.features(FeatureKind::Target, target);
+    let count = features.find_map(|of| of.detail.as_deref()?.strip_suffix(Feature::ARGUMENTS))?;
+    count.parse().ok()
+}
+
 /// Programs whose context is an array of arguments, or the kernel's registers.
 fn arguments(rejection: &Rejection<'_>, offset: i64, size: i64) -> Vec<String> {
     let kind = rejection.case.program.program_type.as_str();
@@ -346,7 +355,16 @@ fn arguments(rejection: &Rejection<'_>, offset: i64, size: i64) -> Vec<String> {
                 offset / 8 + 1
             )];
             let section = rejection.case.section();
-            if section.starts_with("fexit") || section.starts_with("fmod_ret") {
+            let returns = section.starts_with("fexit") || section.starts_with("fmod_ret");
+            if let Some(count) = returns.then(|| count_of_arguments(rejection)).flatten()
+                && offset / 8 > count
+            {
+                found.push(format!(
+                    "{of} has {count} argument{} here, and what it returned follows as number {}",
+                    if count == 1 { "" } else { "s" },
+                    count + 1
+                ));
+            } else if returns {
                 found.push(format!(
                     "count the returned value as the one after the last argument: a function that returns \
                      nothing has none, and {of} may be one"

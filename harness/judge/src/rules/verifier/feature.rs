@@ -149,6 +149,11 @@ const ADVICE: &[Advice] = &[
          leads into: a program uses one arena, and this one names none",
     ),
     (
+        &["only one cgroup storage of each type is allowed"],
+        "put the values into one struct, in one map: a program uses at most one `cgroup_storage` and one \
+         `percpu_cgroup_storage`",
+    ),
+    (
         &["unmatched"],
         "pair each lock with one unlock on every path: this one was not taken",
     ),
