@@ -461,7 +461,8 @@ fn panicked_twice(fault: &Fault) -> Diagnosis {
             omitted: 0,
         }),
         hints: vec![
-            "report it to the kernel's maintainers: an eBPF object must never panic a kernel"
+            "report it to the kernel's maintainers, unless a command asked for the panic, for \
+             example through `/proc/sysrq-trigger`"
                 .into(),
         ],
     }

@@ -99,7 +99,8 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 /// The same from a stream, such as standard input.
 pub fn read_text_stream(from: impl Read, limit: u64) -> io::Result<String> {
     let bytes = read_stream(from, limit)?;
-    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    let text = String::from_utf8(bytes);
+    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub use error::Error;
 pub use external_btf::external_btf;
 pub use kernels::{resolve, resolve_as_kernels_come};
 pub use manifest::{Read as ReadManifest, manifest};
-pub use object_file::{Embedded, embedded};
+pub use object_file::{Embedded, embedded, object};
 pub use toolchain::Compilation;
 
 /// The matrices that travel in the binary.

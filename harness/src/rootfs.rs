@@ -11,6 +11,7 @@ mod directory;
 mod error;
 mod image;
 mod links;
+mod progress;
 mod tree;
 
 use std::fs;
@@ -21,8 +22,10 @@ use ukci_schema::userland::Root;
 
 pub use self::error::Error;
 pub use self::image::Image;
+pub use self::progress::Progress;
 
 use self::archive::Spool;
+use self::progress::{Meter, Told};
 use self::tree::Tree;
 use crate::catalogue::{checked_file, digest};
 
@@ -38,13 +41,13 @@ pub(crate) fn path_of(cache: &Path, sha256: &str) -> PathBuf {
 }
 
 /// The image of a directory, a tar archive or a container image for guests of `arch`, which is made
-/// unless the cache has it. `making` is called before that. Of several container images, `source` names
+/// unless the cache has it. `told` is called at every step. Of several container images, `source` names
 /// one: `PATH@NAME`. Blocking.
 pub fn image(
     source: &Path,
     arch: Arch,
     cache: &Path,
-    making: impl FnOnce(),
+    told: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Image, Error> {
     let (whole, (source, name)) = (source, named(source));
     let found = fs::metadata(source).map_err(Error::on(source))?;
@@ -54,11 +57,12 @@ pub fn image(
     let tree = if found.is_dir() {
         let tree = directory::read(source)?;
         key.field(b"directory");
-        tree.hash(&mut key)?;
+        tree.hash(&mut key, &Meter::reading(tree.bytes(), told))?;
         Some(tree)
     } else {
         key.field(b"archive");
-        let of = digest::of_file(source).map_err(Error::on(source))?;
+        let meter = Meter::reading(found.len(), told);
+        let of = digest::of_metered(source, |file| meter.of(file)).map_err(Error::on(source))?;
         key.field(of.as_bytes());
         None
     };
@@ -68,8 +72,7 @@ pub fn image(
     let sha256 = key.finish();
     let path = path_of(cache, &sha256);
     if !checked_file::is_whole(&path) {
-        making();
-        make((source, name), tree, arch, &path)?;
+        make((source, name), tree, arch, &path, told)?;
     }
     let root = Root {
         sha256,
@@ -94,12 +97,14 @@ fn make(
     tree: Option<Tree>,
     arch: Arch,
     path: &Path,
+    told: Told<'_>,
 ) -> Result<(), Error> {
     let dir = path.parent().unwrap_or(path);
     fs::create_dir_all(dir).map_err(Error::on(dir))?;
     let (tree, spool) = if let Some(tree) = tree {
         (tree, None)
     } else {
+        told(Progress::Making { done: 0, total: 0 });
         let mut spool = Spool::create(dir)?;
         let mut tree = Tree::default();
         archive::read(source, &mut tree, &mut spool)?;
@@ -120,7 +125,12 @@ fn make(
     if tree.is_empty() {
         return Err(Error::Empty(source.to_owned()));
     }
-    image::write(&tree, spool.as_ref(), path)
+    image::write(
+        &tree,
+        spool.as_ref(),
+        path,
+        &Meter::making(tree.bytes(), told),
+    )
 }
 
 #[cfg(test)]

@@ -338,7 +338,7 @@ pub(crate) fn options(
         strict: settings.strict,
         jobs,
         memory,
-        timeout: settings.machines.timeout,
+        timeout: settings.machines.timeout(),
         fail_fast: settings.fail_fast,
         copies: settings.machines.copies(),
         resume: settings.resume,

@@ -23,6 +23,7 @@ use crate::args::Program;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::fetching::Fetching;
+use crate::imaging::Imaging;
 use crate::lock_file;
 use crate::output::{GOOD, Output, label};
 use crate::text::text;
@@ -138,18 +139,11 @@ pub(crate) fn tools(names: &[String], arch: Arch, output: Output) -> Result<Vec<
 
 /// The image of a root file system, which is made unless the cache has it.
 pub(crate) fn root_image(source: &Path, arch: Arch, output: Output) -> Result<Image, Failure> {
-    let source = std::path::absolute(source)
-        .map_err(|error| Failure::failed_to(Action::on("read", source), &error))?;
-    let image = rootfs::image(&source, arch, &catalogue::cache_dir(), || {
-        if output.chatty {
-            let source = source.display().to_string();
-            output.say(&text!(
-                "{} an image of {}",
-                label(GOOD, "Making"),
-                harmless(&source)
-            ));
-        }
-    });
+    let source = std::path::absolute(source).map_err(|error| Failure::unread(source, &error))?;
+    let imaging = Imaging::new(&source, output);
+    let told = |progress| imaging.show(progress);
+    let image = rootfs::image(&source, arch, &catalogue::cache_dir(), &told);
+    imaging.end();
     image.map_err(|error| {
         let exit = match &error {
             rootfs::Error::Write { .. } | rootfs::Error::Spool { .. } => Exit::NoVerdict,

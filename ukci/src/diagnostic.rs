@@ -76,6 +76,11 @@ impl Failure {
         }
     }
 
+    /// A file that the command line names, and that cannot be read.
+    pub(crate) fn unread(path: &Path, cause: &(dyn Error + 'static)) -> Self {
+        Self::failed_to(Action::on("read", path), cause).ending_with(Exit::Usage)
+    }
+
     /// The same with another exit status.
     #[must_use]
     pub(crate) fn ending_with(self, exit: Exit) -> Self {

@@ -1,6 +1,9 @@
 //! The environment variables that ukci reads, declared once: for `ukci help environment`, the
 //! README and docs/cli.md. A test holds this list against the sources.
 
+use crate::terminal::wrap::hanging;
+use crate::text::{Text, text};
+
 /// A variable, or several that differ in one part.
 #[derive(Debug)]
 pub(crate) struct Variable {
@@ -146,12 +149,14 @@ pub(crate) const VARIABLES: &[Variable] = &[
 ];
 
 /// For a terminal.
-pub(crate) fn help() -> String {
-    let mut text = String::from("Environment variables:\n");
+pub(crate) fn help(width: usize) -> Text {
+    let mut text = text!("Environment variables:\n");
     for variable in VARIABLES {
-        text.push_str(&format!("\n  {}\n", variable.names.join(", ")));
-        text.push_str(&format!("      {}\n", variable.meaning));
-        text.push_str(&format!("      [default: {}]\n", variable.default));
+        text.push(&text!("\n"));
+        text.push(&hanging(2, &variable.names.join(", "), 0, width));
+        text.push(&hanging(6, variable.meaning, 0, width));
+        let default = format!("[default: {}]", variable.default);
+        text.push(&hanging(6, &default, 0, width));
     }
     text
 }

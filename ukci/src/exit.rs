@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Unmet,
     /// No cell was selected.
     NoCells,
-    /// The command line is wrong.
+    /// The command line is wrong, or names a file that is not there or not what is expected.
     Usage,
     /// Ended by a second Ctrl-C; a command that leaves no report, by the first.
     Interrupted,
@@ -36,13 +36,16 @@ pub(crate) const STATUSES: &[(u8, &str)] = &[
     ),
     (
         2,
-        "A required cell did not meet its expectation. If 1 applies too, the status is 2.",
+        "A required cell did not meet its expectation. This has priority over 1.",
     ),
     (3, "No cell was selected."),
-    (64, "The command line is wrong."),
+    (
+        64,
+        "The command line is wrong, or a file that it names cannot be used.",
+    ),
     (
         130,
-        "A second Ctrl-C or signal ended the run at once. Other commands end at the first.",
+        "A second Ctrl-C or signal ended a run, or one ended another command.",
     ),
 ];
 
@@ -51,11 +54,16 @@ pub(crate) const HANDED_THROUGH: &str = "`ukci shell --command TEXT` and `ukci r
 
 /// The part of `--help` about them.
 pub(crate) fn help() -> String {
+    table() + HANDED_THROUGH
+}
+
+/// The statuses, one per line.
+pub(crate) fn table() -> String {
     let mut text = String::from("Exit status:\n");
     for (status, meaning) in STATUSES {
         text.push_str(&format!("  {status:<4} {meaning}\n"));
     }
-    text + HANDED_THROUGH
+    text
 }
 
 impl Exit {

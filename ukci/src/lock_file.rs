@@ -30,12 +30,11 @@ pub(crate) fn read(path: &Path) -> Result<Lock, Failure> {
     let read = |path: &Path| input_file::read_text(path, input_file::DOCUMENT_LIMIT);
     let text = read(path).map_err(|error| {
         let hint = "run this in a checkout of ukci, or name the lock with `--lock` or `UKCI_LOCK`";
-        Failure::failed_to(Action::on("read", path), &error).with_hint(hint)
+        Failure::unread(path, &error).with_hint(hint)
     })?;
     let mut lock = parse(&text, path)?;
     for path in families(path)? {
-        let text =
-            read(&path).map_err(|error| Failure::failed_to(Action::on("read", &path), &error))?;
+        let text = read(&path).map_err(|error| Failure::unread(&path, &error))?;
         lock.merge(parse(&text, &path)?);
     }
     Ok(lock)

@@ -14,6 +14,7 @@ mod exit;
 mod fetching;
 mod grid;
 mod host;
+mod imaging;
 mod lock_file;
 mod out_dir;
 mod output;
@@ -77,7 +78,7 @@ fn main() -> ExitCode {
         Command::Init(init) => command::init::run(&init, output),
         Command::Doctor(doctor) => command::doctor::run(&doctor, output),
         Command::Explain(explain) => command::explain::run(&explain),
-        Command::Help(help) => command::help::run(&help),
+        Command::Help(help) => command::help::run(&help, output),
     };
     tty::restore();
     match result {

@@ -3,6 +3,8 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
@@ -12,6 +14,9 @@ use ukci_harness::render::{harmless, harmless_lines, is_active};
 
 use crate::args::{Color, Global};
 use crate::text::{Show, Text, text};
+
+/// Whether a command's output ends within a line, so that words of ours would continue it.
+static MID_LINE: AtomicBool = AtomicBool::new(false);
 
 /// Green: as it should be.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -144,7 +149,12 @@ impl Output {
     /// Says a block of lines to people, at once, so that nothing comes between.
     pub(crate) fn say(self, text: &Text) {
         if !self.silent {
-            write(self.styled(text));
+            let text = self.styled(text);
+            write(if MID_LINE.swap(false, Ordering::Relaxed) {
+                format!("\n{text}")
+            } else {
+                text
+            });
         }
     }
 
@@ -294,10 +304,24 @@ pub(crate) fn pass_through(stream: StreamName, bytes: &[u8]) -> std::io::Result<
     match stream {
         StreamName::Stdout => {
             let mut stdout = std::io::stdout().lock();
-            stdout.write_all(bytes).and_then(|()| stdout.flush())
+            stdout.write_all(bytes).and_then(|()| stdout.flush())?;
         }
-        StreamName::Stderr => std::io::stderr().lock().write_all(bytes),
+        StreamName::Stderr => std::io::stderr().lock().write_all(bytes)?,
     }
+    if stream == StreamName::Stderr || is_one_file(std::io::stdout(), std::io::stderr()) {
+        let is_open = bytes.last().is_some_and(|last| *last != b'\n');
+        MID_LINE.store(is_open, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Whether two streams lead to the same terminal, pipe or file.
+fn is_one_file(one: impl AsFd, other: impl AsFd) -> bool {
+    let of = |stream: BorrowedFd<'_>| {
+        let found = rustix::fs::fstat(stream).ok()?;
+        Some((found.st_dev, found.st_ino))
+    };
+    of(one.as_fd()).is_some_and(|one| of(other.as_fd()) == Some(one))
 }
 
 /// Writes data to stdout. A reader that has seen enough is no error.

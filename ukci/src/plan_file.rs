@@ -68,5 +68,9 @@ pub(crate) fn retain(plan: &mut Plan, mut keep: impl FnMut(&Cell) -> bool) -> Re
 
 /// A plan that cannot be used.
 pub(crate) fn unusable(error: &plan_file::Error) -> Failure {
-    Failure::of(Exit::NoVerdict, error, error.hint())
+    let exit = match error {
+        plan_file::Error::Read { .. } => Exit::Usage,
+        _ => Exit::NoVerdict,
+    };
+    Failure::of(exit, error, error.hint())
 }

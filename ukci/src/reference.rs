@@ -102,6 +102,46 @@ fn every_variable_that_is_read_is_declared() {
     }
 }
 
+/// A break within a paragraph would be one more than those of the wrap, and at the wrong place at every
+/// width but one. A row of a table that is wrapped is no row.
+#[test]
+fn only_the_wrap_breaks_the_paragraphs_of_a_help() {
+    let mut broken = Vec::new();
+    let mut commands = vec![Cli::command().term_width(0).max_term_width(0)];
+    commands[0].build();
+    let mut seen = 0;
+    while let Some(mut command) = commands.pop() {
+        commands.extend(shown(&command));
+        for help in [command.render_help(), command.render_long_help()] {
+            let help = help.to_string();
+            let lines: Vec<&str> = help.lines().collect();
+            seen += lines.len();
+            broken.extend(unfinished(&lines).map(|line| format!("{command}: {line}")));
+        }
+        let after = command.get_after_help().map(ToString::to_string);
+        for line in after.iter().flat_map(|text| text.lines()) {
+            // A command is as long as it is, and what is said beside it fits.
+            let is_row = line.starts_with("  ") && line.trim().contains("  ");
+            broken.extend((is_row && line.len() > 80).then(|| format!("{command}: {line}")));
+        }
+    }
+    assert!(seen > 2000, "{seen} lines were looked at");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The lines of a help, not wrapped, after which a paragraph goes on.
+fn unfinished<'a>(lines: &'a [&str]) -> impl Iterator<Item = &'a str> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    // Options of `-h` and what follows `Examples:` stand two or six columns to the right.
+    let is_text = move |line: &str| !line.trim().is_empty() && ![2, 6].contains(&indent(line));
+    let goes_on = lines.windows(2).filter(move |pair| {
+        pair.iter().all(|line| is_text(line))
+            && indent(pair[0]) == indent(pair[1])
+            && !pair[1].trim().starts_with(['-', '['])
+    });
+    goes_on.map(|pair| pair[0])
+}
+
 fn sources(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -203,8 +243,27 @@ fn describe(text: &mut String, command: &Command, level: usize) {
         describe(text, &subcommand, level + 1);
     }
     if let Some(after) = command.get_after_help() {
-        let _ = writeln!(text, "\n```text\n{}\n```", after.to_string().trim_end());
+        text.push_str(&paragraphs(&after.to_string()));
     }
+}
+
+/// Sentences as text, and examples and tables, whose lines are indented, as blocks.
+fn paragraphs(help: &str) -> String {
+    let mut text = String::new();
+    let mut is_block = false;
+    for paragraph in help.trim_end().split("\n\n") {
+        let was_block = is_block;
+        is_block = paragraph.lines().any(|line| line.starts_with("  "));
+        text.push_str(match (was_block, is_block) {
+            (true, false) => "```\n\n",
+            (false, true) => "\n```text\n",
+            _ => "\n",
+        });
+        text.push_str(paragraph);
+        text.push('\n');
+    }
+    text.push_str(if is_block { "```\n" } else { "" });
+    text
 }
 
 fn describe_option(text: &mut String, arg: &Arg) {

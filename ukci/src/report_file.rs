@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ukci_harness::input_file;
 use ukci_schema::report::{Report, SCHEMA};
 
-use crate::diagnostic::{Action, Failure};
+use crate::diagnostic::Failure;
 use crate::exit::Exit;
 
 /// Reads a report: a file, a directory that holds `report.json`, or `-` for stdin.
@@ -18,12 +18,12 @@ pub(crate) fn read(path: &Path) -> Result<Report, Failure> {
         input_file::read_text(&file, input_file::DOCUMENT_LIMIT)
     };
     let text = text.map_err(|error| {
-        let hint = "name a directory that `ukci check --out` has written, or its `report.json`";
-        Failure::failed_to(Action::on("read", &file), &error).with_hint(hint)
+        let hint = "name a directory that a run has written with `--out`, or its `report.json`";
+        Failure::unread(&file, &error).with_hint(hint)
     })?;
     let broken = |message: String, hint: Option<String>| {
         let message = format!("`{name}` is not a report: {message}");
-        Failure::says(Exit::NoVerdict, &message, hint)
+        Failure::says(Exit::Usage, &message, hint)
     };
     let error = match serde_json::from_str::<Report>(&text) {
         Ok(report) if report.schema == SCHEMA => return Ok(report),

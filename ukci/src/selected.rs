@@ -1,6 +1,7 @@
 //! Finds the cells that a selection names, in matrices, manifests and the catalogue, before
 //! anything is downloaded.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ukci_harness::arch::{Version, kernel_version};
@@ -41,10 +42,27 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         | resolve::Error::NoKernelBtf { .. }
         | resolve::Error::BtfOfOneKernel { .. }
         | resolve::Error::BtfForOtherArch { .. }
-        | resolve::Error::SameName { .. } => Exit::Usage,
+        | resolve::Error::SameName { .. }
+        | resolve::Error::Read { .. }
+        | resolve::Error::NotBtf { .. } => Exit::Usage,
+        resolve::Error::Kernel { source, .. } => exit_of(source),
         _ => Exit::NoVerdict,
     };
     Failure::of(exit, error, error.hint())
+}
+
+/// A kernel's files: what is wrong with those of a user kernel is wrong with the command line.
+pub(crate) fn exit_of(error: &catalogue::Error) -> Exit {
+    match error {
+        catalogue::Error::Image { .. } | catalogue::Error::NoKernel { .. } => Exit::Usage,
+        catalogue::Error::Io { action, source, .. } if action.starts_with("read") => {
+            match source.kind() {
+                ErrorKind::NotFound | ErrorKind::InvalidData => Exit::Usage,
+                _ => Exit::NoVerdict,
+            }
+        }
+        _ => Exit::NoVerdict,
+    }
 }
 
 /// The cells of a selection: those on kernels since a version, and of these one shard.

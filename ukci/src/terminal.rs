@@ -4,7 +4,7 @@ mod causes;
 mod command_output;
 mod short_id;
 mod text;
-mod wrap;
+pub(crate) mod wrap;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -196,7 +196,7 @@ impl Terminal {
             excluded,
             jobs,
             accel,
-            transport,
+            ..
         } = event
         else {
             return;
@@ -230,10 +230,9 @@ impl Terminal {
             excluded
         ));
         let how = text!(
-            "{} at once, {}, {} (`ukci doctor` says why)",
+            "{} at once, {} (`ukci doctor` says why)",
             count(*jobs, "machine"),
-            harmless(&accel.name),
-            harmless(&transport.name)
+            harmless(&accel.name)
         );
         self.line(&text!("{:12} {}", "", paint(QUIET, how)));
         if self.output.live {

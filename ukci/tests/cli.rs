@@ -178,6 +178,37 @@ fn mistakes_get_an_error_a_hint_and_their_own_status() {
         ("nothing_embedded", &["check", "plain", "--embedded"]),
         ("source", &["check", "x.bpf.c"]),
         ("same_name", &["check", "x.bpf.o", "other/x.bpf.o"]),
+        ("exec_directory", &["exec", "-k", "6.1", "./other"]),
+        ("exec_not_executable", &["exec", "-k", "6.1", "./README.md"]),
+        (
+            "exec_artifact_text",
+            &["exec", "-k", "6.1", "--artifact", "README.md", "/bin/sh"],
+        ),
+        (
+            "exec_rootfs_text",
+            &["exec", "-k", "6.1", "--rootfs", "README.md", "sh"],
+        ),
+        (
+            "exec_file_relative",
+            &["exec", "-k", "6.1", "--file", "README.md:x", "/bin/sh"],
+        ),
+        (
+            "record_artifact_text",
+            &[
+                "manifest",
+                "record",
+                "-k",
+                "6.1",
+                "--artifact",
+                "README.md",
+                "/bin/sh",
+            ],
+        ),
+        ("suggest_text", &["manifest", "suggest", "README.md"]),
+        ("suggest_several", &["manifest", "suggest", "mytool"]),
+        ("import_absent", &["manifest", "import", "absent.yaml"]),
+        ("kernel_dot", &["check", "x.bpf.o", "-k", "."]),
+        ("matrix_no_text", &["check", "x.bpf.o", "-m", "./mytool"]),
         (
             "unknown_kernel",
             &["check", "x.bpf.o", "--kernel", "debian-12-6.2"],
@@ -259,7 +290,8 @@ fn an_error_is_one_sentence_and_a_hint() {
     ];
     for (name, args) in absent {
         let ran = ukci(args);
-        assert!(ran.contains("\nstatus 1\n"), "{ran}");
+        // What the command line names is not there: the command line is wrong.
+        assert!(ran.contains("\nstatus 64\n"), "{ran}");
         assert_eq!(ran.matches("failed to").count(), 1, "{ran}");
         insta::assert_snapshot!(*name, ran);
     }

@@ -112,6 +112,20 @@ fn a_suggestion_is_a_manifest_and_an_import_prints_one() {
     let manifest = Manifest::parse(&text(&output.stdout), "x.toml").unwrap();
     assert_eq!(manifest.programs[0].name, "watch");
     insta::assert_snapshot!("suggest", text(&output.stdout));
+    // A program that contains the object, as `check --embedded` takes it.
+    let program = fs::read(std::env::current_exe().unwrap()).unwrap();
+    fs::write(
+        dir.path().join("x"),
+        [&program[..64], &object(), &[0; 64]].concat(),
+    )
+    .unwrap();
+    let embedded = ukci(dir.path(), &["manifest", "suggest", "x"]);
+    assert_eq!(
+        text(&embedded.stdout),
+        text(&output.stdout),
+        "{}",
+        text(&embedded.stderr)
+    );
 
     fs::write(
         dir.path().join("old.yaml"),
@@ -127,7 +141,7 @@ fn a_suggestion_is_a_manifest_and_an_import_prints_one() {
     for (args, said) in [
         (
             &["manifest", "suggest", "old.yaml"][..],
-            "`old.yaml` is not an object",
+            "`old.yaml` is not a BPF object: it is text",
         ),
         (&["manifest", "suggest", "none.bpf.o"], "`none.bpf.o`"),
         (&["manifest", "import", "x.bpf.o"], "`x.bpf.o`"),

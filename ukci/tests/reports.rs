@@ -272,7 +272,7 @@ fn what_is_no_report_is_refused_with_its_reason() {
     let mut said = String::new();
     for name in ["absent.json", "later.json", "torn.json", "odd.json"] {
         let ran = ukci(dir.path(), &["report", "render", name, "-f", "html"], &[]);
-        assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""), "{name}");
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(64), ""), "{name}");
         said.push_str(&ran.stderr);
         said.push('\n');
     }

@@ -1,5 +1,6 @@
 //! SHA-256 digests in the form that locks and plans use.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -39,8 +40,16 @@ pub fn of(bytes: &[u8]) -> String {
 /// The digest of the regular file at `path`, read from its beginning. A device, which would never
 /// end, and a pipe are refused.
 pub fn of_file(path: &Path) -> io::Result<String> {
+    of_metered(path, |file| file)
+}
+
+/// The same, read through what `metered` makes of the file.
+pub(crate) fn of_metered<R: Read>(
+    path: &Path,
+    metered: impl FnOnce(File) -> R,
+) -> io::Result<String> {
     let mut hasher = Hasher::default();
-    absorb(&mut hasher, &mut input_file::open(path, u64::MAX)?)?;
+    absorb(&mut hasher, &mut metered(input_file::open(path, u64::MAX)?))?;
     Ok(hasher.finish())
 }
 

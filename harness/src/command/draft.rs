@@ -116,6 +116,9 @@ impl Draft {
             return Ok(None);
         };
         let word = text(word)?;
+        if word.is_empty() {
+            return Err(Error::Nothing);
+        }
         if self.host_root && !word.contains('/') {
             return Ok(None);
         }
@@ -128,8 +131,20 @@ impl Draft {
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = program_path::find(word, &path);
-        let found = found.ok_or_else(|| Error::NoProgram(word.to_owned()))?;
-        canonical(&found).map(Some)
+        let is_path = word.contains('/') || [".", ".."].contains(&word);
+        let found = found.ok_or_else(|| {
+            if is_path && Path::new(word).is_dir() {
+                Error::Directory(word.to_owned())
+            } else {
+                Error::NoProgram(word.to_owned())
+            }
+        })?;
+        let found = canonical(&found)?;
+        if program_path::is_executable(&found) {
+            Ok(Some(found))
+        } else {
+            Err(Error::NotExecutable(found))
+        }
     }
 
     /// The command as a planned artifact, for guests of `arch`. `busybox` is the guest's shell, and
@@ -154,9 +169,9 @@ impl Draft {
                 check_host(arch)?;
                 files.is_bare = true;
             }
-            None => files.own("busybox", BUSYBOX, busybox),
+            None => files.own("busybox", BUSYBOX, busybox)?,
         }
-        files.tools(tools);
+        files.tools(tools)?;
         let mut environment = self.surroundings();
         let mut say = |names: [&str; 2], value: &str| {
             for name in names {
@@ -320,7 +335,7 @@ pub fn sent(
 ) -> Result<(Vec<CommandFile>, Kept), Error> {
     let mut files = Files::new(arch, library_path);
     files.is_bare = is_bare;
-    files.tools(tools);
+    files.tools(tools)?;
     files.all_shared(shared)?;
     Ok((files.made, files.kept))
 }

@@ -6,6 +6,7 @@
 //! except for those of the C library.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use object::Endianness;
@@ -83,9 +84,16 @@ pub(super) fn of(program: &Path, bytes: &[u8], library_path: &[PathBuf]) -> Resu
     };
     let mut closure = Closure::default();
     if let Some(interpreter) = &dynamic.interpreter {
-        let bytes = read(interpreter).map_err(|refused| Error::Read {
-            path: interpreter.clone(),
-            source: refused.into(),
+        let bytes = read(interpreter).map_err(|refused| match refused {
+            Refused::Io(error) if error.kind() == io::ErrorKind::NotFound => Error::NoInterpreter {
+                program: program.to_owned(),
+                interpreter: interpreter.display().to_string(),
+                arch: Some(arch),
+            },
+            refused => Error::Read {
+                path: interpreter.clone(),
+                source: refused.into(),
+            },
         })?;
         // What is no program is no business of a guest, such as a file of passwords.
         if self::arch(interpreter, &bytes)? != Some(arch) {

@@ -12,10 +12,11 @@ pub(crate) fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
     }
     std::env::split_paths(path)
         .map(|dir| dir.join(name))
-        .find(|path| is_program(path))
+        .find(|path| is_executable(path))
 }
 
-fn is_program(path: &Path) -> bool {
+/// Whether it is a file that somebody may execute.
+pub(crate) fn is_executable(path: &Path) -> bool {
     let meta = std::fs::metadata(path);
     meta.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

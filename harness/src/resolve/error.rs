@@ -1,7 +1,7 @@
 //! Reasons why there is no plan.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ukci_matrix::authored::instead_of;
 use ukci_matrix::manifest::ManifestError;
@@ -284,6 +284,9 @@ impl Error {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 instead_of(name, &known)
             }
+            Self::UnknownKernel { name, .. } if Path::new(name).exists() => Some(format!(
+                "if you mean a file or a directory, write its path with a `/`: `./{name}`"
+            )),
             Self::UnknownKernel { near, .. } => Some(match near.as_slice() {
                 [] => "see `ukci kernels list` for all kernels; a path needs a `/`".into(),
                 [one] => format!("the nearest kernel is {one}"),

@@ -28,6 +28,13 @@ fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     })
 }
 
+/// An object for BPF, as far as that can be told without a loader.
+pub fn object(path: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = read(path)?;
+    check(path, &bytes)?;
+    Ok(bytes)
+}
+
 /// Refuses what is certainly not an object for BPF. What only a loader can tell is left to it.
 pub(super) fn check(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let Some((what, hint)) = other(bytes) else {

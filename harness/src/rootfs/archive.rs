@@ -70,7 +70,7 @@ impl Read for Lazy {
             Some(reader) => reader,
             none => {
                 let opened: Box<dyn Read + Send> = match (&self.content, &self.spool) {
-                    (Content::OfHost(path), _) => Box::new(File::open(path)?),
+                    (Content::OfHost { path, .. }, _) => Box::new(File::open(path)?),
                     (Content::Spooled { offset, length }, Some(spool)) => Box::new(Range {
                         file: Arc::clone(spool),
                         offset: *offset,
@@ -138,8 +138,12 @@ pub(super) fn entries(
     let stream = stream.ok_or_else(|| refused(&"its compression is unknown"))?;
     let (limited, allowed) = Limited::new(stream, MAX_TOTAL);
     let mut tar = tar::Archive::new(limited);
-    for entry in tar.entries().map_err(|error| refused(&error))? {
-        let mut entry = entry.map_err(|error| refused(&error))?;
+    for (number, entry) in tar.entries().map_err(|error| refused(&error))?.enumerate() {
+        let mut entry = entry.map_err(|error| match number {
+            // The words of the crate quote what it found.
+            0 => refused(&"it is not a tar archive"),
+            _ => refused(&error),
+        })?;
         allowed.set(entry.size().saturating_add(MAX_BETWEEN));
         one(&mut entry, is_layer, tree, spool).map_err(|failed| match failed {
             Failed::Reason(reason) => refused(&reason),

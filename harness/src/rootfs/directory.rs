@@ -6,11 +6,13 @@ use std::path::Path;
 
 use super::error::Error;
 use super::tree::{Content, Kind, Node, Tree};
+use crate::catalogue::package::files::MAX_TOTAL;
 
 /// Everything below a directory. The bytes of files stay where they are.
 pub(super) fn read(dir: &Path) -> Result<Tree, Error> {
     let mut tree = Tree::default();
     let mut left = vec![dir.to_owned()];
+    let mut bytes = 0_u64;
     while let Some(at) = left.pop() {
         for entry in fs::read_dir(&at).map_err(Error::on(&at))? {
             let path = entry.map_err(Error::on(&at))?.path();
@@ -21,7 +23,15 @@ pub(super) fn read(dir: &Path) -> Result<Tree, Error> {
             } else if found.is_symlink() {
                 Kind::Link(fs::read_link(&path).map_err(Error::on(&path))?)
             } else if found.is_file() {
-                Kind::File(Content::OfHost(path.clone()))
+                bytes = bytes.saturating_add(found.len());
+                if bytes > MAX_TOTAL {
+                    return Err(Error::TooLarge(dir.to_owned()));
+                }
+                let length = found.len();
+                Kind::File(Content::OfHost {
+                    path: path.clone(),
+                    length,
+                })
             } else {
                 continue;
             };

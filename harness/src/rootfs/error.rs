@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::catalogue::package::files::MAX_TOTAL;
 use crate::full_disk;
 
 /// Why there is no image of a root file system.
@@ -41,6 +42,9 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// The files of a directory are too many bytes for an image.
+    #[error("the files of `{}` have more than {} GiB", .0.display(), MAX_TOTAL >> 30)]
+    TooLarge(PathBuf),
     /// There is nothing in it.
     #[error("`{}` has no files", .0.display())]
     Empty(PathBuf),
@@ -81,6 +85,11 @@ impl Error {
         Some(match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "make a tar archive of the directory as a user who may read all of it".into()
+            }
+            Self::TooLarge(_) => {
+                "give a directory with only what the command needs, or use the files of this host with \
+                 `--host-root`"
+                    .into()
             }
             Self::Refused { .. } | Self::Empty(_) => {
                 "give a directory, a tar archive, an OCI image layout, or what `docker save` or \

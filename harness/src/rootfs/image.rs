@@ -16,6 +16,7 @@ use ukci_schema::userland::Root;
 use super::archive::{self, Spool};
 use super::error::Error;
 use super::links;
+use super::progress::Meter;
 use super::tree::{Kind, Tree};
 use crate::atomic_file;
 use crate::catalogue::{checked_file, digest};
@@ -78,7 +79,12 @@ impl Image {
 }
 
 /// Writes the image of a tree, and records its digest.
-pub(super) fn write(tree: &Tree, spool: Option<&Spool>, path: &Path) -> Result<(), Error> {
+pub(super) fn write(
+    tree: &Tree,
+    spool: Option<&Spool>,
+    path: &Path,
+    meter: &Meter<'_>,
+) -> Result<(), Error> {
     let unwritten = |source: Box<dyn std::error::Error + Send + Sync>| Error::Write {
         path: path.to_owned(),
         source,
@@ -93,7 +99,10 @@ pub(super) fn write(tree: &Tree, spool: Option<&Spool>, path: &Path) -> Result<(
         let put = match &node.kind {
             Kind::Directory => writer.push_dir(name, header),
             Kind::Link(target) => writer.push_symlink(target, name, header),
-            Kind::File(content) => writer.push_file(archive::open(content, spool), name, header),
+            Kind::File(content) => {
+                let bytes = meter.of(archive::open(content, spool));
+                writer.push_file(bytes, name, header)
+            }
         };
         put.map_err(|error| unwritten(error.into()))?;
     }

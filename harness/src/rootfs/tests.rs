@@ -42,7 +42,7 @@ fn image_of(bytes: &[u8]) -> Result<(tempfile::TempDir, Image), Error> {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("source");
     fs::write(&source, bytes).unwrap();
-    let made = image(&source, Arch::X86_64, &dir.path().join("cache"), || ())?;
+    let made = image(&source, Arch::X86_64, &dir.path().join("cache"), &|_| ())?;
     Ok((dir, made))
 }
 
@@ -78,7 +78,12 @@ fn an_archive_in_every_compression_becomes_an_image_once() {
             &dir.path().join("source"),
             Arch::X86_64,
             &dir.path().join("cache"),
-            || panic!("it is in the cache"),
+            &|step| {
+                assert!(
+                    matches!(step, Progress::Reading { .. }),
+                    "it is in the cache"
+                );
+            },
         );
         assert_eq!(again.unwrap().root, made.root);
     }
@@ -93,13 +98,64 @@ fn a_directory_is_named_by_what_is_in_it() {
     // A link is not followed on this host.
     std::os::unix::fs::symlink("/etc/passwd", root.join("link")).unwrap();
     let cache = dir.path().join("cache");
-    let one = image(&root, Arch::X86_64, &cache, || ()).unwrap();
+    let one = image(&root, Arch::X86_64, &cache, &|_| ()).unwrap();
     assert_eq!(read(&one, "etc/name").unwrap(), "one");
     assert_eq!(read(&one, "link"), None);
     fs::write(root.join("etc/name"), "two").unwrap();
-    let two = image(&root, Arch::X86_64, &cache, || ()).unwrap();
+    let two = image(&root, Arch::X86_64, &cache, &|_| ()).unwrap();
     assert_ne!(one.root.sha256, two.root.sha256);
     assert_eq!(read(&two, "etc/name").unwrap(), "two");
+}
+
+/// A terminal shows how far it is.
+#[test]
+fn every_byte_is_told_of_twice_and_too_many_are_refused_before_they_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("one"), vec![1; 300_000]).unwrap();
+    fs::write(root.join("two"), vec![2; 100_000]).unwrap();
+    let cache = dir.path().join("cache");
+    let steps = std::sync::Mutex::new(Vec::new());
+    image(&root, Arch::X86_64, &cache, &|step| {
+        steps.lock().unwrap().push(step);
+    })
+    .unwrap();
+    let steps = steps.into_inner().unwrap();
+    let (done, total) = (400_000, 400_000);
+    assert_eq!(steps[0], Progress::Reading { done: 0, total });
+    assert!(
+        steps.contains(&Progress::Reading { done, total }),
+        "{steps:?}"
+    );
+    assert!(
+        steps.contains(&Progress::Making { done: 0, total }),
+        "{steps:?}"
+    );
+    assert!(
+        steps.contains(&Progress::Making { done, total }),
+        "{steps:?}"
+    );
+    // It takes no room.
+    fs::File::create(root.join("sparse"))
+        .unwrap()
+        .set_len(9 << 30)
+        .unwrap();
+    let error = image(&root, Arch::X86_64, &cache, &|_| panic!("nothing is read")).unwrap_err();
+    assert!(matches!(error, Error::TooLarge(_)), "{error}");
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("--host-root"))
+    );
+}
+
+#[test]
+fn what_is_no_archive_is_called_so() {
+    for bytes in [&b"\x7fELF\x02\x01\x01"[..], &[0x7f; 2000], b"text"] {
+        let error = image_of(bytes).unwrap_err().to_string();
+        assert!(error.ends_with("it is not a tar archive"), "{error}");
+    }
 }
 
 /// Nothing is written but below the cache, wherever an archive points.
@@ -228,8 +284,8 @@ fn layers_of_a_container_image_lie_over_one_another() {
     let source = dir.path().join("layout");
     layout(&source, &layers(), "amd64");
     let cache = dir.path().join("cache");
-    check_layers(&image(&source, Arch::X86_64, &cache, || ()).unwrap());
-    let other = image(&source, Arch::Aarch64, &cache, || ()).unwrap_err();
+    check_layers(&image(&source, Arch::X86_64, &cache, &|_| ()).unwrap());
+    let other = image(&source, Arch::Aarch64, &cache, &|_| ()).unwrap_err();
     assert!(
         other.to_string().contains("no image for linux/arm64"),
         "{other}"
@@ -279,7 +335,7 @@ fn tagged(dir: &Path, images: &[(&str, &str)]) {
 fn one_of_several_images_is_named_and_its_configuration_says_what_it_is_for() {
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("cache");
-    let of = |source: &str, arch| image(&dir.path().join(source), arch, &cache, || ());
+    let of = |source: &str, arch| image(&dir.path().join(source), arch, &cache, &|_| ());
     tagged(
         &dir.path().join("two"),
         &[
@@ -364,7 +420,7 @@ fn a_blob_with_another_digest_is_refused() {
     for blob in blobs {
         let whole = fs::read(&blob).unwrap();
         fs::write(&blob, [&whole[..], b"x"].concat()).unwrap();
-        let error = image(&source, Arch::X86_64, &dir.path().join("cache"), || ()).unwrap_err();
+        let error = image(&source, Arch::X86_64, &dir.path().join("cache"), &|_| ()).unwrap_err();
         assert!(error.to_string().contains("has another digest"), "{error}");
         fs::write(&blob, whole).unwrap();
     }

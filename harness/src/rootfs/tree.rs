@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::error::Error;
 use super::links;
+use super::progress::Meter;
 use crate::catalogue::digest::{self, Hasher};
 
 /// Most entries of a tree. A desktop distribution has some 500,000.
@@ -56,8 +57,8 @@ pub(super) enum Kind {
 pub(super) enum Content {
     /// They lie in a spool.
     Spooled { offset: u64, length: u64 },
-    /// They are those of a file of this host.
-    OfHost(PathBuf),
+    /// They are those of a file of this host, which had so many.
+    OfHost { path: PathBuf, length: u64 },
 }
 
 /// All entries but the root, by their paths without a leading `/`.
@@ -71,6 +72,15 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn is_empty(&self) -> bool {
         self.nodes.is_empty()
+    }
+
+    /// The bytes of all files.
+    pub(super) fn bytes(&self) -> u64 {
+        let lengths = self.nodes.values().map(|node| match node.kind {
+            Kind::File(Content::Spooled { length, .. } | Content::OfHost { length, .. }) => length,
+            Kind::Directory | Kind::Link(_) => 0,
+        });
+        lengths.fold(0, u64::saturating_add)
     }
 
     /// In the order of the paths: a directory stands before what is in it.
@@ -228,7 +238,7 @@ impl Tree {
     }
 
     /// Takes everything in: names, rights, and the bytes of files on this host.
-    pub(super) fn hash(&self, key: &mut Hasher) -> Result<(), Error> {
+    pub(super) fn hash(&self, key: &mut Hasher, meter: &Meter<'_>) -> Result<(), Error> {
         for (path, node) in self.iter() {
             key.field(path.as_os_str().as_bytes());
             let Node {
@@ -242,8 +252,9 @@ impl Tree {
             match &node.kind {
                 Kind::Directory => key.field(b"directory"),
                 Kind::Link(target) => key.field(target.as_os_str().as_bytes()),
-                Kind::File(Content::OfHost(of)) => {
-                    key.field(digest::of_file(of).map_err(Error::on(of))?.as_bytes());
+                Kind::File(Content::OfHost { path: of, .. }) => {
+                    let digest = digest::of_metered(of, |file| meter.of(file));
+                    key.field(digest.map_err(Error::on(of))?.as_bytes());
                 }
                 Kind::File(Content::Spooled { offset, length }) => {
                     key.field(format!("{offset} {length}").as_bytes());

@@ -16,7 +16,7 @@ Examples:
   ukci bisect x.bpf.o --stream debian-12-6.1 --good 6.1.172 --bad 6.1.192-2 --linux ~/src/linux
   ukci bisect --stream debian-cloud --good 5.10.251 --bad 6.1.170 -- ./loader --selftest
 
-The good version may be the newer one: ukci then finds the last version that is bad, which is the one
+The good version may be the newer one: ukci then finds the last version that is bad, which is the one \
 before a fix. `ukci kernels update --history` pins the versions that the mirrors still have.";
 
 #[derive(Debug, Args)]

@@ -21,7 +21,7 @@ Examples:
   ukci check ./mytool --embedded
   ukci check x.bpf.o --kernel ./vmlinuz-4.14 --btf 4.14.btf
 
-The directory of `--out` then has `report.json`, and below `cells/` the console, the logs and the
+The directory of `--out` then has `report.json`, and below `cells/` the console, the logs and the \
 evidence of each cell.";
 
 #[derive(Debug, Args)]

@@ -18,8 +18,8 @@ const STYLES: Styles = Styles::styled()
 const START: &str = "\
 Start with:
   ukci doctor                         check that this host can boot kernels
-  ukci check x.bpf.o                  check an object on five kernels, from 5.10 to the newest
-  ukci check x.bpf.o --matrix full    check it on every x86_64 kernel that ukci knows
+  ukci check x.bpf.o                  check an object on five kernels
+  ukci check x.bpf.o --matrix full    check it on every x86_64 kernel
   ukci explain MISSING_BTF            explain a diagnosis
 
 `ukci help environment` lists the environment variables.

@@ -17,8 +17,8 @@ Examples:
   ukci exec --kernel 6.12 --shell 'bpftool prog list | grep xdp' bpftool
   ukci exec --stdin packets.bin --env RUST_LOG=debug --expect-exit 3 ./parser
 
-A dynamically linked program takes its libraries with it. The guest has busybox, and whatever you
-send. Files that the command writes to the directory `$UKCI_OUT` come back, below `out/` of the
+A dynamically linked program takes its libraries with it. The guest has busybox, and whatever you \
+send. Files that the command writes to the directory `$UKCI_OUT` come back, below `out/` of the \
 cell's directory. See docs/running.md.";
 
 #[derive(Debug, Args)]
@@ -120,6 +120,9 @@ impl Exec {
         }
         if self.program.userland.host_root {
             line.push("--host-root".to_owned());
+        }
+        if let Some(tty) = self.terminal.asked() {
+            line.extend(["--tty".to_owned(), tty]);
         }
         if self.no_watch {
             line.push("--no-watch".to_owned());

@@ -75,9 +75,9 @@ Examples:
   ukci kernels features debian-12-6.1 debian-13-6.12 --only kfuncs,map-types
   ukci kernels features ./bzImage --modules ./lib/modules --format json
 
-The number beside a name is the mainline release that introduced it. Distributions backport
-features, so only a probe shows what a kernel has. Helpers and kfuncs are followed by the
-program types that can call them. With two kernels, the features that only one of them has come
+The number beside a name is the mainline release that introduced it. Distributions backport \
+features, so only a probe shows what a kernel has. Helpers and kfuncs are followed by the \
+program types that can call them. With two kernels, the features that only one of them has come \
 first. The result is kept in the cache until the kernel or the agent changes.";
 
 #[derive(Debug, Args)]
@@ -220,18 +220,18 @@ pub(crate) struct Initramfs {
 const BUILD_HELP: &str = "\
 Examples:
   ukci kernels build ~/linux                          the files as they are now
-  ukci kernels build ~/linux@v6.18                    a tag, branch or commit; the tree is not touched
+  ukci kernels build ~/linux@v6.18                    a tag, branch or commit
   ukci kernels build linux-7.3-rc1.tar.gz --arch aarch64
   ukci kernels build linux-source-6.1 --debug kasan   Debian's package
   ukci check x.bpf.o --kernel $(ukci kernels build -q ~/bpf-next@master)
 
-The configuration of ukci is in kernels/config. An option that a kernel does not have is left out, and
-the last line says how many are. The host needs what every build of a kernel needs: gcc (for another
-architecture, its cross compiler), make, flex, bison, bc, pahole, and the headers of libelf and
-OpenSSL. A clean build of Linux 6.1 takes 17 minutes of CPU time and 3 GB of the cache. To free it:
+The tree itself is not touched. The configuration of ukci is in kernels/config. An option that a kernel does not have is left out, and \
+the last line says how many are. The host needs what every build of a kernel needs: gcc (for another \
+architecture, its cross compiler), make, flex, bison, bc, pahole, and the headers of libelf and \
+OpenSSL. A clean build of Linux 6.1 takes 17 minutes of CPU time and 3 GB of the cache. To free it: \
 `ukci cache clear kernel-builds`.
 
-The exit status is 2 if the kernel does not compile, and 1 or 64 if something else is wrong.
+The exit status is 2 if the kernel does not compile, and 1 or 64 if something else is wrong. \
 docs/versions.md shows how `git bisect run` uses this.";
 
 #[derive(Debug, Args)]

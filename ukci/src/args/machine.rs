@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use ukci_harness::run::Copies;
 use ukci_harness::{arch, transport};
@@ -25,11 +26,11 @@ pub(crate) struct Machines {
     #[arg(long, value_name = "SIZE", env = "UKCI_MAX_MEMORY", hide_env = true, value_parser = size)]
     pub(crate) max_memory: Option<ByteSize>,
 
-    /// Give up on a cell after this time, such as `90s` or `2m`
+    /// Give up on a cell after this time, such as `90s` or `2m` [default: 60s]
     ///
     /// With the accelerator tcg, which emulates the CPU, the limit is five times as long.
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
-    pub(crate) timeout: Duration,
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
 
     /// How to run the guest's CPU
     #[arg(long, default_value = "auto")]
@@ -63,7 +64,7 @@ impl Machines {
             others_follow: false,
             jobs: Some(1),
             max_memory: None,
-            timeout,
+            timeout: Some(timeout),
             accel,
             transport,
         }
@@ -74,11 +75,64 @@ impl Machines {
         Self {
             jobs: None,
             max_memory: None,
-            timeout: TIMEOUT,
+            timeout: None,
             accel,
             transport: Transport::Auto,
             cold: false,
             others_follow: false,
+        }
+    }
+
+    /// How long a cell may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT)
+    }
+
+    /// The options on which the end of a cell may depend, as a command line has them.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let name = |value: PossibleValue| value.get_name().to_owned();
+        let timeout = self.timeout.map(|timeout| {
+            // `1m 30s` is two words.
+            humantime::format_duration(timeout)
+                .to_string()
+                .replace(' ', "")
+        });
+        let accel = Some(self.accel).filter(|accel| *accel != Accel::Auto);
+        let accel = accel.and_then(|accel| accel.to_possible_value());
+        let transport = Some(self.transport).filter(|transport| *transport != Transport::Auto);
+        let transport = transport.and_then(|transport| transport.to_possible_value());
+        let mut options = Vec::new();
+        for (option, value) in [
+            ("--timeout", timeout),
+            ("--accel", accel.map(name)),
+            ("--transport", transport.map(name)),
+        ] {
+            options.extend(
+                value
+                    .into_iter()
+                    .flat_map(|value| [option.to_owned(), value]),
+            );
+        }
+        options.extend(self.cold.then(|| "--cold".to_owned()));
+        options
+    }
+
+    /// The same, with what an earlier run was given where this one was given nothing.
+    pub(crate) fn like(self, earlier: &Self) -> Self {
+        Self {
+            timeout: self.timeout.or(earlier.timeout),
+            accel: if self.accel == Accel::Auto {
+                earlier.accel
+            } else {
+                self.accel
+            },
+            transport: if self.transport == Transport::Auto {
+                earlier.transport
+            } else {
+                self.transport
+            },
+            cold: self.cold || earlier.cold,
+            ..self
         }
     }
 

@@ -85,7 +85,10 @@ pub(crate) struct Import {
 
 #[derive(Debug, Args)]
 pub(crate) struct Suggest {
-    /// The object to read
+    /// The object to read, or a program that contains one
+    ///
+    /// Programs that are built with a skeleton of libbpf, with `include_bytes!` or with Go's `embed` contain
+    /// their object.
     #[arg(value_name = "X.bpf.o")]
     pub(crate) object: PathBuf,
 

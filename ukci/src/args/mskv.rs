@@ -15,7 +15,7 @@ Examples:
   ukci mskv *.bpf.o --arch x86_64 --arch aarch64 --print markdown
   ukci mskv x.bpf.o --stream debian-cloud --all --print json
 
-MSKV means minimum supported kernel version. The directory of `--out` has the report and the evidence of
+MSKV means minimum supported kernel version. The directory of `--out` has the report and the evidence of \
 every kernel that was booted.";
 
 #[derive(Debug, Args)]

@@ -68,10 +68,10 @@ pub(crate) struct Merge {
 
 const DIFF_HELP: &str = "\
 What `--fail-on` takes:
-  new-failures  a required cell fails its expectation, and met it before or is new
+  new-failures  a required cell fails that did not fail before, or is new
   removed       a cell is missing in the later report
   changed       a cell ended differently, for better or worse
-  growth        a program costs the verifier over `--max-growth-percent` more instructions
+  growth        the verifier needs over `--max-growth-percent` more instructions
   never         nothing: differences are only shown";
 
 #[derive(Debug, Args)]

@@ -10,7 +10,9 @@ use super::{Machines, Outputs};
 pub(super) const HELP: &str = "\
 Examples:
   ukci rerun ukci-out --failed
-  ukci rerun ukci-out execsnoop/debian-12-6.1-cloud/x86_64";
+  ukci rerun ukci-out execsnoop/debian-12-6.1-cloud/x86_64
+
+Without `--timeout`, `--accel`, `--transport` and `--cold`, the cells run with those of the report.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Rerun {

@@ -18,10 +18,10 @@ Examples:
 
   go test -exec 'ukci runner --kernel 6.12' ./...
 
-The command has the environment, the current directory and the standard streams of ukci, and its
-exit status or its signal becomes that of ukci. Status 124 means that its time was up. Status 125
-means that ukci could not run it, or that the kernel reported damage. A message then says why. If the
-variable `UKCI_OUT` names a directory here, what the command writes to the same directory in the guest
+The command has the environment, the current directory and the standard streams of ukci, and its \
+exit status or its signal becomes that of ukci. Status 124 means that its time was up. Status 125 \
+means that ukci could not run it, or that the kernel reported damage. A message then says why. If the \
+variable `UKCI_OUT` names a directory here, what the command writes to the same directory in the guest \
 comes back into it.";
 
 #[derive(Debug, Args)]

@@ -45,11 +45,11 @@ pub(crate) struct Shell {
 }
 
 pub(super) const HELP: &str = "\
-The guest has the kernel, command line, modules, processors and memory of the cell, the object in
-`/cell`, and busybox. `ukci-guest check` does in the guest what the cell did. `ukci-guest check
+The guest has the kernel, command line, modules, processors and memory of the cell, the object in \
+`/cell`, and busybox. `ukci-guest check` does in the guest what the cell did. `ukci-guest check \
 --json` prints all of the evidence. Ctrl-D ends the machine, and Ctrl-A X kills it.
 
-With --rootfs, the shell is the `sh` of that root file system. A program that you name with --file
+With --rootfs, the shell is the `sh` of that root file system. A program that you name with --file \
 brings its libraries.
 
 Examples:

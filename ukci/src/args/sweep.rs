@@ -13,9 +13,9 @@ Examples:
   ukci sweep x.bpf.o debian-12-6.1 --all
   ukci sweep x.bpf.o debian-cloud --between 6.1.170..6.12.101 --print json
 
-A stream is named like a kernel, and may leave out the release and the series: `debian-13-6.12-cloud`
-is one series, `debian-13-cloud` is everything that Debian 13 has shipped for clouds, and
-`debian-cloud` is all of Debian's cloud kernels. `ukci kernels update --history` pins the versions
+A stream is named like a kernel, and may leave out the release and the series: `debian-13-6.12-cloud` \
+is one series, `debian-13-cloud` is everything that Debian 13 has shipped for clouds, and \
+`debian-cloud` is all of Debian's cloud kernels. `ukci kernels update --history` pins the versions \
 that the mirrors still have.";
 
 #[derive(Debug, Args)]

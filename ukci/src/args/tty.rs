@@ -29,3 +29,11 @@ pub(crate) struct Terminal {
     )]
     pub(crate) tty: Tty,
 }
+
+impl Terminal {
+    /// What was asked for, if it is not left to ukci.
+    pub(super) fn asked(self) -> Option<String> {
+        let asked = (self.tty != Tty::Auto).then(|| self.tty.to_possible_value());
+        Some(asked??.get_name().to_owned())
+    }
+}

@@ -11,13 +11,13 @@ use super::{Accel, arch};
 
 pub(super) const HELP: &str = "\
 Examples:
-  ukci warm                              save a guest of every kernel of the matrix `quick`
-  ukci warm 6.1 6.12                     save a guest of these two kernels
-  ukci warm --matrix matrix.toml         save a guest of every kernel of a matrix of your own
+  ukci warm                       save guests of the matrix `quick`
+  ukci warm 6.1 6.12              save a guest of these two kernels
+  ukci warm --matrix matrix.toml  save guests of your own matrix
 
-A run does this by itself for each kernel that has two cells or more, so you rarely need this command.
-Use it to prepare a machine before it is used, or to speed up cells that run alone: a run that finds
-a saved guest uses it. Guests are saved for the memory, CPUs and kernel arguments that the
+A run does this by itself for each kernel that has two cells or more, so you rarely need this command. \
+Use it to prepare a machine before it is used, or to speed up cells that run alone: a run that finds \
+a saved guest uses it. Guests are saved for the memory, CPUs and kernel arguments that the \
 matrix has, below `templates` in the cache.";
 
 #[derive(Debug, Args)]

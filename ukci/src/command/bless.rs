@@ -9,7 +9,7 @@ use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
 use crate::atomic_file;
-use crate::diagnostic::{Action, Failure};
+use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::{GOOD, Output, WARN, label};
 use crate::text::{Text, count, text};
@@ -35,8 +35,8 @@ pub(crate) fn bless(
     output: Output,
 ) -> Result<Exit, Failure> {
     let name = path.display().to_string();
-    let text = input_file::read_text(path, TEXT_LIMIT)
-        .map_err(|error| Failure::failed_to(Action::on("read", path), &error))?;
+    let text =
+        input_file::read_text(path, TEXT_LIMIT).map_err(|error| Failure::unread(path, &error))?;
     let blessed = matrix::bless(&text, &name, report, told)
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
     if !blessed.cells.is_empty() {

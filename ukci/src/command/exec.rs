@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use ukci_harness::resolve;
+
 use crate::args::{Exec, Tty};
 use crate::cells;
 use crate::commands;
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::selected::unresolved;
 use crate::settings::Settings;
 use crate::tty;
 
@@ -19,6 +22,9 @@ pub(crate) fn run(mut exec: Exec, output: Output) -> Result<Exit, Failure> {
     draft.name = exec.name.take();
     draft.shell = exec.shell.take();
     draft.artifact = exec.artifact.take();
+    if let Some(object) = &draft.artifact {
+        resolve::object(object).map_err(|error| unresolved(&error))?;
+    }
     draft.expected_status = exec.expect_exit;
     draft.watched = !exec.no_watch;
     let tty = exec.terminal.tty;

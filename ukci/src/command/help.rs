@@ -7,14 +7,21 @@ use ukci_matrix::authored::instead_of;
 use crate::args::{Cli, Help};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
+use crate::output::Output;
 use crate::stdout::print;
+use crate::terminal::wrap::hanging;
+use crate::text::Text;
 use crate::{environment, exit};
 
 /// Runs the command.
-pub(crate) fn run(args: &Help) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Help, output: Output) -> Result<Exit, Failure> {
     match args.topic.as_slice() {
-        [topic] if topic == "environment" => return print(harmless_lines(&environment::help())),
-        [topic] if topic == "exit-status" => return print(harmless_lines(&(exit::help() + "\n"))),
+        [topic] if topic == "environment" => return print(environment::help(output.width)),
+        [topic] if topic == "exit-status" => {
+            let mut text = Text::from(harmless_lines(&exit::table()));
+            text.push(&hanging(0, exit::HANDED_THROUGH, 0, output.width));
+            return print(text);
+        }
         _ => {}
     }
     let mut command = Cli::command();

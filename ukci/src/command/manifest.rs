@@ -2,18 +2,22 @@
 
 mod record;
 
-use ukci_harness::input_file::{self, OBJECT_LIMIT, TEXT_LIMIT};
+use std::path::Path;
+
+use ukci_harness::input_file::{self, TEXT_LIMIT};
 use ukci_harness::object_file;
 use ukci_harness::render::harmless_lines;
+use ukci_harness::resolve;
 use ukci_matrix::manifest;
 use ukci_schema::artifact::name_of;
 use ukci_schema::report::CellReport;
 
 use crate::args::manifest::{Import, Manifest, Suggest};
-use crate::diagnostic::{Action, Failure};
+use crate::diagnostic::Failure;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::report_file;
+use crate::selected::unresolved;
 use crate::stdout::print;
 
 /// Runs the command.
@@ -27,8 +31,7 @@ pub(crate) fn run(command: Manifest, output: Output) -> Result<Exit, Failure> {
 
 fn suggest(args: &Suggest) -> Result<Exit, Failure> {
     let file = args.object.display().to_string();
-    let bytes = input_file::read(&args.object, OBJECT_LIMIT)
-        .map_err(|error| Failure::failed_to(Action::on("read", &args.object), &error))?;
+    let bytes = object(&args.object)?;
     let facts = object_file::facts(&bytes).filter(|facts| !facts.names.programs.is_empty());
     let Some(facts) = facts else {
         let message = format!("`{file}` is not an object with BPF programs");
@@ -53,10 +56,34 @@ fn suggest(args: &Suggest) -> Result<Exit, Failure> {
     ))
 }
 
+/// An object, or the only one inside a program.
+fn object(path: &Path) -> Result<Vec<u8>, Failure> {
+    let refused = match resolve::object(path) {
+        Ok(bytes) => return Ok(bytes),
+        Err(error) => error,
+    };
+    let Ok(found) = resolve::embedded(path) else {
+        return Err(unresolved(&refused));
+    };
+    match <[resolve::Embedded; 1]>::try_from(found) {
+        Ok([object]) => Ok(object.bytes),
+        Err(several) => {
+            let message = format!(
+                "`{}` contains {} BPF objects, and a manifest describes one",
+                path.display(),
+                several.len()
+            );
+            let hint = "give the `.bpf.o` of one of them, or record what the program does with \
+                        `ukci manifest record`";
+            Err(Failure::says(Exit::Usage, &message, Some(hint.into())))
+        }
+    }
+}
+
 fn import(args: &Import) -> Result<Exit, Failure> {
     let name = args.file.display().to_string();
     let text = input_file::read_text(&args.file, TEXT_LIMIT)
-        .map_err(|error| Failure::failed_to(Action::on("read", &args.file), &error))?;
+        .map_err(|error| Failure::unread(&args.file, &error))?;
     let imported = manifest::import(&text, &name)
         .map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))?;
     print(harmless_lines(&imported.toml))

@@ -17,8 +17,7 @@ use crate::args::{self, Machines, ManifestOf, Outputs};
 use crate::diagnostic::Failure;
 use crate::exit::Exit;
 
-/// What a report has of the options that its verdicts depend on. How fast and how many at once is
-/// not recorded.
+/// What a report has of the options that its verdicts depend on. How many at once is not recorded.
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
 struct Recorded {
@@ -40,6 +39,8 @@ struct Recorded {
     btf: Option<PathBuf>,
     #[command(flatten)]
     compilation: args::Compilation,
+    #[command(flatten)]
+    machines: Machines,
 }
 
 /// What a run writes down of its settings; `own` are the user kernels by their names.
@@ -81,6 +82,7 @@ pub(crate) fn write(settings: &Settings, own: &BTreeMap<String, PathBuf>) -> Ask
     if let Some(baseline) = &settings.baseline {
         say("--baseline", &baseline.path.display().to_string());
     }
+    options.extend(settings.machines.options());
     let modules = settings.selection.modules.iter();
     let modules: Vec<String> = modules
         .flat_map(|dir| ["--modules".to_owned(), dir.display().to_string()])
@@ -170,7 +172,7 @@ pub(crate) fn read(
         remember: super::remember(true),
         cache_limit,
         baseline: recorded.baseline.map(Baseline::read).transpose()?,
-        machines,
+        machines: machines.like(&recorded.machines),
         out: outputs.out,
         formats: outputs.format,
         only: None,
@@ -250,6 +252,15 @@ mod tests {
             "./bzImage",
             "--modules",
             "lib",
+            "--timeout",
+            "1m 30s",
+            "--accel",
+            "tcg",
+            "--transport",
+            "virtio-serial",
+            "--cold",
+            "--jobs",
+            "3",
         ];
         let Command::Check(check) = Cli::try_parse_from(words).unwrap().command else {
             panic!("not a check");
@@ -265,6 +276,17 @@ mod tests {
         assert_eq!(recorded.btf, Some(PathBuf::from("own.btf")));
         assert_eq!(recorded.kernel, ["./bzImage", "debian-12-6.1"]);
         assert_eq!(recorded.modules, [PathBuf::from("lib")]);
+        let machines = Machines::with_accel(args::Accel::Auto).like(&recorded.machines);
+        assert_eq!(machines.options(), settings.machines.options());
+        assert_eq!(machines.timeout(), std::time::Duration::from_secs(90));
+        assert!(machines.cold && machines.jobs.is_none());
+        // What is given when it runs again comes first.
+        let given = Machines {
+            timeout: Some(std::time::Duration::from_secs(5)),
+            ..machines
+        };
+        let given = given.like(&recorded.machines);
+        assert_eq!(given.timeout(), std::time::Duration::from_secs(5));
         let compilation = super::super::compilation(recorded.compilation);
         assert_eq!(compilation.include, settings.compilation.include);
         assert_eq!(compilation.define, settings.compilation.define);

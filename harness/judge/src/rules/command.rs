@@ -113,9 +113,11 @@ fn unexpected(evidence: &Evidence, seen: &CommandEvidence, ended: &Ended) -> Dia
 /// What it said last, on its standard error or else on its standard output; and what the kernel said
 /// meanwhile.
 fn last_lines(evidence: &Evidence, seen: &CommandEvidence) -> Option<Excerpt> {
+    // Colors and movements of the cursor are for a terminal.
+    let shown = |tail: &str| anstream::adapter::strip_str(tail).to_string();
     let outputs = [
-        ("stderr", seen.stderr_tail.as_str()),
-        ("stdout", seen.stdout_tail.as_str()),
+        ("stderr", shown(&seen.stderr_tail)),
+        ("stdout", shown(&seen.stdout_tail)),
     ];
     let kernel = &evidence.kmsg[evidence.kmsg.len().saturating_sub(KERNEL)..];
     let said = outputs
@@ -124,7 +126,7 @@ fn last_lines(evidence: &Evidence, seen: &CommandEvidence) -> Option<Excerpt> {
     if said.is_none() && kernel.is_empty() {
         return None;
     }
-    let (of, tail) = said.unwrap_or(("kernel", ""));
+    let (of, tail) = said.unwrap_or(("kernel", String::new()));
     let lines: Vec<&str> = tail
         .lines()
         .filter(|line| !line.trim().is_empty())
@@ -195,7 +197,8 @@ mod tests {
         assert_eq!((excerpt.of.as_str(), excerpt.omitted), ("stderr", 8));
         assert_eq!(excerpt.lines.last().unwrap(), "line 19");
         let quiet = CommandEvidence {
-            stderr_tail: " \n".into(),
+            stderr_tail: " \n\u{1b}[6n\u{1b}[0m\n".into(),
+            stdout_tail: "\u{1b}[1;32mout\u{1b}[0m\n".into(),
             ..seen
         };
         failed.kmsg = vec!["one".into()];

@@ -1,8 +1,11 @@
 //! Why a command could not be put together, and what to do about it.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use ukci_schema::cell::Arch;
+
+use crate::render::quoted as word;
 
 /// Why a command could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,43 @@ pub enum Error {
     /// No file of this host is the program.
     #[error("this host has no program `{0}`")]
     NoProgram(String),
+    /// The program is a directory.
+    #[error("`{0}` is a directory, not a program")]
+    Directory(String),
+    /// The file of the program may not be executed.
+    #[error("`{}` is not executable", .0.display())]
+    NotExecutable(PathBuf),
+    /// A text without a first line that says what runs it.
+    #[error("`{}` is text, and its first line does not name an interpreter with `#!`", .0.display())]
+    NoShebang(PathBuf),
+    /// What runs a script, or loads a dynamically linked program, is not on this host.
+    #[error("`{}` needs `{interpreter}` to run, which this host does not have", program.display())]
+    NoInterpreter {
+        /// The script or program.
+        program: PathBuf,
+        /// The path or the name of its interpreter.
+        interpreter: String,
+        /// The architecture of a dynamically linked program.
+        arch: Option<Arch>,
+    },
+    /// Two files would have one path in the guest.
+    #[error("two files are for the path `{path}` of the guest: `{one}` and `{other}`")]
+    SamePath {
+        /// The path.
+        path: String,
+        /// One of them.
+        one: String,
+        /// The other one.
+        other: String,
+    },
+    /// One file would be a directory for another one.
+    #[error("`{path}` is a file of the guest, and `{below}` is below it")]
+    Below {
+        /// The path of the file.
+        path: String,
+        /// That of the other one.
+        below: String,
+    },
     /// A file is none that a guest could run.
     #[error("`{}` cannot be run in a guest: {reason}", path.display())]
     NotRunnable {
@@ -61,6 +101,24 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoProgram(name) if name.contains('/') => "check the path of the program".into(),
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
+                "name each file of the directory with an option of its own, or give the guest the files \
+                 of this host with `--host-root`"
+                    .into()
+            }
+            Self::Directory(_) => "give the path of a program".into(),
+            Self::NotExecutable(path) => format!("run `chmod +x {}`", quoted(path)),
+            Self::NoShebang(_) => "begin the script with the line `#!/bin/sh`".into(),
+            Self::NoInterpreter { arch: Some(arch), .. } => format!(
+                "the program is for {arch}: link it statically, install the C library of {arch}, or \
+                 give the guest a root file system with `--rootfs`"
+            ),
+            Self::NoInterpreter { .. } => {
+                "install it, or give the guest a root file system that has it with `--rootfs`".into()
+            }
+            Self::SamePath { .. } | Self::Below { .. } => {
+                "give each file a path of its own, for example `--file SRC:/DST`".into()
+            }
             Self::NoProgram(name) => format!(
                 "programs are looked up on this host and sent to the guest: install `{name}`, or give \
                  its path"
@@ -80,4 +138,9 @@ impl Error {
             _ => return None,
         })
     }
+}
+
+/// A path as a shell reads it back.
+fn quoted(path: &Path) -> String {
+    word(&path.display().to_string())
 }

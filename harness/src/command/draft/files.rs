@@ -45,6 +45,9 @@ impl Files {
     pub(super) fn program(&mut self, path: &Path) -> Result<(), Error> {
         let bytes = read(path)?;
         if elf_closure::arch(path, &bytes)?.is_none() && script::interpreter(&bytes).is_none() {
+            if std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\0')) {
+                return Err(Error::NoShebang(path.to_owned()));
+            }
             return Err(Error::NotRunnable {
                 path: path.to_owned(),
                 reason: "it is neither an ELF program nor a script with `#!`".into(),
@@ -89,7 +92,7 @@ impl Files {
         if self.is_bare {
             // Interpreters and libraries are those of the root file system.
         } else if let Some(interpreter) = script::interpreter(&bytes) {
-            self.interpreter(interpreter)?;
+            self.interpreter(source, interpreter)?;
         } else if let Some(other) = elf_closure::arch(source, &bytes)? {
             let arch = self.arch;
             if other != arch {
@@ -99,17 +102,21 @@ impl Files {
             let closure = elf_closure::of(source, &bytes, &self.library_path)?;
             for needed in closure.files {
                 let path = text(needed.path.as_os_str())?.to_owned();
-                self.bytes(&needed.path, &path, needed.bytes, 0o755);
+                self.bytes(&needed.path, &path, needed.bytes, 0o755)?;
             }
             for (link, target) in closure.links {
                 self.link(&link, &target);
             }
         }
-        self.bytes(source, at, bytes, mode);
-        Ok(())
+        self.bytes(source, at, bytes, mode)
     }
 
-    fn interpreter(&mut self, interpreter: Interpreter) -> Result<(), Error> {
+    fn interpreter(&mut self, script: &Path, interpreter: Interpreter) -> Result<(), Error> {
+        let absent = |name: &str| Error::NoInterpreter {
+            program: script.to_owned(),
+            interpreter: name.to_owned(),
+            arch: None,
+        };
         let path = match interpreter {
             // The guest's shell.
             Interpreter::Sh => return Ok(()),
@@ -117,9 +124,12 @@ impl Files {
             Interpreter::Name(name) => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 let found = program_path::find(&name, &path);
-                found.ok_or(Error::NoProgram(name))?
+                found.ok_or_else(|| absent(&name))?
             }
         };
+        if !path.exists() {
+            return Err(absent(&path.display().to_string()));
+        }
         let real = canonical(&path)?;
         self.program(&real)?;
         self.link(&path, &real);
@@ -139,25 +149,28 @@ impl Files {
     }
 
     /// Programs of the lock, with their libraries.
-    pub(super) fn tools(&mut self, tools: &[Tool]) {
+    pub(super) fn tools(&mut self, tools: &[Tool]) -> Result<(), Error> {
         for tool in tools {
             for (at, bytes) in tool_files::files(tool) {
-                self.own(&tool.name, &at, bytes);
+                self.own(&tool.name, &at, bytes)?;
             }
         }
+        Ok(())
     }
 
     /// A file of a program of the lock.
-    pub(super) fn own(&mut self, name: &str, at: &str, bytes: Vec<u8>) {
-        self.bytes(Path::new(&tool_files::source_of(name)), at, bytes, 0o755);
+    pub(super) fn own(&mut self, name: &str, at: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        self.bytes(Path::new(&tool_files::source_of(name)), at, bytes, 0o755)
     }
 
-    pub(super) fn bytes(&mut self, source: &Path, at: &str, bytes: Vec<u8>, mode: u32) {
+    fn bytes(&mut self, source: &Path, at: &str, bytes: Vec<u8>, mode: u32) -> Result<(), Error> {
         let at = plain(at);
-        if !self.paths.insert(at.clone()) {
-            return;
-        }
         let sha256 = digest::of(&bytes);
+        if self.paths.contains(&at) {
+            return self.same(&at, source, &sha256);
+        }
+        self.below(&at)?;
+        self.paths.insert(at.clone());
         let size = bytes.len() as u64;
         self.bytes += size;
         self.keep(&sha256, source, bytes);
@@ -170,6 +183,42 @@ impl Files {
                 source: source.display().to_string(),
             },
         });
+        Ok(())
+    }
+
+    /// Refuses a second file for a path, unless it is the same. A link at the path stays.
+    fn same(&self, at: &str, source: &Path, sha256: &str) -> Result<(), Error> {
+        let there = self.made.iter().find(|file| file.path == at);
+        match there.map(|file| &file.content) {
+            Some(Content::Bytes {
+                sha256: other,
+                source: one,
+                ..
+            }) if other != sha256 => Err(Error::SamePath {
+                path: at.to_owned(),
+                one: one.clone(),
+                other: source.display().to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a file where another one needs a directory.
+    fn below(&self, at: &str) -> Result<(), Error> {
+        let error = |path: &str, below: &str| Error::Below {
+            path: path.to_owned(),
+            below: below.to_owned(),
+        };
+        let is_file = |file: &&CommandFile| matches!(file.content, Content::Bytes { .. });
+        for file in self.made.iter().filter(is_file) {
+            if Path::new(at).starts_with(&file.path) {
+                return Err(error(&file.path, at));
+            }
+            if Path::new(&file.path).starts_with(at) {
+                return Err(error(at, &file.path));
+            }
+        }
+        Ok(())
     }
 
     fn keep(&mut self, sha256: &str, source: &Path, bytes: Vec<u8>) {

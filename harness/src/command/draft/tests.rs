@@ -1,4 +1,12 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
+
+fn write_program(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+}
 
 fn command(draft: Draft) -> Command {
     let planned = draft.plan(Arch::X86_64, b"busybox".to_vec(), &[]).unwrap();
@@ -10,7 +18,7 @@ fn command(draft: Draft) -> Command {
 fn a_script_brings_its_interpreter_and_its_own_name() {
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().canonicalize().unwrap().join("run.sh");
-    std::fs::write(&script, "#!/bin/sh\necho \"$1\"\n").unwrap();
+    write_program(&script, "#!/bin/sh\necho \"$1\"\n");
     let words = vec![script.clone().into(), "a b".into()];
     let made = command(Draft {
         words: words.clone(),
@@ -73,7 +81,7 @@ fn another_user_has_its_own_name_and_home() {
 fn what_cannot_run_is_refused_before_anything_boots() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("notes");
-    std::fs::write(&file, "text").unwrap();
+    write_program(&file, "text");
     let of = |word: &Path| {
         let draft = Draft {
             words: vec![word.into()],
@@ -81,7 +89,25 @@ fn what_cannot_run_is_refused_before_anything_boots() {
         };
         draft.plan(Arch::X86_64, Vec::new(), &[]).unwrap_err()
     };
-    assert!(matches!(of(&file), Error::NotRunnable { .. }));
+    assert!(matches!(of(&file), Error::NoShebang(_)));
+    let bytes = dir.path().join("bytes");
+    write_program(&bytes, "\0\u{1}");
+    assert!(matches!(of(&bytes), Error::NotRunnable { .. }));
+    let script = dir.path().join("script");
+    for line in ["#!/nope/x", "#!/usr/bin/env no-such-program"] {
+        write_program(&script, line);
+        let error = of(&script);
+        assert!(
+            matches!(&error, Error::NoInterpreter { program, .. } if *program == script.canonicalize().unwrap()),
+            "{error}"
+        );
+    }
+    std::fs::set_permissions(&script, Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(of(&script), Error::NotExecutable(_)));
+    for directory in [dir.path(), Path::new(".")] {
+        assert!(matches!(of(directory), Error::Directory(_)));
+    }
+    assert!(matches!(of(Path::new("")), Error::Nothing));
     assert!(matches!(
         of(Path::new("no-such-program")),
         Error::NoProgram(_)
@@ -89,6 +115,51 @@ fn what_cannot_run_is_refused_before_anything_boots() {
     assert!(matches!(of(&dir.path().join("x")), Error::NoProgram(_)));
     let nothing = Draft::default().plan(Arch::X86_64, Vec::new(), &[]);
     assert!(matches!(nothing, Err(Error::Nothing)));
+}
+
+#[test]
+fn each_file_has_a_path_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for name in ["a", "b"] {
+        std::fs::write(at(name), name).unwrap();
+    }
+    std::fs::write(at("same"), "a").unwrap();
+    let of = |files: &[(&str, &str)]| {
+        let files = files.iter().map(|(source, path)| SharedFile {
+            source: at(source),
+            path: Some((*path).to_owned()),
+        });
+        let draft = Draft {
+            shell: Some("true".into()),
+            files: files.collect(),
+            ..Draft::default()
+        };
+        draft.plan(Arch::X86_64, b"busybox".to_vec(), &[])
+    };
+    assert!(of(&[("a", "/x"), ("b", "/y/z")]).is_ok());
+    assert!(of(&[("a", "/x"), ("same", "/x")]).is_ok());
+    let error = of(&[("a", "/x"), ("b", "/./x")]).unwrap_err();
+    assert!(
+        matches!(&error, Error::SamePath { path, .. } if path == "/x"),
+        "{error}"
+    );
+    let error = of(&[("a", BUSYBOX)]).unwrap_err();
+    assert!(matches!(error, Error::SamePath { .. }), "{error}");
+    for files in [[("a", "/x"), ("b", "/x/y")], [("a", "/x/y"), ("b", "/x")]] {
+        let error = of(&files).unwrap_err();
+        assert!(
+            matches!(&error, Error::Below { path, below } if path == "/x" && below == "/x/y"),
+            "{error}"
+        );
+    }
+    let error = of(&[(".", "/x")]).unwrap_err();
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("--host-root")),
+        "{error}"
+    );
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn find(
         let own = catalogue
             .arch_of(path, &asked.modules)
             .and_then(|arch| catalogue.own_kernel(path, &asked.modules, arch));
-        return own.map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()));
+        return own.map_err(|error| Failure::of(selected::exit_of(&error), &error, error.hint()));
     }
     named::prepare(catalogue, named::find_one(catalogue, name)?, fetching)
 }

@@ -13,6 +13,7 @@ use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::lock_file;
 use crate::output::Output;
+use crate::selected;
 
 /// Makes boot files.
 pub(super) fn run(unpack: &Unpack, output: Output) -> Result<Exit, Failure> {
@@ -42,7 +43,7 @@ pub(super) fn initramfs(args: &Initramfs) -> Result<Exit, Failure> {
     };
     let agent = FileRef {
         path: args.agent.clone(),
-        sha256: digest::of_file(&args.agent).map_err(|e| io("read", &args.agent, &e))?,
+        sha256: digest::of_file(&args.agent).map_err(|e| Failure::unread(&args.agent, &e))?,
     };
     let scratch = Scratch::create().map_err(|e| io("write to", &std::env::temp_dir(), &e))?;
     let made = assemble(scratch.path(), &agent, &kernel.segment)
@@ -52,5 +53,5 @@ pub(super) fn initramfs(args: &Initramfs) -> Result<Exit, Failure> {
 }
 
 fn failed(error: &catalogue::Error) -> Failure {
-    Failure::of(Exit::NoVerdict, error, error.hint())
+    Failure::of(selected::exit_of(error), error, error.hint())
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ukci_harness::event::Event;
-use ukci_harness::input_file::{self, DOCUMENT_LIMIT, OBJECT_LIMIT};
+use ukci_harness::input_file::{self, DOCUMENT_LIMIT};
 use ukci_harness::object_file;
 use ukci_harness::render::{harmless, harmless_lines};
 use ukci_harness::resolve;
@@ -21,6 +21,7 @@ use crate::commands;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::selected::unresolved;
 use crate::settings::Settings;
 use crate::stdout::print;
 use crate::text::text;
@@ -115,8 +116,7 @@ pub(super) fn run(record: Record, output: Output) -> Result<Exit, Failure> {
 }
 
 fn read(object: &Path) -> Result<Candidate, Failure> {
-    let bytes = input_file::read(object, OBJECT_LIMIT)
-        .map_err(|error| Failure::failed_to(Action::on("read", object), &error))?;
+    let bytes = resolve::object(object).map_err(|error| unresolved(&error))?;
     let name = object.file_name().unwrap_or_default().to_string_lossy();
     Ok(Candidate {
         name: name_of(&name).to_owned(),
