@@ -16,6 +16,8 @@ mod source;
 mod tools;
 
 use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -159,9 +161,9 @@ pub fn build(
     let place = absolute(&request.cache)?
         .join(WORK)
         .join(&digest::of(source.place().as_bytes())[..16]);
-    fs::create_dir_all(&place).map_err(Error::on("create", &place))?;
-    let _lock = lock(&place.join(LOCK), progress)?;
-    let tree = source.provide(&place, &source_digest, stop, progress)?;
+    let _lock = lock(&place, progress)?;
+    let provided = source.provide(&place, &source_digest, stop, progress);
+    let tree = provided.inspect_err(|_| remove_if_unused(&place))?;
     let objects = place.join(format!("objects-{}-{}", request.arch, variant(request)));
     fs::create_dir_all(&objects).map_err(Error::on("create", &objects))?;
 
@@ -269,13 +271,38 @@ fn found(dir: &Path) -> Option<Built> {
     (digest::of_file(&image).ok()? == built.sha256).then_some(Built { image, ..built })
 }
 
-fn lock(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<File, Error> {
-    let file = File::create(path).map_err(Error::on("create", path))?;
-    if file.try_lock().is_err() {
-        progress(Progress::Waiting);
-        file.lock().map_err(Error::on("lock", path))?;
+/// Locks a place, which is created. Others wait.
+fn lock(place: &Path, progress: &mut dyn FnMut(Progress)) -> Result<File, Error> {
+    let path = place.join(LOCK);
+    loop {
+        fs::create_dir_all(place).map_err(Error::on("create", place))?;
+        let file = match File::create(&path) {
+            // It was removed just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file.map_err(Error::on("create", &path))?,
+        };
+        if file.try_lock().is_err() {
+            progress(Progress::Waiting);
+            file.lock().map_err(Error::on("lock", &path))?;
+        }
+        // Whoever had it before may have removed it with the place.
+        let locked = file.metadata().map_err(Error::on("read", &path))?.ino();
+        if fs::metadata(&path).is_ok_and(|found| found.ino() == locked) {
+            return Ok(file);
+        }
     }
-    Ok(file)
+}
+
+/// Removes a place in which nothing was kept. Its lock is held.
+fn remove_if_unused(place: &Path) {
+    let Ok(entries) = fs::read_dir(place) else {
+        return;
+    };
+    let mut names = entries.flatten().map(|entry| entry.file_name());
+    if names.all(|name| name == LOCK) {
+        // A place that cannot be removed is in nobody's way.
+        let _ = fs::remove_file(place.join(LOCK)).and_then(|()| fs::remove_dir(place));
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {

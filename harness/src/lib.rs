@@ -32,6 +32,7 @@ pub mod initramfs;
 pub mod input_file;
 pub mod kernel_build;
 pub mod kernel_features;
+pub mod kernel_quirks;
 pub mod kernel_versions;
 pub mod machine;
 mod needed_modules;

@@ -162,6 +162,15 @@ fn lists_are_data() {
 }
 
 #[test]
+fn a_kernel_is_shown_with_its_quirks() {
+    let shown = ukci(&["kernels", "show", "debian-11-5.10"]);
+    let quirk = "quirk       BPF is not among the active LSMs";
+    assert!(stdout(&shown).contains(quirk), "{shown}");
+    let other = ukci(&["kernels", "show", "debian-12-6.1"]);
+    assert!(!stdout(&other).contains(quirk), "{other}");
+}
+
+#[test]
 fn mistakes_get_an_error_a_hint_and_their_own_status() {
     let mistakes: &[(&str, &[&str])] = &[
         ("no_artifact", &["check"]),

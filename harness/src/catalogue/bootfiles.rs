@@ -204,7 +204,7 @@ impl Found {
         let segment = self.segment(&image.release, &transports);
         let mut files = BTreeMap::from([(store::IMAGE, image.bytes), (store::SEGMENT, segment)]);
         if let Some(config) = self.config.take() {
-            files.insert("config", config);
+            files.insert(store::CONFIG, config);
         }
         if let Some(pack) = self.pack.finish() {
             files.insert(store::MODULES, pack);

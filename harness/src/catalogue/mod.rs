@@ -140,6 +140,13 @@ impl Catalogue {
         self.find(kernel).is_some()
     }
 
+    /// The configuration of a kernel that was prepared, if its packages have one.
+    pub fn config(&self, kernel: &LockedKernel) -> Option<String> {
+        let (_, entry) = self.stored(kernel)?;
+        let config = std::fs::read(entry.config()?.path).ok()?;
+        Some(String::from_utf8_lossy(&config).into_owned())
+    }
+
     /// The entry of a kernel that was prepared, and its key.
     pub(crate) fn stored(&self, kernel: &LockedKernel) -> Option<(String, Entry)> {
         let key = key(kernel);

@@ -40,6 +40,8 @@ const PROGRAMS: &str = "agents";
 pub(crate) const IMAGE: &str = "vmlinux";
 /// The kernel's part of the initramfs.
 pub(crate) const SEGMENT: &str = "segment.cpio";
+/// The configuration that the kernel was built with.
+pub(crate) const CONFIG: &str = "config";
 /// All of its modules.
 pub(crate) const MODULES: &str = "modules.pack";
 
@@ -118,6 +120,12 @@ impl Entry {
     pub(crate) fn modules(&self) -> Option<FileRef> {
         let there = self.manifest.files.contains_key(MODULES);
         there.then(|| self.file(MODULES))
+    }
+
+    /// The configuration of the kernel; `None` if it came without one.
+    pub(crate) fn config(&self) -> Option<FileRef> {
+        let there = self.manifest.files.contains_key(CONFIG);
+        there.then(|| self.file(CONFIG))
     }
 
     /// All of its files, with the manifest.

@@ -14,6 +14,19 @@ use crate::catalogue::package::files::{self, Limited, MAX_BETWEEN, MAX_TOTAL};
 /// Where Debian's packages `linux-source-*` put their tarball.
 const DEBIAN: &str = "/usr/src";
 
+/// How the names of tar archives end, and their compression.
+const ENDINGS: [(&str, &str); 9] = [
+    (".tar", ""),
+    (".tar.xz", ".xz"),
+    (".txz", ".xz"),
+    (".tar.zst", ".zst"),
+    (".tzst", ".zst"),
+    (".tar.gz", ".gz"),
+    (".tgz", ".gz"),
+    (".tar.bz2", ".bz2"),
+    (".tbz2", ".bz2"),
+];
+
 /// How often progress is told while an archive is read, in bytes.
 const STEP: u64 = 1 << 20;
 
@@ -72,7 +85,17 @@ impl Source {
     }
 
     fn tree(text: &str, tree: &Path) -> Result<Self, Error> {
-        if !(tree.join("Kconfig").is_file() && tree.join("Makefile").is_file()) {
+        // A tree that may not be read is not one without these files.
+        fs::read_dir(tree).map_err(Error::on("read", tree))?;
+        let has = |name: &str| {
+            let path = tree.join(name);
+            match fs::metadata(&path) {
+                Ok(found) => Ok(found.is_file()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(Error::io("read", &path, error)),
+            }
+        };
+        if !(has("Kconfig")? && has("Makefile")?) {
             return Err(refused(
                 text,
                 "it has no `Kconfig` and `Makefile`".to_owned(),
@@ -233,11 +256,9 @@ fn unpacked(
     };
     let file = File::open(archive).map_err(Error::on("read", archive))?;
     let total = file.metadata().map_or(0, |found| found.len());
-    let ending = [".xz", ".zst", ".gz", ".bz2", ".tar"]
-        .into_iter()
-        .find(|ending| name.ends_with(ending));
-    let ending = ending.ok_or_else(|| no_archive("it is no tar archive".into()))?;
-    let ending = if ending == ".tar" { "" } else { ending };
+    let ending = ENDINGS.iter().find(|(ending, _)| name.ends_with(ending));
+    let (_, compression) = ending
+        .ok_or_else(|| no_archive("its name does not end as that of a tar archive".into()))?;
     let counted = Counted {
         file,
         done: 0,
@@ -255,8 +276,8 @@ fn unpacked(
         .prefix(".tmp-")
         .tempdir_in(place)
         .map_err(Error::on("write to", place))?;
-    let reader =
-        package::decompressor(ending, counted).map_err(|error| no_archive(error.to_string()))?;
+    let reader = package::decompressor(compression, counted)
+        .map_err(|error| no_archive(error.to_string()))?;
     let reader = reader.ok_or_else(|| no_archive("its compression is unknown".into()))?;
     write_entries(reader, half.path()).map_err(|error| {
         if stop.load(Ordering::Relaxed) {

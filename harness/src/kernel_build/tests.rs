@@ -110,6 +110,11 @@ fn a_tarball_and_a_commit_are_sources_too() {
     let of_tar = request(archive.to_str().unwrap(), &cache);
     let Some(first) = built(&of_tar) else { return };
     assert_eq!(fs::read(first.unwrap().image).unwrap(), b"one");
+    let short = dir.path().join("linux-6.1.tgz");
+    fs::rename(&archive, &short).unwrap();
+    let of_short = request(short.to_str().unwrap(), &dir.path().join("other"));
+    let image = built(&of_short).unwrap().unwrap().image;
+    assert_eq!(fs::read(image).unwrap(), b"one");
 
     let git = |arguments: &[&str]| {
         let mut git = std::process::Command::new("git");
@@ -171,6 +176,9 @@ fn a_tarball_with_more_than_a_source_has_is_refused_early() {
     assert!(!dir.path().join("x").exists());
     let said = refused(&[("linux/x", 9 << 30)]).unwrap();
     assert_eq!(said, "`linux/x` claims 9663676416 bytes");
+    // Nothing is left of a source that was refused.
+    let places = fs::read_dir(dir.path().join("cache").join(WORK)).unwrap();
+    assert_eq!(places.count(), 0);
 }
 
 #[test]
@@ -181,6 +189,15 @@ fn what_is_no_source_is_refused_with_a_way_out() {
     fs::write(tree.join(".config"), "").unwrap();
     let empty = dir.path().join("empty");
     fs::create_dir(&empty).unwrap();
+    // As one may not read it, and root is not refused: a link to itself.
+    let unread = dir.path().join("unread");
+    fs::create_dir(&unread).unwrap();
+    std::os::unix::fs::symlink("Kconfig", unread.join("Kconfig")).unwrap();
+    let error = Source::find(unread.to_str().unwrap())
+        .unwrap_err()
+        .to_string();
+    assert!(error.ends_with("unread/Kconfig`"), "{error}");
+    assert!(error.starts_with("failed to read `"), "{error}");
     let mut said = String::new();
     for source in [
         tree.to_str().unwrap(),

@@ -1,5 +1,6 @@
 //! `ukci kernels show`: one kernel's packages, digests and files.
 
+use ukci_harness::kernel_quirks;
 use ukci_schema::lock::Verified;
 
 use super::named;
@@ -35,6 +36,13 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
             harmless(&from.suite),
             harmless(&from.date)
         ));
+        for quirk in kernel_quirks::of(&kernel.name, kernel.arch) {
+            text.push_line(&text!(
+                "quirk       {} ({})",
+                harmless(&quirk.what),
+                harmless(&quirk.source)
+            ));
+        }
         for package in &kernel.packages {
             let roles: Vec<String> = package
                 .roles
