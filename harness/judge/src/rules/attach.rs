@@ -1,7 +1,7 @@
 //! Judges a program that loaded: it is attached and called, refused, or not attempted.
 
 use super::target::{self, missing_target, unknown_attach, unknown_attach_type};
-use super::{capability, hook, placeholder, site, struct_ops, user_probe};
+use super::{attach_option, capability, hook, placeholder, site, struct_ops, user_probe};
 use crate::case::Case;
 use crate::errno::{self, EACCES, EINVAL, ENOENT, ENOMEM, ENOTSUPP, EOPNOTSUPP, EPERM, ESRCH};
 use crate::finding::{Found, Rule, diagnosis};
@@ -14,14 +14,14 @@ use ukci_schema::verdict::Stage;
 /// For a refused attachment, in this order.
 const RULES: &[Rule] = &[
     ("attach-type", attach_type),
-    ("attach-mechanism", mechanism),
+    ("attach-mechanism", attach_option::mechanism),
     ("attach-target", target_probed),
     ("attach-jit", jit),
     ("attach-memory", memory),
     ("attach-section", section),
     ("attach-blacklist", site::blacklisted),
     ("attach-site", site::none),
-    ("attach-config", config),
+    ("attach-config", attach_option::config),
     ("attach-user-probe", user_probe::refused),
     ("attach-struct-ops", struct_ops::refused),
     ("attach-hook", hook::refused),
@@ -204,93 +204,6 @@ fn jit(case: &Case<'_>) -> Option<Diagnosis> {
         headline,
         hints,
     ))
-}
-
-/// Options without which there is no attachment of the kind at all, whatever the target.
-fn mechanism(case: &Case<'_>) -> Option<Diagnosis> {
-    let section = case.section();
-    let kprobe = site::is_kprobe(section);
-    let many = site::is_of_many(section);
-    // A release without the attach type has no such option.
-    if ((kprobe && many) || section.starts_with("netkit"))
-        && let Some((name, release)) = unknown_attach(case)
-    {
-        let errno = errno_of(case);
-        return Some(unknown_attach_type(
-            case,
-            name,
-            release,
-            Stage::Attach,
-            errno,
-        ));
-    }
-    let (option, hint) = if kprobe && many && case.is_off("FPROBE") {
-        ("FPROBE", "attach single kprobes if the option is off")
-    } else if kprobe && case.is_off("KPROBES") {
-        (
-            "KPROBES",
-            "use tracepoints or `fentry` where the option is off",
-        )
-    } else if section.starts_with('u') && case.is_off("UPROBE_EVENTS") {
-        (
-            "UPROBE_EVENTS",
-            "do without uprobes where the option is off",
-        )
-    } else if section.starts_with("netkit") && case.is_off("NETKIT") {
-        ("NETKIT", "use veth devices and tc where the option is off")
-    } else {
-        return None;
-    };
-    let mut found = option_off(case, option, hint);
-    if let Some(name) = case.program.target.as_deref()
-        && (case.features(FeatureKind::Target, name)).any(|f| f.present == Some(false))
-    {
-        found.hints.push(format!(
-            "note that this kernel has no `{name}` to attach to"
-        ));
-    }
-    Some(found)
-}
-
-/// Options that a refusal of this kind comes of, where they are off.
-fn config(case: &Case<'_>) -> Option<Diagnosis> {
-    let errno = errno_of(case);
-    let (option, hint) = if is_trampoline(case)
-        && matches!(errno, Some(ENOTSUPP | EOPNOTSUPP))
-        && case.is_off("DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
-    {
-        (
-            "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
-            "attach a kprobe there: mainline has the option on arm64 since 6.4",
-        )
-    } else if site::is_kprobe(case.section())
-        && errno == Some(EINVAL)
-        && !case.section().contains('+')
-        && case.is_off("KPROBES_ON_FTRACE")
-    {
-        (
-            "KPROBES_ON_FTRACE",
-            "attach `fentry`, or probe a few bytes into the function: its entry belongs to ftrace",
-        )
-    } else {
-        return None;
-    };
-    Some(option_off(case, option, hint))
-}
-
-fn option_off(case: &Case<'_>, option: &str, hint: &str) -> Diagnosis {
-    let headline = format!(
-        "{} (`{}`) needs CONFIG_{option}, which is off in this kernel: {}",
-        case.name(),
-        case.section(),
-        errno::name(errno_of(case))
-    );
-    diagnosis(
-        Code::MissingKernelConfig,
-        Stage::Attach,
-        headline,
-        vec![hint.into()],
-    )
 }
 
 /// ENOENT and ESRCH mean one thing where a name is looked up in the kernel; of other places, such as

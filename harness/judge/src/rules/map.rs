@@ -1,7 +1,7 @@
 //! Maps that the kernel refused to create.
 
 use super::{capability, loader, map_in_map, map_limit, map_type, memory};
-use crate::case::Whole;
+use crate::case::{Whole, is_off};
 use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
 use crate::finding::{Found, brought, diagnosis};
 use crate::said::Said;
@@ -163,7 +163,7 @@ fn diagnose(map: &MapEvidence, errno: Option<i32>, whole: &Whole<'_>) -> Diagnos
         _ => None,
     });
     let (code, headline, hints) = if present == Some(false) {
-        unsupported(of, &evidence.guest.release)
+        unsupported(of, evidence)
     } else if let Some(slot) = slot {
         unfit_slot(map, slot, evidence)
     } else if loader::share(whole, map, errno).is_some() {
@@ -232,8 +232,27 @@ fn unfit_slot(
     (Code::MapRefused, headline, vec![hint.into()])
 }
 
-fn unsupported(of: Refused<'_>, release: &str) -> (Code, String, Vec<String>) {
+/// The options without which a kernel lacks a type of maps (`include/linux/bpf_types.h`).
+const MAP_OPTIONS: &[(&str, &str)] = &[
+    ("cgroup_array", "CGROUPS"),
+    ("cgroup_storage", "CGROUP_BPF"),
+    ("cgrp_storage", "CGROUPS"),
+    ("inode_storage", "BPF_LSM"),
+    ("percpu_cgroup_storage", "CGROUP_BPF"),
+    ("xskmap", "XDP_SOCKETS"),
+];
+
+/// The option that is off, where the release has the type.
+fn switched_off(kind: &str, evidence: &Evidence) -> Option<&'static str> {
+    let release = &evidence.guest.release;
+    let older = history::map_type(kind).is_some_and(|since| history::is_older(release, since));
+    let (_, option) = MAP_OPTIONS.iter().find(|(known, _)| *known == kind)?;
+    (!older && is_off(evidence, option)).then_some(option)
+}
+
+fn unsupported(of: Refused<'_>, evidence: &Evidence) -> (Code, String, Vec<String>) {
     let kind = &of.map.map_type;
+    let release = &evidence.guest.release;
     let headline = format!(
         "the kernel has no map type `{kind}`{}, which {} needs",
         brought(release, history::map_type(kind)),
@@ -250,15 +269,17 @@ fn unsupported(of: Refused<'_>, release: &str) -> (Code, String, Vec<String>) {
         }
         _ => format!("use another map type where the kernel has no `{kind}`"),
     };
-    let hints = vec![
+    let option = switched_off(kind, evidence)
+        .map(|option| format!("the type needs CONFIG_{option}, which is off in this kernel"));
+    let hints = option.into_iter().chain([
         instead,
         format!(
             "make it optional: if the type is missing, call `bpf_map__set_autocreate({}, false)` \
              and switch off the programs that use it (`bpf_program__set_autoload`)",
             of.outer.unwrap_or(of.map).name
         ),
-    ];
-    (Code::UnsupportedMapType, headline, hints)
+    ]);
+    (Code::UnsupportedMapType, headline, hints.collect())
 }
 
 /// The type is known; its sizes or flags are not accepted.

@@ -2,6 +2,7 @@
 
 pub(crate) mod asked;
 pub(crate) mod attach;
+pub(crate) mod attach_option;
 pub(crate) mod capability;
 pub(crate) mod command;
 pub(crate) mod core;

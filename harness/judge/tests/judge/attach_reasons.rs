@@ -257,3 +257,41 @@ fn an_attach_type_that_the_kernel_knows_is_not_blamed() {
     evidence.programs[0].attach.errno = Some(ENOTSUPP);
     fails(&evidence, Code::UnsupportedAttachType);
 }
+
+/// Kernels of one's own: the option that is off is the reason, and nothing that is missing because of it.
+#[test]
+fn an_option_that_is_off_is_named_before_what_is_missing_for_it() {
+    let refused = |section: &str, kind: &str, errno, off: &str| {
+        let mut evidence = attaching(unattached(section, kind, errno, ""));
+        evidence.guest.config.insert(off.into(), "n".into());
+        evidence
+    };
+    for (section, kind, errno, option) in [
+        ("kprobe/vfs_read", "kprobe", ENOENT, "KPROBE_EVENTS"),
+        ("cgroup_skb/egress", "cgroup_skb", EINVAL, "CGROUP_BPF"),
+        ("sockops", "sock_ops", EINVAL, "CGROUP_BPF"),
+        ("fentry/vfs_read", "tracing", ENOTSUPP, "BPF_JIT"),
+        (
+            "tp/syscalls/sys_enter_read",
+            "tracepoint",
+            ENOENT,
+            "FTRACE_SYSCALLS",
+        ),
+    ] {
+        let found = fails(
+            &refused(section, kind, errno, option),
+            Code::MissingKernelConfig,
+        );
+        told(&found, &[&format!("CONFIG_{option}")]);
+        let on = refused(section, kind, errno, "NOTHING");
+        let judged = ukci_judge::judge(&on, false);
+        let Verdict::Fail { diagnosis } = judged.verdict else {
+            panic!("{section}");
+        };
+        assert_ne!(diagnosis.code, Code::MissingKernelConfig, "{section}");
+    }
+    let many = refused("kprobe.multi/vfs_read", "kprobe", ENOENT, "KPROBE_EVENTS");
+    fails(&many, Code::AttachTargetMissing);
+    let other = refused("tp/sched/x", "tracepoint", ENOENT, "FTRACE_SYSCALLS");
+    fails(&other, Code::AttachTargetMissing);
+}

@@ -3,7 +3,7 @@
 use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::{Extern, Feature, FeatureKind, MapEvidence};
 
-use crate::hand::{alone, fails, feature, refused, rejected, told, untold};
+use crate::hand::{alone, fails, feature, map, refused, rejected, told, untold};
 
 /// libbpf warns of a string that it cuts, and goes on: the next line is the reason.
 #[test]
@@ -169,4 +169,24 @@ fn two_cgroup_storages_of_a_type_are_told_to_be_one() {
     let program = rejected("cgroup_skb/egress", "cgroup_skb", 16, log);
     let found = fails(&alone(16, program), Code::VerifierRejection);
     told(&found, &["into one struct, in one map"]);
+}
+
+/// Of a release that has the type: an option, and no release, is what the kernel lacks.
+#[test]
+fn a_type_of_maps_that_an_option_brings_is_told_with_the_option() {
+    let found = |value: &str, release: &str| {
+        let mut evidence = refused(22, "libbpf: map 'm': failed to create: -EINVAL\n");
+        evidence.maps = vec![map("m", "xskmap", 4, 22)];
+        evidence.features = vec![feature(FeatureKind::MapType, "xskmap", None, false)];
+        evidence.guest.release = release.into();
+        let config = &mut evidence.guest.config;
+        config.insert("XDP_SOCKETS".into(), value.into());
+        fails(&evidence, Code::UnsupportedMapType)
+    };
+    told(
+        &found("n", "6.1.0"),
+        &["needs CONFIG_XDP_SOCKETS, which is off"],
+    );
+    untold(&found("y", "6.1.0"), &["XDP_SOCKETS"]);
+    untold(&found("n", "4.9.0"), &["XDP_SOCKETS"]);
 }
