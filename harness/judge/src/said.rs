@@ -69,6 +69,12 @@ pub(crate) enum Said<'a> {
     },
     /// A program was not loaded; the errno by name.
     ProgramFailed { program: &'a str, errno: &'a str },
+    /// A program is given to a second member of operations.
+    OperationReused {
+        map: &'a str,
+        member: &'a str,
+        program: &'a str,
+    },
     /// The section names no program type.
     NoProgramType,
     /// A program that replaces a function, of which nobody said the program.
@@ -205,6 +211,16 @@ fn of_a_map(line: &str) -> Option<Said<'_>> {
             let name = rest.split(' ').next().unwrap_or_default();
             let name = name.strip_prefix("bpf_struct_ops_").unwrap_or(name);
             return Some(Said::OperationsMissing(name));
+        }
+        // c1 func ptr undo_cwnd: invalid reuse of prog a in sec struct_ops/a with type 27: …
+        if let Some((place, rest)) = rest.split_once(": invalid reuse of prog ") {
+            let (map, member) = place.trim().split_once(" func ptr ")?;
+            let program = rest.split(' ').next().unwrap_or_default();
+            return Some(Said::OperationReused {
+                map,
+                member,
+                program,
+            });
         }
         let words = rest.trim_matches([' ', ':']);
         let (map, words) = words.split_once(": ").unwrap_or(("", words));

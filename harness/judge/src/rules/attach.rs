@@ -173,11 +173,13 @@ fn section(case: &Case<'_>) -> Option<Diagnosis> {
         case.section(),
         text::clipped(line)
     );
-    let hints = vec![
+    let hint = if line.contains("kretprobes do not support offset") {
+        "leave out the offset: a kretprobe runs when the function returns, so it is for the whole function"
+    } else {
         "write the section as libbpf reads it, or say in the manifest where the program goes \
          (`attach = { … }`)"
-            .to_owned(),
-    ];
+    };
+    let hints = vec![hint.to_owned()];
     Some(diagnosis(
         Code::LoaderContract,
         Stage::Attach,

@@ -121,8 +121,9 @@ fn compared(case: &Case<'_>, spec: &str, fault: &CoreFault) -> Diagnosis {
             index,
         } => failure(
             format!(
-                "the kernel's `{member}` has {elements} elements, and {program} reads element \
-                 {index}"
+                "the kernel's `{member}` has {elements} element{}, and {program} reads element \
+                 {index}",
+                if *elements == 1 { "" } else { "s" }
             ),
             vec![format!(
                 "test `bpf_core_field_exists()` for the element before the read: the size of \

@@ -323,6 +323,22 @@ pub(crate) fn operations(evidence: &Evidence, said: &Said<'_>) -> Option<Diagnos
     if let Said::OperationsMissing(name) = *said {
         return Some(no_operations(evidence, name));
     }
+    if let Said::OperationReused {
+        map,
+        member,
+        program,
+    } = *said
+    {
+        return Some(of(
+            Code::InvalidObject,
+            Stage::Load,
+            format!(
+                "map `{map}` gives program `{program}` to a second member, `{member}`: libbpf loads a \
+                 `struct_ops` program for one member"
+            ),
+            "write a program for each member, which may call the same function",
+        ));
+    }
     let Said::OperationsMismatch { map, words } = *said else {
         return None;
     };

@@ -170,9 +170,39 @@ fn out_of_bounds(operations: &StructOpsEvidence) -> Option<Cause> {
                 )
             })
         }
-        ("sched_ext_ops" | "tcp_congestion_ops", EINVAL) => bad_name(text("name")),
+        ("sched_ext_ops", EINVAL) => bad_name(text("name")),
+        ("tcp_congestion_ops", EINVAL) => bad_name(text("name")).or_else(|| tcp_value(operations)),
         _ => None,
     }
+}
+
+/// `bpf_tcp_ca_init_member` takes `flags` within `TCP_CONG_MASK`, of which no release has more than these bits,
+/// and `bpf_struct_ops_map_update_elem` no other value than a program and the name.
+fn tcp_value(operations: &StructOpsEvidence) -> Option<Cause> {
+    const FLAGS: u64 = 0xf;
+    let numbers = operations.values.iter();
+    let mut numbers =
+        numbers.filter_map(|(member, value)| Some((member, value.parse::<u64>().ok()?)));
+    let (member, value) = numbers.find(|(member, value)| match member.as_str() {
+        "name" => false,
+        "flags" => value & !FLAGS != 0,
+        _ => *value != 0,
+    })?;
+    Some(match member.as_str() {
+        "flags" => (
+            format!(
+                "its `flags` has bits that no congestion control has ({:#x})",
+                value & !FLAGS
+            ),
+            "set only bits that begin with `TCP_CONG_` in this kernel's BTF or sources".into(),
+        ),
+        member => (
+            format!(
+                "its `{member}` is {value}, and of this member the kernel takes no value but 0"
+            ),
+            format!("leave `{member}` out: the kernel sets it by itself"),
+        ),
+    })
 }
 
 /// `bpf_obj_name_cpy` takes letters, digits, `_` and `.`; both kinds of operations need a name.

@@ -14,6 +14,15 @@ use ukci_schema::verdict::Stage;
 pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
     let program = case.program;
     let name = program.target.as_deref()?;
+    if name.is_empty() {
+        let headline = format!(
+            "section `{}` of {} names no target, so its loader must set one",
+            case.section(),
+            case.name()
+        );
+        let hint = "call `bpf_program__set_attach_target` before the load, or name the target in the manifest";
+        return Some(at_load(Code::LoaderContract, headline, &[hint]));
+    }
     let unfound = case.said.contains(&Said::TargetWithoutBtf);
     let feature = case
         .features(FeatureKind::Target, name)
@@ -217,11 +226,29 @@ pub(crate) fn missing_target(
              optional with `SEC(\"?…\")`"
         ),
         Kind::Function | Kind::Tracepoint | Kind::Hook => format!(
-            "{what}: choose the target in the loader (`bpf_program__set_attach_target`), or make the \
-             program optional with `SEC(\"?…\")`"
+            "{what}: choose the target in the loader (`{}`), or make the program optional with \
+             `SEC(\"?…\")`",
+            chosen_by(hook)
         ),
     });
     crate::finding::diagnosis(Code::AttachTargetMissing, stage, headline, hints)
+}
+
+/// libbpf's call with which a loader chooses the target of a program: before the load where the target is
+/// looked up in BTF, or else when it attaches.
+fn chosen_by(hook: &str) -> &'static str {
+    let starts = |start: &str| hook.starts_with(start);
+    if starts("kprobe.multi") || starts("kretprobe.multi") || starts("kprobe.session") {
+        "bpf_program__attach_kprobe_multi_opts"
+    } else if starts("kprobe") || starts("kretprobe") {
+        "bpf_program__attach_kprobe"
+    } else if starts("raw_tp") || starts("raw_tracepoint") {
+        "bpf_program__attach_raw_tracepoint"
+    } else if hook == "tp" || hook == "tracepoint" {
+        "bpf_program__attach_tracepoint"
+    } else {
+        "bpf_program__set_attach_target"
+    }
 }
 
 /// Iterators and the mainline releases that brought them.

@@ -152,7 +152,6 @@ fn a_missing_iterator_is_told_with_its_release_and_without_another_target() {
         ],
     );
     untold(&found, &["set_attach_target"]);
-    told(&refused("tp/a/b", "a/b"), &["set_attach_target"]);
 }
 
 /// libbpf takes `MODULE:FUNCTION` where it looks into BTF, and a plain name in a kprobe's section.
@@ -294,4 +293,81 @@ fn an_option_that_is_off_is_named_before_what_is_missing_for_it() {
     fails(&many, Code::AttachTargetMissing);
     let other = refused("tp/sched/x", "tracepoint", ENOENT, "FTRACE_SYSCALLS");
     fails(&other, Code::AttachTargetMissing);
+}
+
+/// `bpf_program__set_attach_target` looks into BTF: of a kprobe it breaks the load.
+#[test]
+fn a_loader_chooses_the_target_with_the_call_that_fits_the_program() {
+    for (section, kind, call) in [
+        ("kprobe/gone", "kprobe", "attach_kprobe`"),
+        (
+            "kretprobe.multi/gone",
+            "kprobe",
+            "attach_kprobe_multi_opts`",
+        ),
+        ("tp/a/gone", "tracepoint", "attach_tracepoint`"),
+        ("raw_tp/gone", "raw_tracepoint", "attach_raw_tracepoint`"),
+        ("fentry/gone", "tracing", "set_attach_target`"),
+        ("lsm/gone", "lsm", "set_attach_target`"),
+    ] {
+        let program = unattached(section, kind, ENOENT, "");
+        let target = program.target.clone().unwrap();
+        let mut evidence = attaching(program);
+        evidence.features = vec![feature(FeatureKind::Target, &target, None, false)];
+        let found = fails(&evidence, Code::AttachTargetMissing);
+        told(&found, &[&format!("`bpf_program__{call}")]);
+    }
+}
+
+#[test]
+fn a_section_that_ends_before_its_target_is_the_loaders() {
+    let mut evidence = crate::hand::refused(
+        3,
+        "libbpf: prog 'prog': failed to find kernel BTF type ID of '': -ESRCH\n",
+    );
+    evidence.programs = vec![rejected("fentry/", "tracing", 3, "")];
+    evidence.features = vec![feature(FeatureKind::Target, "", None, false)];
+    let found = fails(&evidence, Code::LoaderContract);
+    told(&found, &["`fentry/` of `prog` names no target"]);
+}
+
+#[test]
+fn a_kretprobe_has_no_offset() {
+    let libbpf = "libbpf: prog 'prog': kretprobes do not support offset specification\n";
+    let evidence = attaching(unattached("kretprobe/vfs_read+8", "kprobe", EINVAL, libbpf));
+    let found = fails(&evidence, Code::LoaderContract);
+    told(&found, &["leave out the offset"]);
+}
+
+/// The values that the kernel takes of a congestion control are few.
+#[test]
+fn a_value_that_a_congestion_control_may_not_set_is_named() {
+    let refused = |member: &str, value: &str| {
+        let mut evidence = attaching(program("xdp", "xdp"));
+        evidence.programs[0].attach.outcome = AttachOutcome::Attached;
+        let values = [
+            (member, value),
+            ("name", "tiny"),
+            ("ssthresh", "a"),
+            ("undo_cwnd", "b"),
+        ];
+        let values = values.iter().chain(&[("cong_avoid", "c")]);
+        evidence.struct_ops = vec![StructOpsEvidence {
+            map: "cc".into(),
+            operations: "tcp_congestion_ops".into(),
+            programs: Vec::new(),
+            values: values
+                .map(|&(name, value)| (name.into(), value.into()))
+                .collect(),
+            attach: ProgramAttach {
+                outcome: AttachOutcome::Refused,
+                errno: Some(EINVAL),
+                ..ProgramAttach::default()
+            },
+        }];
+        fails(&evidence, Code::AttachRefused)
+    };
+    told(&refused("flags", "128"), &["its `flags` has bits", "0x80"]);
+    told(&refused("key", "77"), &["its `key` is 77"]);
+    untold(&refused("flags", "2"), &["has bits"]);
 }

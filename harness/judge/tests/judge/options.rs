@@ -159,7 +159,7 @@ fn an_argument_behind_the_returned_value_is_told_with_their_number() {
     let fifth = log.replace("6-th", "5-th").replace("off=40", "off=32");
     told(
         &found(&fifth),
-        &["a function that returns nothing has none"],
+        &["`vfs_read` returns nothing in this kernel"],
     );
 }
 
@@ -189,4 +189,52 @@ fn a_type_of_maps_that_an_option_brings_is_told_with_the_option() {
     );
     untold(&found("y", "6.1.0"), &["XDP_SOCKETS"]);
     untold(&found("n", "4.9.0"), &["XDP_SOCKETS"]);
+}
+
+/// libbpf gives a `struct_ops` program one place: nothing of the struct's shape is wrong.
+#[test]
+fn a_program_for_two_members_is_told_as_that() {
+    let line = "libbpf: struct_ops init_kern c1 func ptr undo_cwnd: invalid reuse of prog a in sec \
+                struct_ops/a with type 27: expected_attach_type 0 != kern_member_idx 8\n";
+    let found = fails(&refused(22, line), Code::InvalidObject);
+    told(
+        &found,
+        &["map `c1` gives program `a` to a second member, `undo_cwnd`"],
+    );
+    untold(&found, &["declare the struct", "func ptr"]);
+}
+
+/// What an operation is handed with a reference is acquired by no instruction.
+#[test]
+fn a_packet_that_an_operation_is_handed_is_to_be_given_back() {
+    let log = "0: R1=ctx() R10=fp0\n0: (b7) r0 = 1\n1: (95) exit\n\
+               Unreleased reference id=1 alloc_insn=0\nprocessed 2 insns\n";
+    let program = rejected("struct_ops/enqueue", "struct_ops", 22, log);
+    let found = fails(&alone(22, program), Code::VerifierRejection);
+    told(
+        &found,
+        &["the argument that the kernel hands over with a reference"],
+    );
+    untold(&found, &["instruction 0"]);
+}
+
+/// A bitwise operator is refused in 64 bits too.
+#[test]
+fn bits_of_a_pointer_are_not_to_be_computed_in_64_bits() {
+    let found = |instruction: &str| {
+        let log = format!(
+            "0: R1=ctx() R10=fp0\n0: (79) r0 = *(u64 *)(r1 +0)\n1: R0_w=ptr_pt_regs()\n\
+             1: {instruction}\nR0 32-bit pointer arithmetic prohibited\nprocessed 2 insns\n"
+        );
+        let program = rejected("fentry/x", "tracing", 13, &log);
+        fails(&alone(13, program), Code::VerifierRejection)
+    };
+    untold(
+        &found("(54) w0 &= 1"),
+        &["compute with the pointer in 64 bits"],
+    );
+    told(
+        &found("(04) w0 += 1"),
+        &["compute with the pointer in 64 bits"],
+    );
 }

@@ -331,6 +331,15 @@ fn of_attach_type(rejection: &Rejection<'_>, field: Field) -> Option<String> {
     ))
 }
 
+/// Whether the program reads the value that its function returns, right behind the arguments, and the kernel
+/// finds none there: `doesn't have 2-th argument`, or `has type UNKNOWN` on 5.10.
+fn returns_nothing(rejection: &Rejection<'_>, offset: i64) -> bool {
+    let section = rejection.case.section();
+    let returns = section.starts_with("fexit") || section.starts_with("fmod_ret");
+    let unfound = rejection.says("doesn't have") || rejection.says("has type UNKNOWN");
+    returns && unfound && count_of_arguments(rejection) == Some(offset / 8)
+}
+
 /// How many arguments the program's target has, where the guest read it from BTF.
 fn count_of_arguments(rejection: &Rejection<'_>) -> Option<i64> {
     let target = rejection.case.program.target.as_deref()?;
@@ -343,6 +352,12 @@ fn count_of_arguments(rejection: &Rejection<'_>) -> Option<i64> {
 fn arguments(rejection: &Rejection<'_>, offset: i64, size: i64) -> Vec<String> {
     let kind = rejection.case.program.program_type.as_str();
     match kind {
+        "tracing" if returns_nothing(rejection, offset) => {
+            let of = rejection.case.program.target.as_deref().unwrap_or_default();
+            vec![format!(
+                "do not read a returned value: `{of}` returns nothing in this kernel"
+            )]
+        }
         "tracing" | "lsm" | "struct_ops" | "ext" if rejection.says("doesn't have") => {
             // `func 'vfs_fsync' doesn't have 4-th argument`, also of a member of operations.
             let named = (rejection.sentence.split_once("func '"))

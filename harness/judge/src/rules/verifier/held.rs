@@ -276,6 +276,14 @@ fn reference(rejection: &Rejection<'_>) -> Vec<String> {
         Operation::Call(name) => Some(name),
         _ => None,
     });
+    let is_operation = rejection.case.program.program_type == "struct_ops";
+    if taken.is_none() && index == 0 && is_operation {
+        return vec![
+            "give back the argument that the kernel hands over with a reference, on every path: put the packet \
+             of `enqueue` into a list or a map, or call `bpf_qdisc_skb_drop`"
+                .into(),
+        ];
+    }
     let Some(taken) = taken else {
         return vec![format!(
             "release what instruction {index} acquired on every path: on this one it is still held"

@@ -88,9 +88,16 @@ fn arithmetic(rejection: &Rejection<'_>) -> Vec<String> {
         ];
     }
     if rejection.says("32-bit pointer arithmetic") {
-        return vec![
-            "compute with the pointer in 64 bits: do not cast it to `int` or `__u32`".into(),
-        ];
+        // `(54) w0 &= 1`: in 64 bits this is refused as well.
+        let text = rejection.trace.last().map(|step| step.instruction.text);
+        let adds = text.is_none_or(|text| text.contains("+=") || text.contains("-="));
+        return vec![if adds {
+            "compute with the pointer in 64 bits: do not cast it to `int` or `__u32`".into()
+        } else {
+            "do not compute with the pointer's value: only adding to it and subtracting from it, in 64 bits, is \
+             allowed"
+                .into()
+        }];
     }
     if rejection.says("pointer += pointer") {
         return vec!["add a number to a pointer, not another pointer".into()];
