@@ -1,10 +1,12 @@
 # `packages.<system>`.
 {
+  archives,
   guests,
   initramfs,
   kernelOfNixpkgs,
   kernels,
   legacyPackages,
+  lock,
   surface,
   ukci,
   ukciUnwrapped,
@@ -12,9 +14,11 @@
 }:
 let
   inherit (builtins)
+    all
     attrNames
     concatMap
     elemAt
+    filter
     listToAttrs
     map
     match
@@ -34,13 +38,11 @@ let
       value = initramfs { inherit name arch kernel; };
     }
   ];
+  # Some pins only have a digest: nobody knows a public address of their packages.
+  hasAddress = entry: all (package: archives ? ${package.archive}) entry.packages;
   locked = concatMap (
-    key:
-    let
-      parts = match "([^/]*)/(.*)" key;
-    in
-    ofKernel (elemAt parts 0) (elemAt parts 1) kernels.${key}
-  ) (attrNames kernels);
+    entry: ofKernel entry.name entry.arch kernels."${entry.name}/${entry.arch}"
+  ) (filter hasAddress lock.kernels);
   mainline = concatMap (
     name:
     ofKernel "mainline-${name}" arch (kernelOfNixpkgs {
