@@ -198,6 +198,12 @@ fn mistakes_get_an_error_a_hint_and_their_own_status() {
             &["exec", "-k", "6.1", "--rootfs", "README.md", "sh"],
         ),
         (
+            "exec_tty_and_stdin",
+            &[
+                "exec", "-k", "6.1", "--tty", "always", "--stdin", "x.bc", "/bin/sh",
+            ],
+        ),
+        (
             "exec_file_relative",
             &["exec", "-k", "6.1", "--file", "README.md:x", "/bin/sh"],
         ),

@@ -217,7 +217,12 @@ impl Draft {
                 files.shared(&canonical(&description)?, Some(at))?;
             }
         }
-        let out = self.out.clone().unwrap_or_else(|| command::OUT.to_owned());
+        // A variable of the command may name another directory.
+        let named = environment
+            .get("UKCI_OUT")
+            .filter(|dir| dir.starts_with('/'));
+        let out = self.out.as_ref().or(named).cloned();
+        let out = out.unwrap_or_else(|| command::OUT.to_owned());
         environment.insert("UKCI_OUT".into(), out.clone());
         let stdin = match (&self.stdin, self.stdin_stream) {
             (Some(file), _) => files.stdin(file)?,

@@ -33,6 +33,6 @@ pub(super) fn parse(text: &str) -> Result<Format, String> {
         return Err("the path is empty".into());
     }
     let kind = FormatKind::from_str(name, false)
-        .map_err(|_| format!("`{name}` is not one of json, markdown, github, junit and html"))?;
+        .map_err(|_| format!("`{name}` is not one of markdown, github, junit, html and json"))?;
     Ok(Format { kind, path })
 }

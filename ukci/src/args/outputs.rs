@@ -16,7 +16,7 @@ pub(crate) struct Outputs {
     #[arg(short, long, value_name = "DIR", default_value = "ukci-out")]
     pub(crate) out: PathBuf,
 
-    /// Write the report in another format too: markdown, github, junit or html. Can be repeated
+    /// Write the report in another format too: markdown, github, junit, html or json. Can be repeated
     ///
     /// The file is written beside `report.json`, or to the path after `=`, where `-` is standard
     /// output.

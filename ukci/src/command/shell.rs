@@ -21,7 +21,7 @@ use crate::output::{GOOD, Output, label};
 use crate::settings::recorded;
 use crate::text::text;
 use crate::{commands, report_file, runtime, tty};
-use ukci_harness::render::harmless;
+use ukci_harness::render::{harmless, quoted};
 
 /// Runs the command. With `--command` the status is the command's own.
 pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
@@ -29,9 +29,11 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
     let cell = rerun::find(&report, &args.cell)?.clone();
     if cell.command.is_some() {
         let message = format!("`{}` is a cell of a command", harmless(&cell.id));
-        let kernel = &cell.kernel;
-        let hint =
-            format!("run a shell's text instead: `ukci exec --kernel {kernel} --shell TEXT`");
+        let hint = format!(
+            "open a shell with what the command found: `ukci exec --kernel {} {}--shell 'exec sh'`",
+            quoted(&cell.kernel),
+            surroundings(&report.run.asked.command)
+        );
         return Err(Failure::says(Exit::Usage, &message, Some(hint)));
     }
     let scratch = Scratch::create()
@@ -139,5 +141,61 @@ impl Drop for Terminal {
             // Nobody is left to tell when the terminal is gone.
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
         }
+    }
+}
+
+/// The options of a command that say what it finds in the guest, each with a space after it.
+fn surroundings(command: &[String]) -> String {
+    const WITH_VALUE: &[&str] = &[
+        "--artifact",
+        "--cpus",
+        "--env",
+        "--file",
+        "--memory",
+        "--module",
+        "--net",
+        "--rootfs",
+        "--tool",
+        "--user",
+        "--workdir",
+    ];
+    let mut text = String::new();
+    let mut words = command.iter().take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        if word == "--host-root" {
+            text.push_str("--host-root ");
+        } else if WITH_VALUE.contains(&word.as_str()) {
+            let value = words.next().map_or("", String::as_str);
+            text.push_str(&format!("{word} {} ", quoted(value)));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::surroundings;
+
+    #[test]
+    fn a_shell_for_a_command_finds_what_the_command_found() {
+        let line = [
+            "--shell",
+            "ls",
+            "--file",
+            "a b:/c",
+            "--rootfs",
+            "deb.tar",
+            "--expect-exit",
+            "3",
+            "--host-root",
+            "--",
+            "--net",
+            "user",
+        ];
+        let line = line.map(str::to_owned);
+        assert_eq!(
+            surroundings(&line),
+            "--file 'a b:/c' --rootfs deb.tar --host-root "
+        );
     }
 }

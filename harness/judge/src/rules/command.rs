@@ -189,6 +189,22 @@ mod tests {
         assert_eq!(headline(&expected), "pass");
     }
 
+    /// A shell and the dynamic loader end with the same status.
+    #[test]
+    fn who_did_not_find_what_is_told_apart() {
+        let of = |stderr: &str| {
+            let mut failed = evidence(Ended::Exited { status: 127 });
+            failed.command.as_mut().unwrap().stderr_tail = stderr.into();
+            match judge(&failed, false).verdict {
+                Verdict::Fail { diagnosis } => diagnosis.hints[0].clone(),
+                _ => String::new(),
+            }
+        };
+        let unlinked = "./ml: error while loading shared libraries: libmine.so: cannot open";
+        assert!(of(unlinked).starts_with("send the library with `--file`"));
+        assert!(of("sh: nocmd: not found").contains("a shell says"));
+    }
+
     #[test]
     fn the_last_lines_are_shown() {
         let mut failed = evidence(Ended::Exited { status: 1 });

@@ -8,7 +8,7 @@ use ukci_schema::cell::Arch;
 use ukci_schema::command::{CommandFile, Content, Stdin};
 use ukci_schema::plan::{FileRef, Kept};
 
-use super::{Error, SharedFile};
+use super::{Error, PATH, SharedFile};
 use crate::catalogue::{Tool, digest};
 use crate::command::script::{self, Interpreter};
 use crate::command::{elf_closure, program_path, tool_files};
@@ -117,6 +117,7 @@ impl Files {
             interpreter: name.to_owned(),
             arch: None,
         };
+        let mut searched = None;
         let path = match interpreter {
             // The guest's shell.
             Interpreter::Sh => return Ok(()),
@@ -124,7 +125,9 @@ impl Files {
             Interpreter::Name(name) => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 let found = program_path::find(&name, &path);
-                found.ok_or_else(|| absent(&name))?
+                let found = found.ok_or_else(|| absent(&name))?;
+                searched = Some(name);
+                found
             }
         };
         if !path.exists() {
@@ -133,6 +136,14 @@ impl Files {
         let real = canonical(&path)?;
         self.program(&real)?;
         self.link(&path, &real);
+        if let Some(name) = searched
+            && !PATH
+                .split(':')
+                .any(|dir| path.parent() == Some(Path::new(dir)))
+        {
+            // The guest's `env` does not look where this host's does.
+            self.link(&Path::new("/usr/local/bin").join(name), &real);
+        }
         Ok(())
     }
 

@@ -89,7 +89,10 @@ fn what_cannot_run_is_refused_before_anything_boots() {
         };
         draft.plan(Arch::X86_64, Vec::new(), &[]).unwrap_err()
     };
-    assert!(matches!(of(&file), Error::NoShebang(_)));
+    let error = of(&file);
+    assert!(matches!(error, Error::NoShebang(_)), "{error}");
+    // `runner` and `manifest record` have no such option.
+    assert!(!error.hint().unwrap().contains("--shell"), "{error}");
     let bytes = dir.path().join("bytes");
     write_program(&bytes, "\0\u{1}");
     assert!(matches!(of(&bytes), Error::NotRunnable { .. }));
@@ -115,6 +118,32 @@ fn what_cannot_run_is_refused_before_anything_boots() {
     assert!(matches!(of(&dir.path().join("x")), Error::NoProgram(_)));
     let nothing = Draft::default().plan(Arch::X86_64, Vec::new(), &[]);
     assert!(matches!(nothing, Err(Error::Nothing)));
+}
+
+/// `env` of the guest looks in the guest's `PATH`.
+#[test]
+fn an_interpreter_that_is_looked_up_is_where_the_guest_looks() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("run");
+    write_program(&script, "#!/usr/bin/env cat\n");
+    let path = std::env::var_os("PATH").unwrap();
+    let found = program_path::find("cat", &path).unwrap();
+    let made = command(Draft {
+        words: vec![script.into()],
+        environment: BTreeMap::from([("UKCI_OUT".into(), "/left".into())]),
+        ..Draft::default()
+    });
+    let names = |file: &CommandFile| {
+        let path = Path::new(&file.path);
+        let dir = path.parent().unwrap().to_str().unwrap();
+        path.file_name() == found.file_name() && PATH.split(':').any(|known| known == dir)
+    };
+    assert!(made.files.iter().any(names), "{:?}", made.files);
+    // Where the files lie that come back is up to the command too.
+    assert_eq!(
+        (made.out.as_str(), made.environment["UKCI_OUT"].as_str()),
+        ("/left", "/left")
+    );
 }
 
 #[test]
