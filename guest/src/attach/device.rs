@@ -22,10 +22,39 @@ pub(super) fn xdp<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
         // The map's value begins with the length of the CPU's queue.
         sys::BPF_XDP_CPUMAP => in_map(attachment, sys::BPF_MAP_TYPE_CPUMAP, 64),
         _ => {
-            let link = calls::xdp(attachment.program, LOOPBACK)?;
+            let link =
+                calls::xdp(attachment.program, LOOPBACK).map_err(
+                    |errno| match map_with_programs(attachment).filter(|_| errno == libc::EINVAL) {
+                        Some(map) => NotAttached::NotAttempted(without_generic(&map)),
+                        None => errno.into(),
+                    },
+                )?;
             Ok(Attached::by(link, "xdp generic on the loopback", talk()))
         }
     }
+}
+
+/// A map of the program whose entries can have programs of their own. `generic_xdp_install` refuses a program
+/// that uses such a map, from 5.8 on and for some releases; the native mode of a driver takes it.
+fn map_with_programs(attachment: &Attachment<'_>) -> Option<String> {
+    const KINDS: [u32; 3] = [
+        sys::BPF_MAP_TYPE_DEVMAP,
+        sys::BPF_MAP_TYPE_DEVMAP_HASH,
+        sys::BPF_MAP_TYPE_CPUMAP,
+    ];
+    let mut maps = attachment.object.maps().into_iter();
+    let found = maps.find(|map| {
+        let (_, value_size, ..) = map.shape();
+        KINDS.contains(&map.kind()) && value_size == 8 && attachment.maps.contains(&map.name())
+    })?;
+    Some(found.name())
+}
+
+fn without_generic(map: &str) -> String {
+    format!(
+        "the loopback has only generic XDP, which this kernel refuses for a program that uses a map whose \
+         entries can have programs (`{map}`); on a device with native XDP it can be attached"
+    )
 }
 
 /// The first entry of a map: a number, and the program (5.8, 5.9).

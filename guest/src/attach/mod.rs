@@ -110,6 +110,8 @@ struct Attachment<'a> {
     program: &'a Program<'a>,
     object: &'a Object,
     environment: &'a Environment<'a>,
+    /// The maps of the object that the program uses.
+    maps: &'a [String],
     /// Where the manifest sends it, and the manifest's files.
     at: Option<&'a Target>,
     terms: &'a Terms<'a>,
@@ -174,10 +176,12 @@ pub(crate) fn attach_all(
         let section = section_of(seen).to_owned();
         let (hook, target) = split(&section);
         let terms = request.terms;
+        let maps = seen.maps.clone();
         let attachment = Attachment {
             program,
             object,
             environment: &environment,
+            maps: &maps,
             at: terms.site(&seen.name),
             terms,
             hook,

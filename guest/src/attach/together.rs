@@ -75,6 +75,7 @@ pub(crate) fn with_all<R>(
                 program: &programs[n],
                 object,
                 environment: &environment,
+                maps: &evidence.programs[n].maps,
                 at: terms.site(&evidence.programs[n].name),
                 terms,
                 hook,

@@ -68,7 +68,7 @@ impl Choice {
 /// What an object's own loader seems to do. `cells` are those of the object in a report.
 pub fn suggest(object: &ObjectFacts, cells: &[&CellReport]) -> Suggestion {
     let mut choices = maps::choices(object);
-    let (of_programs, decided) = programs::choices(object);
+    let (of_programs, decided) = programs::choices(object, cells);
     choices.extend(of_programs);
     choices.extend(refused::choices(cells, &decided));
     Suggestion { choices }

@@ -5,17 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::stem::{Hook, generation_stem, stem};
 use super::{Choice, quoted};
 use crate::manifest::ObjectFacts;
+use ukci_schema::diagnosis::Code;
 use ukci_schema::history::helper_name;
+use ukci_schema::report::CellReport;
 
 /// A function that every kernel has, that can be probed, and that runs often.
 const ANY_FUNCTION: &str = "vfs_read";
 
 /// The choices, and the programs that they decide about.
-pub(super) fn choices(object: &ObjectFacts) -> (Vec<Choice>, BTreeSet<String>) {
+pub(super) fn choices(
+    object: &ObjectFacts,
+    cells: &[&CellReport],
+) -> (Vec<Choice>, BTreeSet<String>) {
     let mut choices = Vec::new();
     let mut decided = BTreeSet::new();
     for group in pairs(object) {
-        choices.push(pair(object, &group));
+        choices.push(doubted(pair(object, &group), &group, cells));
         decided.extend(group.iter().map(|name| (*name).to_owned()));
     }
     for (new, old, helper) in generations(object) {
@@ -99,6 +104,37 @@ fn pair(object: &ObjectFacts, group: &[&str]) -> Choice {
         programs.collect::<String>()
     );
     Choice::new(format!("pick one of {}", names(group)), reason, toml)
+}
+
+/// The same choice, as a comment, where a kernel of the report has all that the best program is attached to,
+/// and refuses what the program does: a loader that only asks whether it could attach such a program would
+/// take it, and fail.
+fn doubted(choice: Choice, group: &[&str], cells: &[&CellReport]) -> Choice {
+    let Some((best, others)) = group.split_first() else {
+        return choice;
+    };
+    let refused = cells.iter().find_map(|cell| {
+        let program = cell.programs.iter().find(|program| program.name == *best)?;
+        let diagnosis = program.diagnosis.as_ref()?;
+        let for_itself = matches!(
+            diagnosis.code,
+            Code::VerifierRejection | Code::CoreRelocationFailure
+        );
+        for_itself.then_some((&cell.kernel, diagnosis))
+    });
+    let Some((kernel, diagnosis)) = refused else {
+        return choice;
+    };
+    let reason = format!(
+        "{} On {kernel} the kernel refuses `{best}` for what it does ({}: {}). A loader that asks only \
+         whether such a program can be attached takes it, and fails there. If the loader tries the \
+         program itself, and then takes {}:",
+        choice.reason,
+        diagnosis.code,
+        diagnosis.headline,
+        names(others)
+    );
+    Choice { reason, ..choice }.uncertain()
 }
 
 /// Two programs of one section of which one calls a helper that the other avoids.

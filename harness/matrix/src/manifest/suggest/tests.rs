@@ -213,3 +213,33 @@ fn what_kernels_refuse_is_only_left_out_if_no_kernel_has_its_target() {
     assert!(!printed.contains('\u{1b}'));
     insta::assert_snapshot!(printed);
 }
+
+/// Debian's libbpf-tools on its 5.10: `biolatency`'s loader asks whether the tracepoint is there, takes the
+/// program for it, and fails.
+#[test]
+fn a_pair_whose_best_program_a_kernel_refuses_for_what_it_does_is_left_to_the_author() {
+    let text = include_str!("../../../../tests/fixtures/report.json");
+    let report: Report = serde_json::from_str(text).unwrap();
+    let any = report.cells.iter().find(|cell| !cell.programs.is_empty());
+    let any = any.unwrap();
+    let sections: Vec<(&str, &str, &[&str])> = vec![
+        ("insert", "raw_tp/block_rq_insert", &[]),
+        ("insert_btf", "tp_btf/block_rq_insert", &[]),
+    ];
+    let object = object(&sections, &[]);
+    let with = |code| {
+        let mut cell = any.clone();
+        cell.kernel = "k5.10".into();
+        cell.programs.truncate(1);
+        cell.programs[0].name = "insert_btf".into();
+        cell.programs[0].diagnosis = Some(diagnosis(code, Stage::Load, "no second argument"));
+        cell
+    };
+    let doubted = printed(&object, &[&with(Code::VerifierRejection)]);
+    assert!(!doubted.contains("\n[[program_variants]]"), "{doubted}");
+    assert!(doubted.contains("\n# [[program_variants]]"), "{doubted}");
+    assert!(doubted.contains("On k5.10 the kernel refuses `insert_btf`"));
+    assert!(doubted.contains("no second argument"), "{doubted}");
+    let missing = printed(&object, &[&with(Code::AttachTargetMissing)]);
+    assert!(missing.contains("\n[[program_variants]]"), "{missing}");
+}
