@@ -1,6 +1,7 @@
 //! `ukci exec` and `ukci runner`: programs of this host in real kernels.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -257,6 +258,7 @@ fn a_command_on_two_kernels_is_reported_and_run_again_like_an_object() {
          echo \"$UKCI_KERNEL $GREETING $(id -u)\"\n\
          case $UKCI_KERNEL in *6.12*) echo too new >&2; exit 3;; esac\n";
     std::fs::write(&script, lines).unwrap();
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
     let mut exec = command(&[
         "exec",
         "--out",

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::fixture::{K61, command, machine, text};
+use crate::fixture::{K61, K612, command, machine, report, text};
 
 #[test]
 fn what_the_agent_refuses_before_the_command_starts_is_an_error_in_its_words() {
@@ -91,4 +91,45 @@ fn what_does_not_come_back_is_said_and_a_program_stays_executable() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(125), "{stderr}");
     assert!(stderr.contains("no directory"), "{stderr}");
+}
+
+/// `-q` is about what ukci says itself, which begins on a line of its own.
+#[test]
+fn a_quiet_run_shows_what_commands_write() {
+    let Some(_machine) = machine() else { return };
+    let out = tempfile::tempdir().unwrap();
+    let run = |kernels: &[&str], redirected: &str| {
+        let kernels: Vec<String> = kernels.iter().map(|k| format!("--kernel {k}")).collect();
+        let line = format!(
+            "exec \"$0\" exec -q --timeout 50s --out \"$1\" {} --shell 'printf visible' {redirected}",
+            kernels.join(" ")
+        );
+        let ukci = command(&[]);
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .args(["-c", &line])
+            .arg(ukci.get_program())
+            .arg(out.path());
+        for (name, value) in ukci.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let output = shell.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let both = run(&[K61, K612], "2>/dev/null");
+    let mut lines: Vec<&str> = both.lines().collect();
+    lines.sort_unstable();
+    let expected = [K61, K612].map(|kernel| format!("shell/{kernel} | visible"));
+    assert_eq!(lines, expected);
+    // The two streams are one.
+    let one = run(&[K61], "2>&1");
+    assert!(one.starts_with("visible\n"), "{one}");
+    // What is not one stays byte for byte.
+    assert_eq!(run(&[K61], "2>/dev/null"), "visible");
+    let report = report(out.path());
+    assert_eq!(report.run.asked.options, ["--timeout", "50s"]);
 }
