@@ -43,23 +43,36 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         | resolve::Error::BtfOfOneKernel { .. }
         | resolve::Error::BtfForOtherArch { .. }
         | resolve::Error::SameName { .. }
-        | resolve::Error::Read { .. }
         | resolve::Error::NotBtf { .. } => Exit::Usage,
+        // Others come of the host, such as want of descriptors.
+        resolve::Error::Read { source, .. } if is_of_path(source.kind()) => Exit::Usage,
         resolve::Error::Kernel { source, .. } => exit_of(source),
         _ => Exit::NoVerdict,
     };
     Failure::of(exit, error, error.hint())
 }
 
+/// Whether a file cannot be read because of what its path leads to.
+fn is_of_path(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::PermissionDenied
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidData
+    )
+}
+
 /// A kernel's files: what is wrong with those of a user kernel is wrong with the command line.
 pub(crate) fn exit_of(error: &catalogue::Error) -> Exit {
     match error {
         catalogue::Error::Image { .. } | catalogue::Error::NoKernel { .. } => Exit::Usage,
-        catalogue::Error::Io { action, source, .. } if action.starts_with("read") => {
-            match source.kind() {
-                ErrorKind::NotFound | ErrorKind::InvalidData => Exit::Usage,
-                _ => Exit::NoVerdict,
-            }
+        catalogue::Error::Io { action, source, .. }
+            if action.starts_with("read") && is_of_path(source.kind()) =>
+        {
+            Exit::Usage
         }
         _ => Exit::NoVerdict,
     }

@@ -164,7 +164,7 @@ fn a_text_file_and_a_missing_path_are_plain_errors_and_boot_nothing() {
 
     let absent = dir.path().join("absent.bpf.o");
     let (output, stderr) = ukci(&["check", text(&absent), "--out", text(dir.path())]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(64));
     assert!(
         stderr.contains("absent.bpf.o") && stderr.contains("No such file"),
         "{stderr}"
