@@ -105,6 +105,7 @@ fn info(plan: &Plan, qemu: &Qemu, jobs: usize, warnings: Vec<String>) -> RunInfo
         warnings,
         asked: Asked::default(),
         budget: Budget::default(),
+        shard: None,
     }
 }
 

@@ -29,7 +29,7 @@ use crate::remembered::{self, Verdicts};
 use crate::schedule::Lease;
 use crate::waited_for::Unprepared;
 
-pub(crate) use self::inputs::Inputs;
+pub(crate) use self::inputs::{Inputs, Refusal};
 
 /// How the first boot of a cell starts.
 #[derive(Clone, Debug)]
@@ -223,10 +223,11 @@ async fn attempt<M: Machine>(
     dir.write_json("plan.json", &plan)?;
     let plan_digest = (plan.digest()).map_err(|error| dir.unwritten("cell.json", error.into()))?;
 
-    if let Some(diagnosis) = &inputs.refused {
+    if let Some(refusal) = &inputs.refused {
+        dir.write_compiler_log(&refusal.log)?;
         let judgement = Judgement {
             verdict: Verdict::Fail {
-                diagnosis: Diagnosis::clone(diagnosis),
+                diagnosis: refusal.diagnosis.clone(),
             },
             programs: Vec::new(),
         };

@@ -94,8 +94,8 @@ pub async fn run(
         ..
     } = Prepared::of(plan, options, &WaitedFor::nothing())?;
     let (_, inputs) = cells.first_mut().ok_or(Error::NoCell)?;
-    if let Some(diagnosis) = &inputs.refused {
-        return Err(Error::Refused(diagnosis.headline.clone()));
+    if let Some(refusal) = &inputs.refused {
+        return Err(Error::Refused(refusal.diagnosis.headline.clone()));
     }
     files.assemble_with(inputs, &shell.userland)?;
     let initramfs = options.out.join("initramfs.cpio");

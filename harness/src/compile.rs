@@ -59,7 +59,12 @@ pub enum Compiled {
     /// An object.
     Object(FileRef),
     /// The compiler refused it.
-    Refused(Box<Diagnosis>),
+    Refused {
+        /// Why.
+        diagnosis: Box<Diagnosis>,
+        /// Everything that the compiler printed.
+        log: String,
+    },
 }
 
 /// A source could not be compiled for a reason that is not its own.
@@ -320,7 +325,10 @@ pub fn compile(
             Some(0) => Ok(None),
             Some(1) => {
                 let refusal = refused(&clang.major, arch, &said);
-                Ok(Some(Compiled::Refused(Box::new(refusal))))
+                Ok(Some(Compiled::Refused {
+                    diagnosis: Box::new(refusal),
+                    log: said,
+                }))
             }
             _ => Err(Error::Died {
                 path: source.to_owned(),

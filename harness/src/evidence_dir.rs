@@ -12,6 +12,7 @@
 //! | `libbpf.log` | what libbpf printed about the whole object |
 //! | `kmsg.log` | the kernel's warnings during the cell, if there were any |
 //! | `verifier/<program>.log` | the verifier's log of each program that has one |
+//! | `compiler.log` | what the compiler printed about a source that it refused |
 //! | `stdout.log`, `stderr.log` | what a command wrote, up to 64 MiB of each |
 //! | `out/` | the files that a command left for the host |
 //! | `first-boot/` | the same, of the boot before a retry |
@@ -109,6 +110,7 @@ const FILES: &[&str] = &[
     "evidence.json",
     "libbpf.log",
     "kmsg.log",
+    "compiler.log",
     "stdout.log",
     "stderr.log",
 ];
@@ -203,6 +205,11 @@ impl EvidenceDir {
             self.write_text(&relative, &program.load.log.text())?;
         }
         Ok(())
+    }
+
+    /// Writes what the compiler printed about a source that it refused.
+    pub(crate) fn write_compiler_log(&self, log: &str) -> Result<(), Error> {
+        self.write_text(Path::new("compiler.log"), log)
     }
 
     fn write_text(&self, relative: &Path, text: &str) -> Result<(), Error> {

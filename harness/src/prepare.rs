@@ -14,13 +14,12 @@ use ukci_schema::artifact::Form;
 use ukci_schema::cell::Cell;
 use ukci_schema::command::{self, Command};
 use ukci_schema::contract::Contract;
-use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::plan::{
     FileRef, Kept, Plan, PlannedArtifact, PlannedCell, PlannedKernel, PlannedObject,
 };
 
 use crate::catalogue::digest;
-use crate::cell::Inputs;
+use crate::cell::{Inputs, Refusal};
 use crate::command::Stdin;
 use crate::evidence_dir;
 use crate::initramfs;
@@ -97,7 +96,7 @@ impl<'a> Prepared<'a> {
 }
 
 /// An object's bytes and their digest, or why there is none.
-type Object = Result<(Arc<[u8]>, Arc<str>), Arc<Diagnosis>>;
+type Object = Result<(Arc<[u8]>, Arc<str>), Arc<Refusal>>;
 
 /// An artifact, its bytes, and why they could not be kept beside the evidence.
 #[derive(Clone)]
@@ -308,7 +307,10 @@ impl<'a> Files<'a> {
         };
         let planned = self.plan.objects.get(entry.key());
         let object = match planned.ok_or_else(|| incomplete("object", entry.key(), cell))? {
-            PlannedObject::Refused { diagnosis, .. } => Err(Arc::new(diagnosis.clone())),
+            PlannedObject::Refused { diagnosis, log, .. } => Err(Arc::new(Refusal {
+                diagnosis: diagnosis.clone(),
+                log: log.clone(),
+            })),
             PlannedObject::Object { file, .. } => {
                 Ok((read(file, &Kept::default())?, file.sha256.as_str().into()))
             }

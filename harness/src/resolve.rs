@@ -22,7 +22,7 @@ use ukci_schema::artifact::{Artifact, Form, name_of};
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
 use ukci_schema::lock::{Lock, LockedKernel, Verified};
-use ukci_schema::plan::{FileRef, Kept, PlannedArtifact, PlannedCell};
+use ukci_schema::plan::{FileRef, Kept, PlannedArtifact, PlannedCell, Shard};
 
 use crate::catalogue::{Catalogue, digest};
 use crate::input_file;
@@ -142,6 +142,8 @@ pub struct Selected {
     pub own: BTreeMap<String, PathBuf>,
     /// What a program may cost the verifier.
     pub budget: Budget,
+    /// Which shard of the selection these cells are, if they are one.
+    pub shard: Option<Shard>,
     modules: Vec<PathBuf>,
     cmdline: Vec<String>,
     sysctl: Vec<String>,
@@ -177,6 +179,10 @@ pub fn named_artifacts(files: &[ArtifactFile]) -> Result<Vec<PlannedArtifact>, E
             source,
         };
         let file = path.canonicalize().map_err(read)?;
+        // Reports and plans are JSON, which has no other text.
+        if path.to_str().is_none() || file.to_str().is_none() {
+            return Err(Error::NotUtf8(file));
+        }
         let bytes = object_file::read(&file)?;
         let file_name = path
             .file_name()
@@ -346,6 +352,7 @@ fn of_matrix(
         agents: Agents::default(),
         own: BTreeMap::new(),
         budget: matrix.budget(),
+        shard: None,
         modules: Vec::new(),
         cmdline: matrix.cmdline().to_vec(),
         sysctl: matrix.sysctl().to_vec(),

@@ -3,10 +3,12 @@
 use ukci_harness::render::{self, Shown};
 use ukci_harness::report::compare::Diff;
 use ukci_harness::report::merge::{MergeError, merge};
+use ukci_schema::artifact::ManifestRef;
 use ukci_schema::budget::Budget;
 use ukci_schema::cell::Arch;
 use ukci_schema::diagnosis::Diagnosis;
 use ukci_schema::evidence::MapEvidence;
+use ukci_schema::plan::Shard;
 use ukci_schema::report::{CellReport, ProgramReport, Report, Summary};
 use ukci_schema::verdict::Outcome;
 
@@ -379,6 +381,124 @@ fn cells_that_no_shard_ran_stay_not_run() {
     };
     let merged = merge(vec![merged, rest]).unwrap();
     assert!(merged.not_run.is_empty() && !merged.run.interrupted);
+}
+
+/// A shard that never left a report: only the others can tell of its cells.
+#[test]
+fn cells_of_a_missing_shard_are_not_run() {
+    let whole = report();
+    let planned: Vec<String> = whole.cells.iter().map(|cell| cell.id.clone()).collect();
+    let shard = |n: usize| {
+        let mut shard = whole.clone();
+        shard.cells = whole.cells.iter().skip(n).step_by(3).cloned().collect();
+        shard.summary = Summary::of(&shard.cells, 0, 0);
+        shard.run.interrupted = false;
+        shard.run.shard = Some(Shard {
+            names: vec![format!("count:{}/3", n + 1)],
+            planned: planned.clone(),
+        });
+        shard
+    };
+    let mut lost: Vec<String> = shard(1).cells.into_iter().map(|cell| cell.id).collect();
+    lost.sort();
+    // Even if only one report is merged.
+    assert_eq!(
+        merge(vec![shard(0)]).unwrap().cells.len() + merge(vec![shard(0)]).unwrap().not_run.len(),
+        planned.len()
+    );
+    let merged = merge(vec![shard(0), shard(2)]).unwrap();
+    assert_eq!(merged.not_run, lost);
+    assert_eq!(merged.summary.not_run, lost.len());
+    assert!(merged.run.interrupted);
+    let names = &merged.run.shard.as_ref().unwrap().names;
+    assert_eq!(*names, ["count:1/3", "count:3/3"]);
+    // The last one completes it, as does a run of the missing cells alone.
+    let mut alone = shard(1);
+    alone.run.shard = None;
+    for rest in [shard(1), alone] {
+        let all = merge(vec![merged.clone(), rest]).unwrap();
+        assert_eq!((all.not_run.len(), all.run.shard), (0, None));
+        assert_eq!(all.cells.len(), planned.len());
+    }
+    // A shard of another plan, and a cell that is not in the plan.
+    let mut other = shard(1);
+    let planned = &mut other.run.shard.as_mut().unwrap().planned;
+    planned.push("x/y/z".into());
+    let mut strange = shard(1);
+    strange.run.shard = None;
+    strange.cells[0].id = "x/y/z".into();
+    for other in [other, strange] {
+        let refused = merge(vec![shard(0), other]);
+        assert_eq!(refused, Err(MergeError::NotPlanned("x/y/z".into())));
+    }
+}
+
+#[test]
+fn unrelated_reports_are_not_merged() {
+    let mut other = report();
+    other.run.matrix = "another".into();
+    let refused = merge(vec![report(), other]);
+    assert!(
+        matches!(refused, Err(MergeError::Matrices(..))),
+        "{refused:?}"
+    );
+    let mut other = report();
+    for artifact in &mut other.artifacts {
+        artifact.name.push('2');
+    }
+    assert_eq!(merge(vec![report(), other]), Err(MergeError::Unrelated));
+    let mut other = report();
+    let artifact = &mut other.artifacts[0];
+    artifact.manifest = match artifact.manifest {
+        Some(_) => None,
+        None => Some(ManifestRef {
+            path: "m".into(),
+            sha256: "00".repeat(32),
+        }),
+    };
+    let refused = merge(vec![report(), other]);
+    assert!(
+        matches!(refused, Err(MergeError::Differs { .. })),
+        "{refused:?}"
+    );
+}
+
+/// The object itself is a file of the cache, which nobody has given.
+#[test]
+fn an_object_inside_a_program_runs_again_from_the_program() {
+    let mut report = report();
+    let cell = report.cells[0].clone();
+    for artifact in &mut report.artifacts {
+        artifact.path = "/cache/embedded/0/x.bpf.o".into();
+    }
+    let embedded = (cell.artifact.clone(), "./my tool".to_owned());
+    report.run.asked.embedded = [embedded].into();
+    let again = render::again(&report, &cell);
+    let start = "ukci check './my tool' --embedded --kernel ";
+    assert!(
+        again.starts_with(start) && !again.contains("cache"),
+        "{again}"
+    );
+}
+
+/// One LLVM is not worth a word in every row.
+#[test]
+fn the_only_llvm_is_not_in_the_grid() {
+    let mut report = report();
+    for cell in &mut report.cells {
+        cell.llvm = Some("19".into());
+    }
+    let columns = |report: &Report| {
+        let grids = render::grids(report, |_| true);
+        let columns: Vec<String> = grids.iter().flat_map(|grid| grid.columns.clone()).collect();
+        columns.join(", ")
+    };
+    assert!(!columns(&report).contains("llvm"), "{}", columns(&report));
+    let all = &report.cells.iter().collect::<Vec<_>>();
+    let places = render::Axes::of(&report).places(all);
+    assert!(!places.contains("llvm"), "{places}");
+    report.cells[0].llvm = Some("20".into());
+    assert!(columns(&report).contains("llvm-19"), "{}", columns(&report));
 }
 
 /// Shards of one matrix run on hosts with KVM and without; so do architectures of one run.

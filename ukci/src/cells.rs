@@ -368,6 +368,7 @@ pub(crate) fn options(
             warnings,
             asked,
             budget: Budget::default(),
+            shard: None,
         },
     }
 }

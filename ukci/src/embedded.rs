@@ -1,5 +1,6 @@
 //! Extracts the objects inside a program to files, so that they are artifacts like any other.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ukci_harness::atomic_file;
@@ -13,9 +14,18 @@ use crate::output::{GOOD, Output, label};
 use crate::selected::unresolved;
 use crate::text::text;
 
+/// The objects that were found in programs.
+#[derive(Debug, Default)]
+pub(crate) struct Extracted {
+    /// Their files in the cache.
+    pub(crate) files: Vec<PathBuf>,
+    /// The path of the program of each, by the object's name.
+    pub(crate) programs: BTreeMap<String, String>,
+}
+
 /// The files of the objects in these programs, which are said.
-pub(crate) fn extract(programs: &[PathBuf], output: Output) -> Result<Vec<PathBuf>, Failure> {
-    let mut files = Vec::new();
+pub(crate) fn extract(programs: &[PathBuf], output: Output) -> Result<Extracted, Failure> {
+    let mut extracted = Extracted::default();
     for program in programs {
         let found = resolve::embedded(program).map_err(|error| unresolved(&error))?;
         let count = found.len();
@@ -32,10 +42,12 @@ pub(crate) fn extract(programs: &[PathBuf], output: Output) -> Result<Vec<PathBu
                     harmless(&programs_of(object))
                 ));
             }
-            files.push(file);
+            extracted.files.push(file);
+            let path = program.to_string_lossy().into_owned();
+            extracted.programs.insert(name, path);
         }
     }
-    Ok(files)
+    Ok(extracted)
 }
 
 /// `mytool`, or `mytool-2` where it carries several.

@@ -77,7 +77,7 @@ fn main() -> ExitCode {
         Command::Warm(warm) => command::warm::run(&warm, output),
         Command::Init(init) => command::init::run(&init, output),
         Command::Doctor(doctor) => command::doctor::run(&doctor, output),
-        Command::Explain(explain) => command::explain::run(&explain),
+        Command::Explain(explain) => command::explain::run(&explain, output),
         Command::Help(help) => command::help::run(&help, output),
     };
     tty::restore();

@@ -45,7 +45,10 @@ impl OutDir {
         let path = out.join(LOCK);
         let failed = |verb| {
             let path = &path;
-            move |error: io::Error| Failure::failed_to(Action::on(verb, path), &error)
+            move |error: io::Error| {
+                Failure::failed_to(Action::on(verb, path), &error)
+                    .with_hint("choose another directory with `--out`")
+            }
         };
         let mut lock = File::options()
             .create(true)

@@ -30,10 +30,10 @@ pub(crate) fn read(
     keep(&mut plan, "LLVM", &selection.llvms, |cell| {
         cell.llvm.as_deref()
     })?;
-    let mut place = 0..;
-    retain(&mut plan, |cell| {
-        shard.is_none_or(|shard| place.next().is_some_and(|place| shard.takes(place, cell)))
-    })?;
+    if let Some(shard) = shard {
+        plan.shard = Some(shard.keep(&mut plan.cells, plan.shard.take()));
+        retain(&mut plan, |_| true)?;
+    }
     Ok(plan)
 }
 

@@ -26,6 +26,8 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         resolve::Error::UnknownMatrix(_)
         | resolve::Error::UnknownKernel { .. }
         | resolve::Error::AmbiguousKernel { .. }
+        | resolve::Error::SeveralKernels(_)
+        | resolve::Error::NotUtf8(_)
         | resolve::Error::NotInMatrix { .. }
         | resolve::Error::NotLockedFor { .. }
         | resolve::Error::ArchNotInMatrix { .. }
@@ -101,9 +103,8 @@ pub(crate) fn select(
         retain(&mut selected, recent)?;
     }
     if let Some(shard) = shard {
-        let mut place = 0..;
-        let mine = |cell: &Cell| place.next().is_some_and(|place| shard.takes(place, cell));
-        retain(&mut selected, mine)?;
+        selected.shard = Some(shard.keep(&mut selected.cells, selected.shard.take()));
+        retain(&mut selected, |_| true)?;
     }
     if !selection.modules.is_empty() && selected.own.is_empty() {
         return Err(modules_without_kernel("`--kernel ./bzImage`"));

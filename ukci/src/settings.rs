@@ -4,7 +4,7 @@
 mod pins;
 pub(crate) mod recorded;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ukci_harness::arch::Version;
@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) since: Option<Version>,
     pub(crate) shard: Option<Partition>,
     pub(crate) compilation: Compilation,
+    /// The programs that artifacts were found in, by the names of the artifacts.
+    pub(crate) embedded: BTreeMap<String, String>,
     pub(crate) mode: Mode,
     pub(crate) strict: bool,
     pub(crate) fail_fast: bool,
@@ -96,6 +98,7 @@ impl Settings {
             shard: check.selection.shard,
             selection: selection(check.selection),
             compilation: compilation(check.compilation),
+            embedded: BTreeMap::new(),
             mode: check.mode.into(),
             strict: check.strict,
             fail_fast: check.fail_fast,
@@ -137,6 +140,7 @@ fn for_command(selection: Selection, machines: Machines, out: PathBuf) -> Settin
         shard: None,
         selection,
         compilation: Compilation::default(),
+        embedded: BTreeMap::new(),
         mode: Mode::Behave,
         strict: false,
         fail_fast: false,
@@ -171,6 +175,7 @@ impl Settings {
                 .collect(),
             manifests: on.manifest.iter().cloned().collect(),
             compilation: compilation(on.compilation.clone()),
+            embedded: BTreeMap::new(),
             ..Self::of_cells(&on.cells, selection)
         }
     }

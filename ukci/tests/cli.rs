@@ -237,6 +237,10 @@ fn mistakes_get_an_error_a_hint_and_their_own_status() {
             &["check", "x.bpf.o", "-k", "6.1", "--btf", "x.btf.tar.xz"],
         ),
         ("unknown_version", &["check", "x.bpf.o", "-k", "5.15"]),
+        ("group_as_kernel", &["list", "-k", "@lts"]),
+        ("pattern_as_kernel", &["list", "-k", "debian-*-cloud"]),
+        ("clear_nothing", &["cache", "clear"]),
+        ("odd_unit", &["cache", "prune", "--max-size", "5XB"]),
         ("ambiguous_kernel", &["check", "x.bpf.o", "-k", "cloud"]),
         (
             "not_in_matrix",
@@ -341,4 +345,19 @@ fn the_version_says_which_ukci_it_is() {
         rest.is_empty() || (rest.starts_with(" (") && rest.ends_with(')')),
         "{ran}"
     );
+}
+
+/// `COLUMNS` holds for every text.
+#[test]
+fn the_list_of_codes_is_as_wide_as_the_terminal() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ukci"))
+        .arg("explain")
+        .env("COLUMNS", "60")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().count() > 30, "{text}");
+    for line in text.lines() {
+        assert!(line.chars().count() <= 60, "{line}");
+    }
 }

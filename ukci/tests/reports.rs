@@ -257,6 +257,37 @@ fn shards_merge_with_their_evidence() {
     assert_eq!(std::fs::read_to_string(old).unwrap(), "there");
 }
 
+/// The report of a shard says which cells the others have, so that one that is missing is seen.
+#[test]
+fn a_missing_shard_is_no_success() {
+    let dir = dir();
+    let mut shard = fixture();
+    let ids: Vec<Value> = shard["cells"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["id"].clone())
+        .collect();
+    let cells = shard["cells"].as_array_mut().unwrap();
+    cells.retain(|cell| cell["outcome"] == "pass");
+    let passed = cells.len();
+    assert!(passed > 0 && passed < ids.len());
+    shard["run"]["shard"] = serde_json::json!({ "names": ["count:1/2"], "planned": ids });
+    shard["run"]["interrupted"] = false.into();
+    std::fs::write(dir.path().join("old/report.json"), shard.to_string()).unwrap();
+    let ran = ukci(dir.path(), &["report", "merge", "old", "--out", "all"], &[]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    insta::assert_snapshot!("missing_shard", ran.stderr);
+    let merged = std::fs::read(dir.path().join("all/report.json")).unwrap();
+    let merged: Value = serde_json::from_slice(&merged).unwrap();
+    assert_eq!(
+        merged["not_run"].as_array().unwrap().len(),
+        ids.len() - passed
+    );
+    assert_eq!(merged["summary"]["not_run"], ids.len() - passed);
+    assert_eq!(merged["run"]["interrupted"], true);
+}
+
 #[test]
 fn what_is_no_report_is_refused_with_its_reason() {
     let dir = dir();
@@ -367,6 +398,7 @@ fn a_rerun_that_cannot_be_is_refused() {
         ran.stderr
     };
     let mut said = refused(&["old", "ringbuf/debian-12-6.1-cloud/x86_65"], 64);
+    said.push_str(&refused(&["old", "nocell"], 64));
     said.push_str(&refused(&["old", "--out", "old"], 64));
     let mut met = fixture();
     for cell in met["cells"].as_array_mut().unwrap() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ukci_schema::cell::Cell;
+use ukci_schema::plan::{PlannedCell, Shard};
 
 /// Which share, of how many, and how cells are dealt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,23 @@ impl Partition {
             By::Hash => hash(&cell.id()),
         };
         number % u64::from(self.of) == u64::from(self.share - 1)
+    }
+
+    /// Keeps the cells of this share. Returns what it is a share of: the plan of `cells`, or the plan
+    /// that these are already a shard of.
+    pub fn keep(self, cells: &mut Vec<PlannedCell>, outer: Option<Shard>) -> Shard {
+        let all = || cells.iter().map(|planned| planned.cell.id());
+        let mut shard = outer.unwrap_or_else(|| Shard {
+            names: Vec::new(),
+            planned: all().collect(),
+        });
+        shard.names.push(self.to_string());
+        let mut place = 0..;
+        cells.retain(|planned| {
+            let place = place.next();
+            place.is_some_and(|place| self.takes(place, &planned.cell))
+        });
+        shard
     }
 }
 
@@ -78,6 +96,7 @@ impl fmt::Display for Partition {
 mod tests {
     use super::{Partition, hash};
     use ukci_schema::cell::{Arch, Cell};
+    use ukci_schema::plan::PlannedCell;
 
     fn cells() -> Vec<Cell> {
         let cell = |n: usize| Cell {
@@ -105,6 +124,18 @@ mod tests {
             let spread = sizes.iter().max().unwrap() - sizes.iter().min().unwrap();
             assert!(spread <= if by == "count" { 1 } else { 20 }, "{sizes:?}");
         }
+    }
+
+    #[test]
+    fn a_shard_knows_the_whole_plan_even_if_it_is_a_shard_of_a_shard() {
+        let mut kept: Vec<PlannedCell> = cells().into_iter().map(PlannedCell::new).collect();
+        let all: Vec<String> = cells().iter().map(Cell::id).collect();
+        let half: Partition = "count:1/2".parse().unwrap();
+        let shard = half.keep(&mut kept, None);
+        assert_eq!((shard.planned.as_slice(), kept.len()), (&all[..], 51));
+        let quarter = half.keep(&mut kept, Some(shard));
+        assert_eq!((quarter.planned, kept.len()), (all, 26));
+        assert_eq!(quarter.names, ["count:1/2", "count:1/2"]);
     }
 
     #[test]

@@ -60,6 +60,20 @@ pub struct Plan {
     /// What the matrix allows a program to cost the verifier.
     #[serde(default, skip_serializing_if = "Budget::is_empty")]
     pub budget: Budget,
+    /// Which shard of a larger plan this is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+}
+
+/// A shard, and the whole plan that it was taken from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Shard {
+    /// As it was selected: `count:1/4`. A merged report names all of its shards.
+    pub names: Vec<String>,
+    /// Ids of the cells of all shards, in the order of the plan.
+    pub planned: Vec<String>,
 }
 
 /// An artifact and its bytes.
@@ -127,6 +141,9 @@ pub enum PlannedObject {
         clang: String,
         /// Why.
         diagnosis: Diagnosis,
+        /// Everything that the compiler printed.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        log: String,
     },
 }
 

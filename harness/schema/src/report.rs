@@ -11,6 +11,7 @@ use crate::cell::{Arch, Cell};
 use crate::command::Ended;
 use crate::diagnosis::{Code, Diagnosis, SourceLine};
 use crate::evidence::{AttachOutcome, MapEvidence, ProgramAttach, StepOutcome, VerifierStats};
+use crate::plan::Shard;
 use crate::userland::{Network, Root};
 use crate::verdict::{Expectation, Fault, Outcome, Stage, Verdict, VerdictKind};
 
@@ -35,7 +36,8 @@ pub struct Report {
     pub kernels: BTreeMap<String, KernelInfo>,
     /// One entry per cell, in the order of the plan.
     pub cells: Vec<CellReport>,
-    /// Ids of the cells that were planned but did not run, if the run was interrupted.
+    /// Ids of the cells that were planned but did not run, because the run was interrupted or because
+    /// a shard is missing among the reports that were merged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_run: Vec<String>,
     /// The counts.
@@ -83,6 +85,9 @@ pub struct RunInfo {
     /// What a program may cost the verifier.
     #[serde(default, skip_serializing_if = "Budget::is_empty")]
     pub budget: Budget,
+    /// Which shard of a larger plan was run, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
 }
 
 /// The command-line options that are needed to run a cell again in the same way.
@@ -94,6 +99,9 @@ pub struct Asked {
     pub options: Vec<String>,
     /// By the name of a user kernel, the options that select it: its path and its modules.
     pub kernels: BTreeMap<String, Vec<String>>,
+    /// By the name of an artifact that was found inside a program: the program's path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub embedded: BTreeMap<String, String>,
     /// With `ukci exec`: the options that describe the command, and its words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
@@ -469,7 +477,7 @@ pub struct Summary {
     pub skip: usize,
     /// Cells that the matrix excluded.
     pub excluded: usize,
-    /// Cells that were planned but did not run, because the run was interrupted.
+    /// Cells that were planned but did not run: [`Report::not_run`].
     pub not_run: usize,
     /// Programs that were [not tried](ProgramReport::is_untried), over all cells.
     pub programs_not_attempted: usize,

@@ -59,6 +59,8 @@ pub enum Error {
     Fetch {
         /// Package, in backticks, or index.
         what: String,
+        /// Name of the archive in the lock, such as `fedora`.
+        archive: String,
         /// One entry a mirror: its address and what went wrong.
         tried: Vec<String>,
     },
@@ -70,6 +72,8 @@ pub enum Error {
     Gone {
         /// Package name.
         package: String,
+        /// Name of its archive in the lock.
+        archive: String,
         /// The pinned version.
         version: String,
         /// One entry a mirror.
@@ -84,6 +88,8 @@ pub enum Error {
     Corrupt {
         /// Package name.
         package: String,
+        /// Name of its archive in the lock.
+        archive: String,
         /// SHA-256 of the lock.
         expected: String,
         /// SHA-256 of the last file that came, or what its size was.
@@ -220,20 +226,19 @@ impl Error {
                 "set {}=http://HOST/PATH to a mirror's root, the directory that holds `pool`",
                 variable(archive)
             )),
-            Self::Fetch { .. } => Some(
-                "check the network, or set UKCI_MIRROR_DEBIAN to a mirror that this host can reach"
-                    .to_owned(),
-            ),
-            Self::Gone { .. } => Some(
-                "pin a newer kernel with `ukci kernels update`, or set UKCI_MIRROR_DEBIAN to a \
-                 mirror that keeps old packages"
-                    .to_owned(),
-            ),
-            Self::Corrupt { .. } => Some(
-                "a mirror or a proxy serves other bytes under this name: try another mirror with \
-                 UKCI_MIRROR_DEBIAN"
-                    .to_owned(),
-            ),
+            Self::Fetch { archive, .. } => Some(format!(
+                "check the network, or set {} to a mirror that this host can reach",
+                variable(archive)
+            )),
+            Self::Gone { archive, .. } => Some(format!(
+                "pin a newer kernel with `ukci kernels update`, or set {} to a mirror that keeps \
+                 old packages",
+                variable(archive)
+            )),
+            Self::Corrupt { archive, .. } => Some(format!(
+                "a mirror or a proxy serves other bytes under this name: try another mirror with {}",
+                variable(archive)
+            )),
             Self::Address { .. } => Some(
                 "write `https://HOST/FILE#sha256=DIGEST`; the distributor publishes the digest, or \
                  `sha256sum FILE` prints it for a file that you trust"

@@ -237,6 +237,7 @@ impl<'a> Fetcher<'a> {
         if let Some((_, found)) = wrong.last().cloned() {
             return Err(Error::Corrupt {
                 package: package.name.clone(),
+                archive: package.archive.clone(),
                 expected: package.sha256.clone(),
                 found,
                 kept: wrong.into_iter().map(|(kept, _)| kept).collect(),
@@ -245,12 +246,14 @@ impl<'a> Fetcher<'a> {
         if gone {
             return Err(Error::Gone {
                 package: package.name.clone(),
+                archive: package.archive.clone(),
                 version: package.version.clone(),
                 tried,
             });
         }
         Err(Error::Fetch {
             what: format!("`{}`", package.name),
+            archive: package.archive.clone(),
             tried,
         })
     }

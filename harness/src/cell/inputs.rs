@@ -24,6 +24,14 @@ use crate::evidence_dir;
 use crate::machine::{Boot, RootDisk, Userland};
 use crate::needed_modules::NamedModule;
 
+/// What a compiler said of a source that it refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) diagnosis: Diagnosis,
+    /// Everything that it printed.
+    pub(crate) log: String,
+}
+
 /// What a cell is run with.
 #[derive(Clone, Debug)]
 pub(crate) struct Inputs {
@@ -42,7 +50,7 @@ pub(crate) struct Inputs {
     /// What the command reads.
     pub(crate) stdin: Option<Stdin>,
     /// Why a compiler made no object of the source: then nothing is booted.
-    pub(crate) refused: Option<Arc<Diagnosis>>,
+    pub(crate) refused: Option<Arc<Refusal>>,
     /// Why the artifact could not be kept beside the evidence: then nothing is booted.
     pub(crate) unkept: Option<Arc<evidence_dir::Error>>,
     /// Modules that the object may need; none until they are

@@ -46,7 +46,7 @@ impl Place {
     fn object(&self, clang: &Clang, arch: Arch) -> FileRef {
         match self.compile(clang, arch) {
             Compiled::Object(file) => file,
-            Compiled::Refused(diagnosis) => panic!("{diagnosis:?}"),
+            Compiled::Refused { diagnosis, .. } => panic!("{diagnosis:?}"),
         }
     }
 }
@@ -103,7 +103,7 @@ fn each_architecture_has_its_macro_and_each_define_its_value() {
     );
     place.options.define.push("N=3".into());
     place.object(&clang, Arch::Aarch64);
-    let Compiled::Refused(diagnosis) = place.compile(&clang, Arch::X86_64) else {
+    let Compiled::Refused { diagnosis, .. } = place.compile(&clang, Arch::X86_64) else {
         panic!("x86_64 was taken for arm64");
     };
     let headline = &diagnosis.headline;
@@ -148,7 +148,7 @@ fn libbpfs_headers_come_after_the_users_and_before_the_systems() {
     place.write("carried/bpf/bpf_helpers.h", "#define SEEN 1\n");
     assert!(matches!(
         place.compile(&clang, Arch::X86_64),
-        Compiled::Refused(_)
+        Compiled::Refused { .. }
     ));
     place.options.libbpf = Some(carried.clone());
     let object = std::fs::read(place.object(&clang, Arch::X86_64).path).unwrap();

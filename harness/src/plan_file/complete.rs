@@ -64,6 +64,7 @@ pub fn complete(path: &Path) -> Result<Plan, Error> {
         cells,
         excluded: draft.excluded,
         budget: draft.budget,
+        shard: None,
     };
     check(&plan)?;
     Ok(plan)
@@ -128,9 +129,11 @@ fn object(key: &str, drafted: DraftObject, cells: &[PlannedCell]) -> Result<Plan
     let (llvm, arch) = compiled_by(key, cells).ok_or_else(|| {
         Error::Inconsistent(format!("object `{key}` belongs to none of its cells"))
     })?;
+    let log = String::from_utf8_lossy(&said).into_owned();
     Ok(PlannedObject::Refused {
         clang,
-        diagnosis: compile::refused(llvm, arch, &String::from_utf8_lossy(&said)),
+        diagnosis: compile::refused(llvm, arch, &log),
+        log,
     })
 }
 

@@ -212,10 +212,15 @@ fn what_the_compiler_refused_is_data() {
     let said = "x.bpf.c:7:12: error: use of undeclared identifier 'b'\n    7 |     return b;\n";
     std::fs::write(files.path("compiled/refusal.txt"), said).unwrap();
     let plan = complete(&files.write("draft.json", &files.draft())).unwrap();
-    let PlannedObject::Refused { clang, diagnosis } = &plan.objects["x/llvm-19/x86_64"] else {
+    let PlannedObject::Refused {
+        clang,
+        diagnosis,
+        log,
+    } = &plan.objects["x/llvm-19/x86_64"]
+    else {
         panic!("{:?}", plan.objects);
     };
-    assert_eq!(clang, "clang-19.1.7");
+    assert_eq!((clang.as_str(), log.as_str()), ("clang-19.1.7", said));
     assert_eq!(diagnosis.code, Code::CompileError);
     assert_eq!(
         diagnosis.headline,

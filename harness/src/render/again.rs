@@ -11,6 +11,10 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
         .find(|artifact| artifact.name == cell.artifact);
     let path = artifact.map_or(cell.artifact.as_str(), |artifact| artifact.path.as_str());
     let asked = &report.run.asked;
+    // The other objects of the program run again as well.
+    let program = asked.embedded.get(&cell.artifact);
+    let path = program.map_or(path, String::as_str);
+    let embedded = program.map(|_| "--embedded".to_owned());
     let named = ["--kernel".to_owned(), cell.kernel.clone()];
     let kernel = (asked.kernels.get(&cell.kernel)).map_or(named.as_slice(), Vec::as_slice);
     // A plan has its artifacts.
@@ -28,7 +32,7 @@ pub fn again(report: &Report, cell: &CellReport) -> String {
     let named = (cell.arch != Arch::X86_64 || others) && !asked.kernels.contains_key(&cell.kernel);
     let arch = ["--arch".to_owned(), cell.arch.to_string()];
     let arch = if named { arch.as_slice() } else { &[] };
-    let words = artifact.iter().chain(kernel).chain(arch);
+    let words = artifact.iter().chain(&embedded).chain(kernel).chain(arch);
     let llvm = cell.llvm.iter();
     let llvm: Vec<String> = llvm
         .flat_map(|llvm| ["--llvm".into(), llvm.clone()])

@@ -15,6 +15,9 @@ use ukci_schema::verdict::Outcome;
 
 use crate::plural::count;
 
+/// The word for a cell that passed although a failure was expected.
+const UNEXPECTED_PASS: &str = "unexpected pass";
+
 /// One cause, in however many cells of however many artifacts.
 #[derive(Clone, Debug)]
 pub struct Cause<'a> {
@@ -129,6 +132,7 @@ impl<'a> Cause<'a> {
 pub struct Axes<'a> {
     kernels: BTreeSet<&'a str>,
     arches: BTreeSet<Arch>,
+    llvms: BTreeSet<&'a str>,
 }
 
 impl<'a> Axes<'a> {
@@ -137,7 +141,8 @@ impl<'a> Axes<'a> {
         let cells = report.cells.iter();
         Self {
             kernels: cells.clone().map(|cell| cell.kernel.as_str()).collect(),
-            arches: cells.map(|cell| cell.arch).collect(),
+            arches: cells.clone().map(|cell| cell.arch).collect(),
+            llvms: cells.filter_map(|cell| cell.llvm.as_deref()).collect(),
         }
     }
 
@@ -169,7 +174,8 @@ impl<'a> Axes<'a> {
         let mut by_kernel: IndexMap<(&str, Arch), Vec<String>> = IndexMap::new();
         for cell in cells {
             let with = by_kernel.entry((&cell.kernel, cell.arch)).or_default();
-            with.extend(cell.llvm.iter().map(|llvm| format!("llvm-{llvm}")));
+            let llvm = cell.llvm.iter().filter(|_| self.llvms.len() > 1);
+            with.extend(llvm.map(|llvm| format!("llvm-{llvm}")));
             with.extend(cell.btf_name().map(|btf| format!("btf-{btf}")));
         }
         let mut by_arch: IndexMap<(Arch, Vec<String>), Vec<&str>> = IndexMap::new();
@@ -218,8 +224,8 @@ impl<'a> Axes<'a> {
 /// the object's own maps and programs, in the words that all kernels share.
 type Key = (Outcome, &'static str, String);
 
-/// Everything that must be told after a run, each cause once. Refusals by kernels come first, those
-/// in most cells before others; then unexpected passes, errors of ukci, what is the own loader's
+/// Everything that must be told after a run, each cause once. Refusals by kernels come first: those that
+/// no rule knows, then those in most cells before others; then unexpected passes, errors of ukci, what is the own loader's
 /// business, and skips.
 pub fn causes(report: &Report) -> Vec<Cause<'_>> {
     let mut causes: IndexMap<Key, Cause<'_>> = IndexMap::new();
@@ -260,7 +266,9 @@ pub fn causes(report: &Report) -> Vec<Cause<'_>> {
             _ => 4,
         };
         let decided = cause.seen.iter().any(|seen| seen.decided);
-        (rank, !decided, std::cmp::Reverse(cause.seen.len()))
+        // What no rule knows is always worth a report, however rare it is.
+        let known = cause.code != Code::Unclassified.name();
+        (rank, !decided, known, std::cmp::Reverse(cause.seen.len()))
     });
     causes
 }
@@ -388,8 +396,9 @@ fn describe(cell: &CellReport) -> (&'static str, String) {
         |(name, _)| format!("program `{name}`"),
     );
     let reason = expected.reason.as_deref().unwrap_or("no reason is given");
+    let with = (expected.code).map_or_else(String::new, |code| format!(" with {code}"));
     (
-        expected.code.map_or("unexpected pass", Code::name),
-        format!("{subject} passed, but was expected to fail ({reason})"),
+        UNEXPECTED_PASS,
+        format!("{subject} passed, but was expected to fail{with} ({reason})"),
     )
 }

@@ -70,17 +70,23 @@ fn of<'a>(cells: impl Iterator<Item = &'a CellReport>, arch: Option<Arch>) -> Gr
     }
     let artifacts = keys.iter().any(|key| key.0 != keys[0].0);
     let arches = keys.iter().any(|key| key.1 != keys[0].1);
+    // The only LLVM tells no two columns apart.
+    let llvms: BTreeSet<&str> = keys.iter().filter_map(|key| key.2.0).collect();
+    let several_llvms = llvms.len() > 1;
     let columns = keys
         .iter()
         .map(|(artifact, arch, (llvm, btf))| {
             let mut parts = Vec::new();
-            if artifacts || (!arches && llvm.is_none()) {
+            if artifacts || (!arches && (llvm.is_none() || !several_llvms)) {
                 parts.push((*artifact).to_owned());
             }
             if arches {
                 parts.push(arch.to_string());
             }
-            parts.extend(llvm.map(|llvm| format!("llvm-{llvm}")));
+            parts.extend(
+                llvm.filter(|_| several_llvms)
+                    .map(|llvm| format!("llvm-{llvm}")),
+            );
             parts.extend(btf.map(|btf| format!("btf-{btf}")));
             parts.join(" ")
         })

@@ -84,14 +84,14 @@ fn title(report: &Report) -> String {
     let unmet = report.cells.iter().filter(|cell| !cell.outcome.is_met());
     match unmet.count() {
         0 => format!(
-            "ukci {}: {} cells as expected",
+            "ukci {}: {} as expected",
             report.run.matrix,
-            report.cells.len()
+            count(report.cells.len(), "cell")
         ),
         n => format!(
-            "ukci {}: {n} of {} cells",
+            "ukci {}: {n} of {}",
             report.run.matrix,
-            report.cells.len()
+            count(report.cells.len(), "cell")
         ),
     }
 }

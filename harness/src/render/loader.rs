@@ -15,6 +15,7 @@ use ukci_schema::report::{CellReport, Report};
 
 use super::cause::{Axes, Cause};
 use super::quoted;
+use crate::evidence_dir::artifact_path;
 
 /// Most lines of a manifest that are shown, unless the first choice has more.
 const LINES: usize = 12;
@@ -78,7 +79,12 @@ pub fn mend(
 fn command(report: &Report, cell: &CellReport, out: Option<&str>) -> Option<String> {
     let artifact = (report.artifacts.iter()).find(|artifact| artifact.name == cell.artifact)?;
     (artifact.form == Form::Object).then(|| {
-        let path = quoted(&artifact.path);
+        // Of an object inside a program, the cache has the file, and the run's directory a copy.
+        let is_embedded = report.run.asked.embedded.contains_key(&artifact.name);
+        let path = match out {
+            Some(out) if is_embedded => quoted(&format!("{out}/{}", artifact_path(&artifact.name))),
+            _ => quoted(&artifact.path),
+        };
         let report = out.map_or(String::new(), |out| format!(" --report {}", quoted(out)));
         format!("ukci manifest suggest {path}{report}")
     })

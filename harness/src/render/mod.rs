@@ -169,7 +169,15 @@ pub fn summary(report: &Report) -> Shown<String> {
         text.push_str(&counts.join(", "));
     }
     let untried = count(summary.programs_not_attempted, "program");
+    let unmet = report.cells.iter().filter(|cell| !cell.outcome.is_met());
+    let optional = unmet.filter(|cell| !cell.required).count();
+    let of_these = if optional == 1 {
+        "1 of these is not required".to_owned()
+    } else {
+        format!("{optional} of these are not required")
+    };
     for (number, words) in [
+        (optional, of_these),
         (summary.excluded, format!("{} excluded", summary.excluded)),
         (summary.not_run, format!("{} not run", summary.not_run)),
         (

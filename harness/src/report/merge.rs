@@ -1,8 +1,10 @@
 //! Merges several reports into one: the shards of a matrix, or an interrupted run and its
 //! continuation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use ukci_schema::artifact::Artifact;
+use ukci_schema::plan::Shard;
 use ukci_schema::report::{CellReport, Choice, Report, Summary};
 
 /// Reports that do not belong together.
@@ -24,6 +26,15 @@ pub enum MergeError {
         /// Another.
         other: String,
     },
+    /// They are of different matrices.
+    #[error("the reports are of different matrices: `{0}` and `{1}`")]
+    Matrices(String, String),
+    /// They have nothing in common.
+    #[error("the reports are of different runs: they have no artifact in common")]
+    Unrelated,
+    /// A shard of one plan, and a cell of another.
+    #[error("the reports are of different runs: cell `{0}` is not in the plan of every shard")]
+    NotPlanned(String),
     /// A cell ran twice with different outcomes.
     #[error("cell `{0}` has different outcomes in two reports")]
     Twice(String),
@@ -37,6 +48,9 @@ impl MergeError {
             Self::Differs { .. } => {
                 Some("merge only reports of the same files and the same lock".into())
             }
+            Self::Matrices(..) | Self::Unrelated | Self::NotPlanned(_) => {
+                Some("merge only the shards of one run, or a run and its continuation".into())
+            }
             Self::Twice(_) => Some("compare the two runs with `ukci report diff`".into()),
         }
     }
@@ -45,7 +59,8 @@ impl MergeError {
 /// One report of several.
 ///
 /// A cell that stands in two reports must have ended alike; the later report's entry is kept. A
-/// cell that no report has run, and one says was planned, stays not run. Paths of evidence stay
+/// cell that no report has run, and one says was planned, is not run: a shard knows the cells of all
+/// shards. Paths of evidence stay
 /// as they are: the directories are merged by copying them together. Seconds are added up, since
 /// shards need not have run at the same time. Cells come in the order of their names.
 pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
@@ -56,12 +71,27 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     // Reports from before `not_run` was written have only a count.
     let mut uncounted = whole.summary.not_run.saturating_sub(whole.not_run.len());
     for report in reports {
+        related(&whole, &report)?;
+        whole.run.shard = both(whole.run.shard, report.run.shard)?;
         uncounted += report.summary.not_run.saturating_sub(report.not_run.len());
         not_run.extend(report.not_run);
         for artifact in report.artifacts {
             let known = whole.artifacts.iter().find(|a| a.name == artifact.name);
             match known {
-                Some(known) => same("artifact", &artifact.name, &known.sha256, &artifact.sha256)?,
+                Some(known) => {
+                    same("artifact", &artifact.name, &known.sha256, &artifact.sha256)?;
+                    let manifest = |a: &Artifact| {
+                        a.manifest
+                            .as_ref()
+                            .map_or("none".into(), |m| m.sha256.clone())
+                    };
+                    same(
+                        "the manifest of",
+                        &artifact.name,
+                        &manifest(known),
+                        &manifest(&artifact),
+                    )?;
+                }
                 None => whole.artifacts.push(artifact),
             }
         }
@@ -99,14 +129,63 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
             }
         }
     }
+    if let Some(shard) = &whole.run.shard {
+        let planned: HashSet<&String> = shard.planned.iter().collect();
+        if let Some(id) = known
+            .keys()
+            .chain(&not_run)
+            .find(|id| !planned.contains(id))
+        {
+            return Err(MergeError::NotPlanned(id.clone()));
+        }
+        not_run.extend(shard.planned.iter().cloned());
+    }
     not_run.retain(|id| !known.contains_key(id));
     whole.cells.sort_by_cached_key(CellReport::cell);
     whole.artifacts.sort_by(|a, b| a.name.cmp(&b.name));
     let left = not_run.len() + uncounted;
     whole.not_run = not_run.into_iter().collect();
     whole.run.interrupted = left > 0;
+    if left == 0 {
+        whole.run.shard = None;
+    }
     whole.summary = Summary::of(&whole.cells, whole.summary.excluded, left);
     Ok(whole)
+}
+
+/// Refuses reports of runs that have nothing to do with each other.
+fn related(one: &Report, other: &Report) -> Result<(), MergeError> {
+    let matrices = (&one.run.matrix, &other.run.matrix);
+    if matrices.0 != matrices.1 {
+        return Err(MergeError::Matrices(matrices.0.clone(), matrices.1.clone()));
+    }
+    let names: HashSet<&str> = one.artifacts.iter().map(|a| a.name.as_str()).collect();
+    if !other
+        .artifacts
+        .iter()
+        .any(|a| names.contains(a.name.as_str()))
+    {
+        return Err(MergeError::Unrelated);
+    }
+    Ok(())
+}
+
+/// The shards of one plan as one.
+fn both(one: Option<Shard>, other: Option<Shard>) -> Result<Option<Shard>, MergeError> {
+    let (Some(mut one), Some(other)) = (one.clone(), other.clone()) else {
+        return Ok(one.or(other));
+    };
+    let [of_one, of_other] =
+        [&one, &other].map(|shard| shard.planned.iter().collect::<BTreeSet<_>>());
+    if let Some(id) = of_one.symmetric_difference(&of_other).next() {
+        return Err(MergeError::NotPlanned((*id).clone()));
+    }
+    for name in other.names {
+        if !one.names.contains(&name) {
+            one.names.push(name);
+        }
+    }
+    Ok(Some(one))
 }
 
 /// What held in both runs: no more than in the one that was confined less, or that does not say.

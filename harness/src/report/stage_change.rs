@@ -14,7 +14,7 @@ const PERCENT: f64 = 20.0;
 const SECONDS: f64 = 0.03;
 
 /// A stage that takes markedly more or less CPU time than before, over the cells that both reports
-/// have with this stage and the same accelerator. Wall time is not compared: it says how busy the
+/// have with this stage, the same accelerator and the same start: a copy of a saved guest does not boot. Wall time is not compared: it says how busy the
 /// host was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageChange {
@@ -49,7 +49,8 @@ pub(super) fn changes<'a>(
     pairs: impl Iterator<Item = (&'a CellReport, &'a CellReport)>,
 ) -> Vec<StageChange> {
     let mut stages: BTreeMap<Stage, StageChange> = BTreeMap::new();
-    for (was, is) in pairs.filter(|(was, is)| was.accel == is.accel) {
+    let alike = |was: &CellReport, is: &CellReport| was.accel == is.accel && was.start == is.start;
+    for (was, is) in pairs.filter(|(was, is)| alike(was, is)) {
         for time in &is.stages {
             let older = was.stages.iter().find(|older| older.stage == time.stage);
             let Some((before, after)) = older.and_then(|o| o.cpu_seconds.zip(time.cpu_seconds))
@@ -81,7 +82,7 @@ pub(super) fn changes<'a>(
 
 #[cfg(test)]
 mod tests {
-    use ukci_schema::report::{Report, StageTime};
+    use ukci_schema::report::{Report, StageTime, Start};
 
     use super::*;
 
@@ -119,7 +120,13 @@ mod tests {
         ];
         let (was, is) = (cell("tcg", &before), cell("tcg", &after));
         let other = cell("kvm", &after);
-        let found = changes([(&was, &is), (&was, &is), (&was, &other)].into_iter());
+        let copied = CellReport {
+            start: Start::Warm,
+            ..is.clone()
+        };
+        assert_ne!(was.start, copied.start);
+        let pairs = [(&was, &is), (&was, &is), (&was, &other), (&was, &copied)];
+        let found = changes(pairs.into_iter());
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].stage, found[0].cells), (Stage::Load, 2));
         assert!((found[0].percent() - 200.0).abs() < 0.1, "{found:?}");

@@ -61,6 +61,7 @@ pub(super) fn select(
         agents: Agents::default(),
         own,
         budget: Budget::default(),
+        shard: None,
         modules: selection.modules.clone(),
         cmdline: Vec::new(),
         sysctl: Vec::new(),

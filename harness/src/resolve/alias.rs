@@ -32,6 +32,8 @@ pub fn full_name(
     is_there: impl Fn(&str) -> bool,
 ) -> Result<String, Error> {
     match text.split_once(VERSION_MARK) {
+        Some(("", _)) => Err(Error::SeveralKernels(text.to_owned())),
+        _ if text.contains(['*', '?']) => Err(Error::SeveralKernels(text.to_owned())),
         None => present_name(text, lock, is_there).map(ToOwned::to_owned),
         Some((name, version)) => {
             // Of some series, only old versions are pinned.
@@ -130,14 +132,43 @@ fn present_name<'a>(
         });
     }
     let all: BTreeSet<&str> = there().map(|kernel| kernel.name.as_str()).collect();
+    let pinned = versions(text, lock, &is_there);
     let near = match neighbors(text, verified()) {
         near if near.is_empty() => nearest(text, all.iter().copied()),
         near => near,
     };
     Err(Error::UnknownKernel {
         name: text.to_owned(),
-        near: described(&mut near.into_iter()),
+        near: if pinned.is_empty() {
+            described(&mut near.into_iter())
+        } else {
+            quoted(pinned)
+        },
     })
+}
+
+/// The pins of a version that was named without its kernel, such as `6.1.187`.
+fn versions(text: &str, lock: &Lock, is_there: impl Fn(&str) -> bool) -> Vec<String> {
+    const SHOWN: usize = 6;
+    let pins = lock.kernels.iter().chain(&lock.history);
+    let of_text = |value: &str| {
+        let rest = value.strip_prefix(text);
+        // The text may end at a part: a version has digits in it.
+        let is_version = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('.');
+        is_version
+            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '~', '+']))
+    };
+    let fits = |kernel: &&LockedKernel| {
+        is_there(&kernel.name) && (of_text(kernel.version()) || of_text(&kernel.uname))
+    };
+    let names: BTreeSet<(usize, String)> = (pins.filter(fits))
+        .map(|kernel| (kernel.flavour.len(), kernel.versioned_name()))
+        .collect();
+    names
+        .into_iter()
+        .map(|(_, name)| name)
+        .take(SHOWN)
+        .collect()
 }
 
 fn is_verified(kernel: &LockedKernel) -> bool {
@@ -168,12 +199,13 @@ fn neighbors<'a>(text: &str, there: impl Iterator<Item = &'a LockedKernel>) -> V
         .filter_map(|kernel| Some((kernel_version(&kernel.series)?, kernel.name.as_str())))
         .collect();
     let below = known.iter().rev().find(|(version, _)| *version < wanted);
+    let same = known.iter().find(|(version, _)| *version == wanted);
     let above = known.iter().find(|(version, _)| *version > wanted);
-    below
-        .into_iter()
-        .chain(above)
-        .map(|(_, name)| *name)
-        .collect()
+    let around = match same {
+        Some(_) => same.into_iter().chain(None),
+        None => below.into_iter().chain(above),
+    };
+    around.map(|(_, name)| *name).collect()
 }
 
 /// The parts of a short name.
@@ -276,11 +308,33 @@ mod tests {
                 "debian-12-6.2",
                 "debian",
                 "bookworm-12",
-                "ubuntu"
+                "ubuntu",
+                // A version is of a kernel; a group and a pattern are for a matrix.
+                "6.1.187",
+                "6.1.999",
+                "@lts",
+                "debian-*-cloud"
             ]
             .map(found)
             .join("\n")
         );
+    }
+
+    #[test]
+    fn a_version_without_its_kernel_is_answered_with_its_pins() {
+        let lock: Lock = serde_json::from_str(super::super::LOCK).unwrap();
+        let pin = (lock.kernels.iter())
+            .find(|kernel| kernel.name == "debian-12-6.1")
+            .unwrap();
+        let version = pin.version().split('-').next().unwrap();
+        let said = found(version);
+        assert!(
+            said.contains(&format!("`{}`", pin.versioned_name())),
+            "{said}"
+        );
+        // A part of a number is another version.
+        let cut = &version[..version.len() - 1];
+        assert!(!found(cut).contains(VERSION_MARK), "{}", found(cut));
     }
 
     #[test]

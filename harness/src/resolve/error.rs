@@ -107,6 +107,9 @@ pub enum Error {
         /// Another.
         other: String,
     },
+    /// A path that a report cannot have.
+    #[error("the path `{}` is not UTF-8", .0.display())]
+    NotUtf8(PathBuf),
     /// LLVMs, and nothing to compile.
     #[error("`--llvm` applies only to C sources, and no artifact is one")]
     NoSource,
@@ -148,6 +151,9 @@ pub enum Error {
         /// The nearest kernels, with their architectures.
         near: Vec<String>,
     },
+    /// A group of kernels, or a pattern, where one kernel is to be named.
+    #[error("`{0}` names several kernels, and `--kernel` takes the name of one")]
+    SeveralKernels(String),
     /// A short name fits several kernels.
     #[error("several kernels are called `{name}`")]
     AmbiguousKernel {
@@ -292,6 +298,16 @@ impl Error {
                 [one] => format!("the nearest kernel is {one}"),
                 near => format!("the nearest kernels are {}", near.join(", ")),
             }),
+            Self::SeveralKernels(name) => Some(match name.split_once('@') {
+                Some(("", group)) if super::MATRICES.iter().any(|(known, _)| *known == group) => {
+                    format!(
+                        "use `--matrix {group}`; groups and patterns work only in a matrix file"
+                    )
+                }
+                _ => format!(
+                    "write `kernels = [\"{name}\"]` in a matrix file, and give it with `--matrix`"
+                ),
+            }),
             Self::AmbiguousKernel { known, .. } => {
                 Some(format!("name one of {}", known.join(", ")))
             }
@@ -321,6 +337,9 @@ impl Error {
             )),
             Self::SameName { .. } | Self::SameKernel { .. } => {
                 Some("give them different file names".into())
+            }
+            Self::NotUtf8(_) => {
+                Some("give the file, and the directories above it, names in UTF-8".into())
             }
             Self::NoCells { excluded: 1.., .. } => {
                 Some("remove an `[[exclude]]` from the matrix".into())

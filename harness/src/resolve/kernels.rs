@@ -187,6 +187,7 @@ fn without_kernels(
         cells: std::mem::take(&mut selected.cells),
         excluded: selected.excluded,
         budget: selected.budget,
+        shard: selected.shard.clone(),
     };
     Ok((plan, selected))
 }
@@ -318,6 +319,7 @@ mod tests {
             cells: Vec::new(),
             excluded: 0,
             budget: ukci_schema::budget::Budget::default(),
+            shard: None,
         }
     }
 

@@ -318,3 +318,32 @@ fn a_manifest_says_its_cells_and_is_held_against_the_catalogue() {
     assert_eq!(artifact.companions.keys().collect::<Vec<_>>(), ["victim"]);
     assert!(artifact.artifact.manifest.is_some());
 }
+
+#[test]
+fn a_path_that_no_report_can_have_is_refused_before_anything_boots() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let odd = std::ffi::OsString::from_vec(b"bad\xff".to_vec());
+    let above = dir.path().join(&odd);
+    fs::create_dir(&above).unwrap();
+    let mut file = odd;
+    file.push(".bpf.o");
+    // The object's own name, and that of a directory above it, which a link leads to.
+    let (named, below, link) = (
+        dir.path().join(file),
+        above.join("x.bpf.o"),
+        dir.path().join("y.bpf.o"),
+    );
+    for path in [&named, &below] {
+        fs::write(path, b"\x7fELF").unwrap();
+    }
+    std::os::unix::fs::symlink(&below, &link).unwrap();
+    for path in [named, below, link] {
+        let refused = artifacts(std::slice::from_ref(&path));
+        assert!(
+            matches!(refused, Err(Error::NotUtf8(_))),
+            "{path:?}: {refused:?}"
+        );
+    }
+}

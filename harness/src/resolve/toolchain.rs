@@ -127,9 +127,10 @@ pub(super) fn compile_all(
     for (key, (clang, compiled)) in done.into_iter().flatten() {
         let object = match compiled? {
             Compiled::Object(file) => PlannedObject::Object { clang, file },
-            Compiled::Refused(diagnosis) => PlannedObject::Refused {
+            Compiled::Refused { diagnosis, log } => PlannedObject::Refused {
                 clang,
                 diagnosis: *diagnosis,
+                log,
             },
         };
         objects.insert(key, object);

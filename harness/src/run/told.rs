@@ -93,6 +93,7 @@ fn report(
             interrupted: interrupted || !not_run.is_empty(),
             toolchains: toolchains(&plan),
             budget: plan.budget,
+            shard: plan.shard,
             ..info
         },
         artifacts: plan

@@ -90,6 +90,7 @@ pub(crate) fn plan(dir: &Path, kernels: &[&str]) -> Plan {
         cells: kernels.iter().map(cell).collect(),
         excluded: 0,
         budget: Budget::default(),
+        shard: None,
     }
 }
 
@@ -125,6 +126,7 @@ pub(crate) fn options(dir: &Path) -> Options {
             warnings: Vec::new(),
             asked: Asked::default(),
             budget: Budget::default(),
+            shard: None,
         },
     }
 }

@@ -17,12 +17,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use ukci_harness::channel::Channel;
+use ukci_harness::compile;
 use ukci_harness::event::Event;
 use ukci_harness::run::{self, Options};
 use ukci_schema::budget::Budget;
+use ukci_schema::cell::Arch;
 use ukci_schema::diagnosis::Code;
 use ukci_schema::message::{FrameKind, PROTOCOL, encode_header};
-use ukci_schema::plan::Plan;
+use ukci_schema::plan::{Plan, PlannedObject};
 use ukci_schema::report::Report;
 use ukci_schema::verdict::{Stage, VerdictKind};
 
@@ -445,4 +447,27 @@ async fn an_error_of_the_channel_holds_nothing_that_acts() {
         !error.chars().any(ukci_harness::render::is_active),
         "{error:?}"
     );
+}
+
+/// Nothing is booted, and what the compiler printed is the cell's log.
+#[tokio::test(start_paused = true)]
+async fn what_a_compiler_printed_is_kept_whole() {
+    let (_keep, cancel) = watch::channel(false);
+    let log = "x.bpf.c:7:12: error: no\n".repeat(100);
+    let adjust = |plan: &mut Plan, _: &mut Options| {
+        plan.cells[0].cell.llvm = Some("19".into());
+        let key = plan.cells[0].cell.object_key().unwrap();
+        let refused = PlannedObject::Refused {
+            clang: "clang version 19".into(),
+            diagnosis: compile::refused("19", Arch::X86_64, &log),
+            log: log.clone(),
+        };
+        plan.objects.insert(key, refused);
+    };
+    let ran = run_with(&[("k", Script::Costly)], adjust, cancel).await;
+    let cell = &ran.report.cells[0];
+    assert_eq!((cell.boots, cell.code()), (0, Some(Code::CompileError)));
+    let kept = ran.dir.path().join("out").join(&cell.evidence);
+    let kept = std::fs::read_to_string(kept.join("compiler.log")).unwrap();
+    assert_eq!(kept, log);
 }

@@ -9,6 +9,7 @@ use ukci_harness::cache::Kind;
 use ukci_schema::cell::Arch;
 
 use super::arch;
+use super::machine::byte_size;
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -34,7 +35,7 @@ pub(crate) enum Cache {
 
     /// Remove everything of some kinds
     ///
-    /// Without a kind, everything is removed except for the kernels that `ukci kernels build` has
+    /// With `--all`, everything is removed except for the kernels that `ukci kernels build` has
     /// built and the tools that `make` has built.
     Clear(Clear),
 
@@ -61,6 +62,7 @@ pub(crate) struct Prune {
         env = "UKCI_CACHE_MAX_SIZE",
         hide_env = true,
         value_name = "SIZE",
+        value_parser = byte_size,
         default_value = MAX_SIZE
     )]
     pub(crate) max_size: ByteSize,
@@ -77,6 +79,7 @@ pub(crate) struct Limit {
         env = "UKCI_CACHE_MAX_SIZE",
         hide_env = true,
         value_name = "SIZE",
+        value_parser = byte_size,
         default_value = MAX_SIZE
     )]
     pub(crate) cache_max_size: ByteSize,
@@ -85,8 +88,12 @@ pub(crate) struct Limit {
 #[derive(Debug, Args)]
 pub(crate) struct Clear {
     /// Kinds of things to remove, as `ukci cache list` shows them
-    #[arg(value_name = "KIND")]
+    #[arg(value_name = "KIND", required_unless_present = "all")]
     pub(crate) kinds: Vec<OfKind>,
+
+    /// Remove all kinds that a run makes or downloads again
+    #[arg(long, conflicts_with = "kinds")]
+    pub(crate) all: bool,
 }
 
 /// A kind of entry, by its name.

@@ -209,12 +209,19 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// A size, in bytes unless it has a unit.
+pub(super) fn byte_size(text: &str) -> Result<ByteSize, String> {
+    // The parser's own words are about its grammar.
+    text.parse()
+        .map_err(|_| "give a number and a unit, such as `5GB` or `512MiB`".into())
+}
+
 /// A size with its unit. One without is bytes, which nobody means for memory.
 fn size(text: &str) -> Result<ByteSize, String> {
     if text.ends_with(|c: char| c.is_ascii_digit()) {
         return Err("give a unit, such as `4GiB` or `512MiB`".into());
     }
-    let size: ByteSize = text.parse()?;
+    let size = byte_size(text)?;
     if size.as_u64() < 1 << 20 {
         return Err("must be at least 1MiB".into());
     }

@@ -42,7 +42,24 @@ pub(crate) fn bless(
     if !blessed.cells.is_empty() {
         atomic_file::write(path, &blessed.text)?;
     }
-    if output.chatty {
+    let stale = report.cells.iter();
+    let stale = stale.filter(|cell| cell.outcome == Outcome::Xpass).count();
+    if output.chatty && blessed.cells.is_empty() {
+        output.say(&text!(
+            "{} nothing: no cell failed in a way that `{}` can expect",
+            label(GOOD, "Blessed"),
+            harmless(&name)
+        ));
+    }
+    if stale > 0 {
+        output.say(&text!(
+            "{} {} not blessed: {} passed unexpectedly; delete the rules that expect a failure",
+            label(WARN, "Refused"),
+            cells_are(stale),
+            if stale == 1 { "it" } else { "they" }
+        ));
+    }
+    if output.chatty && !blessed.cells.is_empty() {
         output.say(&text!(
             "{} {} expected to fail from now on, in {}",
             label(GOOD, "Blessed"),

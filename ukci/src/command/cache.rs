@@ -96,10 +96,10 @@ fn prune(args: &Prune, dir: &Path, output: Output) -> Result<Exit, Failure> {
 
 fn clear(args: &Clear, dir: &Path, output: Output) -> Result<Exit, Failure> {
     let kinds: Vec<Kind> = args.kinds.iter().map(|kind| kind.0).collect();
-    let is_meant = |kind: Kind| kinds.contains(&kind) || (kinds.is_empty() && kind.is_made_again());
+    let is_meant = |kind: Kind| kinds.contains(&kind) || (args.all && kind.is_made_again());
     // A run that wants one of these and does not find it goes on without it.
     let spare = |kind: &Kind| matches!(kind, Kind::Templates | Kind::Verdicts);
-    let _alone = if !kinds.is_empty() && kinds.iter().all(spare) {
+    let _alone = if !args.all && kinds.iter().all(spare) {
         None
     } else {
         let alone = alone(dir)?;

@@ -1,5 +1,7 @@
 //! `ukci check`: run the cells of a matrix and report the results.
 
+use std::collections::BTreeMap;
+
 use super::bless;
 use crate::args::Check;
 use crate::cells;
@@ -15,12 +17,15 @@ pub(crate) fn run(mut check: Check, output: Output) -> Result<Exit, Failure> {
         .bless
         .then(|| bless::file(check.selection.matrix.as_deref()).map(ToOwned::to_owned))
         .transpose()?;
+    let mut programs = BTreeMap::new();
     if check.embedded {
         check.artifacts.append(&mut check.artifact);
-        check.artifacts = embedded::extract(&check.artifacts, output)?;
+        let extracted = embedded::extract(&check.artifacts, output)?;
+        (check.artifacts, programs) = (extracted.files, extracted.programs);
     }
     let told = check.bless_code.clone();
-    let settings = Settings::of(check)?;
+    let mut settings = Settings::of(check)?;
+    settings.embedded = programs;
     let (report, exit) = cells::run(&settings, output)?;
     match blessed {
         Some(file) => bless::bless(&file, &report, &told, output),

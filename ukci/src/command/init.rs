@@ -79,6 +79,10 @@ pub(crate) fn run(init: &Init, output: Output) -> Result<Exit, Failure> {
             .iter()
             .map(|given| format!("--manifest {}", quoted(given))),
     );
+    // As the workflow has it.
+    if has_sources(&paths) {
+        words.push("--vmlinux-h auto".to_owned());
+    }
     output.say(&text!(
         "\nNext, see what the kernels say:\n  ukci check {}",
         harmless(&words.join(" "))
@@ -165,11 +169,14 @@ fn matrix(lock: &Lock) -> Result<String, Failure> {
     ))
 }
 
+fn has_sources(artifacts: &[String]) -> bool {
+    let mut paths = artifacts.iter().map(Path::new);
+    paths.any(|path| path.extension().is_some_and(|ending| ending == "c"))
+}
+
 /// The workflow. Paths are quoted as YAML wants them.
 fn workflow(artifacts: &[String], matrix: &str, manifests: &[String]) -> String {
-    let sources = artifacts
-        .iter()
-        .any(|path| Path::new(path).extension().is_some_and(|e| e == "c"));
+    let sources = has_sources(artifacts);
     let objects = artifacts
         .iter()
         .any(|path| Path::new(path).extension().is_some_and(|e| e == "o"));

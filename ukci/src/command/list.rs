@@ -19,7 +19,7 @@ use crate::{lock_file, selected, settings};
 /// Runs the command.
 pub(crate) fn run(mut list: List, output: Output) -> Result<Exit, Failure> {
     if list.embedded {
-        list.artifacts = embedded::extract(&list.artifacts, output)?;
+        list.artifacts = embedded::extract(&list.artifacts, output)?.files;
     }
     let mut artifacts =
         resolve::artifacts(&list.artifacts).map_err(|e| selected::unresolved(&e))?;

@@ -70,13 +70,27 @@ fn choose<'a>(args: &Rerun, report: &'a Report) -> Result<Vec<&'a CellReport>, F
     args.cells.iter().map(find).collect()
 }
 
+/// Most cells that a hint names.
+const SHOWN: usize = 5;
+
 /// A cell of the report by its id.
 pub(crate) fn find<'a>(report: &'a Report, id: &str) -> Result<&'a CellReport, Failure> {
     let found = report.cells.iter().find(|cell| cell.id == *id);
     found.ok_or_else(|| {
         let ids = report.cells.iter().map(|cell| cell.id.as_str());
         let near = nearest(id, ids);
-        let hint = (!near.is_empty()).then(|| format!("did you mean `{}`?", near.join("`, `")));
+        let hint = if near.is_empty() {
+            let mut ids: Vec<&str> = report.cells.iter().map(|cell| cell.id.as_str()).collect();
+            let more = ids.len().saturating_sub(SHOWN);
+            ids.truncate(SHOWN);
+            let more = match more {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            (!ids.is_empty()).then(|| format!("its cells are `{}`{more}", ids.join("`, `")))
+        } else {
+            Some(format!("did you mean `{}`?", near.join("`, `")))
+        };
         Failure::says(Exit::Usage, &format!("the report has no cell `{id}`"), hint)
     })
 }

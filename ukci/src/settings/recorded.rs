@@ -94,6 +94,7 @@ pub(crate) fn write(settings: &Settings, own: &BTreeMap<String, PathBuf>) -> Ask
     Asked {
         options,
         kernels: kernels.collect(),
+        embedded: settings.embedded.clone(),
         command: settings.command_line.clone(),
     }
 }
@@ -163,6 +164,7 @@ pub(crate) fn read(
         },
         since: None,
         shard: None,
+        embedded: report.run.asked.embedded.clone(),
         compilation: super::compilation(recorded.compilation),
         mode: recorded.mode.into(),
         strict: recorded.strict,

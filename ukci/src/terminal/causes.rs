@@ -3,7 +3,7 @@
 //! The causes of a report come in, text of at most the terminal's width goes out. The causes at the
 //! front get a block each; the others get a line each, and what exceeds that is counted.
 
-use ukci_harness::render::{Axes, Cause, Mend, again, harmless, mend, notes};
+use ukci_harness::render::{Axes, Cause, Mend, again, harmless, mend, notes, quoted};
 use ukci_matrix::excerpt::excerpt as excerpt_of_line;
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt, SourceLine};
 use ukci_schema::report::{CellReport, Report};
@@ -18,6 +18,10 @@ use crate::text::{Side, Text, count, text};
 const BLOCKS: usize = 10;
 /// Most causes with a line each below the blocks.
 const LINES: usize = 20;
+/// Most objects that the line of a cause names.
+const OBJECTS: usize = 4;
+/// Most columns for an object's name in a table.
+const OBJECT: usize = 24;
 /// Most names in a list before the rest is counted.
 const NAMES: usize = 12;
 /// Most notes below a cause.
@@ -50,14 +54,43 @@ pub(super) fn text(report: &Report, out: &str, causes: &[Cause<'_>], width: usiz
     }
     text.push(&text!("{}\n{}\n", RULE, paint(STRONG, "  Other causes")));
     for cause in rest.iter().take(LINES) {
-        let line = format!("{} {}: {}", cause.code, cause.count(), cause.headline);
+        let line = match cause.artifacts().as_slice() {
+            [one] => format!(
+                "{one}: {} {}: {}",
+                cause.code,
+                cause.count(),
+                cause.headline
+            ),
+            some => {
+                let (names, count) = (names_of(some), cause.count());
+                format!("{} {count} ({names}): {}", cause.code, cause.headline)
+            }
+        };
         text.push(&hanging(5, &line, 2, width));
     }
     if rest.len() > LINES {
-        let line = format!("and {} more, in {out}/report.json", rest.len() - LINES);
-        text.push(&hanging(5, &line, 2, width));
+        text.push(&hanging(
+            5,
+            &format!("and {} more", rest.len() - LINES),
+            2,
+            width,
+        ));
     }
+    let out = quoted(out);
+    text.push(&text!(
+        "\n     All causes with their places, logs and hints:\n       {}\n",
+        harmless(&format!("ukci report render {out} --format markdown"))
+    ));
     text
+}
+
+/// The first of several objects, and how many more there are.
+fn names_of(artifacts: &[&str]) -> String {
+    let mut names = artifacts[..artifacts.len().min(OBJECTS)].join(", ");
+    if artifacts.len() > OBJECTS {
+        names.push_str(&format!(" and {} more", artifacts.len() - OBJECTS));
+    }
+    names
 }
 
 /// The most frequent causes, below the grid of a run that has many.
@@ -73,11 +106,21 @@ pub(super) fn top(causes: &[Cause<'_>], width: usize) -> Text {
     let shown = &sorted[..sorted.len().min(SHOWN)];
     let codes = shown.iter().map(|cause| cause.code.len()).max();
     let codes = codes.unwrap_or_default();
+    // Causes of different objects may have the same headline.
+    let objects = |cause: &Cause<'_>| match cause.artifacts().as_slice() {
+        [one] => fit(one, OBJECT),
+        some => count(some.len(), "object"),
+    };
+    let columns = shown
+        .iter()
+        .map(|cause| objects(cause).chars().count())
+        .max();
+    let columns = columns.unwrap_or_default();
     for cause in shown {
         let cells = count(cause.seen.len(), "cell");
-        let objects = count(cause.artifacts().len(), "object");
+        let objects = objects(cause);
         let line = format!(
-            "  {:>9}  {:>10}  {:<codes$}  {}",
+            "  {:>9}  {:<columns$}  {:<codes$}  {}",
             &*cells, &*objects, cause.code, cause.headline
         );
         text.push_line(&fit(&line, width));
@@ -105,12 +148,18 @@ impl Block<'_> {
             [one] => text!("{}: ", harmless(one)),
             _ => Text::default(),
         };
+        let required = if cause.is_required() {
+            ""
+        } else {
+            ", not required"
+        };
         text.push(&text!(
-            "{} {}{} {}\n",
+            "{} {}{} {}{}\n",
             self.word(),
             artifact,
             cause.code,
-            harmless(&cause.count())
+            harmless(&cause.count()),
+            required
         ));
         for place in cause.places(self.axes) {
             text.push(&hanging(LEFT, &place, 2, self.width));
@@ -189,10 +238,15 @@ impl Block<'_> {
             let hint = "`--mode load` asks only whether the object loads";
             self.labeled(text, &paint(HINT, "hint:"), "hint:".len(), hint);
         }
+        if self.cause.outcome == Outcome::Xpass {
+            text.push(&"\n".into());
+            let hint = self.stale(cell);
+            self.labeled(text, &paint(HINT, "hint:"), "hint:".len(), &hint);
+        }
         let report = if self.out == "ukci-out" {
             String::new()
         } else {
-            format!(" --report {}", ukci_harness::render::quoted(self.out))
+            format!(" --report {}", quoted(self.out))
         };
         self.notes(text);
         let mend = mend(self.report, self.axes, self.cause, Some(self.out));
@@ -208,9 +262,30 @@ impl Block<'_> {
         if !self.report.run.asked.command.is_empty() || !is_compiled {
             return;
         }
-        let id = ukci_harness::render::quoted(&cell.id);
+        let id = quoted(&cell.id);
         let shell = harmless(&format!("ukci shell {id}{report}"));
         text.push(&text!("  shell  {}\n", shell));
+    }
+
+    /// What to do about an expectation that no longer holds.
+    fn stale(&self, cell: &CellReport) -> String {
+        let asked = &self.report.run.asked.options;
+        let matrix = asked.iter().position(|word| word == "--matrix");
+        let matrix = matrix.and_then(|place| asked.get(place + 1));
+        let mut artifacts = self.report.artifacts.iter();
+        let artifact = artifacts.find(|artifact| artifact.name == cell.artifact);
+        let manifest = artifact.and_then(|artifact| artifact.manifest.as_ref());
+        let files = [matrix, manifest.map(|manifest| &manifest.path)];
+        let files: Vec<String> = files
+            .into_iter()
+            .flatten()
+            .map(|file| format!("`{file}`"))
+            .collect();
+        let place = match files.as_slice() {
+            [] => String::new(),
+            some => format!(" in {}", some.join(" or ")),
+        };
+        format!("if it is to stay so, delete the rule that expects this failure{place}")
     }
 
     /// What was noticed beside the cause.

@@ -155,6 +155,8 @@ fn ended(command: &CommandReport) -> Text {
     text
 }
 
+/// Columns before the counts of a run: the word, and the seconds.
+const SUMMARY: usize = 25;
 /// Most notes of cells that ended as expected.
 const NOTES: usize = 10;
 /// Most lines about programs that were not attempted.
@@ -196,16 +198,23 @@ pub(crate) fn ending(report: &Shown<Report>, out: &str, output: Output) -> Text 
     } else {
         crate::output::BAD
     };
+    let counts = hanging(SUMMARY, &render::summary(report), 0, output.width);
     text.push(&text!(
-        "{} [{:>8.3}s] {}\n",
+        "{} [{:>8.3}s] {}",
         label(style, "Summary"),
         report.run.seconds,
-        render::summary(report)
+        counts.without_indent()
     ));
     if report.run.interrupted && report.summary.not_run > 0 {
+        let why = match report.run.shard {
+            // Cells of other shards are not planned for a shard alone.
+            Some(_) => "shards are missing or were cut short",
+            None => "the run was cut short",
+        };
         text.push(&text!(
-            "{:13}the run was cut short; the report has the cells that finished\n",
-            ""
+            "{:13}{}; the report has the cells that finished\n",
+            "",
+            why
         ));
     }
     text
@@ -288,7 +297,7 @@ mod tests {
     use ukci_schema::diagnosis::{Code, Diagnosis};
     use ukci_schema::evidence::{AttachOutcome, ProgramAttach};
     use ukci_schema::report::Report;
-    use ukci_schema::verdict::{Outcome, Stage};
+    use ukci_schema::verdict::{Expectation, Outcome, Stage, VerdictKind};
 
     use ukci_harness::render::{Shown, harmless};
 
@@ -349,6 +358,95 @@ mod tests {
             let text = plain(&ending(&Shown::of(&report), "out", Output::plain(80)));
             assert_eq!(text.contains("ukci shell"), has_shell, "{text}");
             assert!(text.contains("rerun  ukci check"), "{text}");
+        }
+    }
+
+    /// As many causes as there are cells, each of an object of its own, in the same words.
+    fn many() -> Report {
+        let mut report = report();
+        let seed = report.cells[0].clone();
+        report.cells = (0..40)
+            .map(|n| {
+                let mut cell = seed.clone();
+                cell.artifact = format!("object-{n}");
+                cell.id = format!("object-{n}/k/x86_64");
+                cell.outcome = Outcome::Fail;
+                cell.programs.clear();
+                cell.diagnosis = Some(Diagnosis {
+                    code: Code::VerifierRejection,
+                    stage: Stage::Load,
+                    program: None,
+                    headline: format!("the verifier rejected the read at offset {n}: no"),
+                    at: None,
+                    excerpt: None,
+                    hints: Vec::new(),
+                });
+                cell
+            })
+            .collect();
+        report.cells[39].diagnosis.as_mut().unwrap().code = Code::Unclassified;
+        report
+    }
+
+    #[test]
+    fn every_cause_of_many_names_its_object_and_where_the_rest_is() {
+        let text = plain(&ending(&Shown::of(&many()), "my out", Output::plain(100)));
+        let others = text.split_once("Other causes").unwrap().1;
+        assert!(
+            others.contains("  object-9: VERIFIER_REJECTION in 1 cell: the"),
+            "{others}"
+        );
+        assert!(others.contains("and 10 more"), "{others}");
+        assert!(
+            others.contains("  ukci report render 'my out' --format markdown\n"),
+            "{others}"
+        );
+        // The one that no rule knows has a block, and is the first of the table.
+        let unknown = text.find("FAIL object-39: UNCLASSIFIED in 1 cell").unwrap();
+        assert!(unknown < text.find("FAIL object-0:").unwrap(), "{text}");
+        let top = text.split_once("Top causes").unwrap().1;
+        assert!(
+            top.contains("1 cell  object-0   VERIFIER_REJECTION  the"),
+            "{top}"
+        );
+    }
+
+    #[test]
+    fn an_unexpected_pass_says_what_to_delete_and_an_optional_cell_that_it_is_one() {
+        let mut report = report();
+        report.cells.truncate(1);
+        let cell = &mut report.cells[0];
+        cell.outcome = Outcome::Xpass;
+        cell.required = false;
+        cell.programs.clear();
+        cell.diagnosis = None;
+        cell.expected = Expectation {
+            verdict: VerdictKind::Fail,
+            code: Some(Code::MapRefused),
+            reason: Some("too old".into()),
+        };
+        report.run.asked.options = ["--matrix", "./my.toml"].map(String::from).to_vec();
+        let text = plain(&ending(&Shown::of(&report), "out", Output::plain(100)));
+        for said in [
+            "unexpected pass in 1 cell, not required\n",
+            "passed, but was expected to fail with MAP_REFUSED (too old)",
+            "delete the rule that expects this failure in `./my.toml`",
+            "1 of these is not required",
+        ] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+        report.cells[0].required = true;
+        let text = plain(&ending(&Shown::of(&report), "out", Output::plain(100)));
+        assert!(!text.contains("not required"), "{text}");
+    }
+
+    #[test]
+    fn the_summary_is_as_wide_as_the_terminal() {
+        let text = plain(&ending(&Shown::of(&report()), "out", Output::plain(60)));
+        let summary = text.split_once("Summary").unwrap().1;
+        assert!(summary.lines().count() > 1, "{summary}");
+        for line in summary.lines().skip(1) {
+            assert!(line.chars().count() <= 60, "{line}");
         }
     }
 

@@ -255,6 +255,16 @@ fn mirrors_that_do_not_answer_are_all_named() {
     let error = prepare(&catalogue, &kernel).unwrap_err();
     assert!(matches!(error, Error::Fetch { .. }), "{error}");
     let text = error.to_string();
+    // The mirrors of another archive would not help.
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("UKCI_MIRROR_DEBIAN to"), "{hint}");
+    let of_fedora = Error::Fetch {
+        what: "`kernel-core`".into(),
+        archive: "fedora".into(),
+        tried: Vec::new(),
+    };
+    let hint = of_fedora.hint().unwrap();
+    assert!(hint.contains("UKCI_MIRROR_FEDORA"), "{hint}");
     assert!(
         text.contains("http://127.0.0.1:1/pool/") && text.ends_with("HTTP status 503"),
         "{text}"

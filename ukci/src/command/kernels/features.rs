@@ -52,6 +52,18 @@ pub(super) fn run(asked: &Features, output: Output) -> Result<Exit, Failure> {
             wanted && (asked.only.is_empty() || asked.only.contains(&offer(kind)))
         });
     }
+    if let Some(name) = &asked.name
+        && told.iter().all(|kernel| kernel.features.is_empty())
+    {
+        let message = format!("no feature with `{name}` in its name was found");
+        let hint = "leave `--name` out to list every feature, and remember that a name may have a \
+                    prefix, such as `bpf_`";
+        return Err(Failure::says(
+            Exit::NoCells,
+            &message,
+            Some(hint.to_owned()),
+        ));
+    }
     print(text(asked, &told))
 }
 

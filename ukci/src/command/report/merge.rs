@@ -8,13 +8,18 @@ use ukci_harness::evidence_dir;
 use ukci_harness::render::{self, harmless};
 use ukci_harness::report::merge;
 
+use ukci_schema::report::Report;
+
 use crate::args::report::Merge;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::out_dir::{OutDir, remove_reports};
 use crate::output::Output;
-use crate::text::text;
+use crate::text::{count, text};
 use crate::{atomic_file, report_file};
+
+/// Most cells that are named on the terminal.
+const SHOWN: usize = 5;
 
 /// Runs the command. The exit status is that of the run which the merged report describes.
 pub(super) fn run(args: &Merge, output: Output) -> Result<Exit, Failure> {
@@ -40,13 +45,37 @@ pub(super) fn run(args: &Merge, output: Output) -> Result<Exit, Failure> {
     atomic_file::write(&args.out.join("report.json"), &render::json(&merged))?;
     if output.chatty {
         output.say(&text!(
-            "      Merged {} reports: {}\n      Report {}",
-            args.reports.len(),
+            "      Merged {}: {}\n      Report {}",
+            count(args.reports.len(), "report"),
             render::summary(&merged),
             harmless(&args.out.join("report.json").to_string_lossy())
         ));
     }
+    if !merged.not_run.is_empty() {
+        output.warn(&missing(&merged));
+    }
     Ok(Exit::of(&merged))
+}
+
+/// The planned cells that are in no report, the first of them by their ids.
+fn missing(merged: &Report) -> String {
+    let all = &merged.not_run;
+    let mut ids: Vec<String> = all.iter().take(SHOWN).map(|id| format!("`{id}`")).collect();
+    if all.len() > SHOWN {
+        ids.push(format!("and {} more in `not_run`", all.len() - SHOWN));
+    }
+    let shards = merged.run.shard.iter().flat_map(|shard| &shard.names);
+    let shards: Vec<String> = shards.map(|name| format!("`{name}`")).collect();
+    let of = match shards.as_slice() {
+        [] => String::new(),
+        [one] => format!(", which are of shard {one}"),
+        all => format!(", which are of the shards {}", all.join(", ")),
+    };
+    let count = ukci_harness::plural::count(all.len(), "planned cell");
+    format!(
+        "{count} did not run in the merged reports{of}: {}",
+        ids.join(", ")
+    )
 }
 
 /// Whether a report, named by its file or its directory, is the one in `out`.
