@@ -88,7 +88,7 @@ pub(crate) struct Limit {
 #[derive(Debug, Args)]
 pub(crate) struct Clear {
     /// Kinds of things to remove, as `ukci cache list` shows them
-    #[arg(value_name = "KIND", required_unless_present = "all")]
+    #[arg(value_name = "KIND")]
     pub(crate) kinds: Vec<OfKind>,
 
     /// Remove all kinds that a run makes or downloads again

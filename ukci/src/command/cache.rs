@@ -97,6 +97,11 @@ fn prune(args: &Prune, dir: &Path, output: Output) -> Result<Exit, Failure> {
 fn clear(args: &Clear, dir: &Path, output: Output) -> Result<Exit, Failure> {
     let kinds: Vec<Kind> = args.kinds.iter().map(|kind| kind.0).collect();
     let is_meant = |kind: Kind| kinds.contains(&kind) || (args.all && kind.is_made_again());
+    if kinds.is_empty() && !args.all {
+        let message = "no kind of entries to remove was named";
+        let hint = "name a kind that `ukci cache list` shows, or remove everything with `--all`";
+        return Err(Failure::says(Exit::Usage, message, Some(hint.to_owned())));
+    }
     // A run that wants one of these and does not find it goes on without it.
     let spare = |kind: &Kind| matches!(kind, Kind::Templates | Kind::Verdicts);
     let _alone = if !args.all && kinds.iter().all(spare) {
