@@ -61,7 +61,7 @@ pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Report, Exit),
 /// What is to be run: names that are still to be resolved, or a plan.
 pub(crate) enum Work {
     Selected(Box<Catalogue>, Box<resolve::Selected>, Vec<PlannedArtifact>),
-    Planned(Plan),
+    Planned(Box<Plan>),
 }
 
 impl Work {
@@ -73,7 +73,7 @@ impl Work {
             if let Some(pins) = pins {
                 plan_file::retain(&mut plan, |cell| pins.cells.contains(&cell.id()))?;
             }
-            return Ok(Self::Planned(plan));
+            return Ok(Self::Planned(Box::new(plan)));
         }
         let mut artifacts =
             resolve::named_artifacts(&settings.artifacts).map_err(|e| selected::unresolved(&e))?;
@@ -231,7 +231,7 @@ pub(crate) async fn resolve(
     let (catalogue, selected, artifacts) = match work {
         Work::Planned(plan) => {
             verify(&plan)?;
-            return Ok(Some((plan, Vec::new())));
+            return Ok(Some((*plan, Vec::new())));
         }
         Work::Selected(catalogue, selected, artifacts) => (catalogue, selected, artifacts),
     };
