@@ -51,6 +51,30 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The message of a line by itself, where the kernel printed it behind a jump (6.1 to 7.2):
+/// `3: (15) if r2 == 0x0 goto pc-2 infinite loop detected at insn 2`. A state can stand there too,
+/// and belongs to the jump.
+pub(super) fn apart(line: &str) -> impl Iterator<Item = &str> {
+    let split = behind_jump(line).filter(|at| {
+        let message = line[*at..].trim();
+        !message.is_empty() && matches!(Line::of(message), Line::Prose(_))
+    });
+    let (instruction, message) = match split {
+        Some(at) => (&line[..at], Some(&line[at..])),
+        None => (line, None),
+    };
+    std::iter::once(instruction).chain(message)
+}
+
+/// Where the text begins that stands behind a jump: `goto pc-2`, `may_goto pc+3`.
+fn behind_jump(line: &str) -> Option<usize> {
+    let (index, _) = line.split_once(": (")?;
+    let distance = line.find("goto pc")? + "goto pc".len();
+    let digits = line[distance..].strip_prefix(['+', '-'])?;
+    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+    (is_number(index.trim()) && length > 0).then_some(distance + 1 + length)
+}
+
 /// A few of the kernel's sentences end without a line break, and the statistics follow at once
 /// (`expected prog array map for tail callprocessed 3 insns (limit …`, 7.3).
 fn without_statistic(line: &str) -> &str {
@@ -168,7 +192,7 @@ fn is_state(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Line;
+    use super::{Line, apart};
 
     fn is_prose(line: &str) -> bool {
         matches!(Line::of(line), Line::Prose(_))
@@ -192,6 +216,34 @@ mod tests {
             "Validating f() func#1...",
         ] {
             assert!(!is_prose(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_message_behind_a_jump_is_a_line_of_its_own() {
+        let parts = |line| apart(line).map(str::trim).collect::<Vec<_>>();
+        for (line, message) in [
+            (
+                "3: (15) if r2 == 0x0 goto pc-2 infinite loop detected at insn 2",
+                "infinite loop detected at insn 2",
+            ),
+            (
+                "7: (05) goto pc+4 The sequence of 8193 jumps is too complex.",
+                "The sequence of 8193 jumps is too complex.",
+            ),
+        ] {
+            let (jump, _) = line.split_once(message).unwrap();
+            assert_eq!(parts(line), [jump.trim(), message]);
+        }
+        for whole in [
+            "3: (15) if r2 == 0x0 goto pc-2 2: R1_w=map_value(map=x.bss,ks=4,vs=4) R2_w=0 R10=fp0",
+            "3: (15) if r2 == 0x0 goto pc-2",
+            "3: (15) if r2 == 0x0 goto pc+1       ; R2=0",
+            "3: (85) call pc+5",
+            "the jump goto pc+5 is not one of these",
+            "",
+        ] {
+            assert_eq!(parts(whole), [whole]);
         }
     }
 

@@ -1,15 +1,17 @@
 //! The report that kernels from 7.3 append to the classic log: `Verification failed: …`, then
 //! paragraphs under `Reason:`, `At:`, `Causal path:` and `Suggestion:`.
 
+use super::line::apart;
 use ukci_schema::evidence::Log;
 
 pub(super) const START: &str = "Verification failed";
 
-/// The log up to the report.
+/// The log up to the report. A message that the kernel put behind a jump is a line of its own.
 pub(crate) fn classic(log: &Log) -> impl DoubleEndedIterator<Item = &str> {
     let lines: Vec<&str> = log
         .lines()
         .take_while(|line| !line.starts_with(START))
+        .flat_map(apart)
         .collect();
     lines.into_iter()
 }

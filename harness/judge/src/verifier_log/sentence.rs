@@ -1,7 +1,7 @@
 //! The verifier's own reason, which is the last message of its log.
 
 use super::line::Line;
-use super::report::START;
+use super::report::{START, classic};
 use crate::text::clipped;
 use ukci_schema::evidence::Log;
 
@@ -60,13 +60,9 @@ fn says_all(first: &str, second: &str) -> bool {
 /// The lines of the classic log from the one before its last prose on, without noise; all of them
 /// where there is no prose.
 fn end(log: &Log) -> Vec<Line<'_>> {
-    let lines: Vec<&str> = log
-        .lines()
-        .take_while(|line| !line.starts_with(START))
-        .collect();
     let mut found = Vec::new();
     let mut has_prose = false;
-    for line in lines.into_iter().rev().map(Line::of) {
+    for line in classic(log).rev().map(Line::of) {
         if line == Line::Noise {
             continue;
         }
@@ -124,6 +120,13 @@ mod tests {
 
     fn said(log: &str) -> Option<String> {
         sentence(&Log::bounded(log))
+    }
+
+    #[test]
+    fn a_message_behind_a_jump_is_the_reason() {
+        let log = "2: (61) r2 = *(u32 *)(r1 +0)\n3: (15) if r2 == 0x0 goto pc-2 infinite loop detected at insn 2\n\
+                   cur state: R1=ctx() R10=fp0\nprocessed 14 insns (limit 1000000)";
+        assert_eq!(said(log).unwrap(), "infinite loop detected at insn 2");
     }
 
     #[test]
