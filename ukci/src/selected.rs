@@ -40,6 +40,7 @@ pub(crate) fn unresolved(error: &resolve::Error) -> Failure {
         | resolve::Error::NotAFile { .. }
         | resolve::Error::TooLarge { .. }
         | resolve::Error::NotBpf { .. }
+        | resolve::Error::NoProgram { .. }
         | resolve::Error::NothingEmbedded { .. }
         | resolve::Error::NoKernelBtf { .. }
         | resolve::Error::BtfOfOneKernel { .. }

@@ -29,6 +29,7 @@ pub mod message;
 pub mod placeholder;
 pub mod plan;
 pub mod report;
+pub mod section;
 pub mod serial_line;
 pub mod sha256;
 pub mod shell;

@@ -20,8 +20,8 @@ use super::facts;
 /// One thing that an object asks for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Need {
-    /// `helper`, `map-type`, `map-flag`, `program-type`, `attach-type`, `kfunc`, `instruction`, `btf`
-    /// or `data`.
+    /// `helper`, `map-type`, `map-flag`, `program-type`, `program-flag`, `attach-type`, `kfunc`,
+    /// `instruction`, `btf` or `data`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -71,6 +71,9 @@ pub fn needs(bytes: &[u8]) -> Option<Vec<Need>> {
             }
             if let Some(attach) = attach_type_of(name) {
                 add("attach-type", attach, history::attach_type(attach));
+            }
+            for (_, flag, release) in FLAGS.iter().filter(|(begin, ..)| begins(name, begin)) {
+                add("program-flag", flag, Some(release));
             }
         }
     }
@@ -182,7 +185,7 @@ fn relocated<'d>(
 }
 
 /// Beginnings of sections whose programs attach in a way that has a release of its own.
-const ATTACHED: [(&str, &str); 21] = [
+const ATTACHED: &[(&str, &str)] = &[
     ("kprobe.multi", "trace_kprobe_multi"),
     ("kretprobe.multi", "trace_kprobe_multi"),
     ("kprobe.session", "trace_kprobe_session"),
@@ -202,17 +205,74 @@ const ATTACHED: [(&str, &str); 21] = [
     ("lsm", "lsm_mac"),
     ("sk_lookup", "sk_lookup"),
     ("netfilter", "netfilter"),
+    ("fsession", "trace_fsession"),
+    ("sk_reuseport/migrate", "sk_reuseport_select_or_migrate"),
+    ("sk_skb/stream_parser", "sk_skb_stream_parser"),
+    ("sk_skb/stream_verdict", "sk_skb_stream_verdict"),
+    ("sk_skb/verdict", "sk_skb_verdict"),
+    ("sk_msg", "sk_msg_verdict"),
+    ("xdp/devmap", "xdp_devmap"),
+    ("xdp.frags/devmap", "xdp_devmap"),
+    ("xdp/cpumap", "xdp_cpumap"),
+    ("xdp.frags/cpumap", "xdp_cpumap"),
+    ("lirc_mode2", "lirc_mode2"),
+    ("flow_dissector", "flow_dissector"),
+    ("sockops", "cgroup_sock_ops"),
+    ("cgroup_skb/ingress", "cgroup_inet_ingress"),
+    ("cgroup_skb/egress", "cgroup_inet_egress"),
+    ("cgroup/dev", "cgroup_device"),
+    ("cgroup/sysctl", "cgroup_sysctl"),
     ("cgroup/getsockopt", "cgroup_getsockopt"),
+    ("cgroup/setsockopt", "cgroup_setsockopt"),
+    ("cgroup/sock", "cgroup_inet_sock_create"),
+    ("cgroup/sock_create", "cgroup_inet_sock_create"),
     ("cgroup/sock_release", "cgroup_inet_sock_release"),
+    ("cgroup/post_bind4", "cgroup_inet4_post_bind"),
+    ("cgroup/post_bind6", "cgroup_inet6_post_bind"),
+    ("cgroup/bind4", "cgroup_inet4_bind"),
+    ("cgroup/bind6", "cgroup_inet6_bind"),
+    ("cgroup/connect4", "cgroup_inet4_connect"),
+    ("cgroup/connect6", "cgroup_inet6_connect"),
+    ("cgroup/connect_unix", "cgroup_unix_connect"),
+    ("cgroup/sendmsg4", "cgroup_udp4_sendmsg"),
+    ("cgroup/sendmsg6", "cgroup_udp6_sendmsg"),
+    ("cgroup/sendmsg_unix", "cgroup_unix_sendmsg"),
+    ("cgroup/recvmsg4", "cgroup_udp4_recvmsg"),
+    ("cgroup/recvmsg6", "cgroup_udp6_recvmsg"),
+    ("cgroup/recvmsg_unix", "cgroup_unix_recvmsg"),
+    ("cgroup/getpeername4", "cgroup_inet4_getpeername"),
+    ("cgroup/getpeername6", "cgroup_inet6_getpeername"),
+    ("cgroup/getpeername_unix", "cgroup_unix_getpeername"),
+    ("cgroup/getsockname4", "cgroup_inet4_getsockname"),
+    ("cgroup/getsockname6", "cgroup_inet6_getsockname"),
+    ("cgroup/getsockname_unix", "cgroup_unix_getsockname"),
 ];
 
+/// Beginnings of sections that ask for a flag of the program, the flag, and its release:
+/// `BPF_F_SLEEPABLE` (1e6c62a88215; for uprobes 8c7dcb84e3b7) and `BPF_F_XDP_HAS_FRAGS`
+/// (c2f2cdbeffda).
+const FLAGS: &[(&str, &str, &str)] = &[
+    ("fentry.s", "sleepable", "5.10"),
+    ("fexit.s", "sleepable", "5.10"),
+    ("fmod_ret.s", "sleepable", "5.10"),
+    ("lsm.s", "sleepable", "5.10"),
+    ("uprobe.s", "sleepable uprobe", "6.0"),
+    ("uretprobe.s", "sleepable uprobe", "6.0"),
+    ("usdt.s", "sleepable uprobe", "6.0"),
+    ("xdp.frags", "xdp.frags", "5.18"),
+];
+
+/// Of several beginnings, the longest: `sk_skb/verdict` is more than `sk_skb`.
 fn attach_type_of(section: &str) -> Option<&'static str> {
-    let fits = |begin: &str| {
-        let rest = section.strip_prefix(begin);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
-    };
-    let found = ATTACHED.iter().find(|(begin, _)| fits(begin));
-    found.map(|(_, attach)| *attach)
+    let found = ATTACHED.iter().filter(|(begin, _)| begins(section, begin));
+    let longest = found.max_by_key(|(begin, _)| begin.len());
+    longest.map(|(_, attach)| *attach)
+}
+
+/// Whether a section begins with these words, and not merely with their letters.
+fn begins(section: &str, words: &str) -> bool {
+    let rest = section.strip_prefix(words);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
 }
 
 /// Whether `.BTF.ext` has relocations for the kernel's types: `core_relo_len` of its header.
@@ -246,6 +306,36 @@ mod tests {
         assert_eq!(attach_type_of("lsm_cgroup/socket_bind"), Some("lsm_cgroup"));
         assert_eq!(attach_type_of("kprobe/vfs_read"), None);
         assert_eq!(attach_type_of("iterate"), None);
+        for (section, release) in [
+            ("cgroup/connect_unix", "6.7"),
+            ("cgroup/connect4", "4.17"),
+            ("cgroup/getpeername4", "5.8"),
+            ("sk_reuseport/migrate", "5.14"),
+            ("sk_skb/verdict", "5.13"),
+            ("xdp.frags/devmap", "5.8"),
+        ] {
+            let attach = attach_type_of(section);
+            assert_eq!(
+                attach.and_then(history::attach_type),
+                Some(release),
+                "{section}"
+            );
+        }
+        // libbpf leaves the type away where the kernel does not know it.
+        assert_eq!(attach_type_of("sk_reuseport"), None);
+    }
+
+    #[test]
+    fn flags_of_programs_are_told_by_their_sections() {
+        let flags = |section| {
+            let found = FLAGS.iter().filter(|(begin, ..)| begins(section, begin));
+            found.map(|(_, _, release)| *release).collect::<Vec<_>>()
+        };
+        assert_eq!(flags("xdp.frags"), ["5.18"]);
+        assert_eq!(flags("xdp.frags/cpumap"), ["5.18"]);
+        assert_eq!(flags("lsm.s/file_open"), ["5.10"]);
+        assert_eq!(flags("uprobe.s"), ["6.0"]);
+        assert!(flags("lsm/file_open").is_empty() && flags("xdp").is_empty());
     }
 
     #[test]

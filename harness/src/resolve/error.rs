@@ -55,6 +55,17 @@ pub enum Error {
         /// What to do instead.
         hint: Option<String>,
     },
+    /// The object has functions, and none of them is a program.
+    #[error(
+        "`{}` has no program: {} in `.text`, where libbpf loads nothing by itself",
+        path.display(), in_text(functions)
+    )]
+    NoProgram {
+        /// Which.
+        path: PathBuf,
+        /// Its functions.
+        functions: Vec<String>,
+    },
     /// A manifest's file of BTF is something else.
     #[error("`{}` has no BTF", path.display())]
     NotBtf {
@@ -262,6 +273,19 @@ fn words(arches: &[Arch]) -> String {
     names.join(", ")
 }
 
+/// `a` and `b` are; the first of many functions.
+fn in_text(functions: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = (functions.iter().take(SHOWN))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match functions.len() {
+        1 => format!("{} is", shown.concat()),
+        many if many > SHOWN => format!("{} and {} more are", shown.join(", "), many - SHOWN),
+        _ => format!("{} are", shown.join(" and ")),
+    }
+}
+
 fn list(paths: &[PathBuf]) -> String {
     let quoted: Vec<String> = paths
         .iter()
@@ -345,6 +369,11 @@ impl Error {
                 Some("remove an `[[exclude]]` from the matrix".into())
             }
             Self::NotBpf { hint, .. } => hint.clone(),
+            Self::NoProgram { .. } => Some(
+                "give each program its section, as in `SEC(\"xdp\")`; link an object that has only \
+                 functions for others with `bpftool gen object`, and give the result"
+                    .into(),
+            ),
             Self::NotBtf { .. } => Some(
                 "give the bytes of the kernel's `/sys/kernel/btf/vmlinux`, or an ELF file with a \
                  section `.BTF`; unpack it if it is compressed"

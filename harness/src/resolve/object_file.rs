@@ -38,7 +38,7 @@ pub fn object(path: &Path) -> Result<Vec<u8>, Error> {
 /// Refuses what is certainly not an object for BPF. What only a loader can tell is left to it.
 pub(super) fn check(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let Some((what, hint)) = other(bytes) else {
-        return Ok(());
+        return has_program(path, bytes);
     };
     let hint = match embedded_in(bytes).len() {
         0 => hint.map(str::to_owned),
@@ -51,6 +51,35 @@ pub(super) fn check(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         path: path.to_owned(),
         what,
         hint,
+    })
+}
+
+/// Refuses an object whose functions are all in `.text`: libbpf loads none of them by itself
+/// (`prog_is_subprog` in libbpf.c, since 1.0), so nothing would be asked of any kernel. An object
+/// without functions may still have maps.
+pub(super) fn has_program(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let Ok(elf) = ElfFile64::<Endianness>::parse(bytes) else {
+        return Ok(());
+    };
+    let mut functions = Vec::new();
+    for symbol in elf
+        .symbols()
+        .filter(|symbol| symbol.kind() == SymbolKind::Text)
+    {
+        let section = symbol.section_index();
+        let section = section.and_then(|index| elf.section_by_index(index).ok());
+        match section.and_then(|section| Some(section.name().ok()? == ".text")) {
+            Some(true) => functions.push(symbol.name().unwrap_or_default().to_owned()),
+            Some(false) => return Ok(()),
+            None => {}
+        }
+    }
+    if functions.is_empty() {
+        return Ok(());
+    }
+    Err(Error::NoProgram {
+        path: path.to_owned(),
+        functions,
     })
 }
 
@@ -233,6 +262,47 @@ mod tests {
         bytes
     }
 
+    /// An object with a function of one instruction, `f`, in each of these sections.
+    fn with_functions(sections: &[&str]) -> Vec<u8> {
+        const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
+        let mut names = b"\0f\0".to_vec();
+        let mut symbols = vec![0; 24];
+        let mut headers = vec![0; 64];
+        let mut header = |name: usize, kind: u32, at: usize, size: usize, link: u32, entry: u64| {
+            let mut bytes = [0; 64];
+            bytes[..4].copy_from_slice(&u32::try_from(name).unwrap().to_le_bytes());
+            bytes[4..8].copy_from_slice(&kind.to_le_bytes());
+            // SHF_EXECINSTR
+            bytes[8] = if kind == 1 { 4 } else { 0 };
+            bytes[24..32].copy_from_slice(&(at as u64).to_le_bytes());
+            bytes[32..40].copy_from_slice(&(size as u64).to_le_bytes());
+            bytes[40..44].copy_from_slice(&link.to_le_bytes());
+            bytes[56..64].copy_from_slice(&entry.to_le_bytes());
+            headers.extend(bytes);
+        };
+        for (n, section) in sections.iter().enumerate() {
+            header(names.len(), 1, 64 + 8 * n, 8, 0, 0);
+            names.extend(section.bytes().chain([0]));
+            // STB_GLOBAL and STT_FUNC, of the section n + 1.
+            let index = u8::try_from(n + 1).unwrap();
+            symbols.extend([1, 0, 0, 0, 0x12, 0, index, 0]);
+            symbols.extend([0; 8].into_iter().chain(8_u64.to_le_bytes()));
+        }
+        let at = 64 + 8 * sections.len();
+        let count = u32::try_from(sections.len()).unwrap();
+        header(0, 2, at, symbols.len(), count + 2, 24);
+        header(0, 3, at + symbols.len(), names.len(), 0, 0);
+        let mut bytes = elf(ET_REL, EM_BPF)[..64].to_vec();
+        bytes.extend(EXIT.repeat(sections.len()));
+        bytes.extend([symbols, names].concat());
+        let start = bytes.len() as u64;
+        bytes[0x28..0x30].copy_from_slice(&start.to_le_bytes());
+        bytes[0x3c] = u8::try_from(count + 3).unwrap();
+        bytes[0x3e] = u8::try_from(count + 2).unwrap();
+        bytes.extend(headers);
+        bytes
+    }
+
     fn refused(bytes: &[u8]) -> String {
         match check(Path::new("x"), bytes) {
             Ok(()) => "taken".into(),
@@ -259,6 +329,14 @@ mod tests {
         ]
         .map(|bytes| refused(bytes));
         insta::assert_snapshot!(seen.join("\n"));
+    }
+
+    #[test]
+    fn functions_that_are_all_in_text_are_no_programs() {
+        let in_sections = |sections: &[&str]| refused(&with_functions(sections));
+        insta::assert_snapshot!(in_sections(&[".text"]), @r#"`x` has no program: `f` is in `.text`, where libbpf loads nothing by itself; give each program its section, as in `SEC("xdp")`; link an object that has only functions for others with `bpftool gen object`, and give the result"#);
+        assert_eq!(in_sections(&[".text", "xdp"]), "taken");
+        assert_eq!(in_sections(&[]), "taken");
     }
 
     /// Only a loader can say what is wrong with it.

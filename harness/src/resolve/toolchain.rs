@@ -1,13 +1,13 @@
 //! The LLVM axis: which sources are compiled by which clang, and the results.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedObject};
 
-use super::{Error, Selected};
+use super::{Error, Selected, object_file};
 use crate::catalogue::{Catalogue, Progress, digest};
 use crate::compile::{self, Clang, Compiled, Options, vmlinux};
 use crate::threads;
@@ -120,7 +120,8 @@ pub(super) fn compile_all(
         let path = source.artifact.path.as_ref();
         let compiled = compile::compile(path, clang, arch, &options)
             .map_err(Error::from)
-            .and_then(|compiled| unchanged(source).map(|()| compiled));
+            .and_then(|compiled| unchanged(source).map(|()| compiled))
+            .and_then(|compiled| with_program(path, compiled));
         Some((key, (clang.banner.clone(), compiled)))
     });
     let mut objects = BTreeMap::new();
@@ -136,6 +137,14 @@ pub(super) fn compile_all(
         objects.insert(key, object);
     }
     Ok(objects)
+}
+
+/// Refuses a source whose object has functions and no program.
+fn with_program(source: &Path, compiled: Compiled) -> Result<Compiled, Error> {
+    if let Compiled::Object(file) = &compiled {
+        object_file::has_program(source, &object_file::read(&file.path)?)?;
+    }
+    Ok(compiled)
 }
 
 /// Refuses a source that is no longer what its digest in the report says: clang read the file.

@@ -6,7 +6,8 @@
 use ukci_harness::render::{Axes, Cause, Mend, again, harmless, mend, notes, quoted};
 use ukci_matrix::excerpt::excerpt as excerpt_of_line;
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt, SourceLine};
-use ukci_schema::report::{CellReport, Report};
+use ukci_schema::evidence::StepOutcome;
+use ukci_schema::report::{CellReport, ProgramReport, Report};
 use ukci_schema::verdict::{Fault, Outcome, Stage};
 
 use super::wrap::{fit, hanging};
@@ -235,7 +236,13 @@ impl Block<'_> {
     fn next_steps(&self, text: &mut Text, cell: &CellReport) {
         if self.cause.outcome == Outcome::Skip {
             text.push(&"\n".into());
-            let hint = "`--mode load` asks only whether the object loads";
+            let loaded = |program: &ProgramReport| program.load == StepOutcome::Ok;
+            let hint = if cell.programs.iter().any(loaded) {
+                "`--mode load` asks only whether the object loads"
+            } else {
+                "if the object's own loader switches programs on, say so in a manifest: \
+                 `autoload = true` for the program, or in `[programs.\"*\"]` for all"
+            };
             self.labeled(text, &paint(HINT, "hint:"), "hint:".len(), hint);
         }
         if self.cause.outcome == Outcome::Xpass {

@@ -9,6 +9,7 @@ use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::FeatureKind;
 use ukci_schema::history;
+use ukci_schema::section::{ADDRESSES, CGROUP, SECTIONS};
 
 /// In this order.
 pub(crate) const RULES: &[Rule] = &[
@@ -113,6 +114,13 @@ fn loader_contract(case: &Case<'_>) -> Option<Diagnosis> {
                 renamed = format!(
                     "write `SEC(\"{known}\")`, which libbpf knows, in place of `SEC(\"{}\")`; or call \
                      `bpf_program__set_type`, or give the type in the manifest",
+                    case.section()
+                );
+                &renamed
+            } else if let Some(meant) = misspelt(case.section()) {
+                renamed = format!(
+                    "write `SEC(\"{meant}\")`, if that is what `{}` stands for; a loader may also call \
+                     `bpf_program__set_type`, and a manifest may give the type",
                     case.section()
                 );
                 &renamed
@@ -229,6 +237,46 @@ fn known_beginning(section: &str) -> Option<&'static str> {
         .map(|known| if *known == "classifier" { "tc" } else { known })
 }
 
+/// The section that differs from this one by a slip of the fingers: `kprobe/f` of `krpobe/f`. Words
+/// that merely begin alike, as `xdp_pass` does, are no slips.
+fn misspelt(section: &str) -> Option<String> {
+    let (word, rest) = match section.split_once('/') {
+        Some((word, rest)) => (word, Some(rest)),
+        None => (section, None),
+    };
+    let words = SECTIONS.iter().map(|(word, _)| *word).chain(["cgroup"]);
+    if let ("cgroup", Some(rest)) = (word, rest) {
+        let digit = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let hooks = CGROUP.iter().map(|(hook, _)| *hook);
+        let known = ADDRESSES.iter().copied().chain(hooks);
+        let hook = one_slip_from(&rest[..digit], known)?;
+        return Some(format!("cgroup/{hook}{}", &rest[digit..]));
+    }
+    let (bare, suffix) = word.split_at(word.find('.').unwrap_or(word.len()));
+    let known = one_slip_from(bare, words)?;
+    let rest = rest.map_or(String::new(), |rest| format!("/{rest}"));
+    Some(format!("{known}{suffix}{rest}"))
+}
+
+/// The first word with one letter more, less or other than this one, or with two that changed places.
+/// Short words are one slip from too many others.
+fn one_slip_from(
+    word: &str,
+    mut known: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
+    let near = known.try_fold(None, |near, known| {
+        match strsim::osa_distance(word, known) {
+            // It is a word itself.
+            0 => Err(()),
+            1 if known.len() > 3 => Ok(near.or(Some(known))),
+            _ => Ok(near),
+        }
+    });
+    near.ok().flatten()
+}
+
 /// The verifier is reached only with a type that the kernel knows.
 fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
     let kind = &case.program.program_type;
@@ -296,7 +344,37 @@ fn xdp_frags(case: &Case<'_>) -> Option<Diagnosis> {
 
 #[cfg(test)]
 mod tests {
-    use super::known_beginning;
+    use super::{known_beginning, misspelt};
+
+    #[test]
+    fn a_slip_of_the_fingers_is_told_from_another_word() {
+        for (section, meant) in [
+            ("krpobe/do_unlinkat", "kprobe/do_unlinkat"),
+            ("kprobes/do_unlinkat", "kprobe/do_unlinkat"),
+            ("fenty/do_unlinkat", "fentry/do_unlinkat"),
+            ("fenrty.s/do_unlinkat", "fentry.s/do_unlinkat"),
+            (
+                "tracepont/syscalls/sys_enter_openat",
+                "tracepoint/syscalls/sys_enter_openat",
+            ),
+            ("cgroup/conect4", "cgroup/connect4"),
+            ("cgruop/connect4", "cgroup/connect4"),
+            ("sk_lokup", "sk_lookup"),
+        ] {
+            assert_eq!(misspelt(section).as_deref(), Some(meant), "{section}");
+        }
+        for section in [
+            "xdp_pass",
+            "tcp",
+            "my_prog",
+            "kprobe/x",
+            "prog1",
+            "cgroup/other",
+            "socket1x",
+        ] {
+            assert_eq!(misspelt(section), None, "{section}");
+        }
+    }
 
     #[test]
     fn sections_of_older_libbpf_are_known_by_their_beginning() {

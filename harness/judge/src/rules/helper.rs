@@ -75,7 +75,9 @@ pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
     // The one that the verifier names, if the object calls it: libbpf replaces some.
     let named = |name: &&&String| known(name, &|f| f.id == Some(number));
     if let Some(name) = absent.iter().find(named).or(absent.first()) {
-        return Some(unknown_helper(case, name));
+        let mut found = unknown_helper(case, name);
+        found.hints.extend(further(&absent, name));
+        return Some(found);
     }
     let kind = &program.program_type;
     let not_for = |name: &&String| {
@@ -86,6 +88,26 @@ pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
     let refused: Vec<&String> = program.helpers.iter().filter(not_for).collect();
     let name = refused.iter().find(named).or(refused.first())?;
     Some(helper_for_type(case, name))
+}
+
+/// The other helpers of the program that this kernel lacks: the verifier stops at the first, and who
+/// mends that alone meets the next.
+fn further(absent: &[&String], first: &str) -> Option<String> {
+    let others: Vec<String> = absent
+        .iter()
+        .filter(|name| name.as_str() != first)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match others.as_slice() {
+        [] => None,
+        [one] => Some(format!(
+            "the program also calls {one}, which this kernel lacks too"
+        )),
+        [most @ .., last] => Some(format!(
+            "the program also calls {} and {last}, which this kernel lacks too",
+            most.join(", ")
+        )),
+    }
 }
 
 /// The kernel said nothing at all, and no other rule did: a callback that it does not know is the
@@ -330,4 +352,26 @@ fn helper_for_type(case: &Case<'_>, name: &str) -> Diagnosis {
              call a helper",
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::further;
+
+    #[test]
+    fn every_other_helper_that_is_missing_is_named() {
+        let names = ["bpf_loop", "bpf_strncmp", "bpf_kptr_xchg"].map(String::from);
+        let said = |absent: &[usize]| {
+            let absent: Vec<&String> = absent.iter().map(|n| &names[*n]).collect();
+            further(&absent, "bpf_loop")
+        };
+        assert_eq!(said(&[0]), None);
+        let one = said(&[0, 1]).unwrap();
+        assert!(one.contains("also calls `bpf_strncmp`, which"), "{one}");
+        let two = said(&[1, 0, 2]).unwrap();
+        assert!(
+            two.contains("`bpf_strncmp` and `bpf_kptr_xchg`, which"),
+            "{two}"
+        );
+    }
 }

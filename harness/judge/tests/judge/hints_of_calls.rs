@@ -296,6 +296,11 @@ fn global_functions_and_functions_with_structs() {
                  Caller passes invalid args into func#1 ('last')\n";
     program.told(short, &["`last()`", "64 bytes", "8 are on the stack"]);
     program.not_told(short, &["__arg_ctx", "per-CPU"]);
+    let of_the_kernel = "1: (85) call pc+1\naccess beyond struct thread_info at off 0 size 6080\n\
+                         Caller passes invalid args into func#1 ('helper')\n";
+    program.told(of_the_kernel, &["__arg_trusted", "`helper()` `static`"]);
+    program.not_told(of_the_kernel, &["pass what"]);
+    program.not_told(short, &["__arg_trusted"]);
     let fexit = Rejected::of("tracing", "fexit/make_kuid");
     let by_value = "The function make_kuid return type STRUCT is unsupported.\n";
     fexit.told(by_value, &["kprobe to `make_kuid`", "returns a struct"]);

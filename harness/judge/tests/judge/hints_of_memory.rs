@@ -221,7 +221,12 @@ fn a_packet_is_told_by_what_is_proven() {
                  invalid access to packet, off=0 size=1, R1(id=3,off=0,r=0)\n\
                  R1 offset is outside of the packet\n";
     xdp.told(moved, &["variable offset", "last addition"]);
-    xdp.not_told(moved, &["`data` + 1"]);
+    xdp.not_told(moved, &["`data` + 1", "subtract"]);
+    let before = "8: (71) r0 = *(u8 *)(r3 -1)\n\
+                  invalid access to packet, off=-1 size=1, R3(id=1,off=-1,r=0)\n\
+                  R3 offset is outside of the packet\n";
+    xdp.told(before, &["`n -= 1`", "1 byte at offset -1"]);
+    xdp.not_told(before, &["last addition"]);
     let written = "6: (73) *(u8 *)(r1 +1) = r2\ncannot write into packet\n";
     Rejected::of("cgroup_skb", "cgroup_skb/egress").told(written, &["`tc` or XDP", "`cgroup_skb`"]);
     let end = "2: (07) r2 += -4\nR2 pointer arithmetic on pkt_end prohibited\n";

@@ -67,6 +67,16 @@ fn arguments(rejection: &Rejection<'_>) -> Vec<String> {
     if !rejection.says("Caller passes invalid args") {
         return Vec::new();
     }
+    // The pointer is to a struct of the kernel's, and the function to be called takes plain memory.
+    if rejection.says("access beyond struct") {
+        return vec![
+            "tag the argument in the declaration (`struct task_struct *task __arg_trusted`; kernels from 6.9, \
+             libbpf 1.4): without the tag, a global function takes a pointer to plain memory, and a pointer \
+             to a struct of the kernel is none"
+                .into(),
+            make_static(name.as_deref()),
+        ];
+    }
     let size = rejection.number("size=");
     let offset = rejection.number("off=");
     let compared = match (offset, size) {

@@ -91,6 +91,14 @@ fn short(rejection: &Rejection<'_>) -> Vec<String> {
             }
         )];
     }
+    if moved && offset < 0 {
+        return vec![format!(
+            "subtract from the variable offset before it is added to the packet pointer (`n -= {}`, then \
+             `{begin} + n`), and compare after that: {access}, and a comparison with `{limit}` proves nothing \
+             of the bytes before the pointer",
+            offset.unsigned_abs()
+        )];
+    }
     if moved {
         return vec![format!(
             "compare the pointer + {end} with `{limit}` after the last addition to it: {access}, and a \
