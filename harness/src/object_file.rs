@@ -6,6 +6,7 @@
 mod btf;
 mod kernel_btf;
 mod needs;
+mod value_types;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use ukci_matrix::manifest::{
 use btf::Btf;
 pub(crate) use kernel_btf::kernel_btf;
 pub use needs::{Need, needs};
+pub use value_types::value_types;
 
 /// The names in an object; none if it is not ELF.
 pub fn names(bytes: &[u8]) -> Option<ObjectNames> {

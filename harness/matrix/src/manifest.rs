@@ -19,6 +19,7 @@ mod object;
 mod packet;
 mod record;
 mod section;
+mod shape;
 mod suggest;
 mod test_rules;
 mod validate;
@@ -34,6 +35,7 @@ pub use object::{MapShape, ObjectFacts, ObjectNames, ProgramNames};
 pub use packet::{Echo, Ethernet, Flag, Ipv4, Ipv6, Packet, Tcp, Udp};
 pub use record::{RodataVariable, loaded_of, record};
 pub use section::program_type_of;
+pub use shape::{ValueShape, ValueTypes};
 pub use suggest::{Choice, Suggestion, suggest};
 pub use values::{KconfigValue, Timeout};
 

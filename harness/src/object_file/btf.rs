@@ -8,41 +8,42 @@ use std::collections::BTreeMap;
 use ukci_matrix::manifest::MapShape;
 use ukci_schema::contract::MapType;
 
-const PTR: u32 = 2;
-const ARRAY: u32 = 3;
-const STRUCT: u32 = 4;
-const VAR: u32 = 14;
-const DATASEC: u32 = 15;
+pub(super) const PTR: u32 = 2;
+pub(super) const ARRAY: u32 = 3;
+pub(super) const STRUCT: u32 = 4;
+pub(super) const VAR: u32 = 14;
+pub(super) const DATASEC: u32 = 15;
 
 /// One type: `struct btf_type`, and what follows it.
 #[derive(Clone, Copy)]
-struct Type<'b> {
-    name: u32,
-    info: u32,
+pub(super) struct Type<'b> {
+    pub(super) name: u32,
+    pub(super) info: u32,
     /// `size` or `type`.
-    word: u32,
-    rest: &'b [u8],
+    pub(super) word: u32,
+    pub(super) rest: &'b [u8],
 }
 
 impl Type<'_> {
-    fn kind(&self) -> u32 {
+    /// `BTF_KIND_*`.
+    pub(super) fn kind(&self) -> u32 {
         self.info >> 24 & 0x1f
     }
 
     /// A word of what follows it.
-    fn rest_word(&self, index: usize) -> Option<u32> {
+    pub(super) fn rest_word(&self, index: usize) -> Option<u32> {
         word(self.rest, index * 4)
     }
 }
 
 /// The types of an object, by their number from 1.
 pub(super) struct Btf<'b> {
-    types: Vec<Type<'b>>,
+    pub(super) types: Vec<Type<'b>>,
     strings: &'b [u8],
 }
 
 /// A little-endian word, as every architecture here has them.
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..at.checked_add(4)?)?;
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
@@ -102,14 +103,15 @@ impl<'b> Btf<'b> {
         Some(names.filter_map(|name| self.string(name)).collect())
     }
 
-    fn get(&self, id: u32) -> Option<Type<'b>> {
+    /// The type of this number.
+    pub(super) fn get(&self, id: u32) -> Option<Type<'b>> {
         self.types
             .get(usize::try_from(id).ok()?.checked_sub(1)?)
             .copied()
     }
 
     /// A type without its `typedef`, `const`, `volatile`, `restrict` and tags.
-    fn bare(&self, mut id: u32) -> Option<Type<'b>> {
+    pub(super) fn bare(&self, mut id: u32) -> Option<Type<'b>> {
         // A chain is no longer than there are types; a circle ends too.
         for _ in 0..=self.types.len() {
             let found = self.get(id)?;
@@ -121,14 +123,15 @@ impl<'b> Btf<'b> {
         None
     }
 
-    fn string(&self, offset: u32) -> Option<&'b str> {
+    /// The name at this place.
+    pub(super) fn string(&self, offset: u32) -> Option<&'b str> {
         let rest = self.strings.get(usize::try_from(offset).ok()?..)?;
         let end = rest.iter().position(|byte| *byte == 0)?;
         std::str::from_utf8(&rest[..end]).ok()
     }
 
     /// Bytes of a type. An array of arrays is no deeper than `depth`.
-    fn size(&self, id: u32, depth: u32) -> Option<u32> {
+    pub(super) fn size(&self, id: u32, depth: u32) -> Option<u32> {
         let found = self.bare(id)?;
         match found.kind() {
             PTR => Some(8),

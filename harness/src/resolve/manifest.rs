@@ -62,6 +62,8 @@ pub fn manifest(path: &Path, artifact: &mut PlannedArtifact) -> Result<Read, Err
     };
     if let Some(names) = object_file::names(&object) {
         found.refuse(found.manifest.check_object(&names))?;
+        let types = object_file::value_types(&object, &found.manifest.event_types());
+        found.refuse(found.manifest.check_values(&types))?;
     }
     artifact.artifact.manifest = Some(ManifestRef {
         path: name,

@@ -331,10 +331,31 @@ impl<'m> Check<'m> {
             for (m, events) in test.expect_events.iter().enumerate() {
                 let at = at.then("expect_events").then(m).then("map");
                 self.map_named(&at, &events.map);
+                self.has_events(&at, &events.map);
             }
             for (m, map) in test.expect_maps.iter().enumerate() {
                 self.map_named(&at.then("expect_maps").then(m).then("map"), &map.map);
             }
+        }
+    }
+
+    /// A program writes events to such a map, and its user reads them.
+    fn has_events(&mut self, at: &Path, name: &str) {
+        const EVENTS: [&str; 2] = ["ringbuf", "perf_event_array"];
+        let object = self.object;
+        let Some(Some(map_type)) = object.maps.get(name) else {
+            return;
+        };
+        let in_manifest = self.manifest.maps.iter().rev();
+        let said = in_manifest
+            .filter(|map| glob::covers(&map.name, name))
+            .find_map(|map| map.map_type);
+        let map_type = said.map_or(map_type.as_str(), |named| named.name());
+        if !EVENTS.contains(&map_type) {
+            let what = format!("map `{name}` is of type `{map_type}`, which has no events");
+            let hint = "name a ring buffer or a perf event array here, and a map whose entries are \
+                        to be read in `expect_maps`";
+            self.report(Problem::value(at.clone(), what).hint(hint.to_owned()));
         }
     }
 
