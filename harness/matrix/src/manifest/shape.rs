@@ -268,8 +268,8 @@ mod tests {
     }
 
     fn of(lines: &str) -> String {
-        let test = "[[functional_tests]]\nname = \"counts\"\n";
-        let before = if lines.starts_with('[') { "" } else { test };
+        let header = "[[functional_tests]]\nname = \"counts\"\n";
+        let before = if lines.starts_with('[') { "" } else { header };
         let text = format!("{before}{lines}\n");
         let manifest = Manifest::parse(&text, "m.toml").unwrap();
         let problems = manifest.check_values(&types());
