@@ -27,7 +27,8 @@ CLANG ?= clang-19
 MATRIX ?= quick
 PREFIX ?= /usr/local
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ukci
-UKCI := target/release/ukci
+PROFILE := release
+UKCI = target/$(PROFILE)/ukci
 EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard docs/examples/*.bpf.c))
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
@@ -53,7 +54,7 @@ agent: packages
 	@for arch in $(ARCHES); do guest/build-agent.sh $$arch; done
 
 build: packages agent
-	@cargo $(BUILD) --quiet --release
+	@cargo $(BUILD) --quiet --profile $(PROFILE)
 
 # Only the executable is installed, because it carries its agents (those of ARCHES), and its build
 # strips the debug information. Packagers set DESTDIR.
@@ -86,13 +87,14 @@ check: setup
 
 # The tests need more features of some crates than the tool. One build serves both.
 test: BUILD := test --workspace --no-run
+test: PROFILE := tests
 # The casebook has few cases for arm64 and riscv64. `make casebook` runs those for x86_64.
 OTHER_ARCHES := debian-12-6.1-cloud/aarch64,debian-13-6.12-cloud/aarch64,debian-13-6.12/riscv64,debian-sid-7.2/riscv64
 test: ARCHES := x86_64 aarch64 riscv64
 test: setup tools kernels casebook-objects
 	@$(UKCI) --quiet kernels fetch --matrix archs
 	UKCI_TEST_REAL=1 UKCI_CASEBOOK=$(OTHER_ARCHES) \
-	  cargo test --release --workspace --no-fail-fast
+	  cargo test --profile $(PROFILE) --workspace --no-fail-fast
 
 # Every object of the casebook on every kernel takes some 750 boots. For another architecture, write
 # `make casebook ARCHES=riscv64 CASEBOOK_KERNELS=debian-13-6.12/riscv64,debian-sid-7.2/riscv64`.
@@ -159,7 +161,7 @@ lint: packages
 	cargo clippy --package ukci --no-default-features -- --deny warnings
 	@.setup/packages.sh g++
 	@cp Cargo.lock fuzz/Cargo.lock
-	cargo check --quiet --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
+	cargo check --quiet --manifest-path fuzz/Cargo.toml --target-dir target
 
 # docs/nix.md says what this does not test. It needs root, as Nix does without its daemon.
 nix-check: setup kernels
