@@ -140,7 +140,9 @@ fn takes(found: &Found<'_>, asked: &Asked) -> Text {
 fn below(found: &Found<'_>) -> Vec<Text> {
     let mut lines = Vec::new();
     match found.edge.refused {
-        None if found.edge.oldest.is_some() => lines.push("no older kernel of this stream is pinned".into()),
+        None if found.edge.oldest.is_some() => {
+            lines.push("no older kernel of this stream is pinned".into())
+        }
         None => lines.push("no kernel gave a verdict".into()),
         Some(place) => {
             let outcome = found.outcome(place);
