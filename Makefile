@@ -157,6 +157,8 @@ evidence: setup casebook-objects
 # They link what the workspace links, so their lock begins as a copy of its lock.
 lint: packages
 	cargo fmt --all --check
+	@git ls-files '*.rs' | xargs wc -l | awk '$$1 > 500 && $$2 != "total" \
+	  { print "error: " $$2 " has " $$1 " lines, and 500 are the limit"; bad = 1 } END { exit bad }'
 	cargo clippy --workspace --all-targets -- --deny warnings
 	cargo clippy --package ukci --no-default-features -- --deny warnings
 	@.setup/packages.sh g++

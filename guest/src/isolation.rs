@@ -10,6 +10,7 @@
 
 mod attachments;
 pub(crate) mod libbpf_words;
+mod unfinished;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -23,10 +24,10 @@ use crate::bpf::{Errno, LOG_STATS, LOG_TRACE, LONGEST_LOG, Map, Object, SHORT_LO
 use crate::libbpf_log::captured;
 use crate::request::ProbeRequest;
 use crate::requirements::{self, Read};
-use crate::verifier;
-use crate::verifier::Last;
+use crate::verifier::{self, Last};
 
 use libbpf_words::{blamed, left_out_slot, without_verifier_log};
+use unfinished::is_unfinished;
 
 /// `LIBBPF_ERRNO__ENDIAN`: nothing of such an object can be loaded.
 const ENDIAN: Errno = 4003;
@@ -62,26 +63,6 @@ struct Isolation<'a> {
     unfinished_maps: Vec<String>,
     /// When to answer with what is known by then, and how long that is.
     until: Option<(Instant, Duration)>,
-}
-
-/// Map types for which no entries is right; of the others it is their loader that says how many.
-const SIZELESS: &[&str] = &[
-    "sk_storage",
-    "inode_storage",
-    "task_storage",
-    "cgrp_storage",
-    "cgroup_storage",
-    "percpu_cgroup_storage",
-    STRUCT_OPS,
-    "perf_event_array",
-];
-
-/// Whether a refused map lacks what its own loader gives it: a size, or an inner map that is whole.
-fn is_unfinished(map: &MapEvidence) -> bool {
-    let is_sizeless =
-        |map: &MapEvidence| map.max_entries == 0 && !SIZELESS.contains(&map.map_type.as_str());
-    let no_inner = map.map_type.ends_with("_of_maps") && matches!(map.errno, Some(EBADF | EINVAL));
-    is_sizeless(map) || map.inner.as_deref().map_or(no_inner, is_sizeless)
 }
 
 /// Judges every map, then every program of a refused object, in `evidence`.

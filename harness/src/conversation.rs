@@ -6,6 +6,8 @@
 //! deadline; the guest is owned outside the timed part, so that a timeout still keeps its console
 //! and reaps its QEMU. The answer is not judged here.
 
+mod broken;
+
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
@@ -16,11 +18,12 @@ use ukci_schema::message::{FromGuest, FromHost, PROTOCOL};
 use ukci_schema::report::StageTime;
 use ukci_schema::verdict::{Fault, Stage};
 
-use crate::channel::{self, Channel};
+use crate::channel::Channel;
 use crate::command::Run;
 use crate::deadline::{self, Passed, WaitedForCpu};
-use crate::machine::interface::{Boot, Ending, Exited, Guest, Machine, NoConnection, Usage};
+use crate::machine::interface::{Boot, Ending, Guest, Machine, NoConnection, Usage};
 use crate::timeline::Timeline;
+use broken::{Broken, alive, bounded, cause, seconds};
 
 /// How long to wait for the cause when the connection broke, on bare hardware.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -250,99 +253,6 @@ async fn talk<G: Guest>(
     })
 }
 
-/// Why a conversation stopped.
-#[derive(Debug)]
-enum Broken {
-    Ended(Ending),
-    Channel(channel::Error),
-    Host(String),
-    Agent(String),
-    /// The agent says that the guest had no memory left.
-    OutOfMemory(String),
-    Protocol(u32),
-    /// A copy of a saved guest did not take its request within this time.
-    Deaf(Duration),
-}
-
-impl Broken {
-    /// What the agent failed at.
-    fn trouble(said: FromGuest) -> Self {
-        match said {
-            FromGuest::Trouble {
-                message,
-                out_of_memory: true,
-            } => Self::OutOfMemory(message),
-            FromGuest::Trouble { message, .. } => Self::Agent(message),
-            _ => Self::unexpected("a message", "the agent's trouble"),
-        }
-    }
-
-    /// Whether the guest powered itself off, as the agent does when it cannot go on.
-    fn is_power_off(&self) -> bool {
-        let Self::Ended(Ending::Exited(Exited { reason, .. })) = self else {
-            return false;
-        };
-        reason.as_deref() == Some("guest-shutdown")
-    }
-
-    /// Whether nothing was said: the other end is gone.
-    fn is_silence(&self) -> bool {
-        matches!(
-            self,
-            Self::Ended(_) | Self::Channel(channel::Error::Closed | channel::Error::Io(_))
-        )
-    }
-
-    fn unexpected(what: &'static str, due: &'static str) -> Self {
-        Self::Channel(channel::Error::Unexpected(what, due))
-    }
-}
-
-impl From<channel::Error> for Broken {
-    fn from(error: channel::Error) -> Self {
-        match error {
-            channel::Error::Refused {
-                message,
-                out_of_memory: true,
-            } => Self::OutOfMemory(message),
-            channel::Error::Refused { message, .. } => Self::Agent(message),
-            other => Self::Channel(other),
-        }
-    }
-}
-
-/// A connection breaks a moment before its cause is seen: waits for the cause.
-async fn cause<G: Guest>(broken: Broken, guest: &mut G, patience: Duration) -> Broken {
-    if matches!(broken, Broken::Ended(_)) || !broken.is_silence() {
-        return broken;
-    }
-    match timeout(patience, guest.ended()).await {
-        Ok(ending) => Broken::Ended(ending),
-        Err(_) => broken,
-    }
-}
-
-/// Awaits `message` for as long as the guest lives. What has already arrived counts, even if the
-/// guest is gone by now.
-async fn alive<G: Guest, T>(
-    guest: &mut G,
-    message: impl Future<Output = Result<T, channel::Error>>,
-) -> Result<T, Broken> {
-    /// How long the rest of what it sent may take: the connection of a guest that is gone has an end.
-    const REST: Duration = Duration::from_millis(500);
-    let mut message = std::pin::pin!(message);
-    let ending = tokio::select! {
-        biased;
-        said = &mut message => return said.map_err(Broken::from),
-        ending = guest.ended() => ending,
-    };
-    match timeout(REST, message).await {
-        Ok(Ok(said)) => Ok(said),
-        Ok(Err(refused @ channel::Error::Refused { .. })) => Err(refused.into()),
-        _ => Err(Broken::Ended(ending)),
-    }
-}
-
 /// How far a conversation came.
 struct Conversation {
     stage: Stage,
@@ -515,52 +425,7 @@ impl Conversation {
             Broken::Channel(_) | Broken::Protocol(_) => self.stage.max(Stage::Connect),
             _ => self.stage,
         };
-        let mut code = None;
-        let mut hint = None;
-        let headline = match broken {
-            Broken::Ended(Ending::Panicked(line)) => {
-                code = Some(Code::KernelPanic);
-                format!("the guest's kernel panicked: {}", bounded(line))
-            }
-            Broken::Ended(Ending::Exited(exited)) => {
-                if let Some(why) = last_word(&console).filter(|_| broken.is_power_off()) {
-                    // It tells more than how QEMU ended.
-                    hint = no_driver(why);
-                    code = hint.is_some().then_some(Code::UnsupportedTransport);
-                    format!("the agent could not go on: {}", bounded(why))
-                } else {
-                    hint = Some("run `command.txt` beside the evidence to see it by hand".into());
-                    let complaint = exited.complaint.as_deref().map(bounded);
-                    let complaint = complaint.map_or(String::new(), |said| format!(": {said}"));
-                    let awaited = &self.waiting_for;
-                    format!("{exited} while ukci waited for the {awaited}{complaint}")
-                }
-            }
-            Broken::Channel(error) => error.to_string(),
-            Broken::Host(why) => why.clone(),
-            Broken::Deaf(limit) => {
-                let limit = seconds(*limit);
-                format!("the copy of the saved guest did not take its request within {limit}")
-            }
-            Broken::Agent(message) => {
-                format!("the agent could not do its work: {}", bounded(message))
-            }
-            Broken::OutOfMemory(message) => {
-                code = Some(Code::GuestResources);
-                hint = Some("give the guest more memory: `memory` in the matrix, or `--memory` of `ukci exec` and `ukci runner`".into());
-                format!("the guest ran out of memory: {}", bounded(message))
-            }
-            Broken::Protocol(theirs) => {
-                hint = Some("build the agent and ukci from one tree with `make agent`".into());
-                format!("the agent speaks protocol {theirs}, and this ukci speaks {PROTOCOL}")
-            }
-        };
-        Fault {
-            code,
-            console,
-            hints: hint.into_iter().collect(),
-            ..Fault::at(stage, headline)
-        }
+        broken.fault(stage, &self.waiting_for, console)
     }
 
     /// The fault of a conversation that took too long.
@@ -605,44 +470,4 @@ fn hello(message: &FromGuest) -> Result<Hello, Broken> {
         trouble @ FromGuest::Trouble { .. } => Err(Broken::trouble(trouble.clone())),
         _ => Err(Broken::unexpected("a message", "its hello")),
     }
-}
-
-/// What the agent said on the console before it powered the guest off: without a way to the host
-/// it has no other.
-fn last_word(console: &[String]) -> Option<&str> {
-    let said = |line: &'_ str| {
-        line.find("ukci-guest: ")
-            .map(|at| at + "ukci-guest: ".len())
-    };
-    let mut lines = console.iter().rev();
-    lines.find_map(|line| said(line).map(|at| &line[at..]))
-}
-
-/// What a kernel without the transport's driver answers: EAFNOSUPPORT, ENODEV, or no port at all.
-fn no_driver(why: &str) -> Option<String> {
-    let answers = [
-        "Address family not supported",
-        "No such device",
-        "no port in ",
-        "no serial line in ",
-    ];
-    let is = answers.iter().any(|answer| why.contains(answer));
-    is.then(|| {
-        "the kernel has no driver for this transport: give a user kernel its modules with \
-         `--modules DIR`, or let its cells talk over a serial line with `--transport serial`"
-            .to_owned()
-    })
-}
-
-/// A guest's words, for a sentence: one line of at most 200 characters.
-fn bounded(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(200)
-        .collect()
-}
-
-/// A time limit as people write it: `60s`, `0.5s`.
-fn seconds(time: Duration) -> String {
-    format!("{}s", (time.as_secs_f64() * 100.0).round() / 100.0)
 }

@@ -1,6 +1,9 @@
 //! Everything that happened in a run. `report.json` is a stable interface, and all other formats
 //! are rendered from it.
 
+mod program;
+mod test;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -9,13 +12,15 @@ use crate::artifact::Artifact;
 use crate::budget::Budget;
 use crate::cell::{Arch, Cell};
 use crate::command::Ended;
-use crate::diagnosis::{Code, Diagnosis, SourceLine};
-use crate::evidence::{AttachOutcome, MapEvidence, ProgramAttach, StepOutcome, VerifierStats};
+use crate::diagnosis::{Code, Diagnosis};
+use crate::evidence::{AttachOutcome, MapEvidence};
 use crate::plan::Shard;
 use crate::userland::{Network, Root};
 use crate::verdict::{Expectation, Fault, Outcome, Stage, Verdict, VerdictKind};
 
 pub use crate::stage::StageTime;
+pub use program::ProgramReport;
+pub use test::{CheckReport, TestOutcome, TestReport};
 
 /// Version of the report's shape.
 pub const SCHEMA: &str = "ukci.report/1";
@@ -314,55 +319,6 @@ pub struct CommandReport {
     pub out_refused: Vec<String>,
 }
 
-/// One functional test of a cell.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
-pub struct TestReport {
-    /// Its name in the manifest.
-    pub name: String,
-    /// Whether its failure fails the cell.
-    pub required: bool,
-    /// How it ended.
-    pub outcome: TestOutcome,
-    /// Why it could not be run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// What was expected, in the order of the manifest's keys, and what was seen.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<CheckReport>,
-    /// Wall time in seconds, in the guest.
-    pub seconds: f64,
-}
-
-/// How a functional test ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
-pub enum TestOutcome {
-    /// Everything was seen that was expected.
-    Pass,
-    /// Something else was seen.
-    Fail,
-    /// It could not be run, or its result could not be told. This is never a pass.
-    NotRun,
-}
-
-/// One thing that a functional test expects.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
-pub struct CheckReport {
-    /// What it is about, such as `events of ring buffer`.
-    pub what: String,
-    /// What must be seen.
-    pub expected: String,
-    /// What was seen.
-    pub seen: String,
-    /// Whether that is as expected.
-    pub met: bool,
-}
-
 /// How a guest started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -375,85 +331,6 @@ pub enum Start {
     Warm,
     /// None did: the evidence is that of an earlier run.
     Cached,
-}
-
-/// One program of a cell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
-pub struct ProgramReport {
-    /// The C function.
-    pub name: String,
-    /// The ELF section.
-    pub section: String,
-    /// libbpf's word for its type.
-    #[serde(rename = "type")]
-    pub program_type: String,
-    /// How its load ended.
-    pub load: StepOutcome,
-    /// Whether `load` is of the program alone, after the whole object was refused.
-    pub isolated: bool,
-    /// How its attachment ended.
-    pub attach: AttachOutcome,
-    /// What it was attached to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    /// Why it was not attempted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// How often it fired.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fired: Option<u64>,
-    /// The positive errno of whichever step was refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub errno: Option<i32>,
-    /// What the verifier counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verifier: Option<VerifierStats>,
-    /// The source line of a refusal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<SourceLine>,
-    /// Why it was refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diagnosis: Option<Diagnosis>,
-    /// What the manifest says of it alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected: Option<Expectation>,
-    /// The verdict compared with what is expected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
-}
-
-impl ProgramReport {
-    /// Whether it was not attached, for a reason that people should know. That it attaches alone
-    /// is no news: the object as a whole was refused, and that is told.
-    pub fn is_untried(&self) -> bool {
-        let reason = self.reason.as_deref();
-        self.attach == AttachOutcome::NotAttempted
-            && reason.is_some_and(|reason| reason != ProgramAttach::ATTACHES_ALONE)
-    }
-
-    /// Whether it was attached, and the kernel did not run it once, although what should make it fire
-    /// was done.
-    pub fn never_fired(&self) -> bool {
-        self.attach == AttachOutcome::Attached && self.fired == Some(0)
-    }
-
-    /// Its own verdict, whatever becomes of the others: of its load where the whole object was
-    /// refused and it was loaded alone.
-    pub fn verdict(&self) -> Verdict {
-        if let Some(diagnosis) = &self.diagnosis {
-            return Verdict::Fail {
-                diagnosis: diagnosis.clone(),
-            };
-        }
-        let reason = self.reason.clone().unwrap_or_default();
-        match (self.load, self.attach) {
-            (StepOutcome::Ok, AttachOutcome::Attached) => Verdict::Pass,
-            (StepOutcome::Ok, _) if self.isolated || reason.is_empty() => Verdict::Pass,
-            _ => Verdict::Skip { reason },
-        }
-    }
 }
 
 /// How many cells ended in each way.

@@ -23,7 +23,8 @@ use ukci_schema::report::CellReport;
 use ukci_schema::verdict::{Stage, VerdictKind};
 
 use crate::fixture::{CLOSE, Ran, run_with};
-use crate::scripted::{Script, exited, hear, say};
+use crate::scripted::{Script, exited};
+use crate::wire::{hear, say};
 
 /// The guest's part, after the host has asked for a command.
 pub(crate) async fn play(

@@ -8,6 +8,7 @@ mod identity;
 mod remembered;
 mod scripted;
 mod waiting;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::future::Future;

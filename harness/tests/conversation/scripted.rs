@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 use ukci_harness::catalogue::digest;
 use ukci_harness::machine::{
@@ -17,11 +17,12 @@ use ukci_harness::machine::{
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode, ObjectFacts, Step, StepOutcome};
 use ukci_schema::evidence::{ProgramEvidence, ProgramLoad, VerifierStats};
 use ukci_schema::message::{
-    FRAME_LIMIT, FrameKind, FromGuest, FromHost, HEADER, PROTOCOL, decode_header, encode_header,
-    frames,
+    FRAME_LIMIT, FrameKind, FromGuest, FromHost, PROTOCOL, encode_header, frames,
 };
 use ukci_schema::plan::PlannedKernel;
 use ukci_schema::verdict::{Fault, Stage};
+
+use crate::wire::{hear, say};
 
 /// What a scripted guest does after it dialled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -294,36 +295,6 @@ impl Guest for ScriptedGuest {
         Usage {
             cpu_seconds: 1.5,
             peak_kib: 2048,
-        }
-    }
-}
-
-pub(crate) async fn say(stream: &mut DuplexStream, message: &FromGuest) {
-    let text = serde_json::to_vec(message).unwrap();
-    for (header, payload) in frames(FrameKind::Json, &text) {
-        stream.write_all(&header).await.unwrap();
-        stream.write_all(payload).await.unwrap();
-    }
-    let mut ack = [0; HEADER];
-    stream.read_exact(&mut ack).await.unwrap();
-    assert_eq!(decode_header(ack), Ok((FrameKind::Ack, 0)));
-}
-
-pub(crate) async fn hear(stream: &mut DuplexStream) -> (FrameKind, Vec<u8>) {
-    let mut message = Vec::new();
-    loop {
-        let mut header = [0; HEADER];
-        stream.read_exact(&mut header).await.unwrap();
-        let (kind, length) = decode_header(header).unwrap();
-        let start = message.len();
-        message.resize(start + length, 0);
-        stream.read_exact(&mut message[start..]).await.unwrap();
-        if kind != FrameKind::More {
-            stream
-                .write_all(&encode_header(FrameKind::Ack, 0))
-                .await
-                .unwrap();
-            return (kind, message);
         }
     }
 }

@@ -7,6 +7,7 @@
 mod asked;
 mod attach_reasons;
 mod attachment;
+mod brought_by_options;
 mod damage;
 mod errnos;
 mod field;
@@ -24,3 +25,4 @@ mod program_array;
 mod recorded;
 mod rejected;
 mod splat;
+mod user_probes;
