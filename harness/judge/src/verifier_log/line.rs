@@ -60,7 +60,7 @@ pub(super) fn apart(line: &str) -> impl Iterator<Item = &str> {
         !message.is_empty() && matches!(Line::of(message), Line::Prose(_))
     });
     let (instruction, message) = match split {
-        Some(at) => (&line[..at], Some(&line[at..])),
+        Some(at) => (&line[..at], Some(line[at..].trim_start())),
         None => (line, None),
     };
     std::iter::once(instruction).chain(message)
