@@ -144,6 +144,8 @@ pub struct Selected {
     pub budget: Budget,
     /// Which shard of the selection these cells are, if they are one.
     pub shard: Option<Shard>,
+    /// What sources are held against once they are compiled.
+    manifests: Manifests,
     modules: Vec<PathBuf>,
     cmdline: Vec<String>,
     sysctl: Vec<String>,
@@ -302,6 +304,7 @@ pub fn select(
         None => planned,
     };
     selected.cells = selected.cells.into_iter().map(with_manifest).collect();
+    selected.manifests.clone_from(manifests);
     Ok(selected)
 }
 
@@ -353,6 +356,7 @@ fn of_matrix(
         own: BTreeMap::new(),
         budget: matrix.budget(),
         shard: None,
+        manifests: Manifests::new(),
         modules: Vec::new(),
         cmdline: matrix.cmdline().to_vec(),
         sysctl: matrix.sysctl().to_vec(),

@@ -8,7 +8,7 @@ use ukci_schema::budget::Budget;
 use ukci_schema::cell::{Arch, Cell};
 use ukci_schema::plan::PlannedCell;
 
-use super::{Agents, Compilation, Error, Selected, Selection, alias};
+use super::{Agents, Compilation, Error, Manifests, Selected, Selection, alias};
 use crate::catalogue::Catalogue;
 
 /// Every artifact on every kernel that was named.
@@ -62,6 +62,7 @@ pub(super) fn select(
         own,
         budget: Budget::default(),
         shard: None,
+        manifests: Manifests::new(),
         modules: selection.modules.clone(),
         cmdline: Vec::new(),
         sysctl: Vec::new(),

@@ -34,6 +34,16 @@ impl Read {
         }
     }
 
+    /// Refuses what the object does not have, and values that cannot be. A source is no object yet.
+    pub(super) fn check_object(&self, object: &[u8]) -> Result<(), Error> {
+        let Some(names) = object_file::names(object) else {
+            return Ok(());
+        };
+        self.refuse(self.manifest.check_object(&names))?;
+        let types = object_file::value_types(object, &self.manifest.event_types());
+        self.refuse(self.manifest.check_values(&types))
+    }
+
     /// Refuses rules that cover no kernel, and runs without a kernel that is required.
     pub(crate) fn check_kernels<'a>(
         &self,
@@ -60,11 +70,7 @@ pub fn manifest(path: &Path, artifact: &mut PlannedArtifact) -> Result<Read, Err
         Some(kept) => Arc::clone(kept),
         None => super::object_file::read(&artifact.file.path)?.into(),
     };
-    if let Some(names) = object_file::names(&object) {
-        found.refuse(found.manifest.check_object(&names))?;
-        let types = object_file::value_types(&object, &found.manifest.event_types());
-        found.refuse(found.manifest.check_values(&types))?;
-    }
+    found.check_object(&object)?;
     artifact.artifact.manifest = Some(ManifestRef {
         path: name,
         sha256: digest::of(&bytes),

@@ -1,13 +1,13 @@
 //! The LLVM axis: which sources are compiled by which clang, and the results.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
 use ukci_schema::plan::{PlannedArtifact, PlannedCell, PlannedObject};
 
-use super::{Error, Selected, object_file};
+use super::{Error, ReadManifest, Selected, object_file};
 use crate::catalogue::{Catalogue, Progress, digest};
 use crate::compile::{self, Clang, Compiled, Options, vmlinux};
 use crate::threads;
@@ -121,7 +121,7 @@ pub(super) fn compile_all(
         let compiled = compile::compile(path, clang, arch, &options)
             .map_err(Error::from)
             .and_then(|compiled| unchanged(source).map(|()| compiled))
-            .and_then(|compiled| with_program(path, compiled));
+            .and_then(|compiled| checked(source, selected.manifests.get(name), compiled));
         Some((key, (clang.banner.clone(), compiled)))
     });
     let mut objects = BTreeMap::new();
@@ -139,10 +139,16 @@ pub(super) fn compile_all(
     Ok(objects)
 }
 
-/// Refuses a source whose object has functions and no program.
-fn with_program(source: &Path, compiled: Compiled) -> Result<Compiled, Error> {
+/// Refuses a source whose object has functions and no program, or not what its manifest speaks of.
+fn checked(
+    source: &PlannedArtifact,
+    manifest: Option<&ReadManifest>,
+    compiled: Compiled,
+) -> Result<Compiled, Error> {
     if let Compiled::Object(file) = &compiled {
-        object_file::has_program(source, &object_file::read(&file.path)?)?;
+        let object = object_file::read(&file.path)?;
+        object_file::has_program(source.artifact.path.as_ref(), &object)?;
+        manifest.map_or(Ok(()), |manifest| manifest.check_object(&object))?;
     }
     Ok(compiled)
 }

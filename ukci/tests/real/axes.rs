@@ -212,3 +212,43 @@ fn what_a_compiler_refuses_is_a_failure_and_boots_nothing() {
     );
     assert_eq!((answer(ringbuf).as_str(), &ringbuf.llvm), ("pass", &None));
 }
+
+/// A source is no object before it is compiled, so this cannot be said when its manifest is read.
+#[test]
+fn what_a_source_lacks_is_told_before_anything_boots() {
+    let Some(_machine) = machine_for(&[Arch::X86_64]) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let body = "int f(void *ctx) { hits++; return 2; }\n";
+    let without = write("without.bpf.c", &format!("int hits;\n{body}"));
+    let section = "__attribute__((section(\"xdp\")))";
+    let with = write("with.bpf.c", &format!("int hits;\n{section} {body}"));
+    let expected = "expect_maps = [{ map = \".bss\", value = { hitz = 1 } }]";
+    let test = format!("[[functional_tests]]\nname = \"counts\"\n{expected}\n");
+    let manifest = write("m.toml", &test);
+    for (arguments, words) in [
+        (vec![without.as_str()], "no program: `f` is in `.text`"),
+        (
+            vec![&with, "--manifest", &manifest],
+            "there is no field `hitz`",
+        ),
+    ] {
+        let out = dir.path().join("out");
+        let options = [
+            "check",
+            "--kernel",
+            "debian-13-6.12-cloud",
+            "--out",
+            out.to_str().unwrap(),
+        ];
+        let (ran, said) = crate::fixture::ukci(&[&options[..], &arguments].concat());
+        assert_eq!(ran.status.code(), Some(64), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}
