@@ -16,7 +16,7 @@ use crate::diagnosis::{Code, Diagnosis};
 use crate::evidence::{AttachOutcome, MapEvidence};
 use crate::plan::Shard;
 use crate::userland::{Network, Root};
-use crate::verdict::{Expectation, Fault, Outcome, Stage, Verdict, VerdictKind};
+use crate::verdict::{Expectation, Fault, Outcome, Stage, VerdictKind};
 
 pub use crate::stage::StageTime;
 pub use program::ProgramReport;

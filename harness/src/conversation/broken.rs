@@ -46,7 +46,7 @@ impl Broken {
     }
 
     /// Whether nothing was said: the other end is gone.
-    fn is_silence(&self) -> bool {
+    pub(super) fn is_silence(&self) -> bool {
         matches!(
             self,
             Self::Ended(_) | Self::Channel(channel::Error::Closed | channel::Error::Io(_))

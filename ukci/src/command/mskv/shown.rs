@@ -141,7 +141,7 @@ fn below(found: &Found<'_>) -> Vec<Text> {
     let mut lines = Vec::new();
     match found.edge.refused {
         None if found.edge.oldest.is_some() => {
-            lines.push("no older kernel of this stream is pinned".into())
+            lines.push("no older kernel of this stream is pinned".into());
         }
         None => lines.push("no kernel gave a verdict".into()),
         Some(place) => {
