@@ -15,9 +15,7 @@ mod unfinished;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use ukci_schema::evidence::{
-    Evidence, KmsgMark, Log, MapEvidence, ProgramEvidence, ProgramLoad, StepOutcome,
-};
+use ukci_schema::evidence::{Evidence, KmsgMark, Log, ProgramEvidence, ProgramLoad, StepOutcome};
 use ukci_schema::verdict::Stage;
 
 use crate::bpf::{Errno, LOG_STATS, LOG_TRACE, LONGEST_LOG, Map, Object, SHORT_LOG};

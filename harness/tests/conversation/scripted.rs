@@ -16,9 +16,7 @@ use ukci_harness::machine::{
 };
 use ukci_schema::evidence::{Evidence, GuestFacts, Mode, ObjectFacts, Step, StepOutcome};
 use ukci_schema::evidence::{ProgramEvidence, ProgramLoad, VerifierStats};
-use ukci_schema::message::{
-    FRAME_LIMIT, FrameKind, FromGuest, FromHost, PROTOCOL, encode_header, frames,
-};
+use ukci_schema::message::{FRAME_LIMIT, FrameKind, FromGuest, FromHost, PROTOCOL, encode_header};
 use ukci_schema::plan::PlannedKernel;
 use ukci_schema::verdict::{Fault, Stage};
 

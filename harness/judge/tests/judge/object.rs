@@ -4,8 +4,8 @@
 use ukci_judge::judge;
 use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::{
-    CoreAccess, CoreFault, Declared, Evidence, Extern, Feature, FeatureKind, Log, MapEvidence,
-    NewPlace, ProgramLoad, Step, StepOutcome,
+    CoreAccess, CoreFault, Declared, Evidence, Feature, FeatureKind, Log, MapEvidence, NewPlace,
+    ProgramLoad, Step, StepOutcome,
 };
 
 use crate::hand::{
