@@ -40,7 +40,6 @@ pub mod nix;
 pub mod object_file;
 pub mod package_version;
 pub mod plan_file;
-pub mod plural;
 pub mod prepare;
 mod remembered;
 pub mod render;

@@ -163,7 +163,7 @@ impl From<&'static str> for Text {
 
 /// A number of things, such as `2 cells`.
 pub(crate) fn count(number: usize, noun: &'static str) -> Text {
-    Text(ukci_harness::plural::count(number as u64, noun))
+    Text(ukci_schema::plural::count(number as u64, noun))
 }
 
 /// What was read is not [`Show`], so that none of this compiles: `text!("{}", cell.id)`,

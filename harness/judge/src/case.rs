@@ -4,6 +4,7 @@
 use crate::said::{self, Said};
 use crate::verifier_log;
 use ukci_schema::evidence::{Evidence, Feature, FeatureKind, ProgramEvidence};
+use ukci_schema::history;
 
 /// The evidence of an object, of which the log is read.
 #[derive(Debug)]
@@ -147,6 +148,18 @@ pub(crate) fn features<'a>(
         .features
         .iter()
         .filter(move |f| f.kind == kind && f.name == name)
+}
+
+/// The hint that a type needs an option which is off. A kernel from before `release`, which brought the
+/// type, has no such option either, so no configuration would help.
+pub(crate) fn needs_option(
+    evidence: &Evidence,
+    option: &str,
+    release: Option<&str>,
+) -> Option<String> {
+    let older = release.is_some_and(|since| history::is_older(&evidence.guest.release, since));
+    (is_off(evidence, option) && !older)
+        .then(|| format!("the type needs CONFIG_{option}, which is off in this kernel"))
 }
 
 /// Whether a configuration option is known to be off.

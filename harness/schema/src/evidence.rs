@@ -201,6 +201,23 @@ pub struct MapEvidence {
     pub inner: Option<Box<MapEvidence>>,
 }
 
+impl MapEvidence {
+    /// Whether it lacks a size, which is its own loader's to give. For some types, no entries is right.
+    pub fn is_unsized(&self) -> bool {
+        const SIZELESS: &[&str] = &[
+            "sk_storage",
+            "inode_storage",
+            "task_storage",
+            "cgrp_storage",
+            "cgroup_storage",
+            "percpu_cgroup_storage",
+            "struct_ops",
+            "perf_event_array",
+        ];
+        self.max_entries == 0 && !SIZELESS.contains(&self.map_type.as_str())
+    }
+}
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"

@@ -28,6 +28,7 @@ pub mod lock;
 pub mod message;
 pub mod placeholder;
 pub mod plan;
+pub mod plural;
 pub mod report;
 pub mod section;
 pub mod serial_line;

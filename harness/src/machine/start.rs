@@ -220,14 +220,7 @@ async fn start(machine: &Qemu, boot: &Boot, origin: Origin<'_>) -> Result<QemuGu
         }
         None => (memory, None),
     };
-    let (userland, disk) = match &user {
-        Some(_) => boot.userland.by_descriptor().map_err(cannot_run)?,
-        None => (boot.userland.clone(), None),
-    };
-    let handed = Boot {
-        userland,
-        ..boot.clone()
-    };
+    let (handed, disk) = boot.handed_to(user.as_ref()).map_err(cannot_run)?;
     let Handed {
         command,
         mut descriptors,

@@ -58,14 +58,7 @@ impl Qemu {
             dir.admit().map_err(failed)?;
         }
         let machine = self.made_of(boot, terminal, links, memory);
-        let (userland, disk) = match &user {
-            Some(_) => boot.userland.by_descriptor().map_err(failed)?,
-            None => (boot.userland.clone(), None),
-        };
-        let handed = Boot {
-            userland,
-            ..boot.clone()
-        };
+        let (handed, disk) = boot.handed_to(user.as_ref()).map_err(failed)?;
         let log = boot.evidence.join(CONSOLE_LOG);
         let written = evidence_file::create(&log).map_err(failed)?;
         let Handed {

@@ -20,6 +20,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::device::{Flag, with_path};
 use super::guard::is_script;
+use super::interface::Boot;
 
 /// The users that systemd draws for services without an account. No distribution gives them to
 /// anybody, and a container's map of users has them if it has more than root.
@@ -103,6 +104,19 @@ pub(super) fn draw_id() -> u32 {
     let drawn = RandomState::new().hash_one(std::process::id());
     let width = u64::from(IDS.end() - IDS.start() + 1);
     IDS.start() + u32::try_from(drawn % width).unwrap_or(0)
+}
+
+impl Boot {
+    /// The same for a guest whose processes are this user's, or ours. Another user may not reach the root
+    /// file system by its path, so that the process has to get its descriptor.
+    pub(super) fn handed_to(&self, user: Option<&User>) -> io::Result<(Self, Option<OwnedFd>)> {
+        let mut handed = self.clone();
+        let mut disk = None;
+        if user.is_some() {
+            (handed.userland, disk) = self.userland.by_descriptor()?;
+        }
+        Ok((handed, disk))
+    }
 }
 
 /// A command whose process gets descriptors of files that its user may not reach by their paths.

@@ -168,17 +168,24 @@ impl<'b> Btf<'b> {
         let Some(section) = section else {
             return BTreeMap::new();
         };
-        let variables = section.rest.chunks_exact(12).filter_map(|entry| {
+        let maps = self.variables(section).filter_map(|(name, id)| {
+            let shape = self.bare(id).filter(|found| found.kind() == STRUCT)?;
+            Some((name.to_owned(), self.shape(shape)))
+        });
+        maps.collect()
+    }
+
+    /// The variables of a section, with their types.
+    pub(super) fn variables<'t>(
+        &'t self,
+        section: &Type<'t>,
+    ) -> impl Iterator<Item = (&'t str, u32)> + 't {
+        section.rest.chunks_exact(12).filter_map(|entry| {
             let variable = self
                 .get(word(entry, 0)?)
                 .filter(|found| found.kind() == VAR)?;
-            let name = self.string(variable.name)?.to_owned();
-            let shape = self
-                .bare(variable.word)
-                .filter(|found| found.kind() == STRUCT)?;
-            Some((name, self.shape(shape)))
-        });
-        variables.collect()
+            Some((self.string(variable.name)?, variable.word))
+        })
     }
 
     fn shape(&self, structure: Type<'_>) -> MapShape {

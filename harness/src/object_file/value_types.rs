@@ -12,7 +12,7 @@ use object::{Endianness, Object, ObjectSection};
 use ukci_matrix::manifest::{ValueShape, ValueTypes};
 use ukci_schema::contract::Shape;
 
-use super::btf::{ARRAY, Btf, DATASEC, PTR, STRUCT, Type, VAR, word};
+use super::btf::{ARRAY, Btf, DATASEC, PTR, STRUCT, Type, word};
 
 const INT: u32 = 1;
 const UNION: u32 = 5;
@@ -70,16 +70,6 @@ impl Btf<'_> {
         })?;
         let id = u32::try_from(found).ok()?.checked_add(1)?;
         Some(self.value_shape(id, DEEPEST))
-    }
-
-    /// The variables of a section, with their types.
-    fn variables<'t>(&'t self, section: &Type<'t>) -> impl Iterator<Item = (&'t str, u32)> + 't {
-        section.rest.chunks_exact(12).filter_map(|entry| {
-            let variable = self
-                .get(word(entry, 0)?)
-                .filter(|found| found.kind() == VAR)?;
-            Some((self.string(variable.name)?, variable.word))
-        })
     }
 
     fn map_types(&self, section: &Type<'_>) -> BTreeMap<String, (ValueShape, ValueShape)> {
@@ -178,6 +168,7 @@ impl Btf<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object_file::btf::VAR;
 
     /// BTF of these types, whose names are places in `NAMES`.
     fn btf(types: &[&[u32]]) -> Vec<u8> {

@@ -13,7 +13,7 @@ use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use crate::plural::count;
+use ukci_schema::plural::count;
 
 /// The word for a cell that passed although a failure was expected.
 const UNEXPECTED_PASS: &str = "unexpected pass";

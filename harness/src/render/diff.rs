@@ -1,8 +1,8 @@
 //! What changed between two reports.
 
-use crate::plural::count;
 use crate::report::compare::{Diff, Growth};
 use ukci_schema::diagnosis::Code;
+use ukci_schema::plural::count;
 use ukci_schema::verdict::Outcome;
 
 use super::Shown;

@@ -22,8 +22,8 @@ use super::loader::{Mend, mend};
 use super::notes::notes;
 use super::{Shown, accels, cached_cells, external_btf};
 use crate::file_name;
-use crate::plural::count;
 use filter::Filters;
+use ukci_schema::plural::count;
 
 /// The order in which outcomes are listed: what needs attention comes first.
 const OUTCOMES: [Outcome; 6] = [

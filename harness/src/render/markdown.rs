@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use crate::plural::count;
+use ukci_schema::plural::count;
 
 use super::cause::{Axes, Cause, causes};
 use super::grid::{Grid, grids};

@@ -22,7 +22,7 @@ use ukci_schema::diagnosis::Code;
 use ukci_schema::report::{CachedFrom, CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use crate::plural::count;
+use ukci_schema::plural::count;
 
 pub use again::{again, quoted};
 pub use cause::{Axes, Cause, Seen, causes};

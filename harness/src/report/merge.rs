@@ -172,8 +172,9 @@ fn related(one: &Report, other: &Report) -> Result<(), MergeError> {
 
 /// The shards of one plan as one.
 fn both(one: Option<Shard>, other: Option<Shard>) -> Result<Option<Shard>, MergeError> {
-    let (Some(mut one), Some(other)) = (one.clone(), other.clone()) else {
-        return Ok(one.or(other));
+    let (mut one, other) = match (one, other) {
+        (Some(one), Some(other)) => (one, other),
+        (one, other) => return Ok(one.or(other)),
     };
     let [of_one, of_other] =
         [&one, &other].map(|shard| shard.planned.iter().collect::<BTreeSet<_>>());

@@ -105,8 +105,8 @@ fn own_arch(kernel: &str, selection: &Selection, catalogue: &Catalogue) -> Resul
     })
 }
 
-/// The user's own kernel is named by its file; no other may have that name. A file on a server is
-/// downloaded.
+/// The user's own kernel is named by its file; no other may have that name. A file on a server was
+/// [downloaded](Catalogue::download) before.
 fn own_kernel(
     path: &str,
     catalogue: &Catalogue,
@@ -118,7 +118,6 @@ fn own_kernel(
         source: Box::new(source),
     };
     let name = Catalogue::own_name(file).map_err(failed)?;
-    catalogue.download(file, &|_| {}).map_err(failed)?;
     let local = catalogue.local(file).map_err(failed)?;
     if let Err(source) = std::fs::metadata(local) {
         return Err(Error::Read {

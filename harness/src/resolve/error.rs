@@ -7,6 +7,7 @@ use ukci_matrix::authored::instead_of;
 use ukci_matrix::manifest::ManifestError;
 use ukci_matrix::matrix::MatrixError;
 use ukci_schema::cell::Arch;
+use ukci_schema::plural::first_of;
 
 use super::MATRICES;
 use crate::{catalogue, compile};
@@ -273,17 +274,12 @@ fn words(arches: &[Arch]) -> String {
     names.join(", ")
 }
 
-/// `a` and `b` are; the first of many functions.
+/// `a`, `b` are; the first of many functions.
 fn in_text(functions: &[String]) -> String {
     const SHOWN: usize = 3;
-    let shown: Vec<String> = (functions.iter().take(SHOWN))
-        .map(|name| format!("`{name}`"))
-        .collect();
-    match functions.len() {
-        1 => format!("{} is", shown.concat()),
-        many if many > SHOWN => format!("{} and {} more are", shown.join(", "), many - SHOWN),
-        _ => format!("{} are", shown.join(" and ")),
-    }
+    let names = functions.iter().map(|name| format!("`{name}`"));
+    let verb = if functions.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", first_of(names, SHOWN))
 }
 
 fn list(paths: &[PathBuf]) -> String {

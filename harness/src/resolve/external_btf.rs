@@ -6,9 +6,8 @@ use std::path::Path;
 use ukci_schema::cell::kernel_key;
 use ukci_schema::plan::{FileRef, PlannedArtifact};
 
-use super::{Error, Selected};
+use super::{Error, Selected, object_file};
 use crate::catalogue::digest;
-use crate::input_file::{self, Refused};
 use crate::object_file::kernel_btf;
 
 /// Largest file that is read: a `vmlinux` with its debug information.
@@ -22,18 +21,7 @@ pub fn external_btf(
     artifacts: &mut [PlannedArtifact],
 ) -> Result<(), Error> {
     let path = path.to_owned();
-    let file = input_file::read(&path, LIMIT).map_err(|refused| match refused {
-        Refused::NotAFile => Error::NotAFile { path: path.clone() },
-        Refused::TooLarge { bytes, limit } => Error::TooLarge {
-            path: path.clone(),
-            bytes,
-            limit,
-        },
-        Refused::Io(source) => Error::Read {
-            path: path.clone(),
-            source,
-        },
-    })?;
+    let file = object_file::read_within(&path, LIMIT)?;
     let found = kernel_btf(&file).map_err(|no| Error::NoKernelBtf {
         path: path.clone(),
         what: no.what,

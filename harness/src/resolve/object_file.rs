@@ -19,7 +19,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     read_within(path, OBJECT_LIMIT)
 }
 
-fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+/// The same for a file of at most so many bytes.
+pub(super) fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let path = path.to_owned();
     input_file::read(&path, limit).map_err(|refused| match refused {
         Refused::NotAFile => Error::NotAFile { path },
@@ -61,25 +62,27 @@ pub(super) fn has_program(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let Ok(elf) = ElfFile64::<Endianness>::parse(bytes) else {
         return Ok(());
     };
-    let mut functions = Vec::new();
-    for symbol in elf
-        .symbols()
-        .filter(|symbol| symbol.kind() == SymbolKind::Text)
-    {
-        let section = symbol.section_index();
-        let section = section.and_then(|index| elf.section_by_index(index).ok());
-        match section.and_then(|section| Some(section.name().ok()? == ".text")) {
-            Some(true) => functions.push(symbol.name().unwrap_or_default().to_owned()),
-            Some(false) => return Ok(()),
-            None => {}
-        }
-    }
-    if functions.is_empty() {
+    let (in_text, programs): (Vec<_>, Vec<_>) = functions(&elf).partition(|(_, in_text)| *in_text);
+    if in_text.is_empty() || !programs.is_empty() {
         return Ok(());
     }
     Err(Error::NoProgram {
         path: path.to_owned(),
-        functions,
+        functions: in_text
+            .into_iter()
+            .map(|(name, _)| name.to_owned())
+            .collect(),
+    })
+}
+
+/// The functions of an object, and whether each is in `.text`: the others are programs.
+fn functions<'e>(elf: &'e ElfFile64<'_, Endianness>) -> impl Iterator<Item = (&'e str, bool)> {
+    let functions = elf
+        .symbols()
+        .filter(|symbol| symbol.kind() == SymbolKind::Text);
+    functions.filter_map(|symbol| {
+        let section = elf.section_by_index(symbol.section_index()?).ok()?;
+        Some((symbol.name().ok()?, section.name().ok()? == ".text"))
     })
 }
 
@@ -228,13 +231,8 @@ fn object_at(bytes: &[u8]) -> Option<(usize, Vec<String>)> {
     });
     let length = sections.max().unwrap_or(0).max(headers);
     let elf = ElfFile64::<Endianness>::parse(bytes.get(..length)?).ok()?;
-    let programs = elf.symbols().filter_map(|symbol| {
-        let section = elf.section_by_index(symbol.section_index()?).ok()?;
-        let is_program = symbol.kind() == SymbolKind::Text && section.name().ok()? != ".text";
-        Some(symbol.name().ok()?.to_owned()).filter(|name| is_program && !name.is_empty())
-    });
-    let programs: Vec<String> = programs.collect();
-    Some((length, programs))
+    let programs = functions(&elf).filter(|(name, in_text)| !in_text && !name.is_empty());
+    Some((length, programs.map(|(name, _)| name.to_owned()).collect()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ukci_matrix::nearest::nearest;
+use ukci_schema::plural::first_of;
 use ukci_schema::report::{CellReport, Report};
 
 use crate::args::rerun::Rerun;
@@ -80,14 +81,9 @@ pub(crate) fn find<'a>(report: &'a Report, id: &str) -> Result<&'a CellReport, F
         let ids = report.cells.iter().map(|cell| cell.id.as_str());
         let near = nearest(id, ids);
         let hint = if near.is_empty() {
-            let mut ids: Vec<&str> = report.cells.iter().map(|cell| cell.id.as_str()).collect();
-            let more = ids.len().saturating_sub(SHOWN);
-            ids.truncate(SHOWN);
-            let more = match more {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            (!ids.is_empty()).then(|| format!("its cells are `{}`{more}", ids.join("`, `")))
+            let ids = report.cells.iter().map(|cell| format!("`{}`", cell.id));
+            let ids = first_of(ids, SHOWN);
+            (!ids.is_empty()).then(|| format!("its cells are {ids}"))
         } else {
             Some(format!("did you mean `{}`?", near.join("`, `")))
         };

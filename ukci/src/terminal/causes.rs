@@ -7,6 +7,7 @@ use ukci_harness::render::{Axes, Cause, Mend, again, harmless, mend, notes, quot
 use ukci_matrix::excerpt::excerpt as excerpt_of_line;
 use ukci_schema::diagnosis::{Code, Diagnosis, Excerpt, SourceLine};
 use ukci_schema::evidence::StepOutcome;
+use ukci_schema::plural::first_of;
 use ukci_schema::report::{CellReport, ProgramReport, Report};
 use ukci_schema::verdict::{Fault, Outcome, Stage};
 
@@ -63,7 +64,7 @@ pub(super) fn text(report: &Report, out: &str, causes: &[Cause<'_>], width: usiz
                 cause.headline
             ),
             some => {
-                let (names, count) = (names_of(some), cause.count());
+                let (names, count) = (first_of(some, OBJECTS), cause.count());
                 format!("{} {count} ({names}): {}", cause.code, cause.headline)
             }
         };
@@ -83,15 +84,6 @@ pub(super) fn text(report: &Report, out: &str, causes: &[Cause<'_>], width: usiz
         harmless(&format!("ukci report render {out} --format markdown"))
     ));
     text
-}
-
-/// The first of several objects, and how many more there are.
-fn names_of(artifacts: &[&str]) -> String {
-    let mut names = artifacts[..artifacts.len().min(OBJECTS)].join(", ");
-    if artifacts.len() > OBJECTS {
-        names.push_str(&format!(" and {} more", artifacts.len() - OBJECTS));
-    }
-    names
 }
 
 /// The most frequent causes, below the grid of a run that has many.
@@ -241,7 +233,7 @@ impl Block<'_> {
                 "`--mode load` asks only whether the object loads"
             } else {
                 "if the object's own loader switches programs on, say so in a manifest: \
-                 `autoload = true` for the program, or in `[programs.\"*\"]` for all"
+                 `autoload = true` in the `[[programs]]` of its name, or of `name = \"*\"` for all"
             };
             self.labeled(text, &paint(HINT, "hint:"), "hint:".len(), hint);
         }

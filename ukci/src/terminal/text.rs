@@ -3,6 +3,7 @@
 use ukci_harness::render::{self, Shown, harmless};
 use ukci_schema::command::Ended;
 use ukci_schema::evidence::AttachOutcome;
+use ukci_schema::plural::first_of;
 use ukci_schema::report::{CellReport, CommandReport, Report, TestOutcome};
 use ukci_schema::verdict::Outcome;
 
@@ -280,13 +281,8 @@ fn not_attempted(report: &Report) -> Vec<String> {
         }
     }
     let line = |((artifact, reason), programs): ((&str, &str), Vec<&str>)| {
-        let shown = programs.iter().take(UNTRIED_NAMES);
-        let shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();
-        let more = match programs.len().saturating_sub(UNTRIED_NAMES) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        format!("{artifact}: {}{more}: {reason}", shown.join(", "))
+        let names = programs.iter().map(|name| format!("`{name}`"));
+        format!("{artifact}: {}: {reason}", first_of(names, UNTRIED_NAMES))
     };
     reasons.into_iter().map(line).collect()
 }

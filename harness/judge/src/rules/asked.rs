@@ -1,7 +1,7 @@
 //! Compares what a program needs with what this kernel has according to its probes.
 
 use super::{helper, kfunc, map, object, target};
-use crate::case::Case;
+use crate::case::{Case, needs_option};
 use crate::errno::EINVAL;
 use crate::finding::{Rule, at_load, brought};
 use crate::said::Said;
@@ -308,15 +308,8 @@ fn program_type(case: &Case<'_>) -> Option<Diagnosis> {
         | "cgroup_sock_addr" | "sock_ops" => "CGROUP_BPF",
         _ => return Some(found),
     };
-    // A kernel from before the type has no such option either: no configuration would help.
-    let older = history::program_type(kind)
-        .is_some_and(|release| history::is_older(&case.evidence.guest.release, release));
-    if case.is_off(option) && !older {
-        found.hints.insert(
-            0,
-            format!("the type needs CONFIG_{option}, which is off in this kernel"),
-        );
-    }
+    let needed = needs_option(case.evidence, option, history::program_type(kind));
+    found.hints.splice(0..0, needed);
     Some(found)
 }
 

@@ -4,6 +4,7 @@ use crate::case::Case;
 use crate::finding::at_load;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{CoreFault, Declared, NewPlace};
+use ukci_schema::plural::count;
 
 /// Where libbpf did not get to say what is missing, its poison is left in the instruction's place:
 /// a call of helper 195896080 (`0xbad2310`).
@@ -121,9 +122,8 @@ fn compared(case: &Case<'_>, spec: &str, fault: &CoreFault) -> Diagnosis {
             index,
         } => failure(
             format!(
-                "the kernel's `{member}` has {elements} element{}, and {program} reads element \
-                 {index}",
-                if *elements == 1 { "" } else { "s" }
+                "the kernel's `{member}` has {}, and {program} reads element {index}",
+                count(*elements, "element")
             ),
             vec![format!(
                 "test `bpf_core_field_exists()` for the element before the read: the size of \

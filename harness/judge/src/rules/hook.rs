@@ -94,7 +94,7 @@ fn kprobe(case: &Case<'_>) -> Option<Cause> {
              from build to build",
         )),
         // The address is looked up, and lies in another function.
-        EINVAL if function.contains('+') && has_site(case) && said_notrace(case, name) => Some((
+        EINVAL if function.contains('+') && site::leads_out_of_it(case, name) => Some((
             format!(
                 "at `{function}` is no function that this kernel lets be probed (the function itself has an \
                  ftrace site)"
@@ -103,19 +103,6 @@ fn kprobe(case: &Case<'_>) -> Option<Cause> {
         )),
         _ => None,
     }
-}
-
-fn has_site(case: &Case<'_>) -> bool {
-    let target = case.program.target.as_deref().unwrap_or_default();
-    let mut sites = case.features(FeatureKind::FtraceSite, target);
-    sites.any(|site| site.present == Some(true))
-}
-
-/// `trace_kprobe: Could not probe notrace function vfs_read` (5.10): it names the symbol that it was
-/// given, whatever the address is of.
-fn said_notrace(case: &Case<'_>, name: &str) -> bool {
-    let words = format!("Could not probe notrace function {name}");
-    case.evidence.kmsg.iter().any(|line| line.ends_with(&words))
 }
 
 /// The verifier does not know the tracepoint; how far the program reads is held against it only now.

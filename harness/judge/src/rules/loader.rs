@@ -12,18 +12,6 @@ use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::MapEvidence;
 use ukci_schema::verdict::Stage;
 
-/// Map types whose `max_entries` is 0 or libbpf's business.
-const SIZELESS: &[&str] = &[
-    "sk_storage",
-    "inode_storage",
-    "task_storage",
-    "cgrp_storage",
-    "cgroup_storage",
-    "percpu_cgroup_storage",
-    "struct_ops",
-    "perf_event_array",
-];
-
 /// What of a refused map is its loader's part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
@@ -52,7 +40,7 @@ pub(super) fn share(whole: &Whole<'_>, map: &MapEvidence, errno: Option<i32>) ->
     }
     let map = Refused::of(whole, map).map;
     let kind = map.map_type.as_str();
-    if map.max_entries == 0 && !SIZELESS.contains(&kind) {
+    if map.is_unsized() {
         return Some(Share::Size);
     }
     let sizes = match kind {

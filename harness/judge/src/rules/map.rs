@@ -1,7 +1,7 @@
 //! Maps that the kernel refused to create.
 
 use super::{capability, loader, map_in_map, map_limit, map_type, memory};
-use crate::case::{Whole, is_off};
+use crate::case::{Whole, needs_option};
 use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
 use crate::finding::{Found, brought, diagnosis};
 use crate::said::Said;
@@ -9,6 +9,7 @@ use crate::text;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Evidence, FeatureKind, MapEvidence, StepOutcome};
 use ukci_schema::history;
+use ukci_schema::plural::count;
 use ukci_schema::verdict::Stage;
 
 /// The first refused map, one that is refused whatever the guest's memory before others.
@@ -242,14 +243,6 @@ const MAP_OPTIONS: &[(&str, &str)] = &[
     ("xskmap", "XDP_SOCKETS"),
 ];
 
-/// The option that is off, where the release has the type.
-fn switched_off(kind: &str, evidence: &Evidence) -> Option<&'static str> {
-    let release = &evidence.guest.release;
-    let older = history::map_type(kind).is_some_and(|since| history::is_older(release, since));
-    let (_, option) = MAP_OPTIONS.iter().find(|(known, _)| *known == kind)?;
-    (!older && is_off(evidence, option)).then_some(option)
-}
-
 fn unsupported(of: Refused<'_>, evidence: &Evidence) -> (Code, String, Vec<String>) {
     let kind = &of.map.map_type;
     let release = &evidence.guest.release;
@@ -269,8 +262,9 @@ fn unsupported(of: Refused<'_>, evidence: &Evidence) -> (Code, String, Vec<Strin
         }
         _ => format!("use another map type where the kernel has no `{kind}`"),
     };
-    let option = switched_off(kind, evidence)
-        .map(|option| format!("the type needs CONFIG_{option}, which is off in this kernel"));
+    let option = MAP_OPTIONS.iter().find(|(known, _)| known == kind);
+    let option =
+        option.and_then(|(_, option)| needs_option(evidence, option, history::map_type(kind)));
     let hints = option.into_iter().chain([
         instead,
         format!(
@@ -370,11 +364,10 @@ pub(super) fn shape(map: &MapEvidence) -> String {
         0 => String::new(),
         extra => format!(", map_extra {extra:#x}"),
     };
-    let bytes = |count: u32| format!("{count} byte{}", if count == 1 { "" } else { "s" });
     format!(
         "key {}, value {}, {max_entries} entr{}{flags}{extra}",
-        bytes(*key_size),
-        bytes(*value_size),
+        count(*key_size, "byte"),
+        count(*value_size, "byte"),
         if *max_entries == 1 { "y" } else { "ies" }
     )
 }

@@ -2,6 +2,7 @@
 //! (`bpf_program__set_attach_target`, or options of the attachment). No kernel has a function of
 //! that name.
 
+use super::site::is_of_many;
 use crate::case::Case;
 use crate::finding::{Found, diagnosis, list};
 use ukci_schema::diagnosis::Code;
@@ -12,7 +13,7 @@ use ukci_schema::placeholder::is_placeholder;
 /// functions at once.
 fn is_pattern(section: &str, target: &str) -> bool {
     let hook = section.split('/').next().unwrap_or_default();
-    target.contains(['*', '?']) && !hook.contains(".multi") && !hook.contains(".session")
+    target.contains(['*', '?']) && !is_of_many(hook)
 }
 
 /// The same finding, as the loader's part where a missing target is a placeholder.

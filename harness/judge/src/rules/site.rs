@@ -88,6 +88,13 @@ pub(crate) fn none(case: &Case<'_>) -> Option<Diagnosis> {
     ))
 }
 
+/// Whether the kernel says `notrace` of a function that has an ftrace site: an offset leads out of it, and
+/// the line names the symbol that was given, whatever the address is of.
+pub(crate) fn leads_out_of_it(case: &Case<'_>, function: &str) -> bool {
+    let listed = site(case, FeatureKind::FtraceSite).and_then(|site| site.present);
+    listed == Some(true) && notrace_line(case, function).is_some()
+}
+
 /// `trace_kprobe: Could not probe notrace function blk_account_io_start` (5.10 to 7.3).
 fn notrace_line<'a>(case: &Case<'a>, target: &str) -> Option<&'a str> {
     let lines = case.evidence.kmsg.iter();

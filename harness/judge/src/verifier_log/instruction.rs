@@ -50,7 +50,7 @@ impl<'a> Instruction<'a> {
         let (_, rest) = rest.split_at_checked(2)?;
         let body = rest.strip_prefix(") ")?;
         let body = body.split_once(" ;").map_or(body, |(body, _)| body);
-        let body = alone(body).trim();
+        let body = body[..end_of_jump(body).unwrap_or(body.len())].trim();
         let start = line.find('(')?;
         let end = line.find(body)?.checked_add(body.len())?;
         Some(Self {
@@ -61,18 +61,15 @@ impl<'a> Instruction<'a> {
     }
 }
 
-/// Without the state of the next instruction, which stands behind a jump since 5.17:
-/// `if r0 != 0x0 goto pc+4 12: R0=scalar()`.
-fn alone(body: &str) -> &str {
-    let Some((before, _)) = body.split_once(": ") else {
-        return body;
-    };
-    let jump = before.trim_end_matches(|c: char| c.is_ascii_digit());
-    if jump.len() < before.len() && jump.ends_with(' ') {
-        jump
-    } else {
-        body
-    }
+/// Where a jump ends: behind the distance of `goto pc-2` or `may_goto pc+3`. The state of the next
+/// instruction can stand behind it since 5.17 (`if r0 != 0x0 goto pc+4 12: R0=scalar()`), or a message.
+pub(super) fn end_of_jump(text: &str) -> Option<usize> {
+    const PLACE: &str = " pc";
+    let jump = text.find("goto")?;
+    let distance = jump + text[jump..].find(PLACE)? + PLACE.len();
+    let digits = text[distance..].strip_prefix(['+', '-'])?;
+    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+    (length > 0).then_some(distance + 1 + length)
 }
 
 impl<'a> Operation<'a> {

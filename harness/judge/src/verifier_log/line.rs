@@ -1,6 +1,6 @@
 //! Classifies one line of the verifier's log.
 
-use super::instruction::Instruction;
+use super::instruction::{Instruction, end_of_jump};
 
 /// One line of the trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,9 @@ impl<'a> Line<'a> {
 /// `3: (15) if r2 == 0x0 goto pc-2 infinite loop detected at insn 2`. A state can stand there too,
 /// and belongs to the jump.
 pub(super) fn apart(line: &str) -> impl Iterator<Item = &str> {
-    let split = behind_jump(line).filter(|at| {
+    let is_instruction = (line.split_once(": (")).is_some_and(|(index, _)| is_number(index.trim()));
+    let jump = end_of_jump(line).filter(|_| is_instruction);
+    let split = jump.filter(|at| {
         let message = line[*at..].trim();
         !message.is_empty() && matches!(Line::of(message), Line::Prose(_))
     });
@@ -64,15 +66,6 @@ pub(super) fn apart(line: &str) -> impl Iterator<Item = &str> {
         None => (line, None),
     };
     std::iter::once(instruction).chain(message)
-}
-
-/// Where the text begins that stands behind a jump: `goto pc-2`, `may_goto pc+3`.
-fn behind_jump(line: &str) -> Option<usize> {
-    let (index, _) = line.split_once(": (")?;
-    let distance = line.find("goto pc")? + "goto pc".len();
-    let digits = line[distance..].strip_prefix(['+', '-'])?;
-    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
-    (is_number(index.trim()) && length > 0).then_some(distance + 1 + length)
 }
 
 /// A few of the kernel's sentences end without a line break, and the statistics follow at once

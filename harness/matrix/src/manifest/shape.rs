@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use ukci_schema::behavior::raw;
 use ukci_schema::contract::Shape;
+use ukci_schema::plural::first_of;
 
 use super::{FunctionalTest, Grows, Manifest, Problem};
 use crate::authored::{Path, instead_of};
@@ -41,16 +42,23 @@ struct Mistake {
     /// The fields that lead to it.
     at: Vec<String>,
     what: String,
-    /// The names that there are.
-    known: Vec<String>,
+    hint: Option<String>,
 }
 
 impl Mistake {
-    fn says(what: &str) -> Self {
+    fn says(what: impl Into<String>) -> Self {
         Self {
             at: Vec::new(),
-            what: what.to_owned(),
-            known: Vec::new(),
+            what: what.into(),
+            hint: None,
+        }
+    }
+
+    fn no_field(name: &str, fields: &BTreeMap<String, ValueShape>) -> Self {
+        let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+        Self {
+            hint: instead_of(name, &known),
+            ..Self::says(format!("there is no field `{name}`"))
         }
     }
 
@@ -60,17 +68,9 @@ impl Mistake {
     }
 
     fn problem(self, at: &Path) -> Problem {
-        let at = self
-            .at
-            .iter()
-            .fold(at.clone(), |at, field| at.then(field.as_str()));
-        let name = self.what.split('`').nth(1).unwrap_or_default().to_owned();
-        let known = self.known.iter().map(String::as_str).collect::<Vec<_>>();
-        let hint = match known.as_slice() {
-            [] => None,
-            known => instead_of(&name, known),
-        };
-        Problem::value(at, self.what).hint(hint)
+        let fields = self.at.iter();
+        let at = fields.fold(at.clone(), |at, field| at.then(field.as_str()));
+        Problem::value(at, self.what).hint(self.hint)
     }
 }
 
@@ -85,7 +85,7 @@ impl ValueShape {
                     .iter()
                     .find_map(|(name, value)| match fields.get(name) {
                         Some(shape) => shape.refuses(value).map(|mistake| mistake.inside(name)),
-                        None => Some(no_field(name, fields).inside(name)),
+                        None => Some(Mistake::no_field(name, fields).inside(name)),
                     })
             }
             (Self::List(of), Value::Array(wanted)) => wanted.iter().find_map(|one| of.refuses(one)),
@@ -102,10 +102,9 @@ impl ValueShape {
                 Self::List(_),
                 Value::Number(_) | Value::Bool(_) | Value::String(_) | Value::Object(_),
             ) => Some(Mistake::says("it is an array")),
-            (Self::Fields(fields), _) => Some(Mistake {
-                known: Vec::new(),
-                ..Mistake::says(&format!("it has fields: {}", named(fields)))
-            }),
+            (Self::Fields(fields), _) => {
+                Some(Mistake::says(format!("it has fields: {}", named(fields))))
+            }
             _ => None,
         }
     }
@@ -115,37 +114,23 @@ impl ValueShape {
         match (self, path) {
             (Self::Fields(fields), [name, rest @ ..]) => match fields.get(name) {
                 Some(shape) => shape.leads_nowhere(rest),
-                None => Some(no_field(name, fields)),
+                None => Some(Mistake::no_field(name, fields)),
             },
-            (Self::Fields(fields), []) => Some(Mistake::says(&format!(
+            (Self::Fields(fields), []) => Some(Mistake::says(format!(
                 "it is no number, and has fields: {}",
                 named(fields)
             ))),
             (Self::Text | Self::List(_), []) => Some(Mistake::says("it is no number")),
             (Self::Number | Self::Text | Self::List(_), [name, ..]) => {
-                Some(Mistake::says(&format!("there is no field `{name}` in it")))
+                Some(Mistake::says(format!("there is no field `{name}` in it")))
             }
             (Self::Unknown, _) | (Self::Number, []) => None,
         }
     }
 }
 
-fn no_field(name: &str, fields: &BTreeMap<String, ValueShape>) -> Mistake {
-    Mistake {
-        known: fields.keys().cloned().collect(),
-        ..Mistake::says(&format!("there is no field `{name}`"))
-    }
-}
-
 fn named(fields: &BTreeMap<String, ValueShape>) -> String {
-    const SHOWN: usize = 6;
-    let shown: Vec<String> = (fields.keys().take(SHOWN))
-        .map(|name| format!("`{name}`"))
-        .collect();
-    match fields.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+    first_of(fields.keys().map(|name| format!("`{name}`")), 6)
 }
 
 impl Manifest {

@@ -10,9 +10,9 @@ use ukci_schema::verdict::{Fault, Outcome};
 use super::filter::Filters;
 use super::{anchor, prose};
 use crate::file_name;
-use crate::plural::count;
 use crate::render::table::{grouped, share};
 use crate::render::{again, cached, stage_times};
+use ukci_schema::plural::count;
 
 /// The cell, open or folded.
 pub(super) fn fragment(

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ukci_harness::catalogue::cache_dir;
 use ukci_harness::kernel_build::{self, Base, Built, Debug, Error, Progress, Request};
-use ukci_harness::plural::count;
 use ukci_harness::render::harmless;
+use ukci_schema::plural::count;
 
 use crate::args::{Build, DebugCheck};
 use crate::diagnostic::Failure;

@@ -71,7 +71,7 @@ fn missing(merged: &Report) -> String {
         [one] => format!(", which are of shard {one}"),
         all => format!(", which are of the shards {}", all.join(", ")),
     };
-    let count = ukci_harness::plural::count(all.len(), "planned cell");
+    let count = ukci_schema::plural::count(all.len(), "planned cell");
     format!(
         "{count} did not run in the merged reports{of}: {}",
         ids.join(", ")

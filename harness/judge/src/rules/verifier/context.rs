@@ -3,6 +3,7 @@
 use super::rejection::Rejection;
 use super::words::bytes;
 use ukci_schema::evidence::{Feature, FeatureKind};
+use ukci_schema::plural;
 
 /// The fields of the context structs: struct, offset, bytes in all, bytes of an element, name
 /// (`uapi/linux/bpf.h` that libbpf 1.7 carries).
@@ -375,8 +376,8 @@ fn arguments(rejection: &Rejection<'_>, offset: i64, size: i64) -> Vec<String> {
                 && offset / 8 > count
             {
                 found.push(format!(
-                    "{of} has {count} argument{} here, and what it returned follows as number {}",
-                    if count == 1 { "" } else { "s" },
+                    "{of} has {} here, and what it returned follows as number {}",
+                    plural::count(count, "argument"),
                     count + 1
                 ));
             } else if returns {
