@@ -10,7 +10,9 @@ use ukci_schema::diagnosis::Code;
 use ukci_schema::report::Report;
 use ukci_schema::verdict::Outcome;
 
-use crate::fixture::{K510, K612, command, machine, object, report, text, ukci};
+use crate::fixture::{
+    K510, K612, command, is_of_a_commit, machine, object, own_cache, report, text, ukci,
+};
 
 /// Checks until every cell has evidence. A host under load can cost a cell its verdict, which is
 /// told as such and no matter of these tests.
@@ -268,22 +270,11 @@ fn failures_become_expectations_and_a_budget_is_a_failure() {
     assert_eq!(again.cells[0].code(), Some(Code::VerifierBudget));
 }
 
-/// What is in the cache of this test alone: the kernels are linked from the user's.
-fn own_cache(dir: &Path) -> std::path::PathBuf {
-    let theirs = ukci_harness::catalogue::cache_dir();
-    let own = dir.join("cache/ukci");
-    std::fs::create_dir_all(&own).unwrap();
-    for kind in ["store", "packages", "tools"] {
-        std::os::unix::fs::symlink(theirs.join(kind), own.join(kind)).unwrap();
-    }
-    dir.join("cache")
-}
-
 #[test]
 fn a_cell_is_booted_once_by_a_build_of_a_commit_and_every_time_by_any_other() {
     let Some(_machine) = machine() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let cache = own_cache(dir.path());
+    let cache = own_cache();
     let (ringbuf, refused) = (object("ringbuf"), object("unchecked_deref"));
     let run = |out: &str, more: &[&str]| {
         let out = dir.path().join(out);
@@ -291,28 +282,18 @@ fn a_cell_is_booted_once_by_a_build_of_a_commit_and_every_time_by_any_other() {
         command.args([&ringbuf, &refused]).args(more);
         command
             .env_remove("UKCI_NO_CACHE")
-            .env("XDG_CACHE_HOME", &cache);
+            .env("XDG_CACHE_HOME", cache.path());
         let output = command.output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{stderr}");
         (report(&out), stderr)
     };
-    let version = command(&["--version"]).output().unwrap().stdout;
-    let version = String::from_utf8(version).unwrap();
-    let is_commit = version.trim().ends_with(')') && !version.contains("-dirty");
+    let is_commit = is_of_a_commit();
     let (first, _) = run("first", &[]);
     let (second, said) = run("second", &[]);
-    assert_eq!(
-        said.contains("Cached 2 verdicts"),
-        is_commit,
-        "{version}: {said}"
-    );
+    assert_eq!(said.contains("Cached 2 verdicts"), is_commit, "{said}");
     for (before, after) in first.cells.iter().zip(&second.cells) {
-        assert_eq!(
-            (before.boots, after.boots == 0),
-            (1, is_commit),
-            "{version}"
-        );
+        assert_eq!((before.boots, after.boots == 0), (1, is_commit));
         assert_eq!(after.cached.is_some(), is_commit);
         let answers = |cell: &ukci_schema::report::CellReport| {
             (

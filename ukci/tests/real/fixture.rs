@@ -77,6 +77,13 @@ pub(crate) fn ukci(args: &[&str]) -> (Output, String) {
     (output, stderr)
 }
 
+/// Whether the tool was built from a commit without a change, so that it remembers verdicts.
+pub(crate) fn is_of_a_commit() -> bool {
+    let version = command(&["--version"]).output().unwrap().stdout;
+    let version = String::from_utf8(version).unwrap();
+    version.trim().ends_with(')') && !version.contains("-dirty")
+}
+
 pub(crate) struct Ran {
     pub(crate) status: Option<i32>,
     pub(crate) stderr: String,
