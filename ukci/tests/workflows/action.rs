@@ -1,12 +1,12 @@
 //! Tests `.github/check`, which `action.yml` runs, with a `ukci` that records how it is called.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{fill, read, root};
+use super::place::{self, Place};
+use super::{fill, read};
 
 /// The variables that `action.yml` gives the script if its caller gives one artifact and nothing
 /// else.
@@ -40,27 +40,26 @@ fn step<'a>(action: &'a Value, id: &str) -> &'a Value {
 /// Runs the script with a `ukci check` that ends with `status`. Returns the status of the script, the
 /// recorded calls and the outputs.
 fn check(status: i32, inputs: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name);
+    let place = Place::new();
+    let path = |name: &str| place.path(name);
     let script = format!(
-        "#!/bin/sh\nprintf '%s|' \"$@\" >>calls\necho >>calls\n\
+        "printf '%s|' \"$@\" >>calls\necho >>calls\n\
          printf '%s' \"$UKCI_MIRROR_DEBIAN\" >mirror\n\
-         case {status} in 0|2) mkdir -p ukci-out; echo '{{}}' >ukci-out/report.json;; esac\nexit {status}\n"
+         case {status} in 0|2) mkdir -p ukci-out; echo '{{}}' >ukci-out/report.json;; esac\nexit {status}"
     );
-    std::fs::write(path("ukci"), script).unwrap();
-    std::fs::set_permissions(path("ukci"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.program("ukci", &script);
     for name in ["a.bpf.o", "b.bpf.o", "other.txt"] {
-        std::fs::write(path(name), "").unwrap();
+        place.write(name, "");
     }
-    let output = Command::new(root().canonicalize().unwrap().join(".github/check"))
-        .current_dir(dir.path())
+    let mut check = Command::new(place::script("check"));
+    check
+        .current_dir(path("."))
         .env_remove("UKCI_MIRROR_DEBIAN")
         .envs(defaults())
         .envs(inputs.iter().copied())
         .env("UKCI", path("ukci"))
-        .env("GITHUB_OUTPUT", path("output"))
-        .output()
-        .unwrap();
+        .env("GITHUB_OUTPUT", path("output"));
+    let output = place::output(&mut check);
     let text = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     (
         output.status.code(),
@@ -74,10 +73,7 @@ fn check(status: i32, inputs: &[(&str, &str)]) -> (Option<i32>, String, String) 
 fn is_understood(call: &str) -> bool {
     let words = call.split('|').filter(|word| !word.is_empty());
     let mut ukci = Command::new(env!("CARGO_BIN_EXE_ukci"));
-    ukci.args(words)
-        .arg("--help")
-        .output()
-        .unwrap()
+    place::output(ukci.args(words).arg("--help"))
         .status
         .success()
 }
@@ -217,7 +213,7 @@ fn every_input_is_used() {
         );
     }
     for id in ["keys", "setup", "check"] {
-        let script = std::fs::read_to_string(root().join(".github").join(id)).unwrap();
+        let script = std::fs::read_to_string(place::script(id)).unwrap();
         let given = step(&action, id)["env"].as_object().unwrap();
         for name in given.keys() {
             assert!(script.contains(name), "{id} does not know {name}");

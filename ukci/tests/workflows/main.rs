@@ -154,10 +154,8 @@ fn actions_are_pinned_and_called_as_they_are() {
             !script.contains("${{"),
             "{file}: an expression in `{script}`"
         );
-        let parsed = std::process::Command::new("bash")
-            .args(["-n", "-c", script])
-            .output()
-            .unwrap();
+        let mut bash = std::process::Command::new("bash");
+        let parsed = place::output(bash.args(["-n", "-c", script]));
         assert!(
             parsed.status.success(),
             "{file}: `{script}` is not valid bash"

@@ -2,9 +2,33 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::root;
+
+/// Held while a program is written, and while a process starts. A process that starts in another
+/// thread would have the file open for a moment, and nobody could execute it ("Text file busy").
+static STARTS_AND_WRITES: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    STARTS_AND_WRITES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a command to its end, and keeps what it prints.
+pub(crate) fn output(command: &mut Command) -> Output {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = {
+        let _alone = alone();
+        command.spawn().unwrap()
+    };
+    child.wait_with_output().unwrap()
+}
 
 /// An empty directory. Programs in its `bin` replace others, because `bin` comes first in `PATH`.
 pub(crate) struct Place(tempfile::TempDir);
@@ -23,7 +47,16 @@ impl Place {
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _alone = alone();
         std::fs::write(path, text).unwrap();
+    }
+
+    /// Copies a script of the tree, which can be executed like the original.
+    pub(crate) fn copy(&self, script: &Path, name: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _alone = alone();
+        std::fs::copy(script, path).unwrap();
     }
 
     pub(crate) fn read(&self, name: &str) -> String {
@@ -40,7 +73,8 @@ impl Place {
     /// `output`, `summary` and `env`.
     pub(crate) fn run(&self, script: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
         let path = std::env::var("PATH").unwrap();
-        Command::new(script)
+        let mut command = Command::new(script);
+        command
             .current_dir(self.0.path())
             .args(args)
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
@@ -51,9 +85,8 @@ impl Place {
             .env("GITHUB_OUTPUT", self.path("output"))
             .env("GITHUB_STEP_SUMMARY", self.path("summary"))
             .env("GITHUB_ENV", self.path("env"))
-            .envs(env.iter().copied())
-            .output()
-            .unwrap()
+            .envs(env.iter().copied());
+        output(&mut command)
     }
 }
 

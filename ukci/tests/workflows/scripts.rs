@@ -60,12 +60,8 @@ fn set_up(place: &Place, env: &[(&str, &str)]) -> Output {
 
 /// The same with another package installer.
 fn set_up_with(place: &Place, installer: &str, env: &[(&str, &str)]) -> Output {
-    for name in ["tree/.github", "tree/.setup"] {
-        std::fs::create_dir_all(place.path(name)).unwrap();
-    }
-    std::fs::copy(script("setup"), place.path("tree/.github/setup")).unwrap();
-    let bpftool = root().join(".setup/bpftool.sh");
-    std::fs::copy(bpftool, place.path("tree/.setup/bpftool.sh")).unwrap();
+    place.copy(&script("setup"), "tree/.github/setup");
+    place.copy(&root().join(".setup/bpftool.sh"), "tree/.setup/bpftool.sh");
     place.program("tree/.setup/packages.sh", installer);
     place.program(
         "bin/make",
@@ -214,8 +210,7 @@ fn an_archive_holds_the_tool_and_its_licenses() {
 #[test]
 fn a_release_without_an_agent_is_refused() {
     let place = Place::new();
-    std::fs::create_dir_all(place.path("tree/.github")).unwrap();
-    std::fs::copy(script("release"), place.path("tree/.github/release")).unwrap();
+    place.copy(&script("release"), "tree/.github/release");
     place.program("tree/.github/archive", "touch \"$2/archive\"");
     place.program("tree/.github/bills", "touch \"$1/bill\"");
     place.program("tree/.setup/packages.sh", "");

@@ -5,17 +5,17 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::place::output;
 use super::{fill, read, root};
 
 /// The cells that `ukci list` names for the examples.
 fn cells(options: &[&str]) -> Vec<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_ukci"))
-        .current_dir(root())
+    let mut list = Command::new(env!("CARGO_BIN_EXE_ukci"));
+    list.current_dir(root())
         .arg("list")
         .args(artifacts())
-        .args(options)
-        .output()
-        .unwrap();
+        .args(options);
+    let output = output(&mut list);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{options:?}: {said}");
     let text = String::from_utf8(output.stdout).unwrap();
