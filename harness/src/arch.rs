@@ -129,11 +129,14 @@ pub fn cpu_model(arch: Arch, accel: &Accelerated<'_>, qemu: Version, release: &s
                 "qemu64".to_owned()
             }
         }
-        // `max` is three times slower: it translates pointer authentication. The A57 has no pages of
-        // 16 KiB (`TGran16` of its `ID_AA64MMFR0_EL1`), and a kernel with them is silent on it for
-        // ever. The A76 has, since QEMU 7.1.
-        (Arch::Aarch64, Accelerated::Tcg) if release.ends_with("-16k") => "cortex-a76".to_owned(),
-        (Arch::Aarch64, Accelerated::Tcg) => "cortex-a57".to_owned(),
+        // `max` is three times slower: it translates pointer authentication. The A57 lacks what servers
+        // have: LSE atomics (ARMv8.1), without which the JIT refuses atomics in an arena, and pages of
+        // 16 KiB (`TGran16` of its `ID_AA64MMFR0_EL1`), without which such a kernel is silent for ever.
+        // The A76 has both and is as fast. QEMU has it since 7.1.
+        (Arch::Aarch64, Accelerated::Tcg) if qemu < Version(7, 1) && !release.ends_with("-16k") => {
+            "cortex-a57".to_owned()
+        }
+        (Arch::Aarch64, Accelerated::Tcg) => "cortex-a76".to_owned(),
         (Arch::Riscv64, Accelerated::Tcg) => "rv64".to_owned(),
     }
 }
@@ -230,10 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_with_large_pages_gets_a_cpu_that_has_them() {
-        let cpu = |release| cpu_model(Arch::Aarch64, &Accelerated::Tcg, Version(7, 2), release);
-        assert_eq!(cpu("6.12.118+deb13-arm64-16k"), "cortex-a76");
-        assert_eq!(cpu("6.12.118+deb13-arm64"), "cortex-a57");
+    fn arm64_gets_a_cpu_with_lse_and_large_pages_where_qemu_has_one() {
+        let cpu = |minor, release| {
+            cpu_model(Arch::Aarch64, &Accelerated::Tcg, Version(7, minor), release)
+        };
+        assert_eq!(cpu(2, "6.12.118+deb13-arm64"), "cortex-a76");
+        assert_eq!(cpu(0, "6.12.118+deb13-arm64"), "cortex-a57");
+        assert_eq!(cpu(0, "6.12.118+deb13-arm64-16k"), "cortex-a76");
     }
 
     #[test]

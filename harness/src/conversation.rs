@@ -167,11 +167,12 @@ pub(crate) async fn hold<M: Machine>(
 
 /// Talks with a guest until it is ready to be saved. Returns it with what its agent said, and with
 /// the port that it waits at, which must stay open until it is saved. The fault says why it did not
-/// become ready.
+/// become ready. `rests` is told when the guest has booted.
 pub(crate) async fn settle<G: Guest>(
     mut guest: G,
     limit: Duration,
     slowness: u32,
+    rests: &(dyn Fn() + Sync),
 ) -> Result<(G, FromGuest, Channel<G::Stream>), Fault> {
     let limits = Limits {
         began: Instant::now(),
@@ -180,7 +181,12 @@ pub(crate) async fn settle<G: Guest>(
     };
     let mut conversation = Conversation::new();
     let request = GuestRequest::Settle;
-    let talked = talk(&mut conversation, &mut guest, request, limits, &|_| {}).await;
+    let reached = |stage| {
+        if stage == Stage::Connect {
+            rests();
+        }
+    };
+    let talked = talk(&mut conversation, &mut guest, request, limits, &reached).await;
     match (talked, conversation.first) {
         (Ok(Some(channel)), Some(hello)) => Ok((guest, hello, channel)),
         (Err(stopped), _) => {

@@ -1,7 +1,7 @@
 //! Decides in which order cells start, and how many run at once: as many as there are jobs, and as
 //! fit into memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use ukci_schema::cell::Arch;
@@ -67,7 +67,7 @@ impl Room {
         let machine = Arc::clone(&self.machines).acquire_owned().await.ok();
         let mut lease = Lease {
             room: self.clone(),
-            _machine: machine,
+            machine: Mutex::new(machine),
             memory: None,
         };
         lease.resize(memory).await;
@@ -79,12 +79,19 @@ impl Room {
 #[derive(Debug)]
 pub(crate) struct Lease {
     room: Room,
-    /// `None` only if the semaphore was closed, which nobody does.
-    _machine: Option<OwnedSemaphorePermit>,
+    /// `None` if the machine rests.
+    machine: Mutex<Option<OwnedSemaphorePermit>>,
     memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Lease {
+    /// The machine hardly needs a core any more, so that another one may run beside it. Its memory
+    /// stays taken.
+    pub(crate) fn rests(&self) {
+        let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        *machine = None;
+    }
+
     /// Waits until the machine may have `memory` MiB for its guest instead of what it had. It must
     /// not run meanwhile.
     pub(crate) async fn resize(&mut self, memory: u32) {
@@ -157,7 +164,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_limit_only_the_jobs_count() {
         let room = Room::new(2, None);
-        let _both = (room.take(1 << 20).await, room.take(1 << 20).await);
+        let (one, _two) = (room.take(1 << 20).await, room.take(1 << 20).await);
+        assert!(timeout(SOON, room.take(1)).await.is_err());
+        one.rests();
+        let _three = timeout(SOON, room.take(1)).await.unwrap();
         assert!(timeout(SOON, room.take(1)).await.is_err());
     }
 }

@@ -97,7 +97,7 @@ impl Templates {
             }
             let lease = room.take(boot.memory).await;
             let limit = inputs.timeout * machine.slowness();
-            let made = machine.make_template(&boot, limit).await;
+            let made = machine.make_template(&boot, limit, &|| lease.rests()).await;
             drop(lease);
             self.started(made, inputs, warn)
         });

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use ukci_schema::cell::Cell;
 use ukci_schema::plan::Plan;
 
 use crate::initramfs;
 use crate::machine::{Boot, Machine, NoTemplate};
+use crate::schedule::Room;
 
 /// How to make them.
 #[derive(Clone, Debug)]
@@ -48,17 +48,21 @@ pub async fn make<M: Machine>(
     mut tell: impl FnMut(Made),
 ) -> io::Result<()> {
     let machine = Arc::new(machine);
-    let gate = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let room = Room::new(options.jobs, None);
     let limit = options.timeout * machine.slowness();
     let mut tasks = JoinSet::new();
     for boot in boots(plan, options)? {
-        let (machine, gate) = (Arc::clone(&machine), Arc::clone(&gate));
+        let (machine, room) = (Arc::clone(&machine), room.clone());
         tasks.spawn(async move {
-            let _permit = gate.acquire_owned().await;
+            let lease = room.take(boot.memory).await;
             let began = Instant::now();
             let result = match machine.find_template(&boot).await {
                 Some(_) => Ok(true),
-                None => machine.make_template(&boot, limit).await.map(|_| false),
+                None => {
+                    let rests = || lease.rests();
+                    let made = machine.make_template(&boot, limit, &rests).await;
+                    made.map(|_| false)
+                }
             };
             Made {
                 memory: boot.memory,

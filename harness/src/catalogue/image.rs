@@ -51,10 +51,11 @@ const NO_RELEASE: &str = "it does not say its release";
 
 fn x86(bytes: Vec<u8>) -> Result<Image, String> {
     if bytes.starts_with(b"\x7fELF") {
+        let release = banner_release(&bytes)
+            .ok_or("it is an ELF file, but no kernel: it does not say its release")?;
         if !has_pvh_entry(&bytes) {
             return Err("this `vmlinux` has no PVH entry".to_owned());
         }
-        let release = banner_release(&bytes).ok_or(NO_RELEASE)?;
         return Ok(Image { bytes, release });
     }
     let setup = Setup::read(&bytes).ok_or("it is neither a `bzImage` nor a `vmlinux`")?;
@@ -247,6 +248,10 @@ mod tests {
         for (bytes, reason) in [
             (b"".to_vec(), "it is neither a `bzImage` nor a `vmlinux`"),
             (vec![0; 4096], "it is neither a `bzImage` nor a `vmlinux`"),
+            (
+                b"\x7fELF of a program".to_vec(),
+                "it is an ELF file, but no kernel: it does not say its release",
+            ),
             (
                 bz_image(RELEASE, b"BZh91AY...."),
                 "its payload is damaged: decompression not finished but EOF reached",

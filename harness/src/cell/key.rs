@@ -22,7 +22,7 @@ use crate::remembered::Key;
 
 /// Goes into every key: raised when ukci does something else to a guest that has the same inputs,
 /// such as giving it other modules or devices.
-const RECIPE: &str = "ukci.verdict/2";
+const RECIPE: &str = "ukci.verdict/3";
 
 /// All that the evidence depends on.
 #[derive(Serialize)]

@@ -181,7 +181,13 @@ impl Device {
             }
             Self::Cpus { model, count } => {
                 line.option("-cpu", model);
-                line.option("-smp", count.to_string());
+                // With one possible CPU, the verifier knows from 6.6 on that
+                // `bpf_get_smp_processor_id` is 0, and does not look at code for other CPUs. So there
+                // is a second one, which the kernel never starts.
+                line.option("-smp", (*count).max(2).to_string());
+                if *count == 1 {
+                    line.kernel("maxcpus=1");
+                }
             }
             Self::Memory { mib, backend } => {
                 line.option("-m", mib.to_string());

@@ -154,11 +154,13 @@ pub trait Machine: Send + Sync + 'static {
     }
 
     /// Makes the template of guests that boot like this, unless there is one: boots one to its ready
-    /// point within the limit, and saves it.
+    /// point within the limit, and saves it. `rests` is told when the guest has booted: from then on
+    /// it mostly waits until its kernel has nothing left to do.
     fn make_template(
         &self,
         _: &Boot,
         _limit: Duration,
+        _rests: &(dyn Fn() + Sync),
     ) -> impl Future<Output = Result<Template, NoTemplate>> + Send {
         async { Err(NoTemplate::Failed("this machine saves no guest".into())) }
     }

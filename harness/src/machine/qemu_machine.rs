@@ -30,7 +30,12 @@ impl Machine for Qemu {
         saving::find(self, boot).await
     }
 
-    async fn make_template(&self, boot: &Boot, limit: Duration) -> Result<Template, NoTemplate> {
-        saving::make(self, boot, limit).await
+    async fn make_template(
+        &self,
+        boot: &Boot,
+        limit: Duration,
+        rests: &(dyn Fn() + Sync),
+    ) -> Result<Template, NoTemplate> {
+        saving::make(self, boot, limit, rests).await
     }
 }

@@ -36,6 +36,7 @@ pub(super) async fn make(
     qemu: &Qemu,
     boot: &Boot,
     limit: Duration,
+    rests: &(dyn Fn() + Sync),
 ) -> Result<Template, NoTemplate> {
     let (of, like) = (qemu.clone(), boot.clone());
     let begun = spawn_blocking(move || begin(&of, &like)).await;
@@ -44,7 +45,7 @@ pub(super) async fn make(
         Begun::Made(template) => return Ok(template),
         Begun::Making(making) => making,
     };
-    let saved = save(qemu, boot, limit, making, inputs).await;
+    let saved = save(qemu, boot, (limit, rests), making, inputs).await;
     if let Err(NoTemplate::Failed(why)) = &saved {
         Place::of(qemu.cache()).refuse(&key, why);
     }
@@ -55,7 +56,7 @@ pub(super) async fn make(
 async fn save(
     qemu: &Qemu,
     boot: &Boot,
-    limit: Duration,
+    (limit, rests): (Duration, &(dyn Fn() + Sync)),
     making: Making,
     inputs: Vec<String>,
 ) -> Result<Template, NoTemplate> {
@@ -68,7 +69,7 @@ async fn save(
     let guest = start::to_be_saved(qemu, boot, &ram).await;
     let guest = guest.map_err(|fault| NoTemplate::Failed(fault.headline))?;
     // The port stays open until the guest is saved: it would hear of its end.
-    let settled = conversation::settle(guest, limit, qemu.slowdown()).await;
+    let settled = conversation::settle(guest, limit, qemu.slowdown(), rests).await;
     let (mut guest, hello, port) = settled.map_err(|fault| NoTemplate::Failed(fault.headline))?;
     let state = match timeout(SAVE, migration::save(guest.qmp())).await {
         Ok(saved) => saved.map_err(failed)?,

@@ -12,6 +12,7 @@ use ukci_schema::lock::{Lock, LockedKernel, VERSION_MARK, Verified};
 
 use super::Error;
 use crate::arch::{Version, kernel_version};
+use crate::package_version;
 
 /// Debian's code names for the releases of the lock.
 const CODE_NAMES: &[(&str, &str)] = &[
@@ -132,7 +133,10 @@ fn present_name<'a>(
         });
     }
     let all: BTreeSet<&str> = there().map(|kernel| kernel.name.as_str()).collect();
-    let pinned = versions(text, lock, &is_there);
+    let pinned = match older_only(text, lock) {
+        older if older.is_empty() => versions(text, lock, &is_there),
+        older => older,
+    };
     let near = match neighbors(text, verified()) {
         near if near.is_empty() => nearest(text, all.iter().copied()),
         near => near,
@@ -147,9 +151,28 @@ fn present_name<'a>(
     })
 }
 
+/// How many pins an answer names.
+const SHOWN: usize = 6;
+
+/// The pins of a kernel that the lock has no present one of, newest first: its series has left the
+/// mirrors.
+fn older_only(name: &str, lock: &Lock) -> Vec<String> {
+    if lock.kernels.iter().any(|kernel| kernel.name == name) {
+        return Vec::new();
+    }
+    let mut older = lock.versions(name);
+    older.sort_by(|a, b| package_version::of_kernels(b, a));
+    let mut names: Vec<String> = older
+        .into_iter()
+        .map(LockedKernel::versioned_name)
+        .collect();
+    names.dedup();
+    names.truncate(SHOWN);
+    names
+}
+
 /// The pins of a version that was named without its kernel, such as `6.1.187`.
 fn versions(text: &str, lock: &Lock, is_there: impl Fn(&str) -> bool) -> Vec<String> {
-    const SHOWN: usize = 6;
     let pins = lock.kernels.iter().chain(&lock.history);
     let of_text = |value: &str| {
         let rest = value.strip_prefix(text);
@@ -335,6 +358,23 @@ mod tests {
         // A part of a number is another version.
         let cut = &version[..version.len() - 1];
         assert!(!found(cut).contains(VERSION_MARK), "{}", found(cut));
+    }
+
+    #[test]
+    fn a_series_with_older_versions_only_is_answered_with_these() {
+        let mut lock: Lock = serde_json::from_str(super::super::LOCK).unwrap();
+        let name = "debian-12-6.1-cloud";
+        let gone: Vec<LockedKernel> = lock
+            .kernels
+            .extract_if(.., |kernel| kernel.name == name)
+            .collect();
+        lock.history = gone;
+        let said = full_name(name, &lock, |_| true).unwrap_err();
+        let Error::UnknownKernel { near, .. } = said else {
+            panic!("{said:?}");
+        };
+        assert_eq!(near.len(), 1, "{near:?}");
+        assert_eq!(near[0], format!("`{}`", lock.history[0].versioned_name()));
     }
 
     #[test]

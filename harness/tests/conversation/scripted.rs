@@ -222,7 +222,13 @@ impl Machine for Scripted {
         self.template.clone().filter(|_| saved.contains(&script))
     }
 
-    async fn make_template(&self, boot: &Boot, _: Duration) -> Result<Template, NoTemplate> {
+    async fn make_template(
+        &self,
+        boot: &Boot,
+        _: Duration,
+        rests: &(dyn Fn() + Sync),
+    ) -> Result<Template, NoTemplate> {
+        rests();
         self.ledger.templates.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_secs(1)).await;
         match self.scripts[&boot.cell.kernel] {

@@ -307,13 +307,17 @@ pub(crate) struct Update {
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
 
+    /// Only update kernels of this architecture. Can be repeated
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
+    pub(crate) arch: Vec<Arch>,
+
     /// Pin the older versions that the mirrors still have, instead of the newest
     ///
     /// Debian's mirrors keep several versions of a kernel for a while. They go into the history of
     /// the lock, where `--kernel NAME@VERSION`, `ukci sweep` and `ukci bisect` find them. The present
     /// pins stay as they are. You can also name a kernel that is not in the lock, such as one of a
-    /// series that only backports have. Of some versions, the mirrors have only the image: see
-    /// docs/versions.md.
+    /// series that only backports have: it is pinned for `x86_64`, or for the architectures of
+    /// `--arch`. Of some versions, the mirrors have only the image: see docs/versions.md.
     #[arg(long, conflicts_with_all = ["streams", "suite"])]
     pub(crate) history: bool,
 

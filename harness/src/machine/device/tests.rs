@@ -128,7 +128,7 @@ fn aarch64_tcg_serial_line() {
     let device = platform(Arch::Aarch64).serial_line;
     let path = "/run/ukci-vm.AbCdEf/agent".into();
     let line = Device::SerialLine { device, path };
-    insta::assert_snapshot!(command(Arch::Aarch64, Accel::Tcg, "cortex-a57", line));
+    insta::assert_snapshot!(command(Arch::Aarch64, Accel::Tcg, "cortex-a76", line));
 }
 
 /// No machine of ours has `/dev/vhost-vsock`: this picture is all that keeps its device.
@@ -151,14 +151,14 @@ fn aarch64_tcg_vhost_user_vsock() {
     insta::assert_snapshot!(command(
         Arch::Aarch64,
         Accel::Tcg,
-        "cortex-a57",
+        "cortex-a76",
         vhost_user()
     ));
 }
 
 #[test]
 fn aarch64_tcg_virtio_serial() {
-    insta::assert_snapshot!(command(Arch::Aarch64, Accel::Tcg, "cortex-a57", serial()));
+    insta::assert_snapshot!(command(Arch::Aarch64, Accel::Tcg, "cortex-a76", serial()));
 }
 
 /// On an arm64 host: no firmware and no argument of x86 may stray in.

@@ -22,7 +22,7 @@ pub(super) fn run(update: &Update, output: Output) -> Result<Exit, Failure> {
     let path = &update.lock.lock;
     let mut lock = lock_file::read(path)?;
     let archives = Archives::of_host();
-    let wanted = wanted(&update.names, &lock);
+    let wanted = wanted(&update.names, &update.arch, &lock);
     let (mut failed, mut changes): (Vec<(String, Error)>, Vec<String>) = (Vec::new(), Vec::new());
     for (name, arch) in &wanted {
         let known = lock.kernel(name, *arch).cloned();
@@ -66,23 +66,29 @@ pub(super) fn run(update: &Update, output: Output) -> Result<Exit, Failure> {
     Err(Failure::says(Exit::NoVerdict, &message, first.hint()))
 }
 
-/// The kernels of Debian that are named, each with the architectures that the lock has it for, or for
-/// x86_64: all that the lock has ever had if none is named.
-fn wanted(names: &[String], lock: &Lock) -> BTreeSet<(String, Arch)> {
+/// The kernels of Debian that are named, for these architectures. Without architectures, each is for
+/// those that the lock has ever had it for, or for `x86_64`. Without names, they are all that the lock
+/// has ever had.
+fn wanted(names: &[String], arches: &[Arch], lock: &Lock) -> BTreeSet<(String, Arch)> {
     let known: BTreeSet<(String, Arch)> = (lock.kernels.iter().chain(&lock.history))
         .filter(|kernel| kernel.distro == "debian")
         .map(|kernel| (kernel.name.clone(), kernel.arch))
         .collect();
+    let is_of = |arch: Arch| arches.is_empty() || arches.contains(&arch);
     if names.is_empty() {
-        return known;
+        return known.into_iter().filter(|(_, arch)| is_of(*arch)).collect();
     }
     let mut wanted = BTreeSet::new();
     for name in names {
-        let before = wanted.len();
-        wanted.extend(known.iter().filter(|(known, _)| known == name).cloned());
-        if wanted.len() == before {
-            wanted.insert((name.clone(), Arch::X86_64));
+        let mut of: Vec<Arch> = arches.to_vec();
+        if of.is_empty() {
+            let known = known.iter().filter(|(known, _)| known == name);
+            of.extend(known.map(|(_, arch)| *arch));
         }
+        if of.is_empty() {
+            of.push(Arch::X86_64);
+        }
+        wanted.extend(of.into_iter().map(|arch| (name.clone(), arch)));
     }
     wanted
 }
@@ -158,6 +164,28 @@ mod tests {
             "`debian-12-6.1-cloud` on x86_64: 2 older versions, from `6.1.1-1` to `6.1.2-1`, into the \
              history"
         );
+    }
+
+    #[test]
+    fn a_kernel_is_wanted_for_the_architectures_that_are_named_or_known() {
+        let lock = lock_file::lock().unwrap();
+        let of = |names: &[&str], arches: &[Arch]| -> Vec<(String, Arch)> {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            wanted(&names, arches, &lock).into_iter().collect()
+        };
+        let is = |arches: &[Arch], of: &[(String, Arch)]| {
+            let found: Vec<Arch> = of.iter().map(|(_, arch)| *arch).collect();
+            assert_eq!(found, arches);
+        };
+        is(&[Arch::X86_64], &of(&["debian-13-9.9-cloud"], &[]));
+        is(
+            &[Arch::X86_64, Arch::Aarch64],
+            &of(&["debian-12-6.1-cloud"], &[]),
+        );
+        let unknown = of(&["debian-13-9.9-cloud"], &[Arch::Aarch64, Arch::Riscv64]);
+        is(&[Arch::Aarch64, Arch::Riscv64], &unknown);
+        let riscv = of(&[], &[Arch::Riscv64]);
+        assert!(!riscv.is_empty() && riscv.iter().all(|(_, arch)| *arch == Arch::Riscv64));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `ukci kernels show`: one kernel's packages, digests and files.
 
-use ukci_harness::kernel_quirks;
-use ukci_schema::lock::Verified;
+use ukci_harness::{kernel_quirks, package_version};
+use ukci_schema::lock::{Lock, LockedKernel, Verified};
 
 use super::named;
 use crate::args::Show;
@@ -16,7 +16,10 @@ use ukci_harness::render::harmless;
 pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
     let catalogue = lock_file::catalogue()?;
     let mut text = Text::default();
-    for kernel in named::find(&catalogue, &args.name)? {
+    for (n, kernel) in named::find(&catalogue, &args.name)?.into_iter().enumerate() {
+        if n > 0 {
+            text.push_line(&Text::default());
+        }
         let verified = match kernel.verified {
             Verified::Never => "not verified",
             Verified::Metadata => "by the signed index",
@@ -25,6 +28,7 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
         text.push_line(&text!("name        {}", harmless(&kernel.name)));
         text.push_line(&text!("arch        {}", kernel.arch));
         text.push_line(&text!("release     {}", harmless(&kernel.uname)));
+        text.push_line(&text!("version     {}", harmless(kernel.version())));
         match &kernel.verified_on {
             None => text.push_line(&text!("verified    {}", verified)),
             Some(day) => text.push_line(&text!("verified    {}, {}", verified, harmless(day))),
@@ -62,15 +66,7 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
             }
             text.push_line(&text!("  sha256    {}", harmless(&package.sha256)));
         }
-        let old = catalogue.lock().history.iter();
-        for old in old.filter(|old| (&old.name, old.arch) == (&kernel.name, kernel.arch)) {
-            text.push_line(&text!(
-                "\nbefore      {}, {}, {}",
-                harmless(&old.uname),
-                harmless(&old.provenance.source),
-                harmless(&old.provenance.date)
-            ));
-        }
+        older(kernel, catalogue.lock(), &mut text);
         if catalogue.is_prepared(kernel) {
             let prepared = catalogue
                 .prepare(kernel, &|_| {})
@@ -86,4 +82,65 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
         }
     }
     show(text)
+}
+
+/// The older versions of a kernel, newest first, each by the name that `--kernel` takes.
+fn older(kernel: &LockedKernel, lock: &Lock, text: &mut Text) {
+    let mut older: Vec<&LockedKernel> = (lock.versions(&kernel.name).into_iter())
+        .filter(|old| old.arch == kernel.arch && package_version::is_older(old, kernel))
+        .collect();
+    older.sort_by(|a, b| package_version::of_kernels(b, a));
+    older.dedup_by_key(|old| old.version());
+    for (n, old) in older.into_iter().enumerate() {
+        text.push_line(&text!(
+            "{}older       {}  {}, {}, {}{}",
+            if n == 0 { "\n" } else { "" },
+            harmless(&old.versioned_name()),
+            harmless(&old.uname),
+            harmless(&old.provenance.source),
+            harmless(&old.provenance.date),
+            if old.is_whole() {
+                ""
+            } else {
+                ", only its image"
+            }
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ukci_schema::cell::Arch;
+
+    use super::*;
+
+    #[test]
+    fn older_versions_have_the_names_by_which_they_are_run() {
+        let lock = lock_file::lock().unwrap();
+        let kernel = lock.kernel("debian-12-6.1-cloud", Arch::X86_64).unwrap();
+        let mut said = Text::default();
+        older(kernel, &lock, &mut said);
+        let said = said.to_string();
+        let lines: Vec<&str> = said.trim().lines().collect();
+        assert!(lines.len() > 2, "{said}");
+        for line in &lines {
+            let name = line.split_ascii_whitespace().nth(1).unwrap();
+            let old = lock.kernel(name, Arch::X86_64).unwrap();
+            assert!(package_version::is_older(old, kernel), "{line}");
+            assert!(line.contains(&old.uname), "{line}");
+            assert_eq!(line.ends_with("only its image"), !old.is_whole(), "{line}");
+        }
+        // The newest is first, and none stands twice.
+        let newest = lines[0].split_ascii_whitespace().nth(1).unwrap();
+        let oldest = lines[lines.len() - 1]
+            .split_ascii_whitespace()
+            .nth(1)
+            .unwrap();
+        let pin = |name: &str| lock.kernel(name, Arch::X86_64).unwrap();
+        assert!(package_version::is_older(pin(oldest), pin(newest)));
+        let mut once = lines.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), lines.len());
+    }
 }

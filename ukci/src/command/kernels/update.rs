@@ -56,6 +56,14 @@ enum Wanted<'a> {
     Stream(&'a Stream, Arch),
 }
 
+impl Wanted<'_> {
+    const fn arch(&self) -> Arch {
+        match self {
+            Self::Kernel(_, arch) | Self::Stream(_, arch) => *arch,
+        }
+    }
+}
+
 /// Pins the newest version of kernels that the lock has, and of streams.
 pub(super) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
     if update.history {
@@ -80,6 +88,18 @@ pub(super) fn update(update: &Update, output: Output) -> Result<Exit, Failure> {
         wanted.extend(kernels.map(|kernel| Wanted::Kernel(kernel.name.clone(), kernel.arch)));
         if wanted.len() == before && !lock.tools.iter().any(|tool| tool.name == *name) {
             return Err(unknown(name, &lock, &streams));
+        }
+    }
+    if !update.arch.is_empty() && !wanted.is_empty() {
+        wanted.retain(|wanted| update.arch.contains(&wanted.arch()));
+        if wanted.is_empty() {
+            let hint =
+                "pin a kernel for another architecture with `ukci kernels add NAME --arch ARCH`";
+            return Err(Failure::says(
+                Exit::Usage,
+                "the lock has none of these kernels for the architecture of `--arch`",
+                Some(hint.to_owned()),
+            ));
         }
     }
     let kernels = pin_all(
