@@ -12,6 +12,8 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-180}
 [ $# -gt 0 ] && shift
+# Each name is a word.
+# shellcheck disable=SC2046
 [ $# -gt 0 ] || set -- $(sed -n 's/^name = "\(.*\)"$/\1/p' fuzz/Cargo.toml | grep -v '^ukci-fuzz$')
 
 # The targets link what the workspace links.

@@ -30,13 +30,15 @@ macro_rules! fixture {
     };
 }
 
-async fn qemu(fixture: &Fixture, transport: Transport) -> Qemu {
-    Qemu::detect(
-        settings(&fixture.cache(), Some(Accel::Tcg), Some(transport)),
-        None,
-    )
-    .await
-    .unwrap()
+/// QEMU with this transport, or nothing where the host lacks it, which skips the test.
+async fn qemu(fixture: &Fixture, transport: Transport) -> Option<Qemu> {
+    let wanted = settings(&fixture.cache(), Some(Accel::Tcg), Some(transport));
+    let detected = Qemu::detect(wanted, None).await;
+    detected
+        .inspect_err(|error| {
+            fixture::skip(&format!("{error} (`make tools` builds the vsock device)"))
+        })
+        .ok()
 }
 
 /// Boots a guest that does `what`.
@@ -108,7 +110,9 @@ async fn converse(machine: &Qemu, fixture: &Fixture, evidence: &Path) {
 async fn a_guest_talks_over_a_virtio_serial_port() {
     let fixture = fixture!();
     let evidence = tempfile::tempdir().unwrap();
-    let machine = qemu(fixture, Transport::VirtioSerial).await;
+    let Some(machine) = qemu(fixture, Transport::VirtioSerial).await else {
+        return;
+    };
     converse(&machine, fixture, evidence.path()).await;
     let command = std::fs::read_to_string(evidence.path().join("command.txt")).unwrap();
     assert!(command.contains("ukci.transport=serial"), "{command}");
@@ -118,14 +122,8 @@ async fn a_guest_talks_over_a_virtio_serial_port() {
 async fn a_guest_talks_over_vhost_user_vsock() {
     let fixture = fixture!();
     let evidence = tempfile::tempdir().unwrap();
-    let wanted = settings(
-        &fixture.cache(),
-        Some(Accel::Tcg),
-        Some(Transport::VhostUserVsock),
-    );
-    let machine = match Qemu::detect(wanted, None).await {
-        Ok(machine) => machine,
-        Err(error) => return fixture::skip(&error.to_string()),
+    let Some(machine) = qemu(fixture, Transport::VhostUserVsock).await else {
+        return;
     };
     converse(&machine, fixture, evidence.path()).await;
     assert!(
@@ -145,7 +143,9 @@ async fn a_panic_ends_the_guest_at_once_and_is_shown() {
         ("crash", "Kernel panic - not syncing: sysrq triggered crash"),
     ] {
         let evidence = tempfile::tempdir().unwrap();
-        let machine = qemu(fixture, Transport::VirtioSerial).await;
+        let Some(machine) = qemu(fixture, Transport::VirtioSerial).await else {
+            return;
+        };
         let mut guest = boot(&machine, fixture, what, evidence.path()).await;
         let none = timeout(PATIENCE, guest.connect())
             .await
@@ -172,7 +172,9 @@ async fn a_guest_that_never_stops_writing_is_stopped_and_its_log_is_cut() {
     const MOST: u64 = 16 << 20;
     let fixture = fixture!();
     let evidence = tempfile::tempdir().unwrap();
-    let machine = qemu(fixture, Transport::VirtioSerial).await;
+    let Some(machine) = qemu(fixture, Transport::VirtioSerial).await else {
+        return;
+    };
     let mut guest = boot(&machine, fixture, "hang", evidence.path()).await;
     let log = evidence.path().join("console.log");
     // As if the guest had written it, which would take minutes.
@@ -195,7 +197,9 @@ async fn a_guest_that_never_stops_writing_is_stopped_and_its_log_is_cut() {
 async fn a_guest_that_powers_off_unheard_did_not_panic() {
     let fixture = fixture!();
     let evidence = tempfile::tempdir().unwrap();
-    let machine = qemu(fixture, Transport::VirtioSerial).await;
+    let Some(machine) = qemu(fixture, Transport::VirtioSerial).await else {
+        return;
+    };
     let mut guest = boot(&machine, fixture, "poweroff", evidence.path()).await;
     let none = timeout(PATIENCE, guest.connect())
         .await
@@ -211,7 +215,9 @@ async fn a_guest_that_powers_off_unheard_did_not_panic() {
 async fn a_guest_that_hangs_is_killed_and_nothing_is_left() {
     let fixture = fixture!();
     let evidence = tempfile::tempdir().unwrap();
-    let machine = qemu(fixture, Transport::VhostUserVsock).await;
+    let Some(machine) = qemu(fixture, Transport::VhostUserVsock).await else {
+        return;
+    };
     let mut guest = boot(&machine, fixture, "hang", evidence.path()).await;
     assert!(
         timeout(Duration::from_secs(2), guest.ended())
@@ -238,7 +244,9 @@ async fn a_guest_that_hangs_is_killed_and_nothing_is_left() {
 async fn a_vsock_device_that_dies_ends_the_guest_by_its_own_name() {
     let fixture = fixture!();
     let evidence = tempfile::tempdir().unwrap();
-    let machine = qemu(fixture, Transport::VhostUserVsock).await;
+    let Some(machine) = qemu(fixture, Transport::VhostUserVsock).await else {
+        return;
+    };
     let mut guest = boot(&machine, fixture, "hang", evidence.path()).await;
     let sockets = fixture::sockets(evidence.path());
     let processes = fixture::processes(evidence.path(), &sockets);
@@ -263,7 +271,9 @@ async fn a_vsock_device_that_dies_ends_the_guest_by_its_own_name() {
 async fn dropping_a_guest_leaves_nothing() {
     let fixture = fixture!();
     let evidence = tempfile::tempdir().unwrap();
-    let machine = qemu(fixture, Transport::VhostUserVsock).await;
+    let Some(machine) = qemu(fixture, Transport::VhostUserVsock).await else {
+        return;
+    };
     let guest = boot(&machine, fixture, "hang", evidence.path()).await;
     let sockets = fixture::sockets(evidence.path());
     assert_eq!(
@@ -279,7 +289,9 @@ async fn dropping_a_guest_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_guests_run_at_once() {
     let fixture = fixture!();
-    let machine = qemu(fixture, Transport::VhostUserVsock).await;
+    let Some(machine) = qemu(fixture, Transport::VhostUserVsock).await else {
+        return;
+    };
     let mut guests = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let machine = machine.clone();
@@ -297,7 +309,9 @@ async fn eight_guests_run_at_once() {
 async fn a_machine_that_qemu_cannot_make_is_a_fault_with_its_words() {
     let fixture = fixture!();
     let evidence = tempfile::tempdir().unwrap();
-    let machine = qemu(fixture, Transport::VirtioSerial).await;
+    let Some(machine) = qemu(fixture, Transport::VirtioSerial).await else {
+        return;
+    };
     let mut boot = fixture.boot("hello", evidence.path());
     boot.kernel = "/nonexistent".into();
     let fault = machine.boot(boot).await.unwrap_err();
@@ -315,8 +329,10 @@ async fn a_machine_that_qemu_cannot_make_is_a_fault_with_its_words() {
 async fn a_killed_parent_takes_its_guests_along() {
     const CHILD: &str = "UKCI_TEST_EVIDENCE";
     let fixture = fixture!();
+    let Some(machine) = qemu(fixture, Transport::VhostUserVsock).await else {
+        return;
+    };
     if let Some(evidence) = std::env::var_os(CHILD) {
-        let machine = qemu(fixture, Transport::VhostUserVsock).await;
         let (guest, stream) = connected(&machine, fixture, Path::new(&evidence)).await;
         fixture::note("the guest is up");
         let () = std::future::pending().await;
@@ -353,7 +369,7 @@ async fn a_killed_parent_takes_its_guests_along() {
         fixture::processes(evidence.path(), &sockets).is_empty()
     });
     // Nobody was left to remove the sockets: the next start does, here or in another test.
-    qemu(fixture, Transport::VhostUserVsock).await;
+    assert!(qemu(fixture, Transport::VhostUserVsock).await.is_some());
     assert!(!sockets.exists());
 }
 
