@@ -11,9 +11,11 @@
 //! | logs, `kmsg` | kernel addresses | KASLR, the allocator |
 //! | logs, `kmsg` | numbers after words such as `time`, `fd`, `pid` and `prog_id` | times and ids |
 //! | `kmsg` | time stamps; lines of the clock watchdogs; reports of stalls | the host's load |
+//! | `kmsg` | registers, and frames that may not be of the call | what ran before |
 //! | a command | its output, and what it left running | its own business |
 //! | functional tests | what was seen becomes whether it is as expected | ids and times in it |
 //! | programs | how often one fired becomes whether it did | as often as the kernel came by |
+//! | programs | of what made one fire, only what was tried first | the others wait for it to fire |
 //! | programs | bytes of machine code become whether there are any | constants are addresses |
 //! | guest | memory in KiB | the image's place decides what is left |
 //! | guest | the machine's own kernel arguments and transport modules | how the guest was reached |
@@ -27,7 +29,13 @@ use ukci_schema::evidence::{Evidence, KmsgMark, Log, ProgramAttach, ProgramEvide
 use ukci_schema::report::TestReport;
 
 /// Kernel arguments that a machine adds for itself. The host's clock rate is among them.
-const OWN_ARGUMENTS: &[&str] = &["console=", "no_timer_check", "tsc_early_khz=", "ukci."];
+const OWN_ARGUMENTS: &[&str] = &[
+    "console=",
+    "maxcpus=1",
+    "no_timer_check",
+    "tsc_early_khz=",
+    "ukci.",
+];
 
 /// Modules that a transport needs, by the beginning of their names.
 const TRANSPORT: &[&str] = &["virtio", "vmw_vsock", "vsock"];
@@ -164,6 +172,13 @@ fn program(program: &mut ProgramEvidence) {
 fn attachment(attach: &mut ProgramAttach) {
     attach.libbpf = log(&attach.libbpf);
     attach.fired = attach.fired.map(|count| count.min(1));
+    // What costs more is tried only if the program has not run by then.
+    if attach.fired > Some(0)
+        && let Some(stimulus) = &mut attach.stimulus
+    {
+        let first = stimulus.split(", ").next().unwrap_or_default();
+        *stimulus = first.to_owned();
+    }
     for words in [&mut attach.method, &mut attach.reason, &mut attach.stimulus] {
         reword(words);
     }
@@ -177,7 +192,9 @@ fn kernel_log(evidence: &mut Evidence) {
         .collect();
     let stalled = stall::of_stalls(lines.iter().copied());
     let stays: Vec<bool> = (lines.iter().zip(stalled))
-        .map(|(text, stalled)| !stalled && !CLOCKS.iter().any(|word| text.contains(word)))
+        .map(|(text, stalled)| {
+            !stalled && !CLOCKS.iter().any(|word| text.contains(word)) && !is_of_its_moment(text)
+        })
         .collect();
     let kept = |end: usize| stays.iter().take(end).filter(|stays| **stays).count();
     let mut marks: Vec<KmsgMark> = Vec::new();
@@ -199,6 +216,36 @@ fn kernel_log(evidence: &mut Evidence) {
         .collect();
     evidence.kmsg_marks = marks;
     evidence.kmsg = lines;
+}
+
+/// Whether a line of a report shows registers, code of user space, or a frame that the kernel marks as
+/// a guess (`?`): what the processor had in hand, or had left on the stack, at that moment.
+fn is_of_its_moment(text: &str) -> bool {
+    const X86: &[&str] = &[
+        "RSP:", "RAX:", "RDX:", "RBP:", "R10:", "R13:", "FS:", "CS:", "CR2:", "DR0:", "DR3:",
+        "PKRU:", "Code:",
+    ];
+    let is_name = |word: &str| {
+        word.len() <= 4
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    let mut words = text.split_ascii_whitespace();
+    match (words.next(), words.next()) {
+        (Some("RIP:"), Some(place)) => place.starts_with("0033:"),
+        // Functions: of arm64.
+        (Some("pc" | "lr"), Some(":")) => false,
+        (Some("?"), Some(frame)) => frame.contains("+0x"),
+        // `sp : ffff800008`, of arm64 and riscv64.
+        (Some(name), Some(":")) => is_name(name),
+        // `x29: ffff800008 x28: 0`, of arm64.
+        (Some(name), Some(_)) if name.starts_with('x') => {
+            name.strip_suffix(':').is_some_and(is_name)
+        }
+        (Some(name), _) => X86.contains(&name),
+        (None, _) => false,
+    }
 }
 
 fn reword(text: &mut Option<String>) {
@@ -287,7 +334,7 @@ fn numbered(before: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{canonical, line, text, without_stamp};
+    use super::{canonical, is_of_its_moment, line, text, without_stamp};
     use ukci_schema::evidence::{Evidence, KmsgMark, Log};
 
     #[test]
@@ -320,6 +367,60 @@ mod tests {
         }
         assert_eq!(without_stamp("[    1.250000] WARNING: x"), "WARNING: x");
         assert_eq!(without_stamp("[drm] x"), "[drm] x");
+    }
+
+    #[test]
+    fn registers_and_guessed_frames_are_of_their_moment() {
+        for text in [
+            "RSP: 0018:ffffc900003d7978 EFLAGS: 00000246",
+            "RAX: 000000000000000b RBX: 00000000c0798fab RCX: 00000000ffffffff",
+            "FS:  000055557e79f440(0000) GS:ffff88800f400000(0000) knlGS:0000000000000000",
+            "RIP: 0033:0x7fef41ec8f89",
+            "Code: ff 64 89 02 eb bd cc cc",
+            " ? do_syscall_64+0x93/0x180",
+            "sp : ffff80000a1cbb50",
+            "x29: ffff80000a1cbb50 x28: ffff0000c0a8a040 x27: 0000000000000000",
+            " gp : ffffffff81a5c0b8 tp : ff60000001648000 t0 : 0000000000000000",
+        ] {
+            assert!(is_of_its_moment(text), "{text}");
+        }
+        for text in [
+            "",
+            "------------[ cut here ]------------",
+            "WARNING: CPU: 0 PID: 120 at include/net/tcp.h:1322 tcp_slow_start+0x38/0x50",
+            "RIP: 0010:tcp_slow_start+0x38/0x50",
+            "pc : tcp_slow_start+0x38/0x50",
+            "Call Trace:",
+            " <TASK>",
+            " tcp_ack+0xd96/0x14b0",
+            "Oops: general protection fault",
+        ] {
+            assert!(!is_of_its_moment(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_tried_after_a_program_fired_depends_on_the_host() {
+        use ukci_schema::evidence::{ProgramAttach, ProgramEvidence};
+        let of = |fired, stimulus: &str| {
+            let attach = ProgramAttach {
+                fired: Some(fired),
+                stimulus: Some(stimulus.into()),
+                ..ProgramAttach::default()
+            };
+            let program = ProgramEvidence {
+                attach,
+                ..ProgramEvidence::default()
+            };
+            text(&Evidence {
+                programs: vec![program],
+                ..Evidence::default()
+            })
+        };
+        let (few, many) = ("makes system calls", "makes system calls, runs a program");
+        assert_eq!(of(1, few), of(6, many));
+        assert_ne!(of(0, many), of(6, many));
+        assert_ne!(of(0, few), of(0, many));
     }
 
     #[test]
