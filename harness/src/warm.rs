@@ -56,13 +56,12 @@ pub async fn make<M: Machine>(
         tasks.spawn(async move {
             let lease = room.take(boot.memory).await;
             let began = Instant::now();
-            let result = match machine.find_template(&boot).await {
-                Some(_) => Ok(true),
-                None => {
-                    let rests = || lease.rests();
-                    let made = machine.make_template(&boot, limit, &rests).await;
-                    made.map(|_| false)
-                }
+            let result = if machine.find_template(&boot).await.is_some() {
+                Ok(true)
+            } else {
+                let rests = || lease.rests();
+                let made = machine.make_template(&boot, limit, &rests).await;
+                made.map(|_| false)
             };
             Made {
                 memory: boot.memory,

@@ -235,7 +235,7 @@ fn is_of_its_moment(text: &str) -> bool {
     match (words.next(), words.next()) {
         (Some("RIP:"), Some(place)) => place.starts_with("0033:"),
         // Functions: of arm64.
-        (Some("pc" | "lr"), Some(":")) => false,
+        (Some("pc" | "lr"), Some(":")) | (None, _) => false,
         (Some("?"), Some(frame)) => frame.contains("+0x"),
         // `sp : ffff800008`, of arm64 and riscv64.
         (Some(name), Some(":")) => is_name(name),
@@ -244,7 +244,6 @@ fn is_of_its_moment(text: &str) -> bool {
             name.strip_suffix(':').is_some_and(is_name)
         }
         (Some(name), _) => X86.contains(&name),
-        (None, _) => false,
     }
 }
 

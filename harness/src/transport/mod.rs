@@ -99,7 +99,7 @@ impl Unusable {
                 format!("join the group that owns `{VHOST_VSOCK_DEVICE}`, which is often named kvm")
             }
             Self::VhostUserVsock => format!(
-                "build it with `make setup` or `cargo install {VHOST_DEVICE_VSOCK} --locked`"
+                "build it with `make tools` or `cargo install {VHOST_DEVICE_VSOCK} --locked`"
             ),
         }
     }

@@ -42,7 +42,7 @@ impl Fixture {
         };
         let cache = directory().map_err(|error| error.to_string())?;
         if let Some(tools) = user_cache().map(|cache| cache.join("tools")) {
-            // `make setup` builds the vsock device there.
+            // `make tools` builds the vsock device there.
             std::os::unix::fs::symlink(tools, cache.join("tools")).unwrap();
         }
         let mut archive = Newc::default();

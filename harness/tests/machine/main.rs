@@ -34,11 +34,10 @@ macro_rules! fixture {
 async fn qemu(fixture: &Fixture, transport: Transport) -> Option<Qemu> {
     let wanted = settings(&fixture.cache(), Some(Accel::Tcg), Some(transport));
     let detected = Qemu::detect(wanted, None).await;
-    detected
-        .inspect_err(|error| {
-            fixture::skip(&format!("{error} (`make tools` builds the vsock device)"))
-        })
-        .ok()
+    if let Err(error) = &detected {
+        fixture::skip(&format!("{error} (`make tools` builds the vsock device)"));
+    }
+    detected.ok()
 }
 
 /// Boots a guest that does `what`.

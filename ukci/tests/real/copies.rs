@@ -95,14 +95,12 @@ fn a_copy_a_boot_and_a_memory_see_the_same_and_no_two_copies_are_one() {
     assert_eq!(starts(&cold, Start::Warm), 0);
     assert_eq!(starts(&warm, Start::Cold), 0, "{}", warm.stderr);
     let (of_copies, of_boots) = (seen(&warm), seen(&cold));
-    let differ = |of: &BTreeMap<&str, String>| {
-        let differ = |id: &&&str| of[**id] != of_copies[**id];
-        let differ = of_copies.keys().filter(differ);
-        differ
-            .map(|id| format!("{id}\n  {}\n  {}\n", of_copies[id], of[id]))
-            .collect::<String>()
+    let differ = |of: &BTreeMap<&str, String>| -> Vec<String> {
+        let ids = of_copies.keys().filter(|id| of[**id] != of_copies[**id]);
+        ids.map(|id| format!("{id}\n  {}\n  {}", of_copies[id], of[id]))
+            .collect()
     };
-    assert_eq!(differ(&of_boots), "", "copies and boots");
+    assert_eq!(differ(&of_boots), [""; 0], "copies and boots");
 
     let again_out = tempfile::tempdir().unwrap();
     let again = check(again_out.path(), remembering);
@@ -110,7 +108,11 @@ fn a_copy_a_boot_and_a_memory_see_the_same_and_no_two_copies_are_one() {
     let remembered = remembered.count();
     // No build of changed files remembers, and no error is remembered.
     assert_eq!(remembered > 0, is_of_a_commit());
-    assert_eq!(differ(&seen(&again)), "", "copies and remembered verdicts");
+    assert_eq!(
+        differ(&seen(&again)),
+        [""; 0],
+        "copies and remembered verdicts"
+    );
     eprintln!(
         "{} copies are equal to {} boots and {remembered} remembered verdicts",
         of_copies.len(),
