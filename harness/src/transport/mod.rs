@@ -221,7 +221,7 @@ mod tests {
         let error = missing()
             .choose(Some(Transport::VhostUserVsock))
             .unwrap_err();
-        assert!(error.hint().contains("make setup"));
+        assert!(error.hint().contains("make tools"));
         let error = missing().choose(Some(Transport::VhostVsock)).unwrap_err();
         assert!(error.hint().contains("modprobe"));
     }

@@ -130,12 +130,14 @@ fn release(entry: &Path) -> Option<String> {
 }
 
 /// A kernel of the store: a cloud one if there is any, the oldest of them, whose drivers are
-/// modules.
+/// modules. A kernel of a user's may be there without them.
 fn stored() -> Option<PathBuf> {
     fs::read_dir(user_cache()?.join("store"))
         .ok()?
         .flatten()
-        .filter_map(|entry| Some((release(&entry.path())?, entry.path())))
+        .map(|entry| entry.path())
+        .filter(|entry| entry.join("modules.pack").exists())
+        .filter_map(|entry| Some((release(&entry)?, entry)))
         .min_by_key(|(release, _)| (!release.contains("cloud"), release.clone()))
         .map(|(_, path)| path)
 }
