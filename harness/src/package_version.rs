@@ -17,6 +17,13 @@ pub fn of_kernels(a: &LockedKernel, b: &LockedKernel) -> Ordering {
     of(&a.distro, a.version(), b.version())
 }
 
+/// The pins of a kernel by their versions, newest first. Of several pins of one version, the first stays.
+pub fn newest_first(mut pins: Vec<&LockedKernel>) -> Vec<&LockedKernel> {
+    pins.sort_by(|a, b| of_kernels(b, a));
+    pins.dedup_by_key(|pin| pin.version());
+    pins
+}
+
 /// Compares two versions of a distribution's packages.
 pub fn of(distro: &str, a: &str, b: &str) -> Ordering {
     if DEB.contains(&distro) {

@@ -11,7 +11,7 @@
 //! | logs, `kmsg` | kernel addresses | KASLR, the allocator |
 //! | logs, `kmsg` | numbers after words such as `time`, `fd`, `pid` and `prog_id` | times and ids |
 //! | `kmsg` | time stamps; lines of the clock watchdogs; reports of stalls | the host's load |
-//! | `kmsg` | registers, and frames that may not be of the call | what ran before |
+//! | `kmsg` | registers, code, and frames that may not be of the call | what ran before |
 //! | a command | its output, and what it left running | its own business |
 //! | functional tests | what was seen becomes whether it is as expected | ids and times in it |
 //! | programs | how often one fired becomes whether it did | as often as the kernel came by |
@@ -218,8 +218,8 @@ fn kernel_log(evidence: &mut Evidence) {
     evidence.kmsg = lines;
 }
 
-/// Whether a line of a report shows registers, code of user space, or a frame that the kernel marks as
-/// a guess (`?`): what the processor had in hand, or had left on the stack, at that moment.
+/// Whether a line of a report shows registers, code, where user space was, or a frame that the kernel
+/// marks as a guess (`?`): what the processor had in hand, or had left on the stack, at that moment.
 fn is_of_its_moment(text: &str) -> bool {
     const X86: &[&str] = &[
         "RSP:", "RAX:", "RDX:", "RBP:", "R10:", "R13:", "FS:", "CS:", "CR2:", "DR0:", "DR3:",

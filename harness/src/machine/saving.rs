@@ -45,7 +45,7 @@ pub(super) async fn make(
         Begun::Made(template) => return Ok(template),
         Begun::Making(making) => making,
     };
-    let saved = save(qemu, boot, (limit, rests), making, inputs).await;
+    let saved = save(qemu, boot, limit, rests, making, inputs).await;
     if let Err(NoTemplate::Failed(why)) = &saved {
         Place::of(qemu.cache()).refuse(&key, why);
     }
@@ -56,7 +56,8 @@ pub(super) async fn make(
 async fn save(
     qemu: &Qemu,
     boot: &Boot,
-    (limit, rests): (Duration, &(dyn Fn() + Sync)),
+    limit: Duration,
+    rests: &(dyn Fn() + Sync),
     making: Making,
     inputs: Vec<String>,
 ) -> Result<Template, NoTemplate> {

@@ -160,15 +160,9 @@ fn older_only(name: &str, lock: &Lock) -> Vec<String> {
     if lock.kernels.iter().any(|kernel| kernel.name == name) {
         return Vec::new();
     }
-    let mut older = lock.versions(name);
-    older.sort_by(|a, b| package_version::of_kernels(b, a));
-    let mut names: Vec<String> = older
-        .into_iter()
-        .map(LockedKernel::versioned_name)
-        .collect();
-    names.dedup();
-    names.truncate(SHOWN);
-    names
+    let older = package_version::newest_first(lock.versions(name));
+    let names = older.into_iter().map(LockedKernel::versioned_name);
+    names.take(SHOWN).collect()
 }
 
 /// The pins of a version that was named without its kernel, such as `6.1.187`.

@@ -86,11 +86,9 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
 
 /// The older versions of a kernel, newest first, each by the name that `--kernel` takes.
 fn older(kernel: &LockedKernel, lock: &Lock, text: &mut Text) {
-    let mut older: Vec<&LockedKernel> = (lock.versions(&kernel.name).into_iter())
-        .filter(|old| old.arch == kernel.arch && package_version::is_older(old, kernel))
-        .collect();
-    older.sort_by(|a, b| package_version::of_kernels(b, a));
-    older.dedup_by_key(|old| old.version());
+    let older = (lock.versions(&kernel.name).into_iter())
+        .filter(|old| old.arch == kernel.arch && package_version::is_older(old, kernel));
+    let older = package_version::newest_first(older.collect());
     for (n, old) in older.into_iter().enumerate() {
         text.push_line(&text!(
             "{}older       {}  {}, {}, {}{}",

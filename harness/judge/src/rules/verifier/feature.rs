@@ -56,7 +56,8 @@ const ADVICE: &[Advice] = &[
     ),
     (
         &["BPF_ATOMIC stores into", "arena is not allowed"],
-        "use this atomic operation on a map value instead: in an arena, the kernel's JIT cannot do it on this          CPU (on arm64 it needs LSE, which is ARMv8.1)",
+        "use this atomic operation on a map value instead: in an arena, the kernel's JIT cannot do it on this \
+         CPU (on arm64 it needs LSE, which is ARMv8.1)",
     ),
     (
         &["stores into", "is not allowed"],
