@@ -29,7 +29,14 @@ pub enum Device {
     /// The machine type, without QEMU's default devices.
     Board(&'static Platform),
     /// How guest code runs.
-    Accelerator(Accel, Arch),
+    Accelerator {
+        /// What runs it.
+        accel: Accel,
+        /// Whose code it is.
+        arch: Arch,
+        /// The virtual CPUs that run it.
+        cpus: u32,
+    },
     /// The rate in kHz of the host's time stamp counter, which translated guests read.
     HostTsc(u32),
     /// Virtual CPUs.
@@ -157,12 +164,20 @@ impl Device {
                 line.kernel
                     .extend(platform.kernel.iter().map(ToString::to_string));
             }
-            Self::Accelerator(accel, arch) => {
+            Self::Accelerator { accel, arch, cpus } => {
                 match accel {
                     Accel::Kvm => line.option("-accel", accel.name()),
-                    // Without a size, QEMU takes 1 GiB for translated code. A boot fills 44 MiB of
-                    // it and takes as long with 32, and a copy of a saved guest fills 25.
-                    Accel::Tcg => line.option("-accel", format!("{},tb-size=32", accel.name())),
+                    Accel::Tcg => {
+                        // Without a size, QEMU takes 1 GiB for translated code. A boot fills 44 MiB
+                        // of it and takes as long with 32, and a copy of a saved guest fills 25.
+                        let mut value = format!("{},tb-size=32", accel.name());
+                        // Code for several threads is slower: its atomic operations and barriers
+                        // are the host's. A CPU that never starts needs no thread.
+                        if *cpus == 1 {
+                            value.push_str(",thread=single");
+                        }
+                        line.option("-accel", value);
+                    }
                 }
                 // A vCPU that the host keeps waiting misses the ticks with which an x86 kernel
                 // checks that its timer works: 1 of 20 boots, ten at once on two busy cores,
@@ -328,7 +343,11 @@ impl Emulated {
     pub(super) fn devices(&self, boot: &Boot) -> Vec<Device> {
         let mut devices = vec![
             Device::Board(self.platform),
-            Device::Accelerator(self.accel, self.platform.arch),
+            Device::Accelerator {
+                accel: self.accel,
+                arch: self.platform.arch,
+                cpus: boot.cpus,
+            },
             Device::Cpus {
                 model: self.cpu.clone(),
                 count: boot.cpus,
