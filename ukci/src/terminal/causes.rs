@@ -22,6 +22,8 @@ const BLOCKS: usize = 10;
 const LINES: usize = 20;
 /// Most objects that the line of a cause names.
 const OBJECTS: usize = 4;
+/// Most characters of a source line: two lines of a terminal.
+const SOURCE_LINE: usize = 150;
 /// Most columns for an object's name in a table.
 const OBJECT: usize = 24;
 /// Most names in a list before the rest is counted.
@@ -363,9 +365,28 @@ fn source(text: &mut Text, at: &SourceLine) {
     let file = harmless(&at.file);
     text.push(&text!("   {}--> {}:{}{}\n", margin, file, at.line, column));
     let number = usize::try_from(at.line).unwrap_or_default();
-    for line in excerpt_of_line(number, &at.text, None).lines() {
+    let around = around(&at.text, usize::try_from(at.column).unwrap_or_default());
+    for line in excerpt_of_line(number, &around, None).lines() {
         text.push(&text!("   {}\n", harmless(line)));
     }
+}
+
+/// A source line, or the part of a long one that is around this column, counted from 1.
+fn around(line: &str, column: usize) -> String {
+    let length = line.chars().count();
+    if length <= SOURCE_LINE {
+        return line.to_owned();
+    }
+    let start = column.saturating_sub(1 + SOURCE_LINE / 2);
+    let start = start.min(length - SOURCE_LINE);
+    let part: String = line.chars().skip(start).take(SOURCE_LINE).collect();
+    let before = if start > 0 { "… " } else { "" };
+    let after = if start + SOURCE_LINE < length {
+        " …"
+    } else {
+        ""
+    };
+    format!("{before}{part}{after}")
 }
 
 fn excerpt(text: &mut Text, kernel: Option<&str>, part: &Excerpt) {
@@ -378,5 +399,24 @@ fn excerpt(text: &mut Text, kernel: Option<&str>, part: &Excerpt) {
     text.push(&text!("\n  {} log{}: {}\n", harmless(&part.of), on, of));
     for line in &part.lines {
         text.push(&text!("     {}\n", paint(QUIET, harmless(line))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SOURCE_LINE, around};
+
+    #[test]
+    fn a_long_source_line_is_cut_around_its_column() {
+        let short = "return 0;";
+        assert_eq!(around(short, 900), short);
+        let line = format!("{}needle{}", "é".repeat(500), "é".repeat(500));
+        for (column, has_needle) in [(0, false), (1, false), (501, true), (9000, false)] {
+            let part = around(&line, column);
+            assert_eq!(part.contains("needle"), has_needle, "{part}");
+            assert!(part.chars().count() <= SOURCE_LINE + 4, "{part}");
+            assert_eq!(part.starts_with("… "), column > 500, "{part}");
+            assert_eq!(part.ends_with(" …"), column < 9000, "{part}");
+        }
     }
 }
