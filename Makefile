@@ -9,7 +9,7 @@
 #   make copies                     compare boots, copies and remembered verdicts over the casebook
 #   make selftests                  compare our verdicts with the kernel's own verifier tests
 #   make torture                    attack the whole tool at random for ten minutes [TORTURE=SECONDS]
-#   make vendors                    boot packages that are made as other distributions make theirs
+#   make vendors                    boot packages and images that are made by the tools of others
 #   make boots                      boot every kernel of Debian, and write docs/debian-kernels.md
 #   make evidence CASE=NAME         record a case for the tests of the judge [KERNELS="NAME NAME"]
 #   make nix-check                  test the flake with a stub in place of nixpkgs
@@ -94,6 +94,8 @@ test: PROFILE := tests
 OTHER_ARCHES := debian-12-6.1-cloud/aarch64,debian-13-6.12-cloud/aarch64,debian-13-6.12/riscv64,debian-sid-7.2/riscv64
 test: ARCHES := x86_64 aarch64 riscv64
 test: setup tools kernels casebook-objects
+	@# One test needs what builds a kernel.
+	@.setup/packages.sh bc dwarves libelf-dev libssl-dev
 	@$(UKCI) --quiet kernels fetch --matrix archs
 	UKCI_TEST_REAL=1 UKCI_CASEBOOK=$(OTHER_ARCHES) \
 	  cargo test --profile $(PROFILE) --workspace --no-fail-fast
@@ -108,8 +110,8 @@ casebook-objects: packages target/include/bpf
 	@for arch in $(ARCHES); do ARCH=$$arch guest/tests/casebook/build.sh target/casebook-$$arch; done
 
 # Each case of the casebook is booted, run in a copy of a saved guest, and taken from the cache, on
-# the kernels of the quick matrix. The three must be equal, which takes two cores an hour. A build of
-# changed files remembers no verdict.
+# the kernels of the quick matrix, and on one of them over a serial line. All must be equal, which takes
+# two cores an hour. A build of changed files remembers no verdict.
 copies: setup kernels casebook-objects
 	UKCI_TEST_REAL=1 UKCI_TEST_COPIES=all \
 	  cargo test --release --package ukci --test real a_copy_a_boot_and_a_memory -- --nocapture
@@ -143,12 +145,14 @@ fuzz: packages examples
 	fuzz/run.sh $(FUZZ)
 
 # Repositories of other distributions, made with their own tools around one kernel of Debian, are
-# updated, fetched and booted. `make test` does it only where these tools are installed.
+# updated, fetched and booted, and container images are made with umoci and skopeo. `make test` does
+# it only where these tools are installed.
 vendors: setup
-	@.setup/packages.sh rpm createrepo-c pacman-package-manager libarchive-tools dpkg-dev gnupg openssl xz-utils zstd
+	@.setup/packages.sh rpm createrepo-c pacman-package-manager libarchive-tools dpkg-dev gnupg openssl xz-utils zstd \
+	  umoci skopeo busybox-static
 	@$(UKCI) --quiet kernels fetch debian-12-6.1-cloud
 	UKCI_TEST_REAL=1 UKCI_TEST_VENDORS=1 \
-	  cargo test --release --package ukci --test real vendors -- --nocapture
+	  cargo test --release --package ukci --test real -- --nocapture vendors containers
 
 # Every kernel of Debian that the lock pins is booted and asked for its features, on three
 # architectures. The packages are 3 GB.

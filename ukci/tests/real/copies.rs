@@ -18,17 +18,15 @@ use crate::fixture::{
 };
 
 /// One that attaches, one that is refused, one that lacks something on older kernels, and one whose
-/// target a module defines. With `UKCI_TEST_COPIES=all`, the whole casebook on the kernels of the
-/// quick matrix.
+/// target a module defines. With `UKCI_TEST_COPIES=all`, the whole casebook.
 fn selection(command: &mut Command) {
     let casebook = root().join("target/casebook-x86_64");
-    if std::env::var_os("UKCI_TEST_COPIES").is_none_or(|what| what != "all") {
+    if !is_whole_casebook() {
         let examples = ["ringbuf", "unchecked_deref", "kfunc"].map(object);
         let module = casebook.join("edge_module_kprobe.bpf.o");
         command
             .args(examples)
             .args(Some(module).filter(|path| path.exists()));
-        command.args(["--kernel", K61, "--kernel", K612]);
         return;
     }
     for entry in std::fs::read_dir(&casebook).unwrap().flatten() {
@@ -43,10 +41,22 @@ fn selection(command: &mut Command) {
             command.arg(format!("--manifest={name}={}", manifest.display()));
         }
     }
-    command.args(["--matrix", "quick"]);
 }
 
-/// Everything that must not depend on how a guest started. An excerpt has addresses as they were.
+fn is_whole_casebook() -> bool {
+    std::env::var_os("UKCI_TEST_COPIES").is_some_and(|what| what == "all")
+}
+
+/// Two kernels, or those of the quick matrix for the whole casebook.
+fn kernels(command: &mut Command) {
+    if is_whole_casebook() {
+        command.args(["--matrix", "quick"]);
+    } else {
+        command.args(["--kernel", K61, "--kernel", K612]);
+    }
+}
+
+/// Everything that must not depend on how a guest started or is reached. An excerpt has addresses as they were.
 fn seen(ran: &Ran) -> BTreeMap<&str, String> {
     let seen = |cell: &CellReport| {
         let diagnosis = cell.diagnosis.clone().map(|diagnosis| Diagnosis {
@@ -76,6 +86,7 @@ fn a_copy_a_boot_and_a_memory_see_the_same_and_no_two_copies_are_one() {
     let cache = own_cache();
     let remembering = |command: &mut Command| {
         selection(command);
+        kernels(command);
         command
             .env_remove("UKCI_NO_CACHE")
             .env("XDG_CACHE_HOME", cache.path());
@@ -83,6 +94,7 @@ fn a_copy_a_boot_and_a_memory_see_the_same_and_no_two_copies_are_one() {
     let warm = check(warm_out.path(), remembering);
     let cold = check(cold_out.path(), |command| {
         selection(command);
+        kernels(command);
         command.arg("--cold");
     });
     // A cell that boots twice, such as for lack of memory, is no copy the second time.
@@ -96,8 +108,9 @@ fn a_copy_a_boot_and_a_memory_see_the_same_and_no_two_copies_are_one() {
     assert_eq!(starts(&warm, Start::Cold), 0, "{}", warm.stderr);
     let (of_copies, of_boots) = (seen(&warm), seen(&cold));
     let differ = |of: &BTreeMap<&str, String>| -> Vec<String> {
-        let ids = of_copies.keys().filter(|id| of[**id] != of_copies[**id]);
-        ids.map(|id| format!("{id}\n  {}\n  {}", of_copies[id], of[id]))
+        let others = of.iter().filter(|(id, seen)| of_copies[**id] != **seen);
+        others
+            .map(|(id, seen)| format!("{id}\n  {}\n  {seen}", of_copies[id]))
             .collect()
     };
     assert_eq!(differ(&of_boots), [""; 0], "copies and boots");
@@ -113,10 +126,23 @@ fn a_copy_a_boot_and_a_memory_see_the_same_and_no_two_copies_are_one() {
         [""; 0],
         "copies and remembered verdicts"
     );
+    let serial_out = tempfile::tempdir().unwrap();
+    let serial = check(serial_out.path(), |command| {
+        selection(command);
+        command.args(["--kernel", K61, "--transport", "serial"]);
+    });
+    let of_serial = seen(&serial);
+    assert_eq!(
+        differ(&of_serial),
+        [""; 0],
+        "copies and boots over a serial line"
+    );
     eprintln!(
-        "{} copies are equal to {} boots and {remembered} remembered verdicts",
+        "{} copies are equal to {} boots, {remembered} remembered verdicts and {} boots over a \
+         serial line",
         of_copies.len(),
-        of_boots.len()
+        of_boots.len(),
+        of_serial.len()
     );
 
     let mut boots = BTreeMap::new();

@@ -9,6 +9,7 @@ mod again;
 mod axes;
 mod behavior;
 mod cells;
+mod containers;
 mod copies;
 mod custom_btf;
 mod downloads;

@@ -119,12 +119,7 @@ fn the_kernels_of_every_family_are_updated_fetched_and_booted() {
 /// The package of a real kernel in the cache, if the tools are there to put it into others. In
 /// `make vendors`, it is a failure if they are not.
 fn tools_and_kernel() -> Option<PathBuf> {
-    let is_there = |tool: &str| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|dir| dir.join(tool).is_file())
-    };
-    if let Some((tool, package)) = TOOLS.iter().find(|(tool, _)| !is_there(tool)) {
-        skip(&format!("no `{tool}`; Debian's package `{package}` has it"));
+    if !are_there(&TOOLS) {
         return None;
     }
     let lock: Lock = serde_json::from_str(ukci_harness::resolve::LOCK).unwrap();
@@ -139,6 +134,20 @@ fn tools_and_kernel() -> Option<PathBuf> {
         package.display()
     ));
     None
+}
+
+/// Whether this host has all of these tools, which are given with their packages in Debian. In
+/// `make vendors`, it is a failure if it has not.
+pub(crate) fn are_there(tools: &[(&str, &str)]) -> bool {
+    let is_there = |tool: &str| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|dir| dir.join(tool).is_file())
+    };
+    let missing = tools.iter().find(|(tool, _)| !is_there(tool));
+    if let Some((tool, package)) = missing {
+        skip(&format!("no `{tool}`; Debian's package `{package}` has it"));
+    }
+    missing.is_none()
 }
 
 #[expect(clippy::print_stderr, reason = "a skip is told to people")]
