@@ -167,6 +167,13 @@ pub(crate) fn unprepared<M: Machine>(
     unbooted(machine, inputs, why.clone(), hints.clone(), Instant::now())
 }
 
+/// The report of a cell whose task panicked with this message. What it wrote until then stays.
+pub(crate) fn panicked<M: Machine>(machine: &M, inputs: &Inputs, message: &str) -> CellReport {
+    let headline = format!("ukci failed while it ran this cell: {message}");
+    let hint = "report this: it is a bug in ukci".to_owned();
+    unbooted(machine, inputs, headline, vec![hint], Instant::now())
+}
+
 /// The report of a cell that has no verdict, because it could not be booted.
 fn unbooted<M: Machine>(
     machine: &M,

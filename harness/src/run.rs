@@ -35,14 +35,6 @@ pub enum Error {
     /// What the cells need could not be read or made.
     #[error(transparent)]
     Prepare(#[from] prepare::Error),
-    /// A cell's task died: a defect of `ukci`'s.
-    #[error("cell `{cell}` did not finish: {reason}")]
-    Task {
-        /// The cell's id.
-        cell: String,
-        /// The panic's message.
-        reason: String,
-    },
 }
 
 impl Error {
@@ -50,7 +42,6 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Prepare(error) => error.hint(),
-            Self::Task { .. } => Some("report this: it is a bug in ukci".into()),
         }
     }
 }
@@ -122,7 +113,7 @@ pub async fn run_as_kernels_come<M: Machine>(
             }
             Some(ended) = running.tasks.join_next_with_id() => {
                 // Another cell starts only when this one's end was looked at.
-                let (index, report, _lease) = run.running.ended(ended, &plan)?;
+                let (index, report, _lease) = run.running.ended(ended);
                 let stop = run.stops(&report);
                 run.told.finished(index, report, false);
                 if stop {
@@ -282,8 +273,8 @@ struct Running<M> {
     verdicts: Arc<Verdicts>,
     room: Room,
     tasks: JoinSet<(CellReport, Lease)>,
-    /// The place in the plan of each task's cell.
-    indices: HashMap<Id, usize>,
+    /// The cell of each task, with its place in the plan.
+    cells: HashMap<Id, (usize, Arc<Inputs>)>,
     /// What the cells are doing, by their places in the plan.
     progress: mpsc::UnboundedReceiver<(usize, Progress)>,
     sender: mpsc::UnboundedSender<(usize, Progress)>,
@@ -301,7 +292,7 @@ impl<M: Machine> Running<M> {
             verdicts,
             room,
             tasks: JoinSet::new(),
-            indices: HashMap::new(),
+            cells: HashMap::new(),
             progress,
             sender,
             output,
@@ -315,7 +306,10 @@ impl<M: Machine> Running<M> {
         let (verdicts, sender) = (Arc::clone(&self.verdicts), self.sender.clone());
         let output = (index, self.writer.clone());
         let templates = Arc::clone(templates);
+        let inputs = Arc::new(inputs);
+        let of_task = Arc::clone(&inputs);
         let task = self.tasks.spawn(async move {
+            let inputs = of_task;
             // Nobody listens any more when the run is being stopped.
             let tell = |progress| drop(sender.send((index, progress)));
             let warn = |text| tell(Progress::Warning(text));
@@ -328,21 +322,26 @@ impl<M: Machine> Running<M> {
                 cell::run(machine.as_ref(), &inputs, start, &mut lease, &output, tell).await;
             (report, lease)
         });
-        self.indices.insert(task.id(), index);
+        self.cells.insert(task.id(), (index, inputs));
     }
 
-    /// The place and the report of a cell whose task ended, and its room.
+    /// The place and the report of a cell whose task ended, and its room. If the task panicked, which
+    /// is a bug in ukci, this is the error of that cell alone.
     fn ended(
-        &self,
+        &mut self,
         ended: Result<(Id, (CellReport, Lease)), JoinError>,
-        plan: &Plan,
-    ) -> Result<(usize, CellReport, Lease), Error> {
+    ) -> (usize, CellReport, Option<Lease>) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let (index, inputs) = self.cells.remove(&id).expect("each task has its cell");
         match ended {
-            Ok((id, (report, lease))) => Ok((self.indices[&id], report, lease)),
-            Err(error) => Err(Error::Task {
-                cell: plan.cells[self.indices[&error.id()]].cell.id(),
-                reason: error.to_string(),
-            }),
+            Ok((_, (report, lease))) => (index, report, Some(lease)),
+            Err(error) => {
+                let report = cell::panicked(&*self.machine, &inputs, &error.to_string());
+                (index, report, None)
+            }
         }
     }
 }

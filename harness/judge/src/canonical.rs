@@ -324,11 +324,11 @@ fn numbered(before: &str) -> bool {
     if word.len() == before.len() {
         return false;
     }
-    let start = word
-        .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .map_or(0, |n| n + 1);
-    let word = word[start..].to_ascii_lowercase();
-    NUMBERED.contains(&word.as_str())
+    let word = word
+        .rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .next()
+        .unwrap_or_default();
+    NUMBERED.contains(&word.to_ascii_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -361,6 +361,8 @@ mod tests {
             ("created map 'm', fd=5", "created map 'm', fd=N"),
             ("5: (b7) r0 = 0x1234", "5: (b7) r0 = 0x1234"),
             ("timer 5", "timer 5"),
+            ("; int größe = 5;", "; int größe = 5;"),
+            ("ß time 5", "ß time N"),
         ] {
             assert_eq!(line(raw), same);
         }

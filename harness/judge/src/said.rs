@@ -13,6 +13,8 @@ pub(crate) enum Said<'a> {
     OwnBtfRefused(&'a str),
     /// The kernel refused the object's BTF, and libbpf goes on without it: the errno.
     OwnBtfIgnored(&'a str),
+    /// The name in the object's BTF for which the kernel refused it.
+    OwnBtfName(&'a str),
     /// `SEC("maps")`, which libbpf reads no longer.
     LegacyMaps,
     /// A program uses a map of a section that libbpf does not read.
@@ -135,6 +137,11 @@ fn of_the_file(line: &str) -> Option<Said<'_>> {
     } else if let Some((before, _)) = line.split_once(". BTF is optional, ignoring") {
         let (_, errno) = before.split_once("Error loading .BTF into kernel: -")?;
         Said::OwnBtfIgnored(errno)
+    } else if let Some(of) = line.strip_suffix(" Invalid name") {
+        // [4] FUNC größe type_id=2 Invalid name
+        let of = of.trim_start();
+        let place = usize::from(of.starts_with('[')) * 2;
+        Said::OwnBtfName(of.split(' ').nth(place)?)
     } else if has("legacy map definitions") {
         Said::LegacyMaps
     } else if let Some((_, rest)) = line.split_once("bad map relo against ") {
@@ -356,6 +363,10 @@ mod tests {
             (
                 "libbpf: Error loading .BTF into kernel: -E2BIG. BTF is optional, ignoring.",
                 Said::OwnBtfIgnored("E2BIG"),
+            ),
+            (
+                "[4] FUNC größe type_id=2 Invalid name",
+                Said::OwnBtfName("größe"),
             ),
             (
                 "libbpf: Error in bpf_create_map_xattr(m): -E2BIG. Retrying without BTF.",

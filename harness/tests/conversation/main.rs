@@ -385,6 +385,19 @@ async fn one_stuck_cell_does_not_hold_up_the_rest() {
     assert_eq!((ran.report.summary.pass, ran.report.summary.error), (19, 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_bug_of_ours_is_the_error_of_one_cell() {
+    let (_keep, cancel) = watch::channel(false);
+    let scripts = [("a", Script::Good), ("b", Script::Bug), ("c", Script::Good)];
+    let ran = run_with(&scripts, |_, options| options.jobs = 1, cancel).await;
+    assert_eq!((ran.report.summary.pass, ran.report.summary.error), (2, 1));
+    let fault = ran.report.cells[1].fault.as_ref().unwrap();
+    let start = "ukci failed while it ran this cell: ";
+    assert!(fault.headline.starts_with(start), "{}", fault.headline);
+    assert!(fault.headline.contains("a bug"), "{}", fault.headline);
+    assert!(fault.hints[0].contains("report this"), "{fault:?}");
+}
+
 /// Memory counts as well as jobs, and a cell that is booted again with more waits for it.
 #[tokio::test(start_paused = true)]
 async fn no_more_machines_than_fit_into_memory() {

@@ -41,6 +41,8 @@ pub(crate) enum Script {
     UnheardOnce,
     /// The same, every time.
     Unheard,
+    /// ukci itself panics.
+    Bug,
     /// Nobody dials, for ever.
     NeverDials,
     /// It dials and says nothing.
@@ -176,6 +178,7 @@ impl Machine for Scripted {
     async fn boot(&self, boot: Boot) -> Result<ScriptedGuest, Fault> {
         assert!(boot.evidence.is_dir());
         let script = self.scripts[&boot.cell.kernel];
+        assert_ne!(script, Script::Bug, "a bug");
         let copied = boot.template.is_some();
         if copied {
             self.ledger.copies.fetch_add(1, Ordering::SeqCst);

@@ -1,6 +1,6 @@
 //! Maps that the kernel refused to create.
 
-use super::{capability, loader, map_in_map, map_limit, map_type, memory};
+use super::{capability, kernel_name, loader, map_in_map, map_limit, map_type, memory};
 use crate::case::{Whole, needs_option};
 use crate::errno::{self, E2BIG, EBADF, EINVAL, ENOMEM, EPERM};
 use crate::finding::{Found, brought, diagnosis};
@@ -313,6 +313,12 @@ fn refused_shape(
             "it has flags that are newer than this kernel: {}",
             new.join(", ")
         )
+    } else if let Some(bad) = kernel_name::unaccepted(&map.name) {
+        hints.push(format!(
+            "rename it: the kernel accepts {}",
+            kernel_name::ACCEPTED
+        ));
+        format!("it does not accept the name, which has `{bad}`")
     } else if let Some((why, hint)) = map_type::broken_rule(map, known_flags()) {
         hints.push(hint);
         why

@@ -1,7 +1,7 @@
 //! Refusals of the object as a whole: libbpf opens it but does not load it, and no single program
 //! is the cause.
 
-use super::{capability, memory, program_array};
+use super::{capability, kernel_name, memory, program_array};
 use crate::case::{Whole, is_off};
 use crate::errno::{self, ENOMEM, ENOSYS, EPERM};
 use crate::finding::{Found, brought, of};
@@ -392,11 +392,18 @@ fn own_btf(whole: &Whole<'_>) -> Option<Diagnosis> {
         Said::OwnBtfRefused(line) => Some(line),
         _ => None,
     })?;
+    let misnamed = whole.heard(|said| match *said {
+        Said::OwnBtfName(name) => Some(kernel_name::of_type(name)),
+        _ => None,
+    });
+    let hint = misnamed.as_deref().unwrap_or(
+        "compile with an older `-mcpu` or clang, or without the BTF kinds that the kernel lacks",
+    );
     Some(of(
         Code::MissingBtf,
         Stage::Load,
         format!("the kernel does not take the object's BTF, which it cannot do without: {line}"),
-        "compile with an older `-mcpu` or clang, or without the BTF kinds that the kernel lacks",
+        hint,
     ))
 }
 

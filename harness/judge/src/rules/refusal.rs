@@ -3,7 +3,8 @@
 
 use super::asked;
 use super::{
-    capability, core, helper, instruction, license, limit, placeholder, sleep, target, verifier,
+    capability, core, helper, instruction, kernel_name, license, limit, placeholder, sleep, target,
+    verifier,
 };
 use crate::case::Case;
 use crate::errno::{self, EACCES, ENOMEM, EPERM};
@@ -18,6 +19,7 @@ use ukci_schema::verdict::Stage;
 /// After the rules of [`asked`].
 const RULES: &[Rule] = &[
     ("memory", memory),
+    ("name", kernel_name::of_program),
     ("core-relocation", core::relocation),
     ("license", license::refused),
     ("jit", jit),

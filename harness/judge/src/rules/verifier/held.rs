@@ -2,6 +2,7 @@
 
 use super::rejection::Rejection;
 use super::words::bytes;
+use crate::rules::kernel_name;
 use crate::said::Said;
 use crate::verifier_log::{Operation, Origin};
 
@@ -57,6 +58,13 @@ fn lock_without_btf(rejection: &Rejection<'_>) -> Vec<String> {
         "bpf_timer" | "bpf_wq" => (WITH_TIMERS, "a `hash`, `lru_hash` or `array` map"),
         _ => (&[] as &[&str], ""),
     };
+    let misnamed = rejection.case.whole.heard(|said| match *said {
+        Said::OwnBtfName(name) => Some(name),
+        _ => None,
+    });
+    if let Some(misnamed) = misnamed {
+        return vec![kernel_name::of_type(misnamed)];
+    }
     // The kernel refused the object's types, and libbpf went on without them.
     let refused = rejection.case.whole.heard(|said| match *said {
         Said::MapRetried { map: of, errno } if map.is_some_and(|map| map.name == of) => Some(errno),
