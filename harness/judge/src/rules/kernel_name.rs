@@ -40,7 +40,9 @@ pub(super) fn of_program(case: &Case<'_>) -> Option<Diagnosis> {
     Some(at_load(
         Code::InvalidObject,
         headline,
-        &[&format!("rename it: the kernel accepts {ACCEPTED}")],
+        &[&format!(
+            "rename it: in names, the kernel accepts {ACCEPTED}"
+        )],
     ))
 }
 

@@ -315,7 +315,7 @@ fn refused_shape(
         )
     } else if let Some(bad) = kernel_name::unaccepted(&map.name) {
         hints.push(format!(
-            "rename it: the kernel accepts {}",
+            "rename it: in names, the kernel accepts {}",
             kernel_name::ACCEPTED
         ));
         format!("it does not accept the name, which has `{bad}`")
