@@ -346,6 +346,10 @@ pub struct SourceLines {
 
 impl Drop for Object {
     fn drop(&mut self) {
+        // A map that stayed pinned (`LIBBPF_PIN_BY_NAME`) would be that of the next load as well.
+        for map in self.maps() {
+            map.unpin();
+        }
         // SAFETY: closed once, here; links were dropped before.
         unsafe { sys::bpf_object__close(self.ptr.as_ptr()) };
     }

@@ -10,6 +10,7 @@
 
 mod attachments;
 pub(crate) mod libbpf_words;
+mod loads;
 mod unfinished;
 
 use std::collections::BTreeSet;
@@ -18,20 +19,18 @@ use std::time::{Duration, Instant};
 use ukci_schema::evidence::{Evidence, KmsgMark, Log, ProgramEvidence, ProgramLoad, StepOutcome};
 use ukci_schema::verdict::Stage;
 
-use crate::bpf::{Errno, LOG_STATS, LOG_TRACE, LONGEST_LOG, Map, Object, SHORT_LOG};
+use crate::bpf::{Errno, Map, Object};
 use crate::libbpf_log::captured;
 use crate::request::ProbeRequest;
 use crate::requirements::{self, Read};
-use crate::verifier::{self, Last};
 
-use libbpf_words::{blamed, left_out_slot, without_verifier_log};
+use libbpf_words::{blamed, left_out_slot};
 use unfinished::is_unfinished;
 
 /// `LIBBPF_ERRNO__ENDIAN`: nothing of such an object can be loaded.
 const ENDIAN: Errno = 4003;
 const EBADF: Errno = libc::EBADF;
 const EINVAL: Errno = libc::EINVAL;
-const ENOSPC: Errno = libc::ENOSPC;
 
 const STRUCT_OPS: &str = "struct_ops";
 
@@ -39,13 +38,6 @@ const STRUCT_OPS: &str = "struct_ops";
 /// If more than these are refused, each of those that are left is tried alone, which takes one load
 /// for each and not two.
 const REFUSED_TOGETHER: usize = 8;
-
-/// Bytes of verifier logs that are kept of one object before each further one is cut to
-/// [`LEAST_LOG`]: a message to the host holds no more than 64 MiB.
-const LOGS: usize = 16 << 20;
-
-/// What is kept of any log, in bytes.
-const LEAST_LOG: usize = 4 << 10;
 
 /// The copy, and what was found out so far.
 struct Isolation<'a> {
@@ -378,121 +370,5 @@ impl Isolation<'_> {
     fn is_foreign(&self, map: Map<'_>, name: &str, programs: &BTreeSet<String>) -> bool {
         let members = self.read.struct_ops.get(name);
         map.kind_name() == STRUCT_OPS && members.is_none_or(|members| members.is_disjoint(programs))
-    }
-
-    /// One load for each program, in order, if all are accepted; and what libbpf printed.
-    fn load_together(&self, programs: &BTreeSet<usize>) -> (Option<Vec<ProgramLoad>>, Log) {
-        let mut loads = None;
-        let ((), log) = captured(|| {
-            let Ok(mut object) = self.open(&self.copy, programs, LOG_STATS) else {
-                return;
-            };
-            object.give_logs(programs.iter().copied(), SHORT_LOG);
-            if object.load().is_err() {
-                return;
-            }
-            let accepted = |program: &crate::bpf::Program<'_>| ProgramLoad {
-                outcome: StepOutcome::Ok,
-                isolated: true,
-                verifier: verifier::of_program(*program),
-                log: Log::bounded(&program.log()),
-                ..ProgramLoad::default()
-            };
-            let all = object.programs();
-            loads = Some(
-                programs
-                    .iter()
-                    .filter_map(|n| all.get(*n))
-                    .map(accepted)
-                    .collect(),
-            );
-        });
-        (loads, log)
-    }
-
-    /// Loads one program, with the trace of what the verifier did; without it where a million
-    /// instructions of trace do not fit the longest log, whose ENOSPC would hide the kernel's E2BIG.
-    fn load_alone(&self, index: usize, programs: &[ProgramEvidence]) -> ProgramLoad {
-        let load = self.load_at(LOG_TRACE, LONGEST_LOG, index, programs);
-        if load.errno == Some(ENOSPC) {
-            return self.load_at(LOG_STATS, SHORT_LOG, index, programs);
-        }
-        load
-    }
-
-    fn load_at(
-        &self,
-        level: u32,
-        room: usize,
-        index: usize,
-        programs: &[ProgramEvidence],
-    ) -> ProgramLoad {
-        let mut load = ProgramLoad {
-            isolated: true,
-            ..ProgramLoad::default()
-        };
-        let missing = self.missing(&programs[index].name);
-        let own = requirements::with_weak_externs(self.request.object, self.read, &missing);
-        let (opened, opening) = captured(|| self.open(&own, &BTreeSet::from([index]), level));
-        let mut object = match opened {
-            Ok(object) => object,
-            Err(errno) => {
-                load.outcome = StepOutcome::Refused;
-                load.errno = Some(errno);
-                load.libbpf = opening;
-                return load;
-            }
-        };
-        object.give_logs([index], room);
-        let code = object.instructions(index);
-        let mut lines = None;
-        let (result, libbpf) = captured(|| {
-            object.prepare()?;
-            // A failed load forgets them.
-            lines = Some(object.source_lines(index));
-            object.load()
-        });
-        let loaded = object.programs();
-        let Some(program) = loaded.get(index) else {
-            return load;
-        };
-        let name = &programs[index].name;
-        let log = program.log();
-        match result {
-            Ok(()) => {
-                load.outcome = StepOutcome::Ok;
-                load.verifier = verifier::of_program(*program);
-            }
-            // It was loaded; the programs in the slots of a program array are left out here.
-            Err(EBADF) if left_out_slot(&libbpf) => {
-                load.outcome = StepOutcome::Ok;
-                load.verifier = verifier::statistics(&log);
-            }
-            Err(_) if blamed(&libbpf).is_some_and(|other| other != name) => {
-                let other = blamed(&libbpf).unwrap_or_default();
-                load.reason = Some(format!(
-                    "`{other}`, which is loaded with it, was refused first"
-                ));
-                load.isolated = false;
-                return load;
-            }
-            Err(errno) => {
-                load.outcome = StepOutcome::Refused;
-                load.errno = Some(errno);
-                load.verifier = verifier::statistics(&log);
-                let last = verifier::last_instruction(&log);
-                load.at = last.zip(lines).and_then(|(last, lines)| {
-                    let insn = match last {
-                        Last::Insn(insn) => insn,
-                        Last::Offset(insn) => verifier::user_of_offset(&code, insn),
-                    };
-                    object.source_line(&lines, insn)
-                });
-                load.libbpf = without_verifier_log(&libbpf);
-            }
-        }
-        let kept: usize = programs.iter().map(|program| program.load.log.len()).sum();
-        load.log = Log::within(&log, LOGS.saturating_sub(kept).max(LEAST_LOG));
-        load
     }
 }

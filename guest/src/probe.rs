@@ -13,7 +13,7 @@ use ukci_schema::evidence::{
 };
 use ukci_schema::verdict::Stage;
 
-use crate::bpf::{self, LOG_STATS, Object, Program, SHORT_LOG};
+use crate::bpf::{self, Errno, LOG_STATS, Object, Program, SHORT_LOG};
 use crate::contract::{Broken, Terms};
 use crate::feature_probe::{self, RefusedProgram};
 use crate::isolation::isolate;
@@ -81,13 +81,20 @@ pub fn probe(
 
     progress(Stage::Load, request.name);
     object.give_logs(0..evidence.programs.len(), SHORT_LOG);
-    let start = Instant::now();
-    let (loaded, log) = captured(|| {
+    let mut start = Instant::now();
+    let (mut loaded, log) = captured(|| {
         shaped
             .and_then(|()| object.load())
             .and_then(|()| request.terms.fill_program_arrays(&object))
     });
     append(&mut evidence.log, &log);
+    if loaded == Err(libc::ENOSPC) {
+        // A full log refuses what the kernel accepts of a loader that asks for none.
+        start = Instant::now();
+        let (again, log) = captured(|| without_logs(&request));
+        append(&mut evidence.log, &log);
+        loaded = again.map(|again| object = again);
+    }
     evidence.load = step(start, loaded.err());
     if loaded.is_err() {
         drop(object);
@@ -149,6 +156,17 @@ pub fn probe(
         behavior::run(request, &mut evidence, &mut progress);
     }
     Ok(evidence)
+}
+
+/// Loads the object as a loader does that asks for no verifier log.
+fn without_logs(request: &ProbeRequest<'_>) -> Result<Object, Errno> {
+    let terms = request.terms;
+    let mut object = terms.open_shaped(request.object, 0, |object| {
+        terms.select(request.object, object);
+    })?;
+    object.load()?;
+    terms.fill_program_arrays(&object)?;
+    Ok(object)
 }
 
 /// The programs that were not loaded or not attached.

@@ -122,6 +122,38 @@ struct Attachment<'a> {
     fd: i32,
 }
 
+impl<'a> Attachment<'a> {
+    /// Of a loaded program of `object`, as its section or the manifest says.
+    fn of(
+        (program, fd): (&'a Program<'a>, i32),
+        seen: &'a ProgramEvidence,
+        object: &'a Object,
+        terms: &'a Terms<'a>,
+        environment: &'a Environment<'a>,
+    ) -> Self {
+        let (hook, target) = split(section_of(seen));
+        Self {
+            program,
+            object,
+            environment,
+            maps: &seen.maps,
+            at: terms.site(&seen.name),
+            terms,
+            hook,
+            target,
+            fd,
+        }
+    }
+
+    /// Attaches it.
+    fn attach(&'a self) -> Attempt<'a> {
+        match self.at {
+            Some(_) => manifest_target::named(self),
+            None => table::of(self.program.kind())(self),
+        }
+    }
+}
+
 impl Attachment<'_> {
     /// The section's name as its author wrote it.
     fn section(&self) -> String {
@@ -153,6 +185,11 @@ pub(crate) fn attach_all(
     let environment = Environment::new(&config);
     let counting = Counting::start();
     let programs = object.programs();
+    // A program that forbids sockets, while it is attached, must not forbid those of the private network,
+    // which later programs need.
+    if programs.iter().copied().any(may_forbid) {
+        let _ = environment.network();
+    }
     for (program, seen) in programs.iter().zip(&mut evidence.programs) {
         let Some(fd) = program
             .fd()
@@ -172,27 +209,14 @@ pub(crate) fn attach_all(
             seen.attach = not_attempted(why.clone());
             continue;
         }
+        if let Some(why) = in_no_module(&evidence.guest.modules, seen) {
+            seen.attach = not_attempted(why);
+            continue;
+        }
         progress(&seen.name);
-        let section = section_of(seen).to_owned();
-        let (hook, target) = split(&section);
-        let terms = request.terms;
-        let maps = seen.maps.clone();
-        let attachment = Attachment {
-            program,
-            object,
-            environment: &environment,
-            maps: &maps,
-            at: terms.site(&seen.name),
-            terms,
-            hook,
-            target,
-            fd,
-        };
-        let attach = match attachment.at {
-            Some(_) => manifest_target::named,
-            None => table::of(program.kind()),
-        };
-        let (attempt, libbpf) = captured(|| attach(&attachment));
+        let of = seen.clone();
+        let attachment = Attachment::of((program, fd), &of, object, request.terms, &environment);
+        let (attempt, libbpf) = captured(|| attachment.attach());
         seen.attach = match attempt {
             Ok(attached) => {
                 let programs = std::slice::from_ref(program);
@@ -223,8 +247,28 @@ pub(crate) fn attach_all(
         counting.is_some(),
         &mut progress,
     );
-    batch::attach_all(&programs, evidence);
+    batch::attach_all(&programs, request, &environment, evidence);
     evidence.guest.modules.extend(environment.modules.take());
+}
+
+/// Why a target cannot be in this guest although the kernel's own module has it: the module does not
+/// load, as one does for hardware that the guest lacks.
+fn in_no_module(modules: &[Module], seen: &ProgramEvidence) -> Option<String> {
+    let target = seen.target.as_ref()?;
+    let owner = modules
+        .iter()
+        .find(|module| module.wanted_for.contains(target))?;
+    let error = owner.error.as_ref()?;
+    Some(format!(
+        "module `{}` has `{target}` and does not load in this guest: {error}",
+        owner.name
+    ))
+}
+
+/// Whether what the program returns decides what others may do.
+fn may_forbid(program: Program<'_>) -> bool {
+    let hooks = [libbpf_sys::BPF_LSM_MAC, libbpf_sys::BPF_MODIFY_RETURN];
+    hooks.contains(&program.attach_type())
 }
 
 /// Says which module was loaded because it has a function or tracepoint of the target's name, and

@@ -13,11 +13,10 @@ use ukci_schema::evidence::{AttachOutcome, Evidence};
 
 use super::calls::{self, Counting};
 use super::environment::Environment;
-use super::{Attached, Attachment, NotAttached, manifest_target, split, table};
+use super::{Attached, Attachment, NotAttached};
 use crate::bpf::{Object, Program};
 use crate::contract::Terms;
 use crate::libbpf_log::captured;
-use crate::target::section_of;
 
 /// Programs that are attached.
 pub(crate) struct Together<'a> {
@@ -60,38 +59,21 @@ pub(crate) fn with_all<R>(
     let counting = Counting::start();
     let programs = object.programs();
     let mut unattached = BTreeMap::new();
-    let wanted: Vec<(usize, i32, &str)> = (programs.iter().zip(&evidence.programs).enumerate())
-        .filter(|(_, (program, seen))| {
-            let by_itself = [sys::BPF_PROG_TYPE_STRUCT_OPS, sys::BPF_PROG_TYPE_SYSCALL];
-            seen.attach.outcome == AttachOutcome::Attached && !by_itself.contains(&program.kind())
-        })
-        .filter_map(|(n, (program, seen))| Some((n, program.fd()?, section_of(seen))))
-        .collect();
-    let attachments: Vec<(usize, Attachment<'_>)> = wanted
-        .into_iter()
-        .map(|(n, fd, section)| {
-            let (hook, target) = split(section);
-            let attachment = Attachment {
-                program: &programs[n],
-                object,
-                environment: &environment,
-                maps: &evidence.programs[n].maps,
-                at: terms.site(&evidence.programs[n].name),
-                terms,
-                hook,
-                target,
-                fd,
-            };
-            (n, attachment)
-        })
-        .collect();
+    let attachments: Vec<(usize, Attachment<'_>)> =
+        (programs.iter().zip(&evidence.programs).enumerate())
+            .filter(|(_, (program, seen))| {
+                let by_itself = [sys::BPF_PROG_TYPE_STRUCT_OPS, sys::BPF_PROG_TYPE_SYSCALL];
+                seen.attach.outcome == AttachOutcome::Attached
+                    && !by_itself.contains(&program.kind())
+            })
+            .filter_map(|(n, (program, seen))| {
+                let loaded = (program, program.fd()?);
+                Some((n, Attachment::of(loaded, seen, object, terms, &environment)))
+            })
+            .collect();
     let mut attached = Vec::new();
     for (n, attachment) in &attachments {
-        let attach = match attachment.at {
-            Some(_) => manifest_target::named,
-            None => table::of(attachment.program.kind()),
-        };
-        match captured(|| attach(attachment)).0 {
+        match captured(|| attachment.attach()).0 {
             Ok(done) => attached.push((*n, done)),
             Err(NotAttached::NotAttempted(why)) => {
                 unattached.insert(attachment.program.name(), why);

@@ -224,40 +224,43 @@ fn iterator<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     let Some(target) = attachment.target else {
         return Err(no_target(attachment));
     };
-    let map_of = |kinds: &[u32]| {
+    let maps_of = |kinds: &[u32]| -> Vec<IteratorTarget> {
         let maps = attachment.object.maps();
         maps.iter()
             .filter(|map| kinds.contains(&map.kind()))
-            .find_map(crate::bpf::Map::fd)
+            .filter_map(crate::bpf::Map::fd)
+            .map(IteratorTarget::Map)
+            .collect()
     };
     let iterated = match target {
-        "bpf_map_elem" => map_of(&[
+        "bpf_map_elem" => maps_of(&[
             sys::BPF_MAP_TYPE_HASH,
             sys::BPF_MAP_TYPE_LRU_HASH,
             sys::BPF_MAP_TYPE_PERCPU_HASH,
             sys::BPF_MAP_TYPE_LRU_PERCPU_HASH,
             sys::BPF_MAP_TYPE_ARRAY,
             sys::BPF_MAP_TYPE_PERCPU_ARRAY,
-        ])
-        .map(IteratorTarget::Map),
-        "bpf_sk_storage_map" => map_of(&[sys::BPF_MAP_TYPE_SK_STORAGE]).map(IteratorTarget::Map),
-        "sockmap" => map_of(&[sys::BPF_MAP_TYPE_SOCKMAP, sys::BPF_MAP_TYPE_SOCKHASH])
-            .map(IteratorTarget::Map),
+        ]),
+        "bpf_sk_storage_map" => maps_of(&[sys::BPF_MAP_TYPE_SK_STORAGE]),
+        "sockmap" => maps_of(&[sys::BPF_MAP_TYPE_SOCKMAP, sys::BPF_MAP_TYPE_SOCKHASH]),
         "cgroup" => {
             let cgroup = attachment
                 .environment
                 .cgroup()
                 .map_err(NotAttached::NotAttempted)?;
-            Some(IteratorTarget::Cgroup(cgroup.fd()))
+            vec![IteratorTarget::Cgroup(cgroup.fd())]
         }
-        _ => Some(IteratorTarget::Everything),
+        _ => vec![IteratorTarget::Everything],
     };
-    let Some(iterated) = iterated else {
-        return Err(NotAttached::NotAttempted(format!(
+    // Only its loader knows which of several maps is meant. An iterator that reads more of an element
+    // than a map has is refused for that map, and is for another one.
+    let mut links = (iterated.into_iter()).map(|map| calls::iterator(attachment.program, map));
+    let first = links.next().ok_or_else(|| {
+        NotAttached::NotAttempted(format!(
             "the object has no map that `iter/{target}` can iterate over"
-        )));
-    };
-    let link = calls::iterator(attachment.program, iterated)?;
+        ))
+    })?;
+    let link = first.or_else(|refused| links.find_map(Result::ok).ok_or(refused))?;
     // An iterator that cannot be opened is not attached in any useful sense.
     let mut file = link.iterate()?;
     let read = Stimulus::new("reads the iterator", move || {

@@ -234,6 +234,16 @@ impl Map<'_> {
     }
 
     /// The raw map, for calls that only `attach` makes.
+    /// Removes its file from the BPF file system, if it is pinned.
+    pub(crate) fn unpin(&self) {
+        // SAFETY: the map is alive with its object; no path means that of its own pin.
+        unsafe {
+            if sys::bpf_map__is_pinned(self.ptr.as_ptr()) {
+                sys::bpf_map__unpin(self.ptr.as_ptr(), std::ptr::null());
+            }
+        }
+    }
+
     pub(crate) fn as_ptr(&self) -> *mut sys::bpf_map {
         self.ptr.as_ptr()
     }

@@ -59,6 +59,11 @@ fn compared(case: &Case<'_>, spec: &str, fault: &CoreFault) -> Diagnosis {
                     crate::finding::list(near)
                 ));
             }
+            hints.push(
+                "if a module defines it, load the module first: `modules = [\"…\"]` in the manifest, because \
+                 ukci searches no module for a type"
+                    .to_owned(),
+            );
             failure(
                 format!("the kernel's BTF has no `{name}`, which {program} reads"),
                 hints,

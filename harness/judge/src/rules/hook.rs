@@ -3,6 +3,8 @@
 //!
 //! If an errno has several meanings, `attach.rs` says what is known.
 
+use std::collections::BTreeSet;
+
 use super::site;
 use crate::case::Case;
 use crate::errno::{self, E2BIG, EACCES, EINVAL, ENOTSUPP};
@@ -20,7 +22,8 @@ type Cause = (String, &'static str);
 
 /// A refusal whose cause is certain.
 pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
-    let (why, hint) = crowd(case)
+    let (why, hint) = lsm_of_cgroups(case)
+        .or_else(|| crowd(case))
         .or_else(|| kprobe(case))
         .or_else(|| tracepoint(case))
         .or_else(|| trampoline(case))
@@ -40,6 +43,31 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<Diagnosis> {
     ))
 }
 
+/// `CGROUP_LSM_NUM`.
+const CGROUP_LSM_HOOKS: usize = 10;
+
+/// The object has programs of more LSM hooks of cgroups than there is room for. Kernels free the room of
+/// a hook some time after its program was detached, so that one may be refused alone as well.
+fn lsm_of_cgroups(case: &Case<'_>) -> Option<Cause> {
+    let is_one = |section: &str| section.trim_start_matches('?').starts_with("lsm_cgroup/");
+    let programs = case.evidence.programs.iter();
+    let hooks: BTreeSet<&str> = (programs.filter(|program| program.autoload))
+        .map(|program| program.section.as_str())
+        .filter(|section| is_one(section))
+        .collect();
+    let full = case.program.attach.errno == Some(EINVAL) && hooks.len() > CGROUP_LSM_HOOKS;
+    (full && is_one(case.section())).then(|| {
+        (
+            format!(
+                "the kernel has room for programs of {CGROUP_LSM_HOOKS} LSM hooks of cgroups at a time, and \
+                 this object has programs of {}",
+                hooks.len()
+            ),
+            "attach some of the programs as `lsm`, and look for the cgroup in the program",
+        )
+    })
+}
+
 /// Alone it was attached; beside the object's others there was no room.
 fn crowd(case: &Case<'_>) -> Option<Cause> {
     let reason = case.program.attach.reason.as_deref()?;
@@ -47,8 +75,8 @@ fn crowd(case: &Case<'_>) -> Option<Cause> {
     full.then(|| {
         (
             reason.to_owned(),
-            "do the work of several programs in one, or attach them to different functions: a kernel \
-             function has room for at most 38 programs, a tracepoint for 64",
+            "do the work of several programs in one, or attach them to different places: a kernel \
+             function has room for at most 38 programs, a tracepoint and an attach type of a cgroup for 64",
         )
     })
 }

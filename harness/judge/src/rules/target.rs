@@ -3,7 +3,7 @@
 use super::site;
 use crate::case::Case;
 use crate::errno::{self, EINVAL, ESRCH};
-use crate::finding::{at_load, brought};
+use crate::finding::{at_load, brought, of};
 use crate::said::Said;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 use ukci_schema::evidence::{Feature, FeatureKind, Module};
@@ -49,6 +49,13 @@ pub(crate) fn owner<'a>(case: &Case<'a>) -> Option<&'a Module> {
     let modules = case.evidence.guest.modules.iter();
     let mut owners = modules.filter(|module| module.error.is_none());
     owners.find(|module| module.wanted_for.contains(target))
+}
+
+/// The module that has the program's target and does not load in this guest, with the reason.
+fn unloadable<'a>(case: &Case<'a>, name: &str) -> Option<(&'a Module, &'a str)> {
+    let modules = case.evidence.guest.modules.iter();
+    let mut owners = modules.filter(|module| module.wanted_for.iter().any(|wanted| wanted == name));
+    owners.find_map(|module| Some((module, module.error.as_deref()?)))
 }
 
 /// A target that is another program of the object: its own loader attaches the one to the other, once
@@ -151,6 +158,16 @@ pub(crate) fn missing_target(
     stage: Stage,
 ) -> Diagnosis {
     let section = case.section();
+    if let Some((module, error)) = unloadable(case, name) {
+        let headline = format!(
+            "`{name}`, which {} (`{section}`) is for, is in module `{}`, which does not load in this guest: {error}",
+            case.name(),
+            module.name
+        );
+        let hint =
+            "test it on hardware that the module is for, and expect this failure in the matrix";
+        return of(Code::AttachTargetMissing, stage, headline, hint);
+    }
     let hook = section.split('/').next().unwrap_or_default();
     let of = Kind::of(hook);
     let is_pattern = name.contains(['*', '?']);
@@ -211,6 +228,13 @@ pub(crate) fn missing_target(
     }
     if let Some(near) = near.and_then(|near| near.strip_prefix("near: ")) {
         hints.push(format!("the nearest names in this kernel: {near}"));
+    }
+    if is_pattern {
+        hints.push(
+            "if a module has these functions, load it first: `modules = [\"…\"]` in the manifest, because ukci \
+             searches no module for a pattern"
+                .to_owned(),
+        );
     }
     let kprobe = site::is_kprobe(section);
     if let Some((module, function)) = name.split_once(':').filter(|_| kprobe) {
