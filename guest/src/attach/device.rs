@@ -77,13 +77,21 @@ fn in_map<'a>(attachment: &'a Attachment<'a>, kind: u32, number: i32) -> Attempt
 }
 
 /// tcx and netkit for their own sections, else a filter of the clsact qdisc.
+///
+/// libbpf reads `tc/ingress` and `tc/egress` as tcx, and attaches none of these by itself. A loader that
+/// attaches with `bpf_tc_attach` needs no tcx for them.
 pub(super) fn classifier<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     attachment.network()?;
     match attachment.program.attach_type() {
         sys::BPF_NETKIT_PRIMARY | sys::BPF_NETKIT_PEER => netkit(attachment),
-        // `tc/ingress` and `tc/egress` are libbpf's other names for these.
         side @ (sys::BPF_TCX_INGRESS | sys::BPF_TCX_EGRESS) => {
-            let link = calls::tcx(attachment.program, LOOPBACK)?;
+            let link = match calls::tcx(attachment.program, LOOPBACK) {
+                Err(libc::EINVAL) if attachment.hook == "tc" => {
+                    let egress = side == sys::BPF_TCX_EGRESS;
+                    return clsact(attachment, egress);
+                }
+                made => made?,
+            };
             let hook = attach_type_name(side).unwrap_or_default();
             Ok(Attached::by(
                 link,
@@ -91,11 +99,11 @@ pub(super) fn classifier<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
                 talk(),
             ))
         }
-        _ => clsact(attachment),
+        _ => clsact(attachment, false),
     }
 }
 
-fn clsact<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
+fn clsact<'a>(attachment: &'a Attachment<'a>, egress: bool) -> Attempt<'a> {
     for (module, option) in [
         ("sch_ingress", "NET_SCH_INGRESS"),
         ("cls_bpf", "NET_CLS_BPF"),
@@ -107,7 +115,11 @@ fn clsact<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
     }
     let hook = Clsact {
         device: LOOPBACK,
-        side: sys::BPF_TC_INGRESS,
+        side: if egress {
+            sys::BPF_TC_EGRESS
+        } else {
+            sys::BPF_TC_INGRESS
+        },
         priority: u32::try_from(attachment.fd).unwrap_or(1),
     };
     if let Err(errno) = hook.attach(attachment.fd) {
@@ -115,7 +127,8 @@ fn clsact<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
         let why = why.or_else(|| attachment.environment.blame("NET_CLS_BPF"));
         return Err(NotAttached::Refused(errno, why));
     }
-    let method = "tc clsact ingress on the loopback";
+    let side = if egress { "egress" } else { "ingress" };
+    let method = format!("tc clsact {side} on the loopback");
     let mut attached = Attached::without_link(method, talk(), move || hook.detach());
     attached.found = hook.program_id().ok();
     Ok(attached)

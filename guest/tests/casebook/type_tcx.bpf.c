@@ -1,4 +1,5 @@
-// Classifiers with a link of their own, under both of libbpf's spellings: since 6.6.
+// Classifiers with a link of their own, under both of libbpf's spellings: since 6.6. The old spelling
+// can be attached as a filter of clsact too.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
