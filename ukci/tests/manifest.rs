@@ -200,4 +200,13 @@ fn init_writes_files_that_are_read_again_and_overwrites_none() {
     assert_eq!(read("ukci/matrix.toml"), "# mine\n");
     assert!(ukci(dir.path(), &["init", "--force"]).status.success());
     assert!(read("ukci/matrix.toml").contains("[[cells]]"));
+
+    fs::write(dir.path().join("text.bpf.o"), "no object").unwrap();
+    let output = ukci(dir.path(), &["init", "--force", "text.bpf.o"]);
+    assert_eq!(output.status.code(), Some(64));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("`text.bpf.o` is not an object with BPF programs"),
+        "{said}"
+    );
 }

@@ -135,6 +135,8 @@ pub enum Error {
         name: String,
         /// Architecture.
         arch: Arch,
+        /// Those that it has for this architecture.
+        known: Vec<String>,
     },
     /// The packages of a program lack one of its libraries.
     #[error("the packages of `{name}` lack the library `{missing}`")]
@@ -253,9 +255,13 @@ impl Error {
             Self::NoLibrary { name, .. } => Some(format!(
                 "pin all of its packages again with `ukci kernels update {name}`"
             )),
-            Self::NoTool { .. } => {
+            Self::NoTool { known, .. } if known.is_empty() => {
                 Some("the lock in use is an older one: unset UKCI_LOCK, or add it there".to_owned())
             }
+            Self::NoTool { known, .. } => Some(format!(
+                "it has {}; send another program of this host with `--file`",
+                known.join(", ")
+            )),
             Self::Package { path, .. } => Some(format!(
                 "remove `{}` to have it fetched again",
                 path.display()

@@ -48,6 +48,10 @@ impl Catalogue {
         let tool = self.lock.tool(name, arch).ok_or_else(|| Error::NoTool {
             name: name.to_owned(),
             arch,
+            known: (self.lock.tools.iter())
+                .filter(|tool| tool.arch == arch)
+                .map(|tool| format!("`{}`", tool.name))
+                .collect(),
         })?;
         let kept = self.kept_at(tool);
         if checked_file::is_whole(&kept)

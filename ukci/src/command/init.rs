@@ -110,6 +110,16 @@ fn artifacts(paths: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, Failure> {
         if path.is_dir() {
             search(path, DEPTH, &mut files);
         } else if path.is_file() {
+            let is_source = path.extension().is_some_and(|ending| ending == "c");
+            let is_object = || {
+                let bytes = input_file::read(path, OBJECT_LIMIT).ok()?;
+                object_file::facts(&bytes).filter(|facts| !facts.names.programs.is_empty())
+            };
+            if !is_source && is_object().is_none() {
+                let message = format!("`{}` is not an object with BPF programs", path.display());
+                let hint = "give the object that a compiler made of a `.bpf.c` file".to_owned();
+                return Err(Failure::says(Exit::Usage, &message, Some(hint)));
+            }
             files.push(path.clone());
         } else {
             let message = format!("there is no file or directory `{}`", path.display());
