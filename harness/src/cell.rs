@@ -20,7 +20,7 @@ use ukci_schema::verdict::{Fault, Outcome, Stage, Verdict, VerdictKind};
 use self::inputs::PlanFile;
 use self::key::key;
 use self::report::{Cost, report};
-use self::retry::{died_with_artifact, second_chance};
+use self::retry::{died_with_artifact, input_is_gone, second_chance};
 use crate::command::{Run, Sender, Stdin};
 use crate::conversation::{self, Answer, BootResult, GuestRequest};
 use crate::evidence_dir::{self, EvidenceDir};
@@ -299,6 +299,18 @@ async fn attempt<M: Machine>(
         let Some((why, more)) = retry else {
             break (result, judgement, start);
         };
+        if inputs.stdin.as_ref().is_some_and(Stdin::was_taken) {
+            let fault = input_is_gone(&result, &judgement);
+            let verdict = Verdict::Error { fault };
+            break (
+                result,
+                Judgement {
+                    verdict,
+                    ..judgement
+                },
+                start,
+            );
+        }
         dir.set_first_boot_aside()?;
         tell(Progress::Retry(why));
         if more > memory {

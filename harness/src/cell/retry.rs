@@ -4,7 +4,7 @@
 use ukci_judge::Judgement;
 use ukci_schema::diagnosis::Code;
 use ukci_schema::evidence::MapEvidence;
-use ukci_schema::verdict::Stage;
+use ukci_schema::verdict::{Fault, Stage, Verdict};
 
 use crate::conversation::{Answer, BootResult};
 
@@ -50,6 +50,37 @@ pub(super) fn second_chance(
         });
     }
     None
+}
+
+/// The fault of a cell that deserves another boot and cannot have it, because its command was given
+/// input that nobody has any more. With less input, the command might end otherwise.
+pub(super) fn input_is_gone(result: &BootResult, judgement: &Judgement) -> Fault {
+    let first = match (&result.fault, &judgement.verdict) {
+        (Some(fault), _) | (None, Verdict::Error { fault }) => fault.clone(),
+        (None, Verdict::Fail { diagnosis }) => Fault {
+            code: Some(diagnosis.code),
+            ..Fault::at(diagnosis.stage, diagnosis.headline.clone())
+        },
+        (None, _) => Fault::at(Stage::Behave, "the guest ended without evidence"),
+    };
+    let headline = format!(
+        "{}, and the command cannot run again, because what it was given of ukci's standard input \
+         cannot be given again",
+        first.headline
+    );
+    let mut hints = Vec::new();
+    if judgement.verdict.code() == Some(Code::GuestResources) {
+        hints.push("give the guest more memory from the start with `--memory`".to_owned());
+    }
+    hints.push(
+        "give the input as a file with `ukci exec --stdin FILE`, which every boot gets whole"
+            .to_owned(),
+    );
+    Fault {
+        headline,
+        hints,
+        ..first
+    }
 }
 
 /// Guest memory that holds these maps twice over, in MiB: at least double what there was.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Mutex, mpsc, watch};
 use ukci_schema::command::WindowSize;
@@ -90,6 +91,8 @@ impl Closed {
 #[derive(Clone, Debug)]
 pub struct StdinReader {
     pieces: Arc<Mutex<mpsc::Receiver<Vec<u8>>>>,
+    /// Whether a guest was given anything of it. Nobody has those bytes any more.
+    taken: Arc<AtomicBool>,
     window: Option<watch::Receiver<WindowSize>>,
 }
 
@@ -116,6 +119,7 @@ impl StdinReader {
         });
         Self {
             pieces: Arc::new(Mutex::new(receiver)),
+            taken: Arc::default(),
             window: None,
         }
     }
@@ -139,6 +143,16 @@ pub enum Stdin {
     Stream(StdinReader),
 }
 
+impl Stdin {
+    /// Whether another guest would get less of it than the first one was given.
+    pub(crate) fn was_taken(&self) -> bool {
+        match self {
+            Self::Bytes(_) => false,
+            Self::Stream(reader) => reader.taken.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// Hands out a standard input piece by piece.
 #[derive(Debug)]
 pub(super) struct Pieces {
@@ -160,8 +174,13 @@ impl Pieces {
                 self.at = end;
                 piece
             }
-            Stdin::Stream(StdinReader { pieces, .. }) => {
-                pieces.lock().await.recv().await.unwrap_or_default()
+            Stdin::Stream(StdinReader { pieces, taken, .. }) => {
+                let piece = pieces.lock().await.recv().await.unwrap_or_default();
+                // An input that was empty ends at once for the next guest too.
+                if !piece.is_empty() {
+                    taken.store(true, Ordering::Relaxed);
+                }
+                piece
             }
         }
     }

@@ -1,12 +1,14 @@
 //! Commands in scripted guests: what passes in both directions while one runs, and how it ends.
 
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::mpsc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 use ukci_harness::catalogue::digest;
-use ukci_harness::command::{self, StreamName};
+use ukci_harness::command::{self, StdinReader, StreamName};
 use ukci_harness::event::Event;
 use ukci_harness::machine::Ending;
 use ukci_schema::command::{
@@ -23,7 +25,7 @@ use ukci_schema::report::CellReport;
 use ukci_schema::verdict::{Stage, VerdictKind};
 
 use crate::fixture::{CLOSE, Ran, run_with};
-use crate::scripted::{Script, exited};
+use crate::scripted::{Script, exited, panicked};
 use crate::wire::{hear, say};
 
 /// The guest's part, after the host has asked for a command.
@@ -61,6 +63,19 @@ pub(crate) async fn play(
             write(&mut stream, FrameKind::Stderr, b"bye\n").await;
             drop(stream);
             return drop(end.send(Some(exited("QEMU", Some("guest-reset"), None))));
+        }
+        Script::PanicAtLoad => {
+            hear(&mut stream).await;
+            drop(stream);
+            return drop(end.send(Some(panicked())));
+        }
+        Script::ReadsAndLacksMemory => {
+            hear(&mut stream).await;
+            let trouble = FromGuest::Trouble {
+                message: "start the command: Cannot allocate memory".into(),
+                out_of_memory: true,
+            };
+            return write_message(&mut stream, &trouble).await;
         }
         Script::EndsBeforeItReads => {
             // The input has arrived, and is acknowledged after the end.
@@ -209,8 +224,8 @@ fn input() -> Vec<u8> {
         .collect()
 }
 
-/// A command with one file, and an input that needs several frames.
-fn planned(dir: &Path) -> PlannedArtifact {
+/// A command with one file, and an input that needs several frames; or the input of ukci itself.
+fn planned(dir: &Path, is_stream: bool) -> PlannedArtifact {
     let file = |name: &str, bytes: &[u8]| {
         let path = dir.join(name);
         std::fs::write(&path, bytes).unwrap();
@@ -235,7 +250,10 @@ fn planned(dir: &Path) -> PlannedArtifact {
             path: "/program".into(),
             content,
         }],
-        stdin: Stdin::File { sha256, source },
+        stdin: match is_stream {
+            true => Stdin::Stream,
+            false => Stdin::File { sha256, source },
+        },
         out: "/out".into(),
         ..Command::default()
     };
@@ -243,10 +261,42 @@ fn planned(dir: &Path) -> PlannedArtifact {
 }
 
 async fn run(script: Script) -> (CellReport, Ran) {
+    run_with_input(script, None).await
+}
+
+/// What ukci itself reads: one piece or an error, and then the end.
+struct Source(Option<io::Result<Vec<u8>>>, mpsc::Sender<()>);
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(next) = self.0.take() else {
+            // Whoever reads for a guest has handed the first piece over.
+            let _ = self.1.send(());
+            return Ok(0);
+        };
+        let bytes = next?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+}
+
+/// A reader that has the first piece of its source: under a paused clock, a deadline would not wait for
+/// the thread that reads it.
+fn reader(input: io::Result<Vec<u8>>) -> StdinReader {
+    let (sender, ready) = mpsc::channel();
+    let reader = StdinReader::of(Source(Some(input), sender));
+    // A source whose thread has ended is ready too.
+    let _ = ready.recv();
+    reader
+}
+
+async fn run_with_input(script: Script, stdin: Option<StdinReader>) -> (CellReport, Ran) {
     let (_keep, cancel) = watch::channel(false);
     let adjust = |plan: &mut Plan, options: &mut ukci_harness::run::Options| {
         let dir = options.out.parent().unwrap().to_owned();
-        plan.artifacts.insert("x".into(), planned(&dir));
+        plan.artifacts
+            .insert("x".into(), planned(&dir, stdin.is_some()));
+        options.stdin = stdin;
         plan.cells[0].contract = Contract::default();
     };
     let ran = run_with(&[("k", script)], adjust, cancel).await;
@@ -340,4 +390,33 @@ async fn a_guest_that_sends_more_than_it_announced_is_not_believed() {
     let (cell, _ran) = run(Script::FileTooLong).await;
     assert_eq!(cell.verdict, VerdictKind::Error);
     insta::assert_snapshot!(cell.fault.unwrap().headline, @"the agent sent more of a file, but what it announced was expected");
+}
+
+#[tokio::test(start_paused = true)]
+async fn input_that_is_gone_is_not_replaced_by_less() {
+    for (script, code) in [
+        (Script::PanicAtLoad, Code::KernelPanic),
+        (Script::ReadsAndLacksMemory, Code::GuestResources),
+    ] {
+        let stdin = reader(Ok(b"once".to_vec()));
+        let (cell, _ran) = run_with_input(script, Some(stdin)).await;
+        assert_eq!((cell.verdict, cell.boots), (VerdictKind::Error, 1));
+        let fault = cell.fault.unwrap();
+        assert_eq!(fault.code, Some(code));
+        let gone = "and the command cannot run again, because what it was given of ukci's standard \
+                    input cannot be given again";
+        assert!(fault.headline.ends_with(gone), "{}", fault.headline);
+        let hints = fault.hints.join(" ");
+        assert!(hints.contains("--stdin FILE"), "{hints}");
+        let is_memory = code == Code::GuestResources;
+        assert_eq!(hints.contains("--memory"), is_memory, "{hints}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_and_an_empty_input_are_given_to_each_boot() {
+    for stdin in [None, Some(reader(Ok(Vec::new())))] {
+        let (cell, _ran) = run_with_input(Script::PanicAtLoad, stdin).await;
+        assert_eq!((cell.verdict, cell.boots), (VerdictKind::Fail, 2));
+    }
 }

@@ -73,7 +73,6 @@ pub(crate) enum Script {
     StallsAndGoesOn,
     /// The kernel reports a stall while the object is loaded, and does not go on.
     Stalls,
-
     /// There is a saved guest, and its copy answers as an agent should.
     Copy,
     /// The same, but no copy starts.
@@ -82,7 +81,6 @@ pub(crate) enum Script {
     DeafCopy,
     /// The kernel of the copy panics while the object is loaded, and that of no other guest.
     CopyPanics,
-
     Starved,
     /// Others have the CPU for ever.
     StarvedForEver,
@@ -96,6 +94,8 @@ pub(crate) enum Script {
     EndsBeforeItReads,
     /// Gives up while the host sends the files of a command.
     RefusesFiles,
+    /// Runs a command that reads, and for which the guest has too little memory.
+    ReadsAndLacksMemory,
     /// Runs a command that writes until its output is closed.
     WritesUntilClosed,
     /// Sends more of a file than it announced.
@@ -332,7 +332,7 @@ pub(crate) fn exited(program: &str, reason: Option<&str>, complaint: Option<&str
     })
 }
 
-fn panicked() -> Ending {
+pub(crate) fn panicked() -> Ending {
     Ending::Panicked("Kernel panic - not syncing: Fatal exception".into())
 }
 
