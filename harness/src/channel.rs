@@ -46,6 +46,9 @@ pub enum Error {
     /// A frame of the wrong kind at this point.
     #[error("the agent sent {0}, but {1} was expected")]
     Unexpected(&'static str, &'static str),
+    /// What a command was to read could not be read on this host.
+    #[error("failed to read the command's standard input: {0}")]
+    Stdin(std::io::Error),
 }
 
 impl From<std::io::Error> for Error {

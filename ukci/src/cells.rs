@@ -214,7 +214,7 @@ fn observe_tty(settings: &Settings, event: &Event) {
 
 /// What this process reads, for a command.
 pub(crate) fn stdin() -> StdinReader {
-    StdinReader::of(std::io::stdin())
+    StdinReader::of(tty::input())
 }
 
 /// The plan and its warnings, fetching what is missing; none if it was cancelled.

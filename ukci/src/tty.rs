@@ -3,9 +3,12 @@
 //! While the command runs, what is typed goes to it as it is (raw mode). The settings of the terminal
 //! are kept in one place, from which every way out of this process restores them.
 
-use std::io::{IsTerminal, stdin, stdout};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, stdin, stdout};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::io::Errno;
 use rustix::process::{Signal, getpgrp};
 use rustix::termios::{
     LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
@@ -68,8 +71,39 @@ pub(crate) struct Attached(Arc<watch::Sender<WindowSize>>);
 /// A terminal of this size for a command, and what is typed into it.
 pub(crate) fn attach(window: WindowSize) -> (Attached, StdinReader) {
     let (attached, receiver) = sizes(window);
-    let typed = StdinReader::of(stdin()).in_window(receiver);
+    let typed = StdinReader::of(input()).in_window(receiver);
     (attached, typed)
+}
+
+/// What this process reads. Every error is handed on: [`std::io::Stdin`] takes a descriptor that cannot be
+/// read for one at its end.
+pub(crate) fn input() -> impl Read + Send + 'static {
+    Input {
+        file: stdin().as_fd().try_clone_to_owned().map(File::from),
+        is_terminal: stdin().is_terminal(),
+    }
+}
+
+struct Input {
+    /// The file, or why there is none.
+    file: io::Result<File>,
+    is_terminal: bool,
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match &mut self.file {
+            Ok(file) => file.read(buffer),
+            Err(error) => Err(error.kind().into()),
+        };
+        match read {
+            // A terminal that was hung up has ended.
+            Err(error) if self.is_terminal && Errno::from_io_error(&error) == Some(Errno::IO) => {
+                Ok(0)
+            }
+            read => read,
+        }
+    }
 }
 
 /// A window of this size, and its sizes from now on.
@@ -162,5 +196,28 @@ pub(crate) fn restore() {
     if let Some(settings) = kept.take() {
         // Nobody is left to tell when the terminal is gone.
         let _ = tcsetattr(stdin(), OptionalActions::Now, &settings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_has_not_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |file, is_terminal| {
+            let mut input = Input { file, is_terminal };
+            input.read(&mut [0; 8])
+        };
+        let directory = || File::open(dir.path());
+        assert!(of(directory(), false).is_err());
+        // One that can only be written.
+        let written = File::create(dir.path().join("x"));
+        assert!(of(written, false).is_err());
+        let empty = File::open(dir.path().join("x"));
+        assert_eq!(of(empty, false).unwrap(), 0);
+        let none = || Err(Errno::IO.into());
+        assert!(of(none(), false).is_err());
     }
 }

@@ -212,6 +212,7 @@ impl Passing<'_> {
                     unacknowledged += 1;
                 }
                 piece = self.input.next(), if unacknowledged == 0 && !input_ended => {
+                    let piece = piece.map_err(Error::Stdin)?;
                     input_ended = piece.is_empty();
                     unacknowledged += 1;
                     // The guest may be sending too, and reads only when that was taken.

@@ -1,7 +1,7 @@
 //! What passes between a command and the person who runs it, while it runs.
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -90,7 +90,7 @@ impl Closed {
 /// they are typed into one.
 #[derive(Clone, Debug)]
 pub struct StdinReader {
-    pieces: Arc<Mutex<mpsc::Receiver<Vec<u8>>>>,
+    pieces: Arc<Mutex<mpsc::Receiver<io::Result<Vec<u8>>>>>,
     /// Whether a guest was given anything of it. Nobody has those bytes any more.
     taken: Arc<AtomicBool>,
     window: Option<watch::Receiver<WindowSize>>,
@@ -100,19 +100,25 @@ pub struct StdinReader {
 const PIECE: usize = 8 * 1024;
 
 impl StdinReader {
-    /// Reads `source` to its end in a thread of its own, which waits while nobody takes anything.
+    /// Reads `source` to its end in a thread of its own, which waits while nobody takes anything. A cell
+    /// whose command would be given what comes after an error has no verdict.
     pub fn of(mut source: impl Read + Send + 'static) -> Self {
         let (sender, receiver) = mpsc::channel(1);
         std::thread::spawn(move || {
             let mut buffer = vec![0; PIECE];
             loop {
                 match source.read(&mut buffer) {
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Ok(0) | Err(_) => return,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Ok(0) => return,
                     Ok(read) => {
-                        if sender.blocking_send(buffer[..read].to_vec()).is_err() {
+                        if sender.blocking_send(Ok(buffer[..read].to_vec())).is_err() {
                             return;
                         }
+                    }
+                    Err(error) => {
+                        // Nobody is left to tell when the run has ended.
+                        let _ = sender.blocking_send(Err(error));
+                        return;
                     }
                 }
             }
@@ -165,9 +171,10 @@ impl Pieces {
         Self { stdin, at: 0 }
     }
 
-    /// The next piece; an empty one is the end. If it is dropped while it waits, nothing is lost.
-    pub(super) async fn next(&mut self) -> Vec<u8> {
-        match &self.stdin {
+    /// The next piece; an empty one is the end. If it is dropped while it waits, nothing is lost. The
+    /// error is that of whoever reads the input.
+    pub(super) async fn next(&mut self) -> io::Result<Vec<u8>> {
+        Ok(match &self.stdin {
             Stdin::Bytes(bytes) => {
                 let end = bytes.len().min(self.at + PIECE);
                 let piece = bytes[self.at..end].to_vec();
@@ -175,14 +182,15 @@ impl Pieces {
                 piece
             }
             Stdin::Stream(StdinReader { pieces, taken, .. }) => {
-                let piece = pieces.lock().await.recv().await.unwrap_or_default();
+                let piece = pieces.lock().await.recv().await;
+                let piece = piece.transpose()?.unwrap_or_default();
                 // An input that was empty ends at once for the next guest too.
                 if !piece.is_empty() {
                     taken.store(true, Ordering::Relaxed);
                 }
                 piece
             }
-        }
+        })
     }
 }
 
@@ -225,7 +233,7 @@ mod tests {
             let mut pieces = Pieces::of(source);
             let mut all = Vec::new();
             loop {
-                let piece = pieces.next().await;
+                let piece = pieces.next().await.unwrap();
                 if piece.is_empty() {
                     break;
                 }
@@ -233,7 +241,7 @@ mod tests {
                 all.extend(piece);
             }
             assert_eq!(all, bytes);
-            assert!(pieces.next().await.is_empty(), "it has ended");
+            assert!(pieces.next().await.unwrap().is_empty(), "it has ended");
         }
     }
 }

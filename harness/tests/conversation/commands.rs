@@ -420,3 +420,11 @@ async fn a_file_and_an_empty_input_are_given_to_each_boot() {
         assert_eq!((cell.verdict, cell.boots), (VerdictKind::Fail, 2));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn input_that_cannot_be_read_is_an_error_and_no_end_of_the_input() {
+    let stdin = reader(Err(io::ErrorKind::IsADirectory.into()));
+    let (cell, _ran) = run_with_input(Script::Copies, Some(stdin)).await;
+    assert_eq!((cell.verdict, cell.boots), (VerdictKind::Error, 1));
+    insta::assert_snapshot!(cell.fault.unwrap().headline, @"failed to read the command's standard input: is a directory");
+}
