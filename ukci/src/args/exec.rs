@@ -66,6 +66,9 @@ pub(crate) struct Exec {
     pub(crate) no_watch: bool,
 
     /// File for the command's standard input, or `-` for ukci's own standard input [default: empty]
+    ///
+    /// Every cell gets the whole file. Only one cell can read `-`. If it was given any input, ukci does not
+    /// boot it a second time, and `ukci rerun` cannot run it again.
     #[arg(long, value_name = "FILE|-", help_heading = "Command options")]
     pub(crate) stdin: Option<PathBuf>,
 

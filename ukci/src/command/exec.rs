@@ -70,6 +70,13 @@ pub(crate) fn run(mut exec: Exec, output: Output) -> Result<Exit, Failure> {
     let streams = draft.stdin_stream;
     settings.command = Some(commands::plan(draft, &mut settings.selection, output)?);
     if streams {
+        // One cell would take all of it from the others.
+        let cells = cells::count(&settings, output)?;
+        if cells > 1 {
+            let message = format!("{cells} cells are selected, and only one can read `--stdin -`");
+            let hint = "write the input to a file, and give it to every cell with `--stdin FILE`";
+            return Err(Failure::says(Exit::Usage, &message, Some(hint.to_owned())));
+        }
         settings.stdin = Some(cells::stdin());
     }
     cells::run(&settings, output).map(|(_, exit)| exit)

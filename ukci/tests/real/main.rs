@@ -25,6 +25,7 @@ mod obstacles;
 mod runners;
 mod serial_line;
 mod shell;
+mod stdin;
 mod tools;
 mod tty;
 mod userland;

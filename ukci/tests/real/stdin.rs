@@ -1,0 +1,42 @@
+//! What commands read: ukci's own standard input, which can be given once.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::fixture::{K61, K612, command, machine, report, text};
+
+/// Runs it with this input, and returns what it printed and its stderr as text.
+fn fed(command: &mut Command, input: &[u8]) -> (Output, String) {
+    let piped = || Stdio::piped();
+    let command = command.stdin(piped()).stdout(piped()).stderr(piped());
+    let mut child = command.spawn().unwrap();
+    // It may have refused its command line already.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output, stderr)
+}
+
+fn exec(out: &Path, kernels: &[&str], words: &[&str]) -> Command {
+    let mut exec = command(&["exec", "--out", text(out)]);
+    for kernel in kernels {
+        exec.args(["--kernel", kernel]);
+    }
+    exec.args(words);
+    exec
+}
+
+#[test]
+fn input_is_given_to_one_cell() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let words = ["--stdin", "-", "--shell", "cat"];
+    let (ran, stderr) = fed(&mut exec(&out, &[K61, K612], &words), b"x\n");
+    assert_eq!(ran.status.code(), Some(64), "{stderr}");
+    let refusal = "error: 2 cells are selected, and only one can read `--stdin -`";
+    assert!(stderr.contains(refusal), "{stderr}");
+    assert!(stderr.contains("`--stdin FILE`"), "{stderr}");
+    assert!(!out.exists());
+}
