@@ -15,9 +15,9 @@ use ukci_harness::resolve::Selection;
 use ukci_harness::rootfs::{self, Image};
 use ukci_schema::artifact::{Artifact, Form};
 use ukci_schema::cell::Arch;
-use ukci_schema::command::{Command, WindowSize};
+use ukci_schema::command::{Command, Stdin, WindowSize};
 use ukci_schema::plan::{PlannedArtifact, PlannedCell};
-use ukci_schema::report::Report;
+use ukci_schema::report::{CellReport, Report};
 
 use crate::args::Program;
 use crate::diagnostic::{Action, Failure};
@@ -158,9 +158,11 @@ pub(crate) fn refused(error: &command::Error) -> Failure {
     Failure::of(Exit::Usage, error, error.hint())
 }
 
-/// The command that an earlier run wrote down beside its report, if it ran one.
+/// The command that an earlier run wrote down beside its report, if it ran one in these cells. What it
+/// read must still be there.
 pub(crate) fn recorded(
     report: &Report,
+    chosen: &[CellReport],
     dir: &Path,
     output: Output,
 ) -> Result<Option<PlannedArtifact>, Failure> {
@@ -174,6 +176,18 @@ pub(crate) fn recorded(
     };
     let text = input_file::read(&path, DOCUMENT_LIMIT).map_err(|error| unread(&error))?;
     let command: Command = serde_json::from_slice(&text).map_err(|error| unread(&error))?;
+    let cell = chosen.iter().find(|cell| cell.artifact == artifact.name);
+    if let Some(cell) = cell
+        && reads_ours(&command, &report.run.asked.command)
+    {
+        let message = format!(
+            "`{}` cannot run again: its command read the standard input of ukci, which is not kept",
+            cell.id
+        );
+        let hint = "run `ukci exec` with the input in a file: with `--stdin FILE`, `ukci rerun` can \
+                    give it again";
+        return Err(Failure::says(Exit::Usage, &message, Some(hint.into())));
+    }
     let mut cells = report.cells.iter();
     let arch = cells.find(|cell| cell.artifact == artifact.name);
     let arch = arch.map_or(Arch::X86_64, |cell| cell.arch);
@@ -190,6 +204,18 @@ pub(crate) fn recorded(
     let tools = tools(&names, arch, output)?;
     let planned = command::planned(&command, &artifact.path, busybox, &tools);
     Ok(Some(planned))
+}
+
+/// Whether a command read what was piped into ukci. What a person types into a command's terminal comes
+/// from `ukci` too, but a command in a terminal need not read anything, unless the line asks for it.
+fn reads_ours(command: &Command, line: &[String]) -> bool {
+    let mut options = line
+        .split(|word| word == "--")
+        .next()
+        .unwrap_or_default()
+        .windows(2);
+    let is_asked_for = options.any(|pair| pair == ["--stdin", "-"]);
+    command.stdin == Stdin::Stream && (command.terminal.is_none() || is_asked_for)
 }
 
 /// Gives the cells of a command the memory and the CPUs that it needs.
@@ -222,6 +248,27 @@ pub(crate) fn busybox(arch: Arch, output: Output) -> Result<Vec<u8>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_in_a_terminal_reads_what_is_piped_only_if_that_is_asked_for() {
+        let window = Some(WindowSize {
+            columns: 80,
+            rows: 24,
+        });
+        let of = |stdin, terminal, line: &[&str]| {
+            let command = Command {
+                stdin,
+                terminal,
+                ..Command::default()
+            };
+            let line: Vec<String> = line.iter().map(|word| (*word).to_owned()).collect();
+            reads_ours(&command, &line)
+        };
+        assert!(of(Stdin::Stream, None, &["--stdin", "-", "--", "cat"]));
+        assert!(of(Stdin::Stream, window, &["--stdin", "-", "--", "cat"]));
+        assert!(!of(Stdin::Stream, window, &["--", "cat", "--stdin", "-"]));
+        assert!(!of(Stdin::Empty, None, &["--", "cat"]));
+    }
 
     #[test]
     fn directories_of_libraries_are_those_of_this_host_wherever_a_guest_is() {

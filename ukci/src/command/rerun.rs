@@ -31,7 +31,7 @@ pub(crate) fn run(args: Rerun, output: Output) -> Result<Exit, Failure> {
         return Err(Failure::says(Exit::Usage, &message, Some(hint)));
     }
     let chosen: Vec<CellReport> = choose(&args, &report)?.into_iter().cloned().collect();
-    let command = commands::recorded(&report, &dir, output)?;
+    let command = commands::recorded(&report, &chosen, &dir, output)?;
     let mut settings = recorded::read(
         report,
         &chosen,

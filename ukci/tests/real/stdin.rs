@@ -40,3 +40,25 @@ fn input_is_given_to_one_cell() {
     assert!(stderr.contains("`--stdin FILE`"), "{stderr}");
     assert!(!out.exists());
 }
+
+#[test]
+fn a_cell_whose_input_is_gone_is_not_run_again() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (out, again) = (dir.path().join("out"), dir.path().join("again"));
+    let (ran, stderr) = fed(
+        &mut exec(&out, &[K61], &["--stdin", "-", "--shell", "cat"]),
+        b"x\n",
+    );
+    assert_eq!(
+        (ran.status.code(), &ran.stdout[..]),
+        (Some(0), &b"x\n"[..]),
+        "{stderr}"
+    );
+    let mut rerun = command(&["rerun", text(&out), "--out", text(&again)]);
+    let (ran, stderr) = fed(&mut rerun, b"");
+    assert_eq!(ran.status.code(), Some(64), "{stderr}");
+    assert!(stderr.contains("cannot run again"), "{stderr}");
+    assert!(stderr.contains("--stdin FILE"), "{stderr}");
+    assert!(!again.exists());
+}
