@@ -40,13 +40,13 @@ pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Report, Exit),
     let work = Work::of(settings, output)?;
     let _taken = taken.map_or_else(take, Ok)?;
     let ran = runtime::run(|cancel| async {
-        let report = resolve_and_run(settings, output, work, cancel).await?;
-        if let Some(report) = &report {
+        let ran = resolve_and_run(settings, output, work, cancel).await?;
+        if let Some((report, _)) = &ran {
             report_formats::write_all(&settings.out, &settings.formats, report, output)?;
         }
-        Ok(report)
+        Ok(ran)
     })?;
-    let Some(report) = ran.flatten() else {
+    let Some((report, lost)) = ran.flatten() else {
         let message = "a signal ended the run before there was a report";
         return Err(Failure::says(Exit::Interrupted, message, None));
     };
@@ -55,7 +55,27 @@ pub(crate) fn run(settings: &Settings, output: Output) -> Result<(Report, Exit),
         cache::evict(&cache_dir(), settings.cache_limit);
     }
     let exit = Exit::of(&report);
-    Ok((report, exit))
+    match lost {
+        // Whoever takes the output of this process would take what there is of it for all of it.
+        Some(lost) => Err(Failure::says(
+            lossy(exit),
+            &lost,
+            Some(ALL_OF_IT.to_owned()),
+        )),
+        None => Ok((report, exit)),
+    }
+}
+
+/// Where output is that could not be written.
+const ALL_OF_IT: &str = "find all of it in `stdout.log` and `stderr.log` of the cell's directory";
+
+/// How a run ends whose output was lost: as without that, unless that would be a success.
+fn lossy(exit: Exit) -> Exit {
+    if exit == Exit::Met {
+        Exit::NoVerdict
+    } else {
+        exit
+    }
 }
 
 /// What is to be run: names that are still to be resolved, or a plan.
@@ -109,12 +129,13 @@ impl Work {
     }
 }
 
+/// The report, and why output of a command was lost, if it was; neither if the run was stopped.
 async fn resolve_and_run(
     settings: &Settings,
     output: Output,
     work: Work,
     cancel: watch::Receiver<bool>,
-) -> Result<Option<Report>, Failure> {
+) -> Result<Option<(Report, Option<String>)>, Failure> {
     let asked = match &work {
         Work::Planned(_) => recorded::write(settings, &BTreeMap::new()),
         Work::Selected(_, selected, _) => recorded::write(settings, &selected.own),
@@ -168,7 +189,7 @@ async fn resolve_and_run(
     let report = run::run_as_kernels_come(plan, waited_for, qemu, options, cancel, observe)
         .await
         .map_err(|error| Failure::of(Exit::NoVerdict, &error, error.hint()))?;
-    Ok(Some(report))
+    Ok(Some((report, terminal.lost())))
 }
 
 /// Runs the one cell that the settings name, and shows nothing of it: whatever happens is handed to

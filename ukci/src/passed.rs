@@ -20,21 +20,28 @@ impl Passed {
     /// Writes what a command wrote to the stream of the same name. Where that cannot be written, the
     /// command's own output is closed, as if the command had met the error itself.
     pub(crate) fn pass(&mut self, chunk: &Chunk, closer: &Closer) {
-        self.pass_to(chunk, || closer.close(chunk.stream), pass_through);
+        let close = || closer.close(chunk.stream);
+        self.pass_to(chunk.stream, &chunk.bytes, close, pass_through);
+    }
+
+    /// Writes what one of several commands wrote to a stream. Where that cannot be written, the others go
+    /// on, and nothing more is written to it.
+    pub(crate) fn show(&mut self, stream: StreamName, text: &[u8]) {
+        self.pass_to(stream, text, || {}, pass_through);
     }
 
     fn pass_to(
         &mut self,
-        chunk: &Chunk,
+        stream: StreamName,
+        bytes: &[u8],
         close: impl FnOnce(),
         write: impl FnOnce(StreamName, &[u8]) -> std::io::Result<()>,
     ) {
-        let stream = chunk.stream;
         if self.closed.contains(&stream) {
             // The cell may have been booted again.
             return close();
         }
-        let Err(error) = write(stream, &chunk.bytes) else {
+        let Err(error) = write(stream, bytes) else {
             return;
         };
         self.closed.insert(stream);
@@ -63,25 +70,22 @@ mod tests {
 
     #[test]
     fn an_output_that_cannot_be_written_is_closed_and_only_a_reader_may_go_away_silently() {
-        let chunk = |stream| Chunk {
-            stream,
-            bytes: b"x".to_vec(),
-        };
         let mut passed = Passed::default();
         let mut closed = 0;
-        let (stdout, stderr) = (chunk(StreamName::Stdout), chunk(StreamName::Stderr));
-        passed.pass_to(&stdout, || closed += 1, |_, _| Ok(()));
+        let (stdout, stderr) = (StreamName::Stdout, StreamName::Stderr);
+        passed.pass_to(stdout, b"x", || closed += 1, |_, _| Ok(()));
         assert_eq!(closed, 0);
         let gone = |_, _: &[u8]| Err(ErrorKind::BrokenPipe.into());
-        passed.pass_to(&stdout, || closed += 1, gone);
+        passed.pass_to(stdout, b"x", || closed += 1, gone);
         passed.pass_to(
-            &stdout,
+            stdout,
+            b"x",
             || closed += 1,
             |_, _| panic!("nothing is written any more"),
         );
         assert_eq!((closed, passed.lost()), (2, None));
         let full = |_, _: &[u8]| Err(ErrorKind::StorageFull.into());
-        passed.pass_to(&stderr, || closed += 1, full);
+        passed.pass_to(stderr, b"x", || closed += 1, full);
         assert_eq!(closed, 3);
         assert_eq!(
             passed.lost().unwrap(),

@@ -17,7 +17,7 @@ use ukci_schema::cell::Cell;
 use ukci_schema::report::{CellReport, Report};
 use ukci_schema::verdict::Outcome;
 
-use crate::output::{Output, QUIET, WARN, WIDEST, for_people, label, paint, pass_through};
+use crate::output::{Output, QUIET, WARN, WIDEST, for_people, label, paint};
 use crate::passed::Passed;
 use crate::text::{Text, count, text};
 use command_output::Lines;
@@ -47,7 +47,7 @@ pub(crate) struct Terminal {
     /// Whether there is one cell only.
     alone: bool,
     lines: Lines,
-    /// What became of the output of the only cell.
+    /// What became of the output of the commands.
     passed: Passed,
 }
 
@@ -152,6 +152,11 @@ impl Terminal {
         }
     }
 
+    /// Why output of a command was lost that somebody wanted, as a sentence.
+    pub(crate) fn lost(&self) -> Option<String> {
+        self.passed.lost()
+    }
+
     /// Shows what a command wrote.
     fn wrote(&mut self, cell: &Cell, chunk: &Chunk, closer: &Closer) {
         if self.alone {
@@ -168,10 +173,10 @@ impl Terminal {
         self.show(chunk.stream, &text);
     }
 
-    fn show(&self, stream: StreamName, text: &Text) {
+    fn show(&mut self, stream: StreamName, text: &Text) {
         let text = for_people(text);
-        // The others go on if the reader is gone.
-        let show = || drop(pass_through(stream, text.as_bytes()));
+        let passed = &mut self.passed;
+        let show = || passed.show(stream, text.as_bytes());
         if self.output.live {
             self.bars.suspend(show);
         } else {
@@ -286,10 +291,6 @@ impl Terminal {
         // A download that nobody waits for any more may still have a bar.
         let _ = self.bars.clear();
         self.bars.set_draw_target(ProgressDrawTarget::hidden());
-        if let Some(lost) = self.passed.lost() {
-            let lost = format!("{lost}; all of it is in the cell's directory");
-            self.output.warn(&lost);
-        }
         let mut text = ending(&Shown::of(report), &self.out, self.output);
         text.push(&kept_line(self.kept));
         text.push(&cached_line(self.cached));

@@ -1,5 +1,6 @@
 //! `ukci exec` and `ukci runner`: programs of this host in real kernels.
 
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -359,4 +360,36 @@ fn commands_after_the_first_are_copies_with_a_clock_and_a_boot_id_of_their_own()
     assert_ne!(copy.3, other.3);
     // A tenth on a quiet host; a busy one makes it more.
     assert!(copy.1 < boot.1 / 3.0, "{copy:?} {boot:?}");
+}
+
+/// With several kernels the others go on, but neither run may look like one whose output is whole.
+#[test]
+fn a_run_whose_output_is_lost_is_no_success_and_a_reader_may_go_away() {
+    let Some(_machine) = machine() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    for (kernels, shell, status) in [
+        (&[K61][..], "echo x", 1),
+        (&[K61, K612], "echo x", 1),
+        (&[K61], "echo x; exit 3", 2),
+    ] {
+        let mut exec = command(&["exec", "-q", "--out", text(&out), "--shell", shell]);
+        for kernel in kernels {
+            exec.args(["--kernel", kernel]);
+        }
+        let ran = exec.stdout(full()).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(status), "{said}");
+        let lost = "error: failed to write the command's output to standard output: No space left";
+        assert!(said.contains(lost), "{said}");
+        assert_eq!(report(&out).cells.len(), kernels.len());
+    }
+    let mut exec = command(&["exec", "-q", "--out", text(&out), "--kernel", K61]);
+    exec.args(["--shell", "echo x"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = exec.stdout(writer).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(!said.contains("failed to write"), "{said}");
 }
