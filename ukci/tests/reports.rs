@@ -410,6 +410,15 @@ fn a_rerun_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn a_shell_without_a_terminal_is_refused_before_anything_boots() {
+    let dir = dir();
+    let cell = fixture()["cells"][0]["id"].as_str().unwrap().to_owned();
+    let ran = ukci(dir.path(), &["shell", &cell, "--report", "old"], &[]);
+    assert_eq!(ran.status, Some(64), "{}", ran.stderr);
+    insta::assert_snapshot!(ran.stderr, @"");
+}
+
+#[test]
 fn a_bless_needs_a_file() {
     let dir = dir();
     std::fs::write(dir.path().join("x.bpf.o"), b"\x7fELF").unwrap();

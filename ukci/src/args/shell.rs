@@ -21,7 +21,8 @@ pub(crate) struct Shell {
 
     /// Run a command with the guest's `sh` instead of opening a shell
     ///
-    /// `ukci shell` then ends with the status of that command.
+    /// `ukci shell` then ends with the status of that command, or with 128 and the number of the signal
+    /// that killed it. Without this option, the standard input must be a terminal.
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) command: Option<String>,
 

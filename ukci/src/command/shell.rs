@@ -1,5 +1,6 @@
 //! `ukci shell`: boot a cell's machine with a shell in it.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -35,6 +36,12 @@ pub(crate) fn run(args: Shell, output: Output) -> Result<Exit, Failure> {
             surroundings(&report.run.asked.command)
         );
         return Err(Failure::says(Exit::Usage, &message, Some(hint)));
+    }
+    // The guest's shell would wait for keys that nobody types.
+    if args.command.is_none() && !std::io::stdin().is_terminal() {
+        let message = "a shell needs a terminal, and the standard input of ukci is none";
+        let hint = "run the text of a script with `-c TEXT`, such as `-c \"$(cat script.sh)\"`";
+        return Err(Failure::says(Exit::Usage, message, Some(hint.to_owned())));
     }
     let scratch = Scratch::create()
         .map_err(|error| Failure::failed_to("create a temporary directory", &error))?;
