@@ -7,8 +7,9 @@ mod place;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::termios::{Winsize, tcsetwinsize};
 use ukci_guest::child;
@@ -69,18 +70,13 @@ impl Shell {
         let ended = ended.map_err(|error| format!("run the shell: {error}"))?;
         // The end of the session hung up what was open of the terminal.
         let tty = open(&device)?;
-        let _ = writeln!(&tty, "{DONE}{}", ended.code().unwrap_or(255));
+        let _ = writeln!(&tty, "{DONE}{}", status(ended));
         // What is in the device's buffer would be lost with its power.
         let _ = rustix::termios::tcdrain(&tty);
         Ok(())
     }
 
-    fn shell(
-        &self,
-        tty: &File,
-        place: &Place,
-        text: Option<&str>,
-    ) -> io::Result<std::process::ExitStatus> {
+    fn shell(&self, tty: &File, place: &Place, text: Option<&str>) -> io::Result<ExitStatus> {
         // A shell of its own session that controls the terminal, so that Ctrl-C reaches its jobs.
         let mut command = Command::new(&place.busybox);
         command.args(["setsid", "-c"]).args(&place.shell);
@@ -99,6 +95,13 @@ impl Shell {
             .stderr(Stdio::from(tty.try_clone()?))
             .status()
     }
+}
+
+/// The status of an end as a shell tells it: that of the command, or 128 and the number of the signal that
+/// killed it.
+fn status(ended: ExitStatus) -> i32 {
+    let killed = ended.signal().map(|signal| 128 + signal);
+    ended.code().or(killed).unwrap_or(255)
 }
 
 /// Gives the terminal each size that the host tells, which sends SIGWINCH to what runs in it.
@@ -190,7 +193,18 @@ fn console() -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Shell;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::{Shell, status};
+
+    #[test]
+    fn a_shell_that_was_killed_ends_as_shells_tell_it() {
+        assert_eq!(status(ExitStatus::from_raw(7 << 8)), 7);
+        assert_eq!(status(ExitStatus::from_raw(9)), 137);
+        // One that dumped its core.
+        assert_eq!(status(ExitStatus::from_raw(11 | 0x80)), 139);
+    }
 
     #[test]
     fn size_and_terminal_are_a_kernel_argument() {

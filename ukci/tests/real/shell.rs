@@ -40,6 +40,9 @@ fn a_shell_has_the_cell_and_ends_with_the_commands_status() {
         "{said}"
     );
 
+    let (status, said, stderr) = shell("kill -9 $$");
+    assert_eq!(status, Some(137), "{said}\n{stderr}");
+
     let late = ["shell", &cell.id, "--report", text(out.path())];
     let late = [&late[..], &["-c", "sleep 600", "--timeout", "5s"]].concat();
     let (output, stderr) = ukci(&late);
