@@ -14,6 +14,7 @@ mod shell_command;
 mod trace;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -204,7 +205,11 @@ impl Subject<'_> {
         }
         for file in &expected.files {
             let path = Path::new(DIRECTORY).join(&file.path);
-            let found = std::fs::read(path).ok().map(|bytes| text(&bytes));
+            let found = if file.absent {
+                unwanted(&path)
+            } else {
+                std::fs::read(path).ok().map(|bytes| text(&bytes))
+            };
             seen.files.insert(file.path.clone(), found);
         }
         for events in &expected.events {
@@ -281,6 +286,20 @@ fn wait(expected: &Expected, patience: Duration, watch: &mut dyn FnMut()) {
     }
 }
 
+/// What a file says that should not be there; none if nothing is there. A directory is there, and so is a
+/// link that leads nowhere, though they say nothing.
+fn unwanted(path: &Path) -> Option<Text> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => Some(text(&std::fs::read(path).unwrap_or_default())),
+        Ok(_) => Some(Text::default()),
+        // Below what is no directory nothing can be.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            None
+        }
+        Err(_) => Some(Text::default()),
+    }
+}
+
 /// How often buffers are emptied while something else is waited for.
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -290,5 +309,28 @@ fn text(bytes: &[u8]) -> Text {
     Text {
         text: String::from_utf8_lossy(kept).into_owned(),
         cut_bytes: (bytes.len() - kept.len()) as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::unwanted;
+
+    #[test]
+    fn whatever_has_the_name_of_a_file_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("file"), "text").unwrap();
+        std::fs::create_dir(at("directory")).unwrap();
+        symlink("nowhere", at("link")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        assert_eq!(unwanted(&at("file")).unwrap().text, "text");
+        for name in ["directory", "link", "loop"] {
+            assert_eq!(unwanted(&at(name)).unwrap().text, "", "{name}");
+        }
+        assert_eq!(unwanted(&at("nowhere")), None);
+        assert_eq!(unwanted(&at("file/below")), None);
     }
 }
