@@ -100,7 +100,8 @@ pub(crate) fn plan(
         let image = root_image(source, arch.unwrap_or(Arch::X86_64), output)?;
         draft.root = Some(Arc::new(image));
     }
-    let arch = draft.arch().map_err(|error| refused(&error))?;
+    let arch = draft.arch_for(&selection.arches);
+    let arch = arch.map_err(|error| refused(&error))?;
     let arch = arch.or(selection.arches.first().copied());
     let arch = arch.unwrap_or(Arch::X86_64);
     if selection.arches.is_empty() {

@@ -110,6 +110,23 @@ impl Draft {
         elf_closure::arch(&program, &read(&program)?)
     }
 
+    /// The architecture of its program, which must be that of every guest; none if it names no ELF file.
+    pub fn arch_for(&self, guests: &[Arch]) -> Result<Option<Arch>, Error> {
+        let Some(arch) = self.arch()? else {
+            return Ok(None);
+        };
+        match guests.iter().find(|guest| **guest != arch) {
+            Some(guest) => Err(Error::OtherGuest {
+                program: (self.words.first())
+                    .map(|word| word.to_string_lossy().into_owned())
+                    .unwrap_or_default(),
+                arch,
+                guest: *guest,
+            }),
+            None => Ok(Some(arch)),
+        }
+    }
+
     /// The file of its program; none if it has a text for a shell only.
     pub fn program(&self) -> Result<Option<PathBuf>, Error> {
         let Some(word) = self.words.first() else {

@@ -67,6 +67,31 @@ pub(crate) fn arch(path: &Path, bytes: &[u8]) -> Result<Option<Arch>, Error> {
     }
 }
 
+/// Why no kernel can start this ELF file, whose architecture is known; none if one can, or if it is no such
+/// file. A shell would take a file that its kernel cannot start for a script.
+pub(super) fn unfit(bytes: &[u8]) -> Option<&'static str> {
+    const CUT_OFF: &str = "is only the beginning of a program";
+    let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
+    let endian = header.endian().ok()?;
+    match header.e_type(endian) {
+        elf::ET_EXEC | elf::ET_DYN => {}
+        elf::ET_REL => return Some("is an object file and no program"),
+        elf::ET_CORE => return Some("is a core dump and no program"),
+        _ => return Some("is an ELF file of an unknown kind and no program"),
+    }
+    let Ok(segments) = header.program_headers(endian, bytes) else {
+        return Some(CUT_OFF);
+    };
+    let mut loaded = (segments.iter())
+        .filter(|segment| segment.p_type(endian) == elf::PT_LOAD)
+        .peekable();
+    if loaded.peek().is_none() {
+        return Some("is an ELF file without anything to load and no program");
+    }
+    let is_whole = loaded.all(|segment| segment.data(endian, bytes).is_ok());
+    (!is_whole).then_some(CUT_OFF)
+}
+
 /// The files that `program` needs. `library_path` is what `LD_LIBRARY_PATH` names.
 pub(super) fn of(program: &Path, bytes: &[u8], library_path: &[PathBuf]) -> Result<Closure, Error> {
     let Some(arch) = arch(program, bytes)? else {
@@ -409,17 +434,47 @@ mod tests {
     }
 
     #[test]
+    fn only_whole_programs_can_be_started() {
+        let program = std::env::current_exe().unwrap();
+        let bytes = std::fs::read(program).unwrap();
+        assert_eq!(unfit(&bytes), None);
+        let of_type = |kind: u8| {
+            let mut bytes = bytes.clone();
+            bytes[16] = kind;
+            unfit(&bytes).unwrap()
+        };
+        assert_eq!(of_type(1), "is an object file and no program");
+        assert_eq!(of_type(4), "is a core dump and no program");
+        for length in [70, 4096] {
+            assert_eq!(
+                unfit(&bytes[..length]),
+                Some("is only the beginning of a program"),
+                "{length}"
+            );
+        }
+        // Their headers are all that is there.
+        let mut without = bytes[..64].to_vec();
+        without[0x20..0x28].fill(0);
+        without[0x38..0x3a].fill(0);
+        let nothing = "is an ELF file without anything to load and no program";
+        assert_eq!(unfit(&without), Some(nothing));
+        assert_eq!(unfit(b"#!/bin/sh"), None);
+    }
+
+    #[test]
     fn damage_anywhere_does_not_panic() {
         let program = std::env::current_exe().unwrap();
         let bytes = std::fs::read(program).unwrap();
         let header = &bytes[..bytes.len().min(4096)];
         for cut in 0..header.len() {
             Dynamic::of(&header[..cut]);
+            unfit(&header[..cut]);
         }
         for at in 0..header.len() {
             let mut damaged = header.to_vec();
             damaged[at] ^= 0xff;
             Dynamic::of(&damaged);
+            unfit(&damaged);
         }
     }
 }

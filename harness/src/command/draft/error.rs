@@ -67,6 +67,24 @@ pub enum Error {
         /// What it is.
         reason: String,
     },
+    /// An ELF file that is no program, or not all of one.
+    #[error("`{}` {what}", path.display())]
+    NoWholeProgram {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The program is for another architecture than a guest that was selected.
+    #[error("the program `{program}` is for {arch}, and the guest is {guest}")]
+    OtherGuest {
+        /// The program, as the command line names it.
+        program: String,
+        /// Its architecture.
+        arch: Arch,
+        /// That of the guest.
+        guest: Arch,
+    },
     /// A library is missing.
     #[error("`{}` needs the library `{name}`, which this host does not have", program.display())]
     NoLibrary {
@@ -133,6 +151,14 @@ impl Error {
                  system with `--rootfs`"
                     .into()
             }
+            Self::NoWholeProgram { .. } => {
+                "link it, or copy it again, and give the path of the program; `ukci check` loads an eBPF \
+                 object without a program"
+                    .into()
+            }
+            Self::OtherGuest { arch, guest, .. } => format!(
+                "select kernels for {arch} only, or give a program that was built for {guest}"
+            ),
             Self::Mixed { .. } => "run one command for each architecture".into(),
             Self::NotRunnable { .. } => "give a program that was built for 64-bit Linux".into(),
             _ => return None,

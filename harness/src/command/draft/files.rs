@@ -44,6 +44,10 @@ impl Files {
     /// A program with everything that it needs.
     pub(super) fn program(&mut self, path: &Path) -> Result<(), Error> {
         let bytes = read(path)?;
+        if let Some(what) = elf_closure::unfit(&bytes) {
+            let path = path.to_owned();
+            return Err(Error::NoWholeProgram { path, what });
+        }
         if elf_closure::arch(path, &bytes)?.is_none() && script::interpreter(&bytes).is_none() {
             if std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\0')) {
                 return Err(Error::NoShebang(path.to_owned()));

@@ -78,6 +78,47 @@ fn another_user_has_its_own_name_and_home() {
 }
 
 #[test]
+fn a_program_for_another_guest_and_what_is_no_program_are_refused() {
+    let host = arch::host().unwrap();
+    let draft = Draft {
+        words: vec![std::env::current_exe().unwrap().into()],
+        ..Draft::default()
+    };
+    for guests in [&[][..], &[host]] {
+        assert_eq!(draft.arch_for(guests).unwrap(), Some(host));
+    }
+    let other = match host {
+        Arch::Riscv64 => Arch::X86_64,
+        _ => Arch::Riscv64,
+    };
+    let error = draft.arch_for(&[host, other]).unwrap_err();
+    let said = format!("is for {host}, and the guest is {other}");
+    assert!(error.to_string().ends_with(&said), "{error}");
+    assert!(error.hint().is_some());
+    let mut bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    // The type of a file that is still to be linked.
+    bytes[16] = 1;
+    let dir = tempfile::tempdir().unwrap();
+    let object = dir.path().canonicalize().unwrap().join("x.o");
+    std::fs::write(&object, bytes).unwrap();
+    std::fs::set_permissions(&object, Permissions::from_mode(0o755)).unwrap();
+    let draft = Draft {
+        words: vec![object.clone().into()],
+        ..Draft::default()
+    };
+    // In a root file system too, where programs come alone.
+    let bare = Draft {
+        host_root: true,
+        ..draft.clone()
+    };
+    for draft in [draft, bare] {
+        let error = draft.plan(host, Vec::new(), &[]).unwrap_err();
+        let said = format!("`{}` is an object file and no program", object.display());
+        assert_eq!(error.to_string(), said);
+    }
+}
+
+#[test]
 fn what_cannot_run_is_refused_before_anything_boots() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("notes");
