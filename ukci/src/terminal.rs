@@ -176,7 +176,7 @@ impl Terminal {
     fn show(&mut self, stream: StreamName, text: &Text) {
         let text = for_people(text);
         let passed = &mut self.passed;
-        let show = || passed.show(stream, text.as_bytes());
+        let mut show = || passed.show(stream, text.as_bytes());
         if self.output.live {
             self.bars.suspend(show);
         } else {

@@ -415,7 +415,11 @@ fn a_shell_without_a_terminal_is_refused_before_anything_boots() {
     let cell = fixture()["cells"][0]["id"].as_str().unwrap().to_owned();
     let ran = ukci(dir.path(), &["shell", &cell, "--report", "old"], &[]);
     assert_eq!(ran.status, Some(64), "{}", ran.stderr);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @r#"
+    error: a shell needs a terminal, and the standard input of ukci is none
+
+    hint: run the text of a script with `-c TEXT`, such as `-c "$(cat script.sh)"`
+    "#);
 }
 
 #[test]

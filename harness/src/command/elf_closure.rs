@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use object::Endianness;
 use object::elf::{self, FileHeader64};
-use object::read::elf::FileHeader;
+use object::read::elf::{FileHeader, ProgramHeader};
 use ukci_schema::cell::Arch;
 
 use super::draft::Error;

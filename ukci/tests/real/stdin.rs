@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::fixture::{K61, K612, command, machine, report, text};
+use crate::fixture::{K61, K612, command, machine, text};
 
 /// Runs it with this input, and returns what it printed and its stderr as text.
 fn fed(command: &mut Command, input: &[u8]) -> (Output, String) {

@@ -152,8 +152,7 @@ impl Error {
                     .into()
             }
             Self::NoWholeProgram { .. } => {
-                "link it, or copy it again, and give the path of the program; `ukci check` loads an eBPF \
-                 object without a program"
+                "give the path of a whole program that is linked, or check an eBPF object with `ukci check`"
                     .into()
             }
             Self::OtherGuest { arch, guest, .. } => format!(
