@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(status(ExitStatus::from_raw(7 << 8)), 7);
         assert_eq!(status(ExitStatus::from_raw(9)), 137);
         // One that dumped its core.
-        assert_eq!(status(ExitStatus::from_raw(11 | 0x80)), 139);
+        assert_eq!(status(ExitStatus::from_raw(0x0b | 0x80)), 139);
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub(crate) enum Progress {
 /// The report of this cell that an earlier run left in the same directory, if it had the same
 /// inputs and came to a verdict.
 pub(crate) fn finished(inputs: &Inputs) -> Option<CellReport> {
+    // What it was given then is not kept, so it cannot be compared with what it would be given now.
+    if matches!(inputs.stdin, Some(Stdin::Stream(_))) {
+        return None;
+    }
     let kept = evidence_dir::EarlierRun::of(&inputs.out, &inputs.planned.cell);
     let plan = PlanFile::of(inputs);
     let CellFile { plan: of, cell } = serde_json::from_value(kept.json("cell.json")?).ok()?;

@@ -290,13 +290,12 @@ fn wait(expected: &Expected, patience: Duration, watch: &mut dyn FnMut()) {
 /// link that leads nowhere, though they say nothing.
 fn unwanted(path: &Path) -> Option<Text> {
     match std::fs::symlink_metadata(path) {
-        Ok(found) if found.is_file() => Some(text(&std::fs::read(path).unwrap_or_default())),
-        Ok(_) => Some(Text::default()),
         // Below what is no directory nothing can be.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             None
         }
-        Err(_) => Some(Text::default()),
+        Ok(found) if found.is_file() => Some(text(&std::fs::read(path).unwrap_or_default())),
+        _ => Some(Text::default()),
     }
 }
 

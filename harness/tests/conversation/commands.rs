@@ -250,9 +250,10 @@ fn planned(dir: &Path, is_stream: bool) -> PlannedArtifact {
             path: "/program".into(),
             content,
         }],
-        stdin: match is_stream {
-            true => Stdin::Stream,
-            false => Stdin::File { sha256, source },
+        stdin: if is_stream {
+            Stdin::Stream
+        } else {
+            Stdin::File { sha256, source }
         },
         out: "/out".into(),
         ..Command::default()

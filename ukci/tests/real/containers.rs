@@ -67,8 +67,9 @@ fn images_of_umoci_and_skopeo_are_the_root_of_a_guest() {
         ("oci.tar", "second\ngone\n"),
         ("docker.tar", "second\ngone\n"),
     ] {
-        let root = dir.path().join(name);
-        let command = ["exec", "--kernel", K61, "--rootfs", text(&root), "--"];
+        let (root, out) = (dir.path().join(name), dir.path().join("out"));
+        let of = ["exec", "--kernel", K61, "--out", text(&out)];
+        let command = [&of[..], &["--rootfs", text(&root), "--"]].concat();
         let (output, stderr) = ukci(&[&command[..], &["/bin/busybox", "sh", "-c", doing]].concat());
         assert_eq!(output.status.code(), Some(0), "{name}: {stderr}");
         assert_eq!(String::from_utf8_lossy(&output.stdout), seen, "{name}");
