@@ -16,35 +16,18 @@ use crate::cell::{self, Inputs, Progress};
 use crate::command::{Chunk, Closer, Sender};
 use crate::event::Event;
 use crate::machine::Machine;
-use crate::prepare::{self, Files, Prepared, Waiting};
+use crate::prepare::{Files, Prepared, Waiting};
 use crate::remembered::Verdicts;
 use crate::schedule::{self, Lease, Room};
 use crate::templates::Templates;
 use crate::waited_for::{Arrival, Unprepared, WaitedFor};
 use told::Told;
 
+pub use crate::prepare::Error;
 pub use crate::run_options::{Copies, Options, Remember};
 
 /// Pieces of output that wait to be observed; a command waits when there is no room.
 const OUTPUT: usize = 16;
-
-/// A run that could not go on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// What the cells need could not be read or made.
-    #[error(transparent)]
-    Prepare(#[from] prepare::Error),
-}
-
-impl Error {
-    /// An action that may help.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Prepare(error) => error.hint(),
-        }
-    }
-}
 
 /// Runs every cell of `plan` on `machine` and tells `observe` what happens as it happens.
 ///
@@ -307,9 +290,8 @@ impl<M: Machine> Running<M> {
         let output = (index, self.writer.clone());
         let templates = Arc::clone(templates);
         let inputs = Arc::new(inputs);
-        let of_task = Arc::clone(&inputs);
+        let kept = Arc::clone(&inputs);
         let task = self.tasks.spawn(async move {
-            let inputs = of_task;
             // Nobody listens any more when the run is being stopped.
             let tell = |progress| drop(sender.send((index, progress)));
             let warn = |text| tell(Progress::Warning(text));
@@ -322,7 +304,7 @@ impl<M: Machine> Running<M> {
                 cell::run(machine.as_ref(), &inputs, start, &mut lease, &output, tell).await;
             (report, lease)
         });
-        self.cells.insert(task.id(), (index, inputs));
+        self.cells.insert(task.id(), (index, kept));
     }
 
     /// The place and the report of a cell whose task ended, and its room. If the task panicked, which

@@ -104,48 +104,45 @@ fn attach_crowd(
     environment: &Environment<'_>,
     evidence: &mut Evidence,
 ) {
-    let seen = evidence.programs.clone();
     let programs = object.programs();
     let attachments: Vec<(usize, Attachment<'_>)> = (members.iter())
         .filter_map(|&n| {
-            let program = programs.get(n)?;
+            let (program, seen) = (programs.get(n)?, &evidence.programs[n]);
             let loaded = (program, program.fd()?);
-            Some((
-                n,
-                Attachment::of(loaded, &seen[n], object, request.terms, environment),
-            ))
+            let of = Attachment::of(loaded, seen, object, request.terms, environment);
+            Some((n, of))
         })
         .collect();
     let mut attached = Vec::new();
+    let mut refused = Vec::new();
     for (n, attachment) in &attachments {
         let (attempt, libbpf) = captured(|| attachment.attach());
-        let errno = match attempt {
-            Ok(done) => {
-                attached.push(done);
-                continue;
+        match attempt {
+            Ok(done) => attached.push(done),
+            Err(NotAttached::Refused(errno, _)) if place.is_full(errno) => {
+                let reason = format!(
+                    "alone it can be attached; beside {} others of this object {} it cannot",
+                    attached.len(),
+                    place.named()
+                );
+                refused.push((*n, errno, reason, libbpf));
             }
-            Err(NotAttached::Refused(errno, _)) if place.is_full(errno) => errno,
             Err(_) => break,
-        };
-        let attach = &mut evidence.programs[*n].attach;
+        }
+    }
+    for mut attached in attached {
+        let _ = attached.detach();
+    }
+    for (n, errno, reason, libbpf) in refused {
+        let attach = &mut evidence.programs[n].attach;
         *attach = ProgramAttach {
             outcome: AttachOutcome::Refused,
             method: attach.method.take(),
             errno: Some(errno),
-            reason: Some(format!(
-                "alone it can be attached; beside {} others of this object {} it cannot",
-                attached.len(),
-                place.named()
-            )),
+            reason: Some(reason),
             libbpf,
             ..ProgramAttach::default()
         };
-    }
-    for mut attached in attached {
-        drop(attached.link.take());
-        if let Some(undo) = attached.undo.take() {
-            let _ = undo();
-        }
     }
 }
 

@@ -87,8 +87,10 @@ pub(super) fn classifier<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
         side @ (sys::BPF_TCX_INGRESS | sys::BPF_TCX_EGRESS) => {
             let link = match calls::tcx(attachment.program, LOOPBACK) {
                 Err(libc::EINVAL) if attachment.hook == "tc" => {
-                    let egress = side == sys::BPF_TCX_EGRESS;
-                    return clsact(attachment, egress);
+                    return match side {
+                        sys::BPF_TCX_EGRESS => clsact(attachment, EGRESS),
+                        _ => clsact(attachment, INGRESS),
+                    };
                 }
                 made => made?,
             };
@@ -99,11 +101,16 @@ pub(super) fn classifier<'a>(attachment: &'a Attachment<'a>) -> Attempt<'a> {
                 talk(),
             ))
         }
-        _ => clsact(attachment, false),
+        _ => clsact(attachment, INGRESS),
     }
 }
 
-fn clsact<'a>(attachment: &'a Attachment<'a>, egress: bool) -> Attempt<'a> {
+/// A side of the clsact qdisc, and its name.
+type Side = (u32, &'static str);
+const INGRESS: Side = (sys::BPF_TC_INGRESS, "ingress");
+const EGRESS: Side = (sys::BPF_TC_EGRESS, "egress");
+
+fn clsact<'a>(attachment: &'a Attachment<'a>, (side, name): Side) -> Attempt<'a> {
     for (module, option) in [
         ("sch_ingress", "NET_SCH_INGRESS"),
         ("cls_bpf", "NET_CLS_BPF"),
@@ -115,11 +122,7 @@ fn clsact<'a>(attachment: &'a Attachment<'a>, egress: bool) -> Attempt<'a> {
     }
     let hook = Clsact {
         device: LOOPBACK,
-        side: if egress {
-            sys::BPF_TC_EGRESS
-        } else {
-            sys::BPF_TC_INGRESS
-        },
+        side,
         priority: u32::try_from(attachment.fd).unwrap_or(1),
     };
     if let Err(errno) = hook.attach(attachment.fd) {
@@ -127,8 +130,7 @@ fn clsact<'a>(attachment: &'a Attachment<'a>, egress: bool) -> Attempt<'a> {
         let why = why.or_else(|| attachment.environment.blame("NET_CLS_BPF"));
         return Err(NotAttached::Refused(errno, why));
     }
-    let side = if egress { "egress" } else { "ingress" };
-    let method = format!("tc clsact {side} on the loopback");
+    let method = format!("tc clsact {name} on the loopback");
     let mut attached = Attached::without_link(method, talk(), move || hook.detach());
     attached.found = hook.program_id().ok();
     Ok(attached)

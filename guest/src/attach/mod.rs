@@ -88,6 +88,14 @@ impl<'a> Attached<'a> {
     }
 }
 
+impl Attached<'_> {
+    /// Detaches it. Only what has no link can fail at that.
+    fn detach(&mut self) -> Result<(), Errno> {
+        drop(self.link.take());
+        self.undo.take().map_or(Ok(()), |undo| undo())
+    }
+}
+
 /// Why a program is not attached.
 #[derive(Debug)]
 enum NotAttached {
@@ -214,26 +222,28 @@ pub(crate) fn attach_all(
             continue;
         }
         progress(&seen.name);
-        let of = seen.clone();
-        let attachment = Attachment::of((program, fd), &of, object, request.terms, &environment);
-        let (attempt, libbpf) = captured(|| attachment.attach());
-        seen.attach = match attempt {
-            Ok(attached) => {
-                let programs = std::slice::from_ref(program);
-                let (outcome, fired) = settle(attached, programs, counting.is_some());
-                ProgramAttach {
-                    fired: fired.into_iter().next().flatten(),
-                    ..outcome
+        seen.attach = {
+            let attachment =
+                Attachment::of((program, fd), seen, object, request.terms, &environment);
+            let (attempt, libbpf) = captured(|| attachment.attach());
+            match attempt {
+                Ok(attached) => {
+                    let programs = std::slice::from_ref(program);
+                    let (outcome, fired) = settle(attached, programs, counting.is_some());
+                    ProgramAttach {
+                        fired: fired.into_iter().next().flatten(),
+                        ..outcome
+                    }
                 }
+                Err(NotAttached::NotAttempted(reason)) => not_attempted(reason),
+                Err(NotAttached::Refused(errno, reason)) => ProgramAttach {
+                    outcome: AttachOutcome::Refused,
+                    errno: Some(errno),
+                    reason,
+                    libbpf,
+                    ..ProgramAttach::default()
+                },
             }
-            Err(NotAttached::NotAttempted(reason)) => not_attempted(reason),
-            Err(NotAttached::Refused(errno, reason)) => ProgramAttach {
-                outcome: AttachOutcome::Refused,
-                errno: Some(errno),
-                reason,
-                libbpf,
-                ..ProgramAttach::default()
-            },
         };
     }
     for seen in &mut evidence.programs {
@@ -340,13 +350,13 @@ fn settle(
     let fired: Vec<u64> = programs.iter().map(runs).collect();
     let stimulated = !done.is_empty();
     let mut notes: Vec<String> = attached.note.take().into_iter().collect();
-    drop(attached.link.take());
+    let detached = attached.detach();
     if let Some((link, _)) = ids
         && calls::link_exists(link)
     {
         notes.push("its link is still there after it was detached".into());
     }
-    if let Some(Err(errno)) = attached.undo.take().map(|undo| undo()) {
+    if let Err(errno) = detached {
         notes.push(format!("it could not be detached: errno {errno}"));
     }
     if let Some(other) = other {

@@ -108,10 +108,7 @@ pub(crate) fn with_all<R>(
     let done = act(&mut together);
     drop(registered);
     for (_, mut attached) in together.attached {
-        drop(attached.link.take());
-        if let Some(undo) = attached.undo.take() {
-            let _ = undo();
-        }
+        let _ = attached.detach();
     }
     (done, unattached)
 }

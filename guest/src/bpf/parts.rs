@@ -233,7 +233,6 @@ impl Map<'_> {
         check(unsafe { sys::bpf_map__set_max_entries(self.ptr.as_ptr(), entries) })
     }
 
-    /// The raw map, for calls that only `attach` makes.
     /// Removes its file from the BPF file system, if it is pinned.
     pub(crate) fn unpin(&self) {
         // SAFETY: the map is alive with its object; no path means that of its own pin.
@@ -244,6 +243,7 @@ impl Map<'_> {
         }
     }
 
+    /// The raw map, for calls that only `attach` makes.
     pub(crate) fn as_ptr(&self) -> *mut sys::bpf_map {
         self.ptr.as_ptr()
     }

@@ -139,7 +139,6 @@ fn of_the_file(line: &str) -> Option<Said<'_>> {
         Said::OwnBtfIgnored(errno)
     } else if let Some(of) = line.strip_suffix(" Invalid name") {
         // [4] FUNC größe type_id=2 Invalid name
-        let of = of.trim_start();
         let place = usize::from(of.starts_with('[')) * 2;
         Said::OwnBtfName(of.split(' ').nth(place)?)
     } else if has("legacy map definitions") {

@@ -12,6 +12,7 @@ use ukci_schema::lock::Lock;
 
 use crate::args::init::Init;
 use crate::atomic_file;
+use crate::command::manifest::with_programs;
 use crate::diagnostic::{Action, Failure};
 use crate::exit::Exit;
 use crate::lock_file;
@@ -111,14 +112,9 @@ fn artifacts(paths: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, Failure> {
             search(path, DEPTH, &mut files);
         } else if path.is_file() {
             let is_source = path.extension().is_some_and(|ending| ending == "c");
-            let is_object = || {
-                let bytes = input_file::read(path, OBJECT_LIMIT).ok()?;
-                object_file::facts(&bytes).filter(|facts| !facts.names.programs.is_empty())
-            };
-            if !is_source && is_object().is_none() {
-                let message = format!("`{}` is not an object with BPF programs", path.display());
-                let hint = "give the object that a compiler made of a `.bpf.c` file".to_owned();
-                return Err(Failure::says(Exit::Usage, &message, Some(hint)));
+            if !is_source {
+                let bytes = input_file::read(path, OBJECT_LIMIT).unwrap_or_default();
+                with_programs(path, &bytes)?;
             }
             files.push(path.clone());
         } else {

@@ -8,7 +8,7 @@ use ukci_harness::input_file::{self, TEXT_LIMIT};
 use ukci_harness::object_file;
 use ukci_harness::render::harmless_lines;
 use ukci_harness::resolve;
-use ukci_matrix::manifest;
+use ukci_matrix::manifest::{self, ObjectFacts};
 use ukci_schema::artifact::name_of;
 use ukci_schema::report::CellReport;
 
@@ -29,15 +29,19 @@ pub(crate) fn run(command: Manifest, output: Output) -> Result<Exit, Failure> {
     }
 }
 
-fn suggest(args: &Suggest) -> Result<Exit, Failure> {
-    let file = args.object.display().to_string();
-    let bytes = object(&args.object)?;
-    let facts = object_file::facts(&bytes).filter(|facts| !facts.names.programs.is_empty());
-    let Some(facts) = facts else {
-        let message = format!("`{file}` is not an object with BPF programs");
+/// What an object has, which must be programs.
+pub(crate) fn with_programs(path: &Path, bytes: &[u8]) -> Result<ObjectFacts, Failure> {
+    let facts = object_file::facts(bytes).filter(|facts| !facts.names.programs.is_empty());
+    facts.ok_or_else(|| {
+        let message = format!("`{}` is not an object with BPF programs", path.display());
         let hint = "give the object that a compiler made of a `.bpf.c` file".to_owned();
-        return Err(Failure::says(Exit::Usage, &message, Some(hint)));
-    };
+        Failure::says(Exit::Usage, &message, Some(hint))
+    })
+}
+
+fn suggest(args: &Suggest) -> Result<Exit, Failure> {
+    let bytes = object(&args.object)?;
+    let facts = with_programs(&args.object, &bytes)?;
     let report = args.report.as_deref().map(report_file::read).transpose()?;
     let file_name = args
         .object

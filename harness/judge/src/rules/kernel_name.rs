@@ -1,15 +1,17 @@
 //! Names that the kernel does not accept, of maps, programs and types. It answers EINVAL without a word.
 
-use crate::case::Case;
+use crate::case::{Case, Whole};
 use crate::errno::{self, EINVAL};
 use crate::finding::at_load;
+use crate::said::Said;
 use ukci_schema::diagnosis::{Code, Diagnosis};
 
 /// The bytes that libbpf gives the kernel of a name (`BPF_OBJ_NAME_LEN`, less the final zero).
 const LENGTH: usize = 15;
 
-/// What the kernel accepts, for people.
-pub(super) const ACCEPTED: &str = "ASCII letters, digits, `_` and `.`";
+/// What helps with the name of a map or a program.
+pub(super) const RENAME: &str =
+    "rename it: in names, the kernel accepts ASCII letters, digits, `_` and `.`";
 
 /// The first character that is not accepted in the name of a map or a program.
 ///
@@ -37,21 +39,19 @@ pub(super) fn of_program(case: &Case<'_>) -> Option<Diagnosis> {
         case.name(),
         errno::name(load.errno)
     );
-    Some(at_load(
-        Code::InvalidObject,
-        headline,
-        &[&format!(
-            "rename it: in names, the kernel accepts {ACCEPTED}"
-        )],
-    ))
+    Some(at_load(Code::InvalidObject, headline, &[RENAME]))
 }
 
-/// What helps if the kernel refused the object's types for this name.
-pub(super) fn of_type(name: &str) -> String {
-    format!(
+/// What helps if the kernel refused the object's types for the name of one.
+pub(super) fn of_type(whole: &Whole<'_>) -> Option<String> {
+    let name = whole.heard(|said| match *said {
+        Said::OwnBtfName(name) => Some(name),
+        _ => None,
+    })?;
+    Some(format!(
         "rename `{name}`: the kernel refuses all of the object's BTF over this name. In names it accepts \
-         {ACCEPTED}, and `.` not in every name"
-    )
+         ASCII letters, digits, `_` and `.`, and `.` not in every name"
+    ))
 }
 
 #[cfg(test)]

@@ -314,10 +314,7 @@ fn refused_shape(
             new.join(", ")
         )
     } else if let Some(bad) = kernel_name::unaccepted(&map.name) {
-        hints.push(format!(
-            "rename it: in names, the kernel accepts {}",
-            kernel_name::ACCEPTED
-        ));
+        hints.push(kernel_name::RENAME.to_owned());
         format!("it does not accept the name, which has `{bad}`")
     } else if let Some((why, hint)) = map_type::broken_rule(map, known_flags()) {
         hints.push(hint);

@@ -392,10 +392,7 @@ fn own_btf(whole: &Whole<'_>) -> Option<Diagnosis> {
         Said::OwnBtfRefused(line) => Some(line),
         _ => None,
     })?;
-    let misnamed = whole.heard(|said| match *said {
-        Said::OwnBtfName(name) => Some(kernel_name::of_type(name)),
-        _ => None,
-    });
+    let misnamed = kernel_name::of_type(whole);
     let hint = misnamed.as_deref().unwrap_or(
         "compile with an older `-mcpu` or clang, or without the BTF kinds that the kernel lacks",
     );

@@ -43,19 +43,21 @@ pub(crate) fn missing(case: &Case<'_>) -> Option<Diagnosis> {
     Some(missing_target(case, name, near, Stage::Load))
 }
 
+/// The modules that have this target.
+fn owners<'a>(case: &Case<'a>, target: &str) -> impl Iterator<Item = &'a Module> {
+    let modules = case.evidence.guest.modules.iter();
+    modules.filter(move |module| module.wanted_for.iter().any(|wanted| wanted == target))
+}
+
 /// The module that was loaded because it has the program's target.
 pub(crate) fn owner<'a>(case: &Case<'a>) -> Option<&'a Module> {
-    let target = case.program.target.as_ref()?;
-    let modules = case.evidence.guest.modules.iter();
-    let mut owners = modules.filter(|module| module.error.is_none());
-    owners.find(|module| module.wanted_for.contains(target))
+    let target = case.program.target.as_deref()?;
+    owners(case, target).find(|module| module.error.is_none())
 }
 
 /// The module that has the program's target and does not load in this guest, with the reason.
 fn unloadable<'a>(case: &Case<'a>, name: &str) -> Option<(&'a Module, &'a str)> {
-    let modules = case.evidence.guest.modules.iter();
-    let mut owners = modules.filter(|module| module.wanted_for.iter().any(|wanted| wanted == name));
-    owners.find_map(|module| Some((module, module.error.as_deref()?)))
+    owners(case, name).find_map(|module| Some((module, module.error.as_deref()?)))
 }
 
 /// A target that is another program of the object: its own loader attaches the one to the other, once

@@ -58,12 +58,8 @@ fn lock_without_btf(rejection: &Rejection<'_>) -> Vec<String> {
         "bpf_timer" | "bpf_wq" => (WITH_TIMERS, "a `hash`, `lru_hash` or `array` map"),
         _ => (&[] as &[&str], ""),
     };
-    let misnamed = rejection.case.whole.heard(|said| match *said {
-        Said::OwnBtfName(name) => Some(name),
-        _ => None,
-    });
-    if let Some(misnamed) = misnamed {
-        return vec![kernel_name::of_type(misnamed)];
+    if let Some(rename) = kernel_name::of_type(rejection.case.whole) {
+        return vec![rename];
     }
     // The kernel refused the object's types, and libbpf went on without them.
     let refused = rejection.case.whole.heard(|said| match *said {
